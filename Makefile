@@ -1,0 +1,67 @@
+# Two commands: `make run` shows the runner at work on the sample workspace, `make test` proves it.
+# Everything that is needed besides Go, Node, git and make is put into .tools/, at pinned versions.
+
+GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+TOOLS   := $(CURDIR)/.tools
+SAMPLE  := image/sample
+VERSION := $(shell sed -n 's/^var number = "\(.*\)"/\1/p' cmd/runner/version.go)
+COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
+
+export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
+export CGO_ENABLED := 0
+
+.PHONY: help build run test lint vulnerabilities fuzz bench clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
+
+build: ## the static, reproducible binary: bin/runner
+	go build -trimpath -buildvcs=false -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/runner ./cmd/runner
+
+run: build $(SAMPLE)/node_modules/.modules.yaml ## the main job on the sample workspace: test, then build
+	bin/runner --workspace $(SAMPLE) --log-format text --step test
+	bin/runner --workspace $(SAMPLE) --log-format text --step build
+
+# The race detector needs cgo.
+test: lint $(SAMPLE)/node_modules/.modules.yaml ## all tests that need no container
+	CGO_ENABLED=1 go test -race -timeout 20m ./...
+
+lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck ## format, vet, staticcheck
+	@unformatted=$$(gofumpt -l cmd runner steps artifacts image); \
+	  test -z "$$unformatted" || { echo "not formatted (run gofumpt -w): $$unformatted"; exit 1; }
+	go mod verify
+	go vet ./...
+	staticcheck ./...
+	GOOS=darwin go vet ./...
+
+vulnerabilities: $(TOOLS)/bin/govulncheck ## known vulnerabilities in what is linked (asks vuln.go.dev)
+	govulncheck ./...
+
+bench: $(SAMPLE)/node_modules/.modules.yaml ## every speed that the README names, beside a peer in the same run
+	go test -run '^$$' -bench . -benchtime 1x ./...
+
+clean: ## everything that make made, the tools too
+	rm -rf bin $(TOOLS) $(SAMPLE)/node_modules $(SAMPLE)/packages/*/node_modules $(SAMPLE)/dist $(SAMPLE)/coverage $(SAMPLE)/.runner
+
+$(TOOLS)/bin/gofumpt:
+	GOBIN=$(TOOLS)/bin go install $(GOFUMPT)
+
+$(TOOLS)/bin/staticcheck:
+	GOBIN=$(TOOLS)/bin go install $(STATICCHECK)
+
+$(TOOLS)/bin/govulncheck:
+	GOBIN=$(TOOLS)/bin go install $(GOVULNCHECK)
+
+# pnpm, at the version that .tools-package/package-lock.json pins.
+$(TOOLS)/npm/node_modules/.bin/pnpm: .tools-package/package.json .tools-package/package-lock.json
+	mkdir -p $(TOOLS)/npm
+	cp $^ $(TOOLS)/npm/
+	npm ci --prefix $(TOOLS)/npm --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(SAMPLE)/node_modules/.modules.yaml: $(TOOLS)/npm/node_modules/.bin/pnpm $(SAMPLE)/pnpm-lock.yaml
+	cd $(SAMPLE) && CI=true pnpm install --frozen-lockfile --prefer-offline --store-dir $(TOOLS)/pnpm-store
+	touch $@

@@ -1,0 +1,69 @@
+// Package artifacts keeps sets of files under a branch and a commit, in a folder or a bucket.
+// A set exists once its manifest does: files are stored first, the manifest last, and readers start from the manifest.
+package artifacts
+
+import (
+	"context"
+	"io"
+	"io/fs"
+)
+
+// Object is what a store is asked to keep under a key.
+type Object struct {
+	// Key is a slash-separated path of at most 1024 bytes of UTF-8, without empty, "." or ".." segments.
+	Key string
+	// Body is read from its current offset, which is the beginning. A store that has to send it again seeks back to 0.
+	// An error from Read, io.EOF aside, means that the object must not be stored.
+	Body io.ReadSeeker
+	// Size is the number of bytes Body will give.
+	Size int64
+	// Type is the media type, CacheControl the HTTP header; a store that has no use for them drops them.
+	Type, CacheControl string
+	// Mode holds permission bits; zero means 0644.
+	Mode fs.FileMode
+	// IfAbsent makes Put fail with fs.ErrExist, and leave the object alone, when there is one under the key.
+	IfAbsent bool
+	// Batch allows a power cut to lose the object until the next Put without Batch has returned,
+	// which spares a folder a directory sync per file. A bucket ignores it.
+	Batch bool
+}
+
+// Store is a place for objects. Its errors are *StoreError, except for a bad key, which is a *KeyError, and for those
+// of the body and the context, which come back as they are.
+// It is safe for concurrent use. A store may also be a Locker and a Locator.
+type Store interface {
+	// Put stores an object whole or not at all: a reader sees the old one or the new one.
+	Put(ctx context.Context, o Object) error
+	// Get opens an object; the error is fs.ErrNotExist when there is none.
+	Get(ctx context.Context, key string) (io.ReadCloser, error)
+	// Delete removes objects, for good once it returns, in any order; keys without an object are fine.
+	Delete(ctx context.Context, keys ...string) error
+}
+
+// Locker is a store that lets one publisher at a time work on a name, across processes and machines that share
+// the store. Without it two publishers of the same set, or of two sets with the same mirror, can leave a mixture.
+type Locker interface {
+	// Lock waits for the name until ctx ends. The lock is given up by release, or when the process dies.
+	Lock(ctx context.Context, name string) (release func(), err error)
+}
+
+// Locator is a store that can tell people where a key is, e.g. "s3://bucket/prefix/key" or a file's path.
+type Locator interface {
+	Locate(key string) string
+}
+
+// locate falls back to the key itself.
+func locate(s Store, key string) string {
+	if l, ok := s.(Locator); ok {
+		return l.Locate(key)
+	}
+	return key
+}
+
+// lock returns at once on a store that has no locks.
+func lock(ctx context.Context, s Store, name string) (release func(), err error) {
+	if l, ok := s.(Locker); ok {
+		return l.Lock(ctx, name)
+	}
+	return func() {}, nil
+}

@@ -1,0 +1,122 @@
+package artifacts
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// content is a file on its way to a store. It hashes what it is read for, and it ends with a *ChangedError instead
+// of io.EOF when the file was not the same from beginning to end, so that a store never keeps such a thing.
+type content struct {
+	ctx  context.Context
+	path string
+	file *os.File
+	info fs.FileInfo // as it was opened
+	want string      // SHA-256 the file is known to have, or ""
+
+	offset int64     // of the next Read
+	hashed int64     // bytes from the beginning in hash
+	hash   hash.Hash // of them
+	whole  bool      // read to the end, and found unchanged there
+}
+
+// open never blocks, not even on a pipe that took the place of a file since it was listed.
+func (t *tree) open(ctx context.Context, p, want string) (*content, error) {
+	f, err := t.root.OpenFile(p, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &ChangedError{p, "vanished"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = &ChangedError{p, "stopped being a regular file"}
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &content{ctx: ctx, path: p, file: f, info: info, want: want, hash: sha256.New()}, nil
+}
+
+func (c *content) Close() error { return c.file.Close() }
+
+func (c *content) Size() int64 { return c.info.Size() }
+
+func (c *content) Mode() fs.FileMode { return c.info.Mode().Perm() }
+
+// Read begins the hash anew when it is back at the beginning: what counts is what was sent last.
+func (c *content) Read(p []byte) (int, error) {
+	if err := stopped(c.ctx); err != nil {
+		return 0, err
+	}
+	if c.offset == 0 {
+		c.hash.Reset()
+		c.hashed, c.whole = 0, false
+	}
+	n, err := c.file.Read(p)
+	if fresh := c.offset + int64(n) - c.hashed; c.offset <= c.hashed && fresh > 0 {
+		c.hash.Write(p[int64(n)-fresh : n])
+		c.hashed += fresh
+	}
+	c.offset += int64(n)
+	switch {
+	case c.offset > c.Size():
+		return n, &ChangedError{c.path, "grew"}
+	case err == io.EOF:
+		if err := c.check(); err != nil {
+			return n, err
+		}
+	}
+	return n, err
+}
+
+// Seek serves stores that look for the size, or send again.
+func (c *content) Seek(offset int64, whence int) (int64, error) {
+	at, err := c.file.Seek(offset, whence)
+	if err == nil {
+		c.offset = at
+	}
+	return at, err
+}
+
+// check runs at the end of the file.
+func (c *content) check() error {
+	now, err := c.file.Stat()
+	switch {
+	case err != nil:
+		return err
+	case c.hashed < c.Size():
+		return &ChangedError{c.path, "shrank"}
+	case now.Size() != c.Size() || !now.ModTime().Equal(c.info.ModTime()):
+		return &ChangedError{c.path, "was written to"}
+	case c.want != "" && c.want != c.sum():
+		return &ChangedError{c.path, "was written to"}
+	}
+	c.whole = true
+	return nil
+}
+
+func (c *content) sum() string { return hex.EncodeToString(c.hash.Sum(nil)) }
+
+// finish returns the SHA-256 of the whole, once a store that stops at Size has taken it, or after nobody has.
+func (c *content) finish() (string, error) {
+	if !c.whole {
+		if _, err := io.Copy(io.Discard, c); err != nil {
+			return "", err
+		}
+	}
+	if !c.whole {
+		return "", fmt.Errorf("the store did not read %q from its beginning", c.path)
+	}
+	return c.sum(), nil
+}

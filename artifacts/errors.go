@@ -1,0 +1,125 @@
+package artifacts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+)
+
+// MissingError says that there is nothing to publish.
+type MissingError struct {
+	Kind   string // of the set, e.g. "builds"
+	Path   string // of the folder
+	Reason string // e.g. "does not exist", "is empty"
+}
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("%s: %s %s: check that the command writes its files there, or correct the artifact's path",
+		e.Kind, e.Path, e.Reason)
+}
+
+// LinkError says that a symbolic link cannot be stored as the file it points to.
+type LinkError struct {
+	Path   string // of the link, in the set's folder
+	Target string // what the link says
+	Reason string // e.g. "leaves the folder"
+}
+
+func (e *LinkError) Error() string {
+	return fmt.Sprintf("link %q to %q %s: replace it with the file, or exclude it", e.Path, e.Target, e.Reason)
+}
+
+// FileError says that something in a folder cannot be part of a set: a socket, a named pipe, a device,
+// a name that is not UTF-8.
+type FileError struct {
+	Path   string // in the set's folder
+	Reason string // e.g. "is a socket"
+}
+
+func (e *FileError) Error() string {
+	return fmt.Sprintf("file %q %s and cannot be stored: remove it, or exclude it", e.Path, e.Reason)
+}
+
+// ChangedError says that a file did not hold still while it was stored.
+type ChangedError struct {
+	Path   string // in the set's folder
+	Reason string // e.g. "vanished"
+}
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("file %q %s while it was being stored: check that nothing still writes there after the command has ended",
+		e.Path, e.Reason)
+}
+
+// CorruptError says that what is stored is not what its manifest promises. For a manifest itself, Path is its key.
+type CorruptError struct {
+	Path string
+	Want string // e.g. a SHA-256
+	Got  string
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("stored %q is corrupt: want %s, got %s: publish the set again", e.Path, e.Want, e.Got)
+}
+
+// KeyError says that a key, a kind, a branch, a SHA or a run id cannot name anything in a store.
+type KeyError struct {
+	Part   string // what it is: "key", "kind", "branch", "sha"
+	Value  string
+	Reason string
+}
+
+func (e *KeyError) Error() string {
+	return fmt.Sprintf("%s %q %s", e.Part, e.Value, e.Reason)
+}
+
+// LocationError says that a location does not name a store. It wraps errors.ErrUnsupported when the location
+// is good and this build has no store for it.
+type LocationError struct {
+	Location string
+	Reason   string
+	Err      error
+}
+
+func (e *LocationError) Error() string {
+	return fmt.Sprintf("artifacts cannot be kept in %q: %s", e.Location, e.Reason)
+}
+
+func (e *LocationError) Unwrap() error { return e.Err }
+
+// StoreError says that a store could not do what it was asked.
+type StoreError struct {
+	Op    string // "put", "get", "delete", "lock"
+	Key   string
+	Place string // the store's name for people
+	Err   error
+	// Transient is set by a store that knows the failure to be the service's own and passing.
+	Transient bool
+}
+
+func (e *StoreError) Error() string {
+	switch {
+	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
+		return fmt.Sprintf("%s %s: %s is full: %v: free some space there, or keep artifacts elsewhere", e.Op, e.Key, e.Place, e.Err)
+	default:
+		return fmt.Sprintf("%s %s in %s: %v", e.Op, e.Key, e.Place, e.Err)
+	}
+}
+
+func (e *StoreError) Unwrap() error { return e.Err }
+
+// Retryable tells whether the same call may succeed later with nobody doing anything.
+func (e *StoreError) Retryable() bool { return e.Transient }
+
+// stopped is ctx's error together with its cause, or nil.
+func stopped(ctx context.Context) error {
+	err := ctx.Err()
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return err
+}

@@ -1,0 +1,145 @@
+package artifacts
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// File is one file of a set.
+type File struct {
+	Path   string `json:"path"` // slash-separated, relative to the set
+	Size   int64  `json:"size"` // bytes
+	SHA256 string `json:"sha256"`
+	Type   string `json:"type"` // media type
+	Mode   string `json:"mode"` // permission bits in octal, e.g. "0644"
+}
+
+// Manifest is what a set consists of. The set exists as long as it does.
+type Manifest struct {
+	Version int       `json:"version"` // 1
+	Kind    string    `json:"kind"`
+	Branch  string    `json:"branch"`
+	SHA     string    `json:"sha"`
+	RunID   string    `json:"run_id"`
+	Created time.Time `json:"created"`
+	Files   []File    `json:"files"` // sorted by path
+}
+
+// Bytes is the size of all files together.
+func (m Manifest) Bytes() int64 {
+	var n int64
+	for _, f := range m.Files {
+		n += f.Size
+	}
+	return n
+}
+
+// Ref is the commit and branch of the set.
+func (m Manifest) Ref() Ref { return Ref{m.Branch, m.SHA} }
+
+// file finds a file by its path.
+func (m Manifest) file(p string) (File, bool) {
+	i, ok := slices.BinarySearchFunc(m.Files, p, func(f File, p string) int { return cmp.Compare(f.Path, p) })
+	if !ok {
+		return File{}, false
+	}
+	return m.Files[i], true
+}
+
+// ReadManifest returns the manifest of a set; the error is fs.ErrNotExist when there is no such set, and a
+// *CorruptError when what is there is no manifest of it.
+func ReadManifest(ctx context.Context, s Store, kind string, ref Ref) (Manifest, error) {
+	if err := checkKind(kind); err != nil {
+		return Manifest{}, err
+	}
+	if err := ref.Validate(); err != nil {
+		return Manifest{}, err
+	}
+	key := ManifestKey(kind, ref)
+	m, err := readManifest(ctx, s, key)
+	if err == nil && (m.Kind != kind || m.Ref() != ref) {
+		err = &CorruptError{key, fmt.Sprintf("the manifest of %s", SetKey(kind, ref)), "that of " + SetKey(m.Kind, m.Ref())}
+	}
+	if err != nil {
+		return Manifest{}, err
+	}
+	return m, nil
+}
+
+// latest is the record of the newest complete set. It points to the set's manifest rather than repeat it, so that
+// the two cannot contradict each other.
+type latest struct {
+	Version  int       `json:"version"`
+	Kind     string    `json:"kind"`
+	Branch   string    `json:"branch"`
+	SHA      string    `json:"sha"`
+	RunID    string    `json:"run_id"`
+	Created  time.Time `json:"created"`
+	Manifest string    `json:"manifest"` // key
+}
+
+// Latest returns the manifest of the newest complete set of a branch; the error is fs.ErrNotExist when there is none.
+func Latest(ctx context.Context, s Store, kind, branch string) (Manifest, error) {
+	if err := checkKind(kind); err != nil {
+		return Manifest{}, err
+	}
+	if err := checkBranch(branch); err != nil {
+		return Manifest{}, err
+	}
+	var l latest
+	key := LatestKey(kind, branch)
+	if err := GetJSON(ctx, s, key, &l); err != nil {
+		return Manifest{}, err
+	}
+	if !isSHA(l.SHA) || l.Branch != branch || l.Kind != kind {
+		return Manifest{}, &CorruptError{key, "the newest set of " + MirrorKey(kind, branch), "something else"}
+	}
+	return ReadManifest(ctx, s, kind, Ref{branch, l.SHA})
+}
+
+// readManifest trusts nothing in the manifest that could make a file or a deletion land outside its set.
+func readManifest(ctx context.Context, s Store, key string) (Manifest, error) {
+	var m Manifest
+	if err := GetJSON(ctx, s, key, &m); err != nil {
+		return Manifest{}, err
+	}
+	if err := m.check(); err != nil {
+		return Manifest{}, &CorruptError{key, "a manifest", err.Error()}
+	}
+	return m, nil
+}
+
+func (m Manifest) check() error {
+	if m.Version != 1 {
+		return fmt.Errorf("version %d, which another release of this program may read", m.Version)
+	}
+	last := ""
+	for _, f := range m.Files {
+		switch {
+		case checkKey(f.Path) != nil:
+			return fmt.Errorf("the path %q", f.Path)
+		case f.Path <= last:
+			return fmt.Errorf("%q out of order", f.Path)
+		case f.Size < 0, len(f.SHA256) != 64, strings.Trim(f.SHA256, "0123456789abcdef") != "":
+			return fmt.Errorf("no size and checksum of %q", f.Path)
+		}
+		if _, err := parseMode(f.Mode); err != nil {
+			return fmt.Errorf("the mode %q of %q", f.Mode, f.Path)
+		}
+		last = f.Path
+	}
+	return nil
+}
+
+func formatMode(m fs.FileMode) string { return fmt.Sprintf("%04o", m.Perm()) }
+
+func parseMode(s string) (fs.FileMode, error) {
+	n, err := strconv.ParseUint(s, 8, 9)
+	return fs.FileMode(n), err
+}

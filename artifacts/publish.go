@@ -1,0 +1,128 @@
+package artifacts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+)
+
+// Set is a folder of files to publish.
+type Set struct {
+	Kind string // e.g. "builds", "coverage"
+	Ref
+	RunID string
+	Dir   string // its files, with their paths in it, are the set's
+	// Mirror is "latest" to keep a copy of the newest set's files under "<kind>/<branch>/latest/", or "".
+	Mirror string
+	// Exclude leaves out files, or folders with all in them, by their slash-separated path in Dir. It may be nil.
+	Exclude func(path string) bool
+}
+
+// Counts is what it took to bring a place up to date.
+type Counts struct {
+	Uploaded, Unchanged, Removed int   // files
+	Bytes                        int64 // uploaded
+}
+
+// Published tells what became of a set.
+type Published struct {
+	// Manifest is the set's as it is stored. When nothing had changed it is still that of the run that made it.
+	Manifest Manifest
+	Key      string // under which the files are, see SetKey
+	Location string // of the same, for people
+	Counts          // of the set
+	Mirrored Counts // of the mirror
+}
+
+// Publish stores a set: files first, its manifest last, then the record of the newest set, then the mirror. Of files
+// already there only those that differ are stored again, and those gone from the folder are removed. Readers find the
+// old set, the new one or none; the next Publish repairs what a killed one leaves.
+//
+// Errors are *MissingError, *LinkError, *FileError and *ChangedError for the folder, *KeyError for names, and the
+// store's. Published holds what was done until then.
+func Publish(ctx context.Context, s Store, set Set) (Published, error) {
+	p := Published{Key: SetKey(set.Kind, set.Ref)}
+	if err := set.check(); err != nil {
+		return p, err
+	}
+	p.Location = locate(s, p.Key)
+	if err := publish(ctx, s, set, &p); err != nil {
+		return p, fmt.Errorf("publish %s: %w", p.Key, err)
+	}
+	return p, nil
+}
+
+func (set Set) check() error {
+	if set.Mirror != "" && set.Mirror != "latest" {
+		return &KeyError{"mirror", set.Mirror, `is not "latest"`}
+	}
+	if err := checkKind(set.Kind); err != nil {
+		return err
+	}
+	return set.Validate()
+}
+
+func publish(ctx context.Context, s Store, set Set, p *Published) error {
+	t, err := openTree(set.Kind, set.Dir)
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	paths, err := t.list(ctx, set.Exclude)
+	if err != nil {
+		return err
+	}
+	if len(paths) == 0 {
+		return &MissingError{set.Kind, set.Dir, "is empty"}
+	}
+	files := make([]File, len(paths))
+	for i, path := range paths {
+		files[i].Path = path
+	}
+	m := Manifest{Version: 1, Kind: set.Kind, Branch: set.Branch, SHA: set.SHA, RunID: set.RunID, Files: files}
+
+	p.Manifest, p.Counts, err = bring(ctx, s, t, setPlace(set), m)
+	if err != nil {
+		return err
+	}
+
+	// The newest set and its mirror belong to the branch: publishers of two of its commits take turns.
+	release, err := lock(ctx, s, MirrorKey(set.Kind, set.Branch))
+	if err != nil {
+		return err
+	}
+	defer release()
+	if err := pointLatest(ctx, s, p.Manifest); err != nil {
+		return err
+	}
+	if set.Mirror == "" {
+		return nil
+	}
+	_, p.Mirrored, err = bringLocked(ctx, s, t, mirrorPlace(set), p.Manifest)
+	if err != nil {
+		return fmt.Errorf("mirror: %w", err)
+	}
+	return nil
+}
+
+// pointLatest leaves the record alone when it is right, since most re-runs change nothing.
+func pointLatest(ctx context.Context, s Store, m Manifest) error {
+	key := LatestKey(m.Kind, m.Branch)
+	now := latest{m.Version, m.Kind, m.Branch, m.SHA, m.RunID, m.Created, ManifestKey(m.Kind, m.Ref())}
+	var old latest
+	err := GetJSON(ctx, s, key, &old)
+	var corrupt *CorruptError
+	switch {
+	case err == nil && old == now:
+		return nil
+	case err == nil, errors.Is(err, fs.ErrNotExist), errors.As(err, &corrupt):
+		return PutJSON(ctx, s, key, now)
+	default:
+		return err
+	}
+}
+
+// now is cut to what JSON keeps, so that a manifest read equals the one written.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -1,0 +1,63 @@
+package artifacts
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+)
+
+// PutJSON stores v as indented JSON, durably.
+func PutJSON(ctx context.Context, s Store, key string, v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", " ")
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("encode %s: %w", key, err)
+	}
+	return s.Put(ctx, Object{
+		Key: key, Body: bytes.NewReader(b.Bytes()), Size: int64(b.Len()),
+		Type: "application/json", CacheControl: "no-cache",
+	})
+}
+
+// GetJSON decodes what PutJSON stored into v; the error is fs.ErrNotExist when there is nothing, a *CorruptError
+// when it is no JSON of v's type.
+func GetJSON(ctx context.Context, s Store, key string, v any) error {
+	r, err := s.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return &CorruptError{key, "a JSON record", err.Error()}
+	}
+	return nil
+}
+
+// PutFile stores one file of this machine under a key, durably, with the type its key's name asks for.
+func PutFile(ctx context.Context, s Store, key, name string) error {
+	t, err := openTree("file", filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer t.Close()
+	c, err := t.open(ctx, filepath.Base(name), "")
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	err = s.Put(ctx, Object{Key: key, Body: c, Size: c.Size(), Type: mediaType(key), Mode: c.Mode()})
+	if err != nil {
+		return err
+	}
+	_, err = c.finish()
+	return err
+}

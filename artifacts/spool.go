@@ -1,0 +1,138 @@
+package artifacts
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+)
+
+// partial is the folder, at the top of a store or of a fetched set, for files that do not have their name yet.
+// Being on the same file system, they get it by a rename.
+const partial = ".runner-partial"
+
+// spool makes files in partial. Each is held by a lock that the kernel gives up with the process, so that whatever is
+// there without a lock is the leftover of a killed one, and sweep can tell it from the work of a live one.
+type spool struct{ root *os.Root }
+
+// create makes a new, empty, held file. Whoever gets it renames or removes it, then closes it.
+func (s spool) create() (*os.File, string, error) {
+	return s.hold(func() (*os.File, string, error) {
+		name := path.Join(partial, rand.Text())
+		f, err := s.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+		return f, name, err
+	})
+}
+
+// mkdir makes a new, empty, held folder.
+func (s spool) mkdir() (*os.File, string, error) {
+	return s.hold(func() (*os.File, string, error) {
+		name := path.Join(partial, rand.Text())
+		if err := s.root.Mkdir(name, 0o700); err != nil {
+			return nil, name, err
+		}
+		f, err := s.root.Open(name)
+		return f, name, err
+	})
+}
+
+// hold locks what makeNew makes, over again as long as sweep gets there first.
+func (s spool) hold(makeNew func() (*os.File, string, error)) (*os.File, string, error) {
+	for {
+		f, name, err := makeNew()
+		if errors.Is(err, fs.ErrNotExist) {
+			// The first file of all, or a sweep has just removed the empty folder.
+			if err := s.root.MkdirAll(partial, 0o755); err != nil {
+				return nil, "", err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		if locked, err := tryLock(f); err != nil || locked && s.names(name, f) {
+			return f, name, err
+		}
+		f.Close()
+	}
+}
+
+// names tells whether f is still what the name stands for.
+func (s spool) names(name string, f *os.File) bool {
+	a, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	b, err := s.root.Lstat(name)
+	return err == nil && os.SameFile(a, b)
+}
+
+// lockPause is how long to wait between two looks at a lock that somebody else has: flock cannot be waited for
+// together with a context.
+const lockPause = 10 * time.Millisecond
+
+// lock waits until nobody else has the name, in this process or another.
+func (s spool) lock(ctx context.Context, name string) (release func(), err error) {
+	digest := sha256.Sum256([]byte(name))
+	file := path.Join(partial, "lock-"+hex.EncodeToString(digest[:16]))
+	for {
+		f, err := s.root.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+		if errors.Is(err, fs.ErrNotExist) {
+			if err := s.root.MkdirAll(partial, 0o755); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		locked, err := tryLock(f)
+		if locked && s.names(file, f) {
+			return func() {
+				s.root.Remove(file) // while it is held, so that nobody can be left holding a file without a name
+				f.Close()
+			}, nil
+		}
+		f.Close()
+		if err != nil {
+			return nil, err
+		}
+		if locked {
+			continue // it was removed between opening and locking
+		}
+		select {
+		case <-ctx.Done():
+			return nil, stopped(ctx)
+		case <-time.After(lockPause):
+		}
+	}
+}
+
+// sweep removes what killed processes left behind.
+func (s spool) sweep() error {
+	entries, err := fs.ReadDir(s.root.FS(), partial)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		name := path.Join(partial, e.Name())
+		f, err := s.root.Open(name)
+		if err != nil {
+			continue // it got its name meanwhile
+		}
+		if locked, err := tryLock(f); locked && err == nil {
+			s.root.RemoveAll(name)
+		}
+		f.Close()
+	}
+	s.root.Remove(partial) // fails while anything is in it, as it should
+	return nil
+}

@@ -1,0 +1,155 @@
+package artifacts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"syscall"
+	"unicode/utf8"
+)
+
+// maxFiles bounds what a few links to folders that link to folders can unfold to.
+const maxFiles = 1_000_000
+
+// tree is the folder that a set is made from. Nothing outside it can be read through it.
+type tree struct {
+	root *os.Root
+	dir  string
+}
+
+func openTree(kind, dir string) (*tree, error) {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return nil, &MissingError{kind, dir, "does not exist"}
+	case err != nil:
+		return nil, err
+	case !info.IsDir():
+		return nil, &MissingError{kind, dir, "is not a folder"}
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &tree{root, dir}, nil
+}
+
+func (t *tree) Close() error { return t.root.Close() }
+
+// list names the regular files, sorted. Links to files and folders within the tree count as what they point to;
+// folders without files leave no trace; whatever else there is, is refused by name rather than left out in silence.
+func (t *tree) list(ctx context.Context, exclude func(string) bool) ([]string, error) {
+	w := walk{tree: t, ctx: ctx, exclude: exclude}
+	top, err := t.root.Stat(".")
+	if err != nil {
+		return nil, err
+	}
+	if err := w.folder(".", []fs.FileInfo{top}); err != nil {
+		return nil, err
+	}
+	slices.Sort(w.paths)
+	return w.paths, nil
+}
+
+type walk struct {
+	*tree
+	ctx     context.Context
+	exclude func(string) bool
+	paths   []string
+}
+
+// folder lists one folder. The folders it lies in, itself included, are kept to notice a link back to one of them.
+func (w *walk) folder(name string, within []fs.FileInfo) error {
+	if err := stopped(w.ctx); err != nil {
+		return err
+	}
+	entries, err := fs.ReadDir(w.root.FS(), name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &ChangedError{name, "vanished"}
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		p := path.Join(name, e.Name())
+		if p == partial || w.exclude != nil && w.exclude(p) {
+			continue
+		}
+		if !utf8.ValidString(p) {
+			return &FileError{p, "has a name that is not UTF-8"}
+		}
+		switch e.Type() {
+		case 0:
+			err = w.add(p)
+		case fs.ModeDir:
+			err = w.enter(p, within)
+		case fs.ModeSymlink:
+			err = w.link(p, within)
+		default:
+			err = &FileError{p, "is a " + typeName(e.Type())}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *walk) add(p string) error {
+	if len(w.paths) == maxFiles {
+		return fmt.Errorf("%s holds more than %d files: check for links to folders, or store an archive", w.dir, maxFiles)
+	}
+	w.paths = append(w.paths, p)
+	return nil
+}
+
+func (w *walk) enter(p string, within []fs.FileInfo) error {
+	info, err := w.root.Stat(p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &ChangedError{p, "vanished"}
+	}
+	if err != nil {
+		return err
+	}
+	return w.folder(p, append(within, info))
+}
+
+func (w *walk) link(p string, within []fs.FileInfo) error {
+	target, _ := w.root.Readlink(p)
+	info, err := w.root.Stat(p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &LinkError{p, target, "points to nothing"}
+	case errors.Is(err, syscall.ELOOP):
+		return &LinkError{p, target, "goes round in circles"}
+	case err != nil && path.IsAbs(target):
+		return &LinkError{p, target, "is absolute, so it would mean something else elsewhere"}
+	case err != nil:
+		// os.Root has no error to compare with. Whatever it refuses to follow is not followed.
+		return &LinkError{p, target, "leaves the folder"}
+	case info.Mode().IsRegular():
+		return w.add(p)
+	case !info.IsDir():
+		return &FileError{p, "points to a " + typeName(info.Mode().Type())}
+	case slices.ContainsFunc(within, func(parent fs.FileInfo) bool { return os.SameFile(parent, info) }):
+		return &LinkError{p, target, "goes round in circles"}
+	}
+	return w.folder(p, append(within, info))
+}
+
+func typeName(m fs.FileMode) string {
+	switch {
+	case m&fs.ModeSocket != 0:
+		return "socket"
+	case m&fs.ModeNamedPipe != 0:
+		return "named pipe"
+	case m&fs.ModeDevice != 0:
+		return "device"
+	default:
+		return "special file"
+	}
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/carlin-cicd/runner/runner"
+	"github.com/carlin-cicd/runner/steps"
+)
+
+// The rules of what is said here:
+//   - what was asked for goes to stdout, everything else to stderr;
+//   - an error is one line that begins with the program's name, and a hint says what to do next;
+//   - no capital at the beginning, no full stop at the end.
+
+// console is the runner as it is seen from a shell.
+type console struct {
+	args           []string
+	environ        []string
+	stdout, stderr io.Writer
+	signals        chan os.Signal
+	started        time.Time
+	terminal       bool
+}
+
+// exitUsage is for words that cannot be understood: as with all bad input, nothing was started.
+const exitUsage = 125
+
+// option is a flag and the variable that says the same. The variable's value is what the runner sees of either.
+type option struct{ flag, variable, value, usage string }
+
+var options = []option{
+	{"step", "PIPELINE_STEP", "name", "the step to run (default build)"},
+	{"environment", "ENVIRONMENT", "name", "where to, as in staging; deploy and migrate need it"},
+	{"stack-name", "STACK_NAME", "name", "the CloudFormation stack to deploy"},
+	{"branch", "BRANCH", "name", "the branch (default GITHUB_REF_NAME, else the workspace's)"},
+	{"sha", "GIT_SHA", "commit", "the commit (default GITHUB_SHA, else the workspace's)"},
+	{"artifact-bucket", "ARTIFACT_BUCKET", "place", "file:///folder (default .runner/artifacts in the workspace)"},
+	{"workspace", "RUNNER_WORKSPACE", "folder", "the checkout (default the current folder)"},
+	{"config", "RUNNER_CONFIG", "file", "the steps' settings (default runner.yaml in the workspace)"},
+	{"timeout", "RUNNER_TIMEOUT", "duration", "how long the step may take (default the step's own, else 1h)"},
+	{"grace", "RUNNER_GRACE", "duration", "time between TERM and KILL when stopping (default 20s)"},
+	{"stop-budget", "RUNNER_STOP_BUDGET", "duration", "stopTimeout of the task definition (default 30s)"},
+	{"retries", "RUNNER_RETRIES", "number", "more starts of the command for reasons that allow it (default the step's own)"},
+	{"log-format", "RUNNER_LOG_FORMAT", "format", "auto, text or json (default auto: text on a terminal)"},
+	{"log-level", "RUNNER_LOG_LEVEL", "level", "debug, info, warn or error (default info)"},
+}
+
+const dryRun = "dry-run"
+
+func (c console) route(ctx context.Context) int {
+	flags := pflag.NewFlagSet("runner", pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.SortFlags = false
+	for _, o := range options {
+		flags.String(o.flag, "", o.usage)
+	}
+	flags.Bool(dryRun, false, "print the plan and run nothing")
+	if err := flags.Parse(c.args); err != nil {
+		if errors.Is(err, pflag.ErrHelp) {
+			c.help(c.stdout)
+			return 0
+		}
+		return c.fail(exitUsage, err.Error(), "runner --help lists the flags")
+	}
+
+	variables := c.variables(flags)
+	switch words := flags.Args(); {
+	case len(words) == 0:
+		return c.step(ctx, variables)
+	case len(words) > 1:
+		return c.fail(exitUsage, fmt.Sprintf("unexpected argument %q", words[1]), "runner --help lists the commands")
+	case words[0] == "steps":
+		return c.steps(variables)
+	case words[0] == "schema":
+		return c.print(string(steps.Schema()))
+	case words[0] == "version":
+		return c.print(version())
+	case words[0] == "help":
+		c.help(c.stdout)
+		return 0
+	default:
+		return c.fail(exitUsage, fmt.Sprintf("unknown command %q", words[0]), fmt.Sprintf("to run a step: runner --step %s", words[0]))
+	}
+}
+
+// variables lays the flags over the environment.
+func (c console) variables(flags *pflag.FlagSet) map[string]string {
+	variables := make(map[string]string, len(c.environ))
+	for _, entry := range c.environ {
+		if name, value, ok := strings.Cut(entry, "="); ok && name != "" {
+			variables[name] = value
+		}
+	}
+	given := map[string]string{}
+	for _, o := range options {
+		if f := flags.Lookup(o.flag); f.Changed {
+			given[o.variable] = f.Value.String()
+		}
+	}
+	if f := flags.Lookup(dryRun); f.Changed {
+		given["RUNNER_DRY_RUN"] = f.Value.String()
+	}
+	maps.Copy(variables, given)
+	return variables
+}
+
+func (c console) step(ctx context.Context, variables map[string]string) int {
+	return runner.Run(ctx, runner.Invocation{
+		Variables: variables, Stdout: c.stdout, Stderr: c.stderr, Terminal: c.terminal, Color: c.terminal && variables["NO_COLOR"] == "" && variables["TERM"] != "dumb",
+		Signals: c.signals, Version: release(), Started: c.started,
+	}).ExitCode
+}
+
+func (c console) steps(variables map[string]string) int {
+	config, err := runner.Configure(variables)
+	if err == nil {
+		err = runner.PrintSteps(c.stdout, config)
+	}
+	if err != nil {
+		return c.fail(exitUsage, err.Error(), runner.HintOf(err))
+	}
+	return 0
+}
+
+func (c console) print(text string) int {
+	if _, err := io.WriteString(c.stdout, text); err != nil {
+		return c.fail(1, err.Error(), "")
+	}
+	return 0
+}
+
+func (c console) fail(code int, message, hint string) int {
+	fmt.Fprintf(c.stderr, "runner: %s\n", message)
+	if hint != "" {
+		fmt.Fprintf(c.stderr, "hint: %s\n", hint)
+	}
+	return code
+}
+
+func (c console) help(w io.Writer) {
+	fmt.Fprint(w, `runner runs one step of a pipeline: in a container, or right here.
+
+usage:
+  runner [--step name] [flags]   run the step
+  runner steps                   list the steps and where their settings come from
+  runner schema                  print the JSON Schema of runner.yaml
+  runner version                 print the version
+
+flags, each with the variable that says the same (the flag wins):
+`)
+	row := func(flag, variable, usage string) { fmt.Fprintf(w, "  %-24s $%-20s %s\n", flag, variable, usage) }
+	for _, o := range options {
+		row("--"+o.flag+" "+o.value, o.variable, o.usage)
+	}
+	row("--"+dryRun, "RUNNER_DRY_RUN", "print the plan and run nothing")
+	fmt.Fprint(w, `
+exit codes: the command's own; 1 red reports; 124 timeout; 125 the run ended before the command, or its artifacts
+were not published; 126 not executable; 127 not found; 128+n a signal. The reason is in the log and in finished.json.
+`)
+}

@@ -1,0 +1,30 @@
+// Command runner runs one step of a pipeline: as the ENTRYPOINT of a task on AWS Fargate, or on a laptop.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+)
+
+func main() {
+	os.Exit(run())
+}
+
+// run is main without the exit, so that whatever is deferred is done.
+func run() int {
+	// SIGPIPE is caught rather than ignored: a reader of our log that goes away must not end the run,
+	// and what is ignored here would stay ignored in every command that is started.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
+	defer signal.Stop(signals)
+	c := console{
+		args: os.Args[1:], environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr, signals: signals, started: time.Now(),
+		terminal: term.IsTerminal(int(os.Stdout.Fd())),
+	}
+	return c.route(context.Background())
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// The behaviour that a user sees is told by the transcripts in testdata, one behaviour each. The runner in them is the
+// real main in a process of its own; "misbehave" stands for commands that a shell cannot easily imitate.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"runner":    main,
+		"misbehave": misbehave,
+	})
+}
+
+// patience guards against a hang; nothing is expected to come near it.
+const patience = 2 * time.Minute
+
+// The commit and the run records that all transcripts share.
+const (
+	testBranch = "main"
+	testSHA    = "0123456789abcdef0123456789abcdef01234567"
+)
+
+func TestTranscripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("BRANCH", testBranch)
+			e.Setenv("GIT_SHA", testSHA)
+			e.Setenv("RUNNER_LOG_FORMAT", "text")
+			e.Setenv("TMPDIR", filepath.Join(e.WorkDir, ".tmp"))
+			e.Values["started"] = map[string]*started{}
+			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			switch name {
+			case "root":
+				return os.Getuid() == 0, nil
+			case "memory-cgroup":
+				return memoryCgroup() != "", nil
+			}
+			return false, fmt.Errorf("unknown condition %s", name)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":   cmdExits,
+			"start":   cmdStart,
+			"signal":  cmdSignal,
+			"ends":    cmdEnds,
+			"until":   cmdUntil,
+			"record":  cmdRecord,
+			"stored":  cmdStored,
+			"nothing": cmdNothing,
+			"tmpfs":   cmdTmpfs,
+			"limit":   cmdLimit,
+		},
+	})
+}
+
+// exits CODE program args...: runs a program and checks its exit code.
+func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits code program [args...]")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	checkCode(ts, args[0], err)
+}
+
+func checkCode(ts *testscript.TestScript, want string, err error) {
+	code := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(code) != want {
+		ts.Fatalf("exit code is %d (%v), want %s", code, err, want)
+	}
+}
+
+// started is a program in the background.
+type started struct {
+	cmd  *exec.Cmd
+	done chan error
+}
+
+// start NAME program args...: starts a program; its output goes to NAME.out.
+func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
+	name := args[0]
+	out, err := os.Create(ts.MkAbs(name + ".out"))
+	ts.Check(err)
+	path := args[1]
+	if !strings.Contains(path, "/") {
+		for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+			if _, err := os.Stat(filepath.Join(dir, path)); err == nil {
+				path = filepath.Join(dir, path)
+				break
+			}
+		}
+	}
+	s := &started{cmd: exec.Command(path, args[2:]...), done: make(chan error, 1)}
+	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = ts.MkAbs("."), out, out
+	for _, v := range []string{"PATH", "HOME", "TMPDIR", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "WORK"} {
+		s.cmd.Env = append(s.cmd.Env, v+"="+ts.Getenv(v))
+	}
+	ts.Check(s.cmd.Start())
+	out.Close()
+	go func() { s.done <- s.cmd.Wait() }()
+	ts.Defer(func() { s.cmd.Process.Kill() })
+	background(ts)[name] = s
+}
+
+func background(ts *testscript.TestScript) map[string]*started {
+	return ts.Value("started").(map[string]*started)
+}
+
+// signal TERM NAME: signals a program that was started; under unshare, the first process of the new namespace.
+func cmdSignal(ts *testscript.TestScript, _ bool, args []string) {
+	sig := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[args[0]]
+	s := background(ts)[args[1]]
+	pid := s.cmd.Process.Pid
+	if filepath.Base(s.cmd.Path) == "unshare" {
+		children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+		ts.Check(err)
+		pid, err = strconv.Atoi(strings.Fields(string(children))[0])
+		ts.Check(err)
+	}
+	ts.Check(syscall.Kill(pid, sig))
+}
+
+// ends CODE NAME: waits for a program that was started and checks its exit code.
+func cmdEnds(ts *testscript.TestScript, _ bool, args []string) {
+	select {
+	case err := <-background(ts)[args[1]].done:
+		checkCode(ts, args[0], err)
+	case <-time.After(patience):
+		ts.Fatalf("%s did not end", args[1])
+	}
+}
+
+// until FILE TEXT: waits until the file holds the text.
+func cmdUntil(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		text, _ := os.ReadFile(ts.MkAbs(args[0]))
+		if bytes.Contains(text, []byte(args[1])) {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("%s never held %q, but\n%s", args[0], args[1], text)
+		}
+	}
+}
+
+// record STEP PATH VALUE: checks a field of the newest finished.json of a step. PATH is dotted; "#" is a length;
+// a value that begins with "~" must be contained.
+func cmdRecord(ts *testscript.TestScript, neg bool, args []string) {
+	matches, _ := filepath.Glob(ts.MkAbs(filepath.Join(".runner/artifacts/runs", testBranch, testSHA, args[0], "*", "finished.json")))
+	if len(matches) == 0 {
+		ts.Fatalf("step %s has no record", args[0])
+	}
+	slices.Sort(matches) // run ids sort by time
+	text, err := os.ReadFile(matches[len(matches)-1])
+	ts.Check(err)
+	var value any
+	ts.Check(json.Unmarshal(text, &value))
+	for part := range strings.SplitSeq(args[1], ".") {
+		switch v := value.(type) {
+		case map[string]any:
+			value = v[part]
+		case []any:
+			if part == "#" {
+				value = float64(len(v))
+				continue
+			}
+			i, err := strconv.Atoi(part)
+			if err != nil || i >= len(v) {
+				ts.Fatalf("no %s in %s", args[1], text)
+			}
+			value = v[i]
+		default:
+			ts.Fatalf("no %s in %s", args[1], text)
+		}
+	}
+	got := fmt.Sprint(value)
+	want, part := strings.CutPrefix(args[2], "~")
+	holds := got == want || part && strings.Contains(got, want)
+	if holds == neg {
+		ts.Fatalf("%s is %q\n%s", args[1], got, text)
+	}
+}
+
+// stored GLOB...: each pattern matches something in the store; with "!", nothing.
+func cmdStored(ts *testscript.TestScript, neg bool, args []string) {
+	for _, pattern := range args {
+		pattern = strings.ReplaceAll(pattern, "SHA", testSHA)
+		matches, err := filepath.Glob(ts.MkAbs(filepath.Join(".runner/artifacts", pattern)))
+		ts.Check(err)
+		if (len(matches) > 0) == neg {
+			ts.Fatalf("%s matches %v", pattern, matches)
+		}
+	}
+}
+
+// nothing WORD: no process is left whose command line holds the word.
+func cmdNothing(ts *testscript.TestScript, _ bool, args []string) {
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		found := ""
+		files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+		for _, name := range files {
+			line, _ := os.ReadFile(name)
+			if bytes.Contains(line, []byte(args[0])) {
+				found += name + " " + string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})) + "\n"
+			}
+		}
+		if found == "" {
+			return
+		}
+		if time.Now().After(end) {
+			ts.Fatalf("still there:\n%s", found)
+		}
+	}
+}
+
+// tmpfs DIR SIZE: mounts a small file system, so that it can be filled.
+func cmdTmpfs(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o755))
+	ts.Check(syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+args[1]))
+	ts.Defer(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+}
+
+// memoryCgroup is a folder in which cgroups with a memory limit can be made, or "".
+func memoryCgroup() string {
+	for _, c := range []struct{ dir, limit string }{
+		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
+		{"/sys/fs/cgroup", "memory.max"},
+	} {
+		try := filepath.Join(c.dir, fmt.Sprintf("runner-probe-%d", os.Getpid()))
+		if os.Mkdir(try, 0o755) != nil {
+			continue
+		}
+		_, err := os.Stat(filepath.Join(try, c.limit))
+		os.Remove(try)
+		if err == nil {
+			return c.dir
+		}
+	}
+	return ""
+}
+
+// limit BYTES CODE program args...: runs a program under a memory limit and checks its exit code.
+func cmdLimit(ts *testscript.TestScript, _ bool, args []string) {
+	group := filepath.Join(memoryCgroup(), fmt.Sprintf("runner-test-%d", os.Getpid()))
+	ts.Check(os.Mkdir(group, 0o755))
+	ts.Defer(func() { os.Remove(group) })
+	written := false
+	for _, file := range []string{"memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max", "memory.swap.max"} {
+		value := args[0]
+		if file == "memory.swap.max" {
+			value = "0"
+		}
+		if err := os.WriteFile(filepath.Join(group, file), []byte(value), 0o644); err == nil {
+			written = true
+		} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+			ts.Fatalf("%v", err)
+		}
+	}
+	if !written {
+		ts.Fatalf("%s takes no limit", group)
+	}
+	line := fmt.Sprintf(`echo $$ > %s/cgroup.procs && exec "$@"`, group)
+	checkCode(ts, args[1], ts.Exec("sh", append([]string{"-c", line, "sh"}, args[2:]...)...))
+}

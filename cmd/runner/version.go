@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// number is the released version; the Makefile sets it with -ldflags.
+var number = "0.1.0-dev"
+
+// commit is the one that was built; the Makefile sets it, else the module's build information has it.
+var commit string
+
+// release names this build in records: the version and the commit.
+func release() string {
+	if c := revision(); c != "" {
+		return number + "+" + c[:min(12, len(c))]
+	}
+	return number
+}
+
+func revision() string {
+	if commit != "" {
+		return commit
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value
+		}
+	}
+	return ""
+}
+
+func version() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "runner  %s\n", number)
+	if c := revision(); c != "" {
+		fmt.Fprintf(&b, "commit  %s\n", c)
+	}
+	fmt.Fprintf(&b, "go      %s %s/%s\n", strings.TrimPrefix(runtime.Version(), "go"), runtime.GOOS, runtime.GOARCH)
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == "github.com/aws/aws-sdk-go-v2" {
+				fmt.Fprintf(&b, "aws sdk %s\n", strings.TrimPrefix(m.Version, "v"))
+			}
+		}
+	}
+	return b.String()
+}

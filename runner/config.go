@@ -1,0 +1,147 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v10"
+)
+
+// Config is what the environment and the flags say of a run. Empty means not set.
+type Config struct {
+	Step         string `env:"PIPELINE_STEP" envDefault:"build"`
+	StackName    string `env:"STACK_NAME"`
+	Environment  string `env:"ENVIRONMENT"`
+	Branch       string `env:"BRANCH"`
+	SHA          string `env:"GIT_SHA"`
+	Artifacts    string `env:"ARTIFACT_BUCKET"`
+	Workspace    string `env:"RUNNER_WORKSPACE"`
+	File         string `env:"RUNNER_CONFIG"`
+	LogFormat    string `env:"RUNNER_LOG_FORMAT" envDefault:"auto"`
+	LogLevel     string `env:"RUNNER_LOG_LEVEL" envDefault:"info"`
+	DryRun       bool   `env:"RUNNER_DRY_RUN"`
+	Repository   string `env:"REPOSITORY_URL"`
+	GitHubName   string `env:"GITHUB_REPOSITORY"`
+	GitHubToken  string `env:"GITHUB_TOKEN"`
+	GitHubBranch string `env:"GITHUB_REF_NAME"`
+	GitHubSHA    string `env:"GITHUB_SHA"`
+	Metadata     string `env:"ECS_CONTAINER_METADATA_URI_V4"`
+	TraceParent  string `env:"TRACEPARENT"`
+
+	Timeout    time.Duration `env:"RUNNER_TIMEOUT"` // 0: the step's own, else DefaultTimeout
+	Grace      time.Duration `env:"RUNNER_GRACE" envDefault:"20s"`
+	StopBudget time.Duration `env:"RUNNER_STOP_BUDGET" envDefault:"30s"`
+	Retries    int           `env:"RUNNER_RETRIES" envDefault:"-1"` // -1: the step's own
+}
+
+// DefaultTimeout ends a step that neither the environment nor runner.yaml gives one.
+const DefaultTimeout = time.Hour
+
+// ConfigError is input that cannot be accepted; nothing has been started.
+type ConfigError struct {
+	Message string
+	Advice  string
+	Err     error
+}
+
+func (e *ConfigError) Error() string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return e.Message
+}
+
+// Unwrap returns the error that was found further down, if any.
+func (e *ConfigError) Unwrap() error { return e.Err }
+
+// Hint says what would be accepted.
+func (e *ConfigError) Hint() string { return e.Advice }
+
+var environmentName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+
+// Configure reads the variables. An empty variable counts as one that is not set: task definitions and
+// EventBridge's input transformers write empty strings where a value is absent.
+func Configure(variables map[string]string) (Config, error) {
+	set := make(map[string]string, len(variables))
+	for name, value := range variables {
+		if value != "" {
+			set[name] = value
+		}
+	}
+	var c Config
+	if err := env.ParseWithOptions(&c, env.Options{Environment: set}); err != nil {
+		return c, variableError(err, set)
+	}
+	return c, c.check()
+}
+
+// variableError names the variable, which env knows only by its field.
+func variableError(err error, set map[string]string) error {
+	var parse env.ParseError
+	if !errors.As(err, &parse) {
+		var all env.AggregateError
+		if !errors.As(err, &all) || len(all.Errors) == 0 || !errors.As(all.Errors[0], &parse) {
+			return &ConfigError{Err: err}
+		}
+	}
+	name := parse.Name
+	if field, ok := reflect.TypeFor[Config]().FieldByName(parse.Name); ok {
+		name = field.Tag.Get("env")
+	}
+	advice := map[reflect.Type]string{
+		reflect.TypeFor[time.Duration](): "write a duration such as 90s, 15m or 1h30m",
+		reflect.TypeFor[int]():           "write a whole number",
+		reflect.TypeFor[bool]():          "write true or false",
+	}[parse.Type]
+	return &ConfigError{Message: fmt.Sprintf("%s cannot be %q", name, set[name]), Advice: advice}
+}
+
+func (c *Config) check() error {
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"RUNNER_TIMEOUT", c.Timeout}, {"RUNNER_GRACE", c.Grace}, {"RUNNER_STOP_BUDGET", c.StopBudget}} {
+		if d.value < 0 {
+			return &ConfigError{Message: fmt.Sprintf("%s cannot be negative, it is %s", d.name, d.value), Advice: "write a duration such as 90s, 15m or 1h30m"}
+		}
+	}
+	if c.Grace >= c.StopBudget {
+		return &ConfigError{
+			Message: fmt.Sprintf("RUNNER_GRACE (%s) leaves nothing of RUNNER_STOP_BUDGET (%s) for publishing", c.Grace, c.StopBudget),
+			Advice:  "raise stopTimeout in the task definition and RUNNER_STOP_BUDGET with it, or lower RUNNER_GRACE",
+		}
+	}
+	if c.Retries < -1 || c.Retries > 10 {
+		return &ConfigError{Message: fmt.Sprintf("RUNNER_RETRIES cannot be %d", c.Retries), Advice: "write a whole number from 0 to 10"}
+	}
+	if c.Environment != "" && !environmentName.MatchString(c.Environment) {
+		return &ConfigError{Message: fmt.Sprintf("ENVIRONMENT cannot be %q", c.Environment), Advice: "use letters, digits, dots, dashes and underscores, such as production"}
+	}
+	if strings.ContainsAny(c.StackName, "/\\ \t\n") {
+		return &ConfigError{Message: fmt.Sprintf("STACK_NAME cannot be %q", c.StackName), Advice: "use the name of a CloudFormation stack"}
+	}
+	return c.locate()
+}
+
+// locate makes the workspace absolute and sees that it is there.
+func (c *Config) locate() error {
+	where := c.Workspace
+	if where == "" {
+		where = "."
+	}
+	absolute, err := filepath.Abs(where)
+	if err != nil {
+		return &ConfigError{Message: fmt.Sprintf("the workspace %s cannot be located: %v", where, err)}
+	}
+	if info, err := os.Stat(absolute); err != nil || !info.IsDir() {
+		return &ConfigError{Message: fmt.Sprintf("the workspace %s is not a folder", where), Advice: "point --workspace (RUNNER_WORKSPACE) to the checkout"}
+	}
+	c.Workspace = absolute
+	return nil
+}

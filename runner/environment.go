@@ -1,0 +1,113 @@
+package runner
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/secrets"
+	"github.com/carlin-cicd/runner/steps"
+)
+
+// private are the runner's own variables: the command has no use for them, and a secret it does not have it cannot leak.
+var private = []string{"SLACK_WEBHOOK_URL", "GITHUB_TOKEN"}
+
+// environment is what the command will be given, before and after its secrets are known.
+type environment struct {
+	variables  map[string]string
+	references map[string]secrets.Reference // what variables still has to get from elsewhere
+}
+
+// childEnvironment is what the runner got, less what is private, plus what the step sets and what the run is called.
+func (r *run) childEnvironment() environment {
+	e := environment{variables: maps.Clone(r.in.Variables), references: map[string]secrets.Reference{}}
+	for _, name := range private {
+		delete(e.variables, name)
+	}
+	maps.Copy(e.variables, r.step.Environment)
+	for name, value := range e.variables {
+		// ARTIFACT_BUCKET=file:///dir is a place, not a secret: the runner's own variables are never resolved.
+		if ref, ok := secrets.Parse(value, redact.SecretName(name)); ok {
+			e.references[name] = ref
+			delete(e.variables, name)
+		}
+	}
+	for name, value := range map[string]string{
+		"CI": "true", "PIPELINE_STEP": r.step.Name, "BRANCH": r.ref.Branch, "GIT_SHA": r.ref.SHA,
+		"ENVIRONMENT": r.config.Environment, "STACK_NAME": r.config.StackName, "RUN_ID": r.id, "TRACEPARENT": r.config.TraceParent,
+	} {
+		if value != "" {
+			e.variables[name] = value
+		}
+	}
+	// Tools that are the project's own dependencies, carlin among them, are found without npx; what is on PATH already wins.
+	e.variables["PATH"] = strings.TrimPrefix(e.variables["PATH"]+":"+r.directory()+"/node_modules/.bin:"+r.config.Workspace+"/node_modules/.bin", ":")
+	return e
+}
+
+// names returns every variable the command will have, sorted.
+func (e environment) names() []string {
+	return slices.Sorted(func(yield func(string) bool) {
+		for name := range e.variables {
+			if !yield(name) {
+				return
+			}
+		}
+		for name := range e.references {
+			if !yield(name) {
+				return
+			}
+		}
+	})
+}
+
+// list returns the variables as execve takes them.
+func (e environment) list() []string {
+	list := make([]string, 0, len(e.variables))
+	for name, value := range e.variables {
+		list = append(list, name+"="+value)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// known are the secrets that are in the environment as they are: everything whose name says so.
+func known(variables map[string]string) []redact.Secret {
+	var found []redact.Secret
+	for name, value := range variables {
+		if redact.SecretName(name) || slices.Contains(private, name) {
+			if _, isReference := secrets.Parse(value, true); !isReference && value != "" {
+				found = append(found, redact.Secret{Name: name, Value: value})
+			}
+		}
+	}
+	return found
+}
+
+// resolve asks for the values of all references and tells the redactor before anything else can see them.
+func (r *run) resolve(e environment) error {
+	if len(e.references) == 0 {
+		return nil
+	}
+	values, err := secrets.Resolve(e.references, r.config.Workspace)
+	if err != nil {
+		return &SecretsError{Message: err.Error(), Advice: "see that the reference is right, and that this task may read it"}
+	}
+	for name, value := range values {
+		r.redactor.Add(redact.Secret{Name: name, Value: value})
+		e.variables[name] = value
+	}
+	return nil
+}
+
+// missing returns the required variables that are not set, or empty.
+func missing(step steps.Step, e environment) []string {
+	var names []string
+	for _, name := range step.Required {
+		if _, later := e.references[name]; !later && e.variables[name] == "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}

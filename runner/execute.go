@@ -1,0 +1,185 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/steps"
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// execute runs the command, again where the step allows that for the reason it ended, and what verifies it.
+func (r *run) execute() error {
+	if info, err := os.Stat(r.directory()); err != nil || !info.IsDir() {
+		return &ConfigError{
+			Message: fmt.Sprintf("the directory %s of step %s is not a folder of the workspace", r.step.Directory, r.step.Name),
+			Advice:  "it comes from " + r.step.Origin["directory"],
+		}
+	}
+	for {
+		begun := time.Now()
+		err := r.phase("command", func() error {
+			result, err := r.supervise(r.step.Command)
+			r.result = &result
+			return err
+		})
+		o := judge(err)
+		r.attempts = append(r.attempts, attempt{ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: seconds(time.Since(begun))})
+		if err == nil {
+			break
+		}
+		if len(r.attempts) > r.step.Retry.Attempts || !r.step.Retry.Allows(string(o.Reason)) {
+			return err
+		}
+		r.log.Warn("the command is started again", "reason", string(o.Reason), "attempt", len(r.attempts)+1, "error", err.Error())
+	}
+	if r.step.Verify.IsZero() {
+		return nil
+	}
+	return r.phase("verify", func() error {
+		if _, err := r.supervise(r.step.Verify); err != nil {
+			return fmt.Errorf("verify: %w", err)
+		}
+		return nil
+	})
+}
+
+// supervise runs one command of the step, its output going through the redactor into the log.
+func (r *run) supervise(c steps.Command) (process.Result, error) {
+	r.log.Info("running", "command", c.String(), "directory", r.step.Directory)
+	lines := r.sink.Command()
+	clean := r.redactor.Writer(lines)
+	result, err := process.Run(process.Command{
+		Args: c.Argv(), Dir: r.directory(), Env: r.env.list(), Output: clean,
+		Deadline: r.deadline, Grace: r.config.Grace, Marker: r.marker(),
+	}, r.stop.forward)
+	for _, e := range []error{clean.Close(), lines.Close()} {
+		if e != nil && !errors.Is(e, syscall.EPIPE) {
+			r.log.Warn("a part of the command's output could not be written", "error", e.Error())
+		}
+	}
+	var timeout *process.TimeoutError
+	if errors.As(err, &timeout) {
+		timeout.Limit = r.step.Timeout // the run's, which began before this command did
+	}
+	for _, l := range result.Leftovers {
+		what := "a process outlived the command and was ended"
+		if l.HeldOutput {
+			what = "a process outlived the command, holding its output open, and was ended"
+		}
+		r.log.Warn(what, "pid", l.PID, "command", l.Command)
+	}
+	return result, err
+}
+
+// marker is in the environment of everything that the run starts, so that it is known again whoever its parent is.
+func (r *run) marker() string { return "RUN_ID=" + r.id }
+
+// maxGitOutput is how much of git's output is kept, in bytes.
+const maxGitOutput = 1 << 20
+
+// git runs git under the same supervision as the command: two who wait for children would take them from each other.
+func (r *run) git(ctx context.Context, dir string, variables []string, args ...string) (string, error) {
+	var output boundedBuffer
+	env := []string{r.marker()}
+	for name, value := range r.in.Variables {
+		if name != "RUN_ID" {
+			env = append(env, name+"="+value)
+		}
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok || !r.deadline.IsZero() && r.deadline.Before(deadline) {
+		deadline = r.deadline
+	}
+	_, err := process.Run(process.Command{
+		Args: append([]string{"git"}, args...), Dir: dir, Env: append(env, variables...), Output: &output,
+		Deadline: deadline, Grace: 2 * time.Second, Marker: r.marker(),
+	}, r.stop.forward)
+	return output.String(), err
+}
+
+// boundedBuffer keeps the beginning of what is written to it.
+type boundedBuffer struct{ bytes.Buffer }
+
+func (b *boundedBuffer) Write(p []byte) (int, error) {
+	b.Buffer.Write(p[:min(len(p), maxGitOutput-b.Len())])
+	return len(p), nil
+}
+
+// readReports lets the reports speak after the command has: they can turn a passed command red, never a failed one green.
+func (r *run) readReports(commandErr error) error {
+	var start *process.StartError
+	if len(r.step.Reports) == 0 || r.result == nil || errors.As(commandErr, &start) {
+		return commandErr
+	}
+	err := r.timed("results", func() error {
+		read, err := results.Read(r.directory(), r.step.Reports, r.result.Started)
+		if err != nil {
+			return &ResultsError{Message: fmt.Sprintf("the reports cannot be read: %v", err), Advice: "they are looked for by " + strings.Join(r.step.Reports, ", ")}
+		}
+		r.tests = &read
+		return r.judgeReports(commandErr == nil)
+	})
+	if commandErr != nil {
+		return commandErr
+	}
+	return err
+}
+
+// judgeReports tells of what the reports hold, and returns a *ResultsError if they are red.
+func (r *run) judgeReports(passed bool) error {
+	t := r.tests
+	for _, c := range t.Failures {
+		r.log.Error("test "+string(c.Status), "test", c.Name, "suite", first(c.Class, c.Suite), "file", c.File, "message", c.Message)
+	}
+	for _, p := range t.Problems {
+		r.log.Error("a report cannot be read", "report", p.Report, "error", p.Message)
+	}
+	for _, s := range t.Stale {
+		r.log.Warn("a report is older than the command and is not counted", "report", s)
+	}
+	switch {
+	case len(t.Reports)+len(t.Problems) == 0:
+		r.log.Warn("the step left no report", "reports", strings.Join(r.step.Reports, ", "))
+	case !passed && !t.Red():
+		r.log.Warn("the command failed, yet its reports show no failure", "tests", t.Total)
+	}
+	if !t.Red() {
+		return nil
+	}
+	parts := []string{}
+	for _, count := range []struct {
+		n    int
+		what string
+	}{{t.Failed, "failed"}, {t.Errored, "errored"}} {
+		if count.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d of %d tests %s", count.n, t.Total, count.what))
+		}
+	}
+	if n := len(t.Problems); n > 0 {
+		parts = append(parts, fmt.Sprintf("%s of %d cannot be read (%s)", plural(n, "report"), n+len(t.Reports), t.Problems[0].Report))
+	}
+	return &ResultsError{
+		Message: "the command passed, but " + strings.Join(parts, ", "),
+		Advice:  "make the command fail when its tests do, or correct reports: in runner.yaml",
+	}
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// signalName is TERM for SIGTERM.
+func signalName(s syscall.Signal) string { return strings.TrimPrefix(unix.SignalName(s), "SIG") }

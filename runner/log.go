@@ -1,0 +1,114 @@
+package runner
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"github.com/klauspost/compress/gzip"
+
+	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/redact"
+)
+
+// logFile is the copy of the log that is published with the run: JSON lines, compressed as they come.
+// It waits in the temporary folder, for a crash of the store must not cost the log.
+type logFile struct {
+	file *os.File
+	gzip *gzip.Writer
+}
+
+func newLogFile() (*logFile, error) {
+	f, err := os.CreateTemp("", "runner-log-*.jsonl.gz")
+	if err != nil {
+		return nil, err
+	}
+	// The fastest level: on a quarter of a core the step needs the time more than the store needs the bytes.
+	gz, err := gzip.NewWriterLevel(f, gzip.BestSpeed)
+	if err != nil {
+		panic(err) // the level is a constant
+	}
+	return &logFile{file: f, gzip: gz}, nil
+}
+
+// finish completes the file and returns its path.
+func (l *logFile) finish() (string, error) {
+	if err := l.gzip.Close(); err != nil {
+		return "", err
+	}
+	return l.file.Name(), nil
+}
+
+func (l *logFile) remove() {
+	if l != nil {
+		l.file.Close()
+		os.Remove(l.file.Name())
+	}
+}
+
+// openLog makes the sink and the logger of the run, both behind the redactor.
+func (r *run) openLog(format logs.Format, level slog.Level, attributes []slog.Attr) {
+	o := logs.Options{Format: format, Level: level, Color: r.in.Color, Live: r.in.Terminal, Attrs: attributes}
+	r.format = format
+	var err error
+	if !r.config.DryRun && attributes != nil {
+		if r.file, err = newLogFile(); err == nil {
+			o.File = r.file.gzip
+		}
+	}
+	r.sink = logs.New(r.in.Stdout, o)
+	r.log = slog.New(redactHandler{r.sink.Handler(), r.redactor})
+	if err != nil {
+		r.log.Warn("the log will not be stored", "error", err.Error())
+	}
+}
+
+// redactHandler takes the secrets out of records, as errors and command lines may hold them.
+type redactHandler struct {
+	slog.Handler
+	redactor *redact.Redactor
+}
+
+// Handle redacts the message and everything in the attributes that is text.
+func (h redactHandler) Handle(ctx context.Context, record slog.Record) error {
+	clean := slog.NewRecord(record.Time, record.Level, h.redactor.String(record.Message), record.PC)
+	record.Attrs(func(a slog.Attr) bool {
+		clean.AddAttrs(h.attr(a))
+		return true
+	})
+	return h.Handler.Handle(ctx, clean)
+}
+
+func (h redactHandler) attr(a slog.Attr) slog.Attr {
+	a.Value = a.Value.Resolve()
+	switch a.Value.Kind() {
+	case slog.KindString:
+		a.Value = slog.StringValue(h.redactor.String(a.Value.String()))
+	case slog.KindAny:
+		if err, isError := a.Value.Any().(error); isError {
+			a.Value = slog.StringValue(h.redactor.String(err.Error()))
+		}
+	case slog.KindGroup:
+		group := a.Value.Group()
+		clean := make([]slog.Attr, len(group))
+		for i := range group {
+			clean[i] = h.attr(group[i])
+		}
+		a.Value = slog.GroupValue(clean...)
+	}
+	return a
+}
+
+// WithAttrs redacts the attributes once.
+func (h redactHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	clean := make([]slog.Attr, len(attrs))
+	for i := range attrs {
+		clean[i] = h.attr(attrs[i])
+	}
+	return redactHandler{h.Handler.WithAttrs(clean), h.redactor}
+}
+
+// WithGroup keeps the redactor in front.
+func (h redactHandler) WithGroup(name string) slog.Handler {
+	return redactHandler{h.Handler.WithGroup(name), h.redactor}
+}

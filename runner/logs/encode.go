@@ -1,0 +1,197 @@
+package logs
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// special marks the bytes of v that cannot be copied as they are, with their highest bit: control
+// characters, quotes and backslashes. In seven bits a byte nothing carries over: adding 0x60 tells
+// what is not a control character, adding 0x7f what is not zero.
+func special(v uint64) uint64 {
+	const low = ^uint64(highs)
+	t := v & low
+	return ^((t+(0x80-' ')*ones)&(t^'"'*ones+low)&(t^'\\'*ones+low) | v) & highs
+}
+
+// lines encodes the whole lines at the start of p that are ordinary and returns their length:
+// those without anything to think about. It stops before the first line that needs a framer: one
+// that is unfinished, too long, not UTF-8, or overwrites itself.
+func (o *output) lines(p []byte) int {
+	n := 0
+	for n < len(p) {
+		size := o.ordinary(p[n:])
+		if size == 0 {
+			break
+		}
+		n += size
+	}
+	return n
+}
+
+// ordinary encodes the line at the start of p into the buffer and returns its length with its
+// newline, or 0 with the buffer as it was. It copies and looks eight bytes at a time, so a word
+// that turns out to hold something special has been copied too far; what comes next overwrites it.
+func (o *output) ordinary(p []byte) int {
+	o.room()
+	src := p[:min(len(p), o.limit+len("\r\n"))]
+	dst := o.buf[:cap(o.buf)]
+	d := len(o.buf)
+	d += copy(dst[d:], o.head)
+	start, s, size := d, 0, 0
+	var seen uint64 // every byte so far, or'ed: are there bytes beyond ASCII?
+
+	for size == 0 {
+		for s+8 <= len(src) {
+			v := binary.LittleEndian.Uint64(src[s:])
+			binary.LittleEndian.PutUint64(dst[d:], v)
+			m := special(v)
+			if m == 0 {
+				seen |= v
+				s += 8
+				d += 8
+				continue
+			}
+			k := bits.TrailingZeros64(m) >> 3
+			seen |= v & (1<<(8*k) - 1)
+			s += k
+			d += k
+			break
+		}
+		if s == len(src) {
+			return 0
+		}
+
+		switch c := src[s]; {
+		case c == '\n':
+			size = s + 1
+		case c == '\r':
+			if s+1 == len(src) || src[s+1] != '\n' {
+				return 0
+			}
+			size = s + 2
+		case c == esc:
+			n, kind := sequence(src[s:])
+			switch {
+			case kind == unfinished || kind == home:
+				return 0
+			case kind == style && o.colors:
+				d += copy(dst[d:], src[s:s+n])
+			}
+			s += n
+		case c == '"' || c == '\\' || c < ' ':
+			d = len(o.appendASCII(dst[:d], c))
+			s++
+		default: // the last bytes of a block that ends here
+			seen |= uint64(c)
+			dst[d] = c
+			d++
+			s++
+		}
+		if d-start > o.limit {
+			return 0
+		}
+	}
+	if seen&highs != 0 && !valid(src[:s]) {
+		return 0
+	}
+	d += copy(dst[d:], o.tail)
+	o.buf = dst[:d]
+	o.count()
+	return size
+}
+
+// valid is utf8.Valid for text that is mostly ASCII even after its first character that is not.
+func valid(p []byte) bool {
+	for i := 0; i < len(p); {
+		if i+8 <= len(p) {
+			m := binary.LittleEndian.Uint64(p[i:]) & highs
+			if m == 0 {
+				i += 8
+				continue
+			}
+			i += bits.TrailingZeros64(m) >> 3
+		}
+		r, n := utf8.DecodeRune(p[i:])
+		if r == utf8.RuneError && n == 1 {
+			return false
+		}
+		i += n
+	}
+	return true
+}
+
+// appendASCII appends one ASCII character in the output's form.
+func (o *output) appendASCII(b []byte, c byte) []byte {
+	switch {
+	case o.escape:
+		return appendJSONChar(b, c)
+	case c < ' ' && c != '\t':
+		// Shown by its picture: leaving it out could join what was apart, and terminals obey some.
+		return utf8.AppendRune(b, '␀'+rune(c))
+	}
+	return append(b, c)
+}
+
+// appendJSONChar appends an ASCII character as it stands inside a JSON string.
+func appendJSONChar(b []byte, c byte) []byte {
+	const hex = "0123456789abcdef"
+	switch {
+	case c == '"' || c == '\\':
+		return append(b, '\\', c)
+	case c >= ' ':
+		return append(b, c)
+	case c == '\t':
+		return append(b, `\t`...)
+	case c == '\n':
+		return append(b, `\n`...)
+	case c == '\r':
+		return append(b, `\r`...)
+	}
+	return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+}
+
+// plain returns the length of the start of p that is the same in JSON.
+func plain(p []byte) int {
+	i := 0
+	for ; i+8 <= len(p); i += 8 {
+		if m := special(binary.LittleEndian.Uint64(p[i:])); m != 0 {
+			return i + bits.TrailingZeros64(m)>>3
+		}
+	}
+	for ; i < len(p); i++ {
+		if c := p[i]; c < ' ' || c == '"' || c == '\\' {
+			break
+		}
+	}
+	return i
+}
+
+const ellipsis = "…"
+
+// appendJSONString appends s as a JSON string. What is not UTF-8 becomes U+FFFD. If it takes more
+// than room bytes between the quotes, it is cut between characters and ends in an ellipsis.
+func appendJSONString(b []byte, s string, room int) (_ []byte, cut bool) {
+	b = append(b, '"')
+	start, fits := len(b), len(b) // fits: where the ellipsis goes if the rest does not fit
+	for _, r := range s {
+		if r < utf8.RuneSelf {
+			b = appendJSONChar(b, byte(r))
+		} else {
+			b = utf8.AppendRune(b, r)
+		}
+		if len(b)-start > room {
+			return append(b[:fits], ellipsis+`"`...), true
+		}
+		if len(b)-start <= room-len(ellipsis) {
+			fits = len(b)
+		}
+	}
+	return append(b, '"'), false
+}

@@ -1,0 +1,274 @@
+package logs
+
+import "unicode/utf8"
+
+const none = -1
+
+// framer makes lines of blocks, wherever the blocks were split. It holds one unfinished line at
+// most, encoded already, and no more of it than fits into a record.
+//
+// A line is what a terminal would have shown last:
+//   - a carriage return, CSI G or CSI 2K lets what follows it take the place of what was before;
+//     if nothing follows before the newline, the text stays. Pieces of a long line that have been
+//     written cannot be taken back.
+//   - escape sequences are left out (text may keep colours and links). What begins like one but is
+//     not finished on its line, or not within maxSequence bytes, is ordinary text.
+//   - a byte that is not UTF-8 is a U+FFFD.
+type framer struct {
+	out    *output
+	active bool   // a line has begun
+	line   []byte // of it, encoded: what has not been written
+	cr     int    // where in line the text that follows a carriage return goes; none: at the end
+
+	scan scanner // not ground: within a sequence
+	seq  []byte  // the sequence so far
+	rune []byte  // the start of a character whose rest has not come
+
+	// On a terminal:
+	shown int  // bytes of line that stand there
+	gone  bool // a piece of this line stands there that is not in line any more
+	wipe  bool // what stands there has been overwritten
+}
+
+// feed takes the next block.
+func (f *framer) feed(p []byte) {
+	for len(p) > 0 {
+		if !f.active {
+			p = p[f.out.lines(p):]
+		}
+		p = p[f.rest(p):]
+	}
+}
+
+// rest takes p up to the end of the current line and returns how much that was.
+func (f *framer) rest(p []byte) int {
+	for i := 0; i < len(p); {
+		f.active = true
+		c := p[i]
+		if f.scan != ground {
+			if f.escape(c) {
+				i++
+			}
+			continue
+		}
+		switch {
+		case c == '\n':
+			f.end()
+			return i + 1
+		case c == '\r':
+			f.home()
+			i++
+		case c == esc:
+			f.stray()
+			f.scan, f.seq = afterEsc, append(f.seq[:0], c)
+			i++
+		case c < ' ':
+			f.stray()
+			f.char(c)
+			i++
+		default:
+			n := 1
+			for i+n < len(p) && p[i+n] >= ' ' {
+				n++
+			}
+			f.text(p[i : i+n])
+			i += n
+		}
+	}
+	return len(p)
+}
+
+// escape takes the next byte of a sequence; false: it was none of it, and neither was the rest.
+func (f *framer) escape(c byte) bool {
+	was := f.scan
+	f.scan = was.next(c)
+	if f.scan != ended && len(f.seq)+1 >= maxSequence {
+		f.scan = abandoned
+	}
+	switch f.scan {
+	case abandoned:
+		f.abandon(was)
+		return false
+	case ended:
+		f.scan = ground
+		f.seq = append(f.seq, c)
+		switch kindOf(f.seq) {
+		case style:
+			if f.out.colors {
+				f.fit(len(f.seq))
+				f.line = append(f.line, f.seq...)
+			}
+		case home:
+			f.home()
+		}
+		return true
+	}
+	f.seq = append(f.seq, c)
+	return true
+}
+
+// abandon makes text of a sequence that is none; was is how far it had come.
+func (f *framer) abandon(was scanner) {
+	f.scan = ground
+	seq := f.seq
+	if was == strEsc {
+		seq = seq[:len(seq)-1] // its ESC begins the next one
+	}
+	f.char(esc)
+	f.text(seq[1:])
+	f.stray()
+	if was == strEsc {
+		f.scan, f.seq = afterEsc, append(f.seq[:0], esc)
+	}
+}
+
+// home is a carriage return.
+func (f *framer) home() {
+	f.stray()
+	if f.cr == none {
+		f.cr = len(f.line)
+	}
+}
+
+// text adds bytes that are not control characters.
+func (f *framer) text(p []byte) {
+	for len(f.rune) > 0 && len(p) > 0 {
+		f.rune = append(f.rune, p[0])
+		p = p[1:]
+		for len(f.rune) > 0 && utf8.FullRune(f.rune) {
+			_, n := utf8.DecodeRune(f.rune)
+			f.valid(f.rune[:n])
+			f.rune = f.rune[:copy(f.rune, f.rune[n:])]
+		}
+	}
+	for i := max(0, len(p)-utf8.UTFMax+1); i < len(p); i++ {
+		if utf8.RuneStart(p[i]) && !utf8.FullRune(p[i:]) {
+			f.rune = append(f.rune, p[i:]...)
+			p = p[:i]
+		}
+	}
+	if utf8.Valid(p) {
+		f.put(p)
+		return
+	}
+	for len(p) > 0 {
+		n := 0
+		for n < len(p) {
+			r, size := utf8.DecodeRune(p[n:])
+			if r == utf8.RuneError && size == 1 {
+				break
+			}
+			n += size
+		}
+		f.put(p[:n])
+		if p = p[n:]; len(p) > 0 {
+			f.valid(p[:1])
+			p = p[1:]
+		}
+	}
+}
+
+// valid adds one character or a byte that is none.
+func (f *framer) valid(p []byte) {
+	if utf8.Valid(p) {
+		f.put(p)
+	} else {
+		f.put([]byte("\uFFFD"))
+	}
+}
+
+// stray gives up waiting for the rest of a character.
+func (f *framer) stray() {
+	for range f.rune {
+		f.put([]byte("\uFFFD"))
+	}
+	f.rune = f.rune[:0]
+}
+
+// char adds one ASCII character.
+func (f *framer) char(c byte) {
+	f.overwrite()
+	var room [8]byte
+	p := f.out.appendASCII(room[:0], c)
+	f.fit(len(p))
+	f.line = append(f.line, p...)
+}
+
+// put adds UTF-8 without control characters.
+func (f *framer) put(p []byte) {
+	for len(p) > 0 {
+		f.overwrite()
+		n := len(p)
+		if f.out.escape {
+			n = plain(p)
+		}
+		if n == 0 {
+			f.char(p[0])
+			p = p[1:]
+			continue
+		}
+		if space := f.out.limit - len(f.line); n > space {
+			for n = max(space, 0); n > 0 && !utf8.RuneStart(p[n]); n-- {
+			}
+		}
+		if n == 0 {
+			f.cut()
+			continue
+		}
+		f.line = append(f.line, p[:n]...)
+		p = p[n:]
+	}
+}
+
+// overwrite drops what a carriage return has left behind, now that something follows.
+func (f *framer) overwrite() {
+	if f.cr == none {
+		return
+	}
+	f.wipe = f.wipe || f.shown > 0 || f.gone && f.out.live
+	f.shown = 0
+	f.line = f.line[:copy(f.line, f.line[f.cr:])]
+	f.cr = none
+}
+
+// fit writes the line so far as a piece if n more bytes would make it too long.
+func (f *framer) fit(n int) {
+	if len(f.line) > 0 && len(f.line)+n > f.out.limit {
+		f.cut()
+	}
+}
+
+func (f *framer) cut() {
+	f.write(true)
+	f.gone = true
+	if f.cr != none {
+		f.cr = 0
+	}
+}
+
+// end finishes the line.
+func (f *framer) end() {
+	if f.scan != ground {
+		// A sequence within a sequence's end may be left of this one.
+		f.abandon(f.scan)
+		if f.scan != ground {
+			f.abandon(f.scan)
+		}
+	}
+	f.stray()
+	f.write(false)
+	f.active, f.gone, f.cr = false, false, none
+	if f.out.open == f {
+		f.out.open = nil
+	}
+}
+
+// write hands the line or a piece of it on.
+func (f *framer) write(goesOn bool) {
+	f.erase()
+	f.out.line(f.line[f.shown:], goesOn)
+	f.line, f.shown = f.line[:0], 0
+	if goesOn && !f.out.escape {
+		f.out.open = f
+	}
+}

@@ -1,0 +1,208 @@
+// Package logs writes the runner's own records and the command's lines to one sink,
+// as JSON for machines or as text for people.
+package logs
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Format is what the log looks like on the sink's writer.
+type Format int
+
+const (
+	// JSON is one object a line, for machines.
+	JSON Format = iota
+	// Text is for people.
+	Text
+)
+
+// ParseFormat reads the value of RUNNER_LOG_FORMAT: "json", "text", or "auto" (also ""), which is
+// text on a terminal and JSON elsewhere.
+func ParseFormat(s string, terminal bool) (Format, error) {
+	switch s {
+	case "json":
+		return JSON, nil
+	case "text":
+		return Text, nil
+	case "", "auto":
+		if terminal {
+			return Text, nil
+		}
+		return JSON, nil
+	}
+	return JSON, fmt.Errorf("unknown log format %q: use auto, text or json", s)
+}
+
+// String returns the name that ParseFormat reads.
+func (f Format) String() string {
+	if f == Text {
+		return "text"
+	}
+	return "json"
+}
+
+// MaxRecord is the length in bytes that no JSON line is longer than, its newline included. Log
+// drivers cut longer lines wherever they like, which leaves two lines that are not JSON.
+const MaxRecord = 16 << 10
+
+// Options say how a sink writes. The zero value is JSON at level info.
+type Options struct {
+	Format Format
+	Level  slog.Leveler // of the runner's own records; nil: info. The command's lines have no level to filter by
+	Color  bool         // text: colour the runner's lines, keep the colours and links of the command's
+	Live   bool         // text: the writer is a terminal, so show a line before its newline has come (a prompt, a progress bar)
+
+	Attrs []slog.Attr      // on every JSON record, rendered once; text leaves them out
+	File  io.Writer        // gets a copy of everything as JSON, whatever Format is; nil: none
+	Now   func() time.Time // the time of the command's lines; nil: time.Now. Records bring their own
+}
+
+// Sink is where every line of a run comes together: whole lines only, in one order.
+// It is safe for concurrent use.
+//
+// A write error is kept (Err) and ends the writing to where it came from, nothing else: a closed
+// pipe on the writer does not stop File, a full disk under File does not stop the writer, and
+// neither is ever the command's problem. Note that Go dies of SIGPIPE on the standard streams
+// unless the program asks for that signal.
+type Sink struct {
+	level  slog.Leveler
+	color  bool
+	now    func() time.Time
+	shared []byte    // Options.Attrs as `,"key":value…`
+	pool   sync.Pool // *[]byte: records are rendered before mu is taken
+
+	mu   sync.Mutex
+	json *output // nil: nobody reads JSON
+	text *output // nil: nobody reads text
+	dest []*destination
+}
+
+// New returns a sink that writes to w as o says. It closes neither w nor o.File.
+func New(w io.Writer, o Options) *Sink {
+	s := &Sink{level: o.Level, color: o.Color, now: o.Now, shared: sharedAttrs(o.Attrs)}
+	if s.level == nil {
+		s.level = slog.LevelInfo
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.pool.New = func() any { return new([]byte) }
+
+	log := &destination{name: "the log", w: w}
+	s.dest = append(s.dest, log)
+	var machines []*destination
+	if o.Format == JSON {
+		machines = append(machines, log)
+	} else {
+		s.text = newTextOutput(log, o.Color, o.Live)
+	}
+	if o.File != nil {
+		file := &destination{name: "the log file", w: o.File}
+		s.dest = append(s.dest, file)
+		machines = append(machines, file)
+	}
+	if len(machines) > 0 {
+		s.json = newJSONOutput(machines, s.shared)
+	}
+	return s
+}
+
+// Handler returns a slog.Handler that writes records to the sink. A JSON record that would be
+// longer than MaxRecord has its longest values cut (they end in "…"), loses the attributes that
+// still do not fit, and says so with "cut":true.
+func (s *Sink) Handler() slog.Handler { return &handler{sink: s} }
+
+// Command returns a writer for the raw output of a command. Lines are framed here, whatever the
+// blocks are, and are with the sink's writers when Write returns; an unfinished line is when it
+// is finished, grows too long, or at Close. In JSON a line is a record with "source":"command";
+// one that does not fit into MaxRecord becomes several, cut between characters, all but the last
+// with "partial":true.
+//
+// A line is what a terminal would have shown last: see framer. Write fails only after Close; the
+// errors of the sink's writers are found in Err, because a command must not notice them.
+func (s *Sink) Command() io.WriteCloser {
+	c := &command{sink: s}
+	if s.json != nil {
+		c.json = &framer{out: s.json, cr: none}
+	}
+	if s.text != nil {
+		c.text = &framer{out: s.text, cr: none}
+	}
+	return c
+}
+
+var errNewline = errors.New("a raw log line must not contain a newline: encode it as compact JSON")
+
+// Raw writes one line of JSON as it is, alone on its line and never cut, as CloudWatch's embedded
+// metrics need it, to everything that gets JSON: with Text that is File alone. The error is
+// Err's, or that line contains a newline.
+func (s *Sink) Raw(line []byte) error {
+	line = bytes.TrimRight(line, "\r\n")
+	if bytes.IndexByte(line, '\n') >= 0 {
+		return errNewline
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.json != nil {
+		// Past the buffer, since the line may be longer than the buffer's room for a record.
+		s.json.flush()
+		s.json.write(append(bytes.Clone(line), '\n'))
+	}
+	return s.err()
+}
+
+// Print writes text for people as it is, on lines of its own: a summary, a table. Only the Text
+// format shows it; nobody else misses it, for what it says must be in records too.
+func (s *Sink) Print(text string) {
+	if s.text == nil || text == "" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text.between(func() {
+		s.text.flush()
+		s.text.write([]byte(strings.TrimSuffix(text, "\n") + "\n"))
+	})
+}
+
+// Flush hands everything that is complete to the writers. It is always done already when a method
+// of the sink or a Write of a command has returned; what is new is the error, which is Err's.
+func (s *Sink) Flush() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush()
+	return s.err()
+}
+
+// Err returns the first error of each of the sink's writers, joined.
+func (s *Sink) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err()
+}
+
+func (s *Sink) flush() {
+	if s.text != nil {
+		s.text.flush()
+	}
+	if s.json != nil {
+		s.json.flush()
+	}
+}
+
+func (s *Sink) err() error {
+	var errs []error
+	for _, d := range s.dest {
+		if d.err != nil {
+			errs = append(errs, fmt.Errorf("cannot write %s, the rest of it is lost: %w", d.name, d.err))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,113 @@
+package runner
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/carlin-cicd/runner/steps"
+)
+
+// printPlan says what the run would do. Of variables it has the names only.
+func (r *run) printPlan(w io.Writer) {
+	row := func(name, value, origin string) {
+		if value == "" {
+			return
+		}
+		if origin != "" {
+			origin = "  (" + origin + ")"
+		}
+		fmt.Fprintf(w, "%-12s %s%s\n", name, value, origin)
+	}
+	s := r.step
+	row("step", s.Name, "")
+	row("command", s.Command.String(), s.Origin["command"])
+	row("verify", s.Verify.String(), s.Origin["verify"])
+	row("directory", r.directory(), s.Origin["directory"])
+	row("branch", r.ref.Branch, "")
+	row("commit", r.ref.SHA, r.commitNote())
+	row("deadline", s.Timeout.String(), s.Origin["timeout"])
+	row("stopping", fmt.Sprintf("%s grace of a budget of %s", r.config.Grace, r.config.StopBudget), "")
+	if s.Retry.Attempts > 0 {
+		row("retry", fmt.Sprintf("%d more on %s", s.Retry.Attempts, strings.Join(s.Retry.On, ", ")), s.Origin["retry"])
+	}
+	row("source", r.config.Repository, "")
+	row("variables", strings.Join(r.env.names(), " "), "names only")
+	var references []string
+	for _, name := range r.env.names() {
+		if ref, ok := r.env.references[name]; ok {
+			references = append(references, name+" from "+string(ref.Kind))
+		}
+	}
+	row("secrets", strings.Join(references, ", "), "")
+	row("guards", strings.Join(guards(s), "; "), "")
+	row("reports", strings.Join(s.Reports, ", "), s.Origin["reports"])
+	for _, a := range s.Artifacts {
+		row("artifact", r.destination(a), s.Origin["artifacts"])
+	}
+	row("record", r.place+"/"+r.runKey()+"/", "")
+}
+
+func (r *run) commitNote() string {
+	if r.dirty {
+		return "the workspace has changes that are not in it"
+	}
+	return ""
+}
+
+func guards(s steps.Step) []string {
+	var all []string
+	if len(s.Required) > 0 {
+		all = append(all, "set: "+strings.Join(s.Required, ", "))
+	}
+	if len(s.Needs) > 0 {
+		all = append(all, "passed for this commit: "+strings.Join(s.Needs, ", "))
+	}
+	if len(s.Fetch) > 0 {
+		all = append(all, "fetched and verified: "+strings.Join(s.Fetch, ", "))
+	}
+	return all
+}
+
+func (r *run) destination(a steps.Artifact) string {
+	text := fmt.Sprintf("%s: %s/ → %s/%s/%s/%s/ (when: %s)", a.Name, a.Path, r.place, a.Name, r.ref.Branch, r.ref.SHA, a.When)
+	if a.Mirror != "" {
+		text += fmt.Sprintf(", mirrored to %s/%s/%s/", a.Name, r.ref.Branch, a.Mirror)
+	}
+	return text
+}
+
+// PrintSteps lists the steps of a workspace, each with where its settings came from.
+func PrintSteps(w io.Writer, c Config) error {
+	catalogue, err := LoadSteps(c)
+	if err != nil {
+		return refuse(err)
+	}
+	for i, s := range catalogue.All() {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintln(w, s.Name)
+		row := func(name, value string) {
+			if value != "" {
+				fmt.Fprintf(w, "  %-12s %s  (%s)\n", name, value, s.Origin[name])
+			}
+		}
+		row("command", s.Command.String())
+		if s.Directory != "." {
+			row("directory", s.Directory)
+		}
+		if s.Timeout > 0 {
+			row("timeout", s.Timeout.String())
+		}
+		row("required", strings.Join(s.Required, ", "))
+		row("needs", strings.Join(s.Needs, ", "))
+		row("fetch", strings.Join(s.Fetch, ", "))
+		row("reports", strings.Join(s.Reports, ", "))
+		for _, a := range s.Artifacts {
+			row("artifacts", fmt.Sprintf("%s/ as %s, when %s", a.Path, a.Name, a.When))
+		}
+		row("verify", s.Verify.String())
+	}
+	return nil
+}

@@ -1,0 +1,249 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/telemetry"
+)
+
+// runKey is the folder of this run's records in the store.
+func (r *run) runKey() string {
+	return artifacts.RunKey(r.ref, r.step.Name, r.config.Environment, r.id)
+}
+
+// latestKey is where a step's newest run of a commit is on record.
+func latestKey(ref artifacts.Ref, step, environment string) string {
+	return strings.TrimSuffix(artifacts.RunKey(ref, step, environment, "x"), "x") + "latest.json"
+}
+
+// recordStart leaves word that the run has begun. A run that cannot report goes on.
+func (r *run) recordStart() error {
+	if err := r.putJSON(r.stop.work, "started.json", r.startedRecord()); err != nil {
+		r.log.Warn("the start of the run cannot be put on record", "error", err.Error(), "hint", HintOf(err))
+	}
+	return nil
+}
+
+// publishArtifacts stores what the command made. Its own errors are the run's only if the command had none.
+func (r *run) publishArtifacts(runErr error) error {
+	var start *process.StartError
+	if errors.As(runErr, &start) || r.result == nil {
+		return runErr // what lies there is not of this run
+	}
+	if sig, _ := r.stop.signal(); sig != 0 {
+		// Whatever the budget allows, the story of the run comes first: record, log, reports, then the sets of files.
+		r.publishRecord(judge(runErr))
+	}
+	var failed error
+	for _, a := range r.step.Artifacts {
+		if !a.When.Includes(runErr == nil) {
+			continue
+		}
+		err := r.timed("publish "+a.Name, func() error {
+			ctx, cancel := r.stop.publishing()
+			defer cancel()
+			return r.publishSet(ctx, artifacts.Set{
+				Kind: a.Name, Ref: r.ref, RunID: r.id, Dir: filepath.Join(r.directory(), filepath.FromSlash(a.Path)), Mirror: a.Mirror,
+			}, a.Optional || runErr != nil)
+		})
+		if failed == nil {
+			failed = err
+		}
+	}
+	switch sig, _ := r.stop.signal(); {
+	case runErr != nil || failed == nil:
+		return runErr
+	case sig != 0:
+		return &process.CancelledError{Signal: sig} // it was not the store that failed, but the time
+	default:
+		return artifactsError{failed}
+	}
+}
+
+// publishSet stores one set and tells of it. A set that may be missing is no error.
+func (r *run) publishSet(ctx context.Context, set artifacts.Set, mayBeMissing bool) error {
+	published, err := artifacts.Publish(ctx, r.store, set)
+	var missing *artifacts.MissingError
+	if mayBeMissing && errors.As(err, &missing) {
+		r.log.Warn("there is nothing to publish", "artifact", set.Kind, "error", err.Error())
+		return nil
+	}
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = errors.Join(cause, err)
+	}
+	record := artifactRecord(set.Kind, published, err)
+	record.Error = r.redactor.String(record.Error)
+	r.artifacts = append(r.artifacts, record)
+	if err != nil {
+		r.log.Error("an artifact could not be published", "artifact", set.Kind, "error", err.Error(), "hint", HintOf(err))
+		return err
+	}
+	r.log.Info("published", "artifact", set.Kind, "location", published.Location, "files", len(published.Manifest.Files), "bytes", published.Bytes,
+		"uploaded", published.Uploaded, "unchanged", published.Unchanged, "removed", published.Removed)
+	return nil
+}
+
+// publishRecord stores finished.json, the log and the reports, in the order of their worth, and what could be stored it notes.
+// It is called at the end of a run, and before the artifacts of one that was told to stop.
+func (r *run) publishRecord(o Outcome) {
+	if r.store == nil || !r.recorded() {
+		return
+	}
+	ctx, cancel := r.stop.recording()
+	defer cancel()
+	var problems []error
+	put := func(name string, err error) {
+		r.published[name] = err == nil
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o)))
+	if r.file != nil && !r.published["log.jsonl.gz"] {
+		put("log.jsonl.gz", r.putLog(ctx))
+	}
+	if r.tests != nil && !r.published["junit"] {
+		put("junit", r.putReports(ctx))
+	}
+	record := latest{RunID: r.id, Key: r.runKey(), Passed: o.Passed(), Reason: o.Reason, ExitCode: o.ExitCode}
+	if err := artifacts.PutJSON(ctx, r.store, latestKey(r.ref, r.step.Name, r.config.Environment), record); err != nil {
+		problems = append(problems, err)
+	}
+	// Once more, as it now says which of the others are in the store.
+	put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o)))
+	if err := errors.Join(problems...); err != nil {
+		r.log.Warn("the record of the run is not whole", "error", err.Error(), "hint", HintOf(err))
+	}
+}
+
+// recorded reports whether the run got as far as its records: input that is refused leaves none.
+func (r *run) recorded() bool {
+	for _, p := range r.phases {
+		if p.Name == "record" {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *run) putJSON(ctx context.Context, name string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return r.put(ctx, name, "application/json", append(r.redactor.Bytes(text), '\n'))
+}
+
+func (r *run) putLog(ctx context.Context) error {
+	r.sink.Flush()
+	name, err := r.file.finish()
+	if err != nil {
+		return err
+	}
+	return artifacts.PutFile(ctx, r.store, r.runKey()+"/log.jsonl.gz", name)
+}
+
+// putReports stores the reports as they were read, redacted, under their paths in the workspace.
+func (r *run) putReports(ctx context.Context) error {
+	root, err := os.OpenRoot(r.directory())
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	var problems []error
+	for _, name := range r.reportPaths() {
+		text, err := root.ReadFile(filepath.FromSlash(name))
+		if err == nil {
+			err = r.put(ctx, "junit/"+name, "application/xml", r.redactor.Bytes(text))
+		}
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
+}
+
+// reportPaths are the reports there are to store: those that could be read, and the broken ones for whoever has to find out why.
+func (r *run) reportPaths() []string {
+	var names []string
+	for _, report := range r.tests.Reports {
+		names = append(names, report.Path)
+	}
+	for _, p := range r.tests.Problems {
+		if info, err := os.Lstat(filepath.Join(r.directory(), p.Report)); err == nil && info.Mode().IsRegular() {
+			names = append(names, p.Report)
+		}
+	}
+	return names
+}
+
+func (r *run) put(ctx context.Context, name, contentType string, text []byte) error {
+	return r.store.Put(ctx, artifacts.Object{Key: r.runKey() + "/" + name, Body: bytes.NewReader(text), Size: int64(len(text)), Type: contentType, Mode: 0o644})
+}
+
+// end tells how the run ended: in the log, as metrics, on record, and to the person at the terminal.
+func (r *run) end(err error) Outcome {
+	o := judge(err)
+	if r.format == logs.Text && !r.recorded() {
+		r.sink.Flush()
+		fmt.Fprintf(r.in.Stderr, "runner: %s\n", r.redactor.String(err.Error()))
+		if hint := HintOf(err); hint != "" {
+			fmt.Fprintf(r.in.Stderr, "hint: %s\n", r.redactor.String(hint))
+		}
+		return o
+	}
+	attributes := []any{"reason", string(o.Reason), "exit_code", o.ExitCode, "seconds", seconds(time.Since(r.begun))}
+	if o.Killed {
+		attributes = append(attributes, "killed", true)
+	}
+	if r.tests != nil {
+		t := r.tests
+		attributes = append(attributes, "tests", t.Total, "failed", t.Failed, "errored", t.Errored, "skipped", t.Skipped, "flaky", t.Flaky)
+	}
+	if sig, at := r.stop.signal(); sig != 0 {
+		attributes = append(attributes, "signal", signalName(sig), "stop_budget", seconds(r.stop.budget), "stop_used", seconds(time.Since(at)))
+	}
+	if err == nil {
+		r.log.Info("step passed", attributes...)
+	} else {
+		attributes = append(attributes, "error", err.Error())
+		if hint := HintOf(err); hint != "" {
+			attributes = append(attributes, "hint", hint)
+		}
+		r.log.Error("step failed", attributes...)
+	}
+	r.sink.Raw(telemetry.EMF(r.metrics(o), time.Now()))
+	r.sink.Flush()
+	r.publishRecord(o)
+	r.printSummary(o)
+	r.sink.Flush()
+	return o
+}
+
+func (r *run) metrics(o Outcome) telemetry.Run {
+	m := telemetry.Run{
+		Cluster: r.task.cluster(), Step: r.step.Name, Environment: r.config.Environment,
+		Reason: string(o.Reason), RunID: r.id, Branch: r.ref.Branch, SHA: r.ref.SHA,
+		Failed: !o.Passed(), Duration: time.Since(r.begun), ColdStart: r.task.coldStart(r.begun),
+	}
+	for _, a := range r.artifacts {
+		m.ArtifactFiles += a.Files
+		m.ArtifactBytes += a.Bytes
+	}
+	if r.result != nil {
+		m.PeakMemory, m.CPU = r.result.Usage.PeakMemory, r.result.Usage.CPU
+	}
+	if r.tests != nil {
+		m.Tests = &telemetry.Tests{Total: r.tests.Total, Failed: r.tests.Failed + r.tests.Errored, Flaky: r.tests.Flaky}
+	}
+	return m
+}

@@ -1,0 +1,227 @@
+package runner
+
+import (
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// started is started.json. Timestamp, revision and metadata are Prow's, so that its readers can read ours.
+type started struct {
+	Timestamp int64             `json:"timestamp"` // seconds since 1970
+	Revision  string            `json:"repo-commit"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+
+	identity
+	Command string    `json:"command"`
+	At      time.Time `json:"started_at"`
+}
+
+// identity is what names a run, in each of its records.
+type identity struct {
+	RunID       string `json:"run_id"`
+	Step        string `json:"step"`
+	Branch      string `json:"branch"`
+	SHA         string `json:"sha"`
+	Environment string `json:"environment,omitempty"`
+	Stack       string `json:"stack,omitempty"`
+	Task        string `json:"task,omitempty"`
+	Runner      string `json:"runner"` // our own version
+}
+
+// finished is finished.json. Timestamp, passed, result, revision and metadata are Prow's.
+type finished struct {
+	Timestamp int64             `json:"timestamp"`
+	Passed    bool              `json:"passed"`
+	Result    string            `json:"result"` // SUCCESS, FAILURE or ABORTED
+	Revision  string            `json:"revision"`
+	Metadata  map[string]string `json:"metadata,omitempty"`
+
+	identity
+	ExitCode  int             `json:"exit_code"`
+	Reason    Reason          `json:"reason"`
+	Killed    bool            `json:"killed"`
+	Retryable bool            `json:"retryable"`
+	Error     string          `json:"error,omitempty"`
+	Hint      string          `json:"hint,omitempty"`
+	StartedAt time.Time       `json:"started_at"`
+	EndedAt   time.Time       `json:"finished_at"`
+	Seconds   float64         `json:"duration_seconds"`
+	Tests     *tests          `json:"tests,omitempty"`
+	Artifacts []artifact      `json:"artifacts"`
+	Usage     *usage          `json:"usage,omitempty"`
+	Phases    []phase         `json:"phases"`
+	Attempts  []attempt       `json:"attempts"`
+	Leftovers []leftover      `json:"leftovers,omitempty"`
+	Stop      *stopRecord     `json:"stop,omitempty"`
+	Published map[string]bool `json:"published,omitempty"` // the run's own files: which of them are in the store
+}
+
+// tests is what the reports said.
+type tests struct {
+	results.Counts
+	Failures []results.Case    `json:"failures,omitempty"`
+	Slowest  []results.Case    `json:"slowest,omitempty"`
+	Reports  []string          `json:"reports,omitempty"`
+	Stale    []string          `json:"stale,omitempty"`
+	Problems []results.Problem `json:"problems,omitempty"`
+}
+
+// artifact is what became of one set of files.
+type artifact struct {
+	Name      string `json:"name"`
+	Location  string `json:"location,omitempty"`
+	Manifest  string `json:"manifest,omitempty"`
+	Files     int    `json:"files"`
+	Bytes     int64  `json:"bytes"`
+	Uploaded  int    `json:"uploaded"`
+	Unchanged int    `json:"unchanged"`
+	Removed   int    `json:"removed"`
+	Error     string `json:"error,omitempty"`
+}
+
+// usage is what the command took of the machine.
+type usage struct {
+	CPUSeconds  float64 `json:"cpu_seconds"`
+	PeakMemory  int64   `json:"peak_memory_bytes"`
+	MemoryLimit int64   `json:"memory_limit_bytes,omitempty"`
+	CPULimit    float64 `json:"cpu_limit,omitempty"`
+	Source      string  `json:"source"`
+	Fargate     string  `json:"fargate,omitempty"` // the smallest size that would have fit
+}
+
+// phase is a part of the run and the time it took.
+type phase struct {
+	Name    string    `json:"name"`
+	Started time.Time `json:"started_at"`
+	Seconds float64   `json:"seconds"`
+	Error   string    `json:"error,omitempty"`
+}
+
+// attempt is one start of the command.
+type attempt struct {
+	ExitCode int       `json:"exit_code"`
+	Reason   Reason    `json:"reason"`
+	Started  time.Time `json:"started_at"`
+	Seconds  float64   `json:"seconds"`
+}
+
+// leftover is a process that outlived the command and was ended with the run.
+type leftover struct {
+	PID        int    `json:"pid"`
+	Command    string `json:"command"`
+	HeldOutput bool   `json:"held_output,omitempty"`
+}
+
+// stopRecord is what was asked of the run by a signal, and what it used of the time it had.
+type stopRecord struct {
+	Signal string  `json:"signal"`
+	Budget float64 `json:"budget_seconds"`
+	Used   float64 `json:"used_seconds"`
+}
+
+// latest is what latest.json of a step says: the newest run, for those who ask whether a commit passed.
+type latest struct {
+	RunID    string `json:"run_id"`
+	Key      string `json:"key"`
+	Passed   bool   `json:"passed"`
+	Reason   Reason `json:"reason"`
+	ExitCode int    `json:"exit_code"`
+}
+
+func (r *run) identity() identity {
+	return identity{
+		RunID: r.id, Step: r.step.Name, Branch: r.ref.Branch, SHA: r.ref.SHA,
+		Environment: r.config.Environment, Stack: r.config.StackName, Task: r.task.id(), Runner: r.in.Version,
+	}
+}
+
+func (r *run) metadata() map[string]string {
+	m := map[string]string{}
+	if r.config.GitHubName != "" {
+		m["repository"] = r.config.GitHubName
+	}
+	if r.dirty {
+		m["dirty"] = "true" // the workspace had changes that the commit has not
+	}
+	return m
+}
+
+func (r *run) startedRecord() started {
+	return started{
+		Timestamp: r.begun.Unix(), Revision: r.ref.SHA, Metadata: r.metadata(),
+		identity: r.identity(), Command: r.step.Command.String(), At: r.begun.UTC(),
+	}
+}
+
+// finishedRecord tells the run as far as it has come.
+func (r *run) finishedRecord(o Outcome) finished {
+	now := time.Now()
+	f := finished{
+		Timestamp: now.Unix(), Passed: o.Passed(), Result: "FAILURE", Revision: r.ref.SHA, Metadata: r.metadata(),
+		identity: r.identity(),
+		ExitCode: o.ExitCode, Reason: o.Reason, Killed: o.Killed, Retryable: o.Retryable,
+		StartedAt: r.begun.UTC(), EndedAt: now.UTC(), Seconds: seconds(now.Sub(r.begun)),
+		Artifacts: r.artifacts, Phases: r.phases, Attempts: r.attempts, Published: r.published,
+	}
+	switch o.Reason {
+	case Success:
+		f.Result = "SUCCESS"
+	case Cancelled:
+		f.Result = "ABORTED"
+	}
+	if o.Err != nil {
+		f.Error, f.Hint = r.redactor.String(o.Err.Error()), r.redactor.String(HintOf(o.Err))
+	}
+	f.Tests = r.testsRecord()
+	if r.result != nil {
+		f.Usage = usageRecord(*r.result)
+		for _, l := range r.result.Leftovers {
+			f.Leftovers = append(f.Leftovers, leftover{PID: l.PID, Command: r.redactor.String(l.Command), HeldOutput: l.HeldOutput})
+		}
+	}
+	if sig, at := r.stop.signal(); sig != 0 {
+		f.Stop = &stopRecord{Signal: signalName(sig), Budget: seconds(r.stop.budget), Used: seconds(now.Sub(at))}
+	}
+	return f
+}
+
+func (r *run) testsRecord() *tests {
+	if r.tests == nil {
+		return nil
+	}
+	t := &tests{Counts: r.tests.Counts, Stale: r.tests.Stale, Problems: r.tests.Problems}
+	for _, report := range r.tests.Reports {
+		t.Reports = append(t.Reports, report.Path)
+	}
+	clean := func(cases []results.Case) []results.Case {
+		redacted := make([]results.Case, len(cases))
+		for i, c := range cases {
+			c.Name, c.Message, c.Details = r.redactor.String(c.Name), r.redactor.String(c.Message), r.redactor.String(c.Details)
+			redacted[i] = c
+		}
+		return redacted
+	}
+	t.Failures, t.Slowest = clean(r.tests.Failures), clean(r.tests.Slowest)
+	return t
+}
+
+func usageRecord(p process.Result) *usage {
+	return &usage{
+		CPUSeconds: seconds(p.Usage.CPU), PeakMemory: p.Usage.PeakMemory, MemoryLimit: p.Usage.MemoryLimit, CPULimit: p.Usage.CPULimit,
+		Source: p.Usage.Source, Fargate: fit(p.Usage.CPU, p.Wall, p.Usage.PeakMemory),
+	}
+}
+
+func artifactRecord(name string, p artifacts.Published, err error) artifact {
+	a := artifact{Name: name, Location: p.Location, Manifest: p.Key, Files: len(p.Manifest.Files), Bytes: p.Bytes, Uploaded: p.Uploaded, Unchanged: p.Unchanged, Removed: p.Removed}
+	if err != nil {
+		a.Error = err.Error()
+	}
+	return a
+}
+
+// seconds is a duration as the records have it: seconds, to the millisecond.
+func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }

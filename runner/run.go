@@ -1,0 +1,360 @@
+// Package runner is one run of one step, told as a story: configure, check out, resolve, execute, publish, report, exit.
+//
+// It decides when; package steps says what; package artifacts knows where.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/source"
+	"github.com/carlin-cicd/runner/steps"
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// Invocation is what the runner is handed by whoever starts it.
+type Invocation struct {
+	Variables map[string]string // the environment, the flags laid over it
+	Stdout    io.Writer         // the log, and the summary
+	Stderr    io.Writer         // what a person is told of input that is refused
+	Terminal  bool              // whether Stdout is one
+	Color     bool
+	Signals   <-chan os.Signal
+	Version   string
+	Started   time.Time
+}
+
+// run is the state of one run. Each phase reads what the earlier ones decided and adds its own part.
+type run struct {
+	in       Invocation
+	begun    time.Time
+	id       string
+	config   Config
+	step     steps.Step
+	steps    steps.Catalogue
+	ref      artifacts.Ref
+	dirty    bool
+	deadline time.Time
+	env      environment
+	task     task
+
+	stop     *stopper
+	redactor *redact.Redactor
+	sink     *logs.Sink
+	log      *slog.Logger
+	format   logs.Format
+	file     *logFile
+
+	store     artifacts.Store
+	place     string // the store, in words
+	result    *process.Result
+	tests     *results.Results
+	artifacts []artifact
+	phases    []phase
+	attempts  []attempt
+	published map[string]bool
+}
+
+// Run runs the step and returns how it ended. Everything there is to say has been said by then.
+func Run(ctx context.Context, in Invocation) Outcome {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r := &run{in: in, begun: in.Started, id: strings.ToLower(ulid.Make().String()), published: map[string]bool{}, artifacts: []artifact{}}
+	r.redactor = redact.New(known(in.Variables)...)
+
+	err := r.configure(ctx, in.Signals)
+	if r.sink == nil { // the log's own settings are wrong: say so in the plainest form that fits
+		format, _ := logs.ParseFormat("auto", in.Terminal)
+		r.openLog(format, slog.LevelInfo, nil)
+	}
+	defer r.file.remove()
+	if err != nil {
+		return r.end(refuse(err))
+	}
+	if r.config.DryRun {
+		r.sink.Flush()
+		r.printPlan(in.Stdout)
+		return judge(nil)
+	}
+	return r.end(r.perform())
+}
+
+// perform is the run between its configuration and its end. What goes wrong earlier keeps what comes later from
+// starting, but not from being told: the command's error comes before that of the reports, and that before the artifacts'.
+func (r *run) perform() error {
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	err := r.execute()
+	err = r.readReports(err)
+	return r.publishArtifacts(err)
+}
+
+// prepare does what comes before the command.
+func (r *run) prepare() error {
+	for _, p := range []struct {
+		name string
+		do   func() error
+	}{
+		{"record", r.recordStart},
+		{"source", r.checkout},
+		{"guard", r.guard},
+		{"fetch", r.fetch},
+		{"secrets", func() error { return r.resolve(r.env) }},
+	} {
+		if err := r.phase(p.name, p.do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// phase does a part of the run and keeps its time. None starts once the run was told to stop.
+func (r *run) phase(name string, do func() error) error {
+	if r.stop.work.Err() != nil {
+		return context.Cause(r.stop.work)
+	}
+	return r.timed(name, do)
+}
+
+func (r *run) timed(name string, do func() error) error {
+	p := phase{Name: name, Started: time.Now().UTC()}
+	err := do()
+	if cause := context.Cause(r.stop.work); err != nil && cause != nil && errors.Is(err, context.Canceled) {
+		err = cause // it was cut short because we were told to stop, and that is the reason
+	}
+	p.Seconds = seconds(time.Since(p.Started))
+	if err != nil {
+		p.Error = r.redactor.String(err.Error())
+	}
+	r.phases = append(r.phases, p)
+	r.log.Debug("phase ended", "phase", name, "seconds", p.Seconds)
+	return err
+}
+
+// configure decides everything that can be decided before anything is touched.
+func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
+	config, err := Configure(r.in.Variables)
+	r.stop = newStopper(ctx, max(config.StopBudget, time.Second), signals)
+	r.config = config
+	if err != nil {
+		return err
+	}
+	format, err := logs.ParseFormat(config.LogFormat, r.in.Terminal)
+	if err != nil {
+		return &ConfigError{Message: fmt.Sprintf("RUNNER_LOG_FORMAT cannot be %q", config.LogFormat), Advice: "write auto, text or json"}
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(config.LogLevel)); err != nil {
+		return &ConfigError{Message: fmt.Sprintf("RUNNER_LOG_LEVEL cannot be %q", config.LogLevel), Advice: "write debug, info, warn or error"}
+	}
+
+	commitErr := r.identify()
+	var taskErr error
+	r.task, taskErr = describeTask(ctx, config.Metadata)
+	r.step.Name = config.Step
+	r.openLog(format, level, r.attributes())
+	if taskErr != nil {
+		r.log.Warn("the task's metadata cannot be read, so its name is missing here", "error", taskErr.Error())
+	}
+
+	if err := r.chooseStep(); err != nil {
+		return err
+	}
+	if commitErr != nil {
+		return commitErr
+	}
+	if r.store, r.place, err = artifacts.Open(config.Artifacts, config.Workspace); err != nil {
+		return &ConfigError{Err: err, Advice: "ARTIFACT_BUCKET takes file:///folder; leave it empty for .runner/artifacts in the workspace"}
+	}
+	r.env = r.childEnvironment()
+	if names := missing(r.step, r.env); names != nil {
+		return &ConfigError{
+			Message: fmt.Sprintf("%s is required for step %s", strings.Join(names, ", "), r.step.Name),
+			Advice:  fmt.Sprintf("set it, as in %s=production; the step was not started", names[0]),
+		}
+	}
+	for _, name := range r.redactor.Short() {
+		r.log.Warn("the value is too short or too common to be redacted", "variable", name)
+	}
+	return nil
+}
+
+// chooseStep reads runner.yaml, finds the step and lets the environment's settings win over the file's.
+func (r *run) chooseStep() error {
+	catalogue, err := LoadSteps(r.config)
+	if err != nil {
+		return err
+	}
+	r.steps = catalogue
+	if r.step, err = catalogue.Find(r.config.Step); err != nil {
+		r.step.Name = r.config.Step
+		return err
+	}
+	switch {
+	case r.config.Timeout > 0:
+		r.step.Timeout, r.step.Origin["timeout"] = r.config.Timeout, "RUNNER_TIMEOUT"
+	case r.step.Timeout == 0:
+		r.step.Timeout, r.step.Origin["timeout"] = DefaultTimeout, "default"
+	}
+	r.deadline = r.begun.Add(r.step.Timeout)
+	if r.config.Retries >= 0 {
+		r.step.Retry.Attempts, r.step.Origin["retry"] = r.config.Retries, "RUNNER_RETRIES"
+		if r.step.Retry.On == nil {
+			r.step.Retry.On = []string{string(OOM), "infrastructure"}
+		}
+	}
+	return nil
+}
+
+// LoadSteps returns the steps of the workspace that a configuration names.
+func LoadSteps(c Config) (steps.Catalogue, error) {
+	var file *steps.File
+	var err error
+	if c.File == "" {
+		file, err = steps.LoadDefault(c.Workspace)
+	} else {
+		file, err = steps.Load(c.File)
+	}
+	var refused *steps.FileError
+	if errors.As(err, &refused) { // a path inside the workspace reads better relative to it
+		if relative, relErr := filepath.Rel(c.Workspace, refused.Path); relErr == nil && filepath.IsLocal(relative) {
+			refused.Path = relative
+		}
+	}
+	return steps.Collect(c.Workspace, file), err
+}
+
+// identify finds the branch and the commit: from the variables, else from GitHub's, else from the workspace's git.
+func (r *run) identify() error {
+	c := r.config
+	r.ref = artifacts.Ref{Branch: first(c.Branch, c.GitHubBranch), SHA: first(c.SHA, c.GitHubSHA)}
+	commit, err := source.Describe(r.stop.work, r.git, c.Workspace)
+	if err == nil {
+		r.dirty = commit.Dirty && (r.ref.SHA == "" || r.ref.SHA == commit.SHA)
+		r.ref.Branch, r.ref.SHA = first(r.ref.Branch, commit.Branch), first(r.ref.SHA, commit.SHA)
+	}
+	if r.ref.Branch == "" {
+		r.ref.Branch = "detached"
+	}
+	if r.ref.SHA == "" {
+		r.ref.SHA = strings.Repeat("0", 40)
+	}
+	r.ref.SHA = strings.ToLower(r.ref.SHA)
+	return r.ref.Validate()
+}
+
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// attributes are on every line of the log.
+func (r *run) attributes() []slog.Attr {
+	all := []slog.Attr{slog.String("step", r.config.Step), slog.String("run_id", r.id), slog.String("branch", r.ref.Branch), slog.String("sha", r.ref.SHA)}
+	if r.config.Environment != "" {
+		all = append(all, slog.String("environment", r.config.Environment))
+	}
+	if r.task.ARN != "" {
+		all = append(all, slog.String("task", r.task.id()))
+	}
+	return all
+}
+
+// checkout brings the workspace to the commit that is asked for, where it is not there yet.
+func (r *run) checkout() error {
+	if r.config.Repository == "" || r.config.SHA == "" {
+		return nil
+	}
+	_, changed, err := source.Checkout(r.stop.work, r.git, source.Options{
+		URL: r.config.Repository, SHA: r.ref.SHA, Branch: r.config.Branch, Dir: r.config.Workspace, Token: r.config.GitHubToken,
+		Retries: max(r.config.Retries, 3), Log: func(msg string, args ...any) { r.log.Info(msg, args...) },
+	})
+	if err != nil {
+		return sourceError{err}
+	}
+	if !changed {
+		return nil
+	}
+	// The commit brings its own runner.yaml.
+	r.log.Info("checked out", "commit", r.ref.SHA)
+	if err := r.chooseStep(); err != nil {
+		return refuse(err)
+	}
+	r.env = r.childEnvironment()
+	return nil
+}
+
+// guard sees that the steps which this one needs are on record as passed for the same commit.
+func (r *run) guard() error {
+	for _, need := range r.step.Needs {
+		var record latest
+		var err error
+		for _, environment := range slices.Compact([]string{r.config.Environment, ""}) {
+			key := latestKey(r.ref, need, environment)
+			if err = artifacts.GetJSON(r.stop.work, r.store, key, &record); !errors.Is(err, os.ErrNotExist) {
+				break
+			}
+		}
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			return &GuardError{
+				Message: fmt.Sprintf("step %s needs %s, which has not run for commit %.12s", r.step.Name, need, r.ref.SHA),
+				Advice:  "run it first: runner --step " + need,
+			}
+		case err != nil:
+			return artifactsError{err}
+		case !record.Passed:
+			return &GuardError{
+				Message: fmt.Sprintf("step %s needs %s, which ended with %s (exit %d) for commit %.12s", r.step.Name, need, record.Reason, record.ExitCode, r.ref.SHA),
+				Advice:  "its record is " + record.Key + "/finished.json in " + r.place,
+			}
+		}
+	}
+	return nil
+}
+
+// fetch brings sets of this commit into the workspace, to where the step that made them had them.
+func (r *run) fetch() error {
+	for _, kind := range r.step.Fetch {
+		path, ok := r.steps.PathOf(kind)
+		if !ok {
+			return &ConfigError{Message: fmt.Sprintf("no step makes %s, so there is no place for it", kind), Advice: "see runner steps for the artifacts there are"}
+		}
+		manifest, err := artifacts.Fetch(r.stop.work, r.store, kind, r.ref, filepath.Join(r.config.Workspace, path))
+		if errors.Is(err, os.ErrNotExist) {
+			return &GuardError{
+				Message: fmt.Sprintf("there are no %s of commit %.12s in %s", kind, r.ref.SHA, r.place),
+				Advice:  "run the step that makes them first",
+			}
+		}
+		if err != nil {
+			return artifactsError{err}
+		}
+		r.log.Info("fetched", "artifact", kind, "files", len(manifest.Files), "bytes", manifest.Bytes(), "to", path)
+	}
+	return nil
+}
+
+// directory is where the command runs.
+func (r *run) directory() string {
+	return filepath.Join(r.config.Workspace, filepath.FromSlash(r.step.Directory))
+}

@@ -1,0 +1,146 @@
+package runner
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// How much of the tests the summary shows.
+const (
+	shownFailures = 20
+	shownSlow     = 5
+	slow          = time.Second // a test that takes less is not worth a line
+)
+
+// ANSI colours of the summary.
+const (
+	bold  = "\x1b[1m"
+	red   = "\x1b[31m"
+	green = "\x1b[32m"
+	dim   = "\x1b[2m"
+	plain = "\x1b[0m"
+)
+
+// printSummary ends a run for people, if the log is for them; machines have the record.
+func (r *run) printSummary(o Outcome) {
+	var b strings.Builder
+	paint := func(colour, text string) string {
+		if !r.in.Color {
+			return text
+		}
+		return colour + text + plain
+	}
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "  %s %s\n", paint(dim, fmt.Sprintf("%-10s", name)), value)
+		}
+	}
+
+	verdict := paint(bold+green, "passed")
+	if !o.Passed() {
+		verdict = paint(bold+red, "failed") + fmt.Sprintf(" (%s, exit %d)", o.Reason, o.ExitCode)
+	}
+	fmt.Fprintf(&b, "\n%s %s in %s\n", r.step.Name, verdict, duration(time.Since(r.begun)))
+	if o.Err != nil {
+		row("error", o.Err.Error())
+		row("hint", HintOf(o.Err))
+	}
+	if r.tests != nil {
+		row("tests", countsText(r.tests.Counts))
+		for i, c := range r.tests.Failures {
+			if i == shownFailures {
+				fmt.Fprintf(&b, "    and %d more\n", len(r.tests.Failures)-i)
+				break
+			}
+			fmt.Fprintf(&b, "    %s %s\n", paint(red, "✗"), testName(c))
+			if c.Message != "" {
+				fmt.Fprintf(&b, "      %s\n", firstLine(c.Message))
+			}
+		}
+		for i, c := range r.tests.Slowest {
+			if i == shownSlow || c.Duration < slow {
+				break
+			}
+			row("slow", fmt.Sprintf("%s  %s", duration(c.Duration), testName(c)))
+		}
+	}
+	for _, a := range r.artifacts {
+		if a.Error != "" {
+			row(a.Name, paint(red, "not published: ")+a.Error)
+			continue
+		}
+		row(a.Name, fmt.Sprintf("%s, %s → %s", plural(a.Files, "file"), size(a.Bytes), a.Location))
+	}
+	if r.recorded() {
+		row("record", r.place+"/"+r.runKey()+"/")
+	}
+	if r.result != nil {
+		u := usageRecord(*r.result)
+		text := fmt.Sprintf("peak %s of memory, %.1f s of CPU", size(u.PeakMemory), u.CPUSeconds)
+		if u.Fargate != "" {
+			text += "; Fargate: " + u.Fargate + " would fit"
+		}
+		row("usage", text)
+	}
+	r.sink.Print(r.redactor.String(b.String()))
+}
+
+func countsText(c results.Counts) string {
+	text := fmt.Sprintf("%d passed", c.Total-c.Failed-c.Errored-c.Skipped)
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{c.Failed, "failed"}, {c.Errored, "errored"}, {c.Skipped, "skipped"}, {c.Flaky, "flaky"}} {
+		if part.n > 0 {
+			text += fmt.Sprintf(", %d %s", part.n, part.what)
+		}
+	}
+	return fmt.Sprintf("%s, %d in all", text, c.Total)
+}
+
+func testName(c results.Case) string {
+	name := c.Name
+	if c.Class != "" && !strings.Contains(name, c.Class) {
+		name = c.Class + " › " + name
+	}
+	if c.File != "" {
+		name += "  (" + c.File + ")"
+	}
+	return name
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+	if runes := []rune(line); len(runes) > 160 {
+		line = string(runes[:160]) + "…"
+	}
+	return line
+}
+
+// duration is short enough to be read at a glance.
+func duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Round(time.Second).String()
+	}
+}
+
+// size is in binary units, as the tools of AWS have it.
+func size(bytes int64) string {
+	const unit = 1024
+	if bytes < unit {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	value, exponent := float64(bytes)/unit, 0
+	for value >= unit && exponent < 4 {
+		value, exponent = value/unit, exponent+1
+	}
+	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[exponent])
+}

@@ -1,0 +1,83 @@
+// Package telemetry tells machines how a run went: CloudWatch metrics, in the embedded metric format.
+package telemetry
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Namespace is where the metrics are found in CloudWatch.
+const Namespace = "Carlin/CICD"
+
+// Run is what is measured of one run. Nil pointers are metrics that this run has no value for.
+type Run struct {
+	Cluster, Step, Environment string // the dimensions; an empty Environment leaves its dimension set out
+	Reason                     string // a property: it can be searched for, and makes no metric of its own
+	RunID, Branch, SHA         string // properties too: as dimensions they would make (and cost) a metric a commit
+	Failed                     bool
+	Duration                   time.Duration
+	Tests                      *Tests
+	ArtifactFiles              int
+	ArtifactBytes              int64
+	PeakMemory                 int64 // bytes
+	CPU                        time.Duration
+	ColdStart                  *time.Duration // from the request for the task to the start of the runner
+}
+
+// Tests are the counts of a run that read reports.
+type Tests struct{ Total, Failed, Flaky int }
+
+type metric struct {
+	Name string
+	Unit string
+}
+
+type directive struct {
+	Namespace  string
+	Dimensions [][]string
+	Metrics    []metric
+}
+
+// EMF returns the run as one line in CloudWatch's embedded metric format, without a newline.
+// CloudWatch reads it only if it is alone on its line and whole.
+func EMF(r Run, at time.Time) []byte {
+	d := directive{Namespace: Namespace, Dimensions: [][]string{{"Cluster"}, {"Cluster", "Step"}}}
+	if r.Environment != "" {
+		d.Dimensions = append(d.Dimensions, []string{"Cluster", "Step", "Environment"})
+	}
+	line := map[string]any{"Cluster": r.Cluster, "Step": r.Step, "Reason": r.Reason, "RunId": r.RunID, "Branch": r.Branch, "Sha": r.SHA}
+	if r.Environment != "" {
+		line["Environment"] = r.Environment
+	}
+	add := func(name, unit string, value any) {
+		d.Metrics = append(d.Metrics, metric{name, unit})
+		line[name] = value
+	}
+	failures := 0
+	if r.Failed {
+		failures = 1
+	}
+	add("Runs", "Count", 1)
+	add("Failures", "Count", failures)
+	add("Duration", "Seconds", round(r.Duration))
+	if r.Tests != nil {
+		add("Tests", "Count", r.Tests.Total)
+		add("TestsFailed", "Count", r.Tests.Failed)
+		add("TestsFlaky", "Count", r.Tests.Flaky)
+	}
+	add("ArtifactFiles", "Count", r.ArtifactFiles)
+	add("ArtifactBytes", "Bytes", r.ArtifactBytes)
+	add("PeakMemory", "Bytes", r.PeakMemory)
+	add("CPUSeconds", "Seconds", round(r.CPU))
+	if r.ColdStart != nil {
+		add("ColdStart", "Seconds", round(*r.ColdStart))
+	}
+	line["_aws"] = map[string]any{"Timestamp": at.UnixMilli(), "CloudWatchMetrics": []directive{d}}
+	text, err := json.Marshal(line)
+	if err != nil {
+		panic(err) // strings and numbers only
+	}
+	return text
+}
+
+func round(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
