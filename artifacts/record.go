@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -50,6 +51,10 @@ func PutFile(ctx context.Context, s Store, key, name string) error {
 	}
 	defer t.Close()
 	c, err := t.open(ctx, filepath.Base(name), "")
+	var changed *ChangedError
+	if errors.As(err, &changed) {
+		return &MissingError{"file", name, "does not exist"}
+	}
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package artifacts
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"runtime"
 	"slices"
@@ -92,7 +91,10 @@ func bringLocked(ctx context.Context, s Store, t *tree, p place, goal Manifest) 
 		}
 		u.counts.Removed = len(gone)
 	}
-	if err := u.storeAll(ctx); err != nil { // 2, 4
+	err := each(ctx, len(u.goal.Files), func(ctx context.Context, i int) error {
+		return u.storeFile(ctx, &u.goal.Files[i]) // 2, 4
+	})
+	if err != nil {
 		return Manifest{}, u.counts, err
 	}
 	if u.sameAsOld() {
@@ -102,7 +104,6 @@ func bringLocked(ctx context.Context, s Store, t *tree, p place, goal Manifest) 
 		if err := PutJSON(ctx, s, p.manifest, u.goal); err != nil { // 5
 			return Manifest{}, u.counts, err
 		}
-		u.found.Version = 1
 	}
 	if u.found.Version != 0 {
 		if err := s.Delete(ctx, p.pending); err != nil { // 6
@@ -163,6 +164,7 @@ func (u *update) clear(ctx context.Context) error {
 	if err := PutJSON(ctx, u.store, u.place.pending, record); err != nil {
 		return err
 	}
+	u.found = record
 	if err := u.store.Delete(ctx, u.place.manifest); err != nil {
 		return err
 	}
@@ -179,14 +181,15 @@ func (u *update) clear(ctx context.Context) error {
 // workers keeps disk and network busy on the few cores there are; more gain nothing on a folder.
 func workers() int { return min(8, runtime.GOMAXPROCS(0)*4) }
 
-func (u *update) storeAll(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+// each calls do for 0 to n-1, a few at a time, and stops at the first error.
+func each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(workers())
-	for i := range u.goal.Files {
-		if ctx.Err() != nil {
+	for i := range n {
+		if inner.Err() != nil {
 			break
 		}
-		g.Go(func() error { return u.storeFile(ctx, &u.goal.Files[i]) })
+		g.Go(func() error { return do(inner, i) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -255,5 +258,5 @@ func (u *update) count(c Counts) {
 
 // sameAsOld also compares the commit: a mirror may pass from one to another without a file changing.
 func (u *update) sameAsOld() bool {
-	return u.old.Ref() == u.goal.Ref() && slices.Equal(u.old.Files, u.goal.Files)
+	return u.old.Kind == u.goal.Kind && u.old.Ref() == u.goal.Ref() && slices.Equal(u.old.Files, u.goal.Files)
 }

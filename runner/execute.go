@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"syscall"
@@ -90,18 +91,17 @@ const maxGitOutput = 1 << 20
 // git runs git under the same supervision as the command: two who wait for children would take them from each other.
 func (r *run) git(ctx context.Context, dir string, variables []string, args ...string) (string, error) {
 	var output boundedBuffer
-	env := []string{r.marker()}
-	for name, value := range r.in.Variables {
-		if name != "RUN_ID" {
-			env = append(env, name+"="+value)
-		}
+	env := maps.Clone(r.in.Variables)
+	for _, entry := range append(variables, r.marker()) {
+		name, value, _ := strings.Cut(entry, "=")
+		env[name] = value
 	}
 	deadline, ok := ctx.Deadline()
 	if !ok || !r.deadline.IsZero() && r.deadline.Before(deadline) {
 		deadline = r.deadline
 	}
 	_, err := process.Run(process.Command{
-		Args: append([]string{"git"}, args...), Dir: dir, Env: append(env, variables...), Output: &output,
+		Args: append([]string{"git"}, args...), Dir: dir, Env: environment{variables: env}.list(), Output: &output,
 		Deadline: deadline, Grace: 2 * time.Second, Marker: r.marker(),
 	}, r.stop.forward)
 	return output.String(), err

@@ -89,7 +89,7 @@ func sequence(p []byte) (int, kind) {
 			if c := p[i]; c >= '@' && c <= '~' {
 				return i + 1, kindOf(p[:i+1])
 			} else if c < ' ' || c > '?' {
-				return 0, unfinished
+				break
 			}
 		}
 		return 0, unfinished

@@ -40,6 +40,7 @@ var framing = []struct {
 	{name: "what was erased at the very end stays readable", in: "50%\r\x1b[K\n", want: []string{"50%"}},
 	{name: "a broken character is overwritten as any other", in: "\xe2\rb\n", want: []string{"b"}},
 	{name: "the colour of a state is not lost with the state before", in: "1\r\x1b[32m2\x1b[0m\n", want: []string{"2"}, colour: "\x1b[32m2\x1b[0m\n"},
+	{name: "nor with a second carriage return", in: "1\r\x1b[32m\r2\n", want: []string{"2"}, colour: "\x1b[32m2\n"},
 	{name: "going up is not followed", in: "a\nb\n\x1b[2A\x1b[2Kc\n", want: []string{"a", "b", "c"}},
 
 	{name: "colours", in: "\x1b[1;31mred\x1b[m \x1b[38;5;9mx\x1b[0m\n", want: []string{"red x"}, colour: "\x1b[1;31mred\x1b[m \x1b[38;5;9mx\x1b[0m\n"},
@@ -54,6 +55,7 @@ var framing = []struct {
 	{name: "an unfinished end of a string is text", in: "\x1b]0;a\x1b", want: []string{"\x1b]0;a\x1b"}},
 	{name: "two escapes", in: "\x1b\x1b[31mx\n", want: []string{"\x1bx"}, colour: "␛\x1b[31mx\n"},
 	{name: "a sequence of more than 4 KiB is text", in: "\x1b]0;" + strings.Repeat("x", maxSequence) + "\n", want: []string{"\x1b]0;" + strings.Repeat("x", maxSequence)}},
+	{name: "a sequence of 4 KiB and one byte is text", in: "\x1b]0;" + strings.Repeat("x", maxSequence-4) + "\x07y\n", want: []string{"\x1b]0;" + strings.Repeat("x", maxSequence-4) + "\ay"}},
 	{name: "a sequence of exactly 4 KiB is one", in: "\x1b]0;" + strings.Repeat("x", maxSequence-5) + "\x07y\n", want: []string{"y"}},
 
 	{name: "control characters", in: "a\x00b\x07c\bd\te\x7f\n", want: []string{"a\x00b\x07c\bd\te\x7f"}},
@@ -226,6 +228,7 @@ func TestUnfinishedLinesOnATerminal(t *testing.T) {
 		{"only what is new is written", []string{"pro", "ceed? ", "y\n"}, "proceed? y\n"},
 		{"half a character waits", []string{"\xe2\x9c", "\x93"}, "✓"},
 		{"a progress bar is redrawn", []string{"1%", "\r2%", "\r3%\n"}, "1%" + wipe + "2%" + wipe + "3%\n"},
+		{"what was wiped once is not wiped again", []string{"1%", "\r2", "0%\n", "next"}, "1%" + wipe + "20%\nnext"},
 		{"states that came together are drawn once", []string{"1%\r2%\r3%"}, "3%"},
 		{"a carriage return alone changes nothing", []string{"1%\r", "\n"}, "1%\n"},
 		{"the runner's lines come before the unfinished one", []string{"1%", "!", "\r2%\n"}, "1%" + wipe + "INFO  hi\n1%" + wipe + "2%\n"},

@@ -36,8 +36,7 @@ func (o *output) lines(p []byte) int {
 }
 
 // ordinary encodes the line at the start of p into the buffer and returns its length with its
-// newline, or 0 with the buffer as it was. It copies and looks eight bytes at a time, so a word
-// that turns out to hold something special has been copied too far; what comes next overwrites it.
+// newline, or 0 with the buffer as it was.
 func (o *output) ordinary(p []byte) int {
 	o.room()
 	src := p[:min(len(p), o.limit+len("\r\n"))]
@@ -48,22 +47,10 @@ func (o *output) ordinary(p []byte) int {
 	var seen uint64 // every byte so far, or'ed: are there bytes beyond ASCII?
 
 	for size == 0 {
-		for s+8 <= len(src) {
-			v := binary.LittleEndian.Uint64(src[s:])
-			binary.LittleEndian.PutUint64(dst[d:], v)
-			m := special(v)
-			if m == 0 {
-				seen |= v
-				s += 8
-				d += 8
-				continue
-			}
-			k := bits.TrailingZeros64(m) >> 3
-			seen |= v & (1<<(8*k) - 1)
-			s += k
-			d += k
-			break
-		}
+		n, all := copyPlain(dst[d:], src[s:])
+		seen |= all
+		s += n
+		d += n
 		if s == len(src) {
 			return 0
 		}
@@ -85,13 +72,8 @@ func (o *output) ordinary(p []byte) int {
 				d += copy(dst[d:], src[s:s+n])
 			}
 			s += n
-		case c == '"' || c == '\\' || c < ' ':
+		default:
 			d = len(o.appendASCII(dst[:d], c))
-			s++
-		default: // the last bytes of a block that ends here
-			seen |= uint64(c)
-			dst[d] = c
-			d++
 			s++
 		}
 		if d-start > o.limit {
@@ -105,6 +87,31 @@ func (o *output) ordinary(p []byte) int {
 	o.buf = dst[:d]
 	o.count()
 	return size
+}
+
+// copyPlain copies the start of src that needs no thought and returns its length, and its bytes
+// or'ed. It looks at eight bytes at a time and copies them before it knows, so up to seven bytes
+// of dst after those are garbage. It is a function of its own to stay in registers.
+func copyPlain(dst, src []byte) (n int, seen uint64) {
+	dst = dst[:len(src)]
+	for ; n <= len(src)-8; n += 8 {
+		v := binary.LittleEndian.Uint64(src[n : n+8])
+		binary.LittleEndian.PutUint64(dst[n:n+8], v)
+		if m := special(v); m != 0 {
+			k := bits.TrailingZeros64(m) &^ 7
+			return n + k/8, seen | v&(1<<k-1)
+		}
+		seen |= v
+	}
+	for ; n < len(src); n++ {
+		c := src[n]
+		if c < ' ' || c == '"' || c == '\\' {
+			break
+		}
+		dst[n] = c
+		seen |= uint64(c)
+	}
+	return n, seen
 }
 
 // valid is utf8.Valid for text that is mostly ASCII even after its first character that is not.

@@ -142,7 +142,7 @@ func (f *framer) text(p []byte) {
 		}
 	}
 	for i := max(0, len(p)-utf8.UTFMax+1); i < len(p); i++ {
-		if utf8.RuneStart(p[i]) && !utf8.FullRune(p[i:]) {
+		if !utf8.FullRune(p[i:]) {
 			f.rune = append(f.rune, p[i:]...)
 			p = p[:i]
 		}

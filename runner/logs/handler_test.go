@@ -174,7 +174,8 @@ func TestLongRecordsAreCut(t *testing.T) {
 	}{
 		{"a long message leaves room for the attributes", long, []slog.Attr{slog.Int("kept", 1)}, `…","kept":1,"cut":true`},
 		{"a long value leaves room for the others", "x", []slog.Attr{slog.String("s", long), slog.Int("kept", 1)}, `…","kept":1,"cut":true`},
-		{"long values of other types become text", "x", []slog.Attr{slog.Any("p", point{1, long}), slog.Any("err", errors.New(long)), slog.Int("kept", 1)}, `…","kept":1,"cut":true`},
+		{"a long error", "x", []slog.Attr{slog.Any("err", errors.New(long)), slog.Int("kept", 1)}, `…","kept":1,"cut":true`},
+		{"long values of other types become text", "x", []slog.Attr{slog.Any("p", point{1, long}), slog.Int("kept", 1)}, `…","kept":1,"cut":true`},
 		{"a long key is left out", "x", []slog.Attr{slog.Int(long, 1), slog.Int("kept", 1)}, `"msg":"x","kept":1,"cut":true`},
 		{"a group with a long name is left out", "x", []slog.Attr{slog.Group(long, slog.Int("a", 1)), slog.Int("kept", 1)}, `"msg":"x","kept":1,"cut":true`},
 		{"too many attributes", "x", many, `"key":"value","cut":true`},
@@ -193,6 +194,21 @@ func TestLongRecordsAreCut(t *testing.T) {
 				t.Errorf("ends in %q, want %q", out.String()[max(0, out.Len()-200):], want)
 			}
 		})
+	}
+}
+
+func TestDeepRecordsAreClosedWithinTheLimit(t *testing.T) {
+	var out bytes.Buffer
+	log := slog.New(New(&out, Options{}).Handler())
+	for range 500 {
+		log = log.WithGroup("g")
+	}
+	for range 2000 {
+		log = log.With("k", "value")
+	}
+	log.Info("x")
+	if lines := jsonLines(t, out.Bytes()); len(lines) != 1 || !lines[0].Cut {
+		t.Errorf("got %+v", lines)
 	}
 }
 

@@ -151,8 +151,7 @@ func (s *Sink) Raw(line []byte) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.json != nil {
-		// Past the buffer, since the line may be longer than the buffer's room for a record.
-		s.json.flush()
+		// Past the buffer, which is empty between calls and may be too small for it.
 		s.json.write(append(bytes.Clone(line), '\n'))
 	}
 	return s.err()

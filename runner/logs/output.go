@@ -2,6 +2,7 @@ package logs
 
 import (
 	"io"
+	"slices"
 	"time"
 )
 
@@ -90,16 +91,23 @@ func (o *output) stamp(t time.Time) {
 
 // count adds one to the seq at the end of tail. Counting in decimal saves a conversion a line.
 func (o *output) count() {
-	for i := len(o.tail) - len("}\n") - 1; i >= o.digits; i-- {
-		if o.tail[i]++; o.tail[i] <= '9' {
+	if o.digits == 0 {
+		return
+	}
+	last := len(o.tail) - len("}\n") - 1
+	if o.tail[last]++; o.tail[last] > '9' {
+		o.carry(last)
+	}
+}
+
+func (o *output) carry(i int) {
+	for ; o.tail[i] > '9'; i-- {
+		o.tail[i] = '0'
+		if i == o.digits {
+			o.tail = slices.Insert(o.tail, i, '1')
 			return
 		}
-		o.tail[i] = '0'
-	}
-	if o.digits > 0 {
-		o.tail = append(o.tail, 0)
-		copy(o.tail[o.digits+1:], o.tail[o.digits:])
-		o.tail[o.digits] = '1'
+		o.tail[i-1]++
 	}
 }
 

@@ -1,0 +1,40 @@
+package artifacts
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+func BenchmarkPublish5000First(b *testing.B) {
+	dir := many(5000, "bench").dir(b)
+	b.SetBytes(5000 * 1536)
+	for b.Loop() {
+		b.StopTimer()
+		s, _ := newStore(b)
+		b.StartTimer()
+		publishOK(b, s, Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir})
+	}
+}
+
+func BenchmarkPublish5000Unchanged(b *testing.B) {
+	s, _ := newStore(b)
+	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: many(5000, "bench").dir(b)}
+	publishOK(b, s, set)
+	b.SetBytes(5000 * 1536)
+	for b.Loop() {
+		publishOK(b, s, set)
+	}
+}
+
+func BenchmarkFetch5000(b *testing.B) {
+	s, _ := newStore(b)
+	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: many(5000, "bench").dir(b)}
+	publishOK(b, s, set)
+	out := b.TempDir()
+	b.SetBytes(5000 * 1536)
+	for b.Loop() {
+		if _, err := Fetch(b.Context(), s, "builds", set.Ref, filepath.Join(out, "dist")); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

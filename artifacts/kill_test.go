@@ -1,0 +1,96 @@
+package artifacts
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+const victim = "ARTIFACTS_TEST_VICTIM"
+
+// victimMain publishes a folder; it says when it begins, so that the time until it is killed is spent publishing.
+func victimMain() int {
+	s, err := NewFolder(os.Getenv(victim))
+	if err == nil {
+		fmt.Println("begin")
+		_, err = Publish(context.Background(), s, coverage("main", sha1, os.Getenv(victim+"_DIR")))
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+func startVictim(t *testing.T, store, dir string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), victim+"="+store, victim+"_DIR="+dir)
+	out, err := cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	if line, _ := bufio.NewReader(out).ReadString('\n'); line != "begin\n" {
+		t.Fatalf("the publisher says %q", line)
+	}
+	return cmd
+}
+
+func TestKilledPublishersLeaveOldNewOrNone(t *testing.T) {
+	t.Parallel()
+	contents := map[string]files{"a": many(50, "a"), "b": many(40, "b")}
+	contents["b"]["only/in/b"] = "b"
+	contents["b"]["lib/00"+".html"] = "b"
+	top := t.TempDir()
+	dirs := map[string]string{}
+	for name, f := range contents {
+		dirs[name] = filepath.Join(top, name)
+		f.write(t, dirs[name])
+	}
+	store := filepath.Join(top, "store")
+
+	cmd := startVictim(t, store, dirs["a"])
+	began := time.Now()
+	must(t, cmd.Wait())
+	whole := time.Since(began)
+
+	ref := Ref{"main", sha1}
+	seen := map[string]int{}
+	for i := range 32 {
+		name := []string{"b", "a"}[i%2]
+		cmd := startVictim(t, store, dirs[name])
+		time.Sleep(time.Duration(rand.Int64N(int64(whole))))
+		cmd.Process.Kill()
+		cmd.Wait()
+
+		// A reader that opens the folder, but is no publisher, sees one of three.
+		s, err := NewFolder(store)
+		must(t, err)
+		set, mirror := state(t, s, "coverage", ref, contents), mirrorState(t, s, "coverage", "main", contents)
+		seen["set "+set]++
+		seen["mirror "+mirror]++
+		if t.Failed() {
+			t.Fatalf("round %d", i)
+		}
+		if i%4 == 3 { // the other rounds pile up on what the last ones left
+			other := []string{"a", "b"}[i/4%2]
+			publishOK(t, s, coverage("main", sha1, dirs[other]))
+			got := read(t, store)
+			want := contents[other].under(SetKey("coverage", ref))
+			for k, v := range contents[other].under(MirrorKey("coverage", "main")) {
+				want[k] = v
+			}
+			equal(t, "after repair", got.without("manifests/"), want)
+			if n := len(got) - len(want); n != 3 {
+				t.Errorf("%d records, want the manifest, the newest set's and the mirror's", n)
+			}
+		}
+		must(t, s.Close())
+	}
+	t.Log(seen)
+}
