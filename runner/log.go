@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -14,8 +15,10 @@ import (
 // logFile is the copy of the log that is published with the run: JSON lines, compressed as they come.
 // It waits in the temporary folder, for a crash of the store must not cost the log.
 type logFile struct {
+	mu   sync.Mutex
 	file *os.File
 	gzip *gzip.Writer
+	open bool // a member of the gzip file has been begun
 }
 
 func newLogFile() (*logFile, error) {
@@ -31,10 +34,26 @@ func newLogFile() (*logFile, error) {
 	return &logFile{file: f, gzip: gz}, nil
 }
 
-// finish completes the file and returns its path.
+func (l *logFile) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.open {
+		l.gzip.Reset(l.file)
+		l.open = true
+	}
+	return l.gzip.Write(p)
+}
+
+// finish makes the file whole as it is now and returns its path. What is written later becomes a further member, as gzip
+// allows, so that a run that is told to stop can store its log early and once more at its end.
 func (l *logFile) finish() (string, error) {
-	if err := l.gzip.Close(); err != nil {
-		return "", err
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open {
+		if err := l.gzip.Close(); err != nil {
+			return "", err
+		}
+		l.open = false
 	}
 	return l.file.Name(), nil
 }
@@ -53,7 +72,7 @@ func (r *run) openLog(format logs.Format, level slog.Level, attributes []slog.At
 	var err error
 	if !r.config.DryRun && attributes != nil {
 		if r.file, err = newLogFile(); err == nil {
-			o.File = r.file.gzip
+			o.File = r.file
 		}
 	}
 	r.sink = logs.New(r.in.Stdout, o)

@@ -73,6 +73,7 @@ func (r *run) publishArtifacts(runErr error) error {
 
 // publishSet stores one set and tells of it. A set that may be missing is no error.
 func (r *run) publishSet(ctx context.Context, set artifacts.Set, mayBeMissing bool) error {
+	r.log.Info("publishing", "artifact", set.Kind)
 	published, err := artifacts.Publish(ctx, r.store, set)
 	var missing *artifacts.MissingError
 	if mayBeMissing && errors.As(err, &missing) {
@@ -110,7 +111,7 @@ func (r *run) publishRecord(o Outcome) {
 		}
 	}
 	put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o)))
-	if r.file != nil && !r.published["log.jsonl.gz"] {
+	if r.file != nil {
 		put("log.jsonl.gz", r.putLog(ctx))
 	}
 	if r.tests != nil && !r.published["junit"] {

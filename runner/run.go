@@ -78,7 +78,11 @@ func Run(ctx context.Context, in Invocation) Outcome {
 
 	err := r.configure(ctx, in.Signals)
 	if r.sink == nil { // the log's own settings are wrong: say so in the plainest form that fits
-		format, _ := logs.ParseFormat("auto", in.Terminal)
+		format, formatErr := logs.ParseFormat(in.Variables["RUNNER_LOG_FORMAT"], in.Terminal)
+		if formatErr != nil {
+			format, _ = logs.ParseFormat("auto", in.Terminal)
+		}
+		r.step.Name = in.Variables["PIPELINE_STEP"]
 		r.openLog(format, slog.LevelInfo, nil)
 	}
 	defer r.file.remove()
@@ -172,16 +176,28 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 		r.log.Warn("the task's metadata cannot be read, so its name is missing here", "error", taskErr.Error())
 	}
 
-	if err := r.chooseStep(); err != nil {
-		return err
-	}
 	if commitErr != nil {
 		return commitErr
 	}
 	if r.store, r.place, err = artifacts.Open(config.Artifacts, config.Workspace); err != nil {
 		return &ConfigError{Err: err, Advice: "ARTIFACT_BUCKET takes file:///folder; leave it empty for .runner/artifacts in the workspace"}
 	}
+	if err := r.settle(); err != nil && !r.awaitsCheckout() {
+		return err
+	}
+	return nil
+}
+
+// awaitsCheckout reports whether the commit, and with it the runner.yaml that counts, may have to be fetched first.
+func (r *run) awaitsCheckout() bool { return r.config.Repository != "" && r.config.SHA != "" }
+
+// settle decides what depends on runner.yaml: the step, its environment, and whether all that it requires is there.
+func (r *run) settle() error {
+	if err := r.chooseStep(); err != nil {
+		return err
+	}
 	r.env = r.childEnvironment()
+	r.redactor.Add(known(r.env.variables)...) // runner.yaml may hold some, too
 	if names := missing(r.step, r.env); names != nil {
 		return &ConfigError{
 			Message: fmt.Sprintf("%s is required for step %s", strings.Join(names, ", "), r.step.Name),
@@ -255,7 +271,10 @@ func (r *run) identify() error {
 		r.ref.SHA = strings.Repeat("0", 40)
 	}
 	r.ref.SHA = strings.ToLower(r.ref.SHA)
-	return r.ref.Validate()
+	if err := r.ref.Validate(); err != nil {
+		return &ConfigError{Err: err, Advice: "BRANCH must be a branch's name as git takes it, GIT_SHA hexadecimal"}
+	}
+	return nil
 }
 
 func first(values ...string) string {
@@ -281,7 +300,7 @@ func (r *run) attributes() []slog.Attr {
 
 // checkout brings the workspace to the commit that is asked for, where it is not there yet.
 func (r *run) checkout() error {
-	if r.config.Repository == "" || r.config.SHA == "" {
+	if !r.awaitsCheckout() {
 		return nil
 	}
 	_, changed, err := source.Checkout(r.stop.work, r.git, source.Options{
@@ -291,16 +310,10 @@ func (r *run) checkout() error {
 	if err != nil {
 		return sourceError{err}
 	}
-	if !changed {
-		return nil
+	if changed {
+		r.log.Info("checked out", "commit", r.ref.SHA)
 	}
-	// The commit brings its own runner.yaml.
-	r.log.Info("checked out", "commit", r.ref.SHA)
-	if err := r.chooseStep(); err != nil {
-		return refuse(err)
-	}
-	r.env = r.childEnvironment()
-	return nil
+	return refuse(r.settle()) // the commit brings its own runner.yaml
 }
 
 // guard sees that the steps which this one needs are on record as passed for the same commit.

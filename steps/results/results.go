@@ -35,7 +35,7 @@ type Case struct {
 	File     string        `json:"file,omitempty"` // of the test, as its producer names it; empty if it does not say
 	Status   Status        `json:"status"`
 	Flaky    bool          `json:"flaky,omitempty"` // it passed after it had failed, its producer says
-	Duration time.Duration `json:"-"` // seconds in JSON
+	Duration time.Duration `json:"-"`               // seconds in JSON
 	Message  string        `json:"message,omitempty"`
 	Details  string        `json:"details,omitempty"` // stack and difference, at most maxDetails bytes
 	Report   string        `json:"report"`
