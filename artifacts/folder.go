@@ -145,16 +145,19 @@ func (f *Folder) fill(temp *os.File, body io.Reader, o Object) error {
 func (f *Folder) install(temp string, o Object) error {
 	dir := path.Dir(o.Key)
 	var err error
-	// Another process may remove a folder, being empty, just after it was made for this file.
+	// Another process may remove a folder, being empty, while it is made here for this file, or just after.
 	for range 100 {
-		if err = f.mkdir(dir); err == nil {
+		err = f.mkdir(dir)
+		again := err != nil && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist))
+		if err == nil {
 			if o.IfAbsent {
 				err = f.root.Link(temp, o.Key)
 			} else {
 				err = f.root.Rename(temp, o.Key)
 			}
+			again = errors.Is(err, fs.ErrNotExist)
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
+		if !again {
 			break
 		}
 		f.forget(dir)

@@ -105,8 +105,11 @@ func TestKeysOfAwkwardBranches(t *testing.T) {
 // FuzzKeysNeverMeet looks for two refs of which one's set lies within the other's.
 func FuzzKeysNeverMeet(f *testing.F) {
 	for _, s := range [][4]string{
-		{"a", sha1, "a/" + sha1, sha2}, {"a", "latest", "a/latest", sha1}, {"a", "20261123", "a/20261123", sha1},
-		{"a", "deadbeef", "a/deadbeef/b", sha1}, {"a", sha1, "a/" + sha1 + ".json", sha2},
+		{"a", sha1, "a/" + sha1, sha2},
+		{"a", "latest", "a/latest", sha1},
+		{"a", "20261123", "a/20261123", sha1},
+		{"a", "deadbeef", "a/deadbeef/b", sha1},
+		{"a", sha1, "a/" + sha1 + ".json", sha2},
 	} {
 		f.Add(s[0], s[1], s[2], s[3])
 	}

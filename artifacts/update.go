@@ -3,6 +3,7 @@ package artifacts
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"runtime"
 	"slices"
@@ -44,7 +45,8 @@ type update struct {
 	store Store
 	tree  *tree
 	place place
-	goal  Manifest // its files complete bit by bit
+	goal  Manifest // as it was given
+	files []File   // of goal, complete
 	old   Manifest // what the place holds; no files when it holds nothing
 	found pending  // what an update that did not come to its end may have left
 
@@ -79,8 +81,7 @@ func bring(ctx context.Context, s Store, t *tree, p place, goal Manifest) (Manif
 // Killed after 3 or 4, the pending record tells the next update what there is to clean up; killed after 5, it is
 // only in the way.
 func bringLocked(ctx context.Context, s Store, t *tree, p place, goal Manifest) (Manifest, Counts, error) {
-	u := &update{store: s, tree: t, place: p, goal: goal}
-	u.goal.Files = slices.Clone(goal.Files)
+	u := &update{store: s, tree: t, place: p, goal: goal, files: make([]File, len(goal.Files))}
 	if err := u.read(ctx); err != nil { // 1
 		return Manifest{}, u.counts, err
 	}
@@ -92,25 +93,27 @@ func bringLocked(ctx context.Context, s Store, t *tree, p place, goal Manifest) 
 		u.counts.Removed = len(gone)
 	}
 	err := each(ctx, len(u.goal.Files), func(ctx context.Context, i int) error {
-		return u.storeFile(ctx, &u.goal.Files[i]) // 2, 4
+		var err error
+		u.files[i], err = u.storeFile(ctx, u.goal.Files[i]) // 2, 4
+		return err
 	})
 	if err != nil {
 		return Manifest{}, u.counts, err
 	}
-	if u.sameAsOld() {
-		u.goal = u.old
-	} else {
-		u.goal.Created = now()
-		if err := PutJSON(ctx, s, p.manifest, u.goal); err != nil { // 5
+	m := u.old
+	if !u.sameAsOld() {
+		m = u.goal
+		m.Files, m.Created = u.files, now()
+		if err := PutJSON(ctx, s, p.manifest, m); err != nil { // 5
 			return Manifest{}, u.counts, err
 		}
 	}
 	if u.found.Version != 0 {
 		if err := s.Delete(ctx, p.pending); err != nil { // 6
-			return u.goal, u.counts, err
+			return m, u.counts, err
 		}
 	}
-	return u.goal, u.counts, nil
+	return m, u.counts, nil
 }
 
 // read takes a manifest that cannot be trusted for none: it is about to be replaced.
@@ -197,55 +200,50 @@ func each(ctx context.Context, n int, do func(ctx context.Context, i int) error)
 	return stopped(ctx)
 }
 
-// storeFile completes f, and stores the file unless the place holds it already. A file that may be the one it holds
-// is hashed first; any other is read once, while it is stored.
-func (u *update) storeFile(ctx context.Context, f *File) error {
+// storeFile returns f complete, and stores the file unless the place holds it already. A file that may be the one it
+// holds is hashed first; any other is read once, while it is stored.
+func (u *update) storeFile(ctx context.Context, f File) (File, error) {
 	old, _ := u.old.file(f.Path)
-	if f.SHA256 != "" && *f == old {
+	if f.SHA256 != "" && f == old {
 		u.count(Counts{Unchanged: 1})
-		return nil
+		return f, nil
 	}
 	c, err := u.tree.open(ctx, f.Path, f.SHA256)
 	if err != nil {
-		return err
+		return f, err
 	}
 	defer c.Close()
-	was := File{f.Path, c.Size(), old.SHA256, mediaType(f.Path), formatMode(c.Mode())}
-	if f.SHA256 == "" && was == old {
-		sum, err := c.finish()
-		if err != nil {
-			return err
+	is := File{f.Path, c.Size(), old.SHA256, mediaType(f.Path), formatMode(c.Mode())}
+	if f.SHA256 == "" && is == old {
+		if is.SHA256, err = c.finish(); err != nil {
+			return f, err
 		}
-		if sum == old.SHA256 {
-			*f = old
+		if is == old {
 			u.count(Counts{Unchanged: 1})
-			return nil
+			return is, nil
 		}
-		if _, err := c.Seek(0, 0); err != nil {
-			return err
+		if _, err := c.Seek(0, io.SeekStart); err != nil {
+			return f, err
 		}
 	}
 	if err := u.begin(); err != nil {
-		return err
+		return f, err
 	}
 	err = u.store.Put(ctx, Object{
 		Key: u.key(f.Path), Body: c, Size: c.Size(), Mode: c.Mode(),
-		Type: was.Type, CacheControl: u.place.cacheControl, Batch: true,
+		Type: is.Type, CacheControl: u.place.cacheControl, Batch: true,
 	})
 	if err != nil {
-		return err
+		return f, err
 	}
-	sum, err := c.finish()
-	if err != nil {
-		return err
+	if is.SHA256, err = c.finish(); err != nil {
+		return f, err
 	}
-	stored := File{f.Path, c.Size(), sum, was.Type, was.Mode}
-	if f.SHA256 != "" && stored != *f {
-		return &ChangedError{f.Path, "was written to"}
+	if f.SHA256 != "" && is != f {
+		return f, &ChangedError{f.Path, "was written to"}
 	}
-	*f = stored
 	u.count(Counts{Uploaded: 1, Bytes: c.Size()})
-	return nil
+	return is, nil
 }
 
 func (u *update) count(c Counts) {
@@ -258,5 +256,5 @@ func (u *update) count(c Counts) {
 
 // sameAsOld also compares the commit: a mirror may pass from one to another without a file changing.
 func (u *update) sameAsOld() bool {
-	return u.old.Kind == u.goal.Kind && u.old.Ref() == u.goal.Ref() && slices.Equal(u.old.Files, u.goal.Files)
+	return u.old.Kind == u.goal.Kind && u.old.Ref() == u.goal.Ref() && slices.Equal(u.old.Files, u.files)
 }
