@@ -90,7 +90,7 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, mayBeMissing bo
 		r.log.Error("an artifact could not be published", "artifact", set.Kind, "error", err.Error(), "hint", HintOf(err))
 		return err
 	}
-	r.log.Info("published", "artifact", set.Kind, "location", published.Location, "files", len(published.Manifest.Files), "bytes", published.Bytes,
+	r.log.Info("published", "artifact", set.Kind, "location", published.Location, "files", len(published.Manifest.Files), "bytes", published.Manifest.Bytes(),
 		"uploaded", published.Uploaded, "unchanged", published.Unchanged, "removed", published.Removed)
 	return nil
 }

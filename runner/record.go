@@ -216,7 +216,7 @@ func usageRecord(p process.Result) *usage {
 }
 
 func artifactRecord(name string, p artifacts.Published, err error) artifact {
-	a := artifact{Name: name, Location: p.Location, Manifest: p.Key, Files: len(p.Manifest.Files), Bytes: p.Bytes, Uploaded: p.Uploaded, Unchanged: p.Unchanged, Removed: p.Removed}
+	a := artifact{Name: name, Location: p.Location, Manifest: p.Key, Files: len(p.Manifest.Files), Bytes: p.Manifest.Bytes(), Uploaded: p.Uploaded, Unchanged: p.Unchanged, Removed: p.Removed}
 	if err != nil {
 		a.Error = err.Error()
 	}
@@ -224,4 +224,4 @@ func artifactRecord(name string, p artifacts.Published, err error) artifact {
 }
 
 // seconds is a duration as the records have it: seconds, to the millisecond.
-func seconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+func seconds(d time.Duration) float64 { return float64(d.Round(time.Millisecond).Milliseconds()) / 1000 }

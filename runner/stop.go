@@ -77,15 +77,6 @@ func (s *stopper) signal() (syscall.Signal, time.Time) {
 	return s.first, s.at
 }
 
-// left returns the time until the budget is used up, and whether it has begun to run.
-func (s *stopper) left() (time.Duration, bool) {
-	sig, at := s.signal()
-	if sig == 0 {
-		return 0, false
-	}
-	return s.budget - time.Since(at), true
-}
-
 // publishing returns the context of what may be cut short: it ends with a second signal, or a reserve before the end of the budget.
 // A signal that comes later still starts the clock.
 func (s *stopper) publishing() (context.Context, context.CancelFunc) {

@@ -80,4 +80,4 @@ func EMF(r Run, at time.Time) []byte {
 	return text
 }
 
-func round(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+func round(d time.Duration) float64 { return float64(d.Round(time.Millisecond).Milliseconds()) / 1000 }
