@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -199,6 +200,7 @@ func TestFilesThatDoNotHoldStill(t *testing.T) {
 	}{
 		{"it vanishes after it was listed", false, os.Remove, "vanished"},
 		{"it becomes a folder", false, func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o755)) }, "stopped being a regular file"},
+		{"it becomes a pipe that nobody writes to", false, func(p string) error { return errors.Join(os.Remove(p), syscall.Mkfifo(p, 0o600)) }, "stopped being a regular file"},
 		{"it grows after it was listed", false, edit(os.O_APPEND, 0, "x"), ""},
 		{"it grows while it is read", true, edit(os.O_APPEND, 0, "x"), "grew"},
 		{"it shrinks while it is read", true, edit(os.O_TRUNC, 0, ""), "shrank"},
@@ -304,5 +306,27 @@ func TestContentServesAnyReader(t *testing.T) {
 				t.Errorf("%q, %v", got, err)
 			}
 		})
+	}
+}
+
+// TestWhatWasSentLastCounts changes a file between a first attempt and a second, and hides it.
+func TestWhatWasSentLastCounts(t *testing.T) {
+	dir := files{"x": "old"}.dir(t)
+	tree, err := openTree("builds", dir)
+	must(t, err)
+	defer tree.Close()
+	c, err := tree.open(t.Context(), "x", "")
+	must(t, err)
+	defer c.Close()
+	_, err = io.Copy(io.Discard, c)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, "x"), []byte("foo"), 0o644))
+	must(t, os.Chtimes(filepath.Join(dir, "x"), c.info.ModTime(), c.info.ModTime()))
+	_, err = c.Seek(0, io.SeekStart)
+	must(t, err)
+	_, err = io.Copy(io.Discard, c)
+	must(t, err)
+	if got, err := c.finish(); err != nil || !strings.HasPrefix(got, "2c26b46b") {
+		t.Errorf("%q, %v, want the sum of foo", got, err)
 	}
 }

@@ -9,11 +9,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"testing/iotest"
-	"time"
 )
 
 func object(key, content string) Object {
@@ -228,7 +228,7 @@ func TestLocksExclude(t *testing.T) {
 				return
 			}
 			defer other.Close()
-			for range 5 {
+			for range 100 {
 				release, err := other.Lock(t.Context(), "name")
 				if err != nil {
 					t.Error(err)
@@ -238,7 +238,7 @@ func TestLocksExclude(t *testing.T) {
 				holders++
 				most = max(most, holders)
 				mu.Unlock()
-				time.Sleep(time.Millisecond)
+				runtime.Gosched()
 				mu.Lock()
 				holders--
 				mu.Unlock()
@@ -352,6 +352,9 @@ func TestRecords(t *testing.T) {
 	s, _ := newStore(t)
 	type record struct{ A string }
 	must(t, PutJSON(t.Context(), s, "runs/x.json", record{"<&>\u2028"}))
+	if raw := get(t, s, "runs/x.json"); !strings.Contains(raw, "<&>") {
+		t.Errorf("people would read %s", raw)
+	}
 	var got record
 	must(t, GetJSON(t.Context(), s, "runs/x.json", &got))
 	if got.A != "<&>\u2028" {

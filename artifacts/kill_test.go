@@ -49,7 +49,7 @@ func expect(t *testing.T, says *bufio.Reader, want string) {
 }
 
 func TestKilledPublishersLeaveOldNewOrNone(t *testing.T) {
-	contents := map[string]files{"a": many(50, "a"), "b": many(40, "b")}
+	contents := map[string]files{"a": many(40, "a"), "b": many(30, "b")}
 	contents["b"]["only/in/b"] = "b"
 	contents["b"]["lib/00"+".html"] = "b"
 	top := t.TempDir()
@@ -68,7 +68,7 @@ func TestKilledPublishersLeaveOldNewOrNone(t *testing.T) {
 
 	ref := Ref{"main", sha1}
 	seen := map[string]int{}
-	for i := range 60 {
+	for i := range 40 {
 		name := []string{"b", "a"}[i%2]
 		cmd, _ := startVictim(t, store, dirs[name])
 		time.Sleep(time.Duration(rand.Int64N(int64(whole))))

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 const (
 	sha1 = "1111111111111111111111111111111111111111"
 	sha2 = "abcdef2222222222222222222222222222222222"
+	sha3 = "3333333333333333333333333333333333333333"
 )
 
 // files is a folder's content by path.
@@ -168,6 +169,21 @@ func (s *spy) Delete(ctx context.Context, keys ...string) error {
 		}
 	}
 	return nil
+}
+
+// Lock is the store's own, if it has one.
+func (s *spy) Lock(ctx context.Context, name string) (func(), error) {
+	if err := s.before("lock", name); err != nil {
+		return nil, err
+	}
+	release, err := lock(ctx, s.Store, name)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		s.before("release", name)
+		release()
+	}, nil
 }
 
 // state tells which of several contents a set has by its manifest: its name, or "none". Anything else is a mixture.

@@ -27,12 +27,23 @@ func latestKey(ref artifacts.Ref, step, environment string) string {
 	return strings.TrimSuffix(artifacts.RunKey(ref, step, environment, "x"), "x") + "latest.json"
 }
 
-// recordStart leaves word that the run has begun. A run that cannot report goes on.
+// recordStart leaves word that the run has begun, beside what comes next: the command need not wait for the store.
 func (r *run) recordStart() error {
-	if err := r.putJSON(r.stop.work, "started.json", r.startedRecord()); err != nil {
+	record := r.startedRecord()
+	r.starting = make(chan error, 1)
+	go func() { r.starting <- r.putJSON(r.stop.work, "started.json", record, true) }()
+	return nil
+}
+
+// awaitStart sees that started.json is stored before anything that ends the run. A run that cannot report goes on.
+func (r *run) awaitStart() {
+	if r.starting == nil {
+		return
+	}
+	if err := <-r.starting; err != nil && r.stop.work.Err() == nil {
 		r.log.Warn("the start of the run cannot be put on record", "error", err.Error(), "hint", HintOf(err))
 	}
-	return nil
+	r.starting = nil
 }
 
 // publishArtifacts stores what the command made. Its own errors are the run's only if the command had none.
@@ -95,22 +106,23 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, mayBeMissing bo
 	return nil
 }
 
-// publishRecord stores finished.json, the log and the reports, in the order of their worth, and what could be stored it notes.
-// It is called at the end of a run, and before the artifacts of one that was told to stop.
+// publishRecord stores finished.json, the log and the reports, in the order of their worth. A run that was told to stop calls it
+// before its artifacts are published, and every run at its end.
 func (r *run) publishRecord(o Outcome) {
 	if r.store == nil || !r.recorded() {
 		return
 	}
+	r.awaitStart()
 	ctx, cancel := r.stop.recording()
 	defer cancel()
 	var problems []error
 	put := func(name string, err error) {
 		r.published[name] = err == nil
-		if err != nil {
-			problems = append(problems, err)
-		}
+		problems = append(problems, err)
 	}
-	put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o)))
+	if sig, _ := r.stop.signal(); sig != 0 { // whatever else the time allows
+		put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o), false))
+	}
 	if r.file != nil {
 		put("log.jsonl.gz", r.putLog(ctx))
 	}
@@ -118,11 +130,9 @@ func (r *run) publishRecord(o Outcome) {
 		put("junit", r.putReports(ctx))
 	}
 	record := latest{RunID: r.id, Key: r.runKey(), Passed: o.Passed(), Reason: o.Reason, ExitCode: o.ExitCode}
-	if err := artifacts.PutJSON(ctx, r.store, latestKey(r.ref, r.step.Name, r.config.Environment), record); err != nil {
-		problems = append(problems, err)
-	}
-	// Once more, as it now says which of the others are in the store.
-	put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o)))
+	// It says which of the others are in the store, so it is written when that is known, if need be once more.
+	put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o), true))
+	problems = append(problems, artifacts.PutJSON(ctx, r.store, latestKey(r.ref, r.step.Name, r.config.Environment), record))
 	if err := errors.Join(problems...); err != nil {
 		r.log.Warn("the record of the run is not whole", "error", err.Error(), "hint", HintOf(err))
 	}
@@ -138,12 +148,13 @@ func (r *run) recorded() bool {
 	return false
 }
 
-func (r *run) putJSON(ctx context.Context, name string, v any) error {
+// putJSON stores a record of the run. One that is part of a batch is on disk for good when the next one is that is not.
+func (r *run) putJSON(ctx context.Context, name string, v any, batch bool) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	return r.put(ctx, name, "application/json", append(r.redactor.Bytes(text), '\n'))
+	return r.put(ctx, name, "application/json", append(r.redactor.Bytes(text), '\n'), batch)
 }
 
 func (r *run) putLog(ctx context.Context) error {
@@ -166,7 +177,7 @@ func (r *run) putReports(ctx context.Context) error {
 	for _, name := range r.reportPaths() {
 		text, err := root.ReadFile(filepath.FromSlash(name))
 		if err == nil {
-			err = r.put(ctx, "junit/"+name, "application/xml", r.redactor.Bytes(text))
+			err = r.put(ctx, "junit/"+name, "application/xml", r.redactor.Bytes(text), true)
 		}
 		problems = append(problems, err)
 	}
@@ -187,8 +198,8 @@ func (r *run) reportPaths() []string {
 	return names
 }
 
-func (r *run) put(ctx context.Context, name, contentType string, text []byte) error {
-	return r.store.Put(ctx, artifacts.Object{Key: r.runKey() + "/" + name, Body: bytes.NewReader(text), Size: int64(len(text)), Type: contentType, Mode: 0o644})
+func (r *run) put(ctx context.Context, name, contentType string, text []byte, batch bool) error {
+	return r.store.Put(ctx, artifacts.Object{Key: r.runKey() + "/" + name, Body: bytes.NewReader(text), Size: int64(len(text)), Type: contentType, Mode: 0o644, Batch: batch})
 }
 
 // end tells how the run ended: in the log, as metrics, on record, and to the person at the terminal.

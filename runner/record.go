@@ -224,4 +224,6 @@ func artifactRecord(name string, p artifacts.Published, err error) artifact {
 }
 
 // seconds is a duration as the records have it: seconds, to the millisecond.
-func seconds(d time.Duration) float64 { return float64(d.Round(time.Millisecond).Milliseconds()) / 1000 }
+func seconds(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
+}

@@ -67,6 +67,7 @@ type run struct {
 	phases    []phase
 	attempts  []attempt
 	published map[string]bool
+	starting  chan error // the result of storing started.json, while that is under way
 }
 
 // Run runs the step and returns how it ended. Everything there is to say has been said by then.
@@ -94,7 +95,24 @@ func Run(ctx context.Context, in Invocation) Outcome {
 		r.printPlan(in.Stdout)
 		return judge(nil)
 	}
+	go r.tellSignals(ctx)
 	return r.end(r.perform())
+}
+
+// tellSignals logs what we are told from outside when it comes, with the time there is to do it.
+func (r *run) tellSignals(ctx context.Context) {
+	for first := true; ; first = false {
+		select {
+		case sig := <-r.stop.told:
+			if first {
+				r.log.Warn("told to stop", "signal", signalName(sig), "grace", r.config.Grace.String(), "stop_budget", r.config.StopBudget.String())
+			} else {
+				r.log.Warn("told to stop at once", "signal", signalName(sig))
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // perform is the run between its configuration and its end. What goes wrong earlier keeps what comes later from

@@ -21,7 +21,8 @@ const reserve = 3 * time.Second
 //  3. A second signal is handed on too (the command is killed), and ends what does not have to be written.
 type stopper struct {
 	budget  time.Duration
-	forward chan os.Signal // to the supervised command
+	forward chan os.Signal      // to the supervised command
+	told    chan syscall.Signal // to whoever logs it
 
 	mu      sync.Mutex
 	first   syscall.Signal
@@ -34,7 +35,7 @@ type stopper struct {
 }
 
 func newStopper(ctx context.Context, budget time.Duration, signals <-chan os.Signal) *stopper {
-	s := &stopper{budget: budget, forward: make(chan os.Signal, 4)}
+	s := &stopper{budget: budget, forward: make(chan os.Signal, 4), told: make(chan syscall.Signal, 4)}
 	s.work, s.stopped = context.WithCancelCause(ctx)
 	s.finish, s.hurried = context.WithCancelCause(ctx)
 	go func() {
@@ -63,6 +64,10 @@ func (s *stopper) receive(sig syscall.Signal) {
 		s.stopped(&process.CancelledError{Signal: sig})
 	} else {
 		s.hurried(&process.CancelledError{Signal: sig})
+	}
+	select {
+	case s.told <- sig:
+	default:
 	}
 	select {
 	case s.forward <- sig:
