@@ -15,8 +15,12 @@ type MissingError struct {
 }
 
 func (e *MissingError) Error() string {
-	return fmt.Sprintf("%s: %s %s: check that the command writes its files there, or correct the artifact's path",
-		e.Kind, e.Path, e.Reason)
+	return fmt.Sprintf("%s: %s %s", e.Kind, e.Path, e.Reason)
+}
+
+// Hint says what to do about it.
+func (e *MissingError) Hint() string {
+	return "check that the command writes its files there, or correct the artifact's path"
 }
 
 // LinkError says that a symbolic link cannot be stored as the file it points to.
@@ -27,8 +31,11 @@ type LinkError struct {
 }
 
 func (e *LinkError) Error() string {
-	return fmt.Sprintf("link %q to %q %s: replace it with the file, or exclude it", e.Path, e.Target, e.Reason)
+	return fmt.Sprintf("link %q to %q %s", e.Path, e.Target, e.Reason)
 }
+
+// Hint says what to do about it.
+func (e *LinkError) Hint() string { return "replace the link with the file it points to, or remove it" }
 
 // FileError says that something in a folder cannot be part of a set: a socket, a named pipe, a device,
 // a name that is not UTF-8.
@@ -38,8 +45,11 @@ type FileError struct {
 }
 
 func (e *FileError) Error() string {
-	return fmt.Sprintf("file %q %s and cannot be stored: remove it, or exclude it", e.Path, e.Reason)
+	return fmt.Sprintf("file %q %s and cannot be stored", e.Path, e.Reason)
 }
+
+// Hint says what to do about it.
+func (e *FileError) Hint() string { return "remove it, or have the command write it elsewhere" }
 
 // ChangedError says that a file did not hold still while it was stored.
 type ChangedError struct {
@@ -48,8 +58,12 @@ type ChangedError struct {
 }
 
 func (e *ChangedError) Error() string {
-	return fmt.Sprintf("file %q %s while it was being stored: check that nothing still writes there after the command has ended",
-		e.Path, e.Reason)
+	return fmt.Sprintf("file %q %s while it was being stored", e.Path, e.Reason)
+}
+
+// Hint says what to do about it.
+func (e *ChangedError) Hint() string {
+	return "check that nothing still writes there after the command has ended"
 }
 
 // CorruptError says that what is stored is not what its manifest promises. For a manifest itself, Path is its key.
@@ -60,8 +74,11 @@ type CorruptError struct {
 }
 
 func (e *CorruptError) Error() string {
-	return fmt.Sprintf("stored %q is corrupt: want %s, got %s: publish the set again", e.Path, e.Want, e.Got)
+	return fmt.Sprintf("stored %q is corrupt: want %s, got %s", e.Path, e.Want, e.Got)
 }
+
+// Hint says what to do about it.
+func (e *CorruptError) Hint() string { return "publish the set again" }
 
 // KeyError says that a key, a kind, a branch, a SHA or a run id cannot name anything in a store.
 type KeyError struct {
@@ -101,7 +118,7 @@ type StoreError struct {
 func (e *StoreError) Error() string {
 	switch {
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
-		return fmt.Sprintf("%s %s: %s is full: %v: free some space there, or keep artifacts elsewhere", e.Op, e.Key, e.Place, e.Err)
+		return fmt.Sprintf("%s %s: %s is full: %v", e.Op, e.Key, e.Place, e.Err)
 	default:
 		return fmt.Sprintf("%s %s in %s: %v", e.Op, e.Key, e.Place, e.Err)
 	}

@@ -29,17 +29,17 @@ func Open(location, workspace string) (Store, string, error) {
 	case ok && scheme == "s3" && bucketName.MatchString(strings.SplitN(rest, "/", 2)[0]), bucketName.MatchString(location):
 		return nil, "", &LocationError{
 			location,
-			"S3 is not supported by this build: leave it empty for " + local + ", or write file:///dir",
+			"S3 is not supported by this version",
 			errors.ErrUnsupported,
 		}
 	}
-	return nil, "", &LocationError{location, "it is no bucket, s3://bucket/prefix or file:///dir: write one of these", nil}
+	return nil, "", &LocationError{location, "it is no file:///dir", nil}
 }
 
 func openURL(location string) (Store, string, error) {
 	u, err := url.Parse(location)
 	if err != nil || u.Host != "" || !path.IsAbs(u.Path) || path.Clean(u.Path) == "/" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, "", &LocationError{location, "it is no absolute path: write file:///dir, with %23 for # and %3F for ?", err}
+		return nil, "", &LocationError{location, "it is no absolute path, with %23 for # and %3F for ?", err}
 	}
 	f, err := NewFolder(filepath.FromSlash(path.Clean(u.Path)))
 	if err != nil {

@@ -162,8 +162,8 @@ func HintOf(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return "see who may read and write it, and as whom the runner runs"
-	case errors.Is(err, syscall.ENOSPC):
-		return "free some room, or give the task more ephemeral storage"
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "free some room there, or give the task more ephemeral storage"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "raise stopTimeout in the task definition and RUNNER_STOP_BUDGET with it"
 	default:

@@ -85,6 +85,9 @@ func (r *run) publishArtifacts(runErr error) error {
 // publishSet stores one set and tells of it. A set that may be missing is no error.
 func (r *run) publishSet(ctx context.Context, set artifacts.Set, mayBeMissing bool) error {
 	r.log.Info("publishing", "artifact", set.Kind)
+	if set.Dir == r.config.Workspace { // the store, and what else is no artifact, may be in there
+		set.Exclude = func(path string) bool { return path == ".runner" || path == ".git" || path == "node_modules" }
+	}
 	published, err := artifacts.Publish(ctx, r.store, set)
 	var missing *artifacts.MissingError
 	if mayBeMissing && errors.As(err, &missing) {

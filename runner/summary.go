@@ -80,6 +80,9 @@ func (r *run) printSummary(o Outcome) {
 	if r.result != nil {
 		u := usageRecord(*r.result)
 		text := fmt.Sprintf("peak %s of memory, %.1f s of CPU", size(u.PeakMemory), u.CPUSeconds)
+		if u.MemoryLimit == 0 { // without a cgroup of our own the kernel keeps no account of all processes together
+			text = fmt.Sprintf("largest process %s, %.1f s of CPU", size(u.PeakMemory), u.CPUSeconds)
+		}
 		if u.Fargate != "" {
 			text += "; Fargate: " + u.Fargate + " would fit"
 		}
