@@ -23,7 +23,7 @@ func (r *run) printPlan(w io.Writer) {
 	row("step", s.Name, "")
 	row("command", s.Command.String(), s.Origin["command"])
 	row("verify", s.Verify.String(), s.Origin["verify"])
-	row("directory", r.directory(), s.Origin["directory"])
+	row("directory", nearby(r.directory()), s.Origin["directory"])
 	row("branch", r.ref.Branch, "")
 	row("commit", r.ref.SHA, r.commitNote())
 	row("deadline", s.Timeout.String(), s.Origin["timeout"])
@@ -45,7 +45,7 @@ func (r *run) printPlan(w io.Writer) {
 	for _, a := range s.Artifacts {
 		row("artifact", r.destination(a), s.Origin["artifacts"])
 	}
-	row("record", r.place+"/"+r.runKey()+"/", "")
+	row("record", nearby(r.place+"/"+r.runKey()), "")
 }
 
 func (r *run) commitNote() string {
@@ -70,7 +70,7 @@ func guards(s steps.Step) []string {
 }
 
 func (r *run) destination(a steps.Artifact) string {
-	text := fmt.Sprintf("%s: %s/ → %s/%s/%s/%s/ (when: %s)", a.Name, a.Path, r.place, a.Name, r.ref.Branch, r.ref.SHA, a.When)
+	text := fmt.Sprintf("%s: %s/ → %s/%s/%s/%s/ (when: %s)", a.Name, a.Path, nearby(r.place), a.Name, r.ref.Branch, r.ref.SHA, a.When)
 	if a.Mirror != "" {
 		text += fmt.Sprintf(", mirrored to %s/%s/%s/", a.Name, r.ref.Branch, a.Mirror)
 	}

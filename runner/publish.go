@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,9 +65,12 @@ func (r *run) publishArtifacts(runErr error) error {
 		err := r.timed("publish "+a.Name, func() error {
 			ctx, cancel := r.stop.publishing()
 			defer cancel()
-			return r.publishSet(ctx, artifacts.Set{
-				Kind: a.Name, Ref: r.ref, RunID: r.id, Dir: filepath.Join(r.directory(), filepath.FromSlash(a.Path)), Mirror: a.Mirror,
-			}, a.Optional || runErr != nil)
+			dir := filepath.Join(r.directory(), filepath.FromSlash(a.Path))
+			if runErr != nil && untouched(dir, r.result.Started) {
+				r.log.Warn("nothing in there is of this run, so it is not published", "artifact", a.Name, "path", a.Path)
+				return nil
+			}
+			return r.publishSet(ctx, artifacts.Set{Kind: a.Name, Ref: r.ref, RunID: r.id, Dir: dir, Mirror: a.Mirror}, a.Optional || runErr != nil)
 		})
 		if failed == nil {
 			failed = err
@@ -81,6 +85,26 @@ func (r *run) publishArtifacts(runErr error) error {
 		return artifactsError{failed}
 	}
 }
+
+// untouched reports whether a folder holds files, all of them older than the command: a command that failed early leaves the
+// coverage of an earlier run where it was. (One that passed may well have found its build up to date.)
+func untouched(dir string, since time.Time) bool {
+	const granularity = time.Second // some file systems count whole seconds
+	files := 0
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		files++
+		if info, err := d.Info(); err != nil || !info.ModTime().Add(granularity).Before(since) {
+			return errTouched
+		}
+		return nil
+	})
+	return err == nil && files > 0
+}
+
+var errTouched = errors.New("touched")
 
 // publishSet stores one set and tells of it. A set that may be missing is no error.
 func (r *run) publishSet(ctx context.Context, set artifacts.Set, mayBeMissing bool) error {

@@ -2,6 +2,8 @@ package runner
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 // How much of the tests the summary shows.
 const (
 	shownFailures = 20
+	shownLines    = 5 // of each
 	shownSlow     = 5
 	slow          = time.Second // a test that takes less is not worth a line
 )
@@ -56,8 +59,8 @@ func (r *run) printSummary(o Outcome) {
 				break
 			}
 			fmt.Fprintf(&b, "    %s %s\n", paint(red, "✗"), testName(c))
-			if c.Message != "" {
-				fmt.Fprintf(&b, "      %s\n", firstLine(c.Message))
+			for _, line := range excerpt(c) {
+				fmt.Fprintf(&b, "      %s\n", line)
 			}
 		}
 		for i, c := range r.tests.Slowest {
@@ -72,10 +75,10 @@ func (r *run) printSummary(o Outcome) {
 			row(a.Name, paint(red, "not published: ")+a.Error)
 			continue
 		}
-		row(a.Name, fmt.Sprintf("%s, %s → %s", plural(a.Files, "file"), size(a.Bytes), a.Location))
+		row(a.Name, fmt.Sprintf("%s, %s → %s", plural(a.Files, "file"), size(a.Bytes), nearby(a.Location)))
 	}
 	if r.recorded() {
-		row("record", r.place+"/"+r.runKey()+"/")
+		row("record", nearby(r.place+"/"+r.runKey()))
 	}
 	if r.result != nil {
 		u := usageRecord(*r.result)
@@ -115,12 +118,43 @@ func testName(c results.Case) string {
 	return name
 }
 
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
+// excerpt is what a failure says before its stack: the message, what was expected and what came.
+func excerpt(c results.Case) []string {
+	var shown []string
+	text := c.Details
+	if !strings.Contains(text, c.Message) {
+		text = c.Message + "\n" + text
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "at ") || len(shown) == shownLines {
+			break
+		}
+		if line != "" {
+			shown = append(shown, clip(line))
+		}
+	}
+	return shown
+}
+
+// clip keeps a line of the summary on about one line of the terminal.
+func clip(line string) string {
 	if runes := []rune(line); len(runes) > 160 {
-		line = string(runes[:160]) + "…"
+		return string(runes[:160]) + "…"
 	}
 	return line
+}
+
+// nearby is a path as one would type it from here; a place that is not below this folder stays as it is.
+func nearby(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if relative, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(relative) {
+		return relative
+	}
+	return path
 }
 
 // duration is short enough to be read at a glance.
