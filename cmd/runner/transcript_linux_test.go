@@ -266,7 +266,7 @@ func memoryCgroup() string {
 
 // limit BYTES CODE program args...: runs a program under a memory limit and checks its exit code.
 func cmdLimit(ts *testscript.TestScript, _ bool, args []string) {
-	group := filepath.Join(memoryCgroup(), fmt.Sprintf("runner-test-%d", os.Getpid()))
+	group := filepath.Join(memoryCgroup(), fmt.Sprintf("runner-test-%d-%d", os.Getpid(), time.Now().UnixNano()))
 	ts.Check(os.Mkdir(group, 0o755))
 	ts.Defer(func() { os.Remove(group) })
 	written := false
