@@ -217,14 +217,16 @@ func cmdStored(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// nothing WORD: no process is left whose command line holds the word.
+// nothing WORD: no process of this transcript is left whose command line holds the word.
 func cmdNothing(ts *testscript.TestScript, _ bool, args []string) {
 	for end := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		found := ""
 		files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 		for _, name := range files {
 			line, _ := os.ReadFile(name)
-			if bytes.Contains(line, []byte(args[0])) {
+			env, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "environ"))
+			others := bytes.Contains(env, []byte("WORK=")) && !bytes.Contains(env, []byte("WORK="+ts.Getenv("WORK")+"\x00"))
+			if bytes.Contains(line, []byte(args[0])) && !others {
 				found += name + " " + string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})) + "\n"
 			}
 		}

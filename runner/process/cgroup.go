@@ -1,7 +1,6 @@
 package process
 
 import (
-	"bufio"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -9,154 +8,254 @@ import (
 	"time"
 )
 
-// cgroup is where the kernel keeps the accounts of our container. The zero value has none.
+// Where a figure is from.
+const (
+	cgroupV1 = "cgroup v1"
+	cgroupV2 = "cgroup v2"
+	rusage   = "rusage"
+)
+
+// cgroup is the group that we are in, as one controller sees it. A nil one knows nothing.
 type cgroup struct {
-	version     string // "cgroup v2" or "cgroup v1"
-	memory, cpu string // folders; under version 2 both are the same
+	version string
+	folder  string // ours
+	mount   string // the topmost that we can see: the same one in a container
 }
 
-// counters are what a cgroup says at one moment. Zero is unknown, or no limit.
-type counters struct {
-	oomKills    int
-	peak        int64 // bytes
-	memoryLimit int64 // bytes
-	cpu         time.Duration
-	cpuLimit    float64 // cores
-}
-
-// unlimited is where version 1's limits begin to mean none: it rounds "no limit" to pages.
-const unlimited = 1 << 60
-
-func ownCgroup() cgroup {
-	return findCgroup("/proc/self/cgroup", "/proc/self/mountinfo", "/")
-}
-
-// findCgroup reads the two tables; root stands before the folders in them, so that recorded ones can be read.
-// Version 1 is preferred where both are mounted: then version 2 has no memory controller.
-func findCgroup(membership, mountinfo, root string) cgroup {
-	paths := map[string]string{} // controller → path in its hierarchy; "" for version 2
-	for line := range lines(membership) {
-		if _, rest, ok := strings.Cut(line, ":"); ok {
-			controllers, path, _ := strings.Cut(rest, ":")
-			for c := range strings.SplitSeq(controllers, ",") {
-				paths[c] = path
-			}
+// findCgroup finds the cgroup of this process for a controller, as the two files of /proc say; root stands before the
+// folders in them. A controller is in one hierarchy only: its own of version 1, or else the common one of version 2.
+func findCgroup(root, groups, mounts, controller string) *cgroup {
+	c := &cgroup{version: cgroupV1}
+	path, ok := pathOf(groups, controller)
+	if !ok {
+		c.version = cgroupV2
+		if path, ok = pathOf(groups, ""); !ok {
+			return nil
 		}
+		controller = ""
 	}
-	var v1, v2 cgroup
-	for line := range lines(mountinfo) {
-		before, after, _ := strings.Cut(line, " - ")
-		mount, kind := strings.Fields(before), strings.Fields(after)
-		if len(mount) < 5 || len(kind) < 3 {
-			continue
-		}
-		locate := func(controller string) string {
-			path, ok := paths[controller]
-			if !ok {
-				return ""
-			}
-			dir := filepath.Join(root, mount[4], strings.TrimPrefix(path, strings.TrimSuffix(mount[3], "/")))
-			if _, err := os.Stat(dir); err != nil { // a container that sees its own cgroup as the root
-				dir = filepath.Join(root, mount[4])
-			}
-			return dir
-		}
-		switch kind[0] {
-		case "cgroup2":
-			if dir := locate(""); exists(dir, "memory.events") {
-				v2 = cgroup{"cgroup v2", dir, dir}
-			}
-		case "cgroup":
-			for option := range strings.SplitSeq(kind[2], ",") {
-				switch option {
-				case "memory":
-					v1.version, v1.memory = "cgroup v1", locate("memory")
-				case "cpuacct":
-					v1.cpu = locate("cpuacct")
-				}
-			}
-		}
+	top, point, ok := mountOf(mounts, controller)
+	if !ok {
+		return nil
 	}
-	if v1.memory != "" {
-		return v1
-	}
-	return v2
-}
-
-func exists(dir, name string) bool {
-	_, err := os.Stat(filepath.Join(dir, name))
-	return dir != "" && err == nil
-}
-
-func (g cgroup) read() counters {
-	var c counters
-	switch g.version {
-	case "cgroup v2":
-		c.oomKills = int(keyed(g.memory, "memory.events", "oom_kill"))
-		c.peak = number(g.memory, "memory.peak")
-		c.memoryLimit = number(g.memory, "memory.max")
-		c.cpu = time.Duration(keyed(g.cpu, "cpu.stat", "usage_usec")) * time.Microsecond
-		if quota, period, ok := strings.Cut(text(g.cpu, "cpu.max"), " "); ok {
-			c.cpuLimit = ratio(quota, period)
+	c.mount = filepath.Join(root, point)
+	c.folder = c.mount
+	// A container may see its cgroup as the root of a namespace (path /), or mounted as such (path = top). If it sees
+	// neither, the path is one of the host's that is not in reach, and what is mounted here is the nearest there is.
+	if below, ok := strings.CutPrefix(path, strings.TrimSuffix(top, "/")); ok && (below == "" || below[0] == '/') && !strings.Contains(below, "/..") {
+		if folder := filepath.Join(c.mount, below); isFolder(folder) {
+			c.folder = folder
 		}
-	case "cgroup v1":
-		c.oomKills = int(keyed(g.memory, "memory.oom_control", "oom_kill"))
-		c.peak = number(g.memory, "memory.max_usage_in_bytes")
-		c.memoryLimit = number(g.memory, "memory.limit_in_bytes")
-		c.cpu = time.Duration(number(g.cpu, "cpuacct.usage"))
-		c.cpuLimit = ratio(text(g.cpu, "cpu.cfs_quota_us"), text(g.cpu, "cpu.cfs_period_us"))
-	}
-	if c.memoryLimit >= unlimited {
-		c.memoryLimit = 0
 	}
 	return c
 }
 
-func ratio(quota, period string) float64 {
-	q, err := strconv.ParseFloat(quota, 64)
-	p, perr := strconv.ParseFloat(period, 64)
-	if err != nil || perr != nil || q <= 0 || p <= 0 {
+// pathOf reads /proc/self/cgroup, lines of "ID:CONTROLLER,CONTROLLER:PATH". Version 2 has ID 0 and no controllers.
+func pathOf(groups, controller string) (path string, ok bool) {
+	for line := range strings.Lines(groups) {
+		id, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
+		controllers, path, ok := strings.Cut(rest, ":")
+		if !ok || (controller == "") != (id == "0" && controllers == "") {
+			continue
+		}
+		if controller == "" || has(controllers, controller) {
+			return path, true
+		}
+	}
+	return "", false
+}
+
+// mountOf reads /proc/self/mountinfo, lines of "ID PARENT DEV TOP POINT OPTIONS … - TYPE SOURCE OPTIONS", and returns which
+// part of the hierarchy of a controller is mounted, and where.
+func mountOf(mounts, controller string) (top, point string, ok bool) {
+	for line := range strings.Lines(mounts) {
+		left, right, _ := strings.Cut(line, " - ")
+		mount, system := strings.Fields(left), strings.Fields(right)
+		if len(mount) < 5 || len(system) < 3 {
+			continue
+		}
+		switch {
+		case controller == "" && system[0] == "cgroup2":
+		case controller != "" && system[0] == "cgroup" && has(system[2], controller):
+		default:
+			continue
+		}
+		return unescape(mount[3]), unescape(mount[4]), true
+	}
+	return "", "", false
+}
+
+func has(list, word string) bool {
+	for entry := range strings.SplitSeq(list, ",") {
+		if entry == word {
+			return true
+		}
+	}
+	return false
+}
+
+// unescape undoes the octal escapes of mountinfo, such as \040 for a blank.
+func unescape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+3 < len(s) {
+			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(n))
+				i += 3
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// exclusive reports whether the group is the container's own, so that what it counts is the run's and not of a whole
+// machine or login: it has a limit of its own, in limitFile, or is all that can be seen here without being the root.
+func (c *cgroup) exclusive(limitFile string) bool {
+	if c == nil {
+		return false
+	}
+	if limitFile != "" && limitIn(c.folder, limitFile) != 0 {
+		return true
+	}
+	isRoot := !exists(c.folder, "cgroup.events")
+	if c.version == cgroupV1 {
+		isRoot = exists(c.folder, "cgroup.sane_behavior")
+	}
+	return c.folder == c.mount && !isRoot
+}
+
+// oomKills returns how many processes of the group the kernel has killed for memory so far, whoever's limit was hit.
+func (c *cgroup) oomKills() int {
+	n, _ := c.counter("memory.oom_control", "memory.events", "oom_kill")
+	return int(n)
+}
+
+// used returns the CPU time that the group has used so far.
+func (c *cgroup) used() (time.Duration, bool) {
+	if c != nil && c.version == cgroupV1 {
+		ns, ok := number64(read(c.folder, "cpuacct.usage"))
+		return time.Duration(ns), ok
+	}
+	us, ok := c.counter("", "cpu.stat", "usage_usec")
+	return time.Duration(us) * time.Microsecond, ok
+}
+
+// peak returns the most memory that the group has ever used, in bytes. Version 2 counts it since Linux 5.19 only.
+func (c *cgroup) peak() (int64, bool) {
+	switch {
+	case c == nil:
+		return 0, false
+	case c.version == cgroupV1:
+		return number64(read(c.folder, "memory.max_usage_in_bytes"))
+	default:
+		return number64(read(c.folder, "memory.peak"))
+	}
+}
+
+func (c *cgroup) limitFile() string {
+	if c != nil && c.version == cgroupV2 {
+		return "memory.max"
+	}
+	return "memory.limit_in_bytes"
+}
+
+// limit returns the lowest memory limit of the group and those above it, in bytes; 0 if there is none that we can see.
+func (c *cgroup) limit() int64 {
+	if c == nil {
 		return 0
 	}
-	return q / p
-}
-
-func text(dir, name string) string {
-	if dir == "" {
-		return ""
+	var lowest int64
+	lower := func(n int64) {
+		if n > 0 && n < unlimited && (lowest == 0 || n < lowest) {
+			lowest = n
+		}
 	}
-	b, _ := os.ReadFile(filepath.Join(dir, name))
-	return strings.TrimSpace(string(b))
+	if c.version == cgroupV1 { // the task's limit, which is above the container's group, is only told here
+		n, _ := c.counter("memory.stat", "", "hierarchical_memory_limit")
+		lower(n)
+	}
+	for folder := range c.upwards {
+		lower(limitIn(folder, c.limitFile()))
+	}
+	return lowest
 }
 
-// number is 0 for "max" and for what is not there.
-func number(dir, name string) int64 {
-	n, _ := strconv.ParseInt(text(dir, name), 10, 64)
+// cores returns the lowest CPU quota of the group and those above it, in cores; 0 if there is none that we can see.
+func (c *cgroup) cores() float64 {
+	if c == nil {
+		return 0
+	}
+	var lowest float64
+	for folder := range c.upwards {
+		quota, period := read(folder, "cpu.cfs_quota_us"), read(folder, "cpu.cfs_period_us")
+		if c.version == cgroupV2 {
+			quota, period, _ = strings.Cut(read(folder, "cpu.max"), " ")
+		}
+		q, ok := number64(quota) // "max", or -1: none
+		p, _ := number64(period)
+		if ok && q > 0 && p > 0 && (lowest == 0 || float64(q)/float64(p) < lowest) {
+			lowest = float64(q) / float64(p)
+		}
+	}
+	return lowest
+}
+
+// upwards yields the folder of the group, and those above it as far as they can be seen.
+func (c *cgroup) upwards(yield func(string) bool) {
+	for folder := c.folder; yield(folder) && folder != c.mount; folder = filepath.Dir(folder) {
+	}
+}
+
+// counter returns one entry of a file of lines "NAME NUMBER": v1 or v2, as the version has it.
+func (c *cgroup) counter(v1, v2, name string) (int64, bool) {
+	if c == nil {
+		return 0, false
+	}
+	file := v1
+	if c.version == cgroupV2 {
+		file = v2
+	}
+	for line := range strings.Lines(read(c.folder, file)) {
+		if key, value, _ := strings.Cut(strings.TrimSpace(line), " "); key == name {
+			return number64(value)
+		}
+	}
+	return 0, false
+}
+
+// unlimited and above is what version 1 says for no limit.
+const unlimited = 1 << 60
+
+// limitIn returns the memory limit that a file holds, 0 if none.
+func limitIn(folder, file string) int64 {
+	n, ok := number64(read(folder, file)) // "max": none
+	if !ok || n >= unlimited {
+		return 0
+	}
 	return n
 }
 
-// keyed reads one line of a file of "key value" lines.
-func keyed(dir, name, key string) int64 {
-	for line := range strings.Lines(text(dir, name)) {
-		if k, v, ok := strings.Cut(strings.TrimSpace(line), " "); ok && k == key {
-			n, _ := strconv.ParseInt(v, 10, 64)
-			return n
-		}
+func read(folder, file string) string {
+	text, err := os.ReadFile(filepath.Join(folder, file))
+	if err != nil {
+		return ""
 	}
-	return 0
+	return strings.TrimSpace(string(text))
 }
 
-func lines(name string) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		f, err := os.Open(name)
-		if err != nil {
-			return
-		}
-		defer f.Close()
-		for s := bufio.NewScanner(f); s.Scan(); {
-			if !yield(s.Text()) {
-				return
-			}
-		}
-	}
+func number64(s string) (int64, bool) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
+}
+
+func exists(folder, file string) bool {
+	_, err := os.Lstat(filepath.Join(folder, file))
+	return err == nil
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"syscall"
@@ -11,26 +12,47 @@ import (
 
 // StartError says that the command could not be started.
 type StartError struct {
-	Path     string
-	NotFound bool // it is not there; otherwise it is there and cannot be executed
+	Path     string // the command as it was found, or else as it was named
+	Dir      string // set if it is the directory that cannot be used
+	NotFound bool   // it is not there; otherwise it is there and cannot be executed
 	Err      error
 }
 
 func (e *StartError) Error() string {
-	if e.NotFound {
-		return e.Path + ": not found: " + e.Err.Error()
+	switch {
+	case e.Dir != "":
+		return fmt.Sprintf("%s: cannot be started in the directory %s: %v", e.Path, e.Dir, e.Err)
+	case e.NotFound:
+		return fmt.Sprintf("%s: not found: %v", e.Path, e.Err)
+	default:
+		return fmt.Sprintf("%s: cannot be executed: %v", e.Path, e.Err)
 	}
-	return e.Path + ": cannot be executed: " + e.Err.Error()
 }
 
 func (e *StartError) Unwrap() error { return e.Err }
 
 // Hint says what to look at.
 func (e *StartError) Hint() string {
-	if e.NotFound {
+	switch {
+	case e.Dir != "":
+		return "see that it is there, that it is a folder, and who may enter it"
+	case e.NotFound && strings.Contains(e.Path, "/"):
+		return "see that the file is in this image, at this place"
+	case e.NotFound:
 		return "see that it is installed in this image and on PATH"
+	case errors.Is(e.Err, syscall.EACCES):
+		return "make it executable (chmod +x), on a file system that allows that"
+	case errors.Is(e.Err, syscall.ENOENT):
+		return "install what its first line (#!) names; a binary may have been built for another C library"
+	case errors.Is(e.Err, syscall.ENOEXEC):
+		return "a script needs a first line such as #!/bin/sh, and a binary must be built for this machine"
+	case errors.Is(e.Err, syscall.E2BIG):
+		return "hand over less by arguments and variables"
+	case errors.Is(e.Err, syscall.EAGAIN), errors.Is(e.Err, syscall.ENOMEM):
+		return "give the task more memory, or allow it more processes"
+	default:
+		return "see its mode, its first line (#!), its arguments, and what machine it was built for"
 	}
-	return "see its mode (chmod +x), its first line (#!) and what machine it was built for"
 }
 
 // ExitError says that the command exited with a code other than 0.
@@ -42,17 +64,20 @@ func (e *ExitError) Error() string { return fmt.Sprintf("the command exited with
 type SignalError struct{ Signal syscall.Signal }
 
 func (e *SignalError) Error() string {
-	return fmt.Sprintf("the command died of %s, which was not sent from here", unix.SignalName(e.Signal))
+	return fmt.Sprintf("the command died of %s, which was not sent from here", signalName(e.Signal))
 }
 
 // TimeoutError says that the deadline passed.
 type TimeoutError struct {
-	Limit  time.Duration // from the start to the deadline
+	Limit  time.Duration // from the start to the deadline; 0: it had passed before, and nothing was started
 	Killed bool          // TERM was not enough
 }
 
 func (e *TimeoutError) Error() string {
-	return fmt.Sprintf("the command did not end within %s%s", e.Limit.Round(time.Millisecond), killedText(e.Killed))
+	if e.Limit <= 0 {
+		return "the time was up before the command was started"
+	}
+	return fmt.Sprintf("the command did not end within %s%s", e.Limit.Round(time.Millisecond), byForce(e.Killed))
 }
 
 // Hint says where the deadline comes from.
@@ -67,17 +92,10 @@ type CancelledError struct {
 }
 
 func (e *CancelledError) Error() string {
-	return fmt.Sprintf("the run was stopped by %s%s", unix.SignalName(e.Signal), killedText(e.Killed))
+	return fmt.Sprintf("the run was stopped by %s%s", signalName(e.Signal), byForce(e.Killed))
 }
 
-func killedText(killed bool) string {
-	if killed {
-		return ", and the command had to be killed"
-	}
-	return ""
-}
-
-// OOMError says that the kernel killed for want of memory, by the cgroup's own count.
+// OOMError says that the command failed, and that by the cgroup's own count the kernel had killed for want of memory.
 type OOMError struct{ Limit, Peak int64 } // bytes; 0 for unknown
 
 func (e *OOMError) Error() string {
@@ -96,3 +114,17 @@ func (e *OOMError) Error() string {
 
 // Hint says what helps.
 func (e *OOMError) Hint() string { return "give the task more memory, or the command fewer workers" }
+
+func byForce(killed bool) string {
+	if killed {
+		return ", and the command had to be killed"
+	}
+	return ""
+}
+
+func signalName(s syscall.Signal) string {
+	if name := unix.SignalName(s); name != "" {
+		return name
+	}
+	return fmt.Sprintf("signal %d", int(s)) // a real-time one
+}

@@ -5,52 +5,51 @@ import (
 	"io"
 	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
+	"time"
 )
 
 const (
-	// pipeSize is the largest that needs no privilege. Node drops what a pipe does not hold when it exits: 64 KiB is a burst.
-	pipeSize = 1 << 20
-	block    = 256 << 10
+	// pipeSize holds what a command like node, which does not wait for its last writes, leaves behind when it exits.
+	// It is the most that may be asked for without privilege.
+	pipeSize  = 1 << 20
+	blockSize = 256 << 10
 )
 
-// output carries the command's output from the pipe to the writer, in a goroutine of its own, so that a slow writer
-// slows the command and nothing else.
+// output is the reading end of the pipe that the command writes to.
 type output struct {
-	to   io.Writer
-	from *os.File
-	name string        // "pipe:[4711]", as /proc has it
-	done chan struct{} // closed at the end of the output
-	err  error         // of the writer; to be read after done
+	pipe  *os.File
+	inode uint64
+	over  chan struct{} // closed when everything has been delivered
+	err   error         // the first error of the writer; valid when over
+	cut   bool          // it was given up before its end; valid when over
 }
 
-// newOutput makes the pipe and returns its end for the command.
-func newOutput(to io.Writer) (*output, *os.File, error) {
-	from, write, err := os.Pipe()
+// newOutput makes the pipe; the caller closes the writing end once the command has it.
+func newOutput() (o *output, writeEnd *os.File, err error) {
+	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
 	}
-	enlarge(write)
-	o := &output{to: to, from: from, done: make(chan struct{})}
-	if o.to == nil {
-		o.to = io.Discard
+	o = &output{pipe: r, over: make(chan struct{})}
+	enlarge(w, pipeSize)
+	if info, err := r.Stat(); err == nil {
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			o.inode = stat.Ino
+		}
 	}
-	if raw, err := from.SyscallConn(); err == nil { // Fd would make the file blocking, and a blocking read knows no deadline
-		raw.Control(func(fd uintptr) { o.name = pipeName(fd) })
-	}
-	return o, write, nil
+	return o, w, nil
 }
 
-// copy reads until nobody has the other end open, or until it is told to take what is there and stop.
-func (o *output) copy() {
-	defer close(o.done)
-	buffer := make([]byte, block)
+// deliver hands everything to w, until all writers have closed the pipe or it is told to finish.
+func (o *output) deliver(w io.Writer) {
+	defer close(o.over)
+	defer o.pipe.Close()
+	block := make([]byte, blockSize)
 	for {
-		n, err := o.from.Read(buffer)
-		o.deliver(buffer[:n])
+		n, err := o.pipe.Read(block)
+		o.write(w, block[:n])
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			o.rest(buffer)
+			o.rest(w, block)
 			return
 		}
 		if err != nil {
@@ -59,40 +58,56 @@ func (o *output) copy() {
 	}
 }
 
-// deliver goes on after an error of the writer: a command must not block, or die of SIGPIPE, because our log is full.
-func (o *output) deliver(p []byte) {
-	if len(p) == 0 || o.err != nil {
-		return
-	}
-	_, o.err = o.to.Write(p)
-}
-
-// rest takes what the pipe holds now, and not what somebody whom we could not find goes on writing.
-func (o *output) rest(buffer []byte) {
-	raw, err := o.from.SyscallConn()
+// rest delivers what the pipe holds at this moment, and no more: somebody may go on writing for ever.
+func (o *output) rest(w io.Writer, block []byte) {
+	o.cut = true
+	raw, err := o.pipe.SyscallConn()
 	if err != nil {
 		return
 	}
-	raw.Control(func(fd uintptr) {
-		left, err := unix.IoctlGetInt(int(fd), fionread)
-		for err == nil && left > 0 {
-			var n int
-			n, err = syscall.Read(int(fd), buffer[:min(left, len(buffer))])
-			if n <= 0 {
-				return
+	for left := pipeSize; left >= 0; {
+		n := -1
+		raw.Control(func(fd uintptr) { // not Read, which heeds the deadline that has passed
+			for {
+				if n, err = syscall.Read(int(fd), block); err != syscall.EINTR {
+					return
+				}
 			}
-			o.deliver(buffer[:n])
-			left -= n
+		})
+		switch {
+		case err == nil && n == 0:
+			o.cut = false
+			return
+		case n <= 0:
+			return
 		}
-	})
+		o.write(w, block[:n])
+		left -= n
+	}
 }
 
-// finish returns when all output there is has been delivered. By now those who held the other end are gone, or cannot be found.
-func (o *output) finish() error {
-	o.from.SetReadDeadline(aLongTimeAgo)
-	<-o.done
-	o.from.Close()
-	return o.err
+func (o *output) write(w io.Writer, block []byte) {
+	if len(block) == 0 || o.err != nil {
+		return
+	}
+	n, err := w.Write(block)
+	if err == nil && n < len(block) {
+		err = io.ErrShortWrite
+	}
+	o.err = err
 }
 
-func (o *output) close() { o.from.Close() }
+// finish waits until everything is delivered. From the given moment on, nothing new is waited for.
+func (o *output) finish(by time.Time) {
+	o.pipe.SetReadDeadline(by) // if the pipe is closed already, there is nothing to hurry
+	<-o.over
+}
+
+func (o *output) isOver() bool {
+	select {
+	case <-o.over:
+		return true
+	default:
+		return false
+	}
+}

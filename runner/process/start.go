@@ -7,77 +7,129 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-var aLongTimeAgo = time.Unix(1, 0)
+// defaultPath is searched where Env has no PATH, as a shell would.
+const defaultPath = "/usr/local/bin:/usr/bin:/bin"
 
-// find looks the command up where it will run: in its own PATH, relative to its own directory.
-func find(c Command) (string, error) {
+// spawn starts the command as the leader of a process group of its own, reading nothing and writing both streams to output.
+func spawn(c Command, output *os.File) (pid int, err error) {
 	if len(c.Args) == 0 || c.Args[0] == "" {
-		return "", &StartError{Path: "the command", NotFound: true, Err: errors.New("it is empty")}
+		return 0, &StartError{Path: "the command", NotFound: true, Err: errors.New("it is empty")}
 	}
-	name := c.Args[0]
-	if info, err := os.Stat(c.Dir); c.Dir != "" && (err != nil || !info.IsDir()) {
-		return "", &StartError{Path: name, Err: errors.New("the directory " + c.Dir + " is not there")}
+	if err := usable(c.Dir); err != nil {
+		return 0, &StartError{Path: c.Args[0], Dir: c.Dir, Err: err}
 	}
-	if strings.Contains(name, "/") {
-		return name, executable(at(c.Dir, name), name)
+	path, err := lookUp(c.Args[0], c.Dir, c.Env)
+	if err != nil {
+		return 0, &StartError{Path: path, NotFound: errors.Is(err, fs.ErrNotExist), Err: err}
 	}
-	denied := error(nil)
-	for _, dir := range filepath.SplitList(variable(c.Env, "PATH")) {
-		path := filepath.Join(at(c.Dir, dir), name)
-		err := executable(path, name)
-		if err == nil {
-			return path, nil
-		}
-		if start := new(StartError); errors.As(err, &start) && !start.NotFound && denied == nil {
-			denied = err
-		}
+	input, err := os.Open(os.DevNull)
+	if err != nil {
+		return 0, &StartError{Path: path, Err: err}
 	}
-	if denied != nil {
-		return "", denied
-	}
-	return "", &StartError{Path: name, NotFound: true, Err: errors.New("no such program on PATH")}
-}
-
-func at(dir, name string) string {
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(dir, name)
-}
-
-func variable(env []string, name string) string {
-	value := ""
-	for _, entry := range env {
-		if v, ok := strings.CutPrefix(entry, name+"="); ok {
-			value = v
-		}
-	}
-	return value
-}
-
-func executable(path, name string) error {
-	info, err := os.Stat(path)
+	defer input.Close()
+	pid, err = syscall.ForkExec(path, c.Args, &syscall.ProcAttr{
+		Dir: c.Dir, Env: c.Env, Files: []uintptr{input.Fd(), output.Fd(), output.Fd()},
+		Sys: &syscall.SysProcAttr{Setpgid: true},
+	})
 	switch {
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		return &StartError{Path: name, NotFound: true, Err: fs.ErrNotExist}
-	case err != nil:
-		return &StartError{Path: name, Err: err}
-	case info.IsDir():
-		return &StartError{Path: name, Err: syscall.EISDIR}
-	case info.Mode().Perm()&0o111 == 0:
-		return &StartError{Path: name, Err: fs.ErrPermission}
+	case err == nil:
+		return pid, nil
+	case errors.Is(err, syscall.ENOENT): // though lookUp has seen the file
+		return 0, &StartError{Path: path, Err: missingInterpreter{err}}
 	default:
+		return 0, &StartError{Path: path, Err: err}
+	}
+}
+
+// missingInterpreter is what ENOENT means for a file that exists.
+type missingInterpreter struct{ error }
+
+func (missingInterpreter) Error() string {
+	return "its interpreter (#! or loader) is not there"
+}
+func (e missingInterpreter) Unwrap() error { return e.error }
+
+// usable returns why a command cannot run in dir. The kernel's own answer would not tell dir from the command.
+func usable(dir string) error {
+	if dir == "" {
 		return nil
 	}
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return bare(err)
+	case !info.IsDir():
+		return syscall.ENOTDIR
+	default:
+		return unix.Access(dir, unix.X_OK)
+	}
 }
 
-// startError reads what execve said. A file that was just found and is "not found" lacks its interpreter.
-func startError(path string, err error) error {
-	if errors.Is(err, syscall.ENOENT) {
-		err = errors.New("its interpreter (#! or loader) is not there")
+// lookUp finds name as the shell of the command would: in the PATH of its own environment, relative folders of it and names
+// with a slash seen from its own directory. On an error the path is what the error is about.
+func lookUp(name, dir string, env []string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, executable(name, dir)
 	}
-	return &StartError{Path: path, Err: err}
+	var denied string // found, yet not executable: worse than nothing, better than another one further on
+	for _, folder := range filepath.SplitList(variable(env, "PATH", defaultPath)) {
+		if folder == "" {
+			folder = "."
+		}
+		path := folder + "/" + name
+		switch err := executable(path, dir); {
+		case err == nil:
+			return path, nil
+		case errors.Is(err, syscall.EACCES) && denied == "":
+			denied = path
+		}
+	}
+	if denied != "" {
+		return denied, syscall.EACCES
+	}
+	return name, syscall.ENOENT
+}
+
+// executable returns why path, seen from dir, cannot be executed by us.
+func executable(path, dir string) error {
+	if !filepath.IsAbs(path) {
+		path = dir + "/" + path
+		if dir == "" {
+			path = "." + path
+		}
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, syscall.ENOTDIR):
+		return syscall.ENOENT
+	case err != nil:
+		return bare(err)
+	case info.IsDir():
+		return syscall.EACCES
+	default:
+		return unix.Access(path, unix.X_OK)
+	}
+}
+
+// variable returns the value of a variable: the first one's, as getenv in the command would.
+func variable(env []string, name, otherwise string) string {
+	for _, entry := range env {
+		if key, value, _ := strings.Cut(entry, "="); key == name {
+			return value
+		}
+	}
+	return otherwise
+}
+
+// bare takes off what package os says about operation and path, as our own errors say it.
+func bare(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }

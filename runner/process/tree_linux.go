@@ -2,8 +2,12 @@ package process
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -11,70 +15,80 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const fionread = unix.TIOCINQ // how many bytes a pipe holds
-
-// adoptOrphans makes this process the parent of what its descendants leave behind. PID 1 is that anyway.
-func adoptOrphans() { unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
-
-// sacrifice has the kernel prefer the command to us when memory runs out: somebody has to tell of it.
-func sacrifice(pid int) {
-	os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte("500"), 0)
+// tree finds the processes of a run in /proc, in three ways: by their group, by their parents (as we are the subreaper,
+// who has lost his parents has us), and by the marker in their environment.
+//
+// Being PID 1 changes nothing: who was started here descends from us; who has come from outside (docker exec) has no
+// parent in here, was not started by the run, and is left in peace.
+type tree struct {
+	leader   int
+	started  uint64       // of the leader, in clock ticks since boot
+	before   map[int]bool // pids that were taken when it started
+	marker   []byte
+	self     int
+	ourGroup int
 }
 
-func enlarge(pipe *os.File) { unix.FcntlInt(pipe.Fd(), unix.F_SETPIPE_SZ, pipeSize) }
-
-func pipeName(fd uintptr) string {
-	name, _ := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
-	return name
+// member is a process as it was when we looked.
+type member struct {
+	pid, parent, group int
+	started            uint64 // clock ticks since boot; with the pid it is an identity
+	name               string
+	dead               bool // a zombie
 }
 
-// heldBy reports whether the process has our pipe open.
-func (o *output) heldBy(pid int) bool {
-	dir := fmt.Sprintf("/proc/%d/fd/", pid)
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		if target, err := os.Readlink(dir + e.Name()); err == nil && target == o.name {
-			return true
+func newTree(leader int, marker string, before map[int]bool) *tree {
+	t := &tree{leader: leader, before: before, marker: []byte(marker), self: os.Getpid(), ourGroup: syscall.Getpgrp()}
+	if p, ok := readStat(leader); ok {
+		t.started = p.started
+	}
+	return t
+}
+
+// look returns the living processes of the run in the order of their pids, and those of our children of the run that wait to be reaped.
+func (t *tree) look() (living, dead []member) {
+	all := map[int]member{}
+	for pid := range pids() {
+		if p, ok := readStat(pid); ok {
+			all[pid] = p
 		}
 	}
-	return false
-}
-
-// maxRSS is in bytes; Linux counts it in KiB.
-func maxRSS(u syscall.Rusage) int64 { return u.Maxrss << 10 }
-
-// member is a process of the run.
-type member struct{ pid, parent, group int }
-
-// members finds the living processes of the run in three ways: by their group, by parentage (orphans are our children now),
-// and by the marker in their environment, for those who have another parent.
-func (s *supervisor) members() []member {
-	all := processes()
-	ours := map[int]bool{}
-	self := os.Getpid()
-	for _, p := range all { // a parent may come after its child in the list, so this goes up from each
-		ours[p.pid] = s.descends(p, all, self)
-	}
-	var found []member
-	for _, p := range all {
-		if p.pid == self || s.strays[p.pid] || ancestor(self, p.pid, all) {
-			continue
-		}
-		if ours[p.pid] || p.group == s.pid && !s.ended || s.marked(p.pid) {
-			found = append(found, p)
+	lineage := t.lineage(all)
+	for pid, p := range all {
+		switch {
+		case lineage[pid]: // we, and those above us, whatever they carry
+		case !t.descends(p, all) && !(!p.dead && t.marked(pid)):
+		case !p.dead:
+			living = append(living, p)
+		case p.parent == t.self:
+			dead = append(dead, p)
 		}
 	}
-	return found
+	slices.SortFunc(living, func(a, b member) int { return a.pid - b.pid })
+	return living, dead
 }
 
-// descends reports whether the way up from p leads to us, other than through children that we had before.
-func (s *supervisor) descends(p member, all map[int]member, self int) bool {
-	for range len(all) {
-		if s.strays[p.pid] {
+// lineage is ourselves and our ancestors.
+func (t *tree) lineage(all map[int]member) map[int]bool {
+	line := map[int]bool{t.self: true}
+	for pid := all[t.self].parent; pid != 0 && !line[pid]; pid = all[pid].parent {
+		line[pid] = true
+	}
+	return line
+}
+
+// descends reports whether p is of the command's group, or its parents lead to us.
+func (t *tree) descends(p member, all map[int]member) bool {
+	for range len(all) { // parents were read one by one, so they could lead in a circle
+		switch {
+		case t.old(p):
 			return false
-		}
-		if p.parent == self {
+		case p.pid == t.leader || p.group == t.leader:
 			return true
+		case p.parent == t.self:
+			// The command leads a group of its own, and nobody goes back to ours: who is in ours was started by
+			// somebody else in this process.
+			return p.group != t.ourGroup
 		}
 		parent, ok := all[p.parent]
 		if !ok {
@@ -85,102 +99,134 @@ func (s *supervisor) descends(p member, all map[int]member, self int) bool {
 	return false
 }
 
-func ancestor(self, pid int, all map[int]member) bool {
-	for p, ok := all[self]; ok; p, ok = all[p.parent] {
-		if p.parent == pid {
+// old reports whether p was there before the command. Ticks are coarse, and pids are used again, but not both at once.
+func (t *tree) old(p member) bool {
+	return p.started < t.started || p.started == t.started && t.before[p.pid]
+}
+
+// marked reports whether the marker is an entry of the environment of a process, as far as we may know.
+func (t *tree) marked(pid int) bool {
+	if len(t.marker) == 0 {
+		return false
+	}
+	environ, err := os.ReadFile(procFile(pid, "environ"))
+	if err != nil {
+		return false
+	}
+	for len(environ) > 0 {
+		var entry []byte
+		entry, environ, _ = bytes.Cut(environ, []byte{0})
+		if bytes.Equal(entry, t.marker) {
 			return true
 		}
 	}
 	return false
 }
 
-// marked reads the environment with which the process was started; where that is not allowed, it is not ours.
-func (s *supervisor) marked(pid int) bool {
-	if s.command.Marker == "" {
-		return false
-	}
-	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+// terminate asks the process to end, and wakes it for that if it is stopped.
+func (p member) terminate() {
+	p.signal(syscall.SIGTERM)
+	p.signal(syscall.SIGCONT)
+}
+
+// signal signals this very process, not one that has got its pid since: what FindProcess opens stays with one
+// process (a pidfd, where the kernel has them), and is compared before it is used.
+func (p member) signal(sig syscall.Signal) {
+	process, err := os.FindProcess(p.pid)
 	if err != nil {
-		return false
+		return
 	}
-	marker := []byte(s.command.Marker)
-	for entry := range bytes.SplitSeq(env, []byte{0}) {
-		if bytes.Equal(entry, marker) {
+	defer process.Release()
+	if now, ok := readStat(p.pid); ok && now.started == p.started {
+		process.Signal(sig)
+	}
+}
+
+// commandLine returns the arguments of the process as one short, printable line; its name in brackets if it has none.
+func (p member) commandLine() string {
+	f, err := os.Open(procFile(p.pid, "cmdline"))
+	if err != nil {
+		return "[" + printable(p.name) + "]"
+	}
+	defer f.Close()
+	line, _ := io.ReadAll(io.LimitReader(f, 2*maxCommandLine))
+	line = bytes.TrimRight(line, "\x00 ")
+	if len(line) == 0 {
+		return "[" + printable(p.name) + "]"
+	}
+	return printable(string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})))
+}
+
+// holds reports whether the process has the pipe open.
+func (p member) holds(pipe uint64) bool {
+	folder := procFile(p.pid, "fd")
+	entries, _ := os.ReadDir(folder)
+	want := fmt.Sprintf("pipe:[%d]", pipe)
+	for _, e := range entries {
+		if target, err := os.Readlink(filepath.Join(folder, e.Name())); err == nil && target == want {
 			return true
 		}
 	}
 	return false
 }
 
-// processes reads the table of all that are alive: a zombie has ended, it only waits to be reaped.
-func processes() map[int]member {
-	dir, err := os.Open("/proc")
+// pids returns who there is at the moment.
+func pids() map[int]bool {
+	all := map[int]bool{}
+	folder, err := os.Open("/proc")
 	if err != nil {
-		return nil
+		return all
 	}
-	defer dir.Close()
-	names, _ := dir.Readdirnames(-1)
-	all := make(map[int]member, len(names))
+	defer folder.Close()
+	names, _ := folder.Readdirnames(-1)
 	for _, name := range names {
-		pid, err := strconv.Atoi(name)
-		if err != nil {
-			continue
+		if pid, err := strconv.Atoi(name); err == nil {
+			all[pid] = true
 		}
-		stat, err := os.ReadFile("/proc/" + name + "/stat")
-		if err != nil {
-			continue
-		}
-		// pid (command) state parent group …; the command may hold spaces and parentheses.
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if len(fields) < 3 || fields[0] == "Z" || fields[0] == "X" {
-			continue
-		}
-		parent, _ := strconv.Atoi(fields[1])
-		group, _ := strconv.Atoi(fields[2])
-		all[pid] = member{pid: pid, parent: parent, group: group}
 	}
 	return all
 }
 
-// strangers are children that this process had before the run, by pid.
-type strangers map[int]bool
-
-func existingChildren() strangers {
-	threads, _ := os.ReadDir("/proc/self/task")
-	var found strangers
-	for _, t := range threads {
-		list, _ := os.ReadFile("/proc/self/task/" + t.Name() + "/children")
-		for _, text := range strings.Fields(string(list)) {
-			if pid, err := strconv.Atoi(text); err == nil {
-				if found == nil {
-					found = strangers{}
-				}
-				found[pid] = true
-			}
-		}
+// readStat reads without package os, which would ask for the size, and whether the file can be polled: every process of
+// the machine is looked at, and this is most of what that costs.
+func readStat(pid int) (member, bool) {
+	fd, err := unix.Open(procFile(pid, "stat"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return member{}, false
 	}
-	return found
+	defer unix.Close(fd)
+	var line [1024]byte // a name of at most 64 bytes and 51 numbers, the ones that matter at the beginning
+	n, err := unix.Read(fd, line[:])
+	if err != nil {
+		return member{}, false
+	}
+	p, err := parseStat(string(line[:n]))
+	return p, err == nil && p.pid == pid
 }
 
-// maxCommandLine bounds what is shown of a command line, in bytes.
-const maxCommandLine = 200
+var errStat = errors.New("not a line of /proc/PID/stat")
 
-// commandLine is for people: on one line, printable and short.
-func commandLine(pid int) string {
-	line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	text := strings.TrimRight(string(line), "\x00")
-	if text == "" {
-		name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-		return "[" + strings.TrimSpace(string(name)) + "]"
+// parseStat reads /proc/PID/stat: "PID (NAME) STATE PPID PGRP …", where NAME may hold anything, parentheses and spaces too.
+func parseStat(text string) (member, error) {
+	opened, closed := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
+	if opened < 0 || closed < opened {
+		return member{}, errStat
 	}
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "�"))
-	if len(text) > maxCommandLine {
-		text = strings.ToValidUTF8(text[:maxCommandLine], "") + "…"
+	const state, ppid, pgrp, starttime = 0, 1, 2, 19 // after the name
+	fields := strings.Fields(text[closed+1:])
+	if len(fields) <= starttime {
+		return member{}, errStat
 	}
-	return text
+	p := member{
+		name: text[opened+1 : closed],
+		dead: fields[state] == "Z" || fields[state] == "X" || fields[state] == "x",
+	}
+	var errs [4]error
+	p.pid, errs[0] = strconv.Atoi(strings.TrimSpace(text[:opened]))
+	p.parent, errs[1] = strconv.Atoi(fields[ppid])
+	p.group, errs[2] = strconv.Atoi(fields[pgrp])
+	p.started, errs[3] = strconv.ParseUint(fields[starttime], 10, 64)
+	return p, errors.Join(errs[:]...)
 }
+
+func procFile(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }

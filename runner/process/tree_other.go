@@ -3,35 +3,34 @@
 package process
 
 import (
-	"os"
+	"fmt"
 	"syscall"
 )
 
-// Elsewhere there is no /proc and nobody adopts orphans: the group is what can be found.
+// tree knows the command's group only: without /proc and a subreaper there is nothing better.
+type tree struct{ leader int }
 
-const fionread = 0x4004667f // FIONREAD
-
-func adoptOrphans()           {}
-func sacrifice(int)           {}
-func enlarge(*os.File)        {}
-func pipeName(uintptr) string { return "" }
-func commandLine(int) string  { return "" }
-
-func (o *output) heldBy(int) bool { return false }
-
-// maxRSS is in bytes here already.
-func maxRSS(u syscall.Rusage) int64 { return u.Maxrss }
-
+// member is the group as a whole; its pid is the negative number of the group.
 type member struct{ pid, group int }
 
-// members returns the group as one, as kill(2) takes it.
-func (s *supervisor) members() []member {
-	if syscall.Kill(-s.pid, 0) != nil {
-		return nil
+func newTree(leader int, _ string, _ map[int]bool) *tree { return &tree{leader} }
+
+func (t *tree) look() (living, dead []member) {
+	if syscall.Kill(-t.leader, 0) == nil {
+		living = append(living, member{-t.leader, t.leader})
 	}
-	return []member{{pid: -s.pid, group: s.pid}}
+	return living, nil
 }
 
-type strangers map[int]bool
+func (p member) terminate() {
+	p.signal(syscall.SIGTERM)
+	p.signal(syscall.SIGCONT)
+}
 
-func existingChildren() strangers { return nil }
+func (p member) signal(sig syscall.Signal) { syscall.Kill(p.pid, sig) }
+
+func (p member) commandLine() string { return fmt.Sprintf("[process group %d]", p.group) }
+
+func (p member) holds(uint64) bool { return false }
+
+func pids() map[int]bool { return nil }

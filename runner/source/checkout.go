@@ -2,10 +2,8 @@ package source
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,140 +13,192 @@ import (
 
 // Options say which commit to bring where.
 type Options struct {
-	URL     string // https, ssh, git@host:path or file
-	SHA     string // whole
-	Branch  string // for people only
-	Dir     string
-	Token   string // for https; never in a URL, an argument or a file
-	Retries int    // further tries after a failure of the network
-	Log     func(msg string, args ...any)
+	URL        string // https, ssh, git@host:path, file or codecommit; without a password
+	SHA        string // whole
+	Branch     string // for people only
+	Dir        string // the top of the work tree
+	Token      string // for https only; never in a URL, an argument or a file
+	SSHCommand string // the environment's GIT_SSH_COMMAND; "ssh" if empty
+	Retries    int    // further tries after a failure of the network
+	Log        func(msg string, args ...any)
 }
 
-// Checkout brings the folder to the commit, fetching exactly that one, unless it is there already. Files that the
-// commit's .gitignore ignores stay, node_modules among them; changed files are put back, and others that are not
-// in the commit are left alone, for what a prebaked image has beside the sources is there on purpose.
+// Checkout brings the folder to the commit, fetching exactly that one, unless it is there already; it reports whether
+// it changed anything.
 //
-// The error is a *NotFoundError, *AccessError, *HostKeyError, *NetworkError or *Error.
+// Ignored files stay, node_modules among them. Files that were tracked before and are not in the commit go. Tracked
+// files that were changed are put back, after they were saved as a stash. Files that git has never heard of stay: what
+// a prebaked image has beside the sources is there on purpose, and a wrong folder must not be emptied. Where there was
+// no .git, such files may be leftovers of an older commit, hence they are named in the log.
+//
+// The error is a *NotFoundError, *AccessError, *HostKeyError, *NetworkError or *Error, or the cause of the context's end.
 func Checkout(ctx context.Context, run Runner, o Options) (Commit, bool, error) {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
 	}
-	if !isFullSHA(o.SHA) {
-		return Commit{}, false, &Error{What: fmt.Sprintf("GIT_SHA %s is not a whole commit id", o.SHA), Advice: "give all 40 digits: a server finds a commit by nothing shorter"}
+	o.SHA = strings.ToLower(o.SHA)
+	if !isWhole(o.SHA) {
+		return Commit{}, false, &Error{What: fmt.Sprintf("GIT_SHA %q is not a whole commit id", o.SHA), Advice: "give all 40 digits, as git rev-parse prints them: a server finds a commit by nothing shorter"}
 	}
-	if c, err := Describe(ctx, run, o.Dir); err == nil && c.SHA == o.SHA {
-		return c, false, nil
+	here, err := Describe(ctx, run, o.Dir)
+	switch {
+	case ctx.Err() != nil:
+		return Commit{}, false, context.Cause(ctx)
+	case err == nil && here.SHA == o.SHA:
+		return here, false, nil
 	}
-	from, credentials, err := origin(o)
+	from, err := parseOrigin(o.URL, o.Token)
 	if err != nil {
 		return Commit{}, false, err
 	}
-	git := func(args ...string) error {
-		out, err := run(ctx, o.Dir, slices.Concat(quietly, credentials), slices.Concat(trusting, args)...)
-		if err != nil {
-			return explain(from, o, out, err)
-		}
-		return nil
+	if from.variables == nil && o.Token != "" && strings.HasPrefix(from.url, "http:") {
+		o.Log("the token is not sent, since http would show it to everybody on the way", "url", from.url)
 	}
-	if _, err := os.Lstat(filepath.Join(o.Dir, ".git")); err != nil {
-		if err := git("init", "--quiet"); err != nil {
-			return Commit{}, false, err
-		}
-	}
-	if err := o.retried(ctx, func() error {
-		return git("fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", from, o.SHA)
-	}); err != nil {
-		return Commit{}, false, err
-	}
-	if err := git("checkout", "--quiet", "--force", "--detach", o.SHA); err != nil {
+	c := checkout{ctx: ctx, run: run, Options: o, from: from}
+	if err := c.perform(here); err != nil {
 		return Commit{}, false, err
 	}
 	return Commit{Branch: o.Branch, SHA: o.SHA}, true, nil
 }
 
+// checkout is one on its way.
+type checkout struct {
+	Options
+	ctx  context.Context
+	run  Runner
+	from origin
+}
+
+func (c checkout) perform(here Commit) error {
+	fresh, err := c.openRepository()
+	if err != nil {
+		return err
+	}
+	if err := c.fetch(here); err != nil {
+		if fresh { // an empty repository would only be in the way
+			os.RemoveAll(filepath.Join(c.Dir, ".git"))
+		}
+		return err
+	}
+	if here.Dirty {
+		if err := c.save(); err != nil {
+			return err
+		}
+	}
+	if _, err := c.git("checkout", "--quiet", "--force", "--detach", c.SHA); err != nil {
+		return err
+	}
+	if fresh {
+		c.nameStrangers()
+	}
+	if _, err := os.Lstat(filepath.Join(c.Dir, ".gitmodules")); err == nil {
+		c.Log("the commit has submodules; they are not fetched")
+	}
+	return nil
+}
+
+// git runs git and explains its failure.
+func (c checkout) git(args ...string) (string, error) {
+	ssh := first(c.SSHCommand, "ssh") + " -o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15"
+	variables := slices.Concat(quietly(), []string{"GIT_SSH_COMMAND=" + ssh, "GIT_ALLOW_PROTOCOL=file:git:http:https:ssh:codecommit"}, c.from.variables)
+	out, err := c.run(c.ctx, c.Dir, variables, slices.Concat(settings, c.from.settings, args)...)
+	if err == nil {
+		return out, nil
+	}
+	if c.ctx.Err() != nil { // whatever git says, it was stopped
+		return out, context.Cause(c.ctx)
+	}
+	return out, c.explain(out, err)
+}
+
+// openRepository makes a repository where there is none, and reports whether it did.
+func (c checkout) openRepository() (fresh bool, err error) {
+	switch top := enclosing(c.Dir); top {
+	case "":
+		_, err := c.git("init", "--quiet", "--template=", "--object-format="+format(c.SHA))
+		return true, err
+	case physical(c.Dir):
+		return false, nil
+	default: // to check out all of it would touch files outside of the workspace, to nest one in it is hardly meant
+		return false, &Error{
+			What:   fmt.Sprintf("the workspace %s is a part of the repository in %s", c.Dir, top),
+			Advice: "let RUNNER_WORKSPACE be that folder, and name the part by directory: in runner.yaml",
+		}
+	}
+}
+
+func format(sha string) string {
+	if len(sha) == 64 {
+		return "sha256"
+	}
+	return "sha1"
+}
+
+// fetch gets the commit, if it is not there. In a complete clone it also gets what lies between, which is little: a
+// depth would cut off the history of that clone for good.
+func (c checkout) fetch(here Commit) error {
+	if _, err := c.git("cat-file", "-e", c.SHA+"^{commit}"); err == nil {
+		return nil
+	}
+	args := []string{"fetch", "--quiet", "--no-tags", "--no-recurse-submodules"}
+	if !c.isComplete(here) {
+		args = append(args, "--depth=1")
+	}
+	args = append(args, "--", c.from.url, c.SHA)
+	return c.retried(func() error {
+		_, err := c.git(args...)
+		return err
+	})
+}
+
+func (c checkout) isComplete(here Commit) bool {
+	if here.SHA == "" {
+		return false
+	}
+	out, err := c.git("rev-parse", "--is-shallow-repository")
+	return err == nil && strings.TrimSpace(out) == "false"
+}
+
 // retried tries again what the network kept from succeeding, each time after a longer while.
-func (o Options) retried(ctx context.Context, do func() error) error {
+func (c checkout) retried(do func() error) error {
 	wait := time.Second
 	for try := 0; ; try++ {
 		err := do()
-		if _, passing := err.(*NetworkError); !passing || try >= o.Retries {
+		if _, passing := err.(*NetworkError); !passing || try >= c.Retries {
 			return err
 		}
 		pause := wait/2 + rand.N(wait) // so that tasks that failed together do not come back together
-		o.Log("the fetch failed and is tried again", "error", err.Error(), "after", pause.Round(time.Millisecond).String())
+		c.Log("the fetch failed and is tried again", "error", err.Error(), "after", pause.Round(time.Millisecond).String())
 		select {
 		case <-time.After(pause):
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		case <-c.ctx.Done():
+			return context.Cause(c.ctx)
 		}
 		wait = min(2*wait, 15*time.Second)
 	}
 }
 
-// origin returns the URL without credentials, and those as git takes them from the environment.
-func origin(o Options) (string, []string, error) {
-	u, err := url.Parse(o.URL)
-	if err != nil || u.Scheme == "" { // git@host:path, or a folder
-		return o.URL, nil, nil
+// save keeps changes of tracked files as a stash: on a laptop they may be somebody's work.
+func (c checkout) save() error {
+	out, err := c.git("stash", "create")
+	if err != nil {
+		return &Error{What: "the workspace has changes that cannot be saved: " + err.Error(), Advice: "commit or discard them"}
 	}
-	if _, has := u.User.Password(); has {
-		return "", nil, &Error{What: "REPOSITORY_URL has a password in it", Advice: "take it out, and give the token as GITHUB_TOKEN"}
+	stash := strings.TrimSpace(out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:])
+	if !isWhole(stash) { // nothing that is tracked has changed
+		return nil
 	}
-	if o.Token == "" || u.Scheme != "https" && !isLoopback(u) {
-		return o.URL, nil, nil
+	if _, err := c.git("stash", "store", "--message", "before the checkout of "+c.SHA, stash); err != nil {
+		return err
 	}
-	u.User = nil
-	header := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("x-access-token:"+o.Token))
-	// For this host only: a redirect or a submodule elsewhere does not get it.
-	return u.String(), []string{
-		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=http." + u.Scheme + "://" + u.Host + "/.extraHeader", "GIT_CONFIG_VALUE_0=" + header,
-	}, nil
+	c.Log("changes in the workspace were saved", "get them back by", "git stash apply "+stash)
+	return nil
 }
 
-// isLoopback allows a token over plain http to this machine, where nobody can listen on the way.
-func isLoopback(u *url.URL) bool {
-	return u.Scheme == "http" && (u.Hostname() == "127.0.0.1" || u.Hostname() == "localhost" || u.Hostname() == "::1")
-}
-
-// explain finds out from git's words what went wrong.
-func explain(from string, o Options, output string, err error) error {
-	words := lastLines(output, o.Token)
-	said := func(phrases ...string) bool {
-		for _, p := range phrases {
-			if strings.Contains(output, p) {
-				return true
-			}
-		}
-		return false
+// nameStrangers tells of files that are neither in the commit nor ignored.
+func (c checkout) nameStrangers() {
+	out, err := c.git("ls-files", "--others", "--exclude-standard", "--directory", "--", ".", ":(exclude).runner")
+	if names := strings.Split(strings.TrimSpace(out), "\n"); err == nil && names[0] != "" {
+		c.Log("files that are not in the commit stay in the workspace", "count", len(names), "first", strings.Join(names[:min(len(names), 5)], ", "))
 	}
-	switch {
-	case said("not our ref", "couldn't find remote ref", "no such remote ref", "unadvertised object", "reference is not a tree", "bad object"):
-		return &NotFoundError{SHA: o.SHA, URL: from, Said: words}
-	case said("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"):
-		return &HostKeyError{URL: from, Said: words}
-	case said("Authentication failed", "could not read Username", "terminal prompts disabled", "Permission denied", "Repository not found", "not found", "error: 403", "error: 401",
-		"does not appear to be a git repository", "does not exist", "dubious ownership"):
-		return &AccessError{URL: from, Said: words, HasToken: o.Token != ""}
-	case said("Could not resolve host", "Failed to connect", "Couldn't connect", "Connection refused", "Connection timed out", "Connection reset", "Operation timed out", "early EOF", "unexpected disconnect",
-		"The requested URL returned error: 5", "RPC failed", "GnuTLS recv error", "SSL_read", "Could not read from remote repository", "the remote end hung up", "Temporary failure"):
-		return &NetworkError{URL: from, Said: words}
-	}
-	if words == "" {
-		words = err.Error()
-	}
-	return &Error{What: "git failed: " + words, Advice: "see that git is in the image, and that the workspace can be written"}
-}
-
-// lastLines are git's last words, on one line and without the token.
-func lastLines(output, token string) string {
-	if token != "" {
-		output = strings.ReplaceAll(output, token, "[REDACTED]")
-	}
-	var kept []string
-	for line := range strings.Lines(output) {
-		if line = strings.TrimSpace(line); line != "" {
-			kept = append(kept, line)
-		}
-	}
-	return strings.Join(kept[max(0, len(kept)-3):], "; ")
 }

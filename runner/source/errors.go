@@ -11,13 +11,14 @@ func (e *NotFoundError) Error() string {
 
 // Hint says how that comes about.
 func (e *NotFoundError) Hint() string {
-	return "was it pushed, or replaced by a force push? a server may also refuse commits that no branch reaches"
+	return "push it first; if a force push replaced it, run the newer commit: a server may refuse those that no branch reaches"
 }
 
 // AccessError says that we may not read the repository, or that it is not there; servers do not tell which.
 type AccessError struct {
 	URL, Said string
-	HasToken  bool
+	HasToken  bool // a token was given
+	Withheld  bool // but not sent, since the URL is not for https
 }
 
 func (e *AccessError) Error() string {
@@ -26,7 +27,10 @@ func (e *AccessError) Error() string {
 
 // Hint says what is needed.
 func (e *AccessError) Hint() string {
-	if e.HasToken {
+	switch {
+	case e.Withheld:
+		return "see that the URL is right and can be read without GITHUB_TOKEN, which is sent over https only"
+	case e.HasToken:
 		return "see that the URL is right and that GITHUB_TOKEN is valid and may read its contents"
 	}
 	return "see that the URL is right; a private repository needs GITHUB_TOKEN, or an SSH key"

@@ -6,6 +6,7 @@ package source
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,60 +26,90 @@ type Commit struct {
 // ErrNoRepository says that a folder is not in a git repository, or that there is no git to ask.
 var ErrNoRepository = errors.New("not a git repository")
 
-// Describe says at which commit the workspace is. The error is ErrNoRepository where nobody can say.
+// Describe says at which commit the workspace is. Where nobody can say, the error is ErrNoRepository with git's words.
 func Describe(ctx context.Context, run Runner, dir string) (Commit, error) {
-	if !insideRepository(dir) { // git is not even started where there is nothing to ask it
+	if enclosing(dir) == "" { // git is not even started where there is nothing to ask it
 		return Commit{}, ErrNoRepository
 	}
-	// One call tells all: two lines of headers, then a line for each change.
-	out, err := run(ctx, dir, quietly, slices.Concat(trusting, []string{"status", "--porcelain=v2", "--branch", "--untracked-files=normal", "."})...)
-	if err != nil {
-		return Commit{}, ErrNoRepository
+	// One call tells all: headers, then a line for each change. What the runner itself keeps in the workspace is no change.
+	out, err := run(ctx, dir, quietly(), slices.Concat(settings, []string{
+		"status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", ".", ":(exclude).runner",
+	})...)
+	switch {
+	case ctx.Err() != nil:
+		return Commit{}, context.Cause(ctx)
+	case err != nil:
+		return Commit{}, fmt.Errorf("%w: %s", ErrNoRepository, first(lastLines(out), err.Error()))
 	}
 	var c Commit
 	for line := range strings.Lines(out) {
 		line = strings.TrimRight(line, "\r\n")
-		switch {
-		case strings.HasPrefix(line, "# branch.oid "):
-			if c.SHA = strings.TrimPrefix(line, "# branch.oid "); !isFullSHA(c.SHA) {
-				return Commit{}, ErrNoRepository // "(initial)": there is no commit yet
-			}
-		case strings.HasPrefix(line, "# branch.head "):
-			if head := strings.TrimPrefix(line, "# branch.head "); head != "(detached)" {
-				c.Branch = head
-			}
-		case line != "" && strings.ContainsAny(line[:1], "12u?"):
+		if sha, ok := strings.CutPrefix(line, "# branch.oid "); ok {
+			c.SHA = sha
+		} else if head, ok := strings.CutPrefix(line, "# branch.head "); ok && head != "(detached)" {
+			c.Branch = head
+		} else if kind, _, ok := strings.Cut(line, " "); ok && slices.Contains([]string{"1", "2", "u", "?"}, kind) {
 			c.Dirty = true
 		}
 	}
-	if c.SHA == "" {
-		return Commit{}, ErrNoRepository
+	if !isWhole(c.SHA) { // "(initial)"
+		return Commit{}, fmt.Errorf("%w: it has no commit yet", ErrNoRepository)
 	}
 	return c, nil
 }
 
-// insideRepository looks for .git from the folder upwards, as git does.
-func insideRepository(dir string) bool {
+// enclosing returns the folder that has the .git which git would use in dir, "" if there is none.
+func enclosing(dir string) string {
+	dir = physical(dir)
 	for {
 		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
-			return true
+			return dir
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			return false
+			return ""
 		}
 		dir = parent
 	}
 }
 
+// physical is the path without links, which is what git goes up from.
+func physical(dir string) string {
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
+	}
+	if resolved, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = resolved
+	}
+	return dir
+}
+
+// settings are given on the command line: in a file they would outlive the run, and as GIT_CONFIG_COUNT they would
+// replace those which the environment has already.
+var settings = []string{
+	"-c", "safe.directory=*", // in a container the workspace often belongs to somebody else
+	"-c", "core.hooksPath=" + os.DevNull, // a commit that is only looked at must not run anything yet
+	"-c", "core.fsmonitor=false",
+	"-c", "gc.auto=0", "-c", "maintenance.auto=false", // it would go on in the background
+	"-c", "init.defaultBranch=main",
+	"-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60", // bytes a second, seconds: a server that hangs is a failure of the network
+}
+
 // quietly makes git answer in English and ask nobody.
-var quietly = []string{"LC_ALL=C", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=true", "GIT_OPTIONAL_LOCKS=0", "GIT_SSH_COMMAND=ssh -o BatchMode=yes"}
+func quietly() []string {
+	return []string{"LC_ALL=C", "LANGUAGE=C", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=true", "GIT_OPTIONAL_LOCKS=0"}
+}
 
-// trusting is for a workspace that belongs to somebody else, as in a container it often does. Files of configuration
-// would outlive the run.
-var trusting = []string{"-c", "safe.directory=*"}
+// isWhole tells a whole SHA-1 or SHA-256 from an abbreviation.
+func isWhole(sha string) bool {
+	return (len(sha) == 40 || len(sha) == 64) && strings.Trim(sha, "0123456789abcdef") == ""
+}
 
-// isFullSHA tells a whole SHA-1 or SHA-256 from an abbreviation.
-func isFullSHA(s string) bool {
-	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
+func first(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
 }

@@ -1,19 +1,16 @@
 // Package results reads the JUnit reports that a step left behind into one result.
+//
+// Whatever cannot be read is a Problem, and a result with problems is red: a report that broke off must not look like success.
 package results
 
 import (
+	"cmp"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/bmatcuk/doublestar/v4"
 )
 
 // Status is how a test case ended.
@@ -34,9 +31,9 @@ type Case struct {
 	Suite    string        `json:"suite,omitempty"`
 	File     string        `json:"file,omitempty"` // of the test, as its producer names it; empty if it does not say
 	Status   Status        `json:"status"`
-	Flaky    bool          `json:"flaky,omitempty"` // it passed after it had failed, its producer says
-	Duration time.Duration `json:"-"`               // seconds in JSON
-	Message  string        `json:"message,omitempty"`
+	Flaky    bool          `json:"flaky,omitempty"`   // it passed after it had failed, its producer says
+	Duration time.Duration `json:"-"`                 // seconds in JSON
+	Message  string        `json:"message,omitempty"` // the one line that says most of why it failed
 	Details  string        `json:"details,omitempty"` // stack and difference, at most maxDetails bytes
 	Report   string        `json:"report"`
 }
@@ -62,9 +59,9 @@ type Counts struct {
 
 // Report is a file that was read.
 type Report struct {
-	Path  string // slash-separated, relative to the root
-	Tests int
-	Size  int64 // bytes
+	Path  string `json:"path"` // slash-separated, relative to the root
+	Tests int    `json:"tests"`
+	Size  int64  `json:"size"` // bytes
 }
 
 // Problem is a report that was not read, or says something its cases do not.
@@ -76,38 +73,33 @@ type Problem struct {
 // Results is what all reports say together.
 type Results struct {
 	Counts
-	Failures []Case // failed and errored ones, at most maxFailures; the counts have them all
-	Slowest  []Case // at most ten, the slowest first
-	Reports  []Report
-	Problems []Problem
-	Stale    []string // reports that are older than the command; they are not counted
-	Duration time.Duration
+	Failures []Case    `json:"failures,omitempty"` // failed and errored ones, at most maxFailures; the counts have them all
+	Slowest  []Case    `json:"slowest,omitempty"`  // at most ten, the slowest first, without details
+	Reports  []Report  `json:"reports,omitempty"`
+	Problems []Problem `json:"problems,omitempty"`
+	Stale    []string  `json:"stale,omitempty"` // reports that are older than the command; they are not counted
+
+	Duration time.Duration `json:"-"` // of all cases together, which may well be longer than the step
 }
 
 // Red reports whether anything failed, or could not be read.
 func (r Results) Red() bool { return r.Failed+r.Errored+len(r.Problems) > 0 }
 
 const (
-	maxFile     = 64 << 20 // bytes of a report: go-junit holds fifteen times as much in memory
 	maxFailures = 200
 	maxSlowest  = 10
 	maxMessage  = 2 << 10 // bytes
 	maxDetails  = 8 << 10 // bytes
-
-	// granularity is how far a file's time may be before the moment it was written: some file systems count whole seconds.
-	granularity = time.Second
+	maxPath     = 4 << 10 // bytes
 )
-
-// neverWalked are folders in which no report of a step is, and in which there is much to walk.
-var neverWalked = []string{"node_modules", ".git", ".runner", ".pnpm-store"}
 
 // Read reads every report below root that one of the globs matches and that was written after since; the zero time
 // takes them all. The error is for what keeps it from looking; what is wrong with a report is a Problem of the result.
 func Read(root string, globs []string, since time.Time) (Results, error) {
 	var r Results
 	for _, glob := range globs {
-		if !doublestar.ValidatePattern(glob) {
-			return r, fmt.Errorf("%q is no glob", glob)
+		if err := ValidGlob(glob); err != nil {
+			return r, err
 		}
 	}
 	folder, err := os.OpenRoot(root)
@@ -115,107 +107,54 @@ func Read(root string, globs []string, since time.Time) (Results, error) {
 		return r, err
 	}
 	defer folder.Close()
-	names, err := match(folder.FS(), globs)
+	names, err := match(folder, globs)
 	if err != nil {
 		return r, err
 	}
+	read := files{}
 	for _, name := range names {
-		r.add(folder, name, since)
+		r.add(folder, name, since, read)
 	}
-	r.order()
+	slices.SortStableFunc(r.Failures, func(a, b Case) int {
+		return cmp.Or(strings.Compare(a.File, b.File), strings.Compare(a.Class, b.Class))
+	})
 	return r, nil
 }
 
-// match walks once for all globs, so that a report which two of them match is counted once.
-func match(fsys fs.FS, globs []string) ([]string, error) {
-	var names []string
-	if !slices.ContainsFunc(globs, func(g string) bool {
-		return strings.Contains(path.Dir(g), "**") || strings.ContainsAny(path.Dir(g), "*?[{")
-	}) {
-		// None crosses folders: there is no need to walk a whole workspace to find ./junit.xml.
-		for _, glob := range globs {
-			found, err := doublestar.Glob(fsys, path.Clean(glob), doublestar.WithNoFollow())
-			if err != nil {
-				return nil, err
-			}
-			names = append(names, found...)
-		}
-		slices.Sort(names)
-		return slices.Compact(names), nil
-	}
-	err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			if d != nil && d.IsDir() {
-				return fs.SkipDir // a folder that may not be read holds no report of ours
-			}
-			return err
-		}
-		if d.IsDir() && slices.Contains(neverWalked, d.Name()) {
-			return fs.SkipDir
-		}
-		for _, glob := range globs {
-			if matched, _ := doublestar.Match(path.Clean(glob), name); matched {
-				names = append(names, name)
-				break
-			}
-		}
-		return nil
-	})
-	return names, err
-}
-
-func (r *Results) add(folder *os.Root, name string, since time.Time) {
-	text, modified, err := load(folder, name)
+func (r *Results) add(folder *os.Root, name string, since time.Time, read files) {
+	f, info, err := open(folder, name)
 	if err != nil {
 		r.problem(name, err)
 		return
 	}
-	if modified.Add(granularity).Before(since) {
+	defer f.Close()
+	if !read.first(info) {
+		return
+	}
+	if stale(info.ModTime(), since) {
 		r.Stale = append(r.Stale, name)
 		return
 	}
+	text, err := load(f, info)
+	if err != nil {
+		r.problem(name, err)
+		return
+	}
 	cases, err := parse(text)
-	r.Reports = append(r.Reports, Report{Path: name, Tests: len(cases), Size: int64(len(text))})
 	for _, c := range cases {
 		c.Report = name
 		r.count(c)
 	}
 	if err != nil {
 		r.problem(name, err)
-		if len(cases) == 0 { // then nothing of it was read
-			r.Reports = r.Reports[:len(r.Reports)-1]
-		}
+	}
+	if err == nil || len(cases) > 0 { // else nothing of it was read
+		r.Reports = append(r.Reports, Report{Path: name, Tests: len(cases), Size: int64(len(text))})
 	}
 }
 
 func (r *Results) problem(name string, err error) {
 	r.Problems = append(r.Problems, Problem{Report: name, Message: shorten(err.Error(), maxMessage)})
-}
-
-// load reads a report whole. Links are followed inside the root only; what would block is not opened.
-func load(folder *os.Root, name string) ([]byte, time.Time, error) {
-	info, err := folder.Stat(name)
-	switch {
-	case err != nil:
-		var p *fs.PathError
-		if errors.As(err, &p) {
-			err = p.Err
-		}
-		return nil, time.Time{}, fmt.Errorf("it cannot be opened: %w", err)
-	case info.IsDir():
-		return nil, time.Time{}, errors.New("it is a folder")
-	case !info.Mode().IsRegular():
-		return nil, time.Time{}, errors.New("it is no regular file")
-	case info.Size() > maxFile:
-		return nil, time.Time{}, fmt.Errorf("it has %d MiB; at most %d MiB are read", info.Size()>>20, maxFile>>20)
-	}
-	f, err := folder.Open(name)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile))
-	return text, info.ModTime(), err
 }
 
 func (r *Results) count(c Case) {
@@ -244,20 +183,42 @@ func (r *Results) count(c Case) {
 }
 
 func slower(a, b Case) int {
-	if a.Duration != b.Duration {
-		return int(min(max(b.Duration-a.Duration, -1), 1))
+	return cmp.Or(cmp.Compare(b.Duration, a.Duration), strings.Compare(a.Name, b.Name))
+}
+
+// stale reports whether a file was written before the command. The kernel stamps files with the time of its last tick,
+// up to 10 ms old; a time without a fraction comes from a file system that counts whole seconds. To allow that second
+// everywhere would take the reports of an attempt for those of the next one, which starts at once.
+func stale(modified, since time.Time) bool {
+	granularity := 20 * time.Millisecond
+	if modified.Nanosecond() == 0 {
+		granularity = time.Second
 	}
-	return strings.Compare(a.Name, b.Name)
+	return modified.Add(granularity).Before(since)
 }
 
-func (r *Results) order() {
-	slices.SortStableFunc(r.Failures, func(a, b Case) int { return strings.Compare(a.File+"\x00"+a.Class, b.File+"\x00"+b.Class) })
+// files are those that were read: two globs, or a link and a glob, may lead to the same one.
+type files map[fileKey][]fs.FileInfo
+
+type fileKey struct {
+	size     int64
+	modified int64
 }
 
-// shorten cuts text at a rune's boundary.
+// first reports whether a file is met for the first time. The key keeps it fast; SameFile decides.
+func (f files) first(info fs.FileInfo) bool {
+	key := fileKey{info.Size(), info.ModTime().UnixNano()}
+	if slices.ContainsFunc(f[key], func(other fs.FileInfo) bool { return os.SameFile(info, other) }) {
+		return false
+	}
+	f[key] = append(f[key], info)
+	return true
+}
+
+// shorten cuts text at a rune's boundary to at most limit bytes.
 func shorten(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
-	return strings.ToValidUTF8(text[:limit], "") + "…"
+	return strings.ToValidUTF8(text[:limit-len("…")], "") + "…"
 }

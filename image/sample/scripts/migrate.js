@@ -1,6 +1,6 @@
 // Applies migrations/*.sql to a SQLite file, each once, in order, in a transaction of its own.
 const { createHash } = require('node:crypto');
-const { mkdirSync, readFileSync, readdirSync } = require('node:fs');
+const { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } = require('node:fs');
 const { dirname, join } = require('node:path');
 const { Database } = require('node-sqlite3-wasm');
 
@@ -11,10 +11,12 @@ if (!environment) {
 }
 const root = join(__dirname, '..');
 const file = process.env.DATABASE_FILE ?? join(root, 'data', `${environment}.sqlite`);
-mkdirSync(dirname(file), { recursive: true });
-
-const database = new Database(file);
+const owner = `${file}.pid`;
+let database;
 try {
+  mkdirSync(dirname(file), { recursive: true });
+  claim();
+  database = new Database(file);
   database.exec(`CREATE TABLE IF NOT EXISTS schema_migrations (
     name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at TEXT NOT NULL)`);
   const applied = new Map(database.all('SELECT name, checksum FROM schema_migrations').map((r) => [r.name, r.checksum]));
@@ -35,17 +37,43 @@ try {
   console.error(`${environment}: ${error.message}`);
   process.exitCode = 1;
 } finally {
-  database.close();
+  if (database) {
+    database.close();
+    rmSync(owner);
+  }
+}
+
+// SQLite's lock is a folder here, which outlives a process that is killed and would stop every later migration.
+// So whoever migrates leaves its process number: a lock whose owner is gone may go too.
+function claim() {
+  try {
+    const pid = Number(readFileSync(owner, 'utf8'));
+    if (pid > 0 && pid !== process.pid && isRunning(pid)) throw new Error(`process ${pid} is migrating already; if it is not, remove ${owner}`);
+    rmSync(`${file}.lock`, { recursive: true, force: true });
+    rmSync(owner);
+  } catch (error) {
+    if (error.code !== 'ENOENT') throw error;
+  }
+  writeFileSync(owner, String(process.pid), { flag: 'wx' });
+}
+
+function isRunning(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error.code === 'EPERM';
+  }
 }
 
 function apply(name, sql, checksum) {
   database.exec('BEGIN');
   try {
     database.exec(sql);
+    if (!database.inTransaction) throw new Error('it ends its own transaction, so a part of it stands');
     database.run('INSERT INTO schema_migrations VALUES (?, ?, ?)', [name, checksum, new Date().toISOString()]);
     database.exec('COMMIT');
   } catch (error) {
-    database.exec('ROLLBACK');
+    if (database.inTransaction) database.exec('ROLLBACK');
     throw new Error(`${name}: ${error.message}`);
   }
   console.log(`applied ${name}`);

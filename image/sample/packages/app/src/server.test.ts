@@ -28,8 +28,13 @@ describe('the shop', () => {
     expect(await get('/total?tea=4.50x3&cup=9.99x1')).toEqual({ status: 200, body: { total: '18.99' } });
   });
 
-  test('says what it could not read', async () => {
-    expect(await get('/total?tea=free')).toEqual({ status: 400, body: { error: 'not an amount: "free"' } });
+  test.each([
+    ['tea=free', 'not an amount: "free"'],
+    ['tea=4.50xten', 'not a quantity: "ten"'],
+    ['tea=4.50x-3', 'not a quantity: "-3"'],
+    ['tea=4.50x', 'not a quantity: ""'],
+  ])('says what it could not read in %s', async (query, error) => {
+    expect(await get(`/total?${query}`)).toEqual({ status: 400, body: { error } });
   });
 
   test('knows no other pages', async () => {

@@ -15,6 +15,7 @@ export function createShop(version: string): Server {
     try {
       const items = [...url.searchParams].map(([sku, text]) => {
         const [price = '', quantity = '1'] = text.split('x');
+        if (!/^[1-9]\d*$/.test(quantity)) throw new Error(`not a quantity: ${JSON.stringify(quantity)}`);
         return { sku, cents: parse(price), quantity: Number(quantity) };
       });
       return answer(200, { total: format(total(items, rules)) });

@@ -1,0 +1,145 @@
+package process
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The test binary is also the runner that a test starts in a namespace or cgroup of its own: it runs $SCRIPT, and reports.
+func TestMain(m *testing.M) {
+	if script, ok := os.LookupEnv("SCRIPT"); ok {
+		supervise(script)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// report is what such a runner says on its stdout.
+type report struct {
+	PID    int
+	Result Result
+	Error  string // the type, and what it says
+	Output string
+	Others []string // who is still there in /proc, living or dead
+}
+
+func supervise(script string) {
+	var out buffer
+	result, err := Run(Command{Args: []string{"sh", "-c", script}, Env: environment("nested"), Marker: "MARK=nested", Output: &out, Grace: time.Second, Drain: 300 * time.Millisecond}, nil)
+	r := report{PID: os.Getpid(), Result: result, Output: out.String(), Others: others()}
+	if err != nil {
+		r.Error = fmt.Sprintf("%T %v", err, err)
+	}
+	json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// nested runs the script under a runner of its own, started by way of what is before "--".
+func nested(t *testing.T, script string, by ...string) report {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(by[0], append(by[1:], self)...)
+	c.Env = append(os.Environ(), "SCRIPT="+script, "GORACE=atexit_sleep_ms=0")
+	var stdout, stderr bytes.Buffer
+	c.Stdout, c.Stderr = &stdout, &stderr
+	err = c.Run()
+	var r report
+	if parse := json.Unmarshal(stdout.Bytes(), &r); err != nil || parse != nil {
+		t.Fatalf("%v %v\n%s%s", err, parse, stdout.String(), stderr.String())
+	}
+	return r
+}
+
+func TestAsPID1(t *testing.T) {
+	by := []string{"unshare", "--pid", "--fork", "--mount-proc"}
+	if os.Getuid() != 0 {
+		by = append(by, "--user", "--map-root-user")
+	}
+	for name, c := range map[string]struct {
+		script    string
+		err       string
+		leftovers string
+	}{
+		"it ends well":                {"exit 0", "", ""},
+		"its code is told":            {"exit 3", "*process.ExitError the command exited with 3", ""},
+		"a daemon is found and ended": {"env -i setsid sleep 4711 & exit 3", "*process.ExitError the command exited with 3", "sleep 4711"},
+		"one twice removed too":       {"(env -i setsid sh -c 'sleep 4711 & exit' &); sleep 0.3", "", "sleep 4711"},
+		"orphans do not matter":       {"i=0; while [ $i -lt 500 ]; do (sh -c 'exit 3' &); i=$((i+1)); done; exit 6", "*process.ExitError the command exited with 6", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := nested(t, c.script, by...)
+			var named []string
+			for _, l := range r.Result.Leftovers {
+				if strings.Contains(l.Command, "4711") {
+					named = append(named, l.Command)
+				}
+			}
+			if r.PID != 1 || r.Error != c.err || strings.Join(named, "|") != c.leftovers || len(r.Others) > 0 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// A real cgroup, where we may make one: the kernel kills, and we tell it from any other KILL.
+func TestOutOfMemory(t *testing.T) {
+	group, limitFile := limitedGroup(t)
+	if group == "" {
+		t.Log("no memory cgroup can be made here; the recorded ones have to do")
+		return
+	}
+	t.Cleanup(func() { os.Remove(group) })
+	if err := os.WriteFile(filepath.Join(group, limitFile), []byte(fmt.Sprint(96<<20)), 0); err != nil {
+		t.Fatal(err)
+	}
+	os.WriteFile(filepath.Join(group, "memory.swap.max"), []byte("0"), 0)
+	by := []string{"sh", "-c", `echo $$ > ` + group + `/cgroup.procs && exec "$0"`}
+	for name, c := range map[string]struct {
+		script string
+		err    string
+		kills  bool
+	}{
+		"the command itself is killed":         {"exec tail /dev/zero", "*process.OOMError", true},
+		"a shell tells of it as 137":           {"tail /dev/zero; exit $?", "*process.OOMError", true},
+		"a tool tells of it as 2":              {"tail /dev/zero; exit 2", "*process.OOMError", true},
+		"the command copes with it":            {"tail /dev/zero; exit 0", "", true},
+		"another KILL is not it":               {"kill -KILL $$", "*process.SignalError", false},
+		"137 is not it either, without a kill": {"exit 137", "*process.ExitError", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := nested(t, c.script, by...)
+			kind, _, _ := strings.Cut(r.Error, " ")
+			if kind != c.err || r.Result.OOMKills > 0 != c.kills {
+				t.Errorf("%+v", r)
+			}
+			if u := r.Result.Usage; u.MemoryLimit != 96<<20 || u.PeakMemory == 0 || u.PeakMemory > u.MemoryLimit || !strings.HasPrefix(u.Source, "cgroup v") {
+				t.Errorf("%+v", u)
+			}
+		})
+	}
+}
+
+// limitedGroup makes a cgroup that may get a memory limit, or returns "".
+func limitedGroup(t *testing.T) (folder, limitFile string) {
+	name := fmt.Sprintf("process-test-%d", os.Getpid())
+	for _, at := range []struct{ top, limit string }{{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"}} {
+		folder := filepath.Join(at.top, name)
+		if err := os.Mkdir(folder, 0o755); err != nil {
+			continue
+		}
+		if exists(folder, at.limit) {
+			return folder, at.limit
+		}
+		os.Remove(folder)
+	}
+	return "", ""
+}

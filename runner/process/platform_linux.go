@@ -1,0 +1,51 @@
+package process
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxRSSUnit is the unit of Rusage.Maxrss in bytes.
+const maxRSSUnit = 1024
+
+// ended reports whether the leader has ended. Its status stays where it is.
+func (s *supervisor) ended() bool {
+	if s.reaped {
+		return true
+	}
+	for {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_PID, s.leader, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			// No such child: somebody else has waited for it. Its status is lost, yet it has ended.
+			return err != nil || info.Signo == int32(unix.SIGCHLD)
+		}
+	}
+}
+
+// becomeSubreaper makes orphans of the run our children. It stays so: who outlives a Run in spite of all belongs here too.
+func becomeSubreaper() { unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+// preferAsVictim makes the kernel kill the command rather than us when memory is short, so that somebody lives to tell.
+// What it starts inherits that.
+func preferAsVictim(pid int) {
+	const score = 500
+	file := procFile(pid, "oom_score_adj")
+	if text, err := os.ReadFile(file); err == nil {
+		if now, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && now >= score {
+			return
+		}
+	}
+	os.WriteFile(file, []byte(strconv.Itoa(score)), 0) // if it is refused, we are no worse off than anybody
+}
+
+// enlarge makes room in a pipe, if we may.
+func enlarge(pipe *os.File, size int) { unix.FcntlInt(pipe.Fd(), unix.F_SETPIPE_SZ, size) }
+
+// signalGroup signals the group of the leader, which must not have been reaped.
+func signalGroup(leader int, sig syscall.Signal) { syscall.Kill(-leader, sig) }

@@ -1,0 +1,289 @@
+package source
+
+import (
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const token = "ghp_0123456789abcdefghijABCDEFGHIJ456789"
+
+// server puts a repository behind https. It first answers with the failures it is given, then wants the token.
+type server struct {
+	*httptest.Server
+	backend http.Handler
+
+	mu       sync.Mutex
+	failures []int
+	moved    string   // where all requests with the token are sent on to
+	seen     []string // Authorization headers
+}
+
+func serve(t *testing.T, dir string) *server {
+	t.Helper()
+	path, err := exec.Command("git", "--exec-path").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{backend: &cgi.Handler{
+		Path:   filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
+		Stderr: io.Discard,
+		Env:    []string{"GIT_PROJECT_ROOT=" + filepath.Dir(dir), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=x", alone[0], alone[1]},
+	}}
+	s.Server = httptest.NewTLSServer(s)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// failFirst lets the next requests fail with these codes.
+func (s *server) failFirst(codes ...int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures = codes
+}
+
+// headers are what was sent for authorization.
+func (s *server) headers() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.seen)
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.seen = append(s.seen, r.Header.Get("Authorization"))
+	failure := 0
+	if len(s.failures) > 0 {
+		failure, s.failures = s.failures[0], s.failures[1:]
+	}
+	moved := s.moved
+	s.mu.Unlock()
+	switch {
+	case failure != 0:
+		http.Error(w, "try later", failure)
+	case r.Header.Get("Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte("x-access-token:"+token)):
+		w.Header().Set("WWW-Authenticate", "Basic")
+		http.Error(w, "no", http.StatusUnauthorized)
+	case moved != "":
+		http.Redirect(w, r, moved+r.URL.String(), http.StatusMovedPermanently)
+	default:
+		s.backend.ServeHTTP(w, r)
+	}
+}
+
+// trusting runs git so that it takes the server's certificate.
+func (s *server) trusting(t *testing.T) *recorder {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return &recorder{variables: []string{"GIT_SSL_CAINFO=" + path}}
+}
+
+func (s *server) repository(dir string) string { return s.URL + "/" + filepath.Base(dir) + "/.git" }
+
+func TestATokenOpensTheRepositoryAndLeavesNoTrace(t *testing.T) {
+	dir, first, second := repository(t)
+	s := serve(t, dir)
+	r := s.trusting(t)
+	// What the machine has of its own helpers neither gets the token nor is asked for another one.
+	stored := filepath.Join(t.TempDir(), "stored")
+	r.variables = append(r.variables, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=credential.helper", "GIT_CONFIG_VALUE_0=store --file="+stored)
+	s.failFirst(http.StatusBadGateway, http.StatusTooManyRequests)
+	ws := t.TempDir()
+	var j journal
+	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.repository(dir), SHA: first, Dir: ws, Token: token + "\n", Retries: 2, Log: j.log}); err != nil {
+		t.Fatal(err, j.lines)
+	}
+	if content(t, ws, "file") != "one" || strings.Count(strings.Join(j.lines, "\n"), "tried again") != 2 {
+		t.Errorf("file has %q; %q", content(t, ws, "file"), j.lines)
+	}
+	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.repository(dir), SHA: second, Dir: ws, Token: token}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(stored); err == nil {
+		t.Error("the token was stored")
+	}
+	for _, secret := range []string{token, base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token))} {
+		if strings.Contains(strings.Join(append(r.arguments, j.lines...), " "), secret) {
+			t.Error("the token is in an argument or in the log")
+		}
+		files := 0
+		err := filepath.WalkDir(ws, func(path string, d os.DirEntry, err error) error {
+			if err != nil || !d.Type().IsRegular() {
+				return err
+			}
+			files++
+			text, err := os.ReadFile(path)
+			if strings.Contains(string(text), secret) {
+				t.Errorf("the token is in %s", path)
+			}
+			return err
+		})
+		if err != nil || files < 5 {
+			t.Fatalf("%d files were looked at: %v", files, err)
+		}
+	}
+}
+
+func TestATokenIsNotSentToWhereARedirectLeads(t *testing.T) {
+	dir, first, _ := repository(t)
+	s, elsewhere := serve(t, dir), serve(t, dir)
+	s.moved = elsewhere.URL
+	_, _, err := Checkout(t.Context(), s.trusting(t).run, Options{URL: s.repository(dir), SHA: first, Dir: t.TempDir(), Token: token, Retries: 2})
+	if err == nil {
+		t.Error("the other server, which wants the token, was satisfied")
+	}
+	if len(elsewhere.headers()) == 0 {
+		t.Fatal("git did not follow, so this tests nothing")
+	}
+	for _, header := range elsewhere.headers() {
+		if header != "" && header != "Basic Og==" { // nobody, with no password
+			t.Errorf("it was sent %q", header)
+		}
+	}
+}
+
+func TestOnlyTheNetworkIsTriedAgain(t *testing.T) {
+	dir, first, _ := repository(t)
+	s := serve(t, dir)
+	for name, c := range map[string]struct {
+		options Options
+		tries   int
+	}{
+		"a wrong token":  {Options{Token: "ghp_wrong", SHA: first}, 1},
+		"no such commit": {Options{Token: token, SHA: strings.Repeat("e", 40)}, 1},
+		"a bad gateway":  {Options{Token: token, SHA: first}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.failFirst()
+			if c.tries > 1 {
+				s.failFirst(502, 502, 502, 502)
+			}
+			r := s.trusting(t)
+			c.options.URL, c.options.Dir, c.options.Retries = s.repository(dir), t.TempDir(), 1
+			if _, _, err := Checkout(t.Context(), r.run, c.options); err == nil || is[*NetworkError](err) != (c.tries > 1) {
+				t.Errorf("error is %v", err)
+			}
+			if n := strings.Count(strings.Join(r.arguments, " "), " fetch "); n != c.tries {
+				t.Errorf("it was tried %d times", n)
+			}
+		})
+	}
+}
+
+func TestWhatGoesWrongIsTold(t *testing.T) {
+	dir, first, _ := repository(t)
+	s := serve(t, dir)
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	plain := httptest.NewServer(http.HandlerFunc(s.ServeHTTP))
+	defer plain.Close()
+	missing := strings.Repeat("f", 40)
+	broken := t.TempDir()
+	write(t, broken, ".git", "gitdir: nowhere\n")
+	for name, c := range map[string]struct {
+		options Options
+		is      func(error) bool
+		hint    string
+	}{
+		"there is no such commit":         {Options{URL: "file://" + dir, SHA: missing}, is[*NotFoundError], "push it"},
+		"there is no such commit, https":  {Options{URL: s.repository(dir), SHA: missing, Token: token}, is[*NotFoundError], "push it"},
+		"the token is wrong":              {Options{URL: s.repository(dir), SHA: first, Token: "ghp_wrong"}, is[*AccessError], "GITHUB_TOKEN is valid"},
+		"there is no token":               {Options{URL: s.repository(dir), SHA: first}, is[*AccessError], "needs GITHUB_TOKEN"},
+		"the token is not sent over http": {Options{URL: plain.URL + "/x/.git", SHA: first, Token: "ghp_wrong"}, is[*AccessError], "https only"},
+		"there is no such repository":     {Options{URL: "file://" + dir + "-nowhere", SHA: first}, is[*AccessError], "URL is right"},
+		"nobody answers":                  {Options{URL: "https://" + closed.Addr().String() + "/x.git", SHA: first}, is[*NetworkError], "security group"},
+		"the commit is abbreviated":       {Options{URL: s.repository(dir), SHA: first[:10]}, is[*Error], "all 40 digits"},
+		"the commit is a branch":          {Options{URL: s.repository(dir), SHA: "main"}, is[*Error], "all 40 digits"},
+		"the URL has a password in it":    {Options{URL: "https://me:hunter2@example.com/x.git", SHA: first}, is[*Error], "GITHUB_TOKEN"},
+		"the URL runs a command":          {Options{URL: "ext::touch " + filepath.Join(broken, "ran"), SHA: first}, is[*Error], "use https"},
+		"what .git points to is missing":  {Options{URL: "file://" + dir, SHA: first, Dir: broken}, is[*Error], ".git is whole"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.options.Dir == "" {
+				c.options.Dir = t.TempDir()
+			}
+			_, _, err := Checkout(t.Context(), s.trusting(t).run, c.options)
+			if !c.is(err) {
+				t.Fatalf("error is %T: %v", err, err)
+			}
+			if hint, ok := err.(interface{ Hint() string }); !ok || !strings.Contains(hint.Hint(), c.hint) {
+				t.Errorf("the hint of %q is not about %q", err, c.hint)
+			}
+			for _, never := range []string{"hunter2", "ghp_wrong", "\n"} {
+				if strings.Contains(err.Error(), never) {
+					t.Errorf("it says %q", err)
+				}
+			}
+		})
+	}
+	t.Run("the certificate is not trusted", func(t *testing.T) {
+		_, _, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: s.repository(dir), SHA: first, Dir: t.TempDir(), Retries: 3})
+		if e := (*Error)(nil); !errors.As(err, &e) || !strings.Contains(e.Advice, "GIT_SSL_CAINFO") {
+			t.Errorf("error is %T: %v", err, err)
+		}
+	})
+	if content(t, broken, "ran") != "" {
+		t.Error("the URL ran a command")
+	}
+}
+
+func is[E error](err error) bool {
+	var e E
+	return errors.As(err, &e)
+}
+
+func TestTheReasonIsReadFromGitsWords(t *testing.T) {
+	for output, check := range map[string]func(error) bool{
+		"Host key verification failed.\nfatal: Could not read from remote repository.":                  is[*HostKeyError],
+		"No ED25519 host key is known for x.\nHost key verification failed.\nthe remote end hung up":    is[*HostKeyError],
+		"git@github.com: Permission denied (publickey).\nfatal: Could not read from remote repository.": is[*AccessError],
+		"ERROR: Repository not found.\nfatal: Could not read from remote repository.":                   is[*AccessError],
+		"remote: Not Found\nfatal: repository 'https://x/' not found":                                   is[*AccessError],
+		"fatal: unable to access 'https://x/': The requested URL returned error: 403":                   is[*AccessError],
+		"fatal: unable to access 'https://x/': The requested URL returned error: 429":                   is[*NetworkError],
+		"fatal: unable to access 'https://x/': The requested URL returned error: 503":                   is[*NetworkError],
+		"fatal: unable to access 'https://x/': Could not resolve host: x":                               is[*NetworkError],
+		"ssh: Could not resolve hostname x: Name or service not known":                                  is[*NetworkError],
+		"fatal: unable to access 'https://x/': Operation too slow. Less than 1000 bytes/sec":            is[*NetworkError],
+		"kex_exchange_identification: Connection closed\nfatal: Could not read from remote repository.": is[*NetworkError],
+		"error: RPC failed; curl 92 HTTP/2 stream 5 was not closed cleanly":                             is[*NetworkError],
+		"fatal: write error: No space left on device\nerror: RPC failed\nfatal: early EOF":              is[*Error],
+		"error: RPC failed; HTTP 301 curl 22 The requested URL returned error: 301":                     is[*Error],
+		"fatal: remote error: upload-pack: not our ref ffff":                                            is[*NotFoundError],
+		"error: Server does not allow request for unadvertised object ffff":                             is[*NotFoundError],
+		"fatal: Unable to create '/ws/.git/index.lock': File exists.":                                   is[*Error],
+		"error: cannot open '.git/FETCH_HEAD': Permission denied":                                       is[*Error],
+		"": is[*Error],
+	} {
+		c := checkout{Options: Options{SHA: "ffff"}, from: origin{url: "https://x/"}}
+		if err := c.explain(output, errors.New("exit 128")); !check(err) {
+			t.Errorf("%q is %T", output, err)
+		}
+	}
+}
+
+func TestGitsLastWordsAreShortAndWithoutSecrets(t *testing.T) {
+	output := "first\nsecond\nremote: bad " + token + "\nhint: try this\n\n\x1b[31mfatal: no\x07\nand the repository exists.\n" + strings.Repeat("x", 1000)
+	got := lastLines(output, token)
+	if want := "remote: bad [REDACTED]; [31mfatal: no; " + strings.Repeat("x", maxLine) + "…"; got != want {
+		t.Errorf("says %q, want %q", got, want)
+	}
+}

@@ -1,0 +1,153 @@
+package results
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf16"
+)
+
+func TestOneReport(t *testing.T) {
+	for name, c := range map[string]struct {
+		text    string
+		want    Counts
+		problem string // a part of it; "" for none
+	}{
+		"jest-junit": {
+			`<?xml version="1.0" encoding="UTF-8"?>
+<testsuites name="jest tests" tests="3" failures="1" errors="0" time="1.2">
+  <testsuite name="sum" errors="0" failures="1" skipped="1" timestamp="2026-01-01T00:00:00" time="0.5" tests="3">
+    <testcase classname="sum adds" name="sum adds" time="0.002" file="src/sum.test.ts"></testcase>
+    <testcase classname="sum fails" name="sum fails" time="0.003" file="src/sum.test.ts"><failure>Error: expected 3
+    at Object.&lt;anonymous&gt; (src/sum.test.ts:5:3)</failure></testcase>
+    <testcase classname="sum later" name="sum later" time="0" file="src/sum.test.ts"><skipped/></testcase>
+  </testsuite>
+</testsuites>`, Counts{Total: 3, Failed: 1, Skipped: 1}, "",
+		},
+		"vitest": {
+			`<?xml version="1.0" encoding="UTF-8" ?>
+<testsuites name="vitest tests" tests="2" failures="1" errors="0" time="0.1">
+  <testsuite name="test/a.test.ts" tests="2" failures="1" errors="0" skipped="0" time="0.01">
+    <testcase classname="test/a.test.ts" name="a &gt; works" time="0.001"/>
+    <testcase classname="test/a.test.ts" name="a &gt; breaks" time="0.001"><failure message="expected 1 to be 2" type="AssertionError">AssertionError</failure></testcase>
+  </testsuite>
+</testsuites>`, Counts{Total: 2, Failed: 1}, "",
+		},
+		"pytest, an error in a fixture": {
+			`<?xml version="1.0" encoding="utf-8"?><testsuites><testsuite name="pytest" errors="1" failures="0" skipped="0" tests="1" time="0.1"><testcase classname="test_x" name="test_a" time="0"><error message="failed on setup">Traceback</error></testcase></testsuite></testsuites>`,
+			Counts{Total: 1, Errored: 1},
+			"",
+		},
+		"gotestsum":              {`<testsuites tests="1"><testsuite tests="1" failures="0" time="0.001" name="example.com/m"><properties><property name="go.version" value="go1.26"/></properties><testcase classname="example.com/m" name="TestA" time="0.000"></testcase></testsuite></testsuites>`, Counts{Total: 1}, ""},
+		"a lone suite":           {`<testsuite name="a" tests="1"><testcase name="x"/></testsuite>`, Counts{Total: 1}, ""},
+		"phpunit, nested suites": {`<testsuites><testsuite name="all" tests="3" failures="1"><testsuite name="A" file="/t/A.php" tests="2" failures="1"><testcase name="a"/><testcase name="b"><failure type="X">no</failure></testcase></testsuite><testsuite name="B" tests="1"><testcase name="c"/></testsuite></testsuite></testsuites>`, Counts{Total: 3, Failed: 1}, ""},
+		"surefire, flaky":        {`<testsuite name="a" tests="1" failures="0" flakes="1"><testcase name="x" classname="a"><flakyFailure message="once">s</flakyFailure></testcase></testsuite>`, Counts{Total: 1, Flaky: 1}, ""},
+		"surefire, rerun in vain": {
+			`<testsuite name="a" tests="1" failures="1"><testcase name="x" classname="a"><failure message="no"/><rerunFailure message="no again"/></testcase></testsuite>`, Counts{Total: 1, Failed: 1}, "",
+		},
+		"a case both failed and skipped is failed": {`<testsuite><testcase name="x"><failure message="no"/><skipped/></testcase></testsuite>`, Counts{Total: 1, Failed: 1}, ""},
+		"a case both failed and errored is failed": {`<testsuite><testcase name="x"><failure message="no"/><error/></testcase></testsuite>`, Counts{Total: 1, Failed: 1}, ""},
+		"a suite that failed outside of its cases": {`<testsuite name="a" errors="1"><testcase name="x"/><error message="cannot load module"/></testsuite>`, Counts{Total: 1}, "cannot load module"},
+		"failures that are only declared":          {`<testsuite name="a" tests="1" failures="2"><testcase name="x"/></testsuite>`, Counts{Total: 1}, "declare 2 failures or errors"},
+		"counts of a suite around are not added":   {`<testsuites><testsuite errors="1"><testsuite errors="1"></testsuite></testsuite></testsuites>`, Counts{}, "declare 1 failures or errors"},
+		"failures that only the root declares":     {`<testsuites errors="1"><testsuite tests="1" errors="0"><testcase name="x"/></testsuite></testsuites>`, Counts{Total: 1}, "declare 1 failures or errors"},
+		"more failures declared than a number has": {`<testsuite errors="99999999999999999999" failures="99999999999999999999"><testcase name="x"/></testsuite>`, Counts{Total: 1}, "declare"},
+		"an error declared beside a flaky case":    {`<testsuite errors="1"><testcase name="x"><flakyFailure/></testcase></testsuite>`, Counts{Total: 1, Flaky: 1}, "declare 1 failures or errors"},
+		"a run that failed outside of its suites":  {`<testsuites><error message="no tests collected"/></testsuites>`, Counts{}, "no tests collected"},
+		"a report that closes go-junit's wrapper":  {`<testsuite/></fake-root><testsuite><testcase><failure/></testcase></testsuite>`, Counts{}, "damaged"},
+		"a suite that no parser would look for":    {`<testsuite><x><testsuite><testcase><failure/></testcase></testsuite></x></testsuite>`, Counts{}, "1 of its cases"},
+		"two reports in one file":                  {`<?xml version="1.0"?><testsuite><testcase name="x"/></testsuite><?xml version="1.0"?><testsuite><testcase name="y"><failure/></testcase></testsuite>`, Counts{Total: 2, Failed: 1}, ""},
+		"a case outside of every suite":            {`<testsuites><testcase name="x"><failure/></testcase></testsuites>`, Counts{}, "1 of its cases"},
+		"no suite at all ran":                      {`<testsuites tests="0"/>`, Counts{}, ""},
+		"an empty file":                            {"", Counts{}, "empty"},
+		"blanks":                                   {" \n\t", Counts{}, "empty"},
+		"plain text":                               {"Segmentation fault (core dumped)\n", Counts{}, `begins with "Segmentation fault`},
+		"other XML":                                {`<html><body/></html>`, Counts{}, "no JUnit report"},
+		"a report that breaks off":                 {`<testsuite name="a"><testcase name="x"/><testcase na`, Counts{}, "damaged"},
+		"a report that is not closed":              {`<testsuite name="a"><testcase name="x"/>`, Counts{}, "damaged"},
+		"an ESC byte":                              {"<testsuite><testcase name=\"x\"><failure message=\"\x1b[31mred\x1b[0m\"/></testcase></testsuite>", Counts{Total: 1, Failed: 1}, ""},
+		"an ESC by number":                         {`<testsuite><testcase name="x"><failure>&#x1b;[31m &#27; &#0; &#x0;</failure></testcase></testsuite>`, Counts{Total: 1, Failed: 1}, ""},
+		"a NUL byte":                               {"<testsuite><testcase name=\"a\x00b\"/></testsuite>", Counts{Total: 1}, ""},
+		"bytes that are no UTF-8":                  {"<testsuite><testcase name=\"a\xff\xfe\"/></testsuite>", Counts{Total: 1}, ""},
+		"a byte order mark":                        {"\xef\xbb\xbf<?xml version=\"1.0\"?><testsuite><testcase name=\"x\"/></testsuite>", Counts{Total: 1}, ""},
+		"latin-1":                                  {"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><testsuite><testcase name=\"caf\xe9\"><failure/></testcase></testsuite>", Counts{Total: 1, Failed: 1}, ""},
+		"UTF-16":                                   {inUTF16(`<?xml version="1.0" encoding="UTF-16"?><testsuite><testcase name="x"/></testsuite>`), Counts{Total: 1}, ""},
+		"XML 1.1":                                  {`<?xml version="1.1"?><testsuite><testcase name="x"/></testsuite>`, Counts{Total: 1}, ""},
+		"a bomb of entities":                       {`<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite><testcase name="&b;"/></testsuite>`, Counts{}, "damaged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := read(t, folder(t, map[string]string{"junit.xml": c.text}), "junit.xml")
+			if r.Counts != c.want {
+				t.Errorf("counted %+v, want %+v", r.Counts, c.want)
+			}
+			switch {
+			case c.problem == "" && r.Problems != nil:
+				t.Errorf("found a problem: %v", r.Problems)
+			case c.problem != "" && (len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Message, c.problem)):
+				t.Errorf("problems are %v, want %q", r.Problems, c.problem)
+			}
+			if want := c.want.Failed+c.want.Errored > 0 || c.problem != ""; r.Red() != want {
+				t.Errorf("red is %v", r.Red())
+			}
+		})
+	}
+}
+
+func inUTF16(s string) string {
+	text := []byte{0xFF, 0xFE}
+	for _, u := range utf16.Encode([]rune(s)) {
+		text = append(text, byte(u), byte(u>>8))
+	}
+	return string(text)
+}
+
+func TestTheMessageIsTheLineThatSaysMost(t *testing.T) {
+	for name, c := range map[string]struct{ failure, want string }{
+		"the attribute":                           {`<failure message="expected 1">long</failure>`, "expected 1"},
+		"its first line":                          {"<failure message=\"&#10;  expected 1&#10;got 2\"/>", "expected 1"},
+		"the text, if there is none":              {"<failure>\n\n  Error: no\n  at x</failure>", "Error: no"},
+		"the text, if the attribute says nothing": {"<failure message=\"Failed\">=== RUN   TestA\n    a_test.go:3: boom\n--- FAIL: TestA (0.00s)</failure>", "a_test.go:3: boom"},
+		"nothing better than what there is":       {`<failure message="Failed">=== RUN   TestA</failure>`, "Failed"},
+		"the type, if there is nothing else":      {`<failure type="TypeError"/>`, "TypeError"},
+		"without colors":                          {"<failure message=\"\x1b[31;1mexpected&#x1b;[0m &#27;[2m1\"/>", "expected 1"},
+		"of a failure, skipped or not":            {`<failure message="no"/><skipped message="flaky"/>`, "no"},
+		"not the location and the test's own name": {`<failure message="a.spec.ts:3:5 adds">  [x] › a.spec.ts:3:5 › math › adds ─────
+
+    Error: nope</failure>`, "Error: nope"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cases, err := parse([]byte(`<testsuite><testcase name="math › adds">` + c.failure + `</testcase></testsuite>`))
+			if err != nil || len(cases) != 1 || cases[0].Message != c.want {
+				t.Errorf("%+v, %v, want %q", cases, err, c.want)
+			}
+		})
+	}
+}
+
+func TestTheFileIsWhatTheReportSaysElseAPathInItsNames(t *testing.T) {
+	for name, c := range map[string]struct{ report, want string }{
+		"the case's":         {`<testsuite name="s.ts" file="suite.ts"><testcase file="own.ts" classname="c.ts"/></testsuite>`, "own.ts"},
+		"the suite's":        {`<testsuite file="suite.ts"><testcase classname="c.ts"/></testsuite>`, "suite.ts"},
+		"an outer suite's":   {`<testsuite file="outer.ts"><testsuite><testcase/></testsuite></testsuite>`, "outer.ts"},
+		"not a property's":   {`<testsuite file="suite.ts"><properties><property name="file" value="x"/></properties><testcase/></testsuite>`, "suite.ts"},
+		"the class":          {`<testsuite><testcase classname="src/a.test.tsx"/></testsuite>`, "src/a.test.tsx"},
+		"the suite's name":   {`<testsuite name="src/a.test.mjs"><testcase classname="a adds"/></testsuite>`, "src/a.test.mjs"},
+		"not a Java class":   {`<testsuite name="com.example.Sum"><testcase classname="com.example.Sum"/></testsuite>`, ""},
+		"not a Go package":   {`<testsuite><testcase classname="github.com/nats-io/nats.go"/></testsuite>`, ""},
+		"not a sentence":     {`<testsuite><testcase classname="it loads main.js"/></testsuite>`, ""},
+		"not an endless one": {`<testsuite><testcase file="` + strings.Repeat("a", maxPath) + `.js"/></testsuite>`, ""},
+	} {
+		cases, err := parse([]byte(c.report))
+		if err != nil || len(cases) != 1 || cases[0].File != c.want {
+			t.Errorf("%s: %+v, %v, want %q", name, cases, err, c.want)
+		}
+	}
+}
+
+func TestADurationThatIsNonsenseIsNotAddedUp(t *testing.T) {
+	for _, time := range []string{"NaN", "Inf", "-1", "1e300", "-1e300", "99999999999", "soon"} {
+		r := read(t, folder(t, map[string]string{"a.xml": `<testsuite><testcase time="` + time + `"/><testcase time="2"/></testsuite>`}), "a.xml")
+		if r.Total != 2 || r.Duration.Seconds() != 2 {
+			t.Errorf("%s: %s", time, r.Duration)
+		}
+	}
+}
