@@ -63,10 +63,11 @@ func (r *run) supervise(c steps.Command) (process.Result, error) {
 		Args: c.Argv(), Dir: r.directory(), Env: r.env.list(), Output: clean,
 		Deadline: r.deadline, Grace: r.config.Grace, Marker: r.marker(),
 	}, r.stop.forward)
-	for _, e := range []error{clean.Close(), lines.Close()} {
-		if e != nil && !errors.Is(e, syscall.EPIPE) {
-			r.log.Warn("a part of the command's output could not be written", "error", e.Error())
-		}
+	if e := errors.Join(clean.Close(), lines.Close(), result.OutputErr); e != nil {
+		r.log.Warn("a part of the command's output could not be written", "error", e.Error())
+	}
+	if result.OutputCut {
+		r.log.Warn("somebody who cannot be found holds the command's output open; it is no longer read")
 	}
 	var timeout *process.TimeoutError
 	if errors.As(err, &timeout) {
