@@ -121,9 +121,7 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, mayBeMissing bo
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = errors.Join(cause, err)
 	}
-	record := artifactRecord(set.Kind, published, err)
-	record.Error = r.redactor.String(record.Error)
-	r.artifacts = append(r.artifacts, record)
+	r.artifacts = append(r.artifacts, artifactRecord(set.Kind, published, err))
 	if err != nil {
 		r.log.Error("an artifact could not be published", "artifact", set.Kind, "error", err.Error(), "hint", HintOf(err))
 		return err
@@ -175,7 +173,7 @@ func (r *run) recorded() bool {
 	return false
 }
 
-// putJSON stores a record of the run. One that is part of a batch is on disk for good when the next one is that is not.
+// putJSON stores a record of the run, redacted. One that is part of a batch is on disk for good when the next one is that is not.
 func (r *run) putJSON(ctx context.Context, name string, v any, batch bool) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {

@@ -156,7 +156,7 @@ func (r *run) startedRecord() started {
 	}
 }
 
-// finishedRecord tells the run as far as it has come.
+// finishedRecord tells the run as far as it has come. It is redacted as a whole when it is stored.
 func (r *run) finishedRecord(o Outcome) finished {
 	now := time.Now()
 	f := finished{
@@ -173,13 +173,13 @@ func (r *run) finishedRecord(o Outcome) finished {
 		f.Result = "ABORTED"
 	}
 	if o.Err != nil {
-		f.Error, f.Hint = r.redactor.String(o.Err.Error()), r.redactor.String(HintOf(o.Err))
+		f.Error, f.Hint = o.Err.Error(), HintOf(o.Err)
 	}
 	f.Tests = r.testsRecord()
 	if r.result != nil {
 		f.Usage = usageRecord(*r.result)
 		for _, l := range r.result.Leftovers {
-			f.Leftovers = append(f.Leftovers, leftover{PID: l.PID, Command: r.redactor.String(l.Command), HeldOutput: l.HeldOutput})
+			f.Leftovers = append(f.Leftovers, leftover{PID: l.PID, Command: l.Command, HeldOutput: l.HeldOutput})
 		}
 	}
 	if sig, at := r.stop.signal(); sig != 0 {
@@ -196,15 +196,7 @@ func (r *run) testsRecord() *tests {
 	for _, report := range r.tests.Reports {
 		t.Reports = append(t.Reports, report.Path)
 	}
-	clean := func(cases []results.Case) []results.Case {
-		redacted := make([]results.Case, len(cases))
-		for i, c := range cases {
-			c.Name, c.Message, c.Details = r.redactor.String(c.Name), r.redactor.String(c.Message), r.redactor.String(c.Details)
-			redacted[i] = c
-		}
-		return redacted
-	}
-	t.Failures, t.Slowest = clean(r.tests.Failures), clean(r.tests.Slowest)
+	t.Failures, t.Slowest = r.tests.Failures, r.tests.Slowest
 	return t
 }
 

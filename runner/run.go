@@ -161,7 +161,7 @@ func (r *run) timed(name string, do func() error) error {
 	}
 	p.Seconds = seconds(time.Since(p.Started))
 	if err != nil {
-		p.Error = r.redactor.String(err.Error())
+		p.Error = err.Error()
 	}
 	r.phases = append(r.phases, p)
 	r.log.Debug("phase ended", "phase", name, "seconds", p.Seconds)
@@ -322,9 +322,12 @@ func (r *run) checkout() error {
 		return nil
 	}
 	_, changed, err := source.Checkout(r.stop.work, r.git, source.Options{
-		URL: r.config.Repository, SHA: r.ref.SHA, Branch: r.config.Branch, Dir: r.config.Workspace, Token: r.config.GitHubToken,
+		URL: r.config.Repository, SHA: r.ref.SHA, Branch: r.config.Branch, Dir: r.config.Workspace, Token: r.config.GitHubToken, SSHCommand: r.in.Variables["GIT_SSH_COMMAND"],
 		Retries: max(r.config.Retries, 3), Log: func(msg string, args ...any) { r.log.Info(msg, args...) },
 	})
+	if err != nil && !r.deadline.IsZero() && time.Now().After(r.deadline) {
+		return &process.TimeoutError{Limit: r.step.Timeout} // git was ended for it
+	}
 	if err != nil {
 		return sourceError{err}
 	}

@@ -189,7 +189,7 @@ func TestBeingStoppedIsNotAnErrorOfGit(t *testing.T) {
 		}
 		return (&recorder{}).run(c, dir, variables, args...)
 	}
-	if _, _, err := Checkout(ctx, stopping, Options{URL: "file://" + dir, SHA: first, Dir: t.TempDir(), Retries: 3}); !errors.Is(err, cause) {
+	if _, _, err := Checkout(ctx, stopping, Options{URL: "file://" + dir, SHA: first, Dir: t.TempDir()}); !errors.Is(err, cause) {
 		t.Errorf("error is %v", err)
 	}
 }
