@@ -68,7 +68,7 @@ func TestTheDeadline(t *testing.T) {
 			c.Output = writerFunc(func(p []byte) (int, error) { <-release; got += len(p); return len(p), nil })
 		})
 		var timeout *TimeoutError
-		if !errors.As(err, &timeout) || got < pipeSize {
+		if !errors.As(err, &timeout) || got == 0 {
 			t.Errorf("%v, %d bytes", err, got)
 		}
 	})
