@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/results"
 )
@@ -58,7 +59,7 @@ func (r *run) execute() error {
 func (r *run) supervise(c steps.Command) (process.Result, error) {
 	r.log.Info("running", "command", c.String(), "directory", r.step.Directory)
 	lines := r.sink.Command()
-	clean := r.redactor.Writer(lines)
+	clean := r.redactor.Writer(lines, redact.MaskCommands())
 	result, err := process.Run(process.Command{
 		Args: c.Argv(), Dir: r.directory(), Env: r.env.list(), Output: clean,
 		Deadline: r.deadline, Grace: r.config.Grace, Marker: r.marker(),

@@ -3,179 +3,273 @@ package redact
 import (
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
-	"html"
-	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
-// MinLength is how long a value, or a form of it, must be to be redacted, in bytes.
-const MinLength = 6
-
-// tooCommon tells values that a log is full of anyway.
-func tooCommon(value string) bool {
-	value = strings.TrimSpace(value)
-	switch strings.ToLower(value) {
-	case "undefined", "example", "default", "production", "staging", "development", "localhost", "password", "secret", "enabled", "disabled":
-		return true
+// formsOf returns value and what encoders make of it, each once. What is inside another is not left out:
+// the longest that matches is replaced, so that no quotes or padding remain.
+func formsOf(value string) []string {
+	f := forms{seen: map[string]bool{}}
+	f.add(value)
+	f.encoded(value)
+	if isPlain(value) {
+		return f.list // nothing escapes it
 	}
-	return len(value) < MinLength
+	for _, v := range lineEndings(value) {
+		f.add(v)
+		f.escaped(v)
+		if v != value {
+			f.encoded(v)
+		}
+	}
+	return f.list
 }
 
-// forms returns the texts by which a secret is known: its value, each line of it, every string in it if it is JSON, and of each
-// of these what the usual encoders make of it.
-func forms(s Secret) []pattern {
-	var all []pattern
-	seen := map[string]bool{}
-	add := func(text string) {
-		if len(text) >= MinLength && !seen[text] {
-			seen[text] = true
-			all = append(all, pattern{[]byte(text), s.Name})
-		}
-	}
-	for _, value := range parts(s.Value) {
-		for _, text := range encodings(value) {
-			add(text)
-		}
-	}
-	return all
+type forms struct {
+	list []string
+	seen map[string]bool
 }
 
-// parts are the value itself, its lines, and the strings of a JSON document. A value of several lines is known by its lines:
-// they are found whatever is between them.
-func parts(value string) []string {
-	all := []string{}
-	if !strings.ContainsAny(strings.Trim(value, "\r\n"), "\r\n") {
-		all = append(all, strings.Trim(value, "\r\n"))
-	} else {
-		all = append(all, encodedWhole(value)...)
+func (f *forms) add(text string) {
+	if len(text) >= minimum && !f.seen[text] {
+		f.seen[text] = true
+		f.list = append(f.list, text)
 	}
-	for line := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == '\n' || r == '\r' }) {
-		if !tooCommon(line) && !strings.HasPrefix(line, "-----BEGIN ") && !strings.HasPrefix(line, "-----END ") {
-			all = append(all, strings.TrimSpace(line))
-		}
-	}
-	var document any
-	if strings.HasPrefix(strings.TrimSpace(value), "{") || strings.HasPrefix(strings.TrimSpace(value), "[") {
-		if json.Unmarshal([]byte(value), &document) == nil {
-			all = append(all, leaves(document)...)
-		}
-	}
-	return all
 }
 
-// encodedWhole are the forms of a text of several lines in which its lines are not seen.
-func encodedWhole(value string) []string {
-	var all []string
-	for _, v := range []string{value, strings.TrimRight(value, "\r\n")} {
-		all = append(all, base64Forms(v)...)
-		all = append(all, hex.EncodeToString([]byte(v)))
-	}
-	return all
+// isPlain reports whether no escaping changes s.
+func isPlain(s string) bool {
+	return strings.IndexFunc(s, func(c rune) bool { return !isAlnum(c) && c != '_' && c != '-' && c != '.' }) < 0
 }
 
-// leaves are the strings in a JSON document. Numbers and booleans are too common, and names are no secrets.
-func leaves(document any) []string {
-	var all []string
-	switch v := document.(type) {
-	case string:
-		if !tooCommon(v) {
-			all = append(all, parts(v)...)
-		}
-	case []any:
-		for _, e := range v {
-			all = append(all, leaves(e)...)
-		}
-	case map[string]any:
-		for _, e := range v {
-			all = append(all, leaves(e)...)
-		}
-	}
-	return all
+func isAlnum[T byte | rune](c T) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
-func encodings(value string) []string {
-	all := []string{value}
-	all = append(all, base64Forms(value)...)
-	all = append(all, hex.EncodeToString([]byte(value)), strings.ToUpper(hex.EncodeToString([]byte(value))))
-
-	path, query := url.PathEscape(value), url.QueryEscape(value)
-	for _, u := range []string{path, query, strings.ReplaceAll(query, "+", "%20"), component(value)} {
-		all = append(all, u, lowerEscapes(u))
+// lineEndings returns s with each kind of line ending, and with spaces, as an unquoted shell variable has them.
+func lineEndings(s string) []string {
+	unix := strings.ReplaceAll(s, "\r\n", "\n")
+	if !strings.Contains(unix, "\n") {
+		return []string{s}
 	}
-
-	inJSON := jsonString(value, true)
-	plainJSON := jsonString(value, false)
-	all = append(all, inJSON, plainJSON, strings.ReplaceAll(plainJSON, "/", `\/`), jsonString(inJSON, false), jsonString(plainJSON, false))
-	quoted := strconv.Quote(value)
-	ascii := strconv.QuoteToASCII(value)
-	all = append(all, quoted[1:len(quoted)-1], ascii[1:len(ascii)-1])
-
-	escaped := html.EscapeString(value) // &#39; and &#34;
-	all = append(all, escaped,
-		strings.NewReplacer("&#39;", "&apos;", "&#34;", "&quot;").Replace(escaped),
-		strings.NewReplacer("&#39;", "&#x27;", "&#34;", "&quot;").Replace(escaped),
-		strings.NewReplacer("&#34;", "&quot;").Replace(escaped),
-		strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(value),
-	)
-	all = append(all,
-		strings.ReplaceAll(value, `'`, `'\''`), strings.ReplaceAll(value, `'`, `'"'"'`), strings.ReplaceAll(value, `'`, `''`), strings.ReplaceAll(value, `'`, `\'`),
-		strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`").Replace(value),
-	)
-	return all
+	return []string{s, unix, strings.ReplaceAll(unix, "\n", "\r\n"), strings.ReplaceAll(unix, "\n", " ")}
 }
 
-// base64Forms are the parts of an encoded text that are the same whatever stands before and after the value in it: a value
-// begins at one of three places in a group, and what shares a group with its neighbours is not known.
-func base64Forms(value string) []string {
-	var all []string
+// encoded adds what makes s unreadable: hex, base64, and base64 of that.
+func (f *forms) encoded(s string) {
+	h := hex.EncodeToString([]byte(s))
+	f.add(h)
+	f.add(strings.ToUpper(h))
 	for shift := range 3 {
-		raw := append(make([]byte, shift), value...)
-		for _, e := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			text := e.EncodeToString(raw)
-			from := (shift*8 + 5) / 6
-			to := (len(raw) * 8) / 6
-			if to-from >= minEncoded {
-				all = append(all, text[from:to])
-			}
+		core := f.base64(s, shift)
+		f.base64(s+"\n", shift)
+		for outer := range 3 {
+			c, _ := base64Core(core, outer)
+			f.base64Text(c)
 		}
 	}
-	return all
 }
 
-// minEncoded keeps the encoded middle of a short value from matching by chance.
-const minEncoded = 7
-
-// jsonString is the text between the quotes; htmlSafe is Go's own habit of writing <, > and & as \u003c and so on.
-func jsonString(value string, htmlSafe bool) string {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(htmlSafe)
-	if e.Encode(value) != nil {
-		return value
+// base64 adds s as it is in the base64 of a text that has shift more bytes, modulo 3, before it. It returns
+// what is there whatever comes before and after.
+func (f *forms) base64(s string, shift int) string {
+	core, last := base64Core(s, shift)
+	f.base64Text(core)
+	if last != "" { // the end of the text: without padding, and with it
+		whole := core + last
+		f.base64Text(whole)
+		f.base64Text(whole + strings.Repeat("=", 3-(shift+len(s))%3))
 	}
-	text := strings.TrimSuffix(b.String(), "\n")
-	return text[1 : len(text)-1]
+	return core
 }
 
-// component is JavaScript's encodeURIComponent.
-func component(value string) string {
-	return strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*").Replace(url.QueryEscape(value))
+func (f *forms) base64Text(s string) {
+	f.add(s)
+	if strings.ContainsAny(s, "+/") {
+		f.add(urlAlphabet.Replace(s))
+	}
 }
 
-var escape = regexp.MustCompile(`%[0-9A-F]{2}`)
+var urlAlphabet = strings.NewReplacer("+", "-", "/", "_")
 
-func lowerEscapes(s string) string { return escape.ReplaceAllStringFunc(s, strings.ToLower) }
+// base64Core returns the characters that depend on s alone, and the one that does if nothing follows s.
+func base64Core(s string, shift int) (core, last string) {
+	e := base64.RawStdEncoding.EncodeToString(append(make([]byte, shift, shift+len(s)), s...))
+	if end := 8 * (shift + len(s)) / 6; end < len(e) {
+		e, last = e[:end], e[end:]
+	}
+	return e[min(len(e), (8*shift+5)/6):], last
+}
 
-var (
-	secretName = regexp.MustCompile(`(?i)(^|_)(TOKENS?|SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|PASSCODE|PWD|KEYS?|APIKEY|CREDENTIALS?|PRIVATE|AUTH|DSN|WEBHOOK_URL|CONNECTION_STRING)$|PASSWORDS?$`)
-	publicName = regexp.MustCompile(`(?i)(^PWD$|^OLDPWD$|(^|_)(PUBLIC_KEYS?|KEY_IDS?|PUBLISHABLE_KEY|CACHE_KEY|PRIMARY_KEY|SSH_KEY_PATH)$|_FILE$|_PATH$|^SSH_AUTH_SOCK$)`)
-)
+// escaped adds what is made of s to put it into a URL, JSON, XML, a program's text or a shell's command.
+func (f *forms) escaped(s string) {
+	for _, u := range urls {
+		f.add(u.escape(s, strings.ToLower))
+		f.add(u.escape(s, strings.ToUpper))
+	}
+	for _, j := range jsons {
+		inner := j.escape(s)
+		f.add(inner)
+		f.add(jsons[0].escape(inner)) // a text with JSON in it, as JSON
+		f.add(j.escape(inner))
+	}
+	if inner := jsons[0].escape(s); inner != s {
+		for shift := range 3 { // JSON files in base64 are how clusters keep credentials
+			f.base64(inner, shift)
+		}
+	}
+	for _, r := range replacements {
+		f.add(r.Replace(s))
+	}
+	for _, quote := range []func(string) string{strconv.Quote, strconv.QuoteToASCII} {
+		q := quote(s)
+		f.add(q[1 : len(q)-1])
+	}
+	f.add(backslashed(s))
+}
 
-// SecretName reports whether a variable's name says that its value is secret: it ends with TOKEN, SECRET, PASSWORD, KEY,
-// CREDENTIALS and the like. Public keys, the ids of keys and paths to files are not.
-func SecretName(name string) bool {
-	return secretName.MatchString(name) && !publicName.MatchString(name)
+// urlEscaper says what else than letters and digits stays as it is.
+type urlEscaper struct {
+	keep string
+	plus bool // for a space
+}
+
+var urls = []urlEscaper{
+	{keep: "-_.~"},                  // RFC 3986
+	{keep: "-_.~", plus: true},      // Go's and Python's queries
+	{keep: "-_.!~*'()"},             // encodeURIComponent
+	{keep: "-_.!~*'()", plus: true}, // the same in a query
+	{keep: "-_.*", plus: true},      // HTML forms
+	{keep: "-_.", plus: true},       // PHP
+	{keep: "-_.~/"},                 // Python
+	{keep: "-_.~$&+,;="},            // a password before the @
+	{keep: "-_.~$&+:=@"},            // Go's path segments
+	{keep: "-_.!~*'();/?:@&=+$,#"},  // encodeURI
+	{keep: "-_.~!$&'()*+,;=:@/"},    // a path
+}
+
+func (u urlEscaper) escape(s string, letters func(string) string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		switch c := s[i]; {
+		case isAlnum(c) || strings.IndexByte(u.keep, c) >= 0:
+			b.WriteByte(c)
+		case c == ' ' && u.plus:
+			b.WriteByte('+')
+		default:
+			b.WriteByte('%')
+			b.WriteString(letters(hex.EncodeToString([]byte{c})))
+		}
+	}
+	return b.String()
+}
+
+// jsonEscaper says what is escaped beyond what has to be.
+type jsonEscaper struct {
+	also  string // as \u and four digits
+	slash bool
+	ascii bool // everything else, too
+	upper bool // hex digits
+}
+
+var jsons = []jsonEscaper{
+	{},                            // JavaScript
+	{also: "<>&"},                 // Go
+	{ascii: true},                 // Python
+	{ascii: true, slash: true},    // PHP
+	{slash: true},                 // PHP, Objective-C
+	{also: "<>&'", ascii: true},   // PowerShell
+	{also: "<>&'"},                // Gson, too
+	{also: "<>&'=", ascii: false}, // Gson
+	{also: "\"<>&'+`", ascii: true, upper: true}, // .NET
+}
+
+func (j jsonEscaper) escape(s string) string {
+	var b strings.Builder
+	unit := func(c uint16) {
+		digits := hex.EncodeToString([]byte{byte(c >> 8), byte(c)})
+		if j.upper {
+			digits = strings.ToUpper(digits)
+		}
+		b.WriteString(`\u` + digits)
+	}
+	for i, c := range s {
+		switch {
+		case c == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"):
+			b.WriteByte(s[i]) // not UTF-8: what encoders do differs
+		case c < 0x80 && strings.ContainsRune(j.also, c):
+			unit(uint16(c))
+		case c == '"' || c == '\\' || c == '/' && j.slash:
+			b.WriteByte('\\')
+			b.WriteRune(c)
+		case strings.ContainsRune("\b\t\n\f\r", c):
+			b.WriteByte('\\')
+			b.WriteByte("btn?fr"[c-'\b'])
+		case c < ' ' || c > '~' && c <= 0xffff && j.ascii:
+			unit(uint16(c))
+		case c > 0xffff && j.ascii:
+			high, low := utf16.EncodeRune(c)
+			unit(uint16(high))
+			unit(uint16(low))
+		default:
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}
+
+// replacements are the escapings that only depend on the character.
+var replacements = []*strings.Replacer{
+	// XML and HTML: texts, attributes, and the tastes of libraries.
+	strings.NewReplacer("&", "&amp;", "<", "&lt;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", `"`, "&quot;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", `"`, "&quot;", "\n", "&#10;", "\t", "&#9;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "\n", "&#10;", "\t", "&#09;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "\n", "&#xA;", "\t", "&#x9;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;", "\n", "&#xA;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#039;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;", "`", "&#x60;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;", "`", "&#x60;", "=", "&#x3D;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;", "/", "&#x2F;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;", "/", "&#x2F;", "`", "&#x60;", "=", "&#x3D;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;", "\n", "&#xA;", "\t", "&#x9;", "\r", "&#xD;"),
+	strings.NewReplacer("&", "&#38;", "<", "&#60;", ">", "&#62;", `"`, "&#34;", "'", "&#39;"),
+	strings.NewReplacer("&", "&#x26;", "<", "&#x3c;", ">", "&#x3e;", `"`, "&#x22;", "'", "&#x27;"),
+	strings.NewReplacer("&", "&#x26;", "<", "&#x3C;", ">", "&#x3E;", `"`, "&#x22;", "'", "&#x27;"),
+	// Programs: Python's and JavaScript's literals.
+	strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`),
+	strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "'", `\'`),
+	strings.NewReplacer(`\`, `\\`, "\n", `\n`, "\r", `\r`, "\t", `\t`, "`", "\\`", "${", `\${`),
+	// Shells: inside '…' (two ways) and "…".
+	strings.NewReplacer("'", `'\''`),
+	strings.NewReplacer("'", `'"'"'`),
+	strings.NewReplacer(`"`, `\"`),
+	strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`"),
+	strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`", "!", `\!`),
+	// PowerShell, SQL, YAML and CSV double the quote.
+	strings.NewReplacer("'", "''"),
+	strings.NewReplacer(`"`, `""`),
+	// Workflow commands.
+	strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A"),
+}
+
+// backslashed is what bash's %q makes of s.
+func backslashed(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c < 0x80 && !isAlnum(c) && !strings.ContainsRune("%+-./:=@_", rune(c)) {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }

@@ -1,176 +1,158 @@
-// Package redact replaces secrets in everything that leaves, in the forms in which they are likely to appear.
+// Package redact replaces secrets in everything that leaves, in every form they are likely to take.
 //
-// What is replaced is decided by the text alone: however it is cut into writes, the output is the same.
+// A Redactor knows the secrets. It cleans texts whole (String, Bytes) and streams as they pass (Writer, Reader).
 package redact
 
 import (
-	"bytes"
-	"io"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 )
 
-// Secret is a value that must not be seen, and the name that is shown in its place.
+// Secret is a value that must not be seen, and the name that is shown in its place: [REDACTED:NAME].
 type Secret struct{ Name, Value string }
 
-// Redactor knows secrets. It is safe for concurrent use; secrets that are added count from then on.
+// Redactor replaces the secrets it was told of. Where several overlap, one replacement stands for all of what
+// they cover, with the name of the one that begins first; of those, the longest.
+//
+// All methods are safe for concurrent use.
 type Redactor struct {
-	mu      sync.Mutex
-	secrets []Secret
-	short   []string
-	matcher atomic.Pointer[matcher]
+	matcher  atomic.Pointer[matcher] // nil: to be made from what follows
+	scanners sync.Pool               // of *scanner
+
+	mu         sync.Mutex
+	names      map[string]string // of every form of every secret, by its text
+	short      []string
+	keepTokens bool
 }
 
-// New returns a redactor for the secrets.
+// New returns a redactor of the secrets, and of tokens that are known by their prefix.
 func New(secrets ...Secret) *Redactor {
-	r := &Redactor{}
-	r.matcher.Store(newMatcher(nil))
+	r := &Redactor{names: map[string]string{}}
 	r.Add(secrets...)
 	return r
 }
 
-// Add makes more secrets known. Values that are too short or too common are remembered by name only, see Short.
+// Add makes the redactor look for more secrets. What streams have passed on by then is gone.
+//
+// A secret that is JSON counts as all of its strings, one of several lines as each of its lines, too.
 func (r *Redactor) Add(secrets ...Secret) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	changed := false
 	for _, s := range secrets {
-		switch {
-		case s.Value == "" || slices.Contains(r.secrets, s):
-		case tooCommon(s.Value):
-			if !slices.Contains(r.short, s.Name) {
-				r.short = append(r.short, s.Name)
+		if s.Name == "" {
+			s.Name = "secret"
+		}
+		values, short := valuesOf(s)
+		for _, v := range values {
+			for _, text := range formsOf(v) {
+				// Of two secrets with one value, the name does not depend on which was added first.
+				if name, ok := r.names[text]; !ok || s.Name < name {
+					r.names[text] = s.Name
+				}
 			}
-		default:
-			r.secrets = append(r.secrets, s)
-			changed = true
+		}
+		for _, name := range short {
+			if i, ok := slices.BinarySearch(r.short, name); !ok {
+				r.short = slices.Insert(r.short, i, name)
+			}
 		}
 	}
-	if changed {
-		// Rebuilt from all, in an order that does not depend on when they came.
-		all := slices.SortedFunc(slices.Values(r.secrets), func(a, b Secret) int { return strings.Compare(a.Name+"\x00"+a.Value, b.Name+"\x00"+b.Value) })
-		var patterns []pattern
-		for _, s := range all {
-			patterns = append(patterns, forms(s)...)
-		}
-		r.matcher.Store(newMatcher(patterns))
-	}
+	r.matcher.Store(nil)
 }
 
-// Short returns the names of secrets whose values are not redacted, because they are shorter than MinLength bytes or as common
-// as "true": masking those would make a log unreadable, and say where they are.
+// Short returns the names of the secrets that are not redacted, sorted: their values are under 6 bytes, or
+// so common ("true", a number, "{") that redacting them would make the text unreadable and tell the value, too.
+// A string inside a JSON secret is listed as NAME.key, if its key says that it is one.
 func (r *Redactor) Short() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.short)
 }
 
-// String returns s with the secrets replaced.
-func (r *Redactor) String(s string) string {
+// KeepTokens turns off what needs no secret to be known: GitHub's, GitLab's, Slack's and npm's tokens, AWS's
+// secret keys after their ids, and private keys.
+func (r *Redactor) KeepTokens() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keepTokens = true
+	r.matcher.Store(nil)
+}
+
+// current returns the matcher of all secrets known. It is made when it is first needed, so that many secrets
+// added one by one cost one matcher.
+func (r *Redactor) current() *matcher {
+	if m := r.matcher.Load(); m != nil {
+		return m
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	m := r.matcher.Load()
-	if m.empty() {
-		return s
+	if m == nil {
+		patterns := make([]pattern, 0, len(r.names))
+		for text, name := range r.names {
+			patterns = append(patterns, pattern{text, name})
+		}
+		m = newMatcher(patterns, !r.keepTokens)
+		r.matcher.Store(m)
 	}
-	return string(m.whole([]byte(s)))
+	return m
 }
 
-// Bytes returns text with the secrets replaced; it is the same slice if there are none.
+// String returns s without the secrets.
+func (r *Redactor) String(s string) string {
+	if clean, changed := r.clean([]byte(s)); changed {
+		return string(clean)
+	}
+	return s
+}
+
+// Bytes returns text without the secrets: text itself where there are none, else a copy.
 func (r *Redactor) Bytes(text []byte) []byte {
-	return r.matcher.Load().whole(text)
+	clean, _ := r.clean(text)
+	return clean
 }
 
-// Writer returns a writer that passes on to w what is written to it, redacted.
-func (r *Redactor) Writer(w io.Writer) *Writer { return &Writer{redactor: r, to: w} }
-
-// Writer redacts a stream. It holds back only what may be the beginning of a secret: the longest end of what has come that is
-// the beginning of one of the patterns. It is not safe for concurrent use.
-type Writer struct {
-	redactor *Redactor
-	to       io.Writer
-	held     []byte // what may be the beginning of a secret
-	covered  int    // how much of held belongs to a replacement that was written already
-	out      []byte
+func (r *Redactor) clean(text []byte) (clean []byte, changed bool) {
+	s, ok := r.scanners.Get().(*scanner)
+	if !ok {
+		s = &scanner{}
+	}
+	defer r.scanners.Put(s)
+	s.scan(r.current(), text, 0, true)
+	if len(s.matches) == 0 {
+		return text, false
+	}
+	var c cursor
+	clean = c.appendClean(make([]byte, 0, len(text)), text, s.matches, len(text))
+	return clean, true
 }
 
-// Write passes p on, less what is held back.
-func (w *Writer) Write(p []byte) (int, error) {
-	m := w.redactor.matcher.Load()
-	if m.empty() && len(w.held) == 0 {
-		_, err := w.to.Write(p)
-		return len(p), err
-	}
-	return len(p), w.pass(m, p, false)
+// cursor is how far a text has been passed on. Its zero value has passed nothing.
+type cursor struct {
+	done   int // what comes before has been passed on or replaced
+	masked int // what comes before, since the last replacement's beginning, is replaced by it
 }
 
-// Close passes on what is held. It does not close what is written to.
-func (w *Writer) Close() error { return w.pass(w.redactor.matcher.Load(), nil, true) }
-
-// pass works on what is held followed by p:
-//
-//  1. All patterns in it are found; overlapping ones become one interval, named after the longest of those that begin first.
-//  2. It is decided from where on a pattern may be incomplete: no interval that begins before can grow at its beginning,
-//     or get another name.
-//  3. Everything before that is written, each interval as its replacement.
-//  4. The rest is held; where an interval reaches into it, that part is covered: replaced already.
-func (w *Writer) pass(m *matcher, p []byte, end bool) error {
-	text := p
-	if len(w.held) > 0 {
-		text = append(w.held, p...)
-	}
-	found := m.find(text)
-	hold := len(text)
-	if !end {
-		hold = m.incomplete(text)
-	}
-	if len(found) == 0 && w.covered == 0 && hold == len(text) {
-		w.held = w.held[:0]
-		_, err := w.to.Write(text)
-		return err
-	}
-
-	w.out = w.out[:0]
-	at := w.covered // everything before is written, or replaced
-	covered := w.covered
-	for _, f := range found {
-		if f.start >= hold {
-			break
+// appendClean appends what of text is decided: everything before hold, and the matches that begin there, which
+// are sorted. A match that overlaps the last replacement is covered by it.
+func (c *cursor) appendClean(dst, text []byte, matches []match, hold int) []byte {
+	for _, m := range matches {
+		if m.start >= hold {
+			break // a longer one may yet begin at the same place
 		}
-		if f.start > at {
-			w.out = append(w.out, text[at:f.start]...)
+		if m.end <= c.done {
+			continue
 		}
-		if f.start >= covered { // otherwise it continues an interval that is replaced already
-			w.out = append(append(append(w.out, "[REDACTED:"...), f.name...), ']')
+		if m.start >= c.masked {
+			dst = append(dst, text[c.done:max(c.done, m.start)]...)
+			dst = append(append(append(dst, "[REDACTED:"...), m.name...), ']')
 		}
-		at = max(at, f.end)
-		covered = at
+		c.done, c.masked = m.end, m.end
 	}
-	if at < hold {
-		w.out = append(w.out, text[at:hold]...)
+	if c.done < hold {
+		dst = append(dst, text[c.done:hold]...)
+		c.done = hold
 	}
-	w.covered = max(0, at-hold)
-	w.held = append(w.held[:0:0], text[hold:]...)
-	if len(w.out) == 0 {
-		return nil
-	}
-	_, err := w.to.Write(w.out)
-	return err
-}
-
-// whole redacts a text that is there from its beginning to its end.
-func (m *matcher) whole(text []byte) []byte {
-	found := m.find(text)
-	if len(found) == 0 {
-		return text
-	}
-	var out bytes.Buffer
-	at := 0
-	for _, f := range found {
-		out.Write(text[at:f.start])
-		out.WriteString("[REDACTED:" + f.name + "]")
-		at = f.end
-	}
-	out.Write(text[at:])
-	return out.Bytes()
+	return dst
 }

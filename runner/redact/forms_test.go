@@ -1,0 +1,209 @@
+package redact
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"html"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf16"
+)
+
+// The forms of a secret in the wild, each made by something else than the code under test where there is such a
+// thing in Go. Everything between < and > has to go.
+func TestEveryFormOfASecretIsReplaced(t *testing.T) {
+	std, raw64 := base64.StdEncoding.EncodeToString, base64.RawStdEncoding.EncodeToString
+	replace := func(oldnew ...string) func(string) string { return strings.NewReplacer(oldnew...).Replace }
+	forms := []struct {
+		name string
+		of   func(s string) string
+	}{
+		{"raw", func(s string) string { return s }},
+		{"base64", func(s string) string { return std([]byte(s)) }},
+		{"base64 without padding", func(s string) string { return raw64([]byte(s)) }},
+		{"base64 of it and a newline", func(s string) string { return std([]byte(s + "\n")) }},
+		{"base64url", func(s string) string { return base64.URLEncoding.EncodeToString([]byte(s)) }},
+		{"base64url without padding", func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }},
+		{"hex", func(s string) string { return hex.EncodeToString([]byte(s)) }},
+		{"hex in capitals", func(s string) string { return fmt.Sprintf("%X", s) }},
+		{"a path of a URL", url.PathEscape},
+		{"a query of a URL", url.QueryEscape},
+		{"a query, in small letters", lowerPercent(url.QueryEscape)},
+		{"encodeURIComponent", replaceAll(url.QueryEscape, "+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")},
+		{"strict percent encoding", replaceAll(url.QueryEscape, "+", "%20")},
+		{"percent encoding in small letters", lowerPercent(replaceAll(url.QueryEscape, "+", "%20"))},
+		{"a form", replaceAll(url.QueryEscape, "%2A", "*", "~", "%7E")},
+		{"a password in a URL", func(s string) string { return strings.TrimPrefix(url.UserPassword("", s).String(), ":") }},
+		{"Go's JSON", func(s string) string { return goJSON(s, true) }},
+		{"JSON", func(s string) string { return goJSON(s, false) }},
+		{"JSON in JSON", func(s string) string { return goJSON(goJSON(s, false), false) }},
+		{"Go's JSON in Go's JSON", func(s string) string { return goJSON(goJSON(s, true), true) }},
+		{"PHP's JSON", replaceAll(asciiJSON, "/", `\/`)},
+		{"Python's JSON", asciiJSON},
+		{"base64 of JSON", func(s string) string { return std([]byte(goJSON(s, false))) }},
+		{"XML", replace("&", "&amp;", "<", "&lt;", ">", "&gt;")},
+		{"Go's XML", func(s string) string {
+			var b strings.Builder
+			_ = xml.EscapeText(&b, []byte(s))
+			return b.String()
+		}},
+		{"an XML attribute", replace("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")},
+		{"an XML attribute, named", replace("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&apos;")},
+		{"HTML with &#39; and &#34;", html.EscapeString},
+		{"HTML with &#39; and &quot;", replaceAll(html.EscapeString, "&#34;", "&quot;")},
+		{"HTML with &#x27;", replaceAll(html.EscapeString, "&#34;", "&quot;", "&#39;", "&#x27;")},
+		{"Go's %q", func(s string) string { return inner(strconv.Quote(s)) }},
+		{"Go's %+q", func(s string) string { return inner(strconv.QuoteToASCII(s)) }},
+		{"Python's repr", replace(`\`, `\\`, "'", `\'`)},
+		{"shell, single quotes", replace("'", `'\''`)},
+		{"shell, Python's single quotes", replace("'", `'"'"'`)},
+		{"shell, double quotes", replace(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`")},
+		{"shell, only quotes escaped", replace(`"`, `\"`)},
+		{"SQL", replace("'", "''")},
+		{"CSV", replace(`"`, `""`)},
+		{"a workflow command", replace("%", "%25")},
+		{"colours inside", func(s string) string { return s[:3] + "\x1b[01;31m\x1b[K" + s[3:5] + "\x1b[m\x1b[K" + s[5:] }},
+		{"colours inside base64", func(s string) string {
+			e := std([]byte(s))
+			return e[:4] + "\x1b[1m" + e[4:]
+		}},
+		{"a link inside", func(s string) string { return s[:2] + "\x1b]8;;https://example.com\x1b\\" + s[2:] }},
+	}
+	for _, secret := range []string{
+		"0123456789abcdef0123456789abcdef",
+		"Zm9vYmFyYmF6cXV4/Zm9v+mFyYmF6cXV4cXV1eA==",
+		"s3cr3t",
+		"seven77",
+		`pa"ss\wo'rd/+&<x> $y=é%~!*()😀` + "`{z}",
+		"tail?tail>tail~",
+		"correct horse battery staple",
+		"ünï-çødé-ßtring",
+	} {
+		for _, f := range forms {
+			t.Run(f.name+" of "+secret, func(t *testing.T) {
+				r := New(Secret{"S", secret})
+				text := "before <" + f.of(secret) + "> after\n"
+				if got := cleaned(t, r, text); got != "before <[REDACTED:S]> after\n" {
+					t.Errorf("%q became %q", text, got)
+				}
+			})
+		}
+	}
+}
+
+// What encoders make of a secret together with what is around it has parts in which both have bits. Nothing is left
+// of the secret when those are decoded alone.
+func TestEncodedTogetherWithOtherText(t *testing.T) {
+	for _, secret := range []string{"s3cr3t", "seven77", "eight888", `pa"ss\wo'rd/+&`, "0123456789abcdef0123456789abcdef"} {
+		r := New(Secret{"S", secret})
+		for before := range 4 {
+			for after := range 4 {
+				text := strings.Repeat("^", before) + secret + strings.Repeat("^", after)
+				for name, enc := range map[string]*base64.Encoding{"std": base64.StdEncoding, "url": base64.URLEncoding, "raw": base64.RawStdEncoding} {
+					got := cleaned(t, r, enc.EncodeToString([]byte(text)))
+					left := strings.Split(got, "[REDACTED:S]")
+					if len(left) != 2 || len(left[0]) > (8*before+5)/6 || len(strings.Trim(left[1], "=")) > (8*after+9)/6 {
+						t.Errorf("%s base64 of %q became %q", name, text, got)
+					}
+				}
+				inside := base64.StdEncoding.EncodeToString([]byte(text))
+				for move := range 3 {
+					twice := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("^", move) + inside))
+					if got := cleaned(t, r, twice); !strings.Contains(got, "[REDACTED:S]") || len(got) > len("[REDACTED:S]")+24 {
+						t.Errorf("base64 of %q, twice, became %q", text, got)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestEncodedAndWrapped(t *testing.T) {
+	secret := strings.Repeat("secret0123456789", 12)
+	for _, width := range []int{60, 64, 76} {
+		for _, newline := range []string{"\n", "\r\n"} {
+			for name, encoded := range map[string]string{
+				"base64":            base64.StdEncoding.EncodeToString([]byte(secret)),
+				"base64 with other": base64.StdEncoding.EncodeToString([]byte("some text before it, and of it " + secret + ", and some after")),
+				"hex":               hex.EncodeToString([]byte(secret)),
+			} {
+				t.Run(fmt.Sprintf("%s at %d with %q", name, width, newline), func(t *testing.T) {
+					var lines []string
+					for rest := encoded; rest != ""; rest = rest[min(width, len(rest)):] {
+						lines = append(lines, rest[:min(width, len(rest))])
+					}
+					got := cleaned(t, New(Secret{"S", secret}), "<"+newline+strings.Join(lines, newline)+newline+">")
+					if before, after, ok := strings.Cut(got, "[REDACTED:S]"); !ok || len(before) > 50 || len(after) > 30 || strings.Contains(after, "[REDACTED") {
+						t.Errorf("%q", got)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestASecretInColours(t *testing.T) {
+	r := New(Secret{"A", "secret-1"}, Secret{"B", "m-other-2"})
+	for text, want := range map[string]string{
+		"\x1b[32msecret-1\x1b[0m":             "\x1b[32m[REDACTED:A]\x1b[0m",
+		"s\x1b[1me\x1b[2mcret\x1b]0;t\a-1":    "[REDACTED:A]",
+		"secret\x1b[1m-2 secret-1":            "secret\x1b[1m-2 [REDACTED:A]",
+		"\x1b[1m-other-2":                     "\x1b[1[REDACTED:B]", // as it is, it can be read
+		"sec\x1b(Bret-1 \x1b[":                "[REDACTED:A] \x1b[",
+		"sec\x1b[31;\nret-1":                  "sec\x1b[31;\nret-1", // no sequence
+		"sec\x1bret-1":                        "sec\x1bret-1",       // ESC r is one, and takes the r
+		"sec\x1b[1m\x1b[2mret-1secr\x1b7et-1": "[REDACTED:A][REDACTED:A]",
+	} {
+		if got := cleaned(t, r, text); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+	}
+}
+
+func goJSON(s string, escapeHTML bool) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(escapeHTML)
+	if err := e.Encode(s); err != nil {
+		panic(err)
+	}
+	return inner(strings.TrimSuffix(b.String(), "\n"))
+}
+
+func asciiJSON(s string) string {
+	var b strings.Builder
+	for _, c := range goJSON(s, false) {
+		if c < 0x80 {
+			b.WriteRune(c)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{c}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}
+
+func inner(quoted string) string { return quoted[1 : len(quoted)-1] }
+
+func replaceAll(f func(string) string, oldnew ...string) func(string) string {
+	return func(s string) string { return strings.NewReplacer(oldnew...).Replace(f(s)) }
+}
+
+func lowerPercent(f func(string) string) func(string) string {
+	return func(s string) string {
+		b := []byte(f(s))
+		for i := range b {
+			if i+2 < len(b) && b[i] == '%' {
+				copy(b[i+1:], bytes.ToLower(b[i+1:i+3]))
+			}
+		}
+		return string(b)
+	}
+}

@@ -1,0 +1,152 @@
+package redact
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// group finds patterns of similar length by sampling. All patterns are at least size bytes long, so that if one
+// looks at a window of width bytes at every stride = size-width+1 places of the text, one window at least falls
+// wholly into the first size bytes of any match. What windows there are in those bytes of the patterns is known;
+// most of the text's are none of them, which costs a look into a table that stays in the cache:
+//
+//	text     ....-token: c2VjcmV0IHNlY3JldA.....
+//	samples  |       |       |       |       |       stride 8
+//	window                   ‾‾‾‾‾‾‾‾                in the table: compare what is around it
+type group struct {
+	size, width, stride int
+
+	// A window is mixed by one multiplication, whose factor shifts out what is beyond its width.
+	factor  uint64
+	shift   uint
+	filter  []uint64 // two bits in one word for each window (a blocked Bloom filter)
+	buckets []int32  // of the entries, by the mixed window: their index plus 1
+	entries []entry
+
+	heads    []head
+	patterns []pattern // sorted
+}
+
+// entry is a window of the patterns.
+type entry struct {
+	window uint64
+	head   int32
+	offset int32 // of the window in the head
+	next   int32 // in the bucket: index plus 1
+}
+
+// head is the first size bytes of some patterns, which are patterns[first:last].
+type head struct{ first, last int32 }
+
+const (
+	maxWidth = 8  // bytes: what is loaded at once
+	maxSize  = 20 // longer heads gain little speed and need more windows
+	factor   = 0x9e3779b97f4a7c15
+)
+
+// newGroup makes a group of sorted patterns.
+func newGroup(patterns []pattern) *group {
+	g := &group{size: maxSize, patterns: patterns}
+	for _, p := range patterns {
+		g.size = min(g.size, len(p.text))
+	}
+	// A wide window is more telling, a narrow one leaves a longer stride.
+	g.width = 4
+	if g.size >= 12 {
+		g.width = 5
+	}
+	g.stride = g.size - g.width + 1
+	g.factor = factor << (64 - 8*g.width)
+
+	for i, p := range patterns {
+		if i == 0 || p.text[:g.size] != patterns[i-1].text[:g.size] {
+			g.heads = append(g.heads, head{first: int32(i)})
+		}
+		g.heads[len(g.heads)-1].last = int32(i + 1)
+	}
+	windows := len(g.heads) * g.stride
+	words := max(bits.Len(uint(windows/4)), 10) // 16 bits of the filter, or more, for each window
+	g.shift = uint(64 - words)
+	g.filter = make([]uint64, 1<<words)
+	g.buckets = make([]int32, 1<<bits.Len(uint(windows)))
+	g.entries = make([]entry, 0, windows)
+	for i, h := range g.heads {
+		text := patterns[h.first].text
+		for offset := range g.stride {
+			g.add(entry{window: g.window([]byte(text[offset : offset+g.width])), head: int32(i), offset: int32(offset)})
+		}
+	}
+	return g
+}
+
+// window returns the first width bytes of text, or as many as there are.
+func (g *group) window(text []byte) uint64 {
+	var b [maxWidth]byte
+	copy(b[:g.width], text)
+	return binary.LittleEndian.Uint64(b[:])
+}
+
+func (g *group) add(e entry) {
+	h := e.window * g.factor
+	g.filter[h>>g.shift] |= 1<<(h>>40&63) | 1<<(h>>34&63)
+	bucket := &g.buckets[h>>(64-uint(bits.Len(uint(len(g.buckets)))-1))]
+	e.next = *bucket
+	g.entries = append(g.entries, e)
+	*bucket = int32(len(g.entries))
+}
+
+// find appends the matches of the group's patterns in text.
+func (g *group) find(matches []match, text []byte) []match {
+	i, stride := 0, g.stride
+	filter, factor, shift := g.filter, g.factor, g.shift&63
+	// Four samples a turn, which do not wait for one another.
+	for ; i+3*stride+maxWidth <= len(text); i += 4 * stride {
+		h0 := binary.LittleEndian.Uint64(text[i:]) * factor
+		h1 := binary.LittleEndian.Uint64(text[i+stride:]) * factor
+		h2 := binary.LittleEndian.Uint64(text[i+2*stride:]) * factor
+		h3 := binary.LittleEndian.Uint64(text[i+3*stride:]) * factor
+		w0, w1, w2, w3 := filter[h0>>shift], filter[h1>>shift], filter[h2>>shift], filter[h3>>shift]
+		w0 = w0 >> (h0 >> 40 & 63) & (w0 >> (h0 >> 34 & 63))
+		w1 = w1 >> (h1 >> 40 & 63) & (w1 >> (h1 >> 34 & 63))
+		w2 = w2 >> (h2 >> 40 & 63) & (w2 >> (h2 >> 34 & 63))
+		w3 = w3 >> (h3 >> 40 & 63) & (w3 >> (h3 >> 34 & 63))
+		if (w0|w1|w2|w3)&1 != 0 {
+			for k, w := range [...]uint64{w0, w1, w2, w3} {
+				if w&1 != 0 {
+					matches = g.verify(matches, text, i+k*stride)
+				}
+			}
+		}
+	}
+	for ; i+g.width <= len(text); i += stride {
+		matches = g.verify(matches, text, i)
+	}
+	return matches
+}
+
+// verify appends the matches that have the window at i in their head.
+func (g *group) verify(matches []match, text []byte, i int) []match {
+	window := g.window(text[i:])
+	h := window * g.factor
+	if w := g.filter[h>>g.shift]; w>>(h>>40&63)&(w>>(h>>34&63))&1 == 0 {
+		return matches
+	}
+	for n := g.buckets[h>>(64-uint(bits.Len(uint(len(g.buckets)))-1))]; n != 0; {
+		e := &g.entries[n-1]
+		n = e.next
+		start := i - int(e.offset)
+		if e.window != window || start < 0 {
+			continue
+		}
+		rest, h := text[start:], g.heads[e.head]
+		if len(rest) < g.size || string(rest[:g.size]) != g.patterns[h.first].text[:g.size] {
+			continue
+		}
+		for _, p := range g.patterns[h.first:h.last] {
+			if len(p.text) <= len(rest) && string(rest[:len(p.text)]) == p.text {
+				matches = append(matches, match{start: start, end: start + len(p.text), name: p.name})
+			}
+		}
+	}
+	return matches
+}

@@ -1,0 +1,185 @@
+package redact
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"slices"
+)
+
+// seam is a part of a text that whoever reads it leaves out: escape sequences, which a terminal acts on and a
+// log drops, and the line breaks that encoders put into base64 and hex. A secret may be sewn together over it.
+type seam struct{ start, end int }
+
+const (
+	esc         = 0x1b
+	maxSequence = 4 << 10 // bytes; links fit
+	wrapped     = 48      // columns: encoders break lines after 60, 64 or 76
+)
+
+// sequence returns the length of the escape sequence that text, which begins with ESC, begins with: 0 if it is none.
+// It is open if text ends before that is known.
+func sequence(text []byte) (length int, open bool) {
+	if len(text) < 2 {
+		return 0, true
+	}
+	text = text[:min(len(text), maxSequence)]
+	i := 2
+	switch text[1] {
+	case '[': // colours, the cursor
+		for i < len(text) && text[i] >= ' ' && text[i] <= '?' {
+			i++
+		}
+		if i < len(text) && (text[i] < '@' || text[i] > '~') {
+			return 0, false
+		}
+	case ']', 'P', 'X', '^', '_': // links, titles: up to BEL or ESC \
+		for i < len(text) && text[i] >= ' ' {
+			i++
+		}
+		if i < len(text) && text[i] == esc {
+			i++
+			if i < len(text) && text[i] != '\\' {
+				return 0, false
+			}
+		} else if i < len(text) && text[i] != '\a' {
+			return 0, false
+		}
+	default: // character sets and the like
+		for i = 1; i < len(text) && text[i] >= ' ' && text[i] <= '/'; {
+			i++
+		}
+		if i < len(text) && (text[i] < '0' || text[i] > '~') {
+			return 0, false
+		}
+	}
+	if i >= len(text) {
+		return 0, len(text) < maxSequence
+	}
+	return i + 1, false
+}
+
+// findSeams returns the seams of text after from, in order, neighbours as one, in the given memory. What is not complete
+// may become one: it ends with text, and if it is an escape sequence, open is where it begins, else len(text).
+func findSeams(memory []seam, text []byte, from int) (seams []seam, open int) {
+	seams, open = memory[:0], len(text)
+	newline := nextWrap(text, from, from)
+	for i := from; ; {
+		escape := len(text)
+		if i < len(text) && text[i] == esc { // they often come together
+			escape = i
+		} else if n := bytes.IndexByte(text[i:], esc); n >= 0 {
+			escape = i + n
+		}
+		for ; newline < escape; newline = nextWrap(text, from, newline+1) {
+			start := newline
+			if start > from && text[start-1] == '\r' {
+				start--
+			}
+			seams = sew(seams, seam{start, newline + 1})
+		}
+		if escape == len(text) {
+			break
+		}
+		length, more := sequence(text[escape:])
+		if more {
+			open, length = escape, len(text)-escape
+		}
+		if length > 0 {
+			seams = sew(seams, seam{escape, escape + length})
+		}
+		i = escape + max(length, 1)
+	}
+	if n := len(text) - 1; n >= from && text[n] == '\r' && wraps(text, n, n+1) {
+		seams = sew(seams, seam{n, n + 1})
+	}
+	return seams, open
+}
+
+// sew appends s, or makes it part of the last seam if that ends where s begins.
+func sew(seams []seam, s seam) []seam {
+	if n := len(seams) - 1; n >= 0 && seams[n].end == s.start {
+		seams[n].end = s.end
+		return seams
+	}
+	return append(seams, s)
+}
+
+// nextWrap returns where after i the next line break in the middle of encoded data is: len(text) if nowhere. Instead of
+// all line breaks it looks for what has to be before one: any run of wrapped characters holds 16 at a multiple of 32.
+func nextWrap(text []byte, from, i int) int {
+	const window, stride = 16, wrapped - 16
+	for p := max(from, i-wrapped); p+window <= len(text); p += stride {
+		v, w := binary.LittleEndian.Uint64(text[p:]), binary.LittleEndian.Uint64(text[p+8:])
+		if low(v)|low(w) != 0 {
+			continue
+		}
+		for p += window; p < len(text) && encoded[text[p]]; p++ {
+		}
+		end := p
+		if end < len(text) && text[end] == '\r' {
+			end++
+		}
+		if end >= i && end < len(text) && text[end] == '\n' && wraps(text, p, end+1) {
+			return end
+		}
+		p -= stride - 1
+	}
+	return len(text)
+}
+
+// low returns a bit for each byte of v that is no letter, digit, or other of those that encoders use, and before most
+// of them in ASCII: spaces and most punctuation.
+func low(v uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	return (^(v&^highs + (0x80-'+')*ones) | v) & highs
+}
+
+// wraps reports whether a line break is in the middle of encoded data, for all that is known of what follows.
+func wraps(text []byte, start, end int) bool {
+	if start < wrapped || end < len(text) && !encoded[text[end]] {
+		return false
+	}
+	for i := start - 1; i >= start-wrapped; i-- {
+		if !encoded[text[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+// encoded are the characters of base64 and hex.
+var encoded = func() (is [256]bool) {
+	for c := range is {
+		is[c] = isBase64(byte(c)) || c == '-' || c == '_' || c == '='
+	}
+	return is
+}()
+
+// view is a text with its seams left out.
+type view struct {
+	text   []byte
+	pieces []piece
+}
+
+// piece is where a part of a view comes from.
+type piece struct{ view, raw int }
+
+func (v *view) reset() { v.text, v.pieces = v.text[:0], v.pieces[:0] }
+
+func (v *view) add(text []byte, start, end int) {
+	v.pieces = append(v.pieces, piece{len(v.text), start})
+	v.text = append(v.text, text[start:end]...)
+}
+
+// raw returns where the byte at i of the view is in the text, and in which piece.
+func (v *view) raw(i int) (at, n int) {
+	n, found := slices.BinarySearchFunc(v.pieces, i, func(p piece, i int) int { return cmp.Compare(p.view, i) })
+	if !found {
+		n--
+	}
+	for n+1 < len(v.pieces) && v.pieces[n+1].view == i { // those before are empty
+		n++
+	}
+	return v.pieces[n].raw + i - v.pieces[n].view, n
+}
