@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -65,6 +66,7 @@ sys/fs/cgroup/user.slice/cgroup.events populated 1
 sys/fs/cgroup/user.slice/memory.max 4294967296
 sys/fs/cgroup/user.slice/cpu.max 150000 100000
 sys/fs/cgroup/user.slice/user\0401.slice/x.scope/memory.events oom_kill 7
+sys/fs/cgroup/user.slice/user\0401.slice/x.scope/cgroup.events populated 1
 sys/fs/cgroup/user.slice/user\0401.slice/x.scope/memory.peak 99
 sys/fs/cgroup/user.slice/user\0401.slice/x.scope/memory.max max
 sys/fs/cgroup/user.slice/user\0401.slice/x.scope/cpu.max max 100000`,
@@ -121,8 +123,9 @@ sys/fs/cgroup/memory/memory.limit_in_bytes 67108864`,
 	},
 	"a group outside of the namespace": {
 		files: `
-proc/self/cgroup 0::/../../other
-proc/self/mountinfo 30 20 0:26 /../.. /sys/fs/cgroup\040fs rw - cgroup2 cgroup2 rw
+proc/self/cgroup 0::/../other
+proc/self/mountinfo 30 20 0:26 / /sys/fs/cgroup\040fs rw - cgroup2 cgroup2 rw
+sys/fs/other/memory.max 1
 sys/fs/cgroup\040fs/memory.max 67108864`,
 		usage: Usage{CPU: time.Second, PeakMemory: 64 << 20, MemoryLimit: 64 << 20, Source: "rusage"},
 	},
@@ -160,6 +163,19 @@ func lay(t *testing.T, root, files string) {
 		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, `\n`, "\n")+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestWhatChildrenUsedIsAddedUp(t *testing.T) {
+	var u usage
+	for _, r := range []syscall.Rusage{
+		{Utime: syscall.Timeval{Sec: 1}, Stime: syscall.Timeval{Usec: 500_000}, Maxrss: 300},
+		{Utime: syscall.Timeval{Sec: 2}, Maxrss: 200},
+	} {
+		u.add(r)
+	}
+	if want := (usage{cpu: 3500 * time.Millisecond, largest: 300 * maxRSSUnit}); u != want {
+		t.Errorf("%+v, want %+v", u, want)
 	}
 }
 

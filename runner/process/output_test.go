@@ -107,6 +107,9 @@ func TestOutputIsGivenUp(t *testing.T) {
 			var got bytes.Buffer
 			go o.deliver(writerFunc(func(p []byte) (int, error) {
 				<-in
+				if c.more {
+					time.Sleep(5 * time.Millisecond) // never so fast that the pipe is found empty
+				}
 				return got.Write(p)
 			}))
 			w.WriteString("first ")
@@ -115,7 +118,7 @@ func TestOutputIsGivenUp(t *testing.T) {
 			if c.more {
 				go func() {
 					for err := error(nil); err == nil; {
-						_, err = w.Write(make([]byte, 4096))
+						_, err = w.Write(make([]byte, 64<<10))
 					}
 				}()
 			}

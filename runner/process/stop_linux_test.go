@@ -78,16 +78,21 @@ func TestTheDeadline(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("a signal does not shorten the grace that it began", func(t *testing.T) {
-		_, out, err := timedOut(func(deadline func(*Command)) (Result, string, error) {
-			line := "trap 'echo ready; sleep 0.5; echo saved; exit 1' TERM; echo set; while :; do sleep 0.05; done"
-			return signalled(t, line, []syscall.Signal{sigTERM}, deadline)
+	const saves = "trap 'echo ready; sleep 0.5; echo saved; exit 1' TERM; echo set; while :; do sleep 0.05; done"
+	for name, line := range map[string]string{
+		"a signal does not shorten the grace that it began":        saves,
+		"nor that of a child whose parent has ended with the TERM": "(" + saves + ") & wait",
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, out, err := timedOut(func(deadline func(*Command)) (Result, string, error) {
+				return signalled(t, line, []syscall.Signal{sigTERM}, deadline)
+			})
+			var timeout *TimeoutError
+			if !errors.As(err, &timeout) || timeout.Killed || !strings.Contains(out, "saved") {
+				t.Errorf("%v %q", err, out)
+			}
 		})
-		var timeout *TimeoutError
-		if !errors.As(err, &timeout) || timeout.Killed || !strings.Contains(out, "saved") {
-			t.Errorf("%v %q", err, out)
-		}
-	})
+	}
 	t.Run("two signals do", func(t *testing.T) {
 		_, out, err := timedOut(func(deadline func(*Command)) (Result, string, error) {
 			line := "trap 'echo ready; echo ready' TERM; echo set; while :; do sleep 0.05; done"

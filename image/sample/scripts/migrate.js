@@ -1,6 +1,11 @@
 // Applies migrations/*.sql to a SQLite file, each once, in order, in a transaction of its own.
+//
+// Each is made on a copy, which takes the file's place when it is done: a migration that is killed, at any moment, leaves
+// the file as it was. (In place, SQLite's lock, here a folder, would outlive the process and stop every later migration.)
+// Nobody else may write to the file meanwhile; that only one migrates at a time is seen to by who runs this.
 const { createHash } = require('node:crypto');
-const { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } = require('node:fs');
+const { closeSync, copyFileSync, existsSync, fsyncSync, mkdirSync, mkdtempSync, openSync } = require('node:fs');
+const { readFileSync, readdirSync, renameSync, rmSync } = require('node:fs');
 const { dirname, join } = require('node:path');
 const { Database } = require('node-sqlite3-wasm');
 
@@ -11,15 +16,12 @@ if (!environment) {
 }
 const root = join(__dirname, '..');
 const file = process.env.DATABASE_FILE ?? join(root, 'data', `${environment}.sqlite`);
-const owner = `${file}.pid`;
-let database;
+
+let work;
 try {
   mkdirSync(dirname(file), { recursive: true });
-  claim();
-  database = new Database(file);
-  database.exec(`CREATE TABLE IF NOT EXISTS schema_migrations (
-    name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at TEXT NOT NULL)`);
-  const applied = new Map(database.all('SELECT name, checksum FROM schema_migrations').map((r) => [r.name, r.checksum]));
+  work = mkdtempSync(`${file}.migrating-`);
+  const applied = onCopy((database) => new Map(database.all('SELECT name, checksum FROM schema_migrations').map((r) => [r.name, r.checksum])));
   const folder = join(root, 'migrations');
   let count = 0;
   for (const name of readdirSync(folder).filter((n) => n.endsWith('.sql')).sort()) {
@@ -37,44 +39,36 @@ try {
   console.error(`${environment}: ${error.message}`);
   process.exitCode = 1;
 } finally {
-  if (database) {
-    database.close();
-    rmSync(owner);
-  }
-}
-
-// SQLite's lock is a folder here, which outlives a process that is killed and would stop every later migration.
-// So whoever migrates leaves its process number: a lock whose owner is gone may go too.
-function claim() {
-  try {
-    const pid = Number(readFileSync(owner, 'utf8'));
-    if (pid > 0 && pid !== process.pid && isRunning(pid)) throw new Error(`process ${pid} is migrating already; if it is not, remove ${owner}`);
-    rmSync(`${file}.lock`, { recursive: true, force: true });
-    rmSync(owner);
-  } catch (error) {
-    if (error.code !== 'ENOENT') throw error;
-  }
-  writeFileSync(owner, String(process.pid), { flag: 'wx' });
-}
-
-function isRunning(pid) {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return error.code === 'EPERM';
-  }
+  if (work) rmSync(work, { recursive: true });
 }
 
 function apply(name, sql, checksum) {
-  database.exec('BEGIN');
   try {
-    database.exec(sql);
-    if (!database.inTransaction) throw new Error('it ends its own transaction, so a part of it stands');
-    database.run('INSERT INTO schema_migrations VALUES (?, ?, ?)', [name, checksum, new Date().toISOString()]);
-    database.exec('COMMIT');
+    onCopy((database) => {
+      database.exec('BEGIN');
+      database.exec(sql);
+      database.run('INSERT INTO schema_migrations VALUES (?, ?, ?)', [name, checksum, new Date().toISOString()]);
+      database.exec('COMMIT');
+    });
   } catch (error) {
-    if (database.inTransaction) database.exec('ROLLBACK');
-    throw new Error(`${name}: ${error.message}`);
+    throw new Error(`${name}: ${error.message}`); // the copy is thrown away, and with it what was done so far
   }
+  const copy = openSync(join(work, 'copy'));
+  fsyncSync(copy);
+  closeSync(copy);
+  renameSync(join(work, 'copy'), file);
   console.log(`applied ${name}`);
+}
+
+function onCopy(use) {
+  const copy = join(work, 'copy');
+  if (existsSync(file)) copyFileSync(file, copy);
+  const database = new Database(copy);
+  try {
+    database.exec(`CREATE TABLE IF NOT EXISTS schema_migrations (
+      name TEXT PRIMARY KEY, checksum TEXT NOT NULL, applied_at TEXT NOT NULL)`);
+    return use(database);
+  } finally {
+    database.close();
+  }
 }
