@@ -84,7 +84,11 @@ func (s sample) run(want int, args ...string) string {
 	s.Helper()
 	cmd := exec.Command(s.runner, append([]string{"--log-format", "text"}, args...)...)
 	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), "BRANCH="+branch, "GIT_SHA="+commit, "ARTIFACT_BUCKET=file://"+s.store, "ENVIRONMENT=staging")
+	tools, err := filepath.Abs("../.tools/npm/node_modules/.bin") // where make has put pnpm
+	if err != nil {
+		s.Fatal(err)
+	}
+	cmd.Env = append(os.Environ(), "PATH="+tools+":"+os.Getenv("PATH"), "BRANCH="+branch, "GIT_SHA="+commit, "ARTIFACT_BUCKET=file://"+s.store, "ENVIRONMENT=staging")
 	out, err := cmd.CombinedOutput()
 	if got := cmd.ProcessState.ExitCode(); got != want {
 		s.Fatalf("%v exits with %d (%v), want %d\n%s", args, got, err, want, out)
