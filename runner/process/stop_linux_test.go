@@ -2,6 +2,8 @@ package process
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -152,4 +154,18 @@ func TestBeingToldToStop(t *testing.T) {
 			t.Errorf("%v %+v", err, r)
 		}
 	})
+}
+
+// A process of several threads is a zombie before it can be reaped, and its usage is known only then.
+func TestAStoppedProcessOfSeveralThreadsIsReapedAndCounted(t *testing.T) {
+	for range 3 {
+		r, _, err := outcome(t, "node -e 'for (;;);'; :", within(500*time.Millisecond))
+		var timeout *TimeoutError
+		if !errors.As(err, &timeout) || r.Usage.CPU < 200*time.Millisecond {
+			t.Errorf("%v, %s of CPU", err, r.Usage.CPU)
+		}
+		if children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", os.Getpid(), os.Getpid())); len(children) > 0 {
+			t.Errorf("children are left: %s", children)
+		}
+	}
 }

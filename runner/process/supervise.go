@@ -58,6 +58,7 @@ type supervisor struct {
 	killed    bool
 	leftovers []Leftover
 
+	dying  int // children that had ended, but not with all their threads, at the last sweep
 	status syscall.WaitStatus
 	reaped bool  // the leader
 	usage  usage // of all that were reaped
@@ -160,6 +161,9 @@ func (s *supervisor) clear() {
 	} else {
 		s.eradicate(s.clearEnded())
 	}
+	// A process of several threads is a zombie when its first has ended, and can be reaped when its last has. What it used
+	// is known then, and not before.
+	s.wait(time.After(leaving), func() bool { s.sweep(); return s.dying == 0 })
 }
 
 // clearStopped leaves the rest of the grace to those who were told to stop, though their parent has gone: a shell or a
@@ -264,9 +268,12 @@ func (s *supervisor) nothingLeft() bool { return len(s.sweep()) == 0 }
 // sweep returns the living processes of the run, and reaps the dead who are our children.
 func (s *supervisor) sweep() []member {
 	living, dead := s.tree.look()
+	s.dying = 0
 	for _, p := range dead {
 		if p.pid != s.leader {
-			s.reap(p.pid)
+			if _, reaped := s.reap(p.pid); !reaped {
+				s.dying++
+			}
 		}
 	}
 	return living
