@@ -7,7 +7,6 @@ GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 TOOLS   := $(CURDIR)/.tools
 SAMPLE  := image/sample
-VERSION := $(shell sed -n 's/^var number = "\(.*\)"/\1/p' cmd/runner/version.go)
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
