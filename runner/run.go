@@ -200,7 +200,7 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	if r.store, r.place, err = artifacts.Open(config.Artifacts, config.Workspace); err != nil {
 		return &ConfigError{Err: err, Advice: "ARTIFACT_BUCKET takes file:///folder; leave it empty for .runner/artifacts in the workspace"}
 	}
-	if err := r.settle(); err != nil && !r.awaitsCheckout() {
+	if err := r.settle(); err != nil && (!r.awaitsCheckout() || config.DryRun) {
 		return err
 	}
 	return nil
