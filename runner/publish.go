@@ -55,7 +55,11 @@ func (r *run) publishArtifacts(runErr error) error {
 	}
 	if sig, _ := r.stop.signal(); sig != 0 {
 		// Whatever the budget allows, the story of the run comes first: record, log, reports, then the sets of files.
-		r.publishRecord(judge(runErr))
+		soFar := runErr
+		if soFar == nil { // it has not passed before its artifacts are published
+			soFar = &process.CancelledError{Signal: sig}
+		}
+		r.publishRecord(judge(soFar))
 	}
 	var failed error
 	for _, a := range r.step.Artifacts {
@@ -119,7 +123,7 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, mayBeMissing bo
 		return nil
 	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
-		err = errors.Join(cause, err)
+		err = fmt.Errorf("%w: %w", cause, err)
 	}
 	r.artifacts = append(r.artifacts, artifactRecord(set.Kind, published, err))
 	if err != nil {
@@ -159,7 +163,7 @@ func (r *run) publishRecord(o Outcome) {
 	put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o), true))
 	problems = append(problems, artifacts.PutJSON(ctx, r.store, latestKey(r.ref, r.step.Name, r.config.Environment), record))
 	if err := errors.Join(problems...); err != nil {
-		r.log.Warn("the record of the run is not whole", "error", err.Error(), "hint", HintOf(err))
+		r.log.Warn("the record of the run is not whole", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "hint", HintOf(err))
 	}
 }
 
