@@ -73,6 +73,10 @@ func TestEveryFormOfASecretIsReplaced(t *testing.T) {
 			e := std([]byte(s))
 			return e[:4] + "\x1b[1m" + e[4:]
 		}},
+		{"colours at both ends of hex", func(s string) string {
+			h := hex.EncodeToString([]byte(s))
+			return h[:1] + "\x1b[1m" + h[1:len(h)-1] + "\x1b[0m" + h[len(h)-1:]
+		}},
 		{"a link inside", func(s string) string { return s[:2] + "\x1b]8;;https://example.com\x1b\\" + s[2:] }},
 	}
 	for _, secret := range []string{
@@ -149,15 +153,16 @@ func TestEncodedAndWrapped(t *testing.T) {
 }
 
 func TestASecretInColours(t *testing.T) {
-	r := New(Secret{"A", "secret-1"}, Secret{"B", "m-other-2"})
+	r := New(Secret{"A", "secret-1"}, Secret{"B", "m-other-2"}, Secret{"C", "31mabcd-no"}, Secret{"D", "mabcdef"})
 	for text, want := range map[string]string{
 		"\x1b[32msecret-1\x1b[0m":             "\x1b[32m[REDACTED:A]\x1b[0m",
 		"s\x1b[1me\x1b[2mcret\x1b]0;t\a-1":    "[REDACTED:A]",
 		"secret\x1b[1m-2 secret-1":            "secret\x1b[1m-2 [REDACTED:A]",
 		"\x1b[1m-other-2":                     "\x1b[1[REDACTED:B]", // as it is, it can be read
 		"sec\x1b(Bret-1 \x1b[":                "[REDACTED:A] \x1b[",
-		"sec\x1b[31;\nret-1":                  "sec\x1b[31;\nret-1", // no sequence
-		"sec\x1bret-1":                        "sec\x1bret-1",       // ESC r is one, and takes the r
+		"sec\x1b[31;\nret-1":                  "sec\x1b[31;\nret-1",    // no sequence
+		"sec\x1bret-1":                        "sec\x1bret-1",          // ESC r is one, and takes the r
+		"\x1b[31mabc\x1b[0mdef":               "\x1b[31mabc\x1b[0mdef", // the first m is the sequence's, though C may begin in it
 		"sec\x1b[1m\x1b[2mret-1secr\x1b7et-1": "[REDACTED:A][REDACTED:A]",
 	} {
 		if got := cleaned(t, r, text); got != want {

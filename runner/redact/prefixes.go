@@ -9,28 +9,35 @@ import (
 
 // prefixes tells which end of a text may be the beginning of one of some words.
 type prefixes struct {
-	words   []string // sorted, each once
+	words   []string // sorted
 	longest int
 	shift   uint
-	starts  []uint64 // a bit for each mixed first four bytes of a word
+	starts  []uint64 // a bit for the mixed first bytes of each word: one, two, three and four of them
 }
 
+// startWidth is how many bytes of a word are mixed at most.
 const startWidth = 4
 
 // newPrefixes takes words of at least four bytes, sorted.
 func newPrefixes(words []string) prefixes {
-	size := max(bits.Len(uint(len(words)/2)), 4) // 32 bits or more for each word
+	size := bits.Len(uint(len(words))) + 1 // 64 to 128 bits for each word
 	p := prefixes{words: words, shift: uint(64 - size), starts: make([]uint64, 1<<size)}
 	for _, w := range words {
 		p.longest = max(p.longest, len(w))
-		h := p.mix([]byte(w[:startWidth]))
-		p.starts[h>>p.shift] |= 1 << (h >> (p.shift - 6) & 63)
+		for n := 1; n <= startWidth; n++ {
+			var start [startWidth]byte
+			copy(start[:], w[:n])
+			word, bit := p.mix(binary.LittleEndian.Uint32(start[:]), n)
+			p.starts[word] |= 1 << bit
+		}
 	}
 	return p
 }
 
-func (p *prefixes) mix(start []byte) uint64 {
-	return uint64(binary.LittleEndian.Uint32(start)) * factor
+// mix returns where the bit is of the first n bytes of a word.
+func (p *prefixes) mix(start uint32, n int) (word, bit uint64) {
+	h := (uint64(n)<<32 | uint64(start)) * factor
+	return h >> (p.shift & 63), h >> ((p.shift - 6) & 63) & 63
 }
 
 // hold returns where the longest end of text begins that is the beginning of a word, but not all of it: len(text)
@@ -38,13 +45,16 @@ func (p *prefixes) mix(start []byte) uint64 {
 func (p *prefixes) hold(text []byte) int {
 	i := max(0, len(text)-p.longest+1)
 	for ; i+startWidth <= len(text); i++ {
-		h := p.mix(text[i:])
-		if p.starts[h>>(p.shift&63)]>>(h>>((p.shift-6)&63)&63)&1 != 0 && p.begins(text[i:]) {
+		word, bit := p.mix(binary.LittleEndian.Uint32(text[i:]), startWidth)
+		if p.starts[word]>>bit&1 != 0 && p.begins(text[i:]) {
 			return i
 		}
 	}
 	for ; i < len(text); i++ {
-		if p.begins(text[i:]) {
+		var start [startWidth]byte
+		n := copy(start[:], text[i:])
+		word, bit := p.mix(binary.LittleEndian.Uint32(start[:]), n)
+		if p.starts[word]>>bit&1 != 0 && p.begins(text[i:]) {
 			return i
 		}
 	}

@@ -3,7 +3,6 @@ package redact
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
 	"slices"
 )
 
@@ -105,55 +104,70 @@ func sew(seams []seam, s seam) []seam {
 	return append(seams, s)
 }
 
-// nextWrap returns where after i the next line break in the middle of encoded data is: len(text) if nowhere. Instead of
-// all line breaks it looks for what has to be before one: any run of wrapped characters holds 16 at a multiple of 32.
+// nextWrap returns where the next line break in the middle of encoded data is: len(text) if nowhere.
 func nextWrap(text []byte, from, i int) int {
-	const window, stride = 16, wrapped - 16
-	for p := max(from, i-wrapped); p+window <= len(text); p += stride {
-		v, w := binary.LittleEndian.Uint64(text[p:]), binary.LittleEndian.Uint64(text[p+8:])
-		if low(v)|low(w) != 0 {
-			continue
+	for {
+		n := bytes.IndexByte(text[i:], '\n')
+		if n < 0 {
+			return len(text)
 		}
-		for p += window; p < len(text) && encoded[text[p]]; p++ {
+		i += n
+		start := i
+		if start > from && text[start-1] == '\r' {
+			start--
 		}
-		end := p
-		if end < len(text) && text[end] == '\r' {
-			end++
+		if start > 0 && encoded[text[start-1]] != 0 && wraps(text, start, i+1) {
+			return i
 		}
-		if end >= i && end < len(text) && text[end] == '\n' && wraps(text, p, end+1) {
-			return end
-		}
-		p -= stride - 1
+		i++
 	}
-	return len(text)
 }
 
-// low returns a bit for each byte of v that is no letter, digit, or other of those that encoders use, and before most
-// of them in ASCII: spaces and most punctuation.
-func low(v uint64) uint64 {
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	return (^(v&^highs + (0x80-'+')*ones) | v) & highs
-}
-
-// wraps reports whether a line break is in the middle of encoded data, for all that is known of what follows.
+// wraps reports whether a line break is in the middle of encoded data, for all that is known of what follows. What
+// follows hex is hex: lines that end in a hash are common.
 func wraps(text []byte, start, end int) bool {
-	if start < wrapped || end < len(text) && !encoded[text[end]] {
+	if start < wrapped {
 		return false
 	}
-	for i := start - 1; i >= start-wrapped; i-- {
-		if !encoded[text[i]] {
+	before := base64Alphabet | lowerHex | upperHex
+	after := before
+	if end < len(text) {
+		if after = encoded[text[end]]; after == 0 {
 			return false
 		}
 	}
-	return true
+	for i := start - 1; i >= start-wrapped; i-- {
+		if before &= encoded[text[i]]; before == 0 {
+			return false
+		}
+	}
+	return before == base64Alphabet || before&after&^base64Alphabet != 0
 }
 
-// encoded are the characters of base64 and hex.
-var encoded = func() (is [256]bool) {
-	for c := range is {
-		is[c] = isBase64(byte(c)) || c == '-' || c == '_' || c == '='
+// alphabets are the sets of characters that encoders use.
+type alphabets uint8
+
+const (
+	base64Alphabet alphabets = 1 << iota
+	lowerHex
+	upperHex
+)
+
+// encoded says to which alphabets a character belongs.
+var encoded = func() (of [256]alphabets) {
+	for c := range of {
+		switch c := byte(c); {
+		case c >= '0' && c <= '9':
+			of[c] = base64Alphabet | lowerHex | upperHex
+		case c >= 'a' && c <= 'f':
+			of[c] = base64Alphabet | lowerHex
+		case c >= 'A' && c <= 'F':
+			of[c] = base64Alphabet | upperHex
+		case isBase64(c) || c == '-' || c == '_' || c == '=':
+			of[c] = base64Alphabet
+		}
 	}
-	return is
+	return of
 }()
 
 // view is a text with its seams left out.

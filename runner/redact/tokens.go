@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"bytes"
 	"encoding/binary"
 	"strings"
 	"sync"
@@ -109,7 +110,10 @@ type anchors struct {
 }
 
 // anchor is where in which prefix a pair is.
-type anchor struct{ rule, offset int }
+type anchor struct {
+	rule, offset int
+	start        uint32 // the prefix's first four bytes, little endian
+}
 
 const pairStride = 3
 
@@ -123,7 +127,7 @@ var tokenAnchors = sync.OnceValue(func() *anchors {
 				a.places = append(a.places, nil)
 				*entry = uint8(len(a.places))
 			}
-			a.places[*entry-1] = append(a.places[*entry-1], anchor{i, offset})
+			a.places[*entry-1] = append(a.places[*entry-1], anchor{i, offset, binary.LittleEndian.Uint32([]byte(r.prefix))})
 		}
 	}
 	return a
@@ -143,27 +147,30 @@ func (s *scanner) findTokens(a *anchors, text []byte, from int) (hold int) {
 		if t[uint16(v)]|t[uint16(v>>24)]|t[uint16(v>>48)]|t[uint16(w)]|t[uint16(w>>24)]|t[uint16(w>>48)]|
 			t[uint16(x)]|t[uint16(x>>24)]|t[uint16(x>>48)]|t[uint16(y)]|t[uint16(y>>24)]|t[uint16(y>>48)] != 0 {
 			for at := i; at < i+turn; at += pairStride {
-				if n := t[binary.LittleEndian.Uint16(text[at:])]; n != 0 {
-					hold = min(hold, s.findToken(a.places[n-1], text, from, at))
+				if t[binary.LittleEndian.Uint16(text[at:])] != 0 {
+					hold = min(hold, s.findToken(a, text, from, at))
 				}
 			}
 		}
 	}
 	for ; i+2 <= len(text); i += pairStride {
-		if n := t[binary.LittleEndian.Uint16(text[i:])]; n != 0 {
-			hold = min(hold, s.findToken(a.places[n-1], text, from, i))
+		if t[binary.LittleEndian.Uint16(text[i:])] != 0 {
+			hold = min(hold, s.findToken(a, text, from, i))
 		}
 	}
 	return hold
 }
 
 // findToken adds the token of which the pair at i is part, and returns where it is open.
-func (s *scanner) findToken(places []anchor, text []byte, from, i int) (hold int) {
+func (s *scanner) findToken(a *anchors, text []byte, from, i int) (hold int) {
 	hold = len(text)
-	for _, at := range places {
-		r := &tokenRules[at.rule]
+	for _, at := range a.places[a.table[binary.LittleEndian.Uint16(text[i:])]-1] {
 		begin := i - at.offset
-		if begin < 0 || len(text)-begin < len(r.prefix) || string(text[begin:begin+len(r.prefix)]) != r.prefix {
+		if begin < 0 || begin+4 > len(text) || binary.LittleEndian.Uint32(text[begin:]) != at.start {
+			continue
+		}
+		r := &tokenRules[at.rule]
+		if !bytes.HasPrefix(text[begin:], []byte(r.prefix)) {
 			continue
 		}
 		start, end, open := r.find(text, begin)

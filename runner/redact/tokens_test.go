@@ -34,6 +34,7 @@ func TestTokensThatAreKnownByTheirPrefix(t *testing.T) {
 		"AWS, an id alone":              {id, id},
 		"AWS, a commit beside it":       {id + " " + commit + " " + key, id + " " + commit + " [REDACTED:aws-secret-key]"},
 		"AWS, something longer":         {id + " " + key + "A " + key + "=", id + " " + key + "A " + key + "="},
+		"AWS, as far as may be":         {id + strings.Repeat(" ", 255) + key, id + strings.Repeat(" ", 255) + "[REDACTED:aws-secret-key]"},
 		"AWS, far away":                 {id + strings.Repeat(" ", 300) + key, id + strings.Repeat(" ", 300) + key},
 		"AWS, an id that goes on":       {id + "S " + key, id + "S " + key},
 		"AWS, a word that is no id":     {"AKIAiosfodnn7example " + key, "AKIAiosfodnn7example " + key},
