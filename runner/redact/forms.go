@@ -176,14 +176,13 @@ type jsonEscaper struct {
 }
 
 var jsons = []jsonEscaper{
-	{},                            // JavaScript
-	{also: "<>&"},                 // Go
-	{ascii: true},                 // Python
-	{ascii: true, slash: true},    // PHP
-	{slash: true},                 // PHP, Objective-C
-	{also: "<>&'", ascii: true},   // PowerShell
-	{also: "<>&'"},                // Gson, too
-	{also: "<>&'=", ascii: false}, // Gson
+	{},                          // JavaScript
+	{also: "<>&"},               // Go
+	{ascii: true},               // Python
+	{ascii: true, slash: true},  // PHP
+	{slash: true},               // PHP, Objective-C
+	{also: "<>&'", ascii: true}, // PowerShell
+	{also: "<>&'="},             // Gson
 	{also: "\"<>&'+`", ascii: true, upper: true}, // .NET
 }
 
@@ -208,7 +207,7 @@ func (j jsonEscaper) escape(s string) string {
 		case strings.ContainsRune("\b\t\n\f\r", c):
 			b.WriteByte('\\')
 			b.WriteByte("btn?fr"[c-'\b'])
-		case c < ' ' || c > '~' && c <= 0xffff && j.ascii:
+		case c < ' ' || c >= 0x80 && c <= 0xffff && j.ascii:
 			unit(uint16(c))
 		case c > 0xffff && j.ascii:
 			high, low := utf16.EncodeRune(c)

@@ -10,9 +10,9 @@ import (
 // wholly into the first size bytes of any match. What windows there are in those bytes of the patterns is known;
 // most of the text's are none of them, which costs a look into a table that stays in the cache:
 //
-//	text     ....-token: c2VjcmV0IHNlY3JldA.....
-//	samples  |       |       |       |       |       stride 8
-//	window                   ‾‾‾‾‾‾‾‾                in the table: compare what is around it
+//	text     DOCKER_AUTH=c2VjcmV0IHNlY3JldA== npm run build    size 16
+//	samples  ‾‾‾‾‾       ‾‾‾‾‾       ‾‾‾‾‾       ‾‾‾‾‾          width 5, stride 12
+//	                     is known: compare what is around it
 type group struct {
 	size, width, stride int
 
@@ -20,8 +20,9 @@ type group struct {
 	factor  uint64
 	shift   uint
 	filter  []uint64 // two bits in one word for each window (a blocked Bloom filter)
-	buckets []int32  // of the entries, by the mixed window: their index plus 1
 	entries []entry
+	buckets []int32 // a hash table of entries: the first one's index plus 1
+	bucket  uint    // the shift from a mixed window to its bucket
 
 	heads    []head
 	patterns []pattern // sorted
@@ -39,9 +40,13 @@ type entry struct {
 type head struct{ first, last int32 }
 
 const (
-	maxWidth = 8  // bytes: what is loaded at once
+	maxWidth = 8  // what is loaded at once
 	maxSize  = 20 // longer heads gain little speed and need more windows
 	factor   = 0x9e3779b97f4a7c15
+
+	// Which bits of a mixed window say which bits of a word of the filter are its. They are constants, as
+	// shifts by them are faster.
+	firstBit, secondBit = 40, 34
 )
 
 // newGroup makes a group of sorted patterns.
@@ -50,7 +55,7 @@ func newGroup(patterns []pattern) *group {
 	for _, p := range patterns {
 		g.size = min(g.size, len(p.text))
 	}
-	// A wide window is more telling, a narrow one leaves a longer stride.
+	// A narrow window leaves a longer stride; a wider one is met less often by chance, which counts where hashes are.
 	g.width = 4
 	if g.size >= 12 {
 		g.width = 5
@@ -68,7 +73,8 @@ func newGroup(patterns []pattern) *group {
 	words := max(bits.Len(uint(windows/4)), 10) // 16 bits of the filter, or more, for each window
 	g.shift = uint(64 - words)
 	g.filter = make([]uint64, 1<<words)
-	g.buckets = make([]int32, 1<<bits.Len(uint(windows)))
+	g.bucket = uint(64 - bits.Len(uint(windows)))
+	g.buckets = make([]int32, 1<<(64-g.bucket))
 	g.entries = make([]entry, 0, windows)
 	for i, h := range g.heads {
 		text := patterns[h.first].text
@@ -88,11 +94,11 @@ func (g *group) window(text []byte) uint64 {
 
 func (g *group) add(e entry) {
 	h := e.window * g.factor
-	g.filter[h>>g.shift] |= 1<<(h>>40&63) | 1<<(h>>34&63)
-	bucket := &g.buckets[h>>(64-uint(bits.Len(uint(len(g.buckets)))-1))]
-	e.next = *bucket
+	g.filter[h>>g.shift] |= 1<<(h>>firstBit&63) | 1<<(h>>secondBit&63)
+	first := &g.buckets[h>>g.bucket]
+	e.next = *first
 	g.entries = append(g.entries, e)
-	*bucket = int32(len(g.entries))
+	*first = int32(len(g.entries))
 }
 
 // find appends the matches of the group's patterns in text.
@@ -106,10 +112,10 @@ func (g *group) find(matches []match, text []byte) []match {
 		h2 := binary.LittleEndian.Uint64(text[i+2*stride:]) * factor
 		h3 := binary.LittleEndian.Uint64(text[i+3*stride:]) * factor
 		w0, w1, w2, w3 := filter[h0>>shift], filter[h1>>shift], filter[h2>>shift], filter[h3>>shift]
-		w0 = w0 >> (h0 >> 40 & 63) & (w0 >> (h0 >> 34 & 63))
-		w1 = w1 >> (h1 >> 40 & 63) & (w1 >> (h1 >> 34 & 63))
-		w2 = w2 >> (h2 >> 40 & 63) & (w2 >> (h2 >> 34 & 63))
-		w3 = w3 >> (h3 >> 40 & 63) & (w3 >> (h3 >> 34 & 63))
+		w0 = w0 >> (h0 >> firstBit & 63) & (w0 >> (h0 >> secondBit & 63))
+		w1 = w1 >> (h1 >> firstBit & 63) & (w1 >> (h1 >> secondBit & 63))
+		w2 = w2 >> (h2 >> firstBit & 63) & (w2 >> (h2 >> secondBit & 63))
+		w3 = w3 >> (h3 >> firstBit & 63) & (w3 >> (h3 >> secondBit & 63))
 		if (w0|w1|w2|w3)&1 != 0 {
 			for k, w := range [...]uint64{w0, w1, w2, w3} {
 				if w&1 != 0 {
@@ -128,10 +134,10 @@ func (g *group) find(matches []match, text []byte) []match {
 func (g *group) verify(matches []match, text []byte, i int) []match {
 	window := g.window(text[i:])
 	h := window * g.factor
-	if w := g.filter[h>>g.shift]; w>>(h>>40&63)&(w>>(h>>34&63))&1 == 0 {
+	if w := g.filter[h>>g.shift]; w>>(h>>firstBit&63)&(w>>(h>>secondBit&63))&1 == 0 {
 		return matches
 	}
-	for n := g.buckets[h>>(64-uint(bits.Len(uint(len(g.buckets)))-1))]; n != 0; {
+	for n := g.buckets[h>>g.bucket]; n != 0; {
 		e := &g.entries[n-1]
 		n = e.next
 		start := i - int(e.offset)

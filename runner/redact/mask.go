@@ -18,6 +18,13 @@ type maskReader struct {
 	held   []byte // the start of a line that may be a command's, or the value
 }
 
+// maybeCommand reports whether a line that begins with p is a command, for all that p tells.
+func maybeCommand(p []byte) bool {
+	p = p[:min(len(p), maxIndent+len(maskCommand))]
+	rest := bytes.TrimLeft(p, " \t")
+	return bytes.HasPrefix(rest, []byte(maskCommand)) || strings.HasPrefix(maskCommand, string(rest))
+}
+
 // read hands the text of p to text, and the values of commands to mask.
 func (m *maskReader) read(p []byte, text func([]byte), mask func(string)) {
 	for len(p) > 0 {
@@ -39,8 +46,9 @@ func (m *maskReader) read(p []byte, text func([]byte), mask func(string)) {
 			text(p[:n])
 			m.within = p[n-1] != '\n'
 			p = p[n:]
+		case len(m.held) == 0 && !maybeCommand(p):
+			m.within = true
 		default:
-			// A byte at a time: few lines look like a command for more than that.
 			m.held, p = append(m.held, p[0]), p[1:]
 			switch start := bytes.TrimLeft(m.held, " \t"); {
 			case string(start) == maskCommand:
@@ -60,8 +68,7 @@ func nextCommand(p []byte) int {
 		if n < 0 {
 			return len(p)
 		}
-		i += n + 1
-		if i == len(p) || strings.IndexByte(" \t:", p[i]) >= 0 {
+		if i += n + 1; maybeCommand(p[i:]) {
 			return i
 		}
 	}

@@ -22,6 +22,7 @@ func TestMaskingCommands(t *testing.T) {
 		"nearly":                          {"::add-mask:mystery\n::add-mas", "::add-mask:mystery\n::add-mas"},
 		"very much indented":              {strings.Repeat(" ", 100) + "::add-mask::mystery\n", strings.Repeat(" ", 100) + "::add-mask::mystery\n"},
 		"in the middle of another secret": {"known-se\n::add-mask::mystery\ncret mystery known-secret", "known-se\ncret [REDACTED:add-mask] [REDACTED:KNOWN]"},
+		"beside lines that are indented":  {"  at a\n\t:: b\n  \n ::add-mask::mystery\n   mystery\n", "  at a\n\t:: b\n  \n   [REDACTED:add-mask]\n"},
 		"of what it prints before":        {"half mys\n::add-mask::mystery\n", "half mys\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

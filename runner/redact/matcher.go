@@ -39,8 +39,9 @@ type matcher struct {
 	tokens   *anchors // nil: not looked for
 }
 
-// Patterns are grouped by length, for the shortest sets a group's speed. Each group costs a pass over the text.
-var groupLengths = []int{minimum, 8, 16}
+// long patterns are looked for apart from the others, for the shortest of a group sets its speed. Each group costs a
+// pass over the text; three groups have turned out slower than two.
+const long = 16
 
 func newMatcher(patterns []pattern, tokens bool) *matcher {
 	m := &matcher{}
@@ -51,10 +52,10 @@ func newMatcher(patterns []pattern, tokens bool) *matcher {
 		m.longest = max(m.longest, len(p.text))
 		m.pairs.add(p.text)
 	}
-	for i, shortest := range groupLengths {
+	for _, isLong := range []bool{false, true} {
 		var members []pattern
 		for _, p := range patterns {
-			if len(p.text) >= shortest && (i+1 == len(groupLengths) || len(p.text) < groupLengths[i+1]) {
+			if (len(p.text) >= long) == isLong {
 				members = append(members, p)
 			}
 		}

@@ -20,14 +20,22 @@ var keyHeaders = []string{"Proc-Type:", "DEK-Info:", "Version:", "Comment:", "Ha
 // privateKey finds a private key in PEM, from its first line to its last or as far as the lines look like a key's:
 // logs show the beginning of one, too. The line breaks may be those of a JSON string or a program's (\n).
 func privateKey(text []byte, i int) (start, end int, open bool) {
+	if len(text) < i+maxKey {
+		return keyWithin(text, i)
+	}
+	start, end, _ = keyWithin(text[:i+maxKey], i)
+	return start, end, false
+}
+
+func keyWithin(text []byte, i int) (start, end int, open bool) {
 	label, open := label(text[i+len(keyBegin):])
 	if name := strings.TrimSuffix(label, " BLOCK"+dashes); open || !strings.HasSuffix(strings.TrimSuffix(name, dashes), "PRIVATE KEY") {
 		return i, i, open
 	}
-	for end = i + len(keyBegin) + len(label); end < i+maxKey; {
+	for end = i + len(keyBegin) + len(label); ; {
 		rest := bytes.TrimLeft(text[end:], separator)
 		next := len(text) - len(rest)
-		line := runLength(rest, isKeyByte, maxKey)
+		line := runLength(rest, isKeyByte, len(rest))
 		if line == len(rest) { // the text ends in the key
 			return i, len(text), true
 		}
@@ -46,7 +54,6 @@ func privateKey(text []byte, i int) (start, end int, open bool) {
 			return i, end, false
 		}
 	}
-	return i, end, false
 }
 
 // closed returns the key up to its last line, if rest is that; else up to where it was known to go.
@@ -84,11 +91,8 @@ func keyHeader(text []byte) (length int, open bool) {
 			return 0, true
 		}
 		if bytes.HasPrefix(text, []byte(h)) {
-			n := bytes.IndexAny(text[:min(len(text), maxKey)], "\n\\")
-			if n < 0 {
-				return 0, len(text) < maxKey
-			}
-			return n, false
+			n := bytes.IndexAny(text, "\n\\")
+			return max(n, 0), n < 0
 		}
 	}
 	return 0, false

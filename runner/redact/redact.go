@@ -39,6 +39,7 @@ func New(secrets ...Secret) *Redactor {
 func (r *Redactor) Add(secrets ...Secret) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	changed := false
 	for _, s := range secrets {
 		if s.Name == "" {
 			s.Name = "secret"
@@ -48,7 +49,7 @@ func (r *Redactor) Add(secrets ...Secret) {
 			for _, text := range formsOf(v) {
 				// Of two secrets with one value, the name does not depend on which was added first.
 				if name, ok := r.names[text]; !ok || s.Name < name {
-					r.names[text] = s.Name
+					r.names[text], changed = s.Name, true
 				}
 			}
 		}
@@ -58,7 +59,9 @@ func (r *Redactor) Add(secrets ...Secret) {
 			}
 		}
 	}
-	r.matcher.Store(nil)
+	if changed {
+		r.matcher.Store(nil)
+	}
 }
 
 // Short returns the names of the secrets that are not redacted, sorted: their values are under 6 bytes, or

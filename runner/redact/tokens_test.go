@@ -2,6 +2,8 @@ package redact
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 )
@@ -80,6 +82,14 @@ func TestAKeyWithoutEndDoesNotSwallowTheLog(t *testing.T) {
 	text := "-----BEGIN PRIVATE KEY-----\n" + strings.Repeat("Word\n", 50_000)
 	if got := New().String(text); len(got) < len(text)-maxKey-100 {
 		t.Errorf("%d of %d bytes are left", len(got), len(text))
+	}
+	w := New().Writer(io.Discard)
+	for range 60 {
+		fmt.Fprint(w, "-----BEGIN PRIVATE KEY-----", strings.Repeat("\n", maxKey))
+		fmt.Fprint(w, strings.Repeat("\n", 3*maxKey))
+	}
+	if len(w.text) > 2*maxKey {
+		t.Errorf("%d bytes are held back for a key that is none", len(w.text))
 	}
 }
 

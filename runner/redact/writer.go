@@ -22,6 +22,7 @@ type Writer struct {
 	cursor  cursor // in text
 	clean   []byte
 	err     error // the first, of to
+	closed  bool
 }
 
 // WriterOption changes what a Writer does.
@@ -54,9 +55,12 @@ const block = 64 << 10
 func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.masks == nil {
+	switch {
+	case w.closed:
+		return 0, os.ErrClosed
+	case w.masks == nil:
 		w.write(p)
-	} else {
+	default:
 		w.masks.read(p, w.write, w.mask)
 	}
 	if w.err != nil {
@@ -133,13 +137,12 @@ func (w *Writer) flush() error {
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.err == os.ErrClosed {
+	if w.closed {
 		return nil
 	}
+	w.closed = true
 	if w.masks != nil {
 		w.masks.close(w.mask)
 	}
-	err := w.flush()
-	w.err = os.ErrClosed
-	return err
+	return w.flush()
 }
