@@ -111,13 +111,13 @@ func judge(err error) Outcome {
 	case err == nil:
 		o.Reason = Success
 	case errors.As(err, &cancelled):
-		o.Reason, o.ExitCode, o.Killed, o.Retryable = Cancelled, exitSignal+number(cancelled.Signal), cancelled.Killed, true
+		o.Reason, o.ExitCode, o.Killed, o.Retryable = Cancelled, exitSignal+int(cancelled.Signal), cancelled.Killed, true
 	case errors.As(err, &timeout):
 		o.Reason, o.ExitCode, o.Killed = Timeout, exitTimeout, timeout.Killed
 	case errors.As(err, &oom):
 		o.Reason, o.ExitCode, o.Killed, o.Retryable = OOM, exitSignal+int(syscall.SIGKILL), true, true
 	case errors.As(err, &signalled):
-		o.Reason, o.ExitCode = Signalled, exitSignal+number(signalled.Signal)
+		o.Reason, o.ExitCode = Signalled, exitSignal+int(signalled.Signal)
 	case errors.As(err, &start) && start.NotFound:
 		o.Reason, o.ExitCode = NotFound, exitNotFound
 	case errors.As(err, &start):
@@ -141,8 +141,6 @@ func judge(err error) Outcome {
 	}
 	return o
 }
-
-func number(s syscall.Signal) int { return int(s) }
 
 // refuse makes any error of reading the input a *ConfigError, keeping its hint.
 func refuse(err error) error {

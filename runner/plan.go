@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -70,9 +71,9 @@ func guards(s steps.Step) []string {
 }
 
 func (r *run) destination(a steps.Artifact) string {
-	text := fmt.Sprintf("%s: %s/ → %s/%s/%s/%s/ (when: %s)", a.Name, a.Path, nearby(r.place), a.Name, r.ref.Branch, r.ref.SHA, a.When)
+	text := fmt.Sprintf("%s: %s/ → %s/%s/ (when: %s)", a.Name, a.Path, nearby(r.place), artifacts.SetKey(a.Name, r.ref), a.When)
 	if a.Mirror != "" {
-		text += fmt.Sprintf(", mirrored to %s/%s/%s/", a.Name, r.ref.Branch, a.Mirror)
+		text += ", mirrored to " + artifacts.MirrorKey(a.Name, r.ref.Branch) + "/"
 	}
 	return text
 }

@@ -231,5 +231,3 @@ func (d *decoder) at(p *token.Position, hint, message string) error {
 	}
 	return e
 }
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -172,7 +173,7 @@ func (d *decoder) artifact(n ast.Node) (Artifact, error) {
 			if a.Name, err = d.scalar(n, "name"); err != nil {
 				return err
 			}
-			if !kindName.MatchString(a.Name) || contains(reservedKinds, a.Name) {
+			if !kindName.MatchString(a.Name) || slices.Contains(reservedKinds, a.Name) {
 				return d.errorf(n, "use lower-case letters, digits and dashes; "+strings.Join(reservedKinds, ", ")+" are taken", "%q cannot be the name of an artifact", a.Name)
 			}
 			return nil
@@ -269,7 +270,7 @@ func (d *decoder) globs(n ast.Node, to *[]string) error {
 		if err != nil {
 			return err
 		}
-		if !doublestar.ValidatePattern(glob) || glob == "" || strings.HasPrefix(glob, "/") || contains(strings.Split(glob, "/"), "..") {
+		if !doublestar.ValidatePattern(glob) || glob == "" || strings.HasPrefix(glob, "/") || slices.Contains(strings.Split(glob, "/"), "..") {
 			return d.errorf(n, `write a pattern inside the workspace such as "**/junit-*.xml"`, "reports cannot be %q", glob)
 		}
 		*to = append(*to, glob)
