@@ -30,10 +30,11 @@ type Object struct {
 
 // Store is a place for objects. Its errors are *StoreError, except for a bad key, which is a *KeyError, and for those
 // of the body and the context, which come back as they are.
-// It is safe for concurrent use. A store may also be a Locker and a Locator.
+// It is safe for concurrent use. A store may also be a Locker, a Locator, Versioned, Parallel and a Sweeper.
 type Store interface {
-	// Put stores an object whole or not at all: a reader sees the old one or the new one.
-	Put(ctx context.Context, o Object) error
+	// Put stores an object whole or not at all: a reader sees the old one or the new one. The version is its name
+	// for GetVersion, where the store keeps what it replaces, else "".
+	Put(ctx context.Context, o Object) (version string, err error)
 	// Get opens an object; the error is fs.ErrNotExist when there is none.
 	Get(ctx context.Context, key string) (io.ReadCloser, error)
 	// Delete removes objects, for good once it returns, in any order; keys without an object are fine.
@@ -50,6 +51,24 @@ type Locker interface {
 // Locator is a store that can tell people where a key is, e.g. "s3://bucket/prefix/key" or a file's path.
 type Locator interface {
 	Locate(key string) string
+}
+
+// Versioned is a store that can read a part of an object, and one that has since been replaced or deleted.
+type Versioned interface {
+	// GetVersion is Get from an offset on; without a version it is that of the newest.
+	GetVersion(ctx context.Context, key, version string, offset int64) (io.ReadCloser, error)
+}
+
+// Parallel is a store that is faster when it has more to do at a time than a disk: small objects, and beside them
+// large ones of more than size bytes.
+type Parallel interface {
+	Lanes() (small, large int, size int64)
+}
+
+// Sweeper is a store in which a killed Put can leave something behind.
+type Sweeper interface {
+	// Sweep removes such remains under a prefix where nobody is at work.
+	Sweep(ctx context.Context, prefix string) error
 }
 
 // locate falls back to the key itself.

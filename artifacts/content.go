@@ -50,6 +50,11 @@ func (t *tree) open(ctx context.Context, p, want string) (*content, error) {
 
 func (c *content) Close() error { return c.file.Close() }
 
+// describe is what is known of the file without reading it.
+func (c *content) describe() File {
+	return File{Path: c.path, Size: c.Size(), Type: mediaType(c.path), Mode: formatMode(c.Mode())}
+}
+
 func (c *content) Size() int64 { return c.info.Size() }
 
 func (c *content) Mode() fs.FileMode { return c.info.Mode().Perm() }

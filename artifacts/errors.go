@@ -91,8 +91,7 @@ func (e *KeyError) Error() string {
 	return fmt.Sprintf("%s %q %s", e.Part, e.Value, e.Reason)
 }
 
-// LocationError says that a location does not name a store. It wraps errors.ErrUnsupported when the location
-// is good and this build has no store for it.
+// LocationError says that a location does not name a store.
 type LocationError struct {
 	Location string
 	Reason   string

@@ -17,7 +17,8 @@ import (
 
 // Fetch puts the files of a set into dir, with their modes, and makes dir if need be. Nothing gets its name there
 // before every file has arrived and has the checksum that the manifest promises; what else is in dir stays. Nothing
-// is written outside dir, whatever the manifest or a link in dir says.
+// is written outside dir, whatever the manifest or a link in dir says. A Fetch that did not come to its end leaves what
+// has arrived in dir, out of sight, and the next one takes it up.
 //
 // The error is fs.ErrNotExist when there is no such set, a *CorruptError when it is not what its manifest says.
 func Fetch(ctx context.Context, s Store, kind string, ref Ref, dir string) (Manifest, error) {
@@ -44,20 +45,46 @@ func fetch(ctx context.Context, s Store, m Manifest, dir string) (Manifest, erro
 	}
 	defer root.Close()
 	sp := spool{root}
-	sp.sweep()
-	held, staging, err := sp.mkdir()
+	mine := "fetch-" + shortSum(SetKey(m.Kind, m.Ref()))
+	sp.sweep(mine)
+	held, staging, err := sp.folder(mine)
 	if err != nil {
 		return Manifest{}, err
 	}
-	defer func() {
+	defer held.Close()
+
+	m, err = stageAll(ctx, s, m, root, staging)
+	if err == nil {
+		err = arrange(root, m, staging)
+	}
+	if !resumable(err) {
 		root.RemoveAll(staging)
 		root.Remove(partial) // unless another fetch is at work in it
-		held.Close()
-	}()
+	}
+	if err != nil {
+		return Manifest{}, err
+	}
+	return m, nil
+}
 
+// resumable tells whether what has arrived is of use to another try.
+func resumable(err error) bool {
+	var store *StoreError
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &store) && store.Retryable()
+}
+
+// shortSum makes any text a part of a file's name.
+func shortSum(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16])
+}
+
+// stageAll stores the files under temporary names, and returns the manifest that they turned out to be of.
+func stageAll(ctx context.Context, s Store, m Manifest, root *os.Root, staging string) (Manifest, error) {
+	parallel, _, _ := lanes(s)
 	for attempt := 1; ; attempt++ {
-		err := each(ctx, len(m.Files), func(ctx context.Context, i int) error {
-			return stage(ctx, s, m, m.Files[i], root, path.Join(staging, strconv.Itoa(i)))
+		err := each(ctx, parallel, len(m.Files), func(ctx context.Context, i int) error {
+			return stage(ctx, s, m, m.Files[i], root, stagedName(staging, m, i))
 		})
 		var corrupt *CorruptError
 		if errors.As(err, &corrupt) && attempt < refetches {
@@ -71,30 +98,41 @@ func fetch(ctx context.Context, s Store, m Manifest, dir string) (Manifest, erro
 				continue
 			}
 		}
-		if err != nil {
-			return Manifest{}, err
-		}
-		return m, arrange(root, m, staging)
+		return m, err
 	}
 }
 
-// stage stores one file under a temporary name. It is not synced: a fetched file can be fetched again.
+// stagedName is of the file's content, too: what another try left there can be relied on to be of this file.
+func stagedName(staging string, m Manifest, i int) string {
+	return path.Join(staging, strconv.Itoa(i)+"-"+m.Files[i].SHA256)
+}
+
+// stage stores one file under a temporary name, or the rest of one that is partly there. It is not synced: a fetched
+// file can be fetched again.
 func stage(ctx context.Context, s Store, m Manifest, f File, root *os.Root, temp string) error {
 	full := func(err error) error { return &StoreError{Op: "fetch", Key: f.Path, Place: root.Name(), Err: err} }
 	mode, err := parseMode(f.Mode)
 	if err != nil {
 		return err
 	}
-	w, err := root.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	w, err := root.OpenFile(temp, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return full(err)
 	}
 	defer w.Close()
 	disk := &sink{w: w}
-	if err := check(ctx, s, m, f, disk); err != nil {
-		if disk.err != nil {
-			return full(disk.err)
+	var corrupt *CorruptError
+	if err = check(ctx, s, m, f, disk); errors.As(err, &corrupt) && disk.had > 0 {
+		// The part that was there may be what was wrong.
+		if err = w.Truncate(0); err == nil {
+			disk = &sink{w: w}
+			err = check(ctx, s, m, f, disk)
 		}
+	}
+	switch {
+	case disk.err != nil:
+		return full(disk.err)
+	case err != nil:
 		return err
 	}
 	if err := w.Chmod(mode); err != nil {
@@ -106,15 +144,32 @@ func stage(ctx context.Context, s Store, m Manifest, f File, root *os.Root, temp
 	return nil
 }
 
-// sink keeps apart the errors of the disk and those of the store.
+// sink is the file that an object is written to. It keeps apart the errors of the disk and those of the store.
 type sink struct {
-	w   io.Writer
+	w   *os.File
+	had int64 // bytes that were there already
 	err error
 }
 
 func (s *sink) Write(p []byte) (n int, err error) {
 	n, s.err = s.w.Write(p)
 	return n, s.err
+}
+
+// resume hashes what is there, and drops it if it is too much to be the beginning of the file.
+func (s *sink) resume(hash io.Writer, size int64) error {
+	info, err := s.w.Stat()
+	if err == nil && info.Size() > size {
+		err = s.w.Truncate(0)
+	}
+	if err == nil {
+		_, err = s.w.Seek(0, io.SeekStart)
+	}
+	if err == nil {
+		s.had, err = io.Copy(hash, s.w)
+	}
+	s.err = err
+	return err
 }
 
 // arrange gives the staged files their names.
@@ -127,29 +182,41 @@ func arrange(root *os.Root, m Manifest, staging string) error {
 			}
 			made[dir] = true
 		}
-		if err := root.Rename(path.Join(staging, strconv.Itoa(i)), f.Path); err != nil {
+		if err := root.Rename(stagedName(staging, m, i), f.Path); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// check copies a stored file to w, and fails with a *CorruptError unless it is the one in the manifest.
-func check(ctx context.Context, s Store, m Manifest, f File, w io.Writer) error {
-	r, err := s.Get(ctx, SetKey(m.Kind, m.Ref())+"/"+f.Path)
-	if errors.Is(err, fs.ErrNotExist) {
-		// Not wrapped, as it would say that the set does not exist.
-		return &CorruptError{f.Path, f.SHA256, "nothing"}
-	}
-	if err != nil {
-		return err
-	}
-	defer r.Close()
+// check reads a stored file, to the disk unless that is nil, and fails with a *CorruptError unless it is the one in the
+// manifest.
+func check(ctx context.Context, s Store, m Manifest, f File, disk *sink) error {
 	hash := sha256.New()
-	// A byte more than promised is enough to know.
-	n, err := io.Copy(io.MultiWriter(hash, w), io.LimitReader(&source{ctx: ctx, r: r}, f.Size+1))
-	if err != nil {
-		return err
+	var to io.Writer = hash
+	n := int64(0)
+	if disk != nil {
+		if err := disk.resume(hash, f.Size); err != nil {
+			return err
+		}
+		to, n = io.MultiWriter(hash, disk), disk.had
+	}
+	if n < f.Size || f.Size == 0 {
+		r, err := open(ctx, s, SetKey(m.Kind, m.Ref())+"/"+f.Path, f.VersionID, n)
+		if errors.Is(err, fs.ErrNotExist) {
+			// Not wrapped, as it would say that the set does not exist.
+			return &CorruptError{f.Path, f.SHA256, "nothing"}
+		}
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		// A byte more than promised is enough to know.
+		arrived, err := io.Copy(to, io.LimitReader(&source{ctx: ctx, r: r}, f.Size-n+1))
+		if err != nil {
+			return err
+		}
+		n += arrived
 	}
 	if n > f.Size {
 		return &CorruptError{f.Path, fmt.Sprintf("%d bytes", f.Size), "more"}
@@ -161,6 +228,28 @@ func check(ctx context.Context, s Store, m Manifest, f File, w io.Writer) error 
 		return &CorruptError{f.Path, f.SHA256, sum}
 	}
 	return nil
+}
+
+// open reads an object from an offset on. A version that is not there is that of another bucket, to which the set was
+// copied from: the checksum tells whether the newest object is the one.
+func open(ctx context.Context, s Store, key, version string, offset int64) (io.ReadCloser, error) {
+	v, ok := s.(Versioned)
+	if !ok {
+		r, err := s.Get(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := io.CopyN(io.Discard, r, offset); err != nil && err != io.EOF {
+			r.Close()
+			return nil, err
+		}
+		return r, nil
+	}
+	r, err := v.GetVersion(ctx, key, version, offset)
+	if version != "" && errors.Is(err, fs.ErrNotExist) {
+		r, err = v.GetVersion(ctx, key, "", offset)
+	}
+	return r, err
 }
 
 // Problem is a file of a set that is not what its manifest says.
@@ -180,8 +269,9 @@ func Verify(ctx context.Context, s Store, kind string, ref Ref) ([]Problem, erro
 	}
 	var mu sync.Mutex
 	found := map[string]*CorruptError{}
-	err = each(ctx, len(m.Files), func(ctx context.Context, i int) error {
-		err := check(ctx, s, m, m.Files[i], io.Discard)
+	parallel, _, _ := lanes(s)
+	err = each(ctx, parallel, len(m.Files), func(ctx context.Context, i int) error {
+		err := check(ctx, s, m, m.Files[i], nil)
 		var corrupt *CorruptError
 		if errors.As(err, &corrupt) {
 			mu.Lock()

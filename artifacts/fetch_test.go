@@ -51,11 +51,11 @@ func TestWhatIsCorruptIsNotFetched(t *testing.T) {
 		want, got string
 	}{
 		"a byte differs": {
-			func(s *Folder, key string) error { return s.Put(context.Background(), object(key, "X")) },
+			func(s *Folder, key string) error { return s.put(context.Background(), object(key, "X")) },
 			"6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b", "4b68ab3847feda7d6c62c1fbcbeebfa35eab7351ed5e78f4ddadea5df64b8015",
 		},
-		"it is short": {func(s *Folder, key string) error { return s.Put(context.Background(), object(key, "")) }, "1 bytes", "0"},
-		"it is long":  {func(s *Folder, key string) error { return s.Put(context.Background(), object(key, "1 ")) }, "1 bytes", "more"},
+		"it is short": {func(s *Folder, key string) error { return s.put(context.Background(), object(key, "")) }, "1 bytes", "0"},
+		"it is long":  {func(s *Folder, key string) error { return s.put(context.Background(), object(key, "1 ")) }, "1 bytes", "more"},
 		"it is gone": {
 			func(s *Folder, key string) error { return s.Delete(context.Background(), key) },
 			"6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b", "nothing",
@@ -85,7 +85,7 @@ func TestWhatIsCorruptIsNotFetched(t *testing.T) {
 func TestManifestsAreNotTrusted(t *testing.T) {
 	ref := Ref{"main", sha1}
 	sum := "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b" // of "1"
-	good := File{"x", 1, sum, "text/plain", "0644"}
+	good := File{"x", 1, sum, "text/plain", "0644", ""}
 	bad := func(change func(*Manifest)) Manifest {
 		m := Manifest{Version: 1, Kind: "builds", Branch: "main", SHA: sha1, Files: []File{good}}
 		change(&m)
@@ -107,7 +107,7 @@ func TestManifestsAreNotTrusted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := newStore(t)
-			must(t, s.Put(t.Context(), object(SetKey("builds", ref)+"/x", "1")))
+			must(t, s.put(t.Context(), object(SetKey("builds", ref)+"/x", "1")))
 			must(t, PutJSON(t.Context(), s, ManifestKey("builds", ref), m))
 			out := filepath.Join(t.TempDir(), "out")
 			_, err := Fetch(t.Context(), s, "builds", ref, out)

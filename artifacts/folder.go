@@ -70,7 +70,11 @@ func (f *Folder) Lock(ctx context.Context, name string) (func(), error) {
 }
 
 // Put implements Store.
-func (f *Folder) Put(ctx context.Context, o Object) error {
+func (f *Folder) Put(ctx context.Context, o Object) (string, error) {
+	return "", f.put(ctx, o)
+}
+
+func (f *Folder) put(ctx context.Context, o Object) error {
 	if err := checkKey(o.Key); err != nil {
 		return err
 	}
@@ -293,7 +297,14 @@ func (f *Folder) Delete(ctx context.Context, keys ...string) error {
 // prune removes empty folders upwards, and returns the first that is not.
 func (f *Folder) prune(dir string) string {
 	for ; dir != "."; dir = path.Dir(dir) {
-		if err := f.root.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		info, err := f.root.Lstat(dir)
+		if err == nil && !info.IsDir() {
+			continue // an object of that name, which is not what was to be deleted
+		}
+		if err == nil {
+			err = f.root.Remove(dir)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 			break
 		}
 		f.forget(dir)

@@ -141,9 +141,9 @@ type spy struct {
 	body   func(o Object) io.ReadSeeker
 }
 
-func (s *spy) Put(ctx context.Context, o Object) error {
+func (s *spy) Put(ctx context.Context, o Object) (string, error) {
 	if err := s.before("put", o.Key); err != nil {
-		return err
+		return "", err
 	}
 	if s.body != nil {
 		o.Body = s.body(o)
@@ -240,4 +240,10 @@ func many(n int, tag string) files {
 		f[fmt.Sprintf("lib/%02d/file-%04d.html", i%37, i)] = fmt.Sprintf("%s %d %s", tag, i, strings.Repeat("x", 1024+i%1000))
 	}
 	return f
+}
+
+func mustPut(t testing.TB, s Store, o Object) {
+	t.Helper()
+	_, err := s.Put(t.Context(), o)
+	must(t, err)
 }

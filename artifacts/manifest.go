@@ -18,6 +18,14 @@ type File struct {
 	SHA256 string `json:"sha256"`
 	Type   string `json:"type"` // media type
 	Mode   string `json:"mode"` // permission bits in octal, e.g. "0644"
+	// VersionID names the object in a versioned bucket: later objects under the same key do not change the set.
+	VersionID string `json:"version_id,omitempty"`
+}
+
+// sameAs tells whether two files are the same, wherever they are kept.
+func (f File) sameAs(g File) bool {
+	f.VersionID, g.VersionID = "", ""
+	return f == g
 }
 
 // Manifest is what a set consists of. The set exists as long as it does.
@@ -29,6 +37,13 @@ type Manifest struct {
 	RunID   string    `json:"run_id"`
 	Created time.Time `json:"created"`
 	Files   []File    `json:"files"` // sorted by path
+	// Update is there while the set's successor is on its way, or was when it was killed. The set itself is whole.
+	Update *pending `json:"update,omitempty"`
+}
+
+// versioned tells whether the set outlives the overwriting and deletion of its files.
+func (m Manifest) versioned() bool {
+	return len(m.Files) > 0 && !slices.ContainsFunc(m.Files, func(f File) bool { return f.VersionID == "" })
 }
 
 // Bytes is the size of all files together.

@@ -1,7 +1,9 @@
 package artifacts
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
@@ -9,6 +11,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // local is where artifacts go unless told otherwise, in the workspace.
@@ -16,24 +20,49 @@ const local = ".runner/artifacts"
 
 var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
-// Open returns the store at a location, and its name for people: file:///dir, or "" for .runner/artifacts in the
-// workspace. The error is a *LocationError when the location names no store; for a bucket, "s3://bucket/prefix" or
-// "bucket", it is errors.ErrUnsupported.
-func Open(location, workspace string) (Store, string, error) {
+// Options is what opening a store may need.
+type Options struct {
+	Workspace string                                    // for the local store
+	AWS       func(context.Context) (aws.Config, error) // for a bucket; asked for nothing else
+	S3        S3Options
+}
+
+// Open returns the store at a location, and its name for people: file:///dir, s3://bucket/prefix, a bucket's name, or ""
+// for .runner/artifacts in the workspace. Of a bucket nothing is asked yet. The error is a *LocationError when the
+// location names no store.
+func Open(ctx context.Context, location string, o Options) (Store, string, error) {
 	scheme, rest, ok := strings.Cut(location, "://")
 	switch {
 	case location == "":
-		return openLocal(workspace)
+		return openLocal(o.Workspace)
 	case ok && scheme == "file":
 		return openURL(location)
-	case ok && scheme == "s3" && bucketName.MatchString(strings.SplitN(rest, "/", 2)[0]), bucketName.MatchString(location):
-		return nil, "", &LocationError{
-			location,
-			"S3 is not supported by this version",
-			errors.ErrUnsupported,
-		}
+	case !ok:
+		rest = location
+	case scheme != "s3":
+		return nil, "", &LocationError{location, "it is no bucket's name, s3://bucket/prefix or file:///dir", nil}
 	}
-	return nil, "", &LocationError{location, "it is no file:///dir", nil}
+	return openBucket(ctx, location, rest, o)
+}
+
+func openBucket(ctx context.Context, location, rest string, o Options) (Store, string, error) {
+	bucket, prefix, _ := strings.Cut(rest, "/")
+	prefix = strings.TrimSuffix(prefix, "/")
+	switch {
+	case !bucketName.MatchString(bucket):
+		return nil, "", &LocationError{location, fmt.Sprintf("%q is no bucket's name", bucket), nil}
+	case prefix != "" && checkKey(prefix) != nil:
+		return nil, "", &LocationError{location, fmt.Sprintf("the prefix %q is no path", prefix), checkKey(prefix)}
+	}
+	config, err := o.AWS(ctx)
+	if err != nil {
+		return nil, "", &LocationError{location, err.Error(), err}
+	}
+	s, err := NewS3(ctx, config, bucket, prefix, o.S3)
+	if err != nil {
+		return nil, "", err
+	}
+	return s, s.Locate(""), nil
 }
 
 func openURL(location string) (Store, string, error) {

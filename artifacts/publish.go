@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 )
 
@@ -83,45 +84,67 @@ func publish(ctx context.Context, s Store, set Set, p *Published) error {
 	}
 	m := Manifest{Version: 1, Kind: set.Kind, Branch: set.Branch, SHA: set.SHA, RunID: set.RunID, Files: files}
 
-	p.Manifest, p.Counts, err = bring(ctx, s, t, setPlace(set), m)
+	u := &update{store: s, tree: t, place: setPlace(set), goal: m}
+	p.Manifest, err = u.bring(ctx)
+	p.Counts = u.counts
 	if err != nil {
 		return err
 	}
+	return publishNewest(ctx, s, t, set, p)
+}
 
-	// The newest set and its mirror belong to the branch: publishers of two of its commits take turns.
-	release, err := lock(ctx, s, MirrorKey(set.Kind, set.Branch))
+// publishNewest makes the set the branch's newest. That record and the mirror belong to the branch: publishers of two
+// of its commits take turns, unless there is nothing to do.
+func publishNewest(ctx context.Context, s Store, t *tree, set Set, p *Published) error {
+	mirror := &update{store: s, tree: t, place: mirrorPlace(set), goal: p.Manifest}
+	mirror.goal.Update = nil
+	mirror.files = slices.Clone(p.Manifest.Files)
+	for i := range mirror.files {
+		mirror.files[i].VersionID = "" // that of another object
+	}
+	done, err := isNewest(ctx, s, p.Manifest)
+	if err == nil && done && set.Mirror != "" {
+		done, err = mirror.look(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	defer release()
-	if err := pointLatest(ctx, s, p.Manifest); err != nil {
-		return err
+	if !done {
+		release, err := lock(ctx, s, MirrorKey(set.Kind, set.Branch))
+		if err != nil {
+			return err
+		}
+		defer release()
+		if err := pointLatest(ctx, s, p.Manifest); err != nil {
+			return err
+		}
+		if set.Mirror != "" {
+			if _, err := mirror.bringLocked(ctx); err != nil {
+				return fmt.Errorf("mirror: %w", err)
+			}
+		}
 	}
-	if set.Mirror == "" {
-		return nil
-	}
-	_, p.Mirrored, err = bringLocked(ctx, s, t, mirrorPlace(set), p.Manifest)
-	if err != nil {
-		return fmt.Errorf("mirror: %w", err)
-	}
+	p.Mirrored = mirror.counts
 	return nil
 }
 
-// pointLatest leaves the record alone when it is right, since most re-runs change nothing.
+// record is what latest.json says when m is the newest set.
+func (m Manifest) record() latest {
+	return latest{m.Version, m.Kind, m.Branch, m.SHA, m.RunID, m.Created, ManifestKey(m.Kind, m.Ref())}
+}
+
 func pointLatest(ctx context.Context, s Store, m Manifest) error {
-	key := LatestKey(m.Kind, m.Branch)
-	now := latest{m.Version, m.Kind, m.Branch, m.SHA, m.RunID, m.Created, ManifestKey(m.Kind, m.Ref())}
-	var old latest
-	err := GetJSON(ctx, s, key, &old)
+	return PutJSON(ctx, s, LatestKey(m.Kind, m.Branch), m.record())
+}
+
+func isNewest(ctx context.Context, s Store, m Manifest) (bool, error) {
+	var is latest
+	err := GetJSON(ctx, s, LatestKey(m.Kind, m.Branch), &is)
 	var corrupt *CorruptError
-	switch {
-	case err == nil && old == now:
-		return nil
-	case err == nil, errors.Is(err, fs.ErrNotExist), errors.As(err, &corrupt):
-		return PutJSON(ctx, s, key, now)
-	default:
-		return err
+	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt) {
+		return false, nil
 	}
+	return is == m.record(), err
 }
 
 // now is cut to what JSON keeps, so that a manifest read equals the one written.

@@ -36,7 +36,7 @@ func TestPublishTellsWhatItDid(t *testing.T) {
 		merge(site.under("coverage/feature/x/"+sha1), site.under("coverage/feature/x/latest")))
 	m, err := ReadManifest(t.Context(), s, "coverage", set.Ref)
 	must(t, err)
-	if want := (File{"assets/app.js", 1, "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b", "text/javascript; charset=utf-8", "0755"}); m.Files[1] != want {
+	if want := (File{"assets/app.js", 1, "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b", "text/javascript; charset=utf-8", "0755", ""}); m.Files[1] != want {
 		t.Errorf("the manifest says %+v, want %+v", m.Files[1], want)
 	}
 	if m.Version != 1 || m.Kind != "coverage" || m.Ref() != set.Ref || m.RunID != "run-1" || m.Created.IsZero() || m.Bytes() != 13 {

@@ -19,10 +19,11 @@ func PutJSON(ctx context.Context, s Store, key string, v any) error {
 	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("encode %s: %w", key, err)
 	}
-	return s.Put(ctx, Object{
+	_, err := s.Put(ctx, Object{
 		Key: key, Body: bytes.NewReader(b.Bytes()), Size: int64(b.Len()),
 		Type: "application/json", CacheControl: "no-cache",
 	})
+	return err
 }
 
 // GetJSON decodes what PutJSON stored into v; the error is fs.ErrNotExist when there is nothing, a *CorruptError
@@ -59,7 +60,7 @@ func PutFile(ctx context.Context, s Store, key, name string) error {
 		return err
 	}
 	defer c.Close()
-	err = s.Put(ctx, Object{Key: key, Body: c, Size: c.Size(), Type: mediaType(key), Mode: c.Mode()})
+	_, err = s.Put(ctx, Object{Key: key, Body: c, Size: c.Size(), Type: mediaType(key), Mode: c.Mode()})
 	if err != nil {
 		return err
 	}

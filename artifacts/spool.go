@@ -3,12 +3,11 @@ package artifacts
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"time"
 )
 
@@ -29,11 +28,17 @@ func (s spool) create() (*os.File, string, error) {
 	})
 }
 
-// mkdir makes a new, empty, held folder.
-func (s spool) mkdir() (*os.File, string, error) {
+// folder makes or takes up a held folder of the given name; while somebody else holds that one, it is a new one.
+func (s spool) folder(name string) (*os.File, string, error) {
+	taken := false
 	return s.hold(func() (*os.File, string, error) {
-		name := path.Join(partial, rand.Text())
-		if err := s.root.Mkdir(name, 0o700); err != nil {
+		name := path.Join(partial, name)
+		if taken {
+			name = path.Join(partial, rand.Text())
+		}
+		taken = true
+		if err := s.root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			taken = !errors.Is(err, fs.ErrNotExist)
 			return nil, name, err
 		}
 		f, err := s.root.Open(name)
@@ -78,8 +83,7 @@ const lockPause = 10 * time.Millisecond
 
 // lock waits until nobody else has the name, in this process or another.
 func (s spool) lock(ctx context.Context, name string) (release func(), err error) {
-	digest := sha256.Sum256([]byte(name))
-	file := path.Join(partial, "lock-"+hex.EncodeToString(digest[:16]))
+	file := path.Join(partial, "lock-"+shortSum(name))
 	for {
 		f, err := s.root.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -113,8 +117,8 @@ func (s spool) lock(ctx context.Context, name string) (release func(), err error
 	}
 }
 
-// sweep removes what killed processes left behind.
-func (s spool) sweep() error {
+// sweep removes what killed processes left behind, but for the given names.
+func (s spool) sweep(but ...string) error {
 	entries, err := fs.ReadDir(s.root.FS(), partial)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -123,6 +127,9 @@ func (s spool) sweep() error {
 		return err
 	}
 	for _, e := range entries {
+		if slices.Contains(but, e.Name()) {
+			continue
+		}
 		name := path.Join(partial, e.Name())
 		f, err := s.root.Open(name)
 		if err != nil {

@@ -3,7 +3,6 @@ package artifacts
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"runtime"
 	"slices"
@@ -17,7 +16,7 @@ import (
 type place struct {
 	files        string // key above all its files
 	manifest     string // key; the place holds something exactly as long as there is one
-	pending      string // key of the record of an update under way, see bringLocked
+	pending      string // key of the record of an update under way, see replace
 	cacheControl string // of the files
 }
 
@@ -32,7 +31,7 @@ func mirrorPlace(set Set) place {
 	return place{MirrorKey(set.Kind, set.Branch), base + "mirror.json", base + "pending.json", "no-cache"}
 }
 
-// pending names every file that may be under a place while it has no manifest.
+// pending names every file that an update under way may touch.
 type pending struct {
 	Version int       `json:"version"`
 	RunID   string    `json:"run_id"`
@@ -40,80 +39,60 @@ type pending struct {
 	Paths   []string  `json:"paths"`
 }
 
-// update is one run of bringLocked.
+// update makes a place hold a set.
 type update struct {
 	store Store
 	tree  *tree
 	place place
 	goal  Manifest // as it was given
-	files []File   // of goal, complete
+	files []File   // of goal, as far as they are known
+	same  []bool   // whether the place has the file already
 	old   Manifest // what the place holds; no files when it holds nothing
 	found pending  // what an update that did not come to its end may have left
 
-	begin func() error // step 3, once
-
+	report func(Counts) // of each file, or nil
 	mu     sync.Mutex
 	counts Counts
 }
 
-// bring is bringLocked among publishers of the same place.
-func bring(ctx context.Context, s Store, t *tree, p place, goal Manifest) (Manifest, Counts, error) {
-	release, err := lock(ctx, s, p.files)
+// bring makes a place hold the files of goal, which are read from the tree. A file of goal with a SHA256 is expected to
+// be just so; of one without, everything but the path is found out. Where there is nothing to do it takes no lock.
+func (u *update) bring(ctx context.Context) (Manifest, error) {
+	if done, err := u.look(ctx); done || err != nil {
+		return u.old, err
+	}
+	release, err := lock(ctx, u.store, u.place.files)
 	if err != nil {
-		return Manifest{}, Counts{}, err
+		return Manifest{}, err
 	}
 	defer release()
-	return bringLocked(ctx, s, t, p, goal)
+	return u.bringLocked(ctx)
 }
 
-// bringLocked makes a place hold the files of goal, which are read from the tree. A file of goal with a SHA256 is
-// expected to be just so; of one without, everything but the path is found out. The steps, and why a kill between
-// any two of them does no harm:
-//
-//  1. read the manifest, and the pending record
-//  2. look at every file; as long as all are as the old manifest has them, nothing is written
-//  3. at the first difference: write the pending record, which names the old files and the new; delete the
-//     manifest: the old set is gone; delete the files that goal does not have
-//  4. store the files that differ, in parallel
-//  5. write the manifest: the new set is there
-//  6. delete the pending record
-//
-// Killed after 3 or 4, the pending record tells the next update what there is to clean up; killed after 5, it is
-// only in the way.
-func bringLocked(ctx context.Context, s Store, t *tree, p place, goal Manifest) (Manifest, Counts, error) {
-	u := &update{store: s, tree: t, place: p, goal: goal, files: make([]File, len(goal.Files))}
-	if err := u.read(ctx); err != nil { // 1
-		return Manifest{}, u.counts, err
+// bringLocked looks again, since somebody else may have been at work while we waited for the lock.
+func (u *update) bringLocked(ctx context.Context) (Manifest, error) {
+	if done, err := u.look(ctx); done || err != nil {
+		return u.old, err
 	}
-	u.begin = sync.OnceValue(func() error { return u.clear(ctx) })
-	if gone := u.gone(); len(gone) > 0 || len(u.old.Files) == 0 {
-		if err := u.begin(); err != nil { // 3
-			return Manifest{}, u.counts, err
-		}
-		u.counts.Removed = len(gone)
+	return u.replace(ctx)
+}
+
+// look finds out what there is to do, and reports whether that is nothing.
+func (u *update) look(ctx context.Context) (done bool, err error) {
+	if u.files == nil {
+		u.files = slices.Clone(u.goal.Files)
 	}
-	err := each(ctx, len(u.goal.Files), func(ctx context.Context, i int) error {
-		var err error
-		u.files[i], err = u.storeFile(ctx, u.goal.Files[i]) // 2, 4
-		return err
-	})
-	if err != nil {
-		return Manifest{}, u.counts, err
+	if err := u.read(ctx); err != nil {
+		return false, err
 	}
-	m := u.old
-	if !u.sameAsOld() {
-		m = u.goal
-		m.Files, m.Created = u.files, now()
-		if err := PutJSON(ctx, s, p.manifest, m); err != nil { // 5
-			return Manifest{}, u.counts, err
-		}
+	if err := u.compare(ctx); err != nil {
+		return false, err
 	}
-	if u.found.Version != 0 {
-		if err := s.Delete(ctx, p.pending); err != nil { // 6
-			return m, u.counts, err
-		}
+	if u.found.Version == 0 && len(u.gone()) == 0 && len(u.old.Files) > 0 && u.sameAsOld() {
+		u.count(Counts{Unchanged: len(u.files)})
+		return true, nil
 	}
-	return m, u.counts, nil
+	return false, nil
 }
 
 // read takes a manifest that cannot be trusted for none: it is about to be replaced.
@@ -123,9 +102,15 @@ func (u *update) read(ctx context.Context) (err error) {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &corrupt) {
 		return err
 	}
-	err = GetJSON(ctx, u.store, u.place.pending, &u.found)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &corrupt) {
-		return err
+	u.found = pending{}
+	switch {
+	case u.old.Update != nil:
+		u.found = *u.old.Update
+	case !u.old.versioned():
+		err = GetJSON(ctx, u.store, u.place.pending, &u.found)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &corrupt) {
+			return err
+		}
 	}
 	for _, f := range u.goal.Files {
 		if err := checkKey(u.key(f.Path)); err != nil {
@@ -133,6 +118,137 @@ func (u *update) read(ctx context.Context) (err error) {
 		}
 	}
 	return nil
+}
+
+// compare hashes the files that may be as the old manifest has them. All others are hashed while they are stored, so
+// that each is read once.
+func (u *update) compare(ctx context.Context) error {
+	u.same = make([]bool, len(u.files))
+	if len(u.old.Files) == 0 {
+		return nil
+	}
+	return each(ctx, workers(), len(u.files), func(ctx context.Context, i int) error {
+		f := &u.files[i]
+		old, ok := u.old.file(f.Path)
+		if !ok {
+			return nil
+		}
+		if f.SHA256 == "" {
+			is, err := u.hash(ctx, f.Path, old)
+			if err != nil || is.SHA256 == "" {
+				return err
+			}
+			*f = is
+		}
+		if u.same[i] = f.sameAs(old); u.same[i] {
+			f.VersionID = old.VersionID
+		}
+		return nil
+	})
+}
+
+// hash returns what a file is, without its SHA256 when that would be in vain.
+func (u *update) hash(ctx context.Context, path string, old File) (File, error) {
+	c, err := u.tree.open(ctx, path, "")
+	if err != nil {
+		return File{}, err
+	}
+	defer c.Close()
+	is := c.describe()
+	if is.SHA256 = old.SHA256; !is.sameAs(old) {
+		is.SHA256 = ""
+		return is, nil
+	}
+	is.SHA256, err = c.finish()
+	return is, err
+}
+
+// replace makes the place hold the goal. The steps, and why a kill between any two of them does no harm:
+//
+//  1. put down which files may be touched, the old and the new
+//  2. delete the manifest: the old set is gone
+//  3. delete the files that goal does not have, store those that differ, in parallel
+//  4. write the manifest: the new set is there
+//  5. delete what step 1 put down
+//
+// Killed after 1 to 3, what was put down tells the next update what there is to clean up; killed after 4, it is only
+// in the way. Where the store keeps the versions that the old manifest names, that manifest need not go: step 1 writes
+// into it, step 2 and 5 fall away, and readers have the old set until they have the new one.
+func (u *update) replace(ctx context.Context) (Manifest, error) {
+	gone := u.gone()
+	var todo []int
+	for i := range u.files {
+		if !u.same[i] {
+			todo = append(todo, i)
+		}
+	}
+	apart := false // what was put down is an object of its own
+	if len(gone) > 0 || len(todo) > 0 {
+		var err error
+		if apart, err = u.begin(ctx, gone); err != nil { // 1, 2
+			return Manifest{}, err
+		}
+		if err := u.remove(ctx, gone); err != nil { // 3
+			return Manifest{}, err
+		}
+		u.count(Counts{Unchanged: len(u.files) - len(todo), Removed: len(gone)})
+		if err := u.storeAll(ctx, todo); err != nil {
+			return Manifest{}, err
+		}
+	} else {
+		u.count(Counts{Unchanged: len(u.files)})
+		apart = u.found.Version != 0 && u.old.Update == nil
+	}
+	m := u.goal
+	m.Files, m.Created = u.files, now()
+	if len(todo) == 0 && len(gone) == 0 && u.sameAsOld() {
+		m = u.old
+		m.Update = nil
+	}
+	if err := PutJSON(ctx, u.store, u.place.manifest, m); err != nil { // 4
+		return Manifest{}, err
+	}
+	if !apart {
+		return m, nil
+	}
+	return m, u.store.Delete(ctx, u.place.pending) // 5
+}
+
+// begin takes the steps 1 and 2.
+func (u *update) begin(ctx context.Context, gone []string) (apart bool, err error) {
+	if s, ok := u.store.(Sweeper); ok && u.found.Version != 0 {
+		if err := s.Sweep(ctx, u.place.files+"/"); err != nil {
+			return false, err
+		}
+	}
+	record := pending{Version: 1, RunID: u.goal.RunID, Started: now(), Paths: slices.Clone(gone)}
+	for _, f := range u.goal.Files {
+		record.Paths = append(record.Paths, f.Path)
+	}
+	if u.old.versioned() {
+		m := u.old
+		m.Update = &record
+		return false, PutJSON(ctx, u.store, u.place.manifest, m)
+	}
+	if err := PutJSON(ctx, u.store, u.place.pending, record); err != nil {
+		return true, err
+	}
+	if u.old.Version == 0 {
+		return true, nil // there is none
+	}
+	return true, u.store.Delete(ctx, u.place.manifest)
+}
+
+// remove comes before anything is stored, as one file may be named like another's folder.
+func (u *update) remove(ctx context.Context, gone []string) error {
+	if len(gone) == 0 {
+		return nil
+	}
+	keys := make([]string, len(gone))
+	for i, path := range gone {
+		keys[i] = u.key(path)
+	}
+	return u.store.Delete(ctx, keys...)
 }
 
 func (u *update) key(path string) string { return u.place.files + "/" + path }
@@ -149,45 +265,109 @@ func (u *update) gone() []string {
 	for _, f := range u.old.Files {
 		add(f.Path)
 	}
-	if len(u.old.Files) == 0 {
-		for _, path := range u.found.Paths {
-			add(path)
-		}
+	for _, path := range u.found.Paths {
+		add(path)
 	}
-	return gone
+	slices.Sort(gone)
+	return slices.Compact(gone)
 }
 
-// clear takes step 3. Files are deleted before any is stored, as one may be named like another's folder.
-func (u *update) clear(ctx context.Context) error {
-	gone := u.gone()
-	record := pending{Version: 1, RunID: u.goal.RunID, Started: now(), Paths: slices.Clone(gone)}
-	for _, f := range u.goal.Files {
-		record.Paths = append(record.Paths, f.Path)
+// storeAll stores the files with these indices: small ones many at a time, and large ones beside them.
+func (u *update) storeAll(ctx context.Context, todo []int) error {
+	small, large, size := lanes(u.store)
+	g, inner := errgroup.WithContext(ctx)
+	queue := make(chan int)
+	heavy := make(chan int, len(todo)) // those that turned out to be large
+	g.Go(func() error {
+		defer close(queue)
+		for _, i := range todo {
+			select {
+			case queue <- i:
+			case <-inner.Done():
+				return stopped(inner)
+			}
+		}
+		return nil
+	})
+	var sorting sync.WaitGroup
+	for range min(small, len(todo)) {
+		sorting.Add(1)
+		g.Go(func() error {
+			defer sorting.Done()
+			for i := range queue {
+				if err := u.storeFile(inner, i, size, heavy); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
-	if err := PutJSON(ctx, u.store, u.place.pending, record); err != nil {
+	go func() {
+		sorting.Wait()
+		close(heavy)
+	}()
+	for range min(large, len(todo)) {
+		g.Go(func() error {
+			for i := range heavy {
+				if err := u.storeFile(inner, i, -1, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
 		return err
 	}
-	u.found = record
-	if err := u.store.Delete(ctx, u.place.manifest); err != nil {
+	return stopped(ctx)
+}
+
+// storeFile stores a file, unless it is larger than size and so belongs into another queue.
+func (u *update) storeFile(ctx context.Context, i int, size int64, heavy chan<- int) error {
+	f := &u.files[i]
+	c, err := u.tree.open(ctx, f.Path, f.SHA256)
+	if err != nil {
 		return err
 	}
-	if len(gone) == 0 {
+	defer c.Close()
+	if size >= 0 && c.Size() > size {
+		heavy <- i
 		return nil
 	}
-	keys := make([]string, len(gone))
-	for i, path := range gone {
-		keys[i] = u.key(path)
+	is := c.describe()
+	is.VersionID, err = u.store.Put(ctx, Object{
+		Key: u.key(f.Path), Body: c, Size: c.Size(), Mode: c.Mode(),
+		Type: is.Type, CacheControl: u.place.cacheControl, Batch: true,
+	})
+	if err != nil {
+		return err
 	}
-	return u.store.Delete(ctx, keys...)
+	if is.SHA256, err = c.finish(); err != nil {
+		return err
+	}
+	if f.SHA256 != "" && !is.sameAs(*f) {
+		return &ChangedError{f.Path, "was written to"}
+	}
+	*f = is
+	u.count(Counts{Uploaded: 1, Bytes: c.Size()})
+	return nil
 }
 
-// workers keeps disk and network busy on the few cores there are; more gain nothing on a folder.
+// lanes are those of a store that has some; a disk is kept busy by a few files at a time, whatever their size.
+func lanes(s Store) (small, large int, size int64) {
+	if p, ok := s.(Parallel); ok {
+		return p.Lanes()
+	}
+	return workers(), 0, -1
+}
+
+// workers keeps disk and cores busy.
 func workers() int { return min(8, runtime.GOMAXPROCS(0)*4) }
 
 // each calls do for 0 to n-1, a few at a time, and stops at the first error.
-func each(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+func each(ctx context.Context, parallel, n int, do func(ctx context.Context, i int) error) error {
 	g, inner := errgroup.WithContext(ctx)
-	g.SetLimit(workers())
+	g.SetLimit(parallel)
 	for i := range n {
 		if inner.Err() != nil {
 			break
@@ -200,61 +380,19 @@ func each(ctx context.Context, n int, do func(ctx context.Context, i int) error)
 	return stopped(ctx)
 }
 
-// storeFile returns f complete, and stores the file unless the place holds it already. A file that may be the one it
-// holds is hashed first; any other is read once, while it is stored.
-func (u *update) storeFile(ctx context.Context, f File) (File, error) {
-	old, _ := u.old.file(f.Path)
-	if f.SHA256 != "" && f == old {
-		u.count(Counts{Unchanged: 1})
-		return f, nil
-	}
-	c, err := u.tree.open(ctx, f.Path, f.SHA256)
-	if err != nil {
-		return f, err
-	}
-	defer c.Close()
-	is := File{f.Path, c.Size(), old.SHA256, mediaType(f.Path), formatMode(c.Mode())}
-	if f.SHA256 == "" && is == old {
-		if is.SHA256, err = c.finish(); err != nil {
-			return f, err
-		}
-		if is == old {
-			u.count(Counts{Unchanged: 1})
-			return is, nil
-		}
-		if _, err := c.Seek(0, io.SeekStart); err != nil {
-			return f, err
-		}
-	}
-	if err := u.begin(); err != nil {
-		return f, err
-	}
-	err = u.store.Put(ctx, Object{
-		Key: u.key(f.Path), Body: c, Size: c.Size(), Mode: c.Mode(),
-		Type: is.Type, CacheControl: u.place.cacheControl, Batch: true,
-	})
-	if err != nil {
-		return f, err
-	}
-	if is.SHA256, err = c.finish(); err != nil {
-		return f, err
-	}
-	if f.SHA256 != "" && is != f {
-		return f, &ChangedError{f.Path, "was written to"}
-	}
-	u.count(Counts{Uploaded: 1, Bytes: c.Size()})
-	return is, nil
-}
-
 func (u *update) count(c Counts) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.counts.Uploaded += c.Uploaded
 	u.counts.Unchanged += c.Unchanged
+	u.counts.Removed += c.Removed
 	u.counts.Bytes += c.Bytes
+	if u.report != nil {
+		u.report(u.counts)
+	}
 }
 
 // sameAsOld also compares the commit: a mirror may pass from one to another without a file changing.
 func (u *update) sameAsOld() bool {
-	return u.old.Kind == u.goal.Kind && u.old.Ref() == u.goal.Ref() && slices.Equal(u.old.Files, u.files)
+	return u.old.Kind == u.goal.Kind && u.old.Ref() == u.goal.Ref() && slices.EqualFunc(u.old.Files, u.files, File.sameAs)
 }

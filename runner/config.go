@@ -3,6 +3,7 @@ package runner
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,24 +16,29 @@ import (
 
 // Config is what the environment and the flags say of a run. Empty means not set.
 type Config struct {
-	Step         string `env:"PIPELINE_STEP" envDefault:"build"`
-	StackName    string `env:"STACK_NAME"`
-	Environment  string `env:"ENVIRONMENT"`
-	Branch       string `env:"BRANCH"`
-	SHA          string `env:"GIT_SHA"`
-	Artifacts    string `env:"ARTIFACT_BUCKET"`
-	Workspace    string `env:"RUNNER_WORKSPACE"`
-	File         string `env:"RUNNER_CONFIG"`
-	LogFormat    string `env:"RUNNER_LOG_FORMAT" envDefault:"auto"`
-	LogLevel     string `env:"RUNNER_LOG_LEVEL" envDefault:"info"`
-	DryRun       bool   `env:"RUNNER_DRY_RUN"`
-	Repository   string `env:"REPOSITORY_URL"`
-	GitHubName   string `env:"GITHUB_REPOSITORY"`
-	GitHubToken  string `env:"GITHUB_TOKEN"`
-	GitHubBranch string `env:"GITHUB_REF_NAME"`
-	GitHubSHA    string `env:"GITHUB_SHA"`
-	Metadata     string `env:"ECS_CONTAINER_METADATA_URI_V4"`
-	TraceParent  string `env:"TRACEPARENT"`
+	Step           string `env:"PIPELINE_STEP" envDefault:"build"`
+	StackName      string `env:"STACK_NAME"`
+	Environment    string `env:"ENVIRONMENT"`
+	Branch         string `env:"BRANCH"`
+	SHA            string `env:"GIT_SHA"`
+	Artifacts      string `env:"ARTIFACT_BUCKET"`
+	Workspace      string `env:"RUNNER_WORKSPACE"`
+	File           string `env:"RUNNER_CONFIG"`
+	LogFormat      string `env:"RUNNER_LOG_FORMAT" envDefault:"auto"`
+	LogLevel       string `env:"RUNNER_LOG_LEVEL" envDefault:"info"`
+	DryRun         bool   `env:"RUNNER_DRY_RUN"`
+	Repository     string `env:"REPOSITORY_URL"`
+	GitHubName     string `env:"GITHUB_REPOSITORY"`
+	GitHubToken    string `env:"GITHUB_TOKEN"`
+	GitHubBranch   string `env:"GITHUB_REF_NAME"`
+	GitHubSHA      string `env:"GITHUB_SHA"`
+	S3Encryption   string `env:"RUNNER_S3_ENCRYPTION"`
+	S3KMSKey       string `env:"RUNNER_S3_KMS_KEY"`
+	S3StorageClass string `env:"RUNNER_S3_STORAGE_CLASS"`
+	S3Tags         string `env:"RUNNER_S3_TAGS"`
+	S3Owner        string `env:"RUNNER_S3_BUCKET_OWNER"`
+	Metadata       string `env:"ECS_CONTAINER_METADATA_URI_V4"`
+	TraceParent    string `env:"TRACEPARENT"`
 
 	Timeout    time.Duration `env:"RUNNER_TIMEOUT"` // 0: the step's own, else DefaultTimeout
 	Grace      time.Duration `env:"RUNNER_GRACE" envDefault:"20s"`
@@ -120,6 +126,9 @@ func (c *Config) check() error {
 	if c.Retries < -1 || c.Retries > 10 {
 		return &ConfigError{Message: fmt.Sprintf("RUNNER_RETRIES cannot be %d", c.Retries), Advice: "write a whole number from 0 to 10"}
 	}
+	if err := c.checkS3(); err != nil {
+		return err
+	}
 	if c.Environment != "" && !environmentName.MatchString(c.Environment) {
 		return &ConfigError{Message: fmt.Sprintf("ENVIRONMENT cannot be %q", c.Environment), Advice: "use letters, digits, dots, dashes and underscores, such as production"}
 	}
@@ -127,6 +136,24 @@ func (c *Config) check() error {
 		return &ConfigError{Message: fmt.Sprintf("STACK_NAME cannot be %q", c.StackName), Advice: "use the name of a CloudFormation stack"}
 	}
 	return c.locate()
+}
+
+var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+
+// checkS3 refuses here what S3 would refuse when the work is done.
+func (c *Config) checkS3() error {
+	switch {
+	case c.S3Encryption != "" && c.S3Encryption != "AES256" && c.S3Encryption != "aws:kms":
+		return &ConfigError{Message: fmt.Sprintf("RUNNER_S3_ENCRYPTION cannot be %q", c.S3Encryption), Advice: "write AES256 or aws:kms, or leave it to the bucket"}
+	case c.S3KMSKey != "" && c.S3Encryption != "aws:kms":
+		return &ConfigError{Message: "RUNNER_S3_KMS_KEY is set without RUNNER_S3_ENCRYPTION=aws:kms", Advice: "set both, or neither"}
+	case c.S3Owner != "" && !accountID.MatchString(c.S3Owner):
+		return &ConfigError{Message: fmt.Sprintf("RUNNER_S3_BUCKET_OWNER cannot be %q", c.S3Owner), Advice: "write the 12 digits of an account's id"}
+	}
+	if tags, err := url.ParseQuery(c.S3Tags); err != nil || len(tags) > 10 || len(tags) > 0 && !strings.Contains(c.S3Tags, "=") {
+		return &ConfigError{Message: fmt.Sprintf("RUNNER_S3_TAGS cannot be %q", c.S3Tags), Advice: "write up to ten as in team=web&keep=30d"}
+	}
+	return nil
 }
 
 // locate makes the workspace absolute and sees that it is there.

@@ -228,7 +228,8 @@ func (r *run) reportPaths() []string {
 }
 
 func (r *run) put(ctx context.Context, name, contentType string, text []byte, batch bool) error {
-	return r.store.Put(ctx, artifacts.Object{Key: r.runKey() + "/" + name, Body: bytes.NewReader(text), Size: int64(len(text)), Type: contentType, Mode: 0o644, Batch: batch})
+	_, err := r.store.Put(ctx, artifacts.Object{Key: r.runKey() + "/" + name, Body: bytes.NewReader(text), Size: int64(len(text)), Type: contentType, Mode: 0o644, Batch: batch})
+	return err
 }
 
 // end tells how the run ended: in the log, as metrics, on record, and to the person at the terminal.

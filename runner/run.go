@@ -59,6 +59,7 @@ type run struct {
 	format   logs.Format
 	file     *logFile
 
+	aws       AWS
 	store     artifacts.Store
 	place     string // the store, in words
 	result    *process.Result
@@ -74,7 +75,7 @@ type run struct {
 func Run(ctx context.Context, in Invocation) Outcome {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &run{in: in, begun: in.Started, id: strings.ToLower(ulid.Make().String()), published: map[string]bool{}, artifacts: []artifact{}}
+	r := &run{in: in, begun: in.Started, id: strings.ToLower(ulid.Make().String()), aws: NewAWS(), published: map[string]bool{}, artifacts: []artifact{}}
 	r.redactor = redact.New(known(in.Variables)...)
 
 	err := r.configure(ctx, in.Signals)
@@ -197,8 +198,8 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	if commitErr != nil {
 		return commitErr
 	}
-	if r.store, r.place, err = artifacts.Open(config.Artifacts, config.Workspace); err != nil {
-		return &ConfigError{Err: err, Advice: "ARTIFACT_BUCKET takes file:///folder; leave it empty for .runner/artifacts in the workspace"}
+	if r.store, r.place, err = OpenArtifacts(ctx, config, r.aws); err != nil {
+		return err
 	}
 	if err := r.settle(); err != nil && (!r.awaitsCheckout() || config.DryRun) {
 		return err

@@ -1,0 +1,42 @@
+package runner
+
+import (
+	"context"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/carlin-cicd/runner/artifacts"
+)
+
+// AWS is how the runner gets at AWS: by the SDK's own variables, files and roles. It is looked for once, when something
+// asks for it.
+type AWS func(context.Context) (aws.Config, error)
+
+// NewAWS asks nobody anything yet.
+func NewAWS() AWS {
+	var once sync.Once
+	var found aws.Config
+	var err error
+	return func(ctx context.Context) (aws.Config, error) {
+		once.Do(func() {
+			found, err = config.LoadDefaultConfig(ctx, config.WithAppID("carlin-cicd-runner"))
+		})
+		return found, err
+	}
+}
+
+// OpenArtifacts opens the store that a configuration names, and returns its name for people.
+func OpenArtifacts(ctx context.Context, c Config, aws AWS) (artifacts.Store, string, error) {
+	store, place, err := artifacts.Open(ctx, c.Artifacts, artifacts.Options{
+		Workspace: c.Workspace, AWS: aws,
+		S3: artifacts.S3Options{
+			Encryption: c.S3Encryption, KMSKey: c.S3KMSKey, StorageClass: c.S3StorageClass, Tags: c.S3Tags, Owner: c.S3Owner,
+		},
+	})
+	if err != nil {
+		return nil, "", &ConfigError{Err: err, Advice: "ARTIFACT_BUCKET takes a bucket's name, s3://bucket/prefix or file:///folder; leave it empty for .runner/artifacts in the workspace"}
+	}
+	return store, place, nil
+}
