@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -75,7 +76,13 @@ func (e *ServiceError) skewed() bool { return e.Code == "RequestTimeTooSkewed" }
 // connectionError is no answer at all.
 type connectionError struct{ err error }
 
-func (e *connectionError) Error() string { return e.err.Error() }
+func (e *connectionError) Error() string {
+	var sent *url.Error
+	if errors.As(e.err, &sent) {
+		return sent.Err.Error() // the URL is in the name of the object, too
+	}
+	return e.err.Error()
+}
 
 func (e *connectionError) Unwrap() error { return e.err }
 
