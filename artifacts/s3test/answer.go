@@ -1,0 +1,83 @@
+package s3test
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// Region is where every bucket of this package is.
+const Region = "eu-central-1"
+
+const namespace = ` xmlns="http://s3.amazonaws.com/doc/2006-03-01/"`
+
+// Error is one of S3's own, with its HTTP status.
+type Error struct {
+	Status        int
+	Code, Message string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Message) }
+
+// document is what S3 sends with the error.
+func (e *Error) document(resource string) []byte {
+	b := bytes.NewBufferString(xml.Header + "<Error><Code>" + e.Code + "</Code><Message>")
+	escape(b, e.Message)
+	b.WriteString("</Message><Resource>")
+	escape(b, resource)
+	b.WriteString("</Resource><RequestId>" + requestID + "</RequestId></Error>")
+	return b.Bytes()
+}
+
+const requestID = "4442587FB7D0A2F9"
+
+// escape writes text as the content of an element.
+func escape(b *bytes.Buffer, text string) { _ = xml.EscapeText(b, []byte(text)) }
+
+// answer is sent whole and with its length.
+type answer struct {
+	status int // 0: 200
+	header http.Header
+	body   []byte
+	length int64 // of the object, in the answer to a HEAD
+}
+
+func answered(document string) answer {
+	return answer{header: http.Header{"Content-Type": {"application/xml"}}, body: []byte(xml.Header + document)}
+}
+
+func failed(err error, resource string) answer {
+	var e *Error
+	if !errors.As(err, &e) {
+		e = &Error{Status: 500, Code: "InternalError", Message: err.Error()}
+	}
+	if e.Status == http.StatusNotModified {
+		return answer{status: e.Status}
+	}
+	return answer{status: e.Status, header: http.Header{"Content-Type": {"application/xml"}}, body: e.document(resource)}
+}
+
+func (a answer) write(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	for name, values := range a.header {
+		h[name] = values
+	}
+	h["X-Amz-Request-Id"] = []string{requestID}
+	h["Server"] = []string{"AmazonS3"}
+	length := a.length
+	if r.Method != http.MethodHead {
+		length = int64(len(a.body))
+	}
+	if a.status != http.StatusNoContent && a.status != http.StatusNotModified {
+		h["Content-Length"] = []string{strconv.FormatInt(length, 10)}
+	}
+	if a.status != 0 {
+		w.WriteHeader(a.status)
+	}
+	if r.Method != http.MethodHead && len(a.body) > 0 {
+		_, _ = w.Write(a.body)
+	}
+}

@@ -1,0 +1,172 @@
+package s3test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Fault is what a Proxy does to a request that meets a Rule.
+type Fault interface {
+	name() string
+	do(*exchange)
+}
+
+type fault struct {
+	text string
+	act  func(*exchange)
+}
+
+func (f fault) name() string   { return f.text }
+func (f fault) do(e *exchange) { f.act(e) }
+
+// Answer reads the request to its end and answers with an error of S3's; the server behind never hears of it.
+func Answer(e Error) Fault {
+	return fault{e.Code, func(x *exchange) {
+		_, _ = io.Copy(io.Discard, x.r.Body)
+		x.refuse(e)
+	}}
+}
+
+// AnswerEarly answers before the request's body is read and then closes the connection, as an overloaded S3 does.
+func AnswerEarly(e Error) Fault {
+	return fault{e.Code + " early", func(x *exchange) {
+		x.w.Header().Set("Connection", "close")
+		x.refuse(e)
+	}}
+}
+
+func (x *exchange) refuse(e Error) {
+	x.status(e.Status)
+	answer := failed(&e, x.r.URL.Path)
+	answer.write(x.w, x.r)
+}
+
+// Errors of S3 that a client has to live with, as S3 words them.
+var (
+	SlowDown           = Error{503, "SlowDown", "Please reduce your request rate."}
+	InternalError      = Error{500, "InternalError", "We encountered an internal error. Please try again."}
+	ServiceUnavailable = Error{503, "ServiceUnavailable", "Please reduce your request rate."}
+	RequestTimeout     = Error{400, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."}
+	ExpiredToken       = Error{400, "ExpiredToken", "The provided token has expired."}
+	TimeTooSkewed      = Error{403, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large."}
+	AccessDenied       = Error{403, "AccessDenied", "Access Denied"}
+	Conflict           = Error{409, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation against this resource."}
+	BadDigest          = Error{400, "BadDigest", "The Content-MD5 you specified did not match what we received."}
+)
+
+// ResetRequest resets the connection after n bytes of the request's body; the server behind never hears of it.
+func ResetRequest(n int64) Fault {
+	return fault{fmt.Sprintf("reset after %d bytes", n), func(e *exchange) {
+		_, _ = io.CopyN(io.Discard, e.r.Body, n)
+		e.drop(true)
+	}}
+}
+
+// ResetAnswer resets the connection after n bytes of the answer's body; with a negative n not even its header comes.
+// The server behind has done what it was asked for.
+func ResetAnswer(n int64) Fault {
+	return fault{fmt.Sprintf("answer reset after %d bytes", n), func(e *exchange) {
+		e.forward(e.r.Body, func(a *http.Response) {
+			if n >= 0 {
+				e.part(a, n)
+			}
+			e.drop(true)
+		})
+	}}
+}
+
+// Truncate ends the answer after n bytes of its body, fewer than its Content-Length says.
+func Truncate(n int64) Fault {
+	return fault{fmt.Sprintf("truncated to %d bytes", n), func(e *exchange) {
+		e.forward(e.r.Body, func(a *http.Response) {
+			e.part(a, n)
+			e.drop(false)
+		})
+	}}
+}
+
+// Stall takes in the whole request and never answers; the server behind never hears of it.
+func Stall() Fault {
+	return fault{"stalled", func(e *exchange) {
+		_, _ = io.Copy(io.Discard, e.r.Body)
+		e.stall()
+	}}
+}
+
+// StallRequest stops reading after n bytes of the request's body. It takes a larger body than fits into the buffers of a
+// connection, some megabytes, for a client to notice before it waits for the answer.
+func StallRequest(n int64) Fault {
+	return fault{fmt.Sprintf("stalled after reading %d bytes", n), func(e *exchange) {
+		_, _ = io.CopyN(io.Discard, e.r.Body, n)
+		e.stall()
+	}}
+}
+
+// StallAnswer sends n bytes of the answer's body, and nothing after that.
+func StallAnswer(n int64) Fault {
+	return fault{fmt.Sprintf("stalled after sending %d bytes", n), func(e *exchange) {
+		e.forward(e.r.Body, func(a *http.Response) {
+			e.part(a, n)
+			e.stall()
+		})
+	}}
+}
+
+// Flip turns over one bit of byte n of the answer's body, counted from 0. A shorter body arrives as it is.
+func Flip(n int64) Fault {
+	return fault{fmt.Sprintf("byte %d flipped", n), func(e *exchange) {
+		e.forward(e.r.Body, func(a *http.Response) {
+			e.head(a)
+			_, _ = io.Copy(e.w, &flipper{a.Body, n})
+		})
+	}}
+}
+
+// FlipRequest does the same to the request's body on its way to the server.
+func FlipRequest(n int64) Fault {
+	return fault{fmt.Sprintf("byte %d of the request flipped", n), func(e *exchange) {
+		e.forward(&flipper{e.r.Body, n}, nil)
+	}}
+}
+
+// Delay holds back a request.
+func Delay(d time.Duration) Fault {
+	return fault{"delayed by " + d.String(), func(e *exchange) {
+		select {
+		case <-time.After(d):
+			e.forward(e.r.Body, nil)
+		case <-e.p.closed:
+		}
+	}}
+}
+
+// part sends the header and n bytes of an answer's body at most.
+func (e *exchange) part(a *http.Response, n int64) {
+	if a.ContentLength >= 0 {
+		// The server behind us may have left it out of the header.
+		a.Header.Set("Content-Length", strconv.FormatInt(a.ContentLength, 10))
+	}
+	e.head(a)
+	if _, err := io.CopyN(e.w, a.Body, n); err != nil && !errors.Is(err, io.EOF) {
+		return
+	}
+	_ = http.NewResponseController(e.w).Flush()
+}
+
+type flipper struct {
+	from io.Reader
+	left int64 // bytes before the one to flip
+}
+
+func (f *flipper) Read(p []byte) (int, error) {
+	n, err := f.from.Read(p)
+	if f.left >= 0 && f.left < int64(n) {
+		p[f.left] ^= 1
+	}
+	f.left -= int64(n)
+	return n, err
+}
