@@ -10,7 +10,7 @@ import (
 const (
 	minRequests   = 1
 	firstRequests = 16
-	maxRequests   = 96
+	maxRequests   = 64
 )
 
 // limiter finds out how many requests a service takes at a time. It begins low, since each connection costs a

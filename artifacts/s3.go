@@ -255,7 +255,7 @@ func (s *S3) ownerHeader() http.Header {
 }
 
 // Lanes implements Parallel: small objects are a matter of round trips, large ones of bytes.
-func (s *S3) Lanes() (small, large int, size int64) { return maxRequests, 2, smallObject }
+func (s *S3) Lanes() (small, large int, size int64) { return maxRequests, 4, smallObject }
 
 // Sweep implements Sweeper: parts that were sent for an object that never came to be would be paid for until somebody
 // looks for them.

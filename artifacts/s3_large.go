@@ -5,7 +5,10 @@ package artifacts
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"io"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
 )
 
 // largeLane sends objects in parts. It is all that knows of the SDK's manager, which is deprecated.
@@ -34,7 +38,7 @@ func newLargeLane(client *s3.Client) *largeLane {
 		u.Concurrency = largeMemory / partSize
 		u.ClientOptions = append(u.ClientOptions, func(o *s3.Options) {
 			o.RetryMaxAttempts = max(o.RetryMaxAttempts, 6)
-			o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
+			o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware, addChecksum)
 		})
 	})
 	return l
@@ -128,7 +132,29 @@ func (p *parts) GetWriteTo(section io.ReadSeeker) (manager.ReadSeekerWriteTo, fu
 		p.memory.give(b)
 		return fail(err)
 	}
-	return bytes.NewReader(b.bytes), func() { p.memory.give(b) }
+	return inMemory{bytes.NewReader(b.bytes), crc32.ChecksumIEEE(b.bytes)}, func() { p.memory.give(b) }
+}
+
+// inMemory is a part that is ready to be sent.
+type inMemory struct {
+	*bytes.Reader
+	sum uint32
+}
+
+// addChecksum hands a part's checksum to the SDK, which otherwise sends it after the body, in pieces that are copied
+// once more.
+func addChecksum(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("PartChecksum", func(
+		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+	) (middleware.InitializeOutput, middleware.Metadata, error) {
+		if upload, ok := in.Parameters.(*s3.UploadPartInput); ok {
+			if part, ok := upload.Body.(inMemory); ok {
+				sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, part.sum))
+				upload.ChecksumCRC32 = &sum
+			}
+		}
+		return next.HandleInitialize(ctx, in)
+	}), middleware.Before)
 }
 
 // failing is a part that could not be read.

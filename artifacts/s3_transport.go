@@ -21,6 +21,7 @@ func newTransport(c aws.HTTPClient, stall time.Duration) *http.Transport {
 	t := buildable.GetTransport()
 	t.MaxIdleConns = 2 * maxRequests
 	t.MaxIdleConnsPerHost = 2 * maxRequests
+	t.MaxConnsPerHost = maxRequests + largeMemory/partSize
 	t.DisableCompression = true
 	t.WriteBufferSize = 32 << 10
 	t.ResponseHeaderTimeout = stall
