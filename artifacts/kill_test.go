@@ -8,15 +8,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/config"
 )
 
 const victim = "ARTIFACTS_TEST_VICTIM"
 
 // victimMain publishes a folder; it says when it begins, so that the time until it is killed is spent publishing.
 func victimMain() int {
-	s, err := NewFolder(os.Getenv(victim))
+	s, err := victimStore(os.Getenv(victim))
 	if err == nil {
 		fmt.Println("begin")
 		_, err = Publish(context.Background(), s, coverage("main", sha1, os.Getenv(victim+"_DIR")))
@@ -27,6 +30,19 @@ func victimMain() int {
 	}
 	fmt.Println("end")
 	return 0
+}
+
+// victimStore is the folder or the bucket of that name.
+func victimStore(name string) (Store, error) {
+	bucket, ok := strings.CutPrefix(name, "s3://")
+	if !ok {
+		return NewFolder(name)
+	}
+	cfg, err := config.LoadDefaultConfig(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	return NewS3(context.Background(), cfg, bucket, "", S3Options{})
 }
 
 func startVictim(t *testing.T, store, dir string) (*exec.Cmd, *bufio.Reader) {

@@ -218,7 +218,7 @@ func match(t testing.TB, s Store, prefix string, m Manifest, contents map[string
 	t.Helper()
 	got := files{}
 	for _, f := range m.Files {
-		r, err := s.Get(context.Background(), prefix+"/"+f.Path)
+		r, err := open(context.Background(), s, prefix+"/"+f.Path, f.VersionID, 0)
 		must(t, err)
 		b, err := io.ReadAll(r)
 		must(t, err)

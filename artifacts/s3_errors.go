@@ -105,11 +105,12 @@ func transient(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
 	}
-	var certificate interface{ CertificateInvalid() }
-	_ = certificate
-	return isConnection(err) && !isCertificate(err) || throttles(err) ||
+	return isConnection(err) && !isCertificate(err) || throttles(err) || isCode(err, damaged...) ||
 		retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
 }
+
+// damaged are the answers to a body that is not what was signed: it was changed on its way.
+var damaged = []string{"XAmzContentSHA256Mismatch", "BadDigest", "InvalidDigest", "IncompleteBody"}
 
 func isCertificate(err error) bool {
 	return err != nil && strings.Contains(err.Error(), "tls: failed to verify certificate")

@@ -8,48 +8,32 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	mathrand "math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/carlin-cicd/runner/runner/awstest"
+	"github.com/carlin-cicd/runner/artifacts/s3test"
 )
 
-// newBucket is a store in a bucket of its own, and a client to look at it from another side.
-func newBucket(t testing.TB, versioned bool, prefix string) (*S3, *s3.Client) {
+// inBucket is a store in a bucket, with the test's environment set up for it.
+func inBucket(t *testing.T, b s3test.Bucket, prefix string) *S3 {
 	t.Helper()
-	awstest.Moto(t)
-	cfg, err := config.LoadDefaultConfig(t.Context())
+	b.Setenv(t)
+	s, err := victimStore("s3://" + b.Name)
 	must(t, err)
-	client := s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true })
-	name := "bucket-" + strings.ToLower(rand.Text())
-	_, err = client.CreateBucket(t.Context(), &s3.CreateBucketInput{
-		Bucket: &name, CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: awstest.Region},
-	})
-	must(t, err)
-	if versioned {
-		_, err = client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
-			Bucket: &name, VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
-		})
-		must(t, err)
-	}
-	store, err := NewS3(t.Context(), cfg, name, prefix, S3Options{})
-	must(t, err)
-	return store, client
+	s.(*S3).prefix = prefix
+	return s.(*S3)
 }
 
-// everyBucket runs a test in a bucket of each kind.
+// everyBucket runs a test in a bucket on each server there is.
 func everyBucket(t *testing.T, test func(t *testing.T, s *S3, client *s3.Client)) {
-	for _, versioned := range []bool{false, true} {
-		t.Run(fmt.Sprintf("versioned %v", versioned), func(t *testing.T) {
-			s, client := newBucket(t, versioned, "some/prefix")
-			test(t, s, client)
-		})
+	for _, b := range s3test.Buckets(t) {
+		t.Run(b.Server, func(t *testing.T) { test(t, inBucket(t, b, "some/prefix"), b.Client()) })
 	}
 }
 
@@ -79,7 +63,7 @@ func TestObjectsInABucket(t *testing.T) {
 		for name, body := range map[string][]byte{
 			"empty": {}, "small": []byte("small"), "dir/with space+plus%percent/ünïcode~(1)'*!": []byte("x"),
 			"at the seam": make([]byte, smallObject), "beyond it": make([]byte, smallObject+1), "one part": make([]byte, partSize), "large": large,
-			strings.Repeat("k", 1000-len("some/prefix/")): []byte("a long key"),
+			strings.Repeat(strings.Repeat("k", 123)+"/", 8)[:1000-len("some/prefix/")] + "/x": []byte("a long key"),
 		} {
 			version, err := s.Put(t.Context(), Object{Key: name, Body: bytes.NewReader(body), Size: int64(len(body)), Type: "text/css", CacheControl: "no-cache"})
 			must(t, err)
@@ -112,12 +96,12 @@ func readAll(t testing.TB, s Store, key string) []byte {
 
 func TestPublishToABucket(t *testing.T) {
 	everyBucket(t, func(t *testing.T, s *S3, client *s3.Client) {
-		first := files{"index.html": "1", "lib/a.js": "a", "lib/b.js": "b", "gone.txt": "gone", "dir/file": "below"}
-		second := files{"index.html": "2", "lib/a.js": "a", "lib/b.js": "bb", "new": "new", "dir": "a file now"}
+		first := files{"index.html": "1", "lib/a.js": "a", "lib/b.js": "b", "gone.txt": "gone"}
+		second := files{"index.html": "2", "lib/a.js": "a", "lib/b.js": "bb", "new": "new", "new2": "new"}
 		dir := first.dir(t)
 		set := coverage("feature/x", sha1, dir)
 		p := publishOK(t, s, set)
-		if p.Uploaded != 5 || p.Mirrored.Uploaded != 5 {
+		if p.Uploaded != 4 || p.Mirrored.Uploaded != 4 {
 			t.Errorf("%+v, %+v", p.Counts, p.Mirrored)
 		}
 		holds := func(want files) {
@@ -127,7 +111,7 @@ func TestPublishToABucket(t *testing.T) {
 		holds(first)
 		second.write(t, dir)
 		p = publishOK(t, s, set)
-		if p.Uploaded != 4 || p.Unchanged != 1 || p.Removed != 2 {
+		if p.Uploaded != 4 || p.Unchanged != 1 || p.Removed != 1 {
 			t.Errorf("%+v, %+v", p.Counts, p.Mirrored)
 		}
 		holds(second)
@@ -146,7 +130,7 @@ func TestPublishToABucket(t *testing.T) {
 
 // A set in a versioned bucket outlives what is done to its objects.
 func TestVersionsKeepASetWhole(t *testing.T) {
-	s, _ := newBucket(t, true, "")
+	s := inBucket(t, s3test.Buckets(t)[1], "")
 	dir := files{"a": "1", "b": "2"}.dir(t)
 	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir}
 	publishOK(t, s, set)
@@ -159,7 +143,7 @@ func TestVersionsKeepASetWhole(t *testing.T) {
 }
 
 func TestConditionalPut(t *testing.T) {
-	s, _ := newBucket(t, false, "")
+	s := inBucket(t, s3test.Buckets(t)[0], "")
 	o := object("k", "1")
 	o.IfAbsent = true
 	mustPut(t, s, o)
@@ -170,7 +154,8 @@ func TestConditionalPut(t *testing.T) {
 }
 
 func TestManyDeletions(t *testing.T) {
-	s, client := newBucket(t, false, "p")
+	b := s3test.Buckets(t)[2]
+	s, client := inBucket(t, b, "p"), b.Client()
 	keys := make([]string, 1100)
 	must(t, each(t.Context(), 16, len(keys), func(ctx context.Context, i int) error {
 		keys[i] = fmt.Sprintf("k/%d", i)
@@ -183,17 +168,105 @@ func TestManyDeletions(t *testing.T) {
 }
 
 func TestErrorsOfABucketSayWhatToDo(t *testing.T) {
-	awstest.Moto(t)
-	cfg, err := config.LoadDefaultConfig(t.Context())
-	must(t, err)
-	lost, err := NewS3(t.Context(), cfg, "no-such-bucket-here", "", S3Options{})
-	must(t, err)
-	_, err = lost.Put(t.Context(), object("k", "v"))
+	b := s3test.Buckets(t)[2]
+	b.Name = "no-such-bucket-here"
+	lost := inBucket(t, b, "")
+	_, err := lost.Put(t.Context(), object("k", "v"))
 	var hinted interface{ Hint() string }
 	if !errors.As(err, &hinted) || !strings.Contains(err.Error(), "NoSuchBucket") || !strings.Contains(hinted.Hint(), "create the bucket no-such-bucket-here") {
 		t.Errorf("%v, hint %v", err, hinted)
 	}
 	if _, err := lost.Get(t.Context(), "k"); errors.Is(err, fs.ErrNotExist) {
 		t.Error("a missing bucket is taken for a missing object")
+	}
+}
+
+func TestAnUploadThatIsDamagedOnItsWayIsSentAgain(t *testing.T) {
+	b := s3test.Buckets(t)[2] // it looks, as S3 does
+	proxy := s3test.NewProxy(t, b.Endpoint, s3test.Rule{Method: "PUT", Times: 1, Fault: s3test.FlipRequest(3)})
+	s := inBucket(t, b.At(proxy), "")
+	mustPut(t, s, object("k", "some text"))
+	if got := readAll(t, s, "k"); string(got) != "some text" {
+		t.Errorf("it is %q", got)
+	}
+	if n := proxy.Count()["PutObject"]; n != 2 {
+		t.Errorf("%d requests", n)
+	}
+}
+
+// What has not changed costs a look at the manifests and nothing else.
+func TestNothingChangedIsThreeRequests(t *testing.T) {
+	b := s3test.Buckets(t)[1]
+	proxy := s3test.NewProxy(t, b.Endpoint)
+	s := inBucket(t, b.At(proxy), "")
+	content := many(60, "x")
+	set := coverage("main", sha1, content.dir(t))
+	publishOK(t, s, set)
+	proxy.Forget()
+	content.write(t, set.Dir) // anew, as CI does
+	p := publishOK(t, s, set)
+	if p.Unchanged != 60 || p.Mirrored.Unchanged != 60 || len(proxy.Seen()) != 3 {
+		t.Errorf("%+v, %+v; requests: %v", p.Counts, p.Mirrored, proxy.Seen())
+	}
+	proxy.Forget()
+	content["lib/new"] = "new"
+	content.write(t, set.Dir)
+	publishOK(t, s, set)
+	if n := proxy.Count()["PutObject"]; n > 2+10 {
+		t.Errorf("%d objects stored for one new file and its mirror", n)
+	}
+}
+
+func TestKilledPublishersToABucketLeaveOldNewOrNone(t *testing.T) {
+	for _, b := range s3test.Buckets(t) {
+		t.Run(b.Server, func(t *testing.T) {
+			s := inBucket(t, b, "")
+			contents := map[string]files{"a": many(20, "a"), "b": many(15, "b")}
+			rounds := 8
+			if strings.HasPrefix(b.Server, "versitygw") { // it takes large files and many requests lightly
+				rounds = 20
+				contents["a"]["large"] = string(random(2*partSize + 1))
+				contents["b"]["large"] = string(random(2*partSize + 2))
+			}
+			contents["b"]["only/in/b"] = "b"
+			dirs := map[string]string{"a": contents["a"].dir(t), "b": contents["b"].dir(t)}
+			cmd, says := startVictim(t, "s3://"+b.Name, dirs["a"])
+			began := time.Now()
+			expect(t, says, "end\n")
+			whole := time.Since(began)
+			must(t, cmd.Wait())
+
+			ref := Ref{"main", sha1}
+			seen := map[string]int{}
+			for i := range rounds {
+				name := []string{"b", "a"}[i%2]
+				cmd, _ := startVictim(t, "s3://"+b.Name, dirs[name])
+				time.Sleep(time.Duration(mathrand.Int64N(int64(whole))))
+				cmd.Process.Kill()
+				cmd.Wait()
+				is := state(t, s, "coverage", ref, contents)
+				seen[is]++
+				if is == "none" && b.Versioned {
+					t.Error("the old set is gone before the new one is there")
+				}
+				if i%4 != 3 {
+					continue
+				}
+				other := []string{"a", "b"}[i/4%2]
+				publishOK(t, s, coverage("main", sha1, dirs[other]))
+				got := objects(t, s, b.Client())
+				equal(t, "after repair", got.without("manifests/", "locks/"),
+					merge(contents[other].under(SetKey("coverage", ref)), contents[other].under(MirrorKey("coverage", "main"))))
+				if n := len(got.without("coverage/", "locks/")); n != 3 {
+					t.Errorf("%d records, want the manifest, the newest set's and the mirror's", n)
+				}
+				open, err := b.Client().ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &b.Name})
+				must(t, err)
+				if len(open.Uploads) > 0 {
+					t.Errorf("%d uploads are left unfinished: %s", len(open.Uploads), *open.Uploads[0].Key)
+				}
+			}
+			t.Log(seen)
+		})
 	}
 }

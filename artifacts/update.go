@@ -31,12 +31,17 @@ func mirrorPlace(set Set) place {
 	return place{MirrorKey(set.Kind, set.Branch), base + "mirror.json", base + "pending.json", "no-cache"}
 }
 
-// pending names every file that an update under way may touch.
+// pending names every file that an update under way may touch, and, where there is no manifest, all others, too.
 type pending struct {
 	Version int       `json:"version"`
 	RunID   string    `json:"run_id"`
 	Started time.Time `json:"started"`
-	Paths   []string  `json:"paths"`
+	Paths   []string  `json:"paths"` // sorted
+}
+
+func (p *pending) names(path string) bool {
+	_, ok := slices.BinarySearch(p.Paths, path)
+	return ok
 }
 
 // update makes a place hold a set.
@@ -140,7 +145,8 @@ func (u *update) compare(ctx context.Context) error {
 			}
 			*f = is
 		}
-		if u.same[i] = f.sameAs(old); u.same[i] {
+		// What a killed update stored lies over what the manifest names, for those who do not ask for versions.
+		if u.same[i] = f.sameAs(old) && (u.old.Update == nil || !u.old.Update.names(f.Path)); u.same[i] {
 			f.VersionID = old.VersionID
 		}
 		return nil
@@ -195,6 +201,9 @@ func (u *update) replace(ctx context.Context) (Manifest, error) {
 		if err := u.storeAll(ctx, todo); err != nil {
 			return Manifest{}, err
 		}
+		if err := u.sweep(ctx); err != nil {
+			return Manifest{}, err
+		}
 	} else {
 		u.count(Counts{Unchanged: len(u.files)})
 		apart = u.found.Version != 0 && u.old.Update == nil
@@ -216,16 +225,15 @@ func (u *update) replace(ctx context.Context) (Manifest, error) {
 
 // begin takes the steps 1 and 2.
 func (u *update) begin(ctx context.Context, gone []string) (apart bool, err error) {
-	if s, ok := u.store.(Sweeper); ok && u.found.Version != 0 {
-		if err := s.Sweep(ctx, u.place.files+"/"); err != nil {
-			return false, err
+	versioned := u.old.versioned()
+	record := pending{Version: 1, RunID: u.goal.RunID, Started: now(), Paths: slices.Clone(gone)}
+	for i, f := range u.files {
+		if !u.same[i] || !versioned {
+			record.Paths = append(record.Paths, f.Path)
 		}
 	}
-	record := pending{Version: 1, RunID: u.goal.RunID, Started: now(), Paths: slices.Clone(gone)}
-	for _, f := range u.goal.Files {
-		record.Paths = append(record.Paths, f.Path)
-	}
-	if u.old.versioned() {
+	slices.Sort(record.Paths)
+	if versioned {
 		m := u.old
 		m.Update = &record
 		return false, PutJSON(ctx, u.store, u.place.manifest, m)
@@ -249,6 +257,14 @@ func (u *update) remove(ctx context.Context, gone []string) error {
 		keys[i] = u.key(path)
 	}
 	return u.store.Delete(ctx, keys...)
+}
+
+// sweep comes when our own uploads are done, and what a killed update asked for last has had the time to happen.
+func (u *update) sweep(ctx context.Context) error {
+	if s, ok := u.store.(Sweeper); ok && u.found.Version != 0 {
+		return s.Sweep(ctx, u.place.files+"/")
+	}
+	return nil
 }
 
 func (u *update) key(path string) string { return u.place.files + "/" + path }

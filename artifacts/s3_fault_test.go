@@ -1,0 +1,295 @@
+package artifacts
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/carlin-cicd/runner/artifacts/s3test"
+)
+
+// behind is a store in a server of no account, reached through a proxy that misbehaves by the rules.
+func behind(t testing.TB, rules ...s3test.Rule) (*S3, *s3test.Proxy) {
+	t.Helper()
+	null := &s3test.Null{KeepSmall: true}
+	proxy := s3test.NewProxy(t, null.Start(t), rules...)
+	return storeAt(t, proxy.URL, "bucket", 2*time.Second), proxy
+}
+
+func storeAt(t testing.TB, endpoint, bucket string, stall time.Duration) *S3 {
+	t.Helper()
+	s, err := NewS3(t.Context(), aws.Config{
+		Region: s3test.Region, BaseEndpoint: &endpoint,
+		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(s3test.AccessKeyID, s3test.SecretAccessKey, "")),
+	}, bucket, "", S3Options{Stall: stall})
+	must(t, err)
+	return s
+}
+
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}
+
+// What passes by itself is waited for, and what was stored is whole.
+func TestPassingFaultsOfAStoreAreOutlived(t *testing.T) {
+	large := random(2*partSize + 5)
+	for _, tt := range []struct {
+		name  string
+		rules []s3test.Rule
+	}{
+		{"500 twice", []s3test.Rule{{Times: 2, Fault: s3test.Answer(s3test.InternalError)}}},
+		{"slow down, for a third of all requests", []s3test.Rule{{Probability: 0.3, Seed: 7, Fault: s3test.Answer(s3test.SlowDown)}}},
+		{"slow down before the body is read", []s3test.Rule{{Method: "PUT", Times: 3, Fault: s3test.AnswerEarly(s3test.SlowDown)}}},
+		{"a timeout on their side", []s3test.Rule{{Method: "PUT", Times: 2, Fault: s3test.Answer(s3test.RequestTimeout)}}},
+		{"a reset in the middle of what is sent", []s3test.Rule{{Method: "PUT", Times: 2, Fault: s3test.ResetRequest(100)}}},
+		{"a reset instead of the answer", []s3test.Rule{{Times: 2, Fault: s3test.ResetAnswer(-1)}}},
+		{"a reset in the middle of what arrives", []s3test.Rule{{Operation: "GetObject", Times: 2, Fault: s3test.ResetAnswer(100)}}},
+		{"an answer that is cut short", []s3test.Rule{{Operation: "GetObject", Times: 2, Fault: s3test.Truncate(1000)}}},
+		{"no answer", []s3test.Rule{{Method: "PUT", Times: 1, Fault: s3test.Stall()}}},
+		{"an answer that stops", []s3test.Rule{{Operation: "GetObject", Times: 1, Fault: s3test.StallAnswer(1000)}}},
+		{"a part that stops", []s3test.Rule{{Operation: "UploadPart", Times: 1, Fault: s3test.StallRequest(1000)}}},
+		{"a clock that is wrong", []s3test.Rule{{Times: 1, Fault: s3test.Answer(s3test.TimeTooSkewed)}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, _ := behind(t, tt.rules...)
+			for i := range 5 {
+				body := bytes.Repeat([]byte{byte('a' + i)}, 3000)
+				mustPut(t, s, Object{Key: "small", Body: bytes.NewReader(body), Size: 3000})
+				if !bytes.Equal(readAll(t, s, "small"), body) {
+					t.Error("what is read is not what was stored")
+				}
+			}
+			mustPut(t, s, Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))})
+		})
+	}
+}
+
+// The server keeps no large objects, so this one is moto.
+func TestALargeDownloadThatBreaksOffIsTakenUpAgain(t *testing.T) {
+	large := random(4*partSize + 5)
+	for name, fault := range map[string]s3test.Fault{
+		"reset": s3test.ResetAnswer(partSize / 2), "cut short": s3test.Truncate(partSize - 1), "stalled": s3test.StallAnswer(10), "500": s3test.Answer(s3test.InternalError),
+	} {
+		t.Run(name, func(t *testing.T) {
+			bucket := s3test.Buckets(t)[0]
+			proxy := s3test.NewProxy(t, bucket.Endpoint)
+			s := storeAt(t, proxy.URL, bucket.Name, 2*time.Second)
+			mustPut(t, s, Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))})
+			proxy.Add(s3test.Rule{Operation: "GetObject", Skip: 1, Times: 3, Fault: fault})
+			if !bytes.Equal(readAll(t, s, "large"), large) {
+				t.Error("what is read is not what was stored")
+			}
+		})
+	}
+}
+
+func TestLastingFaultsEndAtOnceAndSayWhatToDo(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		fault      s3test.Fault
+		want, hint string
+		requests   int
+	}{
+		{"denied", s3test.Answer(s3test.AccessDenied), "AccessDenied", "s3:PutObject on arn:aws:s3:::bucket/*", 1},
+		{"expired", s3test.Answer(s3test.ExpiredToken), "ExpiredToken", "expired", 2},
+		{"no bucket", s3test.Answer(s3test.Error{Status: 404, Code: "NoSuchBucket", Message: "The specified bucket does not exist"}), "NoSuchBucket", "create the bucket bucket", 1},
+		{"a corrupted upload", s3test.FlipRequest(5), "", "", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, proxy := behind(t, s3test.Rule{Method: "PUT", Fault: tt.fault})
+			_, err := s.Put(t.Context(), object("key", "some text"))
+			if tt.want == "" {
+				t.Log(err) // the server of no account does not look
+				return
+			}
+			var store *StoreError
+			var hinted interface{ Hint() string }
+			if !errors.As(err, &store) || store.Retryable() || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "put key in s3://bucket") {
+				t.Errorf("%v", err)
+			}
+			if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), tt.hint) {
+				t.Errorf("hint of %v", err)
+			}
+			if n := len(proxy.Seen()); n != tt.requests {
+				t.Errorf("%d requests, want %d", n, tt.requests)
+			}
+		})
+	}
+}
+
+// turning is a role whose credentials are renewed.
+type turning struct{ asked int }
+
+func (r *turning) Retrieve(context.Context) (aws.Credentials, error) {
+	r.asked++
+	return aws.Credentials{AccessKeyID: s3test.AccessKeyID, SecretAccessKey: s3test.SecretAccessKey, CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+}
+
+func TestExpiredCredentialsAreAskedForAgain(t *testing.T) {
+	null := &s3test.Null{KeepSmall: true}
+	proxy := s3test.NewProxy(t, null.Start(t), s3test.Rule{Skip: 3, Times: 1, Fault: s3test.Answer(s3test.ExpiredToken)})
+	role := &turning{}
+	s, err := NewS3(t.Context(), aws.Config{Region: s3test.Region, BaseEndpoint: &proxy.URL, Credentials: aws.NewCredentialsCache(role)}, "bucket", "", S3Options{})
+	must(t, err)
+	for range 8 {
+		mustPut(t, s, object("key", "text"))
+	}
+	if role.asked != 2 {
+		t.Errorf("the role was asked %d times", role.asked)
+	}
+}
+
+// Nothing that is stopped leaves parts to be paid for.
+func TestAnUploadThatFailsIsAborted(t *testing.T) {
+	for name, do := range map[string]func(t *testing.T, ctx context.Context, cancel func(), o Object) (Object, s3test.Rule){
+		"cancelled": func(t *testing.T, ctx context.Context, cancel func(), o Object) (Object, s3test.Rule) {
+			o.Body = &trigger{ReadSeeker: o.Body, at: partSize + 1, do: cancel}
+			return o, s3test.Rule{Operation: "none", Fault: s3test.Stall()}
+		},
+		"the body fails": func(t *testing.T, ctx context.Context, cancel func(), o Object) (Object, s3test.Rule) {
+			o.Size += 10
+			return o, s3test.Rule{Operation: "none", Fault: s3test.Stall()}
+		},
+		"the body is longer": func(t *testing.T, ctx context.Context, cancel func(), o Object) (Object, s3test.Rule) {
+			o.Size -= 10
+			return o, s3test.Rule{Operation: "none", Fault: s3test.Stall()}
+		},
+		"denied at the second part": func(t *testing.T, ctx context.Context, cancel func(), o Object) (Object, s3test.Rule) {
+			return o, s3test.Rule{Operation: "UploadPart", Skip: 1, Fault: s3test.Answer(s3test.AccessDenied)}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			large := random(3 * partSize)
+			o, rule := do(t, ctx, cancel, Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))})
+			s, proxy := behind(t, rule)
+			if _, err := s.Put(ctx, o); err == nil {
+				t.Fatal("it is stored")
+			}
+			count := proxy.Count()
+			if count["CreateMultipartUpload"] != 1 || count["AbortMultipartUpload"] == 0 || count["CompleteMultipartUpload"] != 0 {
+				t.Errorf("%v", count)
+			}
+		})
+	}
+}
+
+// trigger does something when so much has been read.
+type trigger struct {
+	io.ReadSeeker
+	at int
+	do func()
+}
+
+func (r *trigger) Read(p []byte) (int, error) {
+	n, err := r.ReadSeeker.Read(p)
+	if r.at -= n; r.at <= 0 && r.do != nil {
+		r.do()
+		r.do = nil
+	}
+	return n, err
+}
+
+func TestAStormOfSlowDownIsWeatheredByAWholeSet(t *testing.T) {
+	s, proxy := behind(t, s3test.Rule{Method: "PUT", Probability: 0.5, Seed: 3, Fault: s3test.Answer(s3test.SlowDown)})
+	dir := many(200, "x").dir(t)
+	p := publishOK(t, s, Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir})
+	if p.Uploaded != 200 {
+		t.Errorf("%+v", p.Counts)
+	}
+	t.Log(proxy.Count())
+}
+
+func TestADamagedDownloadIsNotTaken(t *testing.T) {
+	s, proxy := behind(t)
+	dir := files{"a": strings.Repeat("a", 5000), "b": "b"}.dir(t)
+	publishOK(t, s, Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir})
+	proxy.Add(s3test.Rule{Operation: "GetObject", Key: "builds/**/a", Fault: s3test.Flip(4000)})
+	out := t.TempDir()
+	_, err := Fetch(t.Context(), s, "builds", Ref{"main", sha1}, out)
+	var corrupt *CorruptError
+	if !errors.As(err, &corrupt) || corrupt.Path != "a" {
+		t.Errorf("%v", err)
+	}
+	equal(t, "fetched", read(t, out), files{})
+	problems, err := Verify(t.Context(), s, "builds", Ref{"main", sha1})
+	if err != nil || len(problems) != 1 || problems[0].Path != "a" {
+		t.Errorf("%v, %v", problems, err)
+	}
+}
+
+// What has arrived is not asked for again.
+func TestAFetchGoesOnWhereItWasStopped(t *testing.T) {
+	s, proxy := behind(t)
+	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: many(40, "x").dir(t)}
+	publishOK(t, s, set)
+	out := t.TempDir()
+	proxy.Add(s3test.Rule{Operation: "GetObject", Key: "builds/**", Skip: 25, Fault: s3test.Answer(s3test.InternalError)})
+	if _, err := Fetch(t.Context(), s, "builds", set.Ref, out); err == nil {
+		t.Fatal("it is fetched")
+	}
+	equal(t, "what is seen", read(t, out).without(partial), files{})
+	proxy.Behave()
+	proxy.Forget()
+	_, err := Fetch(t.Context(), s, "builds", set.Ref, out)
+	must(t, err)
+	equal(t, "fetched", read(t, out), many(40, "x"))
+	if n := len(s3test.Only("GetObject", proxy.Seen())); n > 1+40-10 {
+		t.Errorf("%d requests for the rest of 40 files", n)
+	}
+}
+
+func TestAPartOfALargeFileIsNotFetchedTwice(t *testing.T) {
+	bucket := s3test.Buckets(t)[0]
+	proxy := s3test.NewProxy(t, bucket.Endpoint)
+	s := storeAt(t, proxy.URL, bucket.Name, time.Minute)
+	dir := t.TempDir()
+	large := random(5 * partSize)
+	must(t, os.WriteFile(filepath.Join(dir, "large"), large, 0o755))
+	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir}
+	publishOK(t, s, set)
+	proxy.Add(s3test.Rule{Operation: "GetObject", Key: "builds/**", Skip: 3, Fault: s3test.Answer(s3test.InternalError)})
+	out := t.TempDir()
+	if _, err := Fetch(t.Context(), s, "builds", set.Ref, out); err == nil {
+		t.Fatal("it is fetched")
+	}
+	proxy.Behave()
+	proxy.Forget()
+	_, err := Fetch(t.Context(), s, "builds", set.Ref, out)
+	must(t, err)
+	if got, err := os.ReadFile(filepath.Join(out, "large")); err != nil || !bytes.Equal(got, large) {
+		t.Errorf("it is not the file: %v", err)
+	}
+	if info, err := os.Stat(filepath.Join(out, "large")); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+	if n := len(s3test.Only("GetObject", proxy.Seen())); n > 1+4 {
+		t.Errorf("%d requests for the manifest and what was missing of 5 parts", n)
+	}
+}
+
+func TestADiskThatIsFullEndsAFetch(t *testing.T) {
+	small := mountTmpfs(t, "100k")
+	s, _ := behind(t)
+	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: files{"big": strings.Repeat("x", 60<<10), "big2": strings.Repeat("y", 60<<10)}.dir(t)}
+	publishOK(t, s, set)
+	_, err := Fetch(t.Context(), s, "builds", set.Ref, filepath.Join(small, "out"))
+	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "is full") {
+		t.Errorf("%v", err)
+	}
+	equal(t, "left", read(t, filepath.Join(small, "out")), files{})
+}
