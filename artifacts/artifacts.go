@@ -44,8 +44,9 @@ type Store interface {
 // Locker is a store that lets one publisher at a time work on a name, across processes and machines that share
 // the store. Without it two publishers of the same set, or of two sets with the same mirror, can leave a mixture.
 type Locker interface {
-	// Lock waits for the name until ctx ends. The lock is given up by release, or when the process dies.
-	Lock(ctx context.Context, name string) (release func(), err error)
+	// Lock waits for the name until ctx ends. The lock is given up by release, or when the process dies. What is done
+	// under it is done with held, which ends with ctx and when the lock is lost.
+	Lock(ctx context.Context, name string) (held context.Context, release func(), err error)
 }
 
 // Locator is a store that can tell people where a key is, e.g. "s3://bucket/prefix/key" or a file's path.
@@ -80,9 +81,9 @@ func locate(s Store, key string) string {
 }
 
 // lock returns at once on a store that has no locks.
-func lock(ctx context.Context, s Store, name string) (release func(), err error) {
+func lock(ctx context.Context, s Store, name string) (held context.Context, release func(), err error) {
 	if l, ok := s.(Locker); ok {
 		return l.Lock(ctx, name)
 	}
-	return func() {}, nil
+	return ctx, func() {}, nil
 }

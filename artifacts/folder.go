@@ -61,12 +61,12 @@ func (f *Folder) Close() error { return f.root.Close() }
 func (f *Folder) Locate(key string) string { return filepath.Join(f.place, filepath.FromSlash(key)) }
 
 // Lock implements Locker among the processes of this machine.
-func (f *Folder) Lock(ctx context.Context, name string) (func(), error) {
+func (f *Folder) Lock(ctx context.Context, name string) (context.Context, func(), error) {
 	release, err := f.spool.lock(ctx, name)
 	if err != nil {
-		return nil, f.failed("lock", name, err)
+		return nil, nil, f.failed("lock", name, err)
 	}
-	return release, nil
+	return ctx, release, nil
 }
 
 // Put implements Store.

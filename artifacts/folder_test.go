@@ -196,7 +196,7 @@ func TestSweepTellsTheDeadFromTheLiving(t *testing.T) {
 	live, name, err := s.spool.create()
 	must(t, err)
 	defer live.Close()
-	release, err := s.Lock(t.Context(), "x")
+	_, release, err := s.Lock(t.Context(), "x")
 	must(t, err)
 	files{"dead": "d", "deep/dead": "d", "lock-dead": ""}.add(t, filepath.Join(store, partial))
 
@@ -231,7 +231,7 @@ func TestLocksExclude(t *testing.T) {
 			}
 			defer other.Close()
 			for range 100 {
-				release, err := other.Lock(t.Context(), "name")
+				_, release, err := other.Lock(t.Context(), "name")
 				if err != nil {
 					t.Error(err)
 					return
@@ -253,15 +253,15 @@ func TestLocksExclude(t *testing.T) {
 		t.Errorf("%d held it at a time", most)
 	}
 
-	release, err := s.Lock(t.Context(), "name")
+	_, release, err := s.Lock(t.Context(), "name")
 	must(t, err)
 	defer release()
-	free, err := s.Lock(t.Context(), "another")
+	_, free, err := s.Lock(t.Context(), "another")
 	must(t, err)
 	free()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Lock(ctx, "name"); !errors.Is(err, context.Canceled) {
+	if _, _, err := s.Lock(ctx, "name"); !errors.Is(err, context.Canceled) {
 		t.Errorf("a lock that is taken: %v", err)
 	}
 }

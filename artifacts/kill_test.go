@@ -42,7 +42,7 @@ func victimStore(name string) (Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewS3(context.Background(), cfg, bucket, "", S3Options{})
+	return NewS3(context.Background(), cfg, bucket, "", S3Options{LockTTL: time.Second})
 }
 
 func startVictim(t *testing.T, store, dir string) (*exec.Cmd, *bufio.Reader) {

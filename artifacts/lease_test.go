@@ -423,8 +423,10 @@ func TestHoldersAreNamed(t *testing.T) {
 		{Party{Owner: "a", RunID: "1", Step: "s", SHA: "abc", Branch: "b"}, `"a" (run 1, step s, commit abc of "b")`},
 		{Party{Owner: "a", Branch: "b", Purpose: "p"}, `"a" (branch "b") for "p"`},
 		{Party{Owner: "a", SHA: "abc"}, `"a" (commit abc)`},
-		{Party{Owner: "\x1b[2J", RunID: "\x1b", Step: "\n", SHA: "\a", Branch: "\r", Purpose: "\x00"},
-			`"\x1b[2J" (run "\x1b", step "\n", commit "\a" of "\r") for "\x00"`},
+		{
+			Party{Owner: "\x1b[2J", RunID: "\x1b", Step: "\n", SHA: "\a", Branch: "\r", Purpose: "\x00"},
+			`"\x1b[2J" (run "\x1b", step "\n", commit "\a" of "\r") for "\x00"`,
+		},
 	} {
 		if got := (Holder{Party: tt.p}).String(); got != tt.want {
 			t.Errorf("%+v: %s", tt.p, got)

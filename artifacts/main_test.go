@@ -172,15 +172,15 @@ func (s *spy) Delete(ctx context.Context, keys ...string) error {
 }
 
 // Lock is the store's own, if it has one.
-func (s *spy) Lock(ctx context.Context, name string) (func(), error) {
+func (s *spy) Lock(ctx context.Context, name string) (context.Context, func(), error) {
 	if err := s.before("lock", name); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	release, err := lock(ctx, s.Store, name)
+	held, release, err := lock(ctx, s.Store, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return func() {
+	return held, func() {
 		s.before("release", name)
 		release()
 	}, nil

@@ -110,7 +110,7 @@ func publishNewest(ctx context.Context, s Store, t *tree, set Set, p *Published)
 		return err
 	}
 	if !done {
-		release, err := lock(ctx, s, MirrorKey(set.Kind, set.Branch))
+		ctx, release, err := lock(ctx, s, MirrorKey(set.Kind, set.Branch))
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package artifacts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,12 +20,17 @@ import (
 
 // S3Options is what a bucket may ask of the objects in it. All of it is optional.
 type S3Options struct {
-	Encryption   string        // "AES256" or "aws:kms"; the bucket's own default applies without it
-	KMSKey       string        // id, alias or ARN of the key, for aws:kms
-	StorageClass string        // e.g. "STANDARD_IA"
-	Tags         string        // as in a query: "team=web&keep=30d"
-	Owner        string        // account id that the bucket must belong to
-	Stall        time.Duration // without a byte moving, after which a request is tried again; 0 means 30s
+	Encryption   string // "AES256" or "aws:kms"; the bucket's own default applies without it
+	KMSKey       string // id, alias or ARN of the key, for aws:kms
+	StorageClass string // e.g. "STANDARD_IA"
+	Tags         string // as in a query: "team=web&keep=30d"
+	Owner        string // account id that the bucket must belong to
+	// Party is who we are to those who wait for us, Waiting is told whom we wait for; a lock lasts for LockTTL after the
+	// last sign of life, 0 means 20s.
+	Party   Party
+	Waiting func(Holder)
+	LockTTL time.Duration
+	Stall   time.Duration // without a byte moving, after which a request is tried again; 0 means 30s
 }
 
 // S3 is a store in a bucket, or in anything that speaks S3. Small objects take the lane, which signs with the SDK's
@@ -46,6 +52,7 @@ func NewS3(ctx context.Context, config aws.Config, bucket, prefix string, o S3Op
 	if o.Stall == 0 {
 		o.Stall = 30 * time.Second
 	}
+	o.LockTTL = cmp.Or(o.LockTTL, publishTTL)
 	s := &S3{bucket: bucket, prefix: strings.Trim(prefix, "/"), options: o}
 	client := &http.Client{
 		Transport:     newTransport(config.HTTPClient, o.Stall),
@@ -104,7 +111,7 @@ func (s *S3) put(ctx context.Context, o Object, only condition) (version, etag s
 		return "", "", body.err
 	case stopped(ctx) != nil:
 		return "", "", stopped(ctx)
-	case isCode(err, "PreconditionFailed", "ConditionalRequestConflict"):
+	case isCode(err, "PreconditionFailed", "ConditionalRequestConflict"), only.etag != "" && isMissing(err):
 		return "", "", s.failed("put", o.Key, fs.ErrExist)
 	}
 	return "", "", s.failed("put", o.Key, err)

@@ -46,7 +46,9 @@ const readAhead = 3
 // open asks for the first part, and learns of the whole.
 func (d *download) open() error {
 	answer, err := d.ask(d.ctx, d.offset, d.offset+partSize-1)
-	if isCode(err, "InvalidRange") { // there is nothing from there on
+	if isCode(err, "InvalidRange") && d.offset == 0 { // of nothing there is no range
+		answer, err = d.ask(d.ctx, 0, -1)
+	} else if isCode(err, "InvalidRange") {
 		d.size, d.end = d.offset, d.offset
 		return nil
 	}
@@ -76,7 +78,9 @@ func (d *download) ask(ctx context.Context, first, last int64) (*http.Response, 
 	if d.version != "" {
 		c.query.Set("versionId", d.version)
 	}
-	c.header.Set("Range", byteRange(first, last))
+	if last >= first {
+		c.header.Set("Range", byteRange(first, last))
+	}
 	if d.etag != "" {
 		c.header.Set("If-Match", d.etag)
 	}

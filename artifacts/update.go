@@ -66,7 +66,7 @@ func (u *update) bring(ctx context.Context) (Manifest, error) {
 	if done, err := u.look(ctx); done || err != nil {
 		return u.old, err
 	}
-	release, err := lock(ctx, u.store, u.place.files)
+	ctx, release, err := lock(ctx, u.store, u.place.files)
 	if err != nil {
 		return Manifest{}, err
 	}

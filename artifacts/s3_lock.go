@@ -1,0 +1,62 @@
+package artifacts
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// publishTTL is how long the publisher of a set is waited for after its last sign of life.
+const publishTTL = 20 * time.Second
+
+// Lock implements Locker by a lease in the bucket. A service that knows no conditional writes has no locks either.
+func (s *S3) Lock(ctx context.Context, name string) (context.Context, func(), error) {
+	// A lock's record stays for its fence. So that there are not as many as sets, some sets have one in common.
+	key, err := LockKey("artifacts", shortSum(name)[:3])
+	if err != nil {
+		return nil, nil, err
+	}
+	party := s.options.Party
+	party.Purpose = "publishing " + name
+	lease, err := Acquire(ctx, s, Claim{
+		Key: key, Party: party, TTL: s.options.LockTTL, Wait: forever, Poll: 200 * time.Millisecond, Waiting: s.options.Waiting,
+	})
+	if isCode(err, "NotImplemented") {
+		return ctx, func() {}, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return lease.Context(), func() {
+		// Also when ctx has ended; what is not released expires.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		lease.Release(ctx)
+	}, nil
+}
+
+// forever leaves the end of waiting to the context.
+const forever = 1<<63 - 1
+
+// Load implements Swapper; the tag is the object's ETag.
+func (s *S3) Load(ctx context.Context, key string) ([]byte, string, error) {
+	if err := checkKey(key); err != nil {
+		return nil, "", err
+	}
+	d := &download{store: s, ctx: ctx, key: key}
+	if err := d.open(); err != nil {
+		return nil, "", d.failed(err)
+	}
+	defer d.Close()
+	body, err := io.ReadAll(io.LimitReader(d, maxSwapped))
+	return body, d.etag, err
+}
+
+// Swap implements Swapper.
+func (s *S3) Swap(ctx context.Context, o Object, tag string) (string, error) {
+	if err := checkKey(o.Key); err != nil {
+		return "", err
+	}
+	_, etag, err := s.put(ctx, o, condition{absent: tag == "", etag: tag})
+	return etag, err
+}
