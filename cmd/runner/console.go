@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,6 +35,7 @@ type console struct {
 const exitUsage = 125
 
 // option is a flag and the variable that says the same. The variable's value is what the runner sees of either.
+// Without a value it is true or false.
 type option struct{ flag, variable, value, usage string }
 
 var options = []option{
@@ -52,30 +53,55 @@ var options = []option{
 	{"retries", "RUNNER_RETRIES", "number", "more starts of the command for reasons that allow it (default the step's own)"},
 	{"log-format", "RUNNER_LOG_FORMAT", "format", "auto, text or json (default auto: text on a terminal)"},
 	{"log-level", "RUNNER_LOG_LEVEL", "level", "debug, info, warn or error (default info)"},
+	{"dry-run", "RUNNER_DRY_RUN", "", "print the plan and run nothing"},
+	{asJSON, "RUNNER_JSON", "", "artifacts ls and doctor: one JSON object a line"},
+	{"limit", "RUNNER_LIMIT", "number", "artifacts ls: how many sets at most, 0 for all (default 20)"},
+	{"mirror", "RUNNER_MIRROR", "latest", "artifacts put: keep a copy of the newest set there"},
 }
 
-const dryRun = "dry-run"
+const asJSON = "json"
+
+// only names the commands of the flags that not all have.
+var only = map[string][]string{
+	asJSON:   {"artifacts ls", "doctor"},
+	"limit":  {"artifacts ls"},
+	"mirror": {"artifacts put"},
+}
 
 func (c console) route(ctx context.Context) int {
 	flags := pflag.NewFlagSet("runner", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
 	flags.SortFlags = false
 	for _, o := range options {
-		flags.String(o.flag, "", o.usage)
-	}
-	flags.Bool(dryRun, false, "print the plan and run nothing")
-	if err := flags.Parse(c.args); err != nil {
-		if errors.Is(err, pflag.ErrHelp) {
-			c.help(c.stdout)
-			return 0
+		if o.value == "" {
+			flags.Bool(o.flag, false, o.usage)
+		} else {
+			flags.String(o.flag, "", o.usage)
 		}
+	}
+	help := flags.BoolP("help", "h", false, "")
+	if err := flags.Parse(c.args); err != nil {
 		return c.fail(exitUsage, err.Error(), "runner --help lists the flags")
 	}
 
 	variables := c.variables(flags)
-	switch words := flags.Args(); {
+	words := flags.Args()
+	if len(words) > 0 && words[0] == "help" {
+		*help, words = true, words[1:]
+	}
+	if *help {
+		return c.help(words)
+	}
+	for _, o := range options {
+		if flags.Lookup(o.flag).Changed && !o.suits(words) {
+			return c.fail(exitUsage, fmt.Sprintf("--%s is no flag of this command", o.flag), "it is one of runner "+strings.Join(only[o.flag], " and runner "))
+		}
+	}
+	switch {
 	case len(words) == 0:
 		return c.step(ctx, variables)
+	case words[0] == "artifacts":
+		return c.artifacts(ctx, variables, words[1:])
 	case len(words) > 1:
 		return c.fail(exitUsage, fmt.Sprintf("unexpected argument %q", words[1]), "runner --help lists the commands")
 	case words[0] == "steps":
@@ -84,12 +110,16 @@ func (c console) route(ctx context.Context) int {
 		return c.print(string(steps.Schema()))
 	case words[0] == "version":
 		return c.print(version())
-	case words[0] == "help":
-		c.help(c.stdout)
-		return 0
 	default:
 		return c.fail(exitUsage, fmt.Sprintf("unknown command %q", words[0]), fmt.Sprintf("to run a step: runner --step %s", words[0]))
 	}
+}
+
+// suits reports whether the command that the words name has the flag.
+func (o option) suits(words []string) bool {
+	command := strings.Join(words, " ") + " "
+	commands, limited := only[o.flag]
+	return !limited || slices.ContainsFunc(commands, func(of string) bool { return strings.HasPrefix(command, of+" ") })
 }
 
 // variables lays the flags over the environment.
@@ -105,9 +135,6 @@ func (c console) variables(flags *pflag.FlagSet) map[string]string {
 		if f := flags.Lookup(o.flag); f.Changed {
 			given[o.variable] = f.Value.String()
 		}
-	}
-	if f := flags.Lookup(dryRun); f.Changed {
-		given["RUNNER_DRY_RUN"] = f.Value.String()
 	}
 	maps.Copy(variables, given)
 	return variables
@@ -126,14 +153,7 @@ func (c console) steps(variables map[string]string) int {
 		err = runner.PrintSteps(c.stdout, config)
 	}
 	if err != nil {
-		return c.fail(exitUsage, err.Error(), runner.HintOf(err))
-	}
-	return 0
-}
-
-func (c console) print(text string) int {
-	if _, err := io.WriteString(c.stdout, text); err != nil {
-		return c.fail(1, err.Error(), "")
+		return c.refuse(err)
 	}
 	return 0
 }
@@ -146,24 +166,49 @@ func (c console) fail(code int, message, hint string) int {
 	return code
 }
 
-func (c console) help(w io.Writer) {
-	fmt.Fprint(w, `runner runs one step of a pipeline: in a container, or right here.
+// refuse is fail for an error of the input.
+func (c console) refuse(err error) int { return c.fail(exitUsage, err.Error(), runner.HintOf(err)) }
+
+// help explains a command, or all of them.
+func (c console) help(words []string) int {
+	var b strings.Builder
+	row := func(flag, variable, usage string) { fmt.Fprintf(&b, "  %-24s $%-20s %s\n", flag, variable, usage) }
+	command := ""
+	if len(words) > 0 && words[0] == "artifacts" {
+		command = words[0]
+		b.WriteString(artifactsHelp)
+	} else {
+		b.WriteString(generalHelp)
+	}
+	for _, o := range options {
+		if command == "" || slices.Contains(artifactsFlags, o.flag) {
+			row(strings.TrimSpace("--"+o.flag+" "+o.value), o.variable, o.usage)
+		}
+	}
+	if command == "" {
+		b.WriteString(exitCodesHelp)
+	}
+	return c.print(b.String())
+}
+
+const generalHelp = `runner runs one step of a pipeline: in a container, or right here.
 
 usage:
   runner [--step name] [flags]   run the step
   runner steps                   list the steps and where their settings come from
+  runner doctor                  examine the set-up before anything runs; with --step, for that step
+  runner artifacts ls            list what is stored: the sets, or with a KIND, the files of one
+  runner artifacts get KIND      fetch a set, its checksums verified
+  runner artifacts verify KIND   compare a set with its manifest
+  runner artifacts put KIND DIR  store a folder as a set
   runner schema                  print the JSON Schema of runner.yaml
   runner version                 print the version
+  runner help artifacts          explain runner artifacts
 
 flags, each with the variable that says the same (the flag wins):
-`)
-	row := func(flag, variable, usage string) { fmt.Fprintf(w, "  %-24s $%-20s %s\n", flag, variable, usage) }
-	for _, o := range options {
-		row("--"+o.flag+" "+o.value, o.variable, o.usage)
-	}
-	row("--"+dryRun, "RUNNER_DRY_RUN", "print the plan and run nothing")
-	fmt.Fprint(w, `
+`
+
+const exitCodesHelp = `
 exit codes: the command's own; 1 red reports; 124 timeout; 125 the run ended before the command, or its artifacts
 were not published; 126 not executable; 127 not found; 128+n a signal. The reason is in the log and in finished.json.
-`)
-}
+`

@@ -1,0 +1,47 @@
+package runner
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/carlin-cicd/runner/artifacts"
+)
+
+// What the commands beside a run share with it, so that they mean the same by the same words.
+
+// NewID returns the id of a new run. Ids sort by time.
+func NewID() string { return strings.ToLower(ulid.Make().String()) }
+
+// Identify finds the branch and the commit that a run with this configuration would be of, and reports whether the
+// workspace has changes that are not in it. The error is a *ConfigError.
+func Identify(ctx context.Context, variables map[string]string, c Config) (ref artifacts.Ref, changed bool, err error) {
+	r := besides(ctx, variables, c)
+	err = r.identify()
+	return r.ref, r.dirty, err
+}
+
+// besides is as much of a run as is needed to ask what it would do.
+func besides(ctx context.Context, variables map[string]string, c Config) *run {
+	return &run{in: Invocation{Variables: variables}, config: c, id: NewID(), stop: newStopper(ctx, time.Second, nil)}
+}
+
+// OpenStore opens the store that a configuration names, and returns its name for people. The error is a *ConfigError.
+func OpenStore(_ context.Context, c Config) (artifacts.Store, string, error) {
+	store, place, err := artifacts.Open(c.Artifacts, c.Workspace)
+	if err != nil {
+		return nil, "", &ConfigError{Err: err, Advice: "ARTIFACT_BUCKET takes file:///folder; leave it empty for .runner/artifacts in the workspace"}
+	}
+	return store, place, nil
+}
+
+// Size is a number of bytes as the summary of a run has it.
+func Size(bytes int64) string { return size(bytes) }
+
+// Count is a number of things: "1 file", "2 files".
+func Count(n int, what string) string { return plural(n, what) }
+
+// Nearby is a path as one would type it from here.
+func Nearby(path string) string { return nearby(path) }

@@ -1,0 +1,18 @@
+package process
+
+import (
+	"errors"
+	"io/fs"
+)
+
+// LookUp returns the file that Run would execute for a command, or the *StartError that it would end with.
+func LookUp(c Command) (string, error) {
+	if err := usable(c.Dir); err != nil {
+		return "", &StartError{Path: c.Args[0], Dir: c.Dir, Err: err}
+	}
+	path, err := lookUp(c.Args[0], c.Dir, c.Env)
+	if err != nil {
+		return "", &StartError{Path: path, NotFound: errors.Is(err, fs.ErrNotExist), Err: err}
+	}
+	return path, nil
+}
