@@ -210,7 +210,10 @@ func (s shelf) verify(ctx context.Context, words []string) error {
 		}
 	}
 	if n := len(problems) + len(strays); n > 0 {
-		return &differsError{fmt.Sprintf("%s differ from their manifest in %s", setName(m), runner.Count(n, "file"))}
+		return &differsError{
+			message:  fmt.Sprintf("%s differ from their manifest in %s", setName(m), runner.Count(n, "file")),
+			manifest: runner.Nearby(s.locate(artifacts.ManifestKey(m.Kind, m.Ref()))),
+		}
 	}
 	return s.say("%s: %s, all as the manifest says\n", setName(m), contents(m))
 }
@@ -236,13 +239,13 @@ func (s shelf) strays(ctx context.Context, m artifacts.Manifest) ([]string, erro
 }
 
 // differsError says that a set is not what its manifest says.
-type differsError struct{ message string }
+type differsError struct{ message, manifest string }
 
 func (e *differsError) Error() string { return e.message }
 
-// Hint says what to do about it.
+// Hint says what to do about it. As long as the manifest is there, publishing the same files again changes nothing.
 func (e *differsError) Hint() string {
-	return "run the step that makes them again, or publish them with runner artifacts put"
+	return "delete " + e.manifest + " and whatever is not in it, then publish the set again"
 }
 
 func (s shelf) put(ctx context.Context, words []string) error {

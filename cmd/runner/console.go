@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -110,6 +111,8 @@ func (c console) route(ctx context.Context) int {
 		return c.print(string(steps.Schema()))
 	case words[0] == "version":
 		return c.print(version())
+	case words[0] == "doctor":
+		return c.doctor(ctx, variables)
 	default:
 		return c.fail(exitUsage, fmt.Sprintf("unknown command %q", words[0]), fmt.Sprintf("to run a step: runner --step %s", words[0]))
 	}
@@ -142,9 +145,27 @@ func (c console) variables(flags *pflag.FlagSet) map[string]string {
 
 func (c console) step(ctx context.Context, variables map[string]string) int {
 	return runner.Run(ctx, runner.Invocation{
-		Variables: variables, Stdout: c.stdout, Stderr: c.stderr, Terminal: c.terminal, Color: c.terminal && variables["NO_COLOR"] == "" && variables["TERM"] != "dumb",
+		Variables: variables, Stdout: c.stdout, Stderr: c.stderr, Terminal: c.terminal, Color: c.color(variables),
 		Signals: c.signals, Version: release(), Started: c.started,
 	}).ExitCode
+}
+
+// color reports whether stdout is for eyes that want it.
+func (c console) color(variables map[string]string) bool {
+	return c.terminal && variables["NO_COLOR"] == "" && variables["TERM"] != "dumb"
+}
+
+// wantsJSON reads the variable of --json.
+func wantsJSON(variables map[string]string) (bool, error) {
+	v := variables["RUNNER_JSON"]
+	if v == "" {
+		return false, nil
+	}
+	wanted, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, &runner.ConfigError{Message: fmt.Sprintf("RUNNER_JSON cannot be %q", v), Advice: "write true or false"}
+	}
+	return wanted, nil
 }
 
 func (c console) steps(variables map[string]string) int {

@@ -40,15 +40,10 @@ type table struct {
 }
 
 func (s shelf) table() (*table, error) {
-	t := &table{}
-	if v := s.variables["RUNNER_JSON"]; v != "" {
-		var err error
-		if t.json, err = strconv.ParseBool(v); err != nil {
-			return nil, &runner.ConfigError{Message: fmt.Sprintf("RUNNER_JSON cannot be %q", v), Advice: "write true or false"}
-		}
-	}
+	json, err := wantsJSON(s.variables)
+	t := &table{json: json}
 	t.text = tabwriter.NewWriter(&t.out, 0, 0, 2, ' ', 0)
-	return t, nil
+	return t, err
 }
 
 func (t *table) row(object any, columns ...string) error {

@@ -1,0 +1,305 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/secrets"
+	"github.com/carlin-cicd/runner/steps"
+)
+
+// Doctor examines what a run relies on before there is one.
+type Doctor struct {
+	Variables map[string]string
+
+	// Secrets says of each reference whether it can be resolved, and Stack whether the stack can be reached. Nil: what
+	// only AWS knows is not checked.
+	Secrets func(ctx context.Context, references map[string]secrets.Reference) []artifacts.Finding
+	Stack   func(ctx context.Context, name string) []artifacts.Finding
+}
+
+// examination is one of them. What is needed only by a step that nobody has asked for is worth a warning.
+type examination struct {
+	Doctor
+	run      *run
+	tell     func(artifacts.Finding)
+	redactor *redact.Redactor
+	named    bool         // a step was asked for
+	steps    []steps.Step // that one, or all
+}
+
+// Examine tells what it finds, one finding after the other, and reports whether nothing of it is a failure.
+func (d Doctor) Examine(ctx context.Context, tell func(artifacts.Finding)) bool {
+	sound := true
+	e := &examination{Doctor: d, redactor: redact.New(known(d.Variables)...), named: d.Variables["PIPELINE_STEP"] != ""}
+	e.tell = func(f artifacts.Finding) {
+		sound = sound && f.Severity != artifacts.Failure
+		f.Problem, f.Advice = e.redactor.String(f.Problem), e.redactor.String(f.Advice)
+		tell(f)
+	}
+	e.perform(ctx)
+	return sound
+}
+
+func (e *examination) ok(subject, format string, args ...any) {
+	e.tell(artifacts.Finding{Subject: subject, Problem: fmt.Sprintf(format, args...), Severity: artifacts.OK})
+}
+
+func (e *examination) wrong(severity artifacts.Severity, subject, problem, advice string) {
+	e.tell(artifacts.Finding{Subject: subject, Problem: problem, Advice: advice, Severity: severity})
+}
+
+func (e *examination) fail(subject string, err error) {
+	e.wrong(artifacts.Failure, subject, err.Error(), HintOf(err))
+}
+
+// perform goes on after a failure wherever what comes next does not depend on it.
+func (e *examination) perform(ctx context.Context) {
+	config, err := Configure(e.Variables)
+	if err != nil {
+		e.fail("variables", err)
+		return
+	}
+	e.run = besides(ctx, e.Variables, config)
+	e.logging()
+	if e.collect() {
+		for _, s := range e.steps {
+			e.step(s)
+		}
+		e.tools()
+	}
+	e.git(ctx)
+	e.commit()
+	e.store(ctx)
+	e.secrets(ctx)
+	e.stack(ctx)
+}
+
+func (e *examination) logging() {
+	c := e.run.config
+	var level slog.Level
+	_, err := logs.ParseFormat(c.LogFormat, false)
+	if err != nil {
+		e.wrong(artifacts.Failure, "variables", fmt.Sprintf("RUNNER_LOG_FORMAT cannot be %q", c.LogFormat), "write auto, text or json")
+	}
+	if level.UnmarshalText([]byte(c.LogLevel)) != nil {
+		e.wrong(artifacts.Failure, "variables", fmt.Sprintf("RUNNER_LOG_LEVEL cannot be %q", c.LogLevel), "write debug, info, warn or error")
+	}
+}
+
+// collect finds the steps to examine, and reports whether there are any.
+func (e *examination) collect() bool {
+	all, err := LoadSteps(e.run.config)
+	if err != nil {
+		e.fail(steps.FileName, err)
+		return false
+	}
+	e.run.steps, e.steps = all, all.All()
+	if e.named {
+		s, err := all.Find(e.run.config.Step)
+		switch {
+		case err != nil && e.run.awaitsCheckout():
+			e.wrong(artifacts.Warning, "step "+e.run.config.Step, "is not known here", "see that the commit brings it in its "+steps.FileName)
+			return false
+		case err != nil:
+			e.fail("step "+e.run.config.Step, err)
+			return false
+		}
+		e.steps = []steps.Step{s}
+	}
+	file := first(e.run.config.File, filepath.Join(e.run.config.Workspace, steps.FileName))
+	if _, err := os.Stat(file); err != nil {
+		e.ok(steps.FileName, "there is none, so the steps are the built-in ones")
+	} else {
+		e.ok(steps.FileName, "is valid; the steps are %s", strings.Join(all.Names(), ", "))
+	}
+	return true
+}
+
+// severity is of what keeps a step from running: one that was asked for, or that somebody wrote for this workspace.
+func (e *examination) severity(s steps.Step) artifacts.Severity {
+	if e.named || strings.Contains(s.Origin["command"], ":") {
+		return artifacts.Failure
+	}
+	return artifacts.Warning
+}
+
+// step examines what a step says of itself.
+func (e *examination) step(s steps.Step) {
+	subject := "step " + s.Name
+	sound := true
+	wrong := func(severity artifacts.Severity, problem, advice string) {
+		sound = false
+		e.wrong(severity, subject, problem, advice)
+	}
+	e.run.step = s
+	if info, err := os.Stat(e.run.directory()); (err != nil || !info.IsDir()) && !e.run.awaitsCheckout() {
+		wrong(artifacts.Failure, fmt.Sprintf("its directory %s is not a folder of the workspace", s.Directory), "it comes from "+s.Origin["directory"])
+	}
+	environment := e.run.childEnvironment()
+	e.redactor.Add(known(environment.variables)...)
+	if names := missing(s, environment); names != nil {
+		severity := artifacts.Warning // whoever starts the step may set them
+		if e.named {
+			severity = artifacts.Failure
+		}
+		wrong(severity, fmt.Sprintf("%s is required and not set", strings.Join(names, ", ")), fmt.Sprintf("set it for the run, as in %s=production", names[0]))
+	}
+	for _, need := range s.Needs {
+		if _, err := e.run.steps.Find(need); err != nil {
+			wrong(artifacts.Failure, fmt.Sprintf("it needs %s, which is no step", need), fmt.Sprintf("correct needs: (%s)", s.Origin["needs"]))
+		}
+	}
+	for _, kind := range s.Fetch {
+		if _, ok := e.run.steps.PathOf(kind); !ok {
+			wrong(artifacts.Failure, fmt.Sprintf("it fetches %s, which no step makes", kind), fmt.Sprintf("correct fetch: (%s)", s.Origin["fetch"]))
+		}
+	}
+	if sound {
+		e.ok(subject, "%s", s.Command)
+	}
+}
+
+// Git before this one cannot make a repository for commits of either hash.
+const gitMajor, gitMinor = 2, 29
+
+var gitVersion = regexp.MustCompile(`git version (\d+)\.(\d+)\S*`)
+
+func (e *examination) git(ctx context.Context) {
+	const subject = "git"
+	c := e.run.config
+	severity, use := artifacts.Warning, "without it BRANCH and GIT_SHA have to be set"
+	if c.Repository != "" {
+		severity, use = artifacts.Failure, "REPOSITORY_URL is fetched with it"
+	}
+	if c.Repository != "" && !e.run.awaitsCheckout() {
+		e.wrong(artifacts.Warning, "source", "REPOSITORY_URL is set without GIT_SHA, so nothing is fetched", "set GIT_SHA to the whole commit id")
+	}
+	output, err := e.run.git(ctx, c.Workspace, nil, "--version")
+	if err != nil {
+		e.wrong(severity, subject, "cannot be started: "+err.Error(), "install git: "+use)
+		return
+	}
+	found := gitVersion.FindStringSubmatch(output)
+	if found == nil {
+		e.wrong(artifacts.Warning, subject, "does not tell its version", "see what git --version prints")
+		return
+	}
+	major, _ := strconv.Atoi(found[1])
+	minor, _ := strconv.Atoi(found[2])
+	if major < gitMajor || major == gitMajor && minor < gitMinor {
+		e.wrong(severity, subject, found[0]+" is too old", fmt.Sprintf("install %d.%d or later: %s", gitMajor, gitMinor, use))
+		return
+	}
+	e.ok(subject, "%s", found[0])
+}
+
+func (e *examination) commit() {
+	const subject = "commit"
+	err := e.run.identify()
+	ref := e.run.ref
+	switch {
+	case err != nil:
+		e.fail(subject, err)
+	case strings.Trim(ref.SHA, "0") == "":
+		e.wrong(artifacts.Warning, subject, "nobody says which it is, so records are kept under "+ref.SHA[:12], "set BRANCH and GIT_SHA, or run in a git repository")
+	case e.run.dirty:
+		e.ok(subject, "%.12s of %s; the workspace has changes that are not in it", ref.SHA, ref.Branch)
+	default:
+		e.ok(subject, "%.12s of %s", ref.SHA, ref.Branch)
+	}
+}
+
+// store lets the store examine itself.
+func (e *examination) store(ctx context.Context) {
+	const subject = "artifacts"
+	store, place, err := OpenStore(ctx, e.run.config)
+	if err != nil {
+		e.fail(subject, err)
+		return
+	}
+	examiner, ok := store.(artifacts.Examiner)
+	if !ok {
+		e.wrong(artifacts.Warning, subject, place+" is not checked", "see that this task may write to it")
+		return
+	}
+	for _, f := range examiner.Examine(ctx) {
+		e.tell(f)
+	}
+}
+
+// secrets asks for every value, once for each variable and reference, and forgets it.
+func (e *examination) secrets(ctx context.Context) {
+	references := map[string]secrets.Reference{}
+	for _, s := range e.steps {
+		e.run.step = s
+		for name, reference := range e.run.childEnvironment().references {
+			if was, ok := references[name]; ok && was != reference { // two steps may mean different things by one name
+				name += " of step " + s.Name
+			}
+			references[name] = reference
+		}
+	}
+	examine := e.Secrets
+	if examine == nil {
+		examine = e.secretFiles
+	}
+	if len(references) > 0 {
+		for _, f := range examine(ctx, references) {
+			e.tell(f)
+		}
+	}
+	for _, name := range e.redactor.Short() {
+		e.wrong(artifacts.Warning, "secret "+name, "is too short or too common to be redacted", "make it longer, or give the variable another name if it is no secret")
+	}
+}
+
+// secretFiles resolves what needs nobody else.
+func (e *examination) secretFiles(_ context.Context, references map[string]secrets.Reference) []artifacts.Finding {
+	var found []artifacts.Finding
+	for _, name := range slices.Sorted(maps.Keys(references)) {
+		f := artifacts.Finding{Subject: "secret " + name, Severity: artifacts.OK}
+		reference := references[name]
+		values, err := secrets.Resolve(map[string]secrets.Reference{name: reference}, e.run.config.Workspace)
+		switch {
+		case reference.Kind != secrets.File:
+			f.Severity, f.Problem, f.Advice = artifacts.Warning, fmt.Sprintf("is not checked: it is in %s", reference.Kind), "see that the reference is right, and that this task may read it"
+		case err != nil:
+			f.Severity, f.Problem, f.Advice = artifacts.Failure, err.Error(), "see that the file is there, and that the runner may read it"
+			var failed *secrets.Error
+			if errors.As(err, &failed) {
+				f.Problem = "cannot be resolved: " + failed.Failures[0].Problem // the subject names the variable
+			}
+		default:
+			e.redactor.Add(redact.Secret{Name: name, Value: values[name]})
+			f.Problem = "can be read from " + reference.Text
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+func (e *examination) stack(ctx context.Context) {
+	name := e.run.config.StackName
+	switch {
+	case name == "":
+	case e.Stack == nil:
+		e.wrong(artifacts.Warning, "stack "+name, "is not checked", "see that it is there, and that this task may describe it")
+	default:
+		for _, f := range e.Stack(ctx, name) {
+			e.tell(f)
+		}
+	}
+}

@@ -1,0 +1,118 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/steps"
+)
+
+// tool is a program that has to be there.
+type tool struct {
+	name     string
+	users    []string // who needs it: steps, "package.json"
+	severity artifacts.Severity
+	path     string
+	err      error
+}
+
+// tools looks for the programs that the steps begin with, and for those that a Node project cannot do without.
+func (e *examination) tools() {
+	var all []*tool
+	need := func(name, user string, severity artifacts.Severity) {
+		path, err := process.LookUp(process.Command{Args: []string{name}, Dir: e.run.directory(), Env: e.run.childEnvironment().list()})
+		i := slices.IndexFunc(all, func(t *tool) bool { return t.name == name && t.path == path })
+		if i < 0 {
+			i = len(all)
+			all = append(all, &tool{name: name, severity: severity, path: path, err: err})
+		}
+		t := all[i]
+		if !slices.Contains(t.users, user) {
+			t.users = append(t.users, user)
+		}
+		if severity == artifacts.Failure {
+			t.severity = severity
+		}
+	}
+
+	for _, s := range e.steps {
+		e.run.step = s
+		if info, err := os.Stat(e.run.directory()); err != nil || !info.IsDir() {
+			continue // that has been told, or is about to be fetched
+		}
+		for _, c := range []steps.Command{s.Command, s.Verify} {
+			if name := program(c); name != "" {
+				need(name, s.Name, e.severity(s))
+			}
+		}
+	}
+	const manifest = "package.json"
+	if _, err := os.Stat(filepath.Join(e.run.config.Workspace, manifest)); err == nil {
+		severity := artifacts.Failure
+		if e.named { // that one step may do without
+			severity = artifacts.Warning
+		}
+		e.run.step = steps.Step{Directory: "."}
+		need("node", manifest, severity)
+		need(steps.PackageManager(e.run.config.Workspace), manifest, severity)
+	}
+
+	for _, t := range all {
+		users := strings.Join(t.users, ", ")
+		if t.err == nil {
+			e.ok("tool "+t.name, "%s (%s)", t.path, users)
+			continue
+		}
+		problem := t.err.Error()
+		var start *process.StartError
+		if errors.As(t.err, &start) && start.NotFound && start.Dir == "" {
+			problem = "is not on PATH"
+			if strings.Contains(t.name, "/") {
+				problem = "is not there"
+			}
+		}
+		e.wrong(t.severity, "tool "+t.name, fmt.Sprintf("%s; needed by %s", problem, users), HintOf(t.err))
+	}
+}
+
+// The words that sh does by itself, or that only it can make sense of.
+var shellWords = strings.Fields(`! . : [ { } alias bg break case cd command continue do done elif else esac eval exec exit export
+	false fc fg fi for getopts hash if in jobs kill printf pwd read readonly return set shift test then time times trap true
+	type ulimit umask unalias unset until wait while echo function local source`)
+
+var (
+	assignment  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=[^\s"'\\$` + "`" + `]*$`)
+	programName = regexp.MustCompile(`^[A-Za-z0-9_./@%+,:-]+$`)
+)
+
+// program is the file that a command begins with; "" if it takes a shell to know.
+func program(c steps.Command) string {
+	if c.Shell == "" {
+		if len(c.Args) == 0 {
+			return ""
+		}
+		return c.Args[0]
+	}
+	line := c.Shell
+	if end := strings.IndexAny(line, ";|&<>()\n"); end >= 0 {
+		line = line[:end]
+	}
+	for word := range strings.FieldsSeq(line) {
+		switch {
+		case assignment.MatchString(word):
+			continue
+		case !programName.MatchString(word), slices.Contains(shellWords, word):
+			return ""
+		default:
+			return word
+		}
+	}
+	return ""
+}
