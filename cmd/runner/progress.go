@@ -73,19 +73,21 @@ func (p *progressLine) clear() {
 // render draws the line in less than width columns, so that the cursor stays on it. What there is no room for goes,
 // the least telling first.
 func (p *progressLine) render(now artifacts.Progress, elapsed time.Duration, width int) string {
-	part := 1.0
-	if now.TotalBytes > 0 {
-		part = min(1, float64(now.Bytes)/float64(now.TotalBytes))
-	} else if now.TotalFiles > 0 {
-		part = min(1, float64(now.Files)/float64(now.TotalFiles))
-	}
-	percent := fmt.Sprintf("%3.0f%%", 100*part)
+	part := 0.0
 	files := fmt.Sprintf("  %d of %s", now.Files, runner.Count(now.TotalFiles, "file"))
-	bytes := fmt.Sprintf("  %s of %s", runner.Size(min(now.Bytes, now.TotalBytes)), runner.Size(now.TotalBytes))
-	speed := ""
-	if elapsed >= time.Second {
-		speed = fmt.Sprintf("  %s/s", runner.Size(int64(float64(now.Bytes)/elapsed.Seconds())))
+	bytes, speed := "", ""
+	switch {
+	case now.TotalBytes > 0:
+		moved := min(now.Bytes, now.TotalBytes)
+		part = float64(moved) / float64(now.TotalBytes)
+		bytes = fmt.Sprintf("  %s of %s", runner.Size(moved), runner.Size(now.TotalBytes))
+		if elapsed >= time.Second {
+			speed = fmt.Sprintf("  %s/s", runner.Size(int64(float64(moved)/elapsed.Seconds())))
+		}
+	case now.TotalFiles > 0:
+		part = float64(min(now.Files, now.TotalFiles)) / float64(now.TotalFiles)
 	}
+	percent := fmt.Sprintf("%3d%%", int(100*part)) // 100 is for what is done
 	text := p.what + " " + percent
 	bar := true
 	for _, more := range []string{files, bytes, speed} {
