@@ -243,7 +243,11 @@ func (e *examination) store(ctx context.Context) {
 // secrets asks for every value, once for each variable and reference, and forgets it.
 func (e *examination) secrets(ctx context.Context) {
 	references := map[string]secrets.Reference{}
-	for _, s := range e.steps {
+	all := e.steps
+	if len(all) == 0 {
+		all = []steps.Step{{}} // what the runner itself was given is known in any case
+	}
+	for _, s := range all {
 		e.run.step = s
 		for name, reference := range e.run.childEnvironment().references {
 			if was, ok := references[name]; ok && was != reference { // two steps may mean different things by one name

@@ -60,12 +60,13 @@ func (c console) artifacts(ctx context.Context, variables map[string]string, wor
 	if len(words) == 0 {
 		return c.fail(exitUsage, "a word is missing: ls, get, verify or put", hint)
 	}
-	verb, known := verbs[words[0]]
-	switch words = words[1:]; {
+	name, words := words[0], words[1:]
+	verb, known := verbs[name]
+	switch {
 	case !known:
-		return c.fail(exitUsage, "unknown command of runner artifacts", hint)
+		return c.fail(exitUsage, fmt.Sprintf("unknown command %q of runner artifacts", name), hint)
 	case len(words) < verb.least:
-		return c.fail(exitUsage, "the KIND of the set or a FOLDER is missing", hint)
+		return c.fail(exitUsage, "the "+[]string{"KIND", "FOLDER"}[len(words)]+" is missing", hint)
 	case len(words) > verb.most:
 		return c.fail(exitUsage, fmt.Sprintf("unexpected argument %q", words[verb.most]), hint)
 	}
