@@ -7,6 +7,9 @@ import (
 
 // LookUp returns the file that Run would execute for a command, or the *StartError that it would end with.
 func LookUp(c Command) (string, error) {
+	if len(c.Args) == 0 || c.Args[0] == "" {
+		return "", &StartError{Path: "the command", NotFound: true, Err: errors.New("it is empty")}
+	}
 	if err := usable(c.Dir); err != nil {
 		return "", &StartError{Path: c.Args[0], Dir: c.Dir, Err: err}
 	}
