@@ -85,6 +85,10 @@ func TestDoctor(t *testing.T) {
 			want:      []string{"warning tool carlin: is not on PATH; needed by deploy", "warning tool pnpm: is not on PATH; needed by build, test", "warning git: cannot be started"},
 			sound:     true,
 		},
+		"a tool that the step begins with which was asked for": {
+			variables: map[string]string{"PATH": "/nowhere", "PIPELINE_STEP": "build"},
+			want:      []string{"failure tool pnpm: is not on PATH; needed by build"},
+		},
 		"a tool that comes with the project's own dependencies": {
 			files: map[string]string{"node_modules/.bin/carlin": "#!/bin/sh\n"},
 			want:  []string{"ok tool carlin: ", "!warning tool carlin"},
