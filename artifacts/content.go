@@ -22,6 +22,9 @@ type content struct {
 	info fs.FileInfo // as it was opened
 	want string      // SHA-256 the file is known to have, or ""
 
+	meter   *meter // of what is read, or nil
+	metered int64
+
 	offset int64     // of the next Read
 	hashed int64     // bytes from the beginning in hash
 	hash   hash.Hash // of them
@@ -67,8 +70,12 @@ func (c *content) Read(p []byte) (int, error) {
 	if c.offset == 0 {
 		c.hash.Reset()
 		c.hashed, c.whole = 0, false
+		c.meter.moved(-c.metered)
+		c.metered = 0
 	}
 	n, err := c.file.Read(p)
+	c.meter.moved(int64(n))
+	c.metered += int64(n)
 	if fresh := c.offset + int64(n) - c.hashed; c.offset <= c.hashed && fresh > 0 {
 		c.hash.Write(p[int64(n)-fresh : n])
 		c.hashed += fresh

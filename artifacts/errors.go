@@ -78,7 +78,7 @@ func (e *CorruptError) Error() string {
 }
 
 // Hint says what to do about it.
-func (e *CorruptError) Hint() string { return "publish the set again" }
+func (e *CorruptError) Hint() string { return "remove the set's manifest, and publish it again" }
 
 // KeyError says that a key, a kind, a branch, a SHA or a run id cannot name anything in a store.
 type KeyError struct {

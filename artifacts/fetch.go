@@ -82,6 +82,7 @@ func shortSum(text string) string {
 // stageAll stores the files under temporary names, and returns the manifest that they turned out to be of.
 func stageAll(ctx context.Context, s Store, m Manifest, root *os.Root, staging string) (Manifest, error) {
 	parallel, _, _ := lanes(s)
+	progressOf(ctx).expect(len(m.Files), m.Bytes())
 	for attempt := 1; ; attempt++ {
 		err := each(ctx, parallel, len(m.Files), func(ctx context.Context, i int) error {
 			return stage(ctx, s, m, m.Files[i], root, stagedName(staging, m, i))
@@ -201,6 +202,8 @@ func check(ctx context.Context, s Store, m Manifest, f File, disk *sink) error {
 		}
 		to, n = io.MultiWriter(hash, disk), disk.had
 	}
+	meter := progressOf(ctx)
+	meter.moved(n)
 	if n < f.Size || f.Size == 0 {
 		r, err := open(ctx, s, SetKey(m.Kind, m.Ref())+"/"+f.Path, f.VersionID, n)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -212,7 +215,7 @@ func check(ctx context.Context, s Store, m Manifest, f File, disk *sink) error {
 		}
 		defer r.Close()
 		// A byte more than promised is enough to know.
-		arrived, err := io.Copy(to, io.LimitReader(&source{ctx: ctx, r: r}, f.Size-n+1))
+		arrived, err := io.Copy(io.MultiWriter(to, meter), io.LimitReader(&source{ctx: ctx, r: r}, f.Size-n+1))
 		if err != nil {
 			return err
 		}
@@ -227,6 +230,7 @@ func check(ctx context.Context, s Store, m Manifest, f File, disk *sink) error {
 	if sum := hex.EncodeToString(hash.Sum(nil)); sum != f.SHA256 {
 		return &CorruptError{f.Path, f.SHA256, sum}
 	}
+	meter.finished()
 	return nil
 }
 
@@ -269,6 +273,7 @@ func Verify(ctx context.Context, s Store, kind string, ref Ref) ([]Problem, erro
 	}
 	var mu sync.Mutex
 	found := map[string]*CorruptError{}
+	progressOf(ctx).expect(len(m.Files), m.Bytes())
 	parallel, _, _ := lanes(s)
 	err = each(ctx, parallel, len(m.Files), func(ctx context.Context, i int) error {
 		err := check(ctx, s, m, m.Files[i], nil)

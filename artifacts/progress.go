@@ -40,7 +40,9 @@ func (m *meter) expect(files int, bytes int64) {
 
 // moved adds bytes that were moved; it takes back those that have to be moved again.
 func (m *meter) moved(bytes int64) {
-	m.change(func(p *Progress) { p.Bytes += bytes })
+	if bytes != 0 {
+		m.change(func(p *Progress) { p.Bytes += bytes })
+	}
 }
 
 // finished adds a file that is done.

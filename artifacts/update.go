@@ -55,7 +55,6 @@ type update struct {
 	old   Manifest // what the place holds; no files when it holds nothing
 	found pending  // what an update that did not come to its end may have left
 
-	report func(Counts) // of each file, or nil
 	mu     sync.Mutex
 	counts Counts
 }
@@ -290,6 +289,7 @@ func (u *update) gone() []string {
 
 // storeAll stores the files with these indices: small ones many at a time, and large ones beside them.
 func (u *update) storeAll(ctx context.Context, todo []int) error {
+	progressOf(ctx).expect(len(todo), 0)
 	small, large, size := lanes(u.store)
 	g, inner := errgroup.WithContext(ctx)
 	queue := make(chan int)
@@ -350,6 +350,8 @@ func (u *update) storeFile(ctx context.Context, i int, size int64, heavy chan<- 
 		heavy <- i
 		return nil
 	}
+	c.meter = progressOf(ctx)
+	c.meter.expect(0, c.Size())
 	is := c.describe()
 	is.VersionID, err = u.store.Put(ctx, Object{
 		Key: u.key(f.Path), Body: c, Size: c.Size(), Mode: c.Mode(),
@@ -365,6 +367,7 @@ func (u *update) storeFile(ctx context.Context, i int, size int64, heavy chan<- 
 		return &ChangedError{f.Path, "was written to"}
 	}
 	*f = is
+	c.meter.finished()
 	u.count(Counts{Uploaded: 1, Bytes: c.Size()})
 	return nil
 }
@@ -403,9 +406,6 @@ func (u *update) count(c Counts) {
 	u.counts.Unchanged += c.Unchanged
 	u.counts.Removed += c.Removed
 	u.counts.Bytes += c.Bytes
-	if u.report != nil {
-		u.report(u.counts)
-	}
 }
 
 // sameAsOld also compares the commit: a mirror may pass from one to another without a file changing.

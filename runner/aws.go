@@ -27,8 +27,8 @@ func NewAWS() AWS {
 	}
 }
 
-// OpenArtifacts opens the store that a configuration names, and returns its name for people.
-func OpenArtifacts(ctx context.Context, c Config, aws AWS) (artifacts.Store, string, error) {
+// OpenStore opens the store that a configuration names, and returns its name for people. The error is a *ConfigError.
+func OpenStore(ctx context.Context, c Config, aws AWS) (artifacts.Store, string, error) {
 	store, place, err := artifacts.Open(ctx, c.Artifacts, artifacts.Options{
 		Workspace: c.Workspace, AWS: aws,
 		S3: artifacts.S3Options{

@@ -28,15 +28,6 @@ func besides(ctx context.Context, variables map[string]string, c Config) *run {
 	return &run{in: Invocation{Variables: variables}, config: c, id: NewID(), stop: newStopper(ctx, time.Second, nil)}
 }
 
-// OpenStore opens the store that a configuration names, and returns its name for people. The error is a *ConfigError.
-func OpenStore(_ context.Context, c Config) (artifacts.Store, string, error) {
-	store, place, err := artifacts.Open(c.Artifacts, c.Workspace)
-	if err != nil {
-		return nil, "", &ConfigError{Err: err, Advice: "ARTIFACT_BUCKET takes file:///folder; leave it empty for .runner/artifacts in the workspace"}
-	}
-	return store, place, nil
-}
-
 // Size is a number of bytes as the summary of a run has it.
 func Size(bytes int64) string { return size(bytes) }
 

@@ -198,7 +198,7 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	if commitErr != nil {
 		return commitErr
 	}
-	if r.store, r.place, err = OpenArtifacts(ctx, config, r.aws); err != nil {
+	if r.store, r.place, err = OpenStore(ctx, config, r.aws); err != nil {
 		return err
 	}
 	if err := r.settle(); err != nil && (!r.awaitsCheckout() || config.DryRun) {

@@ -78,7 +78,7 @@ func (c console) artifacts(ctx context.Context, variables map[string]string, wor
 	if s.config, err = runner.Configure(variables); err != nil {
 		return c.refuse(err)
 	}
-	if s.store, s.place, err = runner.OpenStore(ctx, s.config); err != nil {
+	if s.store, s.place, err = runner.OpenStore(ctx, s.config, runner.NewAWS()); err != nil {
 		return c.refuse(err)
 	}
 	s.place = runner.Nearby(s.place)
