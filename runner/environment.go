@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -85,18 +87,39 @@ func known(variables map[string]string) []redact.Secret {
 	return found
 }
 
+// own are the variables that the runner sets itself, which nothing that is loaded may change.
+var own = []string{"CI", "PIPELINE_STEP", "BRANCH", "GIT_SHA", "ENVIRONMENT", "STACK_NAME", "RUN_ID", "TRACEPARENT", "PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH"}
+
+// reserved reports whether the runner or what runs the command relies on a variable, so that no secret may set it
+// which happens to lie under a path.
+func reserved(name string) bool {
+	return slices.Contains(own, name) || slices.Contains(private, name) || strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "ECS_") || strings.HasPrefix(name, "RUNNER_")
+}
+
 // resolve asks for the values of all references and tells the redactor before anything else can see them.
 func (r *run) resolve(e environment) error {
 	if len(e.references) == 0 {
 		return nil
 	}
-	values, err := secrets.Resolve(e.references, r.config.Workspace)
-	if err != nil {
-		return &SecretsError{Message: err.Error(), Advice: "see that the reference is right, and that this task may read it"}
+	ctx, cancel := context.WithDeadline(r.stop.work, r.deadline)
+	defer cancel()
+	resolver := secrets.Resolver{Dir: r.config.Workspace, Reserved: reserved, Load: r.aws}
+	resolved, err := resolver.Resolve(ctx, e.references)
+	for _, note := range resolved.Notes {
+		r.log.Warn(note)
 	}
-	for name, value := range values {
-		r.redactor.Add(redact.Secret{Name: name, Value: value})
-		e.variables[name] = value
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	if failed := (*secrets.Error)(nil); errors.As(err, &failed) {
+		return &SecretsError{Message: failed.Error(), Advice: failed.Hint(), Transient: failed.Retryable()}
+	}
+	for _, s := range resolved.Secrets {
+		r.redactor.Add(redact.Secret{Name: s.Variable, Value: s.Value()})
+		for _, leaf := range s.Leaves() {
+			r.redactor.Add(redact.Secret{Name: s.Variable, Value: leaf})
+		}
+		e.variables[s.Variable] = s.Value()
 	}
 	return nil
 }

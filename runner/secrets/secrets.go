@@ -1,18 +1,20 @@
 // Package secrets turns references in the environment into values.
 //
 // A reference is ECS's own form (an ARN of Secrets Manager or of Parameter Store), one of the short forms
-// secretsmanager:NAME and ssm:/NAME, or file:PATH.
+// secretsmanager:NAME[:JSON-KEY[:STAGE[:VERSION-ID]]] and ssm:/NAME[:VERSION-OR-LABEL], or file:PATH. A reference to
+// Parameter Store that ends in /* is to everything under a path: each parameter becomes a variable.
 package secrets
 
 import (
-	"bytes"
+	"context"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"log/slog"
 	"regexp"
-	"slices"
 	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
 // Kind is the service that keeps a secret.
@@ -34,7 +36,8 @@ type Reference struct {
 var arn = regexp.MustCompile(`^arn:aws[a-z-]*:(secretsmanager|ssm):[a-z0-9-]*:[0-9]*:(secret:|parameter/)`)
 
 // Parse reads a reference. file: is one only in a variable whose name says that it is secret:
-// DATABASE_URL=file:./dev.db is a database, NPM_TOKEN=file:/run/secrets/npm a token.
+// DATABASE_URL=file:./dev.db is a database, NPM_TOKEN=file:/run/secrets/npm a token. What looks like a reference and
+// is none that can be resolved is reported by Resolve: it is never handed on as a value.
 func Parse(value string, secretName bool) (Reference, bool) {
 	if m := arn.FindStringSubmatch(value); m != nil {
 		if m[1] == "ssm" {
@@ -53,69 +56,77 @@ func Parse(value string, secretName bool) (Reference, bool) {
 	return Reference{}, false
 }
 
-// maxFile bounds a secret that is kept in a file, in bytes; Secrets Manager's own bound is the same.
-const maxFile = 64 << 10
+// Resolver reads the values of references. The zero Resolver reads files only.
+type Resolver struct {
+	Dir      string                                    // where relative files are looked up
+	Region   string                                    // of references that name none; "" for the region of what Load returns
+	Reserved func(variable string) bool                // what a path of Parameter Store may not set; nil for nothing
+	Load     func(context.Context) (aws.Config, error) // asked at most once a Resolve, and only if a reference needs AWS
 
-// Failure is a reference that could not be resolved.
-type Failure struct{ Variable, Problem string }
-
-// Error lists every reference that could not be resolved, by the variable's name.
-type Error struct{ Failures []Failure }
-
-func (e *Error) Error() string {
-	said := make([]string, len(e.Failures))
-	for i, f := range e.Failures {
-		said[i] = f.Variable + ": " + f.Problem
-	}
-	return "cannot be resolved: " + strings.Join(said, "; ")
+	patience   time.Duration // how long one try may take; 0 for the default
+	maxBackoff time.Duration // between two tries; 0 for the default
 }
 
-// Resolve reads the values of the references, by variable. Relative files are looked up in dir.
-// The error is an *Error that lists all failures.
-func Resolve(references map[string]Reference, dir string) (map[string]string, error) {
-	values := make(map[string]string, len(references))
-	var failures []Failure
-	for variable, r := range references {
-		value, err := read(r, dir)
-		if err != nil {
-			failures = append(failures, Failure{variable, err.Error()})
-		}
-		values[variable] = value
-	}
-	if failures != nil {
-		slices.SortFunc(failures, func(a, b Failure) int { return strings.Compare(a.Variable, b.Variable) })
-		return nil, &Error{failures}
-	}
-	return values, nil
+// Resolved is what references led to.
+type Resolved struct {
+	Secrets []Secret // sorted by variable
+	Notes   []string // what went well but could go better, for people
 }
 
-func read(r Reference, dir string) (string, error) {
-	if r.Kind != File {
-		return "", fmt.Errorf("this version does not read %s yet (%s)", r.Kind, r.Text)
-	}
-	name := r.Text
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(dir, name)
-	}
-	if info, err := os.Stat(name); err != nil {
-		return "", err
-	} else if !info.Mode().IsRegular() { // opening a pipe would wait for somebody to write
-		return "", fmt.Errorf("%s is no regular file", name)
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	switch {
-	case err != nil:
-		return "", err
-	case len(text) > maxFile:
-		return "", fmt.Errorf("%s is larger than 64 KiB", name)
-	case bytes.IndexByte(text, 0) >= 0:
-		return "", fmt.Errorf("%s holds a NUL byte, which no variable can", name)
-	}
-	// Editors and echo end a file with a newline that is no part of the secret.
-	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
+// Secret is one variable with its value, which no printing of it shows.
+type Secret struct {
+	Variable string
+	Source   string // for people: "Secrets Manager eu-west-1 ci/npm key token"
+	Version  string // for people: a version's id and its stages, or a parameter's number; "" for a file
+
+	// The value is behind a function because fmt and its kin see through unexported fields, but not through this.
+	reveal func() content
 }
+
+type content struct {
+	value string
+	whole string // what the value was taken out of: itself, or the JSON that it is a part of
+}
+
+// Value is what the variable is set to.
+func (s Secret) Value() string {
+	if s.reveal == nil {
+		return ""
+	}
+	return s.reveal().value
+}
+
+// Leaves returns what has to be kept secret beside the value: for a secret that is JSON, whichever of its keys is used,
+// the whole text and every string in it.
+func (s Secret) Leaves() []string {
+	if s.reveal == nil {
+		return nil
+	}
+	return leaves(s.reveal().whole)
+}
+
+// Class says how long the value is, in bytes, and nothing else about it: "empty", "under 6 bytes" (too short to be
+// redacted), "6-15", "16-63" or "64 and more".
+func (s Secret) Class() string {
+	switch n := len(s.Value()); {
+	case n == 0:
+		return "empty"
+	case n < 6:
+		return "under 6 bytes"
+	case n < 16:
+		return "6-15"
+	case n < 64:
+		return "16-63"
+	default:
+		return "64 and more"
+	}
+}
+
+// String names the secret.
+func (s Secret) String() string { return s.Variable + " (" + s.Source + ")" }
+
+// Format names the secret, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue names the secret.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

@@ -1,0 +1,242 @@
+package secrets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+)
+
+// Codes of the services by what they mean. The rest of them is told as it comes.
+var (
+	deniedCodes  = []string{"AccessDeniedException", "AccessDenied"}
+	expiredCodes = []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+	refusedCodes = []string{
+		"UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
+		"InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature", "IncompleteSignatureException", "NotAuthorized", "OptInRequired",
+	}
+	decryptionCodes = []string{"DecryptionFailure", "InvalidKeyId", "KMSInvalidStateException", "KMSAccessDeniedException", "KMSNotFoundException"}
+	absentCodes     = []string{"ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound"}
+	nameCodes       = []string{"ValidationException", "InvalidParameterException"}
+)
+
+func has(err error, codes []string) bool {
+	var no *answerError
+	return errors.As(err, &no) && slices.Contains(codes, no.Code)
+}
+
+func denied(err error) bool { return has(err, deniedCodes) }
+
+// transient reports whether a later try may well succeed: the SDK's own judgement.
+func transient(err error) bool {
+	var no *answerError
+	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err).Bool() ||
+		errors.As(err, &no) && no.Status == http.StatusTooManyRequests
+}
+
+// hopeless reports whether asking for one thing instead of several would end the same.
+func hopeless(err error) bool {
+	var no *answerError
+	return !errors.As(err, &no) || transient(err) || has(err, expiredCodes) || has(err, refusedCodes)
+}
+
+// explain says why there is no answer for what is kept in p, and what to do about it.
+func explain(p place, a answer) error {
+	var (
+		already     *problem
+		credentials *credentialsError
+		stall       *stallError
+		no          *answerError
+		missing     *missingError
+		dns         *net.DNSError
+		network     *url.Error
+	)
+	said := &problem{cause: a.err, service: transient(a.err)}
+	route := fmt.Sprintf("its subnet needs a way there: a NAT gateway, or a VPC endpoint of %s whose security group lets the task in at port 443", services[p.kind].name)
+	switch {
+	case errors.As(a.err, &already):
+		return already
+	case errors.Is(a.err, context.Canceled), errors.Is(a.err, context.DeadlineExceeded):
+		said.said = p.what() + " was not read in time: " + a.err.Error()
+	case errors.As(a.err, &credentials):
+		said.said = "no AWS credentials can be had: " + credentials.text()
+		said.advice = "give the task a task role; on a laptop log in and set AWS_PROFILE"
+	case errors.As(a.err, &stall):
+		said.said, said.advice = stall.Error(), route
+	case errors.As(a.err, &dns) && dns.IsNotFound:
+		said.said = "there is no host " + dns.Name
+		said.advice = "see that " + p.region + ", " + p.origin + ", is a region; without a way to the internet the VPC needs an endpoint of " + services[p.kind].name + " with private DNS"
+	case errors.As(a.err, &network):
+		said.said, said.advice = hostOf(network.URL)+" cannot be reached: "+network.Err.Error(), route
+	case errors.As(a.err, &missing):
+		said.said, said.advice = p.absent(missing)
+	case errors.As(a.err, &no):
+		p.refused(said, no, a.action)
+	default:
+		said.said = p.what() + " cannot be read: " + a.err.Error()
+	}
+	return said
+}
+
+// what names the thing for people, and where it was looked for.
+func (p place) what() string { return p.thing() + " in " + p.region }
+
+func (p place) thing() string {
+	switch {
+	case p.kind == SecretsManager:
+		return "the secret " + p.name()
+	case p.path:
+		return "the path " + p.name()
+	}
+	return "the parameter " + p.name()
+}
+
+// absent says that there is no such thing.
+func (p place) absent(missing *missingError) (said, advice string) {
+	where := " in " + p.region + ", " + p.origin
+	advice = "see that the name is right, and the region; what is in another one is referred to by its ARN"
+	switch {
+	case missing != nil && missing.newest > 0:
+		return fmt.Sprintf("%s has no version or label %s; its newest version is %d", p.what(), p.version, missing.newest), "see its history"
+	case p.path:
+		return "there is no parameter under " + p.name() + where, advice
+	case p.kind == ParameterStore:
+		return "there is no parameter " + p.name() + where, advice + ", and so is a parameter whose name begins with no slash"
+	}
+	return "there is no secret " + p.name() + where, advice
+}
+
+// refused says what the service's code means.
+func (p place) refused(said *problem, no *answerError, action string) {
+	switch {
+	case said.service:
+		said.said = p.what() + " cannot be read, and the service is to blame: " + no.Error()
+		said.advice = "try again later"
+	case has(no, deniedCodes) && strings.Contains(strings.ToLower(no.Message), "kms"), has(no, deniedCodes) && strings.Contains(no.Message, "ciphertext refers"), has(no, decryptionCodes):
+		key := inMessage(`arn:aws[a-z-]*:kms:[A-Za-z0-9:/_-]+`, no.Message)
+		said.said = p.what() + " cannot be decrypted: " + tidy(no.Error())
+		said.advice = "allow kms:Decrypt on " + either(key, "its KMS key") + ", in the task role's policy and in the key's own, and see that the key is enabled"
+	case has(no, deniedCodes):
+		said.said = action + " is denied on " + p.what() + who(no.Message)
+		said.advice = "allow " + action + " on " + p.resource() + " to the task role"
+		if strings.Contains(no.Message, "explicit deny") {
+			said.advice = "a policy denies it explicitly, and no other one can allow it: find its Deny"
+		}
+	case has(no, expiredCodes):
+		said.said = "the AWS credentials have expired (" + no.Code + ")"
+		said.advice = "log in again; a task has fresh ones from its task role, unless AWS_ACCESS_KEY_ID is set"
+	case has(no, refusedCodes):
+		said.said = "AWS does not accept the credentials in " + p.region + ": " + tidy(no.Error())
+		said.advice = "see that they belong to an account for which " + p.region + " is enabled, and that the clock is right"
+	case has(no, absentCodes) && strings.Contains(no.Message, "secret value"):
+		said.said = p.what() + " has no " + p.wanted()
+		said.advice = "see its versions and their stages; a secret that was never given a value has none"
+	case has(no, absentCodes):
+		said.said, said.advice = p.absent(nil)
+	case no.Code == "InvalidRequestException" && (strings.Contains(no.Message, "marked for deletion") || strings.Contains(no.Message, "marked deleted") || strings.Contains(no.Message, "scheduled for deletion")):
+		said.said = p.what() + " is scheduled for deletion"
+		said.advice = "restore it, or refer to another one"
+	case no.Code == "InvalidRequestException" && p.stage != "" && p.version != "":
+		said.said = p.what() + " has no version " + p.version + " at the stage " + p.stage
+		said.advice = "name the stage or the version's id, not both"
+	case has(no, nameCodes):
+		said.said = p.what() + " cannot be asked for: " + tidy(no.Error())
+		said.advice = "see that the reference is right"
+	default:
+		said.said = p.what() + " cannot be read: " + tidy(no.Error())
+	}
+}
+
+// wanted is the version that a reference asks for.
+func (p place) wanted() string {
+	switch {
+	case p.version != "":
+		return "version " + p.version
+	case p.stage != "":
+		return "version at the stage " + p.stage
+	}
+	return "value"
+}
+
+// resource is what a policy has to name, as closely as it can be known.
+func (p place) resource() string {
+	resource := p.id
+	if !strings.HasPrefix(p.id, "arn:") {
+		prefix := "arn:" + partitionOf(p.region).name + ":" + services[p.kind].name + ":" + p.region + ":" + either(p.account, "*")
+		switch {
+		case p.kind == SecretsManager:
+			resource = prefix + ":secret:" + p.id
+		case p.path:
+			return prefix + ":parameter" + strings.TrimSuffix(p.id, "/") + " and " + prefix + ":parameter" + strings.TrimSuffix(p.id, "/") + "/*"
+		default:
+			resource = prefix + ":parameter" + p.id
+		}
+	}
+	if p.kind == SecretsManager && !hasRandomEnd(resource) {
+		resource += "-??????"
+	}
+	return resource
+}
+
+// hasRandomEnd reports whether an ARN ends as those of whole secrets do, in a dash and six random characters.
+func hasRandomEnd(arn string) bool {
+	end := arn[max(0, len(arn)-7):]
+	return len(end) == 7 && end[0] == '-' && !strings.ContainsAny(end[1:], "/_+=.@-:?")
+}
+
+// who says to whom something is denied and why, as far as AWS tells.
+func who(message string) string {
+	said := ""
+	if is := inMessage(`arn:aws[a-z-]*:(sts|iam)::[A-Za-z0-9:/_+=,.@-]+`, message); is != "" {
+		said = " to " + is
+	}
+	if because := inMessage(`because .*|with an explicit deny.*`, message); because != "" {
+		said += ", " + tidy(because)
+	}
+	return said
+}
+
+// inMessage compiles its pattern when something has failed, which most starts are spared.
+func inMessage(pattern, message string) string {
+	return regexp.MustCompile(pattern).FindString(message)
+}
+
+// tidy makes a service's message fit for a line of a log.
+func tidy(message string) string {
+	const most = 400
+	message = strings.Join(strings.Fields(message), " ")
+	if len(message) > most {
+		message = strings.ToValidUTF8(message[:most], "") + "…"
+	}
+	return message
+}
+
+// text is the error without what a credential_process has written: it would have been credentials.
+func (e *credentialsError) text() string {
+	said, _, cut := strings.Cut(e.err.Error(), "process provider error")
+	if cut {
+		said += "credential_process has failed"
+	}
+	return tidy(said)
+}
+
+func either(this, that string) string {
+	if this != "" {
+		return this
+	}
+	return that
+}
+
+func hostOf(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return address
+}
