@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -139,11 +142,22 @@ func (a *api) try(ctx context.Context, operation string, body []byte, output any
 	return nil
 }
 
-// cutError is an answer that ended too early.
-type cutError struct{ error }
+// lostError is an answer that did not arrive, or not whole.
+type lostError struct {
+	endpoint string
+	err      error
+}
 
-func (e *cutError) Unwrap() error        { return e.error }
-func (e *cutError) RetryableError() bool { return true }
+func (e *lostError) Error() string { return e.err.Error() }
+func (e *lostError) Unwrap() error { return e.err }
+
+// RetryableError is what the SDK's retryer asks for. Connections break and listeners restart; names that do not exist
+// and certificates that are wrong stay so.
+func (e *lostError) RetryableError() bool {
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	return !errors.As(e.err, &certificate) && !(errors.As(e.err, &dns) && dns.IsNotFound)
+}
 
 // send signs a request, sends it and reads the answer, all of it within a.patience but for the credentials, which have
 // retries and limits of their own.
@@ -168,19 +182,23 @@ func (a *api) send(ctx context.Context, stall *stallError, operation string, bod
 	if err := v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(hash[:]), a.service.name, a.region, time.Now()); err != nil {
 		return nil, nil, &credentialsError{err}
 	}
+	var text []byte
 	answer, err := a.client.Do(request)
 	if err == nil {
 		defer answer.Body.Close()
-		var text []byte
-		if text, err = io.ReadAll(io.LimitReader(answer.Body, maxAnswer)); err == nil {
-			return answer, text, nil
+		text, err = io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	}
+	switch {
+	case err == nil:
+		return answer, text, nil
+	case errors.Is(context.Cause(ctx), stall):
+		return nil, nil, stall
+	default:
+		if named := (*url.Error)(nil); errors.As(err, &named) {
+			err = named.Err // its URL is the endpoint
 		}
-		err = &cutError{err}
+		return nil, nil, &lostError{a.endpoint, err}
 	}
-	if errors.Is(context.Cause(ctx), stall) {
-		err = stall
-	}
-	return nil, nil, err
 }
 
 const userAgent = "carlin-cicd-runner"

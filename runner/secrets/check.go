@@ -24,6 +24,9 @@ func Check(w io.Writer, resolved Resolved, err error) error {
 			_, writeErr = fmt.Fprintf(w, format, args...)
 		}
 	}
+	if len(resolved.Secrets) == 0 && err == nil {
+		say("no variable is a reference\n")
+	}
 	var failed *Error
 	if errors.As(err, &failed) {
 		for _, f := range failed.Failures {

@@ -2,7 +2,7 @@ package secrets
 
 import (
 	"context"
-	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -86,7 +86,7 @@ func endpoint(ctx context.Context, config aws.Config, s service, region string) 
 		host += "-fips"
 	}
 	if !isRegion(region) {
-		return "", fmt.Errorf("%q is no region", region)
+		return "", &problem{said: strconv.Quote(region) + " is no region", advice: "set AWS_REGION, or correct the ARN"}
 	}
 	return "https://" + host + "." + region + "." + suffix, nil
 }

@@ -2,6 +2,7 @@ package secrets
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -51,12 +52,13 @@ func hopeless(err error) bool {
 func explain(p place, a answer) error {
 	var (
 		already     *problem
+		lost        *lostError
+		certificate *tls.CertificateVerificationError
 		credentials *credentialsError
 		stall       *stallError
 		no          *answerError
 		missing     *missingError
 		dns         *net.DNSError
-		network     *url.Error
 	)
 	said := &problem{cause: a.err, service: transient(a.err)}
 	route := fmt.Sprintf("its subnet needs a way there: a NAT gateway, or a VPC endpoint of %s whose security group lets the task in at port 443", services[p.kind].name)
@@ -73,8 +75,11 @@ func explain(p place, a answer) error {
 	case errors.As(a.err, &dns) && dns.IsNotFound:
 		said.said = "there is no host " + dns.Name
 		said.advice = "see that " + p.region + ", " + p.origin + ", is a region; without a way to the internet the VPC needs an endpoint of " + services[p.kind].name + " with private DNS"
-	case errors.As(a.err, &network):
-		said.said, said.advice = hostOf(network.URL)+" cannot be reached: "+network.Err.Error(), route
+	case errors.As(a.err, &lost) && errors.As(a.err, &certificate):
+		said.said = "the certificate of " + hostOf(lost.endpoint) + " is not trusted: " + certificate.Err.Error()
+		said.advice = "behind a proxy that opens TLS, point AWS_CA_BUNDLE to its certificate"
+	case errors.As(a.err, &lost):
+		said.said, said.advice = hostOf(lost.endpoint)+" cannot be reached: "+lost.Error(), route
 	case errors.As(a.err, &missing):
 		said.said, said.advice = p.absent(missing)
 	case errors.As(a.err, &no):

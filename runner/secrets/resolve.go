@@ -47,6 +47,9 @@ func (r *resolution) locate() map[string]place {
 	for variable, reference := range r.references {
 		if reference.Kind == File {
 			text, err := readFile(reference.Text, r.Dir)
+			if err != nil {
+				err = &problem{said: err.Error(), advice: "see that the file is there, as a file that this task may read", cause: err}
+			}
 			r.add(variable, "file "+reference.Text, "", text, "", err)
 			continue
 		}
