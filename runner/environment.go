@@ -6,7 +6,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/secrets"
 	"github.com/carlin-cicd/runner/steps"
@@ -111,16 +113,28 @@ func (r *run) resolve(e environment) error {
 	if errors.Is(err, context.Canceled) {
 		return err
 	}
+	if err != nil && time.Now().After(r.deadline) {
+		return &process.TimeoutError{Limit: r.step.Timeout}
+	}
 	if failed := (*secrets.Error)(nil); errors.As(err, &failed) {
 		return &SecretsError{Message: failed.Error(), Advice: failed.Hint(), Transient: failed.Retryable()}
 	}
+	var values, leaves []redact.Secret
 	for _, s := range resolved.Secrets {
-		r.redactor.Add(redact.Secret{Name: s.Variable, Value: s.Value()})
+		values = append(values, redact.Secret{Name: s.Variable, Value: s.Value()})
 		for _, leaf := range s.Leaves() {
-			r.redactor.Add(redact.Secret{Name: s.Variable, Value: leaf})
+			leaves = append(leaves, redact.Secret{Name: s.Variable, Value: leaf})
 		}
 		e.variables[s.Variable] = s.Value()
 	}
+	told := r.redactor.Short()
+	r.redactor.Add(values...)
+	for _, name := range r.redactor.Short() {
+		if !slices.Contains(told, name) {
+			r.log.Warn("the value is too short or too common to be redacted", "variable", name)
+		}
+	}
+	r.redactor.Add(leaves...) // among them are ports and user names: that they are short is nobody's concern
 	return nil
 }
 

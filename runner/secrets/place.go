@@ -93,7 +93,7 @@ func (p *place) locateParameter(text, prefix string) error {
 		name = p.id
 	}
 	switch {
-	case !isName(name, inNames, maxParameter), strings.Contains(name, "//"):
+	case !isName(name, inNames, maxParameter), strings.Contains(name, "//"), p.path && name != "/" && strings.HasSuffix(name, "/"):
 		return &problem{said: fmt.Sprintf("%q is no name of a parameter", name), advice: parameterForm}
 	case p.path:
 		return nil

@@ -78,6 +78,7 @@ func TestWhatCannotBeMeantIsRefusedWithTheFormThatCan(t *testing.T) {
 		"ssm:/":      "so it is a path",
 		"ssm:/a/":    "so it is a path",
 		"ssm:/a//b":  `"/a//b" is no name of a parameter`,
+		"ssm:/a//*":  `"/a/" is no name of a parameter`,
 		"ssm:/a b":   `"/a b" is no name of a parameter`,
 		"ssm:/a:1:2": `"1:2" is neither a version nor a label`,
 		"ssm:/a:":    `"" is neither a version nor a label`,
@@ -114,7 +115,7 @@ func TestARNsMadeByHandDoNotPanic(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"arn:aws:secretsmanager:eu-west-1:123456789012:secret:ci/npm-AbCdEf:token:AWSCURRENT:1", "arn:aws:ssm:eu-west-1:1:parameter/a/*",
-		"secretsmanager:a:b:c:d", "ssm:/a/b:3", "ssm:/a/*", "ssm:/*", "file:x", "arn:aws:ssm:::parameter/", "secretsmanager::::",
+		"secretsmanager:a:b:c:d", "ssm:/a/b:3", "ssm:/a/*", "ssm:/*", "ssm:/0//*", "file:x", "arn:aws:ssm:::parameter/", "secretsmanager::::",
 	} {
 		f.Add(seed, true)
 		f.Add(seed, false)
