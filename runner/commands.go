@@ -2,12 +2,15 @@ package runner
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
 	"time"
 
 	"github.com/oklog/ulid/v2"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/secrets"
 )
 
 // What the commands beside a run share with it, so that they mean the same by the same words.
@@ -26,6 +29,23 @@ func Identify(ctx context.Context, variables map[string]string, c Config) (ref a
 // besides is as much of a run as is needed to ask what it would do.
 func besides(ctx context.Context, variables map[string]string, c Config) *run {
 	return &run{in: Invocation{Variables: variables}, config: c, id: NewID(), stop: newStopper(ctx, time.Second, nil)}
+}
+
+// CheckSecrets asks for every secret of a step as a run would, and writes what there is: never a value. The error is a
+// *SecretsError when one cannot be had, a *ConfigError for input that is refused.
+func CheckSecrets(ctx context.Context, w io.Writer, variables map[string]string, c Config) error {
+	r := besides(ctx, variables, c)
+	if err := r.chooseStep(); err != nil {
+		return refuse(err)
+	}
+	resolver := secrets.Resolver{Dir: c.Workspace, Reserved: reserved, Load: NewAWS()}
+	resolved, err := resolver.Resolve(ctx, r.childEnvironment().references)
+	err = secrets.Check(w, resolved, err)
+	var failed *secrets.Error
+	if errors.As(err, &failed) {
+		return &SecretsError{Message: Count(len(failed.Failures), "secret") + " cannot be had", Transient: failed.Retryable()}
+	}
+	return err
 }
 
 // Size is a number of bytes as the summary of a run has it.

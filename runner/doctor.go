@@ -5,11 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -258,7 +256,7 @@ func (e *examination) secrets(ctx context.Context) {
 	}
 	examine := e.Secrets
 	if examine == nil {
-		examine = e.secretFiles
+		examine = e.resolve
 	}
 	if len(references) > 0 {
 		for _, f := range examine(ctx, references) {
@@ -270,27 +268,25 @@ func (e *examination) secrets(ctx context.Context) {
 	}
 }
 
-// secretFiles resolves what needs nobody else.
-func (e *examination) secretFiles(_ context.Context, references map[string]secrets.Reference) []artifacts.Finding {
+// resolve asks for all values, as a run would.
+func (e *examination) resolve(ctx context.Context, references map[string]secrets.Reference) []artifacts.Finding {
+	resolver := secrets.Resolver{Dir: e.run.config.Workspace, Reserved: reserved, Load: NewAWS()}
+	resolved, err := resolver.Resolve(ctx, references)
 	var found []artifacts.Finding
-	for _, name := range slices.Sorted(maps.Keys(references)) {
-		f := artifacts.Finding{Subject: "secret " + name, Severity: artifacts.OK}
-		reference := references[name]
-		values, err := secrets.Resolve(map[string]secrets.Reference{name: reference}, e.run.config.Workspace)
-		switch {
-		case reference.Kind != secrets.File:
-			f.Severity, f.Problem, f.Advice = artifacts.Warning, fmt.Sprintf("is not checked: it is in %s", reference.Kind), "see that the reference is right, and that this task may read it"
-		case err != nil:
-			f.Severity, f.Problem, f.Advice = artifacts.Failure, err.Error(), "see that the file is there, and that the runner may read it"
-			var failed *secrets.Error
-			if errors.As(err, &failed) {
-				f.Problem = "cannot be resolved: " + failed.Failures[0].Problem // the subject names the variable
-			}
-		default:
-			e.redactor.Add(redact.Secret{Name: name, Value: values[name]})
-			f.Problem = "can be read from " + reference.Text
+	for _, s := range resolved.Secrets {
+		e.redactor.Add(redact.Secret{Name: s.Variable, Value: s.Value()})
+		found = append(found, artifacts.Finding{Subject: "secret " + s.Variable, Problem: "can be read from " + s.Source, Severity: artifacts.OK})
+	}
+	var failed *secrets.Error
+	if errors.As(err, &failed) {
+		for _, f := range failed.Failures {
+			found = append(found, artifacts.Finding{Subject: "secret " + f.Variable, Problem: "cannot be resolved: " + f.Problem, Advice: f.Advice, Severity: artifacts.Failure})
 		}
-		found = append(found, f)
+	} else if err != nil {
+		found = append(found, artifacts.Finding{Subject: "secrets", Problem: err.Error(), Severity: artifacts.Failure})
+	}
+	for _, note := range resolved.Notes {
+		found = append(found, artifacts.Finding{Subject: "secrets", Problem: note, Advice: "see the note", Severity: artifacts.Warning})
 	}
 	return found
 }

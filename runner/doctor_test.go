@@ -151,12 +151,11 @@ func TestDoctor(t *testing.T) {
 		"secrets in files": {
 			files:     map[string]string{"good": "s3cr3t-value\n"},
 			variables: map[string]string{"A_TOKEN": "file:good", "B_TOKEN": "file:bad", "DATABASE_URL": "file:./dev.db"},
-			want:      []string{"ok secret A_TOKEN: can be read from good", "failure secret B_TOKEN: cannot be resolved: ", "!ok secret DATABASE", "!failure secret DATABASE"},
+			want:      []string{"ok secret A_TOKEN: can be read from file good", "failure secret B_TOKEN: cannot be resolved: ", "!ok secret DATABASE", "!failure secret DATABASE"},
 		},
 		"secrets that only AWS has": {
 			variables: map[string]string{"A_TOKEN": "ssm:/a", "B_TOKEN": "secretsmanager:b"},
-			want:      []string{"warning secret A_TOKEN: is not checked: it is in Parameter Store", "warning secret B_TOKEN: is not checked: it is in Secrets Manager"},
-			sound:     true,
+			want:      []string{"failure secret A_TOKEN: cannot be resolved: no region is known", "failure secret B_TOKEN: cannot be resolved: no region is known"},
 		},
 		"a secret that two steps mean differently": {
 			files: map[string]string{"a": "aaaaaaaa", "runner.yaml": `version: 1
@@ -178,6 +177,7 @@ steps:
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			nowhere(t)
 			lines, sound := examineIn(t, c.files, Doctor{Variables: c.variables})
 			for _, want := range c.want {
 				begin, not := strings.CutPrefix(want, "!")
@@ -190,6 +190,15 @@ steps:
 			}
 		})
 	}
+}
+
+// nowhere keeps the AWS of whoever runs the tests out of them.
+func nowhere(t *testing.T) {
+	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"} {
+		t.Setenv(name, "")
+	}
+	t.Setenv("AWS_CONFIG_FILE", "/dev/null")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 }
 
 func TestDoctorAsksOthers(t *testing.T) {

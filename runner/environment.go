@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -30,9 +31,11 @@ func (r *run) childEnvironment() environment {
 		delete(e.variables, name)
 	}
 	maps.Copy(e.variables, r.step.Environment)
+	maps.Copy(e.variables, r.step.Secrets)
 	for name, value := range e.variables {
 		// ARTIFACT_BUCKET=file:///dir is a place, not a secret: the runner's own variables are never resolved.
-		if ref, ok := secrets.Parse(value, redact.SecretName(name)); ok {
+		_, declared := r.step.Secrets[name]
+		if ref, ok := secrets.Parse(value, declared || redact.SecretName(name)); ok {
 			e.references[name] = ref
 			delete(e.variables, name)
 		}
@@ -134,6 +137,12 @@ func (r *run) resolve(e environment) error {
 			r.log.Warn("the value is too short or too common to be redacted", "variable", name)
 		}
 	}
+	if names := missing(r.step, environment{variables: e.variables}); names != nil {
+		return &SecretsError{
+			Message: fmt.Sprintf("%s is required for step %s, and what it refers to is empty", strings.Join(names, ", "), r.step.Name),
+			Advice:  "give the secret a value; runner secrets check shows what there is",
+		}
+	}
 	r.redactor.Add(leaves...) // among them are ports and user names: that they are short is nobody's concern
 	return nil
 }
@@ -142,7 +151,11 @@ func (r *run) resolve(e environment) error {
 func missing(step steps.Step, e environment) []string {
 	var names []string
 	for _, name := range step.Required {
-		if _, later := e.references[name]; !later && e.variables[name] == "" {
+		_, later := e.references[name]
+		for _, r := range e.references {
+			later = later || r.IsPath() // which may bring it
+		}
+		if !later && e.variables[name] == "" {
 			names = append(names, name)
 		}
 	}

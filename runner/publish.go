@@ -16,6 +16,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/telemetry"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 // runKey is the folder of this run's records in the store.
@@ -74,7 +75,7 @@ func (r *run) publishArtifacts(runErr error) error {
 				r.log.Warn("nothing in there is of this run, so it is not published", "artifact", a.Name, "path", a.Path)
 				return nil
 			}
-			return r.publishSet(ctx, artifacts.Set{Kind: a.Name, Ref: r.ref, RunID: r.id, Dir: dir, Mirror: a.Mirror}, a.Optional || runErr != nil)
+			return r.publishSet(ctx, artifacts.Set{Kind: a.Name, Ref: r.ref, RunID: r.id, Dir: dir, Mirror: a.Mirror}, a, a.Optional || runErr != nil)
 		})
 		if failed == nil {
 			failed = err
@@ -111,12 +112,16 @@ func untouched(dir string, since time.Time) bool {
 var errTouched = errors.New("touched")
 
 // publishSet stores one set and tells of it. A set that may be missing is no error.
-func (r *run) publishSet(ctx context.Context, set artifacts.Set, mayBeMissing bool) error {
+func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifact, mayBeMissing bool) error {
 	r.log.Info("publishing", "artifact", set.Kind)
 	if set.Dir == r.config.Workspace { // the store, and what else is no artifact, may be in there
 		set.Exclude = func(path string) bool { return path == ".runner" || path == ".git" || path == "node_modules" }
 	}
-	published, err := artifacts.Publish(ctx, r.store, set)
+	var published artifacts.Published
+	err := r.scrub(ctx, set, a)
+	if err == nil {
+		published, err = artifacts.Publish(ctx, r.store, set)
+	}
 	var missing *artifacts.MissingError
 	if mayBeMissing && errors.As(err, &missing) {
 		r.log.Warn("there is nothing to publish", "artifact", set.Kind, "error", err.Error())

@@ -16,6 +16,8 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/carlin-cicd/runner/runner/secrets"
 )
 
 // FileName is where a workspace keeps its steps.
@@ -36,7 +38,7 @@ type override struct {
 
 // The keys of a step, in the order in which people are told of them.
 var stepKeys = []string{
-	"command", "directory", "timeout", "environment", "required", "reports", "artifacts", "retry", "needs", "fetch", "verify",
+	"command", "directory", "timeout", "environment", "secrets", "required", "reports", "artifacts", "retry", "needs", "fetch", "verify",
 }
 
 // retryReasons are the ends that can be worth another try.
@@ -134,16 +136,9 @@ func (d *decoder) step(name string, n ast.Node) (override, error) {
 		"directory": func(n ast.Node) error { return d.localPath(n, "directory", &s.Directory) },
 		"timeout":   func(n ast.Node) error { return d.duration(n, "timeout", &s.Timeout) },
 		"environment": func(n ast.Node) error {
-			s.Environment = map[string]string{}
-			return d.entries(n, "environment", func(key string, keyNode, value ast.Node) error {
-				if !variableName.MatchString(key) {
-					return d.errorf(keyNode, "use letters, digits and underscores, not a digit first", "%q cannot be the name of a variable", key)
-				}
-				text, err := d.scalar(value, "the value of "+key)
-				s.Environment[key] = text
-				return err
-			})
+			return d.variables(n, "environment", &s.Environment, func(_, _ string, _ ast.Node) error { return nil })
 		},
+		"secrets":  func(n ast.Node) error { return d.variables(n, "secrets", &s.Secrets, d.reference) },
 		"required": func(n ast.Node) error { return d.names(n, "required", variableName, &s.Required) },
 		"reports":  func(n ast.Node) error { return d.globs(n, &s.Reports) },
 		"needs":    func(n ast.Node) error { return d.names(n, "needs", stepName, &s.Needs) },
@@ -166,6 +161,35 @@ func (d *decoder) step(name string, n ast.Node) (override, error) {
 	return o, d.mapping(n, fmt.Sprintf("step %q", name), known)
 }
 
+// variables reads a mapping from variables to their values.
+func (d *decoder) variables(n ast.Node, what string, to *map[string]string, check func(name, value string, n ast.Node) error) error {
+	*to = map[string]string{}
+	return d.entries(n, what, func(key string, keyNode, value ast.Node) error {
+		if !variableName.MatchString(key) {
+			return d.errorf(keyNode, "use letters, digits and underscores, not a digit first", "%q cannot be the name of a variable", key)
+		}
+		text, err := d.scalar(value, "the value of "+key)
+		(*to)[key] = text
+		if err != nil {
+			return err
+		}
+		return check(key, text, value)
+	})
+}
+
+// reference refuses a value where a reference belongs, without repeating it: the file is in everybody's checkout.
+func (d *decoder) reference(name, value string, n ast.Node) error {
+	if _, ok := secrets.Parse(value, true); ok {
+		return nil
+	}
+	e := d.errorf(n, "write an ARN, secretsmanager:NAME, ssm:/NAME or file:PATH; what is no secret belongs under environment", "the secret %s is no reference", name)
+	var refused *FileError
+	if errors.As(e, &refused) {
+		refused.Source = ""
+	}
+	return e
+}
+
 func (d *decoder) artifact(n ast.Node) (Artifact, error) {
 	a := Artifact{When: OnSuccess}
 	err := d.mapping(n, "an artifact", fields{
@@ -184,6 +208,10 @@ func (d *decoder) artifact(n ast.Node) (Artifact, error) {
 			return d.oneOf(n, "mirror", &a.Mirror, "latest")
 		},
 		"optional": func(n ast.Node) error { return d.boolean(n, "optional", &a.Optional) },
+		"redact": func(n ast.Node) error {
+			a.Redact = new(bool)
+			return d.boolean(n, "redact", a.Redact)
+		},
 	})
 	if err == nil && (a.Name == "" || a.Path == "") {
 		err = d.errorf(n, "write { name: coverage, path: coverage }", "an artifact needs a name and a path")
@@ -307,6 +335,8 @@ func (o override) over(s Step, file string) Step {
 			s.Timeout = o.step.Timeout
 		case "environment":
 			s.Environment = o.step.Environment
+		case "secrets":
+			s.Secrets = o.step.Secrets
 		case "required":
 			s.Required = append(s.Required[:len(s.Required):len(s.Required)], o.step.Required...)
 		case "reports":

@@ -15,8 +15,9 @@ type Step struct {
 	Directory   string // relative to the workspace, slash-separated
 	Timeout     time.Duration
 	Environment map[string]string
-	Required    []string // variables that must be set and not empty before anything starts
-	Reports     []string // globs of JUnit files, relative to Directory
+	Secrets     map[string]string // references, by variable
+	Required    []string          // variables that must be set and not empty before anything starts
+	Reports     []string          // globs of JUnit files, relative to Directory
 	Artifacts   []Artifact
 	Retry       Retry
 	Needs       []string // steps that must be on record as passed for this commit
@@ -95,6 +96,16 @@ type Artifact struct {
 	When     When
 	Mirror   string // "latest" keeps a second copy that is replaced by each run; empty for none
 	Optional bool   // whether a step may pass without having made it
+	Redact   *bool  // whether files that hold secrets are rewritten; nil for the default
+}
+
+// Redacts reports whether files that hold secrets are rewritten before they are published: unless told otherwise, all
+// but those of a build, where a changed file would not be what was built.
+func (a Artifact) Redacts() bool {
+	if a.Redact != nil {
+		return *a.Redact
+	}
+	return a.Name != "builds"
 }
 
 // Retry says how often a command is started again, and after which reasons.

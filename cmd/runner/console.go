@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -103,6 +104,8 @@ func (c console) route(ctx context.Context) int {
 		return c.step(ctx, variables)
 	case words[0] == "artifacts":
 		return c.artifacts(ctx, variables, words[1:])
+	case words[0] == "secrets":
+		return c.secrets(ctx, variables, words[1:])
 	case len(words) > 1:
 		return c.fail(exitUsage, fmt.Sprintf("unexpected argument %q", words[1]), "runner --help lists the commands")
 	case words[0] == "steps":
@@ -179,6 +182,29 @@ func (c console) steps(variables map[string]string) int {
 	return 0
 }
 
+// secrets check tells what is behind the references of a step, but for the values.
+func (c console) secrets(ctx context.Context, variables map[string]string, words []string) int {
+	if len(words) != 1 || words[0] != "check" {
+		return c.fail(exitUsage, "secrets needs a word that it knows", "runner secrets check [--step name]")
+	}
+	ctx, stop := c.interruptible(ctx)
+	defer stop()
+	config, err := runner.Configure(variables)
+	if err == nil {
+		err = runner.CheckSecrets(ctx, c.stdout, variables, config)
+	}
+	var missing *runner.SecretsError
+	switch {
+	case err == nil:
+		return 0
+	case ctx.Err() != nil:
+		return c.end(ctx, ctx.Err())
+	case errors.As(err, &missing):
+		return c.fail(exitUnsound, err.Error(), runner.HintOf(err))
+	}
+	return c.refuse(err)
+}
+
 func (c console) fail(code int, message, hint string) int {
 	fmt.Fprintf(c.stderr, "runner: %s\n", message)
 	if hint != "" {
@@ -218,6 +244,7 @@ usage:
   runner [--step name] [flags]   run the step
   runner steps                   list the steps and where their settings come from
   runner doctor                  examine the set-up before anything runs; with --step, for that step
+  runner secrets check           resolve a step's secrets and show all but their values
   runner artifacts ls            list what is stored: the sets, or with a KIND, the files of one
   runner artifacts get KIND      fetch a set, its checksums verified
   runner artifacts verify KIND   compare a set with its manifest

@@ -68,6 +68,9 @@ func TestTranscripts(t *testing.T) {
 			"nothing": cmdNothing,
 			"tmpfs":   cmdTmpfs,
 			"limit":   cmdLimit,
+			"aws":     cmdAWS,
+			"secret":  cmdSecret,
+			"leaks":   cmdLeaks,
 		},
 	})
 }

@@ -39,7 +39,7 @@ func (a AWS) Environment() []string {
 // A machine without moto_server fails the test: make test installs it.
 func Moto(tb testing.TB) AWS {
 	tb.Helper()
-	aws, err := shared()
+	aws, err := Start()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -55,6 +55,9 @@ func Moto(tb testing.TB) AWS {
 	}
 	return aws
 }
+
+// Start is Moto without a test: it leaves the environment alone.
+func Start() (AWS, error) { return shared() }
 
 var shared = sync.OnceValues(func() (AWS, error) {
 	address, err := freeAddress()

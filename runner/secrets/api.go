@@ -12,7 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -21,10 +20,10 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 )
 
-// api calls one service in one region. It speaks AWS's JSON 1.1 protocol with the SDK's credentials, signer and
-// retryer, but without the SDK's clients: that of Parameter Store builds tables of all its 150 operations in every
-// program that links it, which costs every start of the runner more than the rest of the SDK does, and two operations
-// of it are used here.
+// api calls one service in one region. For Parameter Store it speaks AWS's JSON 1.1 protocol itself, with the SDK's
+// credentials, signer and retryer: the SDK's client builds tables of all of the service's 150 operations in every program
+// that links it, which costs every start of the runner more than the rest of the SDK does, and two operations of it are
+// used here. For Secrets Manager it lends its limits to the SDK's client, see manager.
 type api struct {
 	service  service
 	region   string
@@ -188,17 +187,10 @@ func (a *api) send(ctx context.Context, stall *stallError, operation string, bod
 		defer answer.Body.Close()
 		text, err = io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	}
-	switch {
-	case err == nil:
-		return answer, text, nil
-	case errors.Is(context.Cause(ctx), stall):
-		return nil, nil, stall
-	default:
-		if named := (*url.Error)(nil); errors.As(err, &named) {
-			err = named.Err // its URL is the endpoint
-		}
-		return nil, nil, &lostError{a.endpoint, err}
+	if err != nil {
+		return nil, nil, a.lost(ctx, stall, err)
 	}
+	return answer, text, nil
 }
 
 const userAgent = "carlin-cicd-runner"

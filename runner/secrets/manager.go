@@ -1,11 +1,16 @@
 package secrets
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 )
 
 // maxBatch is how many secrets BatchGetSecretValue takes.
@@ -15,14 +20,6 @@ const (
 	getSecret   = "secretsmanager:GetSecretValue"
 	batchSecret = "secretsmanager:BatchGetSecretValue"
 )
-
-// secretValue is what Secrets Manager returns for a secret.
-type secretValue struct {
-	ARN, Name, VersionId string
-	VersionStages        []string
-	SecretString         *string
-	SecretBinary         []byte
-}
 
 // secrets asks Secrets Manager for secrets: those of which the current version is wanted in batches, and one by one
 // those of which another one is, which a batch cannot say, and what a batch did not bring.
@@ -38,27 +35,25 @@ func (s *session) secrets(ctx context.Context, a *api, items []item) {
 	if len(current) == 1 { // whoever asks for one needs no second permission
 		current, single = nil, append(single, current...)
 	}
+	client := a.manager()
 	var asked sync.WaitGroup
 	for batch := range slices.Chunk(current, maxBatch) {
 		asked.Go(func() {
-			each(s.batch(ctx, a, batch), func(i item) { s.secret(ctx, a, i) })
+			each(s.batch(ctx, client, a.region, batch), func(i item) { s.secret(ctx, client, i) })
 		})
 	}
-	each(single, func(i item) { s.secret(ctx, a, i) })
+	each(single, func(i item) { s.secret(ctx, client, i) })
 	asked.Wait()
 }
 
 // batch asks for the current versions of up to maxBatch secrets and returns those that have to be asked for one by one.
-func (s *session) batch(ctx context.Context, a *api, items []item) []item {
-	input := struct{ SecretIdList []string }{}
+func (s *session) batch(ctx context.Context, client *secretsmanager.Client, region string, items []item) []item {
+	input := &secretsmanager.BatchGetSecretValueInput{}
 	for _, i := range items {
 		input.SecretIdList = append(input.SecretIdList, i.id)
 	}
-	var output struct {
-		SecretValues []secretValue
-		Errors       []struct{ SecretId, ErrorCode, Message string }
-	}
-	if err := a.call(ctx, "BatchGetSecretValue", input, &output); err != nil {
+	output, err := client.BatchGetSecretValue(ctx, input)
+	if err := plain(ctx, err); err != nil {
 		if hopeless(err) {
 			s.set(answer{err: err, action: batchSecret}, items...)
 			return nil
@@ -66,14 +61,18 @@ func (s *session) batch(ctx context.Context, a *api, items []item) []item {
 		// One secret that may not be read or has an impossible name fails the whole batch, and so does a service
 		// that does not know the operation; the permission for it is a second one that is easily forgotten.
 		if denied(err) {
-			s.note(fmt.Sprintf("%s is denied in %s, so %d secrets are read one by one: allow it on \"*\", it takes no resource, and does not replace %s", batchSecret, a.region, len(items), getSecret))
+			s.note(fmt.Sprintf("%s is denied in %s, so %d secrets are read one by one: allow it on \"*\", it takes no resource, and does not replace %s", batchSecret, region, len(items), getSecret))
 		}
 		return items
 	}
 	var rest []item
 	for _, i := range items {
-		if n := slices.IndexFunc(output.SecretValues, func(v secretValue) bool { return isSecret(i.id, v.ARN, v.Name) }); n >= 0 {
-			s.set(output.SecretValues[n].answer(), i)
+		n := slices.IndexFunc(output.SecretValues, func(v types.SecretValueEntry) bool {
+			return isSecret(i.id, aws.ToString(v.ARN), aws.ToString(v.Name))
+		})
+		if n >= 0 {
+			v := output.SecretValues[n]
+			s.set(secretAnswer(v.Name, v.VersionId, v.SecretString, v.SecretBinary, v.VersionStages), i)
 			continue
 		}
 		// The error of a single one tells more, and there may be none: a policy can insist on the stage being named.
@@ -93,30 +92,30 @@ func isSecret(asked, arn, name string) bool {
 }
 
 // secret asks for one secret.
-func (s *session) secret(ctx context.Context, a *api, i item) {
-	input := struct {
-		SecretId     string
-		VersionStage string `json:",omitempty"`
-		VersionId    string `json:",omitempty"`
-	}{i.id, i.stage, i.version}
-	if i.stage == "" && i.version == "" {
-		input.VersionStage = "AWSCURRENT" // it is the default, but policies that insist on a stage see only what is said
+func (s *session) secret(ctx context.Context, client *secretsmanager.Client, i item) {
+	input := &secretsmanager.GetSecretValueInput{SecretId: &i.id}
+	if i.version != "" {
+		input.VersionId = &i.version
 	}
-	var output secretValue
-	if err := a.call(ctx, "GetSecretValue", input, &output); err != nil {
+	if i.stage != "" || i.version == "" {
+		// AWSCURRENT is the default, but policies that insist on a stage see only what is said.
+		input.VersionStage = aws.String(cmp.Or(i.stage, "AWSCURRENT"))
+	}
+	v, err := client.GetSecretValue(ctx, input)
+	if err := plain(ctx, err); err != nil {
 		s.set(answer{err: err, action: getSecret}, i)
 		return
 	}
-	s.set(output.answer(), i)
+	s.set(secretAnswer(v.Name, v.VersionId, v.SecretString, v.SecretBinary, v.VersionStages), i)
 }
 
-func (v secretValue) answer() answer {
-	a := answer{name: v.Name, version: v.VersionId, text: string(v.SecretBinary)}
-	if v.SecretString != nil {
-		a.text = *v.SecretString
+func secretAnswer(name, version, text *string, binary []byte, stages []string) answer {
+	a := answer{name: aws.ToString(name), version: aws.ToString(version), text: string(binary)}
+	if text != nil {
+		a.text = *text
 	}
-	if len(v.VersionStages) > 0 {
-		a.version += " (" + strings.Join(v.VersionStages, ", ") + ")"
+	if len(stages) > 0 {
+		a.version += " (" + strings.Join(stages, ", ") + ")"
 	}
 	return a
 }

@@ -109,7 +109,7 @@ func (r *resolution) spread(variable string, p place, under []parameter) {
 			return
 		}
 		name := variableFor(p.id, parameter.Name)
-		if own, ok := r.references[name]; ok && !(own.Kind == ParameterStore && strings.HasSuffix(own.Text, "/*")) {
+		if own, ok := r.references[name]; ok && !own.IsPath() {
 			continue // its own reference is the more specific one
 		}
 		switch {

@@ -56,6 +56,9 @@ func Parse(value string, secretName bool) (Reference, bool) {
 	return Reference{}, false
 }
 
+// IsPath reports whether the reference is to all parameters under a path.
+func (r Reference) IsPath() bool { return r.Kind == ParameterStore && strings.HasSuffix(r.Text, "/*") }
+
 // Resolver reads the values of references. The zero Resolver reads files only.
 type Resolver struct {
 	Dir      string                                    // where relative files are looked up
