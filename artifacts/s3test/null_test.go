@@ -233,6 +233,10 @@ func TestPartsBecomeOneObject(t *testing.T) {
 		if _, err := complete(types.CompletedPart{PartNumber: aws.Int32(9), ETag: parts[0].ETag}); code(err) != "InvalidPart" {
 			t.Errorf("with a part that was never sent: %v", err)
 		}
+		swapped := []types.CompletedPart{parts[0], {PartNumber: parts[1].PartNumber, ETag: parts[2].ETag}, parts[2]}
+		if _, err := complete(swapped...); code(err) != "InvalidPart" {
+			t.Errorf("with the ETag of another part: %v", err)
+		}
 		if keys := b.Keys(t); len(keys) > 0 {
 			t.Errorf("before it is complete there is %q", keys)
 		}

@@ -256,15 +256,16 @@ func TestARequestIsPassedOnAsItIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Accept-Encoding", "identity")
 	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 …")
-	answer, err := http.DefaultClient.Do(request)
+	transport := &http.Transport{DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	answer, err := transport.RoundTrip(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	answer.Body.Close()
 	if got.Host != request.Host || got.RequestURI != request.URL.RequestURI() || string(body) != "body" || got.ContentLength != 4 ||
-		got.Header.Get("Accept-Encoding") != "identity" || got.Header.Get("Authorization") != request.Header.Get("Authorization") ||
+		got.Header.Get("Accept-Encoding") != "" || got.Header.Get("Authorization") != request.Header.Get("Authorization") ||
 		got.Header.Get("X-Forwarded-For") != "" {
 		t.Errorf("%s %s %v %q", got.Host, got.RequestURI, got.Header, body)
 	}
