@@ -1,0 +1,23 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/carlin-cicd/runner/artifacts"
+)
+
+// runPublish is the process: "publish LOCATION KIND DIR BRANCH SHA" does what runner artifacts put does.
+func runPublish(ctx context.Context, args []string) error {
+	if len(args) != 5 {
+		return fmt.Errorf("publish needs LOCATION KIND DIR BRANCH SHA")
+	}
+	store, _, err := artifacts.Open(args[0], ".")
+	if err != nil {
+		return err
+	}
+	_, err = artifacts.Publish(ctx, store, artifacts.Set{
+		Kind: args[1], Dir: args[2], Ref: artifacts.Ref{Branch: args[3], SHA: args[4]}, RunID: "bench",
+	})
+	return err
+}
