@@ -100,7 +100,8 @@ var clients = []client{
 			arguments := []string{
 				"sync", "--config", filepath.Join(j.scratch, "rclone.conf"), "--transfers", "64", "--checkers", "64",
 				"--checksum", "--fast-list", "--s3-no-check-bucket", "--s3-upload-concurrency", "16", "--s3-endpoint", j.endpoint,
-				"--s3-provider", "AWS", "--s3-env-auth", "--s3-region", s3test.Region, "--s3-force-path-style",
+				"--s3-provider", "Minio", // as AWS it needs TLS
+				"--s3-env-auth", "--s3-region", s3test.Region, "--s3-force-path-style",
 			}
 			if j.bundle != "" {
 				arguments = append(arguments, "--ca-cert", j.bundle)

@@ -37,9 +37,10 @@ func (c *call) readBody() (body, error) {
 	}
 	c.find()
 	var (
-		from    io.Reader = r.Body
-		size              = r.ContentLength
-		chunked           = strings.Contains(r.Header.Get("Content-Encoding"), "aws-chunked")
+		from io.Reader = r.Body
+		size           = r.ContentLength
+		// Not every client says so in Content-Encoding too.
+		chunked = strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-")
 	)
 	if chunked {
 		n, err := strconv.ParseInt(r.Header.Get("X-Amz-Decoded-Content-Length"), 10, 64)

@@ -293,7 +293,7 @@ func TestTheNullServerRefusesABodyOfAnotherSize(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Content-Encoding", "aws-chunked")
+	request.Header.Set("X-Amz-Content-Sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
 	request.Header.Set("X-Amz-Decoded-Content-Length", "6")
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
