@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/xml"
 	"errors"
@@ -273,9 +274,19 @@ func (f *floor) send(ctx context.Context, method, key string, query url.Values, 
 		r.Body = http.NoBody
 	}
 	stamp := time.Now().UTC().Format("20060102T150405Z")
-	const signed = "host;x-amz-content-sha256;x-amz-date"
+	signed, checksum := "host;x-amz-content-sha256;x-amz-date", ""
+	if query.Has("delete") {
+		// S3 wants one with this request and no other.
+		raw, err := hex.DecodeString(sum)
+		if err != nil {
+			return reply{}, err
+		}
+		r.Header["X-Amz-Checksum-Sha256"] = []string{base64.StdEncoding.EncodeToString(raw)}
+		signed = "host;x-amz-checksum-sha256;x-amz-content-sha256;x-amz-date"
+		checksum = "\nx-amz-checksum-sha256:" + r.Header.Get("X-Amz-Checksum-Sha256")
+	}
 	scope := f.date + "/" + s3test.Region + "/s3/aws4_request"
-	canonical := sha256.Sum256([]byte(method + "\n" + u.RawPath + "\n" + u.RawQuery + "\nhost:" + u.Host +
+	canonical := sha256.Sum256([]byte(method + "\n" + u.RawPath + "\n" + u.RawQuery + "\nhost:" + u.Host + checksum +
 		"\nx-amz-content-sha256:" + sum + "\nx-amz-date:" + stamp + "\n\n" + signed + "\n" + sum))
 	signature := mac(f.key, "AWS4-HMAC-SHA256\n"+stamp+"\n"+scope+"\n"+hex.EncodeToString(canonical[:]))
 	r.Header["X-Amz-Content-Sha256"] = []string{sum}

@@ -32,9 +32,6 @@ func (c *call) readBody() (body, error) {
 	if r.Method != "PUT" && r.Method != "POST" {
 		return body{}, nil
 	}
-	if r.ContentLength < 0 {
-		return body{}, &Error{411, "MissingContentLength", "You must provide the Content-Length HTTP header."}
-	}
 	c.find()
 	var (
 		from io.Reader = r.Body
@@ -49,6 +46,9 @@ func (c *call) readBody() (body, error) {
 		}
 		size = n
 	}
+	if size < 0 {
+		return body{}, &Error{411, "MissingContentLength", "You must provide the Content-Length HTTP header."}
+	}
 	b := body{size: size}
 	if sum, err := base64.StdEncoding.DecodeString(r.Header.Get("Content-MD5")); err == nil && len(sum) == md5.Size {
 		b.md5 = hex.EncodeToString(sum)
@@ -57,13 +57,13 @@ func (c *call) readBody() (body, error) {
 	if chunked && (keep || size <= small) {
 		from = newChunkReader(r.Body)
 	} else if chunked {
-		size = r.ContentLength
+		size = r.ContentLength // -1 if HTTP's own chunks are around those of S3, as the AWS CLI sends them
 	}
 	read, err := c.take(&b, from, keep)
 	if err != nil {
 		return body{}, err
 	}
-	if read != size {
+	if read != size && size >= 0 {
 		return body{}, &Error{400, "IncompleteBody", fmt.Sprintf("%d bytes of %d", read, size)}
 	}
 	return b, nil

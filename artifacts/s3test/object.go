@@ -252,6 +252,9 @@ func (c *call) delete() (answer, error) {
 }
 
 func (c *call) deleteMany(in body) (answer, error) {
+	if !summed(c.r.Header) {
+		return answer{}, &Error{400, "InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"}
+	}
 	var request struct {
 		Quiet  bool
 		Object []struct{ Key, VersionId, ETag string } //nolint:revive // as S3 spells it
@@ -276,6 +279,16 @@ func (c *call) deleteMany(in body) (answer, error) {
 	}
 	out.WriteString("</DeleteResult>")
 	return answered(out.String()), nil
+}
+
+// summed tells whether a request came with a checksum of its body.
+func summed(h http.Header) bool {
+	for name := range h {
+		if name == "Content-Md5" || name == "X-Amz-Trailer" || strings.HasPrefix(name, "X-Amz-Checksum-") {
+			return true
+		}
+	}
+	return false
 }
 
 // element writes an element whose children are names and texts in turns.
