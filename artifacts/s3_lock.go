@@ -2,6 +2,7 @@ package artifacts
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"time"
 )
@@ -48,7 +49,10 @@ func (s *S3) Load(ctx context.Context, key string) ([]byte, string, error) {
 		return nil, "", d.failed(err)
 	}
 	defer d.Close()
-	body, err := io.ReadAll(io.LimitReader(d, maxSwapped))
+	body, err := io.ReadAll(io.LimitReader(d, maxSwapped+1))
+	if err == nil && len(body) > maxSwapped {
+		err = s.failed("get", key, fmt.Errorf("it is larger than %d bytes", maxSwapped))
+	}
 	return body, d.etag, err
 }
 

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
@@ -12,7 +15,7 @@ func runPublish(ctx context.Context, args []string) error {
 	if len(args) != 5 {
 		return fmt.Errorf("publish needs LOCATION KIND DIR BRANCH SHA")
 	}
-	store, _, err := artifacts.Open(args[0], ".")
+	store, _, err := artifacts.Open(ctx, args[0], artifacts.Options{AWS: func(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }})
 	if err != nil {
 		return err
 	}
