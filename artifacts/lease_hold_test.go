@@ -99,7 +99,7 @@ func TestLeasesAreLost(t *testing.T) {
 		"the store does not let us":       {err: errForbidden, drop: true},
 		"no answer ever comes":            {lag: time.Hour},
 		"the store hangs and cannot stop": {lag: 10 * time.Hour, stuck: true},
-		"no write is ever confirmed":      {slow: time.Hour},
+		"every answer is too late":        {slow: time.Hour},
 	} {
 		bubble(t, "when "+name+", before anybody can take them over", func(t *testing.T, s *unreliable) {
 			l := acquire(t, s, claimOf("a"))
@@ -125,6 +125,52 @@ func TestLeasesAreLost(t *testing.T) {
 			release(t, acquire(t, s, claimOf("b")))
 		})
 	}
+	bubble(t, "when no write is ever confirmed, though every one happens", func(t *testing.T, s *unreliable) {
+		l := acquire(t, s, claimOf("a"))
+		s.meets(func(op string) fate {
+			if op == "swap" {
+				return fate{err: errPassing}
+			}
+			return fate{}
+		})
+		began := time.Now()
+		lossOf(t, l)
+		within(t, "losing", time.Since(began), 45*time.Second, 45*time.Second)
+		s.meets(func(string) fate { return fate{} })
+		_ = l.Release(t.Context())
+	})
+	bubble(t, "counting from when the last write was sent, not from when it was answered", func(t *testing.T, s *unreliable) {
+		slowly := func(lag time.Duration) {
+			s.meets(func(op string) fate {
+				if op == "swap" {
+					s.next = func(string) fate { return fate{err: errPassing, drop: true} }
+					return fate{lag: lag}
+				}
+				return fate{}
+			})
+		}
+		slowly(10 * time.Second)
+		began := time.Now()
+		l := acquire(t, s, claimOf("a"))
+		lossOf(t, l)
+		within(t, "losing", time.Since(began), 45*time.Second, 45*time.Second)
+		s.meets(func(string) fate { return fate{} })
+		_ = l.Release(t.Context())
+
+		l = acquire(t, s, claimOf("a"))
+		began = time.Now()
+		slowly(4 * time.Second)
+		lossOf(t, l)
+		within(t, "losing", time.Since(began), time.Minute, time.Minute)
+		s.meets(func(string) fate { return fate{} })
+		_ = l.Release(t.Context())
+	})
+	bubble(t, "but not by an alarm that a heartbeat has forestalled", func(t *testing.T, s *unreliable) {
+		l := acquire(t, s, claimOf("a"))
+		l.expire()
+		must(t, l.Context().Err())
+		release(t, l)
+	})
 	bubble(t, "when somebody has taken them over, which is then left alone", func(t *testing.T, s *unreliable) {
 		l := acquire(t, s, claimOf("a"))
 		theirs := s.record(lockName).taken("other", claimOf("b").withDefaults())
