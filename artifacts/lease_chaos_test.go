@@ -17,7 +17,7 @@ import (
 // told to stop, and slow to stop what runs under a lease that has ended.
 func TestNeverTwoHolders(t *testing.T) {
 	var all tally
-	for range 6 {
+	for range 4 {
 		synctest.Test(t, func(t *testing.T) {
 			a := &arena{t: t, store: newUnreliable(t)}
 			a.store.meets(a.fate)

@@ -26,7 +26,7 @@ const leaseHolder = "ARTIFACTS_TEST_LEASE_HOLDER"
 // shortClaim is for tests that take the time it takes.
 func shortClaim(owner string) Claim {
 	c := waiting(claimOf(owner), hang)
-	c.TTL, c.Heartbeat, c.Poll = 2*time.Second, 0, 50*time.Millisecond
+	c.TTL, c.Heartbeat, c.Poll = 3*time.Second, 0, 50*time.Millisecond
 	return c
 }
 
@@ -86,6 +86,7 @@ func startHolder(t *testing.T, dir string) holder {
 }
 
 func TestAKilledProcessIsSucceeded(t *testing.T) {
+	t.Parallel() // it hardly does anything but wait
 	s, dir := newStore(t)
 	h := startHolder(t, dir)
 	expect(t, h.says, "held\n")
@@ -113,6 +114,7 @@ func TestAKilledProcessIsSucceeded(t *testing.T) {
 }
 
 func TestAStoppedProcessFindsOut(t *testing.T) {
+	t.Parallel() // it hardly does anything but wait
 	s, dir := newStore(t)
 	h := startHolder(t, dir)
 	expect(t, h.says, "held\n")
@@ -175,6 +177,7 @@ func TestLeaseRival(t *testing.T) {
 }
 
 func TestRivalProcesses(t *testing.T) {
+	t.Parallel() // it hardly does anything but wait
 	_, dir := newStore(t)
 	var mu sync.Mutex
 	fences := map[string]bool{}
