@@ -3,70 +3,13 @@ package logs
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
-)
 
-const (
-	ciBytes = 67 << 20
-	block   = 256 << 10 // what a read of the command's pipe returns at most
+	"github.com/carlin-cicd/runner/runner/logs/cilog"
 )
-
-// ciLog is a deterministic log of the kind that CI makes: package manager, compiler, tests,
-// container build; one line in eight coloured, some beyond ASCII.
-var ciLog = sync.OnceValue(func() []byte {
-	rnd := rand.New(rand.NewPCG(1, 2))
-	packages := []string{"@babel/core", "webpack", "typescript", "eslint-plugin-import", "jest-junit", "@aws-sdk/client-s3", "react-dom", "esbuild"}
-	words := []string{"resolves", "the", "stack", "when", "branch", "renders", "cache", "returns", "an", "error", "for", "unknown", "tokens"}
-	pick := func(list []string) string { return list[rnd.IntN(len(list))] }
-	sentence := func(n int) string {
-		var b []byte
-		for range n {
-			b = append(append(b, pick(words)...), ' ')
-		}
-		return string(b[:len(b)-1])
-	}
-	hex := func(n int) string {
-		b := make([]byte, n)
-		for i := range b {
-			b[i] = "0123456789abcdef"[rnd.IntN(16)]
-		}
-		return string(b)
-	}
-	out := bytes.NewBuffer(make([]byte, 0, ciBytes+1024))
-	for out.Len() < ciBytes {
-		switch rnd.IntN(16) {
-		case 0, 1:
-			fmt.Fprintf(out, "npm http fetch GET 200 https://registry.example.com/%s/-/%s-%d.%d.%d.tgz %dms (cache miss)\n", pick(packages), pick(packages), rnd.IntN(20), rnd.IntN(30), rnd.IntN(9), rnd.IntN(900))
-		case 2:
-			fmt.Fprintf(out, "\x1b[32m  ✓\x1b[39m \x1b[2m%s %s (%d ms)\x1b[22m\n", sentence(9), sentence(4), rnd.IntN(400))
-		case 3:
-			fmt.Fprintf(out, "\x1b[0m\x1b[7m\x1b[1m\x1b[32m PASS \x1b[39m\x1b[22m\x1b[27m\x1b[0m \x1b[2mpackages/%s/src/\x1b[22m\x1b[1m%s.test.ts\x1b[22m\n", pick(packages), hex(12))
-		case 4, 5, 6:
-			fmt.Fprintf(out, "packages/%s/src/components/%s/%s.tsx(%d,%d): warning TS%d: Property '%s' does not exist on type '%s'.\n", pick(packages), hex(8), pick(words), rnd.IntN(900), rnd.IntN(80), 2000+rnd.IntN(700), pick(words), sentence(3))
-		case 7, 8:
-			fmt.Fprintf(out, "#%d %d.%03d Step %d/%d : RUN --mount=type=cache,target=/root/.cache pnpm install --frozen-lockfile --filter %s\n", rnd.IntN(40), rnd.IntN(90), rnd.IntN(1000), rnd.IntN(20), 20, pick(packages))
-		case 9:
-			fmt.Fprintf(out, "    at Object.<anonymous> (/workspace/packages/%s/src/%s.ts:%d:%d)\n", pick(packages), hex(10), rnd.IntN(500), rnd.IntN(80))
-		case 10:
-			fmt.Fprintf(out, "{\"level\":\"info\",\"time\":%d,\"msg\":\"%s\",\"requestId\":\"%s\",\"durationMs\":%d}\n", 1700000000000+rnd.IntN(1e9), sentence(6), hex(32), rnd.IntN(5000))
-		case 11:
-			fmt.Fprintf(out, "── %s — größe %d kB · %s\n", pick(packages), rnd.IntN(9000), sentence(8))
-		case 12:
-			out.WriteString("\n")
-		default:
-			fmt.Fprintf(out, "dist/assets/%s-%s.js   %d.%02d kB │ gzip: %d.%02d kB │ map: %d.%02d kB  sha256:%s\n", pick(words), hex(8), rnd.IntN(900), rnd.IntN(100), rnd.IntN(300), rnd.IntN(100), rnd.IntN(2000), rnd.IntN(100), hex(64))
-		}
-	}
-	return out.Bytes()
-})
 
 func ciAttrs() []slog.Attr {
 	return []slog.Attr{
@@ -80,9 +23,9 @@ func ciAttrs() []slog.Attr {
 }
 
 func runCommand(tb testing.TB, o Options) {
-	log := ciLog()
+	log := cilog.Log()
 	c := New(io.Discard, o).Command()
-	for p := range slices.Chunk(log, block) {
+	for p := range slices.Chunk(log, cilog.Block) {
 		if _, err := c.Write(p); err != nil {
 			tb.Fatal(err)
 		}
@@ -95,7 +38,7 @@ func runCommand(tb testing.TB, o Options) {
 func runScannerSlog(tb testing.TB) {
 	attrs := append(ciAttrs(), slog.String("source", "command"))
 	logger := slog.New(slog.NewJSONHandler(io.Discard, nil).WithAttrs(attrs))
-	lines := bufio.NewScanner(bytes.NewReader(ciLog()))
+	lines := bufio.NewScanner(bytes.NewReader(cilog.Log()))
 	lines.Buffer(make([]byte, 64<<10), 1<<20)
 	for lines.Scan() {
 		logger.Info(lines.Text())
@@ -106,7 +49,7 @@ func runScannerSlog(tb testing.TB) {
 }
 
 func benchmark(b *testing.B, run func()) {
-	log := ciLog()
+	log := cilog.Log()
 	b.SetBytes(int64(len(log)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -132,7 +75,7 @@ func BenchmarkScannerSlog(b *testing.B) {
 
 // BenchmarkLongLine is one line without newline: the way of everything that is not ordinary.
 func BenchmarkLongLine(b *testing.B) {
-	p := bytes.Repeat([]byte("0123456789abcde\" ü"), block/19)
+	p := bytes.Repeat([]byte("0123456789abcde\" ü"), cilog.Block/19)
 	b.SetBytes(int64(len(p)))
 	c := New(io.Discard, Options{Attrs: ciAttrs()}).Command()
 	for b.Loop() {
@@ -151,33 +94,24 @@ func BenchmarkRecord(b *testing.B) {
 // BenchmarkRatio reports how many times the CPU time of the obvious way (bufio.Scanner, slog) that
 // of ours goes into: medians of five rounds that take turns, so that a busy machine hits both.
 func BenchmarkRatio(b *testing.B) {
-	ciLog()
+	cilog.Log()
 	var ours, theirs []float64
 	for b.Loop() {
 		for range 5 {
-			ours = append(ours, cpuSeconds(b, func() { runCommand(b, Options{Attrs: ciAttrs()}) }))
-			theirs = append(theirs, cpuSeconds(b, func() { runScannerSlog(b) }))
+			ours = append(ours, cpuSeconds(func() { runCommand(b, Options{Attrs: ciAttrs()}) }))
+			theirs = append(theirs, cpuSeconds(func() { runScannerSlog(b) }))
 		}
 	}
 	b.ReportMetric(median(theirs)/median(ours), "x")
-	b.ReportMetric(float64(len(ciLog()))/1e6/median(ours), "ours-cpu-MB/s")
-	b.ReportMetric(float64(len(ciLog()))/1e6/median(theirs), "theirs-cpu-MB/s")
+	b.ReportMetric(float64(len(cilog.Log()))/1e6/median(ours), "ours-cpu-MB/s")
+	b.ReportMetric(float64(len(cilog.Log()))/1e6/median(theirs), "theirs-cpu-MB/s")
 	b.ReportMetric(0, "ns/op")
 }
 
-func cpuSeconds(tb testing.TB, run func()) float64 {
-	before := usage(tb)
+func cpuSeconds(run func()) float64 {
+	before := cilog.CPU()
 	run()
-	return (usage(tb) - before).Seconds()
-}
-
-// usage is the CPU time of this process, user and system.
-func usage(tb testing.TB) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		tb.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return (cilog.CPU() - before).Seconds()
 }
 
 func median(v []float64) float64 {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/carlin-cicd/runner/runner/logs/cilog"
 )
 
 // For any secrets, text and cuts:
@@ -128,11 +130,11 @@ func TestLongTextsWithManySecrets(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	var secrets []Secret
 	for n := minimum; n < 80; n++ {
-		secrets = append(secrets, Secret{"S" + strconv.Itoa(n), randomHex(rnd, n)})
+		secrets = append(secrets, Secret{"S" + strconv.Itoa(n), cilog.Hex(rnd, n)})
 	}
 	var text, want strings.Builder
 	for range 5000 {
-		filler := "fill " + randomHex(rnd, rnd.IntN(100)) + " . "
+		filler := "fill " + cilog.Hex(rnd, rnd.IntN(100)) + " . "
 		s := secrets[rnd.IntN(len(secrets))]
 		text.WriteString(filler + s.Value)
 		want.WriteString(filler + "[REDACTED:" + s.Name + "]")
