@@ -1,0 +1,178 @@
+// Command bench compares the redactor with another program's, both fed the same log and the same secrets. buildkite.sh runs
+// it.
+//
+//	bench input FOLDER                        writes the log and the secrets
+//	bench run redact|json FOLDER SECRETS      feeds the first SECRETS of them and the log to the redactor
+//	bench compare PEER FOLDER                 runs all, in turns, and prints the table
+//
+// A run prints what it took, in seconds of CPU: reading its input is not in it, writing to /dev/null is.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/logs/cilog"
+	"github.com/carlin-cicd/runner/runner/redact"
+)
+
+func main() {
+	if err := bench(os.Args[1:], os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+var errUsage = errors.New("usage: bench input FOLDER, bench run redact|json FOLDER SECRETS, bench compare PEER FOLDER")
+
+func bench(args []string, out io.Writer) error {
+	switch {
+	case len(args) == 2 && args[0] == "input":
+		return input(args[1])
+	case len(args) == 4 && args[0] == "run":
+		return run(args[1], args[2], args[3], out)
+	case len(args) == 3 && args[0] == "compare":
+		return compare(args[1], args[2], out)
+	}
+	return errUsage
+}
+
+const (
+	logFile     = "log"
+	secretsFile = "secrets" // one a line
+	mostSecrets = 1000
+)
+
+func input(folder string) error {
+	if err := os.WriteFile(filepath.Join(folder, logFile), cilog.Log(), 0o600); err != nil {
+		return err
+	}
+	secrets := strings.Join(cilog.Secrets(mostSecrets), "\n") + "\n"
+	return os.WriteFile(filepath.Join(folder, secretsFile), []byte(secrets), 0o600)
+}
+
+// run measures the redactor, alone or before the sink that makes JSON of lines.
+func run(what, folder, secrets string, out io.Writer) error {
+	text, err := os.ReadFile(filepath.Join(folder, logFile))
+	if err != nil {
+		return err
+	}
+	list, err := os.ReadFile(filepath.Join(folder, secretsFile))
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(secrets)
+	if err != nil {
+		return err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+
+	to := io.WriteCloser(null)
+	if what == "json" {
+		to = logs.New(null, logs.Options{Attrs: attributes()}).Command()
+	}
+	redactor := redact.New()
+	for i, value := range strings.Split(string(list), "\n")[:n] {
+		redactor.Add(redact.Secret{Name: "SECRET_" + strconv.Itoa(i), Value: value})
+	}
+	_ = redactor.String("made ready")
+
+	before := cilog.CPU()
+	w := redactor.Writer(to)
+	for block := range slices.Chunk(text, cilog.Block) {
+		if _, err := w.Write(block); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(w.Close(), to.Close()); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(out, (cilog.CPU() - before).Seconds())
+	return err
+}
+
+func attributes() []slog.Attr {
+	return []slog.Attr{
+		slog.String("step", "test"),
+		slog.String("run_id", "01JDB3Z6W2V8N4T9QK5E7XHMRC"),
+		slog.String("branch", "feature/faster-logs"),
+		slog.String("sha", "4f2d8c1b9a7e6f5d3c2b1a0987654321fedcba98"),
+		slog.String("environment", "staging"),
+		slog.String("task", "7b1e4c9d2f8a4e6b9c3d5f7a1b2c4d6e"),
+	}
+}
+
+const rounds = 7
+
+// compare runs ours and the peer's in turns, so that a busy machine hits both, and prints the medians.
+func compare(peer, folder string, out io.Writer) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	contenders := []struct{ name, program, what, secrets string }{
+		{"ours, redact, 10 secrets", self, "redact", "10"},
+		{"ours, redact, 100 secrets", self, "redact", "100"},
+		{"ours, redact, 1000 secrets", self, "redact", "1000"},
+		{"ours, redact + JSON, 100 secrets", self, "json", "100"},
+		{"peer, replacer, 100 secrets", peer, "redact", "100"},
+		{"peer, replacer + JSON, 100 secrets", peer, "json", "100"},
+	}
+	seconds := make([][]float64, len(contenders))
+	for range rounds {
+		for i, c := range contenders {
+			taken, err := seconded(exec.Command(c.program, "run", c.what, folder, c.secrets))
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.name, err)
+			}
+			seconds[i] = append(seconds[i], taken)
+		}
+	}
+	speeds := make([]float64, len(contenders)) // MB a second of CPU
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "contender\tMB/s of CPU\tslowest\tfastest\t")
+	for i, c := range contenders {
+		slices.Sort(seconds[i])
+		speed := func(s float64) float64 { return float64(cilog.Size) / 1e6 / s }
+		speeds[i] = speed(seconds[i][rounds/2])
+		fmt.Fprintf(table, "%s\t%.0f\t%.0f\t%.0f\t\n", c.name, speeds[i], speed(seconds[i][rounds-1]), speed(seconds[i][0]))
+	}
+	fmt.Fprintln(table, "\nratio\tis\ttarget\t\t")
+	for _, r := range []struct {
+		name        string
+		over, under int
+		target      float64
+	}{
+		{"redact + JSON / replacer", 3, 4, 8},
+		{"redact + JSON / replacer + JSON", 3, 5, 30},
+		{"redact / replacer", 1, 4, 25},
+		{"1000 secrets / 10 secrets", 2, 0, 0.7},
+	} {
+		fmt.Fprintf(table, "%s\t%.2f\t%g\t\t\n", r.name, speeds[r.over]/speeds[r.under], r.target)
+	}
+	return table.Flush()
+}
+
+// seconded runs a program and returns the number that it prints.
+func seconded(program *exec.Cmd) (float64, error) {
+	program.Stderr = os.Stderr
+	printed, err := program.Output()
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseFloat(strings.TrimSpace(string(printed)), 64)
+}
