@@ -41,8 +41,10 @@ type head struct{ first, last int32 }
 
 const (
 	maxWidth = 8  // what is loaded at once
-	maxSize  = 20 // longer heads gain little speed and need more windows
-	factor   = 0x9e3779b97f4a7c15
+	maxSize  = 16 // longer heads gain little speed and need more windows
+
+	turn   = 3*(maxSize-1) + maxWidth // bytes in which four samples are
+	factor = 0x9e3779b97f4a7c15
 
 	// Which bits of a mixed window say which bits of a word of the filter are its. They are constants, as
 	// shifts by them are faster.
@@ -70,7 +72,7 @@ func newGroup(patterns []pattern) *group {
 		g.heads[len(g.heads)-1].last = int32(i + 1)
 	}
 	windows := len(g.heads) * g.stride
-	words := max(bits.Len(uint(windows/4)), 10) // 16 bits of the filter, or more, for each window
+	words := max(bits.Len(uint(windows/2)), 11) // 32 bits of the filter, or more, for each window
 	g.shift = uint(64 - words)
 	g.filter = make([]uint64, 1<<words)
 	g.bucket = uint(64 - bits.Len(uint(windows)))
@@ -103,31 +105,41 @@ func (g *group) add(e entry) {
 
 // find appends the matches of the group's patterns in text.
 func (g *group) find(matches []match, text []byte) []match {
-	i, stride := 0, g.stride
-	filter, factor, shift := g.filter, g.factor, g.shift&63
-	// Four samples a turn, which do not wait for one another.
-	for ; i+3*stride+maxWidth <= len(text); i += 4 * stride {
-		h0 := binary.LittleEndian.Uint64(text[i:]) * factor
-		h1 := binary.LittleEndian.Uint64(text[i+stride:]) * factor
-		h2 := binary.LittleEndian.Uint64(text[i+2*stride:]) * factor
-		h3 := binary.LittleEndian.Uint64(text[i+3*stride:]) * factor
-		w0, w1, w2, w3 := filter[h0>>shift], filter[h1>>shift], filter[h2>>shift], filter[h3>>shift]
-		w0 = w0 >> (h0 >> firstBit & 63) & (w0 >> (h0 >> secondBit & 63))
-		w1 = w1 >> (h1 >> firstBit & 63) & (w1 >> (h1 >> secondBit & 63))
-		w2 = w2 >> (h2 >> firstBit & 63) & (w2 >> (h2 >> secondBit & 63))
-		w3 = w3 >> (h3 >> firstBit & 63) & (w3 >> (h3 >> secondBit & 63))
-		if (w0|w1|w2|w3)&1 != 0 {
-			for k, w := range [...]uint64{w0, w1, w2, w3} {
-				if w&1 != 0 {
-					matches = g.verify(matches, text, i+k*stride)
-				}
-			}
+	for i := 0; i+g.width <= len(text); i += g.stride {
+		if i = g.next(text, i); i+g.width <= len(text) {
+			matches = g.verify(matches, text, i)
 		}
 	}
-	for ; i+g.width <= len(text); i += stride {
-		matches = g.verify(matches, text, i)
-	}
 	return matches
+}
+
+// next returns where the next sample is, at i or later, that may be of a known window. It calls nothing, has no check of
+// bounds but the filter's, and only the first of the bits is looked at: there is a look at most of what the process reads.
+func (g *group) next(text []byte, i int) int {
+	filter, factor, shift := g.filter, g.factor, g.shift&63
+	s := uint(g.stride) & (maxSize - 1)
+	s2, s3 := 2*s, 3*s
+	for ; i <= len(text)-turn; i += 4 * int(s) {
+		p := (*[turn]byte)(text[i:])
+		if h := binary.LittleEndian.Uint64(p[:]) * factor; has(filter[h>>shift], h) {
+			return i
+		}
+		if h := binary.LittleEndian.Uint64(p[s:s+8]) * factor; has(filter[h>>shift], h) {
+			return i + int(s)
+		}
+		if h := binary.LittleEndian.Uint64(p[s2:s2+8]) * factor; has(filter[h>>shift], h) {
+			return i + int(s2)
+		}
+		if h := binary.LittleEndian.Uint64(p[s3:s3+8]) * factor; has(filter[h>>shift], h) {
+			return i + int(s3)
+		}
+	}
+	return i
+}
+
+// has reports whether a word of the filter has the bits of a mixed window.
+func has(word, h uint64) bool {
+	return word&(1<<(h>>firstBit&63)) != 0 && word&(1<<(h>>secondBit&63)) != 0
 }
 
 // verify appends the matches that have the window at i in their head.

@@ -3,6 +3,8 @@ package redact
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
+	"math/bits"
 	"slices"
 )
 
@@ -14,6 +16,7 @@ const (
 	esc         = 0x1b
 	maxSequence = 4 << 10 // bytes; links fit
 	wrapped     = 48      // columns: encoders break lines after 60, 64 or 76
+
 )
 
 // sequence returns the length of the escape sequence that text, which begins with ESC, begins with: 0 if it is none.
@@ -26,6 +29,10 @@ func sequence(text []byte) (length int, open bool) {
 	i := 2
 	switch text[1] {
 	case '[': // colours, the cursor
+		if len(text) >= 2+8 { // most are short: the first of eight bytes that is not from ' ' to '?'
+			const top3, space = 0xe0e0e0e0e0e0e0e0, 0x2020202020202020
+			i += bits.TrailingZeros64((binary.LittleEndian.Uint64(text[2:])^space)&top3) / 8
+		}
 		for i < len(text) && text[i] >= ' ' && text[i] <= '?' {
 			i++
 		}
@@ -104,12 +111,13 @@ func sew(seams []seam, s seam) []seam {
 	return append(seams, s)
 }
 
-// nextWrap returns where the next line break in the middle of encoded data is: len(text) if nowhere.
+// nextWrap returns where the next line break in the middle of encoded data is: len(text) if nowhere. What follows a line
+// break is no longer in the middle of data for a while, so that the short lines are not even looked for.
 func nextWrap(text []byte, from, i int) int {
-	for {
+	for i < len(text) {
 		n := bytes.IndexByte(text[i:], '\n')
 		if n < 0 {
-			return len(text)
+			break
 		}
 		i += n
 		start := i
@@ -119,8 +127,9 @@ func nextWrap(text []byte, from, i int) int {
 		if wraps(text, start, i+1) {
 			return i
 		}
-		i++
+		i += 1 + wrapped
 	}
+	return len(text)
 }
 
 // wraps reports whether a line break is in the middle of encoded data, for all that is known of what follows. What
@@ -139,8 +148,8 @@ func wraps(text []byte, start, end int) bool {
 	if before&after&base64Alphabet == 0 {
 		return false
 	}
-	for _, c := range line {
-		before &= encoded[c]
+	for ; len(line) >= 8; line = line[8:] {
+		before &= encoded[line[0]] & encoded[line[1]] & encoded[line[2]] & encoded[line[3]] & encoded[line[4]] & encoded[line[5]] & encoded[line[6]] & encoded[line[7]]
 	}
 	return before == base64Alphabet || before&after&^base64Alphabet != 0
 }

@@ -3,6 +3,7 @@ package redact
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"strings"
 	"sync"
 )
@@ -105,7 +106,7 @@ func isLowerHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= '
 // anchors finds the prefixes of tokens: of any three neighbouring pairs of bytes, a look at every third place of
 // the text meets one.
 type anchors struct {
-	table  [1 << 16]uint8 // by a pair, little endian: which of places, plus 1
+	table  [1 << 16]uint8 // by a pair, little endian: isPair and which of places
 	places [][]anchor
 }
 
@@ -115,7 +116,10 @@ type anchor struct {
 	start        uint32 // the prefix's first four bytes, little endian
 }
 
-const pairStride = 3
+const (
+	pairStride = 3
+	isPair     = 0x80
+)
 
 // tokenAnchors is made once, when it is needed.
 var tokenAnchors = sync.OnceValue(func() *anchors {
@@ -125,9 +129,10 @@ var tokenAnchors = sync.OnceValue(func() *anchors {
 			entry := &a.table[uint16(r.prefix[offset])|uint16(r.prefix[offset+1])<<8]
 			if *entry == 0 {
 				a.places = append(a.places, nil)
-				*entry = uint8(len(a.places))
+				*entry = isPair | uint8(len(a.places)-1)
 			}
-			a.places[*entry-1] = append(a.places[*entry-1], anchor{i, offset, binary.LittleEndian.Uint32([]byte(r.prefix))})
+			at := &a.places[*entry&^isPair]
+			*at = append(*at, anchor{i, offset, binary.LittleEndian.Uint32([]byte(r.prefix))})
 		}
 	}
 	return a
@@ -136,35 +141,58 @@ var tokenAnchors = sync.OnceValue(func() *anchors {
 // findTokens adds the tokens in text that begin at from or later, and returns where one may begin that is not
 // complete.
 func (s *scanner) findTokens(a *anchors, text []byte, from int) (hold int) {
-	const turn = 12 * pairStride
 	hold = len(text)
-	t := &a.table
-	i := max(0, from-lookBehind)
-	for ; i+turn <= len(text); i += turn {
-		p := text[i : i+turn] // one check of the bounds for all
-		v, w := binary.LittleEndian.Uint64(p), binary.LittleEndian.Uint64(p[9:])
-		x, y := binary.LittleEndian.Uint64(p[18:]), binary.LittleEndian.Uint64(p[27:])
-		if t[uint16(v)]|t[uint16(v>>24)]|t[uint16(v>>48)]|t[uint16(w)]|t[uint16(w>>24)]|t[uint16(w>>48)]|
-			t[uint16(x)]|t[uint16(x>>24)]|t[uint16(x>>48)]|t[uint16(y)]|t[uint16(y>>24)]|t[uint16(y>>48)] != 0 {
-			for at := i; at < i+turn; at += pairStride {
-				if t[binary.LittleEndian.Uint16(text[at:])] != 0 {
-					hold = min(hold, s.findToken(a, text, from, at))
-				}
-			}
-		}
-	}
-	for ; i+2 <= len(text); i += pairStride {
-		if t[binary.LittleEndian.Uint16(text[i:])] != 0 {
+	for i := max(0, from-lookBehind); i+1 < len(text); i += pairStride {
+		if i = a.next(text, i); i+1 < len(text) {
 			hold = min(hold, s.findToken(a, text, from, i))
 		}
 	}
 	return hold
 }
 
+// next returns where the next pair is, at i or a number of strides later, that may be one of a prefix.
+func (a *anchors) next(text []byte, i int) int {
+	const turn = 12 * pairStride
+	t := &a.table
+	for ; i <= len(text)-turn; i += turn {
+		p := (*[turn]byte)(text[i:]) // one check of the bounds for all
+		at := func(n int) uint8 { return t[binary.LittleEndian.Uint16(p[n:n+2])] }
+		if at(0)|at(3)|at(6)|at(9)|at(12)|at(15)|at(18)|at(21)|at(24)|at(27)|at(30)|at(33) == 0 {
+			continue
+		}
+		which := uint(at(0)>>7) | uint(at(3)>>7)<<3 | uint(at(6)>>7)<<6 | uint(at(9)>>7)<<9 | uint(at(12)>>7)<<12 | uint(at(15)>>7)<<15 |
+			uint(at(18)>>7)<<18 | uint(at(21)>>7)<<21 | uint(at(24)>>7)<<24 | uint(at(27)>>7)<<27 | uint(at(30)>>7)<<30 | uint(at(33)>>7)<<33
+		for ; which != 0; which &= which - 1 {
+			if n := i + bits.TrailingZeros(which); a.likely(text, n) {
+				return n
+			}
+		}
+	}
+	for i+1 < len(text) && !a.likely(text, i) {
+		i += pairStride
+	}
+	return i
+}
+
+// likely reports whether the pair at i is of a prefix, and its neighbours are, too: words have single pairs of them.
+func (a *anchors) likely(text []byte, i int) bool {
+	t := &a.table
+	if t[binary.LittleEndian.Uint16(text[i:])] == 0 {
+		return false
+	}
+	if i < 2 || i+4 > len(text) {
+		return true
+	}
+	p := (*[6]byte)(text[i-2:])
+	second, first := t[binary.LittleEndian.Uint16(p[0:2])], t[binary.LittleEndian.Uint16(p[1:3])]
+	next, after := t[binary.LittleEndian.Uint16(p[3:5])], t[binary.LittleEndian.Uint16(p[4:6])]
+	return (second&first|first&next|next&after)&isPair != 0
+}
+
 // findToken adds the token of which the pair at i is part, and returns where it is open.
 func (s *scanner) findToken(a *anchors, text []byte, from, i int) (hold int) {
 	hold = len(text)
-	for _, at := range a.places[a.table[binary.LittleEndian.Uint16(text[i:])]-1] {
+	for _, at := range a.places[a.table[binary.LittleEndian.Uint16(text[i:])]&^isPair] {
 		begin := i - at.offset
 		if begin < 0 || begin+4 > len(text) || binary.LittleEndian.Uint32(text[begin:]) != at.start {
 			continue
