@@ -39,28 +39,38 @@ type matcher struct {
 	tokens   *anchors // nil: not looked for
 }
 
-// long patterns are looked for apart from the others, for the shortest of a group sets its speed. Each group costs a
-// pass over the text; three groups have turned out slower than two.
-const long = 16
+// Patterns of long bytes and more are looked for apart from the others, for the shortest of a group sets its speed. Each group
+// costs a pass over the text, which patterns that are nearly long are not worth; three groups have turned out slower than two.
+const (
+	long       = 16
+	nearlyLong = 12
+)
 
 func newMatcher(patterns []pattern, tokens bool) *matcher {
 	m := &matcher{}
 	slices.SortFunc(patterns, func(a, b pattern) int { return strings.Compare(a.text, b.text) })
 	texts := make([]string, 0, len(patterns)+len(tokenRules))
+	shortest := long
 	for _, p := range patterns {
 		texts = append(texts, p.text)
-		m.longest = max(m.longest, len(p.text))
+		shortest, m.longest = min(shortest, len(p.text)), max(m.longest, len(p.text))
 		m.pairs.add(p.text)
 	}
-	for _, isLong := range []bool{false, true} {
-		var members []pattern
-		for _, p := range patterns {
-			if (len(p.text) >= long) == isLong {
-				members = append(members, p)
-			}
+	least := long
+	if shortest >= nearlyLong {
+		least = shortest
+	}
+	var members [2][]pattern
+	for _, p := range patterns {
+		which := 0
+		if len(p.text) >= least {
+			which = 1
 		}
-		if len(members) > 0 {
-			m.groups = append(m.groups, newGroup(members))
+		members[which] = append(members[which], p)
+	}
+	for _, of := range members {
+		if len(of) > 0 {
+			m.groups = append(m.groups, newGroup(of))
 		}
 	}
 	if tokens {
