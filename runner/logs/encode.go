@@ -11,13 +11,12 @@ const (
 	highs = 0x8080808080808080
 )
 
-// special marks the bytes of v that cannot be copied as they are, with their highest bit: control
-// characters, quotes and backslashes. In seven bits a byte nothing carries over: adding 0x60 tells
-// what is not a control character, adding 0x7f what is not zero.
+// special marks the first byte of v that cannot be copied as it is with its highest bit: a control character, a quote or a
+// backslash. What is marked after it may be none, for a byte that is too small borrows from its neighbour. The two
+// subtractions know all three, as flipping one bit puts the quote next to the control characters.
 func special(v uint64) uint64 {
-	const low = ^uint64(highs)
-	t := v & low
-	return ^((t+(0x80-' ')*ones)&(t^'"'*ones+low)&(t^'\\'*ones+low) | v) & highs
+	const flip = 0x02
+	return (((v ^ flip*ones) - ('"'^flip+1)*ones) | ((v ^ '\\'*ones) - ones)) &^ v & highs
 }
 
 // lines encodes the whole lines at the start of p that are ordinary and returns their length:
