@@ -6,12 +6,12 @@ import (
 )
 
 const (
-	keyBegin  = "-----BEGIN "
-	keyEnd    = "-----END "
-	dashes    = "-----"
-	maxLabel  = 64       // bytes, with the dashes
-	maxKey    = 32 << 10 // bytes; RSA's keys of 16,384 bits have 13,000
-	separator = " \t\r\n\\\"'`,"
+	keyBegin = "-----BEGIN "
+	keyEnd   = "-----END "
+	dashes   = "-----"
+	maxLabel = 64       // bytes, with the dashes
+	maxKey   = 32 << 10 // bytes; RSA's keys of 16,384 bits have 13,000
+	between  = " \t\r\n\\\"'`,"
 )
 
 // keyHeaders are what may come between the first line and the key.
@@ -33,7 +33,7 @@ func keyWithin(text []byte, i int) (start, end int, open bool) {
 		return i, i, open
 	}
 	for end = i + len(keyBegin) + len(label); ; {
-		rest := bytes.TrimLeft(text[end:], separator)
+		rest := bytes.TrimLeft(text[end:], between)
 		next := len(text) - len(rest)
 		line := runLength(rest, isKeyByte, len(rest))
 		if line == len(rest) { // the text ends in the key
@@ -47,7 +47,7 @@ func keyWithin(text []byte, i int) (start, end int, open bool) {
 			end = next + header
 		case line == 0:
 			return closed(text, i, end, rest)
-		case line >= wrapped || strings.IndexByte(separator[2:], rest[line]) >= 0 || rest[line] == '-':
+		case line >= wrapped || strings.IndexByte(between[2:], rest[line]) >= 0 || rest[line] == '-':
 			// A line of the key ends with the line; the first word of another sentence does not.
 			end = next + line
 		default:

@@ -1,6 +1,11 @@
 // Package redact replaces secrets in everything that leaves, in every form they are likely to take.
 //
 // A Redactor knows the secrets. It cleans texts whole (String, Bytes) and streams as they pass (Writer, Reader).
+//
+// Of a secret that has parts, the parts are secrets, too, for tools show one alone: all strings of JSON, the password of a
+// URL, the lines of a key. Of files like kubeconfig, .npmrc, .netrc, .env and INI it is the values, without those that are
+// plain words under a key that does not sound secret; their other lines (apiVersion: v1, [default], <server>, braces) are in
+// texts that have nothing to do with the secret, where a replacement would say more than it hides.
 package redact
 
 import (
@@ -35,7 +40,7 @@ func New(secrets ...Secret) *Redactor {
 
 // Add makes the redactor look for more secrets. What streams have passed on by then is gone.
 //
-// A secret that is JSON counts as all of its strings, one of several lines as each of its lines, too.
+// A secret that is JSON counts as all of its strings, one of several lines as those that are not in every such file, too.
 func (r *Redactor) Add(secrets ...Secret) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -83,20 +83,6 @@ func (c *collector) leaves(name string, tree any, expected bool) {
 	}
 }
 
-// lines takes in the lines of a value, as tools print a part of it, or indent it. They may be separated by the
-// two characters \n, as variables hold them. The first and last line of a PEM are not secret.
-func (c *collector) lines(name, value string) {
-	separated := strings.NewReplacer(`\r\n`, "\n", `\n`, "\n", "\r", "\n").Replace(value)
-	if !strings.Contains(separated, "\n") {
-		return
-	}
-	for line := range strings.SplitSeq(separated, "\n") {
-		if !strings.HasPrefix(line, "-----") {
-			c.add(name, line, false)
-		}
-	}
-}
-
 // pieces cuts a long value, at no place inside a rune.
 func pieces(value string) []string {
 	var cut []string
