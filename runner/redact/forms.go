@@ -64,9 +64,10 @@ func (f *forms) encoded(s string) {
 	f.add(h)
 	f.add(strings.ToUpper(h))
 	for shift := range 3 {
-		core := f.base64(s, shift)
+		core, whole := f.base64(s, shift)
 		f.base64(s+"\n", shift)
 		for outer := range 3 {
+			f.base64(whole, outer)
 			c, _ := base64Core(core, outer)
 			f.base64Text(c)
 		}
@@ -74,16 +75,17 @@ func (f *forms) encoded(s string) {
 }
 
 // base64 adds s as it is in the base64 of a text that has shift more bytes, modulo 3, before it. It returns
-// what is there whatever comes before and after.
-func (f *forms) base64(s string, shift int) string {
+// what is there whatever comes before and after, and what is if nothing comes after, with its padding.
+func (f *forms) base64(s string, shift int) (core, whole string) {
 	core, last := base64Core(s, shift)
 	f.base64Text(core)
-	if last != "" { // the end of the text: without padding, and with it
-		whole := core + last
-		f.base64Text(whole)
-		f.base64Text(whole + strings.Repeat("=", 3-(shift+len(s))%3))
+	if last == "" {
+		return core, core
 	}
-	return core
+	whole = core + last + strings.Repeat("=", 3-(shift+len(s))%3)
+	f.base64Text(core + last)
+	f.base64Text(whole)
+	return core, whole
 }
 
 func (f *forms) base64Text(s string) {

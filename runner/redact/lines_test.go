@@ -57,8 +57,8 @@ func TestWhichLinesOfASecretAreSecret(t *testing.T) {
 			[]string{"[default]", "region = eu-west-1", "output = json", "eu-west-1"},
 		},
 		"an .env": {
-			"NODE_ENV=production\nPORT=3000\nexport DB_PASSWORD='swordfish'\nSESSION=b7f3a91c\nDATABASE_URL=postgres://me:fishsword@db.example.com/app\nDEBUG=true\n",
-			[]string{"swordfish", "b7f3a91c", "fishsword", "postgres://me:fishsword@db.example.com/app"},
+			"NODE_ENV=production\nPORT=3000\nexport DB_PASSWORD='swordfish'\nSESSION=b7f3a91c\nSALT=QwErTyUiOp\nDATABASE_URL=postgres://me:fishsword@db.example.com/app\nDEBUG=true\n",
+			[]string{"swordfish", "b7f3a91c", "QwErTyUiOp", "fishsword", "postgres://me:fishsword@db.example.com/app"},
 			[]string{"NODE_ENV=production", "PORT=3000", "DEBUG=true", "db.example.com"},
 		},
 		"an .npmrc": {
@@ -130,4 +130,27 @@ func TestFieldsThatAreTooShortAreNamed(t *testing.T) {
 	if got := strings.Join(r.Short(), " "); got != "FILE.password" {
 		t.Errorf("%q", got)
 	}
+}
+
+// Whatever lines a secret has: as a whole it goes, and what it is cut into is there.
+func FuzzLines(f *testing.F) {
+	f.Add(kubeconfig)
+	f.Add(pemKey)
+	f.Add("machine a login b password swordfish\ndefault\n")
+	f.Add("{\"a\":\n- \"b\": '=\n<a>swordfish</a>\nexport =\n- =\n: \n[\n#")
+	f.Fuzz(func(t *testing.T, value string) {
+		if len(value) > 2000 {
+			return
+		}
+		values, _ := valuesOf(Secret{"S", value})
+		for _, v := range values {
+			unix := strings.NewReplacer(`\r\n`, "\n", `\n`, "\n", "\r", "\n")
+			if inside := unix.Replace(value); !strings.Contains(inside, unix.Replace(v)) && !strings.Contains(inside, "{") && !strings.Contains(inside, "[") && !strings.Contains(inside, "%") {
+				t.Errorf("%q is not in %q", v, value)
+			}
+			if got := New(Secret{"S", value}).String(v); strings.Contains(got, v) && !strings.Contains("[REDACTED:S]", v) {
+				t.Errorf("%q is left in %q", v, got)
+			}
+		}
+	})
 }

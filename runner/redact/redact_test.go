@@ -236,20 +236,6 @@ func TestAReaderReturnsWhatThereIsBeforeTheError(t *testing.T) {
 	}
 }
 
-func TestMemoryIsBounded(t *testing.T) {
-	r := New(Secret{"A", "aaaaaab"}, Secret{"PEM", pemKey})
-	w := r.Writer(io.Discard)
-	part := bytes.Repeat([]byte("a"), 1<<20)
-	for range 8 {
-		if _, err := w.Write(part); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if n := cap(w.text); n > 4*block {
-		t.Errorf("%d bytes are kept of a line of 8 MB", n)
-	}
-}
-
 func TestOneRedactorServesManyAtOnce(t *testing.T) {
 	r := New(Secret{"FIRST", "secret-first"})
 	var wg sync.WaitGroup
