@@ -139,16 +139,17 @@ func FuzzLines(f *testing.F) {
 	f.Add("machine a login b password swordfish\ndefault\n")
 	f.Add("{\"a\":\n- \"b\": '=\n<a>swordfish</a>\nexport =\n- =\n: \n[\n#")
 	f.Fuzz(func(t *testing.T, value string) {
-		if len(value) > 2000 {
+		if len(value) > 600 {
 			return
 		}
+		r := New(Secret{"S", value})
 		values, _ := valuesOf(Secret{"S", value})
 		for _, v := range values {
 			unix := strings.NewReplacer(`\r\n`, "\n", `\n`, "\n", "\r", "\n")
 			if inside := unix.Replace(value); !strings.Contains(inside, unix.Replace(v)) && !strings.Contains(inside, "{") && !strings.Contains(inside, "[") && !strings.Contains(inside, "%") {
 				t.Errorf("%q is not in %q", v, value)
 			}
-			if got := New(Secret{"S", value}).String(v); strings.Contains(got, v) && !strings.Contains("[REDACTED:S]", v) {
+			if got := r.String(v); strings.Contains(got, v) && !strings.Contains("[REDACTED:S]", v) {
 				t.Errorf("%q is left in %q", v, got)
 			}
 		}
