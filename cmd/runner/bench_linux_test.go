@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/carlin-cicd/runner/runner/logs/cilog"
 )
 
 // binary builds the runner as it is released; the test's own binary is larger and may carry the race detector.
@@ -185,4 +188,64 @@ func peakMemory(pid int) (int64, bool) {
 	}
 	kib, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
 	return kib << 10, err == nil
+}
+
+// BenchmarkNodeChild compares a node that logs 400,000 lines, a write each, with the same under the runner, which redacts a
+// hundred secrets and makes JSON of them: wall time, in turns, both into a pipe that is drained. memory-MiB is the runner's own.
+func BenchmarkNodeChild(b *testing.B) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		b.Fatal("node is missing: it is the command that is measured")
+	}
+	dir := workspace(b, "version: 1\nsteps:\n  lines: { command: [node, lines.js] }\n")
+	script := filepath.Join(dir, "lines.js")
+	text := "for (let i = 0; i < 400000; i++) console.log(`packages/web/src/components/table-${i}.tsx(${i % 900},${i % 80}): warning TS2339: Property 'rows' does not exist on type 'Table'.`)\n"
+	if err := os.WriteFile(script, []byte(text), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	environment := append(os.Environ(), "BRANCH=main", "GIT_SHA="+testSHA, "RUNNER_LOG_FORMAT=json")
+	for i, secret := range cilog.Secrets(100) {
+		environment = append(environment, "CI_"+strconv.Itoa(i)+"_TOKEN="+secret)
+	}
+	runner := binary(b)
+	contenders := []struct {
+		name string
+		args []string
+	}{{"node", []string{node, script}}, {"runner", []string{runner, "--step", "lines"}}}
+
+	const rounds = 7
+	taken := map[string][]time.Duration{}
+	var memory int64
+	for b.Loop() {
+		for range rounds {
+			for _, c := range contenders {
+				cmd := exec.Command(c.args[0], c.args[1:]...)
+				cmd.Dir, cmd.Env = dir, environment
+				drained, err := cmd.StdoutPipe()
+				if err != nil {
+					b.Fatal(err)
+				}
+				begun := time.Now()
+				if err := cmd.Start(); err != nil {
+					b.Fatal(err)
+				}
+				peak := watchMemory(cmd.Process.Pid)
+				if _, err := io.Copy(io.Discard, drained); err != nil {
+					b.Fatal(err)
+				}
+				if err := cmd.Wait(); err != nil {
+					b.Fatalf("%s: %v", c.name, err)
+				}
+				taken[c.name] = append(taken[c.name], time.Since(begun))
+				if most := <-peak; c.name == "runner" {
+					memory = max(memory, most)
+				}
+			}
+		}
+	}
+	alone, under := median(taken["node"]), median(taken["runner"])
+	b.ReportMetric(alone.Seconds(), "s/node")
+	b.ReportMetric(under.Seconds(), "s/runner")
+	b.ReportMetric(float64(under)/float64(alone), "runner/node")
+	b.ReportMetric(float64(memory)/(1<<20), "memory-MiB")
 }
