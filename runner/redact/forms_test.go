@@ -161,6 +161,7 @@ func TestASecretInColours(t *testing.T) {
 		"\x1b[1m-other-2":                     "\x1b[1[REDACTED:B]", // as it is, it can be read
 		"sec\x1b(Bret-1 \x1b[":                "[REDACTED:A] \x1b[",
 		"sec\x1b[31;\nret-1":                  "sec\x1b[31;\nret-1",    // no sequence
+		"sec\x1b[3\nxret-1":                   "sec\x1b[3\nxret-1",     // nor this, though a letter follows the line break
 		"sec\x1bret-1":                        "sec\x1bret-1",          // ESC r is one, and takes the r
 		"\x1b[31mabc\x1b[0mdef":               "\x1b[31mabc\x1b[0mdef", // the first m is the sequence's, though C may begin in it
 		"sec\x1b[1m\x1b[2mret-1secr\x1b7et-1": "[REDACTED:A][REDACTED:A]",
