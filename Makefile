@@ -1,8 +1,9 @@
 # Two commands: `make run` shows the runner at work on the sample workspace, `make test` proves it.
-# Everything that is needed besides Go, Node, git and make is put into .tools/, at pinned versions.
+# Everything that is needed besides Go, Node, Python 3, git and make is put into .tools/, at pinned versions.
 
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSITYGW   := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 TOOLS   := $(CURDIR)/.tools
@@ -12,7 +13,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
 export CGO_ENABLED := 0
 
-.PHONY: help build run test lint vulnerabilities fuzz bench clean
+.PHONY: help build run test lint vulnerabilities bench bench-s3 clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
@@ -27,7 +28,7 @@ run: build $(SAMPLE)/node_modules/.modules.yaml ## the main job on the sample wo
 # The race detector needs a C compiler. In CI there has to be one; elsewhere the tests are worth running without it.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-test: lint $(SAMPLE)/node_modules/.modules.yaml ## all tests that need no container
+test: lint $(SAMPLE)/node_modules/.modules.yaml $(TOOLS)/bin/versitygw $(TOOLS)/bin/moto_server ## all tests that need no container
 	@test -n "$(RACE)" || { echo "no C compiler: the tests run without the race detector"; test -z "$$CI"; }
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m ./...
 
@@ -45,6 +46,9 @@ vulnerabilities: $(TOOLS)/bin/govulncheck ## known vulnerabilities in what is li
 bench: $(SAMPLE)/node_modules/.modules.yaml ## every speed that the README names, beside a peer in the same run
 	go test -run '^$$' -bench . -benchtime 1x ./...
 
+bench-s3: build ## uploads to S3 beside aws, s5cmd, rclone and mc, whichever are on PATH: artifacts/bench/README.md
+	go run ./artifacts/bench --runner bin/runner $(BENCH)
+
 clean: ## everything that make made, the tools too
 	rm -rf bin $(TOOLS) $(SAMPLE)/node_modules $(SAMPLE)/packages/*/node_modules $(SAMPLE)/dist $(SAMPLE)/coverage $(SAMPLE)/.runner
 
@@ -56,6 +60,19 @@ $(TOOLS)/bin/staticcheck:
 
 $(TOOLS)/bin/govulncheck:
 	GOBIN=$(TOOLS)/bin go install $(GOVULNCHECK)
+
+$(TOOLS)/bin/versitygw:
+	GOBIN=$(TOOLS)/bin go install $(VERSITYGW)
+
+# AWS for the tests. A moto_server that is on the machine already serves as well.
+$(TOOLS)/bin/moto_server: .tools-package/requirements.txt
+	mkdir -p $(TOOLS)/bin
+	@rm -f $@; if own=$$(command -v moto_server); then \
+	  printf '#!/bin/sh\nexec "%s" "$$@"\n' "$$own" >$@ && chmod +x $@; \
+	else \
+	  python3 -m venv $(TOOLS)/moto && $(TOOLS)/moto/bin/pip install --quiet --disable-pip-version-check -r $< && \
+	  ln -sf $(TOOLS)/moto/bin/moto_server $@; \
+	fi
 
 # pnpm, at the version that .tools-package/package-lock.json pins.
 $(TOOLS)/npm/node_modules/.bin/pnpm: .tools-package/package.json .tools-package/package-lock.json
