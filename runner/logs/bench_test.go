@@ -11,17 +11,6 @@ import (
 	"github.com/carlin-cicd/runner/runner/logs/cilog"
 )
 
-func ciAttrs() []slog.Attr {
-	return []slog.Attr{
-		slog.String("step", "test"),
-		slog.String("run_id", "01JDB3Z6W2V8N4T9QK5E7XHMRC"),
-		slog.String("branch", "feature/faster-logs"),
-		slog.String("sha", "4f2d8c1b9a7e6f5d3c2b1a0987654321fedcba98"),
-		slog.String("environment", "staging"),
-		slog.String("task", "7b1e4c9d2f8a4e6b9c3d5f7a1b2c4d6e"),
-	}
-}
-
 func runCommand(tb testing.TB, o Options) {
 	log := cilog.Log()
 	c := New(io.Discard, o).Command()
@@ -36,7 +25,7 @@ func runCommand(tb testing.TB, o Options) {
 }
 
 func runScannerSlog(tb testing.TB) {
-	attrs := append(ciAttrs(), slog.String("source", "command"))
+	attrs := append(cilog.Attributes(), slog.String("source", "command"))
 	logger := slog.New(slog.NewJSONHandler(io.Discard, nil).WithAttrs(attrs))
 	lines := bufio.NewScanner(bytes.NewReader(cilog.Log()))
 	lines.Buffer(make([]byte, 64<<10), 1<<20)
@@ -58,7 +47,7 @@ func benchmark(b *testing.B, run func()) {
 }
 
 func BenchmarkCommandJSON(b *testing.B) {
-	benchmark(b, func() { runCommand(b, Options{Attrs: ciAttrs()}) })
+	benchmark(b, func() { runCommand(b, Options{Attrs: cilog.Attributes()}) })
 }
 
 func BenchmarkCommandText(b *testing.B) {
@@ -66,7 +55,7 @@ func BenchmarkCommandText(b *testing.B) {
 }
 
 func BenchmarkCommandTextAndFile(b *testing.B) {
-	benchmark(b, func() { runCommand(b, Options{Format: Text, Attrs: ciAttrs(), File: io.Discard}) })
+	benchmark(b, func() { runCommand(b, Options{Format: Text, Attrs: cilog.Attributes(), File: io.Discard}) })
 }
 
 func BenchmarkScannerSlog(b *testing.B) {
@@ -77,14 +66,14 @@ func BenchmarkScannerSlog(b *testing.B) {
 func BenchmarkLongLine(b *testing.B) {
 	p := bytes.Repeat([]byte("0123456789abcde\" ü"), cilog.Block/19)
 	b.SetBytes(int64(len(p)))
-	c := New(io.Discard, Options{Attrs: ciAttrs()}).Command()
+	c := New(io.Discard, Options{Attrs: cilog.Attributes()}).Command()
 	for b.Loop() {
 		_, _ = c.Write(p)
 	}
 }
 
 func BenchmarkRecord(b *testing.B) {
-	logger := slog.New(New(io.Discard, Options{Attrs: ciAttrs()}).Handler())
+	logger := slog.New(New(io.Discard, Options{Attrs: cilog.Attributes()}).Handler())
 	b.ReportAllocs()
 	for b.Loop() {
 		logger.Info("published", "kind", "coverage", "files", 312, "bytes", 4123987)
@@ -98,7 +87,7 @@ func BenchmarkRatio(b *testing.B) {
 	var ours, theirs []float64
 	for b.Loop() {
 		for range 5 {
-			ours = append(ours, cpuSeconds(func() { runCommand(b, Options{Attrs: ciAttrs()}) }))
+			ours = append(ours, cpuSeconds(func() { runCommand(b, Options{Attrs: cilog.Attributes()}) }))
 			theirs = append(theirs, cpuSeconds(func() { runScannerSlog(b) }))
 		}
 	}

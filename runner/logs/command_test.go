@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/carlin-cicd/runner/runner/logs/cilog"
 )
 
 // framing is what becomes of a command's output: in JSON (and in text without colours, but for
@@ -147,7 +149,7 @@ func TestLongLinesBecomePieces(t *testing.T) {
 		for how, blocks := range map[string][]string{"whole": {in + "\nnext\n"}, "byte by byte": bytewise(in + "\nnext\n")} {
 			t.Run(c.name+", "+how, func(t *testing.T) {
 				var out bytes.Buffer
-				w := New(&out, Options{Attrs: ciAttrs()}).Command()
+				w := New(&out, Options{Attrs: cilog.Attributes()}).Command()
 				feed(t, w, blocks...)
 				lines := jsonLines(t, out.Bytes())
 				last := len(lines) - 2

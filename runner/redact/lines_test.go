@@ -62,9 +62,9 @@ func TestWhichLinesOfASecretAreSecret(t *testing.T) {
 			[]string{"NODE_ENV=production", "PORT=3000", "DEBUG=true", "db.example.com"},
 		},
 		"an .npmrc": {
-			"registry=https://registry.npmjs.org/\nalways-auth=true\n//registry.npmjs.org/:_authToken=abcdefgh-token\n//npm.example.com/:_password=cGFzc3dvcmQ=\n",
+			"registry=https://packages.example.com/\nalways-auth=true\n//packages.example.com/:_authToken=abcdefgh-token\n//npm.example.com/:_password=cGFzc3dvcmQ=\n",
 			[]string{"abcdefgh-token", "cGFzc3dvcmQ="},
-			[]string{"registry=https://registry.npmjs.org/", "always-auth=true", "//registry.npmjs.org/:_authToken"},
+			[]string{"registry=https://packages.example.com/", "always-auth=true", "//packages.example.com/:_authToken"},
 		},
 		"a .netrc": {
 			"machine api.example.com login deploy password swordfish\nmachine git.example.com\n  login robot-one\n  password fishsword\ndefault login anonymous password horsefish\n",

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -94,6 +95,18 @@ func Secrets(n int) []string {
 		}
 	}
 	return secrets
+}
+
+// Attributes returns what a run says with each record of its log.
+func Attributes() []slog.Attr {
+	return []slog.Attr{
+		slog.String("step", "test"),
+		slog.String("run_id", "01JDB3Z6W2V8N4T9QK5E7XHMRC"),
+		slog.String("branch", "feature/faster-logs"),
+		slog.String("sha", "4f2d8c1b9a7e6f5d3c2b1a0987654321fedcba98"),
+		slog.String("environment", "staging"),
+		slog.String("task", "7b1e4c9d2f8a4e6b9c3d5f7a1b2c4d6e"),
+	}
 }
 
 // Hex returns n random hex digits.

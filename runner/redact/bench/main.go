@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,7 +82,7 @@ func run(what, folder, secrets string, out io.Writer) error {
 
 	to := io.WriteCloser(null)
 	if what == "json" {
-		to = logs.New(null, logs.Options{Attrs: attributes()}).Command()
+		to = logs.New(null, logs.Options{Attrs: cilog.Attributes()}).Command()
 	}
 	redactor := redact.New()
 	for i, value := range strings.Split(string(list), "\n")[:n] {
@@ -103,17 +102,6 @@ func run(what, folder, secrets string, out io.Writer) error {
 	}
 	_, err = fmt.Fprintln(out, (cilog.CPU() - before).Seconds())
 	return err
-}
-
-func attributes() []slog.Attr {
-	return []slog.Attr{
-		slog.String("step", "test"),
-		slog.String("run_id", "01JDB3Z6W2V8N4T9QK5E7XHMRC"),
-		slog.String("branch", "feature/faster-logs"),
-		slog.String("sha", "4f2d8c1b9a7e6f5d3c2b1a0987654321fedcba98"),
-		slog.String("environment", "staging"),
-		slog.String("task", "7b1e4c9d2f8a4e6b9c3d5f7a1b2c4d6e"),
-	}
 }
 
 const rounds = 7
