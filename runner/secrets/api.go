@@ -53,10 +53,13 @@ type answerError struct {
 }
 
 func (e *answerError) Error() string {
-	if e.Code == "" {
-		return fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
+	switch {
+	case e.Code != "":
+		return strings.TrimSuffix(e.Code+": "+e.Message, ": ")
+	case e.Message != "":
+		return e.Message
 	}
-	return strings.TrimSuffix(e.Code+": "+e.Message, ": ")
+	return fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
 }
 
 // ErrorCode and HTTPStatusCode are what the SDK's retryer judges by.
@@ -88,8 +91,10 @@ func (a *api) call(ctx context.Context, operation string, input, output any) err
 	if err != nil {
 		return err
 	}
+	release := func(error) error { return nil } // gives back what the last try has cost, if it went well
 	for try, stalled := 1, 0; ; try++ {
 		err := a.try(ctx, operation, body, output)
+		_ = release(err)
 		if err == nil {
 			return nil
 		}
@@ -107,11 +112,9 @@ func (a *api) call(ctx context.Context, operation string, input, output any) err
 		if e != nil {
 			return err
 		}
-		release, e := a.retryer.GetRetryToken(ctx, err)
-		if e != nil { // too much has been tried again already
+		if release, e = a.retryer.GetRetryToken(ctx, err); e != nil { // too much has been tried again already
 			return err
 		}
-		_ = release(nil)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

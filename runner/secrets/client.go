@@ -122,11 +122,15 @@ func plain(ctx context.Context, err error) error {
 	case errors.As(err, &garbled): // what is wrong with it could quote a secret
 		return &answerError{Status: status, Message: "the answer is not understood"}
 	case errors.As(err, &no):
-		code := no.ErrorCode()
-		if code == "UnknownError" { // the SDK's word for an answer without one
-			code = ""
-		}
-		return &answerError{Status: status, Code: code, Message: no.ErrorMessage()}
+		const unknown = "UnknownError" // the SDK's word for what an answer does not say
+		return &answerError{Status: status, Code: without(no.ErrorCode(), unknown), Message: without(no.ErrorMessage(), unknown)}
 	}
 	return err
+}
+
+func without(text, none string) string {
+	if text == none {
+		return ""
+	}
+	return text
 }

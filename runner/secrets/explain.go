@@ -66,7 +66,7 @@ func explain(p place, a answer) error {
 	case errors.As(a.err, &already):
 		return already
 	case errors.Is(a.err, context.Canceled), errors.Is(a.err, context.DeadlineExceeded):
-		said.said = p.what() + " was not read in time: " + a.err.Error()
+		said.said, said.service = p.what()+" was not read in time: "+a.err.Error(), false
 	case errors.As(a.err, &credentials):
 		said.said = "no AWS credentials can be had: " + credentials.text()
 		said.advice = "give the task a task role; on a laptop log in and set AWS_PROFILE"
@@ -177,7 +177,7 @@ func (p place) resource() string {
 		prefix := "arn:" + partitionOf(p.region).name + ":" + services[p.kind].name + ":" + p.region + ":" + either(p.account, "*")
 		switch {
 		case p.kind == SecretsManager:
-			resource = prefix + ":secret:" + p.id
+			return prefix + ":secret:" + p.id + "-??????"
 		case p.path:
 			return prefix + ":parameter" + strings.TrimSuffix(p.id, "/") + " and " + prefix + ":parameter" + strings.TrimSuffix(p.id, "/") + "/*"
 		default:

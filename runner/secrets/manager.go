@@ -3,7 +3,7 @@ package secrets
 import (
 	"cmp"
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -61,7 +61,7 @@ func (s *session) batch(ctx context.Context, client *secretsmanager.Client, regi
 		// One secret that may not be read or has an impossible name fails the whole batch, and so does a service
 		// that does not know the operation; the permission for it is a second one that is easily forgotten.
 		if denied(err) {
-			s.note(fmt.Sprintf("%s is denied in %s, so %d secrets are read one by one: allow it on \"*\", it takes no resource, and does not replace %s", batchSecret, region, len(items), getSecret))
+			s.note(batchSecret + " is denied in " + region + ", so secrets are read one by one there: allow it on \"*\" (it takes no resource, and does not replace " + getSecret + ")")
 		}
 		return items
 	}
@@ -113,6 +113,8 @@ func secretAnswer(name, version, text *string, binary []byte, stages []string) a
 	a := answer{name: aws.ToString(name), version: aws.ToString(version), text: string(binary)}
 	if text != nil {
 		a.text = *text
+	} else if binary == nil {
+		a.err = errors.New("the answer has no value") // whoever that came from is not AWS
 	}
 	if len(stages) > 0 {
 		a.version += " (" + strings.Join(stages, ", ") + ")"

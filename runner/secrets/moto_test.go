@@ -199,7 +199,7 @@ func TestVersionsAndStagesOfASecret(t *testing.T) {
 	for variable, want := range map[string]string{
 		"ID":       "the secret staged in eu-central-1 has no version 11111111-1111-1111-1111-111111111111",
 		"MISMATCH": "the secret staged in eu-central-1 has no version " + first + " at the stage AWSCURRENT",
-		"KEY":      "Secrets Manager eu-central-1 staged key K has no key K among its 1",
+		"KEY":      "the secret staged in eu-central-1 has no key K among its 1",
 	} {
 		if f := failed[variable]; f.Problem != want || f.Advice == "" || f.Retryable() {
 			t.Errorf("%s: %s (%s)", variable, f.Problem, f.Advice)
@@ -277,6 +277,23 @@ func TestVersionsAndLabelsOfAParameter(t *testing.T) {
 	}
 }
 
+func TestAnARNLeadsToItsOwnParameterAlsoWhereARNsAreNotTaken(t *testing.T) {
+	r, _, call := moto(t)
+	const arn = "arn:aws:ssm:eu-central-1:123456789012:parameter"
+	for name, value := range map[string]string{"/arn/deep": "deep", "arn-flat": "flat", "/arn-rooted": "rooted"} {
+		call(ParameterStore, "PutParameter", object{"Name": name, "Value": value, "Type": "SecureString"})
+	}
+	resolved, err := resolve(t, r, map[string]string{"DEEP": arn + "/arn/deep", "FIRST": arn + "/arn/deep:1", "FLAT": arn + "/arn-flat", "ROOTED": arn + "/arn-rooted"})
+	if got := values(resolved); err != nil || !maps.Equal(got, map[string]string{"DEEP": "deep", "FIRST": "deep", "FLAT": "flat", "ROOTED": "rooted"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+	resolved, err = resolve(t, r, map[string]string{"OTHER": "arn:aws:ssm:eu-central-1:999999999999:parameter/arn/deep", "SECOND": arn + "/arn/deep:2"})
+	failed := problems(t, err)
+	if len(resolved.Secrets) != 0 || !strings.Contains(failed["OTHER"].Problem, "there is no parameter /arn/deep") || !strings.Contains(failed["SECOND"].Problem, "its newest version is 1") {
+		t.Errorf("%v, %v", resolved, err)
+	}
+}
+
 func TestAPathSetsAVariableForEachParameterUnderIt(t *testing.T) {
 	r, count, call := moto(t)
 	want := map[string]string{"OWN": "explicit"}
@@ -289,7 +306,7 @@ func TestAPathSetsAVariableForEachParameterUnderIt(t *testing.T) {
 	}
 	want["DB_PASS_WORD_V2"], want["_2FA"] = "deep", "digit"
 	call(ParameterStore, "PutParameter", object{"Name": "/path/explicit", "Value": "explicit", "Type": "String"})
-	written := map[string]string{"APP": "ssm:/path/app/*", "OWN": "ssm:/path/explicit"}
+	written := map[string]string{"APP": "ssm:/path/app/*", "AGAIN": "arn:aws:ssm:eu-central-1:123456789012:parameter/path/app/*", "OWN": "ssm:/path/explicit"}
 	resolved, err := resolve(t, r, written)
 	if got := values(resolved); err != nil || !maps.Equal(got, want) {
 		t.Errorf("%q, %v", got, err)
@@ -306,15 +323,16 @@ func TestAPathSetsAVariableForEachParameterUnderIt(t *testing.T) {
 	r.Reserved = func(name string) bool { return name == "N03" || name == "OWN" }
 	call(ParameterStore, "PutParameter", object{"Name": "/path/app/n-04", "Value": "x", "Type": "String"})
 	call(ParameterStore, "PutParameter", object{"Name": "/path/app/n_04", "Value": "x", "Type": "String"})
+	delete(written, "AGAIN")
 	_, err = resolve(t, r, written)
 	var failed *Error
 	if !errors.As(err, &failed) || len(failed.Failures) != 2 {
 		t.Fatalf("%v", err)
 	}
-	if got := failed.Failures[0]; got.Variable != "APP" || got.Problem != "the parameter /path/app/n03 would set N03, which the runner sets or relies on" || got.Advice == "" {
+	if got := failed.Failures[1]; got.Variable != "APP" || got.Problem != "Parameter Store eu-central-1 /path/app/n03 would set N03, which the runner sets or relies on" || got.Advice == "" {
 		t.Errorf("%+v", got)
 	}
-	if got := failed.Failures[1]; !strings.Contains(got.Problem, "/path/app/n-04") || !strings.Contains(got.Problem, "/path/app/n_04") || !strings.Contains(got.Problem, "N_04") {
+	if got := failed.Failures[0]; !strings.Contains(got.Problem, "/path/app/n-04") || !strings.Contains(got.Problem, "/path/app/n_04") || !strings.Contains(got.Problem, "N_04") {
 		t.Errorf("%+v", got)
 	}
 }

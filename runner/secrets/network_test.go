@@ -75,11 +75,17 @@ func fixed(url string) *Resolver {
 	}
 }
 
-func TestAnAnswerThatIsNoneIsNotQuoted(t *testing.T) {
-	r, _ := fake(t, func(string, object) (int, any) { return http.StatusOK, `{"SecretString":"hunter2` })
-	_, err := resolve(t, r, map[string]string{"A": "secretsmanager:a"})
-	if err == nil || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "hunter2") {
-		t.Errorf("%#v", err)
+func TestAnAnswerThatIsNoneIsNeitherTakenNorQuoted(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"SecretString":"hunter2`:                    "the answer is not understood",
+		"<html>hunter2, log in to the hotel's</html>": "the answer is not understood",
+		`{"Hunter2":"hunter2"}`:                       "the answer has no value",
+	} {
+		r, _ := fake(t, func(string, object) (int, any) { return http.StatusOK, text })
+		_, err := resolve(t, r, map[string]string{"A": "secretsmanager:a"})
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), "hunter2") {
+			t.Errorf("%#v", err)
+		}
 	}
 }
 

@@ -24,6 +24,8 @@ type parameter struct {
 
 func (p parameter) version() string { return strconv.FormatInt(p.Version, 10) }
 
+func (p parameter) answer() answer { return answer{name: p.Name, version: p.version(), text: p.Value} }
+
 // is reports whether it is the one that was asked for, whatever its version.
 func (p parameter) is(i item) bool { return i.id == p.Name || i.id == p.ARN }
 
@@ -87,25 +89,53 @@ func (s *session) batchParameters(ctx context.Context, a *api, items []item) {
 	for _, i := range items {
 		n := slices.IndexFunc(output.Parameters, func(p parameter) bool { return p.is(i) })
 		if n >= 0 {
-			p := output.Parameters[n]
-			s.set(answer{name: p.Name, version: p.version(), text: p.Value}, i)
+			s.set(output.Parameters[n].answer(), i)
 			continue
 		}
-		s.set(answer{err: s.missing(ctx, a, i), action: getParameters}, i)
+		s.set(s.missing(ctx, a, i), i)
 	}
 }
 
-// missing finds out whether it is the parameter that there is not, or only the version of it.
-func (s *session) missing(ctx context.Context, a *api, i item) error {
+// missing asks again for what the service does not know as it was asked for: what has an ARN by its name, for not
+// everybody who speaks for AWS takes ARNs here; and what has a version without it, to tell whether it is the parameter
+// that there is not, or only the version.
+func (s *session) missing(ctx context.Context, a *api, i item) answer {
+	ask := func(version string, decrypt bool) (parameter, bool) {
+		input := getParametersInput{WithDecryption: decrypt}
+		for _, name := range i.names() {
+			input.Names = append(input.Names, item{id: name, version: version}.asked())
+		}
+		var output struct{ Parameters []parameter }
+		if err := a.call(ctx, "GetParameters", input, &output); err != nil {
+			return parameter{}, false
+		}
+		// A name alone could be another account's: the answer has to have the very ARN.
+		n := slices.IndexFunc(output.Parameters, func(p parameter) bool { return p.is(i) })
+		if n < 0 {
+			return parameter{}, false
+		}
+		return output.Parameters[n], true
+	}
+	if strings.HasPrefix(i.id, "arn:") {
+		if p, ok := ask(i.version, true); ok {
+			return p.answer()
+		}
+	}
 	missing := &missingError{}
-	if i.version == "" {
-		return missing
+	if i.version != "" {
+		p, _ := ask("", false)
+		missing.newest = p.Version
 	}
-	var output struct{ Parameters []parameter }
-	if err := a.call(ctx, "GetParameters", getParametersInput{Names: []string{i.id}}, &output); err == nil && len(output.Parameters) == 1 {
-		missing.newest = output.Parameters[0].Version
+	return answer{err: missing, action: getParameters}
+}
+
+// names are what a parameter can be called. The ARNs of the parameters /x and x are the same.
+func (i item) names() []string {
+	name := i.name()
+	if i.id != name && strings.Count(name, "/") == 1 {
+		return []string{name, name[1:]}
 	}
-	return missing
+	return []string{name}
 }
 
 // missingError says that there is no such parameter, or nothing under a path.

@@ -16,7 +16,7 @@ type resolution struct {
 	references map[string]Reference
 	resolved   Resolved
 	failures   []Failure
-	from       map[string]string // the parameter that a variable is from, for those that a path set
+	from       map[string]string // where a variable is from, for those that a path set
 }
 
 // Resolve reads the values of the references, by variable. The error is an *Error that lists all failures; what could
@@ -50,7 +50,7 @@ func (r *resolution) locate() map[string]place {
 			if err != nil {
 				err = &problem{said: err.Error(), advice: "see that the file is there, as a file that this task may read", cause: err}
 			}
-			r.add(variable, "file "+reference.Text, "", text, "", err)
+			r.add(Secret{Variable: variable, Source: "file " + reference.Text}, content{text, text}, err)
 			continue
 		}
 		p, err := locate(reference)
@@ -96,7 +96,8 @@ func (r *resolution) ask(ctx context.Context, places map[string]place) {
 		case p.path:
 			r.spread(variable, p, a.under)
 		default:
-			r.add(variable, p.source(a.name), a.version, a.text, p.key, nil)
+			value, err := p.take(a.text)
+			r.add(Secret{Variable: variable, Source: p.source(a.name), Version: a.version}, content{value, a.text}, err)
 		}
 	}
 }
@@ -112,20 +113,22 @@ func (r *resolution) spread(variable string, p place, under []parameter) {
 		if own, ok := r.references[name]; ok && !own.IsPath() {
 			continue // its own reference is the more specific one
 		}
+		source := p.source(parameter.Name)
 		switch {
 		case r.Reserved != nil && r.Reserved(name):
 			r.fail(variable, &problem{
-				said:   "the parameter " + parameter.Name + " would set " + name + ", which the runner sets or relies on",
+				said:   source + " would set " + name + ", which the runner sets or relies on",
 				advice: "name the parameter otherwise, or refer to single parameters instead of a path",
 			})
+		case r.from[name] == source: // the path is referred to twice
 		case r.from[name] != "":
 			r.fail(variable, &problem{
-				said:   "the parameters " + r.from[name] + " and " + parameter.Name + " would both set " + name,
+				said:   r.from[name] + " and " + source + " would both set " + name,
 				advice: "name one of them otherwise, or give " + name + " a reference of its own",
 			})
 		default:
-			r.from[name] = parameter.Name
-			r.add(name, p.source(parameter.Name), parameter.version(), parameter.Value, "", nil)
+			r.from[name] = source
+			r.add(Secret{Variable: name, Source: source, Version: parameter.version()}, content{parameter.Value, parameter.Value}, nil)
 		}
 	}
 }
@@ -149,28 +152,34 @@ func variableFor(path, name string) string {
 	return variable
 }
 
-// add notes a variable's value: text, or what it has under key.
-func (r *resolution) add(variable, source, version, text, key string, err error) {
-	value := text
-	if err == nil && key != "" {
-		value, err = pick(text, key)
+// take returns what a reference wants of a secret: its text, or what that has under a key.
+func (p place) take(text string) (string, error) {
+	if p.key == "" {
+		return text, nil
 	}
+	value, err := pick(text, p.key)
+	if err != nil {
+		return "", &problem{said: p.what() + " " + err.Error(), advice: "look at the keys that the secret has, in upper and lower case"}
+	}
+	return value, nil
+}
+
+// add notes a variable's value, unless there is none or no variable can hold it.
+func (r *resolution) add(s Secret, c content, err error) {
+	const advice = "store it as text, base64 for instance, and decode it in the command"
 	switch {
-	case err != nil && source != "" && key != "":
-		err = &problem{said: source + " " + err.Error(), advice: "look at the secret's keys, in upper and lower case, and at the reference"}
-	case err == nil && strings.IndexByte(value, 0) >= 0:
-		err = &problem{said: source + " holds a NUL byte, which no variable can", advice: "store it as text, base64 for instance, and decode it in the command"}
-	case err == nil && !utf8.ValidString(value):
-		err = &problem{said: source + " is binary, and no text", advice: "store it as text, base64 for instance, and decode it in the command"}
+	case err != nil:
+	case strings.IndexByte(c.value, 0) >= 0:
+		err = &problem{said: s.Source + " holds a NUL byte, which no variable can", advice: advice}
+	case !utf8.ValidString(c.value):
+		err = &problem{said: s.Source + " is binary, and no text", advice: advice}
 	}
 	if err != nil {
-		r.fail(variable, err)
+		r.fail(s.Variable, err)
 		return
 	}
-	r.resolved.Secrets = append(r.resolved.Secrets, Secret{
-		Variable: variable, Source: source, Version: version,
-		reveal: func() content { return content{value, text} },
-	})
+	s.reveal = func() content { return c }
+	r.resolved.Secrets = append(r.resolved.Secrets, s)
 }
 
 // problem is why a reference has no value. What it says names the secret and never quotes it.

@@ -115,8 +115,10 @@ func (s *session) set(a answer, items ...item) {
 func (s *session) note(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.notes = append(s.notes, text)
-	slices.Sort(s.notes)
+	if !slices.Contains(s.notes, text) {
+		s.notes = append(s.notes, text)
+		slices.Sort(s.notes)
+	}
 }
 
 // each does something with every item at the same time.
