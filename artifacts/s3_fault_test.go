@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -292,4 +293,50 @@ func TestADiskThatIsFullEndsAFetch(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	equal(t, "left", read(t, filepath.Join(small, "out")), files{})
+}
+
+func TestTwentyThousandFiles(t *testing.T) {
+	s, proxy := counted(t)
+	dir := many(20_000, "x").dir(t)
+	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir}
+	p := publishOK(t, s, set)
+	if p.Uploaded != 20_000 || len(p.Manifest.Files) != 20_000 {
+		t.Errorf("%+v", p.Counts)
+	}
+	proxy.Reset()
+	p = publishOK(t, s, set)
+	if n := proxy.Counters().Requests; p.Unchanged != 20_000 || n > 3 {
+		t.Errorf("%+v in %d requests", p.Counts, n)
+	}
+	for i := range 200 {
+		must(t, os.Remove(filepath.Join(dir, "lib", fmt.Sprintf("%02d", i%37), fmt.Sprintf("file-%04d.html", i))))
+	}
+	proxy.Reset()
+	p = publishOK(t, s, set)
+	if n := proxy.Counters().Requests; p.Removed != 200 || p.Uploaded != 0 || n > 20 {
+		t.Errorf("%+v in %d requests", p.Counts, n)
+	}
+}
+
+// counted is a store in a server of no account, in a versioned bucket as the cluster's is.
+func counted(t testing.TB) (*S3, *s3test.Null) {
+	null := &s3test.Null{Versioned: true}
+	return storeAt(t, null.Start(t), "bucket", time.Minute), null
+}
+
+func TestAFileOfFiveGibibytes(t *testing.T) {
+	s, null := counted(t)
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "image"))
+	must(t, err)
+	must(t, f.Truncate(5<<30))
+	must(t, f.Close())
+	p := publishOK(t, s, Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir})
+	const want = "7f06c62352aebd8125b2a1841e2b9e1ffcbed602f381c3dcb3200200e383d1d5" // sha256sum of it
+	if f := p.Manifest.Files[0]; f.SHA256 != want || f.Size != 5<<30 {
+		t.Errorf("%+v", f)
+	}
+	if c := null.Counters(); c.Operations["UploadPart"] != 5<<30/partSize || c.Received < 5<<30 {
+		t.Errorf("%+v", c)
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,7 +29,7 @@ type largeLane struct {
 
 const (
 	partSize    = 5 << 20
-	largeMemory = 4 * partSize // parts under way, of all objects together
+	largeMemory = 3 * partSize // parts under way, of all objects together
 )
 
 func newLargeLane(client *s3.Client) *largeLane {
@@ -124,7 +125,13 @@ func (p *parts) GetWriteTo(section io.ReadSeeker) (manager.ReadSeekerWriteTo, fu
 	if err != nil {
 		return fail(err)
 	}
-	_, err = io.ReadFull(p.body, b.bytes)
+	sum := uint32(0)
+	for piece := range slices.Chunk(b.bytes, cached) {
+		if _, err = io.ReadFull(p.body, piece); err != nil {
+			break
+		}
+		sum = crc32.Update(sum, crc32.IEEETable, piece)
+	}
 	if err == nil && p.body.left == 0 {
 		err = p.body.end()
 	}
@@ -132,8 +139,11 @@ func (p *parts) GetWriteTo(section io.ReadSeeker) (manager.ReadSeekerWriteTo, fu
 		p.memory.give(b)
 		return fail(err)
 	}
-	return inMemory{bytes.NewReader(b.bytes), crc32.ChecksumIEEE(b.bytes)}, func() { p.memory.give(b) }
+	return inMemory{bytes.NewReader(b.bytes), sum}, func() { p.memory.give(b) }
 }
+
+// cached is how much is read at a time, so that both checksums find it where it was just put.
+const cached = 128 << 10
 
 // inMemory is a part that is ready to be sent.
 type inMemory struct {
