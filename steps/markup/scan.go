@@ -1,0 +1,414 @@
+// Package markup is a pull scanner for the XML of reports: fast, in bounded memory, and able to go on where a report
+// holds what XML forbids but nobody can misread.
+//
+// Test runners copy what a test printed into their reports, control characters and broken text included, and a run that
+// is killed leaves half a file. What was read before a fault stays read; that there was one, Err says at the end.
+package markup
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Kind is what Next came upon.
+type Kind int
+
+// The kinds of tokens. An element without content is a Start and an End.
+const (
+	Start Kind = iota + 1
+	End
+	Text
+)
+
+// The bounds of what is kept of one token, in bytes unless it says otherwise.
+const (
+	window    = 64 << 10
+	maxValue  = 32 << 10 // of an attribute; the rest is skipped
+	maxAttrs  = 64       // of an element, in number
+	maxName   = 1 << 10
+	maxDepth  = 1000 // of elements in elements, in number
+	maxRef    = 16   // of a reference, with its & and ;
+	maxQuoted = 40   // of what an error quotes
+)
+
+// ErrEmpty is the fault of an input that holds nothing but white space.
+var ErrEmpty = errors.New("it is empty")
+
+// NotXMLError is the fault of an input that is something else.
+type NotXMLError struct{ Begins string }
+
+func (e *NotXMLError) Error() string {
+	return fmt.Sprintf("it is not XML, it begins with %q", e.Begins)
+}
+
+// SyntaxError is the first fault in an input that is XML up to there.
+type SyntaxError struct {
+	Line int // counted from 1
+	What string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("it is damaged: line %d: %s", e.Line, e.What)
+}
+
+// Scanner reads tokens one after another.
+type Scanner struct {
+	in       io.Reader
+	buf      []byte
+	pos, end int
+	ended    bool  // nothing is left to read
+	failed   error // what reading ended with, if not with the end of the input
+	lines    int   // before buf
+
+	kind    Kind
+	name    []byte // as it is written, with its prefix
+	attrs   []attribute
+	arena   []byte // the names and values of attrs
+	text    []byte
+	literal bool // we are inside of a CDATA section
+	raw     bool // text is of one: no references in it
+
+	open    []byte // the names of the elements around, one after another
+	ends    []int  // where in open each of them ends
+	deepest int
+	pending bool // an element without content: its End is due
+	begun   bool
+	fault   error // the first one
+	stopped bool
+}
+
+type attribute struct{ name, value, end int } // where in the arena each begins, and where the value ends
+
+// New returns a scanner that reads from in, in whichever encoding that is.
+func New(in io.Reader) *Scanner { return &Scanner{in: UTF8(in), buf: make([]byte, window)} }
+
+// Kind tells the kind of the token.
+func (s *Scanner) Kind() Kind { return s.kind }
+
+// Name is the element's, without a prefix; it holds until the next token.
+func (s *Scanner) Name() []byte { return local(s.name) }
+
+// Depth is the number of elements that the token is inside of; an element is not inside of itself.
+func (s *Scanner) Depth() int {
+	if s.kind == Start {
+		return len(s.ends) - 1
+	}
+	return len(s.ends)
+}
+
+// Deepest is the largest number of elements within each other so far.
+func (s *Scanner) Deepest() int { return s.deepest }
+
+// Attr is the value of a Start's attribute, empty if there is none. It holds until the next token.
+func (s *Scanner) Attr(name string) []byte {
+	for i := len(s.attrs) - 1; i >= 0; i-- {
+		a := s.attrs[i]
+		if string(s.arena[a.name:a.value]) == name {
+			value := s.arena[a.value:a.end]
+			if bytes.IndexByte(value, '&') < 0 {
+				return value
+			}
+			return Unescape(nil, value)
+		}
+	}
+	return nil
+}
+
+// AppendText appends a Text to dst, up to a length of limit. A text comes in as many pieces as it likes.
+func (s *Scanner) AppendText(dst []byte, limit int) []byte {
+	text := s.text[:min(len(s.text), maxRef*limit)] // a reference is at most that much longer than what it stands for
+	if s.raw || bytes.IndexByte(text, '&') < 0 {
+		dst = append(dst, text[:min(len(text), max(limit-len(dst), 0))]...)
+	} else {
+		dst = Unescape(dst, text)
+	}
+	return dst[:min(len(dst), limit)]
+}
+
+// Err is the first fault, nil if there was none. Next goes on after one that leaves no doubt about what follows, so it
+// is to be asked once Next has returned false.
+func (s *Scanner) Err() error { return s.fault }
+
+// Next goes to the next token. It returns false at the end, and at a fault after which nothing is certain.
+func (s *Scanner) Next() bool {
+	if s.pending {
+		s.pending = false
+		s.kind = End
+		s.leave()
+		return true
+	}
+	for !s.stopped {
+		if s.literal {
+			if s.scanCDATA() {
+				return true
+			}
+			continue
+		}
+		c, ok := s.peek()
+		switch {
+		case !ok:
+			s.finish()
+			return false
+		case c != '<' && len(s.ends) == 0:
+			s.skipStray()
+		case c != '<':
+			if s.scanText() {
+				return true
+			}
+		default:
+			s.begun = true
+			s.pos++
+			if s.scanMarkup() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// finish judges the end of the input.
+func (s *Scanner) finish() {
+	switch {
+	case s.failed != nil:
+		s.stop("%v", s.failed)
+	case !s.begun:
+		s.fault, s.stopped = ErrEmpty, true
+	case len(s.ends) > 0:
+		s.truncated(fmt.Sprintf("<%s>", quote(s.around())))
+	}
+	s.stopped = true
+}
+
+// skipStray skips what stands outside of every element, where only white space belongs; blocks of zeros are what a
+// crash leaves of a file's end, and byte order marks what joining files does.
+func (s *Scanner) skipStray() {
+	s.skipSpace()
+	if c, ok := s.peek(); !ok || c == '<' {
+		return
+	}
+	for s.end-s.pos <= maxQuoted && s.fill() {
+	}
+	rest := s.buf[s.pos:s.end]
+	rest = rest[:min(len(rest), maxQuoted+1)]
+	if bytes.HasPrefix(rest, []byte("\uFEFF")) {
+		s.pos += len("\uFEFF")
+		return
+	}
+	if n := bytes.IndexAny(rest, "<\n"); n >= 0 {
+		rest = rest[:n]
+	}
+	if !s.begun {
+		s.fault, s.stopped = &NotXMLError{quote(bytes.TrimSpace(rest))}, true
+		return
+	}
+	s.note("%q stands outside of every element", quote(rest))
+	for {
+		if n := bytes.IndexByte(s.buf[s.pos:s.end], '<'); n >= 0 {
+			s.pos += n
+			return
+		}
+		if s.pos = s.end; !s.fill() {
+			return
+		}
+	}
+}
+
+// scanText reads up to the next markup, or as much of it as the window holds.
+func (s *Scanner) scanText() bool {
+	n := bytes.IndexByte(s.buf[s.pos:s.end], '<')
+	if n < 0 {
+		n = s.end - s.pos
+		// A reference must not fall apart, and neither must a ]]>.
+		tail := s.buf[max(s.pos, s.end-maxRef):s.end]
+		if begin := bytes.IndexAny(tail, "&]"); begin >= 0 && !s.ended {
+			n -= len(tail) - begin
+			if n == 0 {
+				s.fill()
+				return false
+			}
+		}
+	}
+	s.text, s.raw = s.buf[s.pos:s.pos+n], false
+	if s.fault == nil {
+		s.checkText()
+	}
+	s.pos += n
+	s.kind = Text
+	return true
+}
+
+func (s *Scanner) checkText() {
+	ref, section := badRef(s.text), bytes.Index(s.text, []byte("]]>"))
+	if section >= 0 && (ref < 0 || section < ref) {
+		s.noteAt(s.pos+section, "]]> stands outside of a CDATA section")
+	}
+	if ref >= 0 {
+		s.noteAt(s.pos+ref, badRefFault, quoteRef(s.text[ref:]))
+	}
+}
+
+const badRefFault = "%q is no reference that XML knows"
+
+func quoteRef(text []byte) string { return quote(text[:min(len(text), maxRef)]) }
+
+// badRef returns where a reference that stands for nothing we know begins, -1 if there is none.
+func badRef(text []byte) int {
+	for from := 0; ; {
+		n := bytes.IndexByte(text[from:], '&')
+		if n < 0 {
+			return -1
+		}
+		from += n
+		_, size := reference(text[from:])
+		if size == 0 {
+			return from
+		}
+		from += size
+	}
+}
+
+// scanMarkup reads what follows a <. It returns true if that is a token.
+func (s *Scanner) scanMarkup() bool {
+	c, ok := s.peek()
+	switch {
+	case !ok:
+		s.truncated("a <")
+		return false
+	case c == '/':
+		s.pos++
+		return s.scanEnd()
+	case c == '?':
+		s.pos++
+		s.skipPast("?>", "a <?")
+		return false
+	case c == '!':
+		s.pos++
+		s.scanDeclaration()
+		return false
+	}
+	return s.scanStart()
+}
+
+func (s *Scanner) scanEnd() bool {
+	s.name = s.scanName(s.name[:0])
+	s.skipSpace()
+	if c, ok := s.peek(); !ok || c != '>' {
+		s.stopAt("</%s", s.name)
+		return false
+	}
+	s.pos++
+	if len(s.ends) == 0 {
+		s.stop("</%s> closes nothing", quote(s.name))
+		return false
+	}
+	if around := s.around(); !bytes.Equal(around, s.name) {
+		s.stop("<%s> is closed by </%s>", quote(around), quote(s.name))
+		return false
+	}
+	s.leave()
+	s.kind = End
+	return true
+}
+
+func (s *Scanner) around() []byte {
+	from := 0
+	if n := len(s.ends); n > 1 {
+		from = s.ends[n-2]
+	}
+	return s.open[from:s.ends[len(s.ends)-1]]
+}
+
+func (s *Scanner) enter() {
+	s.open = append(s.open, s.name...)
+	s.ends = append(s.ends, len(s.open))
+	s.deepest = max(s.deepest, len(s.ends))
+}
+
+func (s *Scanner) leave() {
+	s.open = s.open[:len(s.open)-len(s.around())]
+	s.ends = s.ends[:len(s.ends)-1]
+}
+
+// note records a fault that leaves no doubt about what follows it.
+func (s *Scanner) note(format string, args ...any) { s.noteAt(s.pos, format, args...) }
+
+func (s *Scanner) noteAt(pos int, format string, args ...any) {
+	if s.fault == nil {
+		s.fault = &SyntaxError{s.lines + bytes.Count(s.buf[:pos], []byte("\n")) + 1, fmt.Sprintf(format, args...)}
+	}
+}
+
+// stop records a fault after which nothing is certain.
+func (s *Scanner) stop(format string, args ...any) {
+	s.note(format, args...)
+	s.stopped = true
+}
+
+// stopAt tells what comes after the given piece of markup, and does not belong there.
+func (s *Scanner) stopAt(format string, name []byte) {
+	piece := fmt.Sprintf(format, quote(name))
+	if c, ok := s.peek(); ok {
+		s.stop("%s is followed by %q", piece, c)
+		return
+	}
+	s.truncated(piece)
+}
+
+// truncated tells of an input that ends where it must not.
+func (s *Scanner) truncated(where string) {
+	if s.failed != nil {
+		s.stop("%v", s.failed)
+		return
+	}
+	s.stop("it ends inside of %s", where)
+}
+
+// peek returns the next byte; false at the end of the input.
+func (s *Scanner) peek() (byte, bool) {
+	if s.pos == s.end && !s.fill() {
+		return 0, false
+	}
+	return s.buf[s.pos], true
+}
+
+// fill reads on, behind what is left of the window. It returns false if there is nothing more.
+func (s *Scanner) fill() bool {
+	if s.ended {
+		return false
+	}
+	s.lines += bytes.Count(s.buf[:s.pos], []byte("\n"))
+	s.end = copy(s.buf, s.buf[s.pos:s.end])
+	s.pos = 0
+	for range 100 {
+		n, err := s.in.Read(s.buf[s.end:])
+		s.end += n
+		if err != nil {
+			s.ended = true
+			if err != io.EOF {
+				s.failed = err
+			}
+		}
+		if n > 0 || err != nil {
+			return n > 0
+		}
+	}
+	s.ended, s.failed = true, io.ErrNoProgress
+	return false
+}
+
+func quote(text []byte) string {
+	if len(text) > maxQuoted {
+		return Plain(text[:maxQuoted]) + "…"
+	}
+	return Plain(text)
+}
+
+// local is a name without its prefix.
+func local(name []byte) []byte {
+	if n := bytes.IndexByte(name, ':'); n > 0 && n < len(name)-1 {
+		return name[n+1:]
+	}
+	return name
+}

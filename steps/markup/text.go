@@ -1,0 +1,112 @@
+package markup
+
+import (
+	"bytes"
+	"regexp"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// color is what terminals take for a colour or a movement of the cursor.
+var color = regexp.MustCompile("\x1b\\[[0-9;:?]*[A-Za-z]")
+
+// Plain is text without what no report means to say: colours, control characters and broken UTF-8 go, and lines end
+// in \n alone.
+func Plain(text []byte) string {
+	if plain(text) {
+		return string(text)
+	}
+	if bytes.IndexByte(text, 0x1b) >= 0 { // without its ESC, the rest of a colour would stay as litter
+		text = color.ReplaceAll(text, nil)
+	}
+	var b strings.Builder
+	b.Grow(len(text))
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		i += size
+		switch {
+		case r == '\r':
+			if i == len(text) || text[i] != '\n' {
+				b.WriteByte('\n')
+			}
+		case Legal(r):
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func plain(text []byte) bool {
+	for _, c := range text {
+		if c < ' ' && c != '\n' && c != '\t' || c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// Legal reports whether XML 1.0 allows a character.
+func Legal(r rune) bool {
+	return r >= ' ' && r < 0xD800 || r == '\t' || r == '\n' || r == '\r' || r > 0xDFFF && r <= utf8.MaxRune && r != 0xFFFE && r != 0xFFFF
+}
+
+// Unescape appends text to dst, with what its references stand for. Those to characters that XML forbids are taken at
+// their word, those to no character at all are left out, and what is no reference stays as it is.
+func Unescape(dst, text []byte) []byte {
+	for {
+		n := bytes.IndexByte(text, '&')
+		if n < 0 {
+			return append(dst, text...)
+		}
+		dst = append(dst, text[:n]...)
+		text = text[n:]
+		switch r, size := reference(text); {
+		case size == 0:
+			dst = append(dst, '&')
+			text = text[1:]
+		default:
+			if r >= 0 {
+				dst = utf8.AppendRune(dst, r)
+			}
+			text = text[size:]
+		}
+	}
+}
+
+// reference returns what the reference at the beginning of text stands for, -1 for no character, and its length;
+// 0 if it is none.
+func reference(text []byte) (rune, int) {
+	n := bytes.IndexByte(text[:min(len(text), maxRef)], ';')
+	if n < 2 {
+		return 0, 0
+	}
+	name, size := text[1:n], n+1
+	if name[0] == '#' {
+		digits, base := name[1:], 10
+		if len(digits) > 0 && digits[0] == 'x' {
+			digits, base = digits[1:], 16
+		}
+		number, err := strconv.ParseUint(string(digits), base, 64)
+		switch {
+		case err != nil:
+			return 0, 0
+		case number > utf8.MaxRune || !utf8.ValidRune(rune(number)):
+			return -1, size
+		}
+		return rune(number), size
+	}
+	switch string(name) {
+	case "lt":
+		return '<', size
+	case "gt":
+		return '>', size
+	case "amp":
+		return '&', size
+	case "quot":
+		return '"', size
+	case "apos":
+		return '\'', size
+	}
+	return 0, 0
+}
