@@ -81,8 +81,8 @@ type Scanner struct {
 
 type attribute struct{ name, value, end int } // where in the arena each begins, and where the value ends
 
-// New returns a scanner that reads from in, in whichever encoding that is.
-func New(in io.Reader) *Scanner { return &Scanner{in: UTF8(in), buf: make([]byte, window)} }
+// New returns a scanner of UTF-8, which is what UTF8 makes of other encodings.
+func New(in io.Reader) *Scanner { return &Scanner{in: in, buf: make([]byte, window)} }
 
 // Kind tells the kind of the token.
 func (s *Scanner) Kind() Kind { return s.kind }
@@ -96,6 +96,19 @@ func (s *Scanner) Depth() int {
 		return len(s.ends) - 1
 	}
 	return len(s.ends)
+}
+
+// Parent is the name of the innermost element that the token is inside of, without a prefix; it is empty outside of all.
+func (s *Scanner) Parent() []byte {
+	n := s.Depth()
+	if n == 0 {
+		return nil
+	}
+	from := 0
+	if n > 1 {
+		from = s.ends[n-2]
+	}
+	return local(s.open[from:s.ends[n-1]])
 }
 
 // Deepest is the largest number of elements within each other so far.

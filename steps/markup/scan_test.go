@@ -12,7 +12,7 @@ import (
 )
 
 // transcript is what a scanner reads, a token a word, and its fault.
-func transcript(in io.Reader) (string, error) { return transcribe(New(in)) }
+func transcript(in io.Reader) (string, error) { return transcribe(New(UTF8(in))) }
 
 func transcribe(s *Scanner) (string, error) {
 	var b strings.Builder
@@ -48,7 +48,7 @@ func transcribe(s *Scanner) (string, error) {
 func both(t *testing.T, text string) (string, error) {
 	t.Helper()
 	whole, err := transcript(strings.NewReader(text))
-	bytewise, err2 := transcribe(&Scanner{in: iotest.OneByteReader(UTF8(iotest.OneByteReader(strings.NewReader(text)))), buf: make([]byte, window)})
+	bytewise, err2 := transcribe(New(iotest.OneByteReader(UTF8(iotest.OneByteReader(strings.NewReader(text))))))
 	if whole != bytewise || fmt.Sprint(err) != fmt.Sprint(err2) {
 		t.Errorf("%q: whole it reads\n%s (%v)\nbyte by byte\n%s (%v)", text, whole, err, bytewise, err2)
 	}

@@ -3,7 +3,6 @@ package results
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -13,9 +12,6 @@ import (
 
 	"github.com/bmatcuk/doublestar/v4"
 )
-
-// maxFile is the size in bytes up to which a report is read: go-junit holds fifteen times as much in memory.
-const maxFile = 64 << 20
 
 // hidden are folders in which no report of a step is, and in which there is much to walk. A glob that names one of
 // them reaches into it; a wildcard does not.
@@ -112,19 +108,6 @@ func regular(info fs.FileInfo) error {
 		return errors.New("it is no regular file")
 	}
 	return nil
-}
-
-// load reads a report whole.
-func load(f *os.File, info fs.FileInfo) ([]byte, error) {
-	tooLarge := fmt.Errorf("it is larger than %d MiB, and no more are read", maxFile>>20)
-	if info.Size() > maxFile {
-		return nil, tooLarge
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(text) > maxFile { // somebody still writes to it
-		err = tooLarge
-	}
-	return text, bare(err)
 }
 
 // bare takes the path off an error: it is told beside it.

@@ -2,130 +2,128 @@ package results
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
+	"io"
+	"io/fs"
 	"regexp"
-	"strings"
-	"time"
+	"slices"
+	"strconv"
+	"unicode/utf8"
 
 	"github.com/joshdk/go-junit"
+
+	"github.com/carlin-cicd/runner/steps/markup"
 )
 
-// parse reads one report. It returns the cases that could be read, and an error for what is wrong with the rest of it;
-// a report that holds nothing at all is wrong too.
-func parse(raw []byte) ([]Case, error) {
-	text := clean(raw)
-	begin := bytes.TrimSpace(text)
-	if len(begin) == 0 {
-		return nil, errors.New("it is empty")
+// Up to here go-junit reads a report. It takes thirty times the size in bytes, and as much again for each level of
+// elements; larger reports must do with our own reader, which needs less than a MiB for any.
+const (
+	maxIngest = 512 << 10 // bytes
+	maxNested = 16        // elements within each other
+)
+
+// parse shows see the cases of a report; an entry holds until the next one. The error is for what is wrong with the report.
+func parse(in io.Reader, info fs.FileInfo, see func(*entry)) error {
+	in = markup.UTF8(io.LimitReader(in, info.Size())) // a file that somebody still writes to has no end
+	if info.Size() > maxIngest {
+		_, err := readReport(in, see)
+		return err
 	}
-	if begin[0] != '<' {
-		return nil, fmt.Errorf("it is not XML, it begins with %q", shorten(firstLine(string(begin[:min(len(begin), maxMessage)])), 60))
-	}
-	seen, err := audit(text)
+	text, err := io.ReadAll(in)
 	if err != nil {
-		return nil, fmt.Errorf("it is damaged: %w", err)
+		return bare(err)
 	}
-	if !seen.isReport {
-		return nil, errors.New("it is XML, but no JUnit report: there is no testsuite in it")
-	}
-	suites, err := junit.Ingest(text)
-	if err != nil {
-		return nil, fmt.Errorf("it is damaged: %w", err)
-	}
-	cases := flatten(nil, suites, seen)
-	return cases, seen.contradiction(cases)
+	return ingest(text, see)
 }
 
-// flatten lists the cases in the order in which audit has seen them.
-func flatten(cases []Case, suites []junit.Suite, seen *findings) []Case {
+// ingest reads a report of UTF-8 with go-junit where that can, and with our own reader for what it passes over: all
+// before a fault, cases outside of suites, failures beside other marks or of suites, reruns.
+func ingest(text []byte, see func(*entry)) error {
+	var entries []*entry
+	deepest, err := readReport(bytes.NewReader(text), func(e *entry) { entries = append(entries, e.clone()) })
+	if deepest <= maxNested {
+		if suites, err := junit.Ingest(tame(text)); err == nil {
+			adopt(entries, suites)
+		}
+	}
+	for _, e := range entries {
+		see(e)
+	}
+	return err
+}
+
+// adopt takes over the texts of go-junit's cases, if it has found them all. It lists a suite's own cases before those
+// of the suites in it.
+func adopt(entries []*entry, suites []junit.Suite) {
+	tests := flatten(nil, suites)
+	if len(tests) != len(entries) {
+		return
+	}
+	entries = slices.SortedStableFunc(slices.Values(entries), func(a, b *entry) int { return a.order - b.order })
+	for i, t := range tests {
+		entries[i].adopt(t)
+	}
+}
+
+// ingested is a case of go-junit's with the name of its suite.
+type ingested struct {
+	junit.Test
+	suite string
+}
+
+func flatten(tests []ingested, suites []junit.Suite) []ingested {
 	for _, s := range suites {
 		for _, t := range s.Tests {
-			cases = append(cases, toCase(t, s.Name, seen.take()))
+			tests = append(tests, ingested{t, s.Name})
 		}
-		cases = flatten(cases, s.Suites, seen)
+		tests = flatten(tests, s.Suites)
 	}
-	return cases
+	return tests
 }
 
-// maxDuration is more than any test takes. A report may have nonsense here, which would be added up.
-const maxDuration = 30 * 24 * time.Hour
-
-func toCase(t junit.Test, suite string, marks marks) Case {
-	c := Case{
-		Name: shorten(t.Name, maxMessage), Class: shorten(t.Classname, maxMessage), Suite: shorten(suite, maxMessage),
-		File: first(t.Properties["file"], t.Properties["filepath"], marks.file),
+func (e *entry) adopt(t ingested) {
+	e.name, e.class, e.suite = []byte(t.Name), []byte(t.Classname), []byte(t.suite)
+	if file := first(t.Properties["file"], t.Properties["filepath"]); file != "" {
+		e.file = []byte(file)
 	}
+	e.duration = 0
 	if t.Duration > 0 && t.Duration < maxDuration {
-		c.Duration = t.Duration
+		e.duration = t.Duration
 	}
-	for _, guess := range []string{t.Classname, suite} {
-		if c.File == "" && sourceFile.MatchString(guess) {
-			c.File = guess
-		}
+	if why, ok := t.Error.(junit.Error); ok && e.reasons == 1 { // of several, it has the last
+		e.why = reason{[]byte(why.Message), []byte(why.Type), []byte(why.Body)}
 	}
-	if len(c.File) > maxPath {
-		c.File = "" // a part of a path is none
-	}
-	switch {
-	case marks.failure:
-		c.Status = Failed
-	case marks.errored:
-		c.Status = Errored
-	case marks.skipped:
-		c.Status = Skipped
-	default:
-		c.Status, c.Flaky = Passed, marks.flaky
-	}
-	if c.Status == Failed || c.Status == Errored {
-		var problem junit.Error
-		errors.As(t.Error, &problem)
-		c.Message = shorten(telling(problem, t.Name), maxMessage)
-		c.Details = shorten(strings.TrimSpace(problem.Body), maxDetails)
-	}
-	return c
-}
-
-// sourceFile tells src/sum.test.ts from com.example.Sum, and from packages like github.com/nats-io/nats.go, which is
-// why languages whose tests are never named by their files are missing.
-var sourceFile = regexp.MustCompile(`^[^\s:]+\.([cm]?[jt]sx?|py|rb|php|exs?|feature)$`)
-
-// telling picks the line that says most of why a case failed. Many a producer puts the test's own name first.
-func telling(e junit.Error, name string) string {
-	for _, text := range []string{e.Message, e.Body} {
-		for line := range strings.Lines(text) {
-			if line = strings.TrimSpace(line); line != "" && !emptyWords(line, name) {
-				return line
-			}
-		}
-	}
-	return first(firstLine(e.Message), firstLine(e.Body), e.Type)
 }
 
 var (
-	commonplace = regexp.MustCompile(`(?i)^(test )?(failed|failure|error)\.?$|^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) `) // the latter are Go's
-	location    = regexp.MustCompile(`\.\w+:\d+:\d+ `)
+	declaration = regexp.MustCompile(`^\s*<\?xml[^>]*\?>`)
+	numbered    = regexp.MustCompile(`&#(x[0-9a-fA-F]{1,8}|[0-9]{1,10});`)
 )
 
-// emptyWords reports whether a line only repeats which test it was.
-func emptyWords(line, name string) bool {
-	heading := strings.TrimRight(line, "─ ")
-	titles := strings.Split(name, " › ")
-	return commonplace.MatchString(line) ||
-		strings.HasSuffix(heading, "::"+name) || // phpunit
-		location.MatchString(heading) && strings.HasSuffix(heading, titles[len(titles)-1]) // playwright
-}
-
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
+// tame is a report without what Go's parser refuses and test runners write all the same.
+func tame(text []byte) []byte {
+	if loc := declaration.FindIndex(text); loc != nil {
+		text = text[loc[1]:] // with its encoding, which no longer holds, and its version: 1.1 is refused
 	}
-	return ""
+	if bytes.Contains(text, []byte("&#")) {
+		text = numbered.ReplaceAllFunc(text, unnumber)
+	}
+	return []byte(markup.Plain(text))
 }
 
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return strings.TrimSpace(line)
+// unnumber puts ESC in the place of a reference to it, so that colours are found, and leaves out other references to
+// what XML does not allow.
+func unnumber(ref []byte) []byte {
+	digits, base := string(ref[2:len(ref)-1]), 10
+	if digits[0] == 'x' {
+		digits, base = digits[1:], 16
+	}
+	switch n, err := strconv.ParseUint(digits, base, 64); {
+	case err != nil || n > utf8.MaxRune:
+		return nil
+	case n == 0x1b:
+		return []byte{0x1b}
+	case !markup.Legal(rune(n)):
+		return nil
+	}
+	return ref
 }

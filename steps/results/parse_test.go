@@ -1,9 +1,14 @@
 package results
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"unicode/utf16"
+
+	"github.com/carlin-cicd/runner/steps/markup"
 )
 
 func TestOneReport(t *testing.T) {
@@ -54,16 +59,29 @@ func TestOneReport(t *testing.T) {
 		"an error declared beside a flaky case":    {`<testsuite errors="1"><testcase name="x"><flakyFailure/></testcase></testsuite>`, Counts{Total: 1, Flaky: 1}, "declare 1 failures or errors"},
 		"a run that failed outside of its suites":  {`<testsuites><error message="no tests collected"/></testsuites>`, Counts{}, "no tests collected"},
 		"a report that closes go-junit's wrapper":  {`<testsuite/></fake-root><testsuite><testcase><failure/></testcase></testsuite>`, Counts{}, "damaged"},
-		"a suite that no parser would look for":    {`<testsuite><x><testsuite><testcase><failure/></testcase></testsuite></x></testsuite>`, Counts{}, "1 of its cases"},
+		"a suite that no parser would look for":    {`<testsuite><x><testsuite><testcase><failure/></testcase></testsuite></x></testsuite>`, Counts{Total: 1, Failed: 1}, ""},
 		"two reports in one file":                  {`<?xml version="1.0"?><testsuite><testcase name="x"/></testsuite><?xml version="1.0"?><testsuite><testcase name="y"><failure/></testcase></testsuite>`, Counts{Total: 2, Failed: 1}, ""},
-		"a case outside of every suite":            {`<testsuites><testcase name="x"><failure/></testcase></testsuites>`, Counts{}, "1 of its cases"},
+		"a case outside of every suite":            {`<testsuites><testcase name="x"><failure/></testcase><testsuite><testcase name="y"/></testsuite></testsuites>`, Counts{Total: 2, Failed: 1}, ""},
+		"a case that is all there is":              {`<testcase name="x"/>`, Counts{Total: 1}, ""},
+		"a case inside of another":                 {`<testsuite><testcase name="x"><testcase name="y"><failure/></testcase><skipped/></testcase></testsuite>`, Counts{Total: 2, Failed: 1, Skipped: 1}, ""},
+		"elements with a prefix":                   {`<j:testsuite xmlns:j="urn:x"><j:testcase name="x"><j:failure/></j:testcase></j:testsuite>`, Counts{Total: 1, Failed: 1}, ""},
+		"a failure that a test has printed":        {`<testsuite><testcase><system-out><failure/></system-out></testcase></testsuite>`, Counts{Total: 1}, ""},
+		"Go's second attempt that passes":          {goSuite(`<testcase classname="m" name="TestA"><failure/></testcase><testcase classname="m" name="TestB"/><testcase classname="m" name="TestA"/>`), Counts{Total: 2, Flaky: 1}, ""},
+		"Go's third attempt that passes":           {goSuite(`<testcase classname="m" name="TestA"><failure/></testcase><testcase classname="m" name="TestA"><failure/></testcase><testcase classname="m" name="TestA"/>`), Counts{Total: 1, Flaky: 1}, ""},
+		"Go's attempts in vain":                    {goSuite(`<testcase classname="m" name="TestA"><failure/></testcase><testcase classname="m" name="TestA"><failure/></testcase>`), Counts{Total: 1, Failed: 1}, ""},
+		"Go's failure after a pass":                {goSuite(`<testcase classname="m" name="TestA"/><testcase classname="m" name="TestA"><failure/></testcase>`), Counts{Total: 2, Failed: 1}, ""},
+		"Go's tests of one name in two packages":   {`<testsuites>` + goSuite(`<testcase classname="m" name="TestA"><failure/></testcase>`) + goSuite(`<testcase classname="n" name="TestA"/>`) + `</testsuites>`, Counts{Total: 2, Failed: 1}, ""},
+		"others' tests of one name are several":    {`<testsuite><testcase name="adds"><failure/></testcase><testcase name="adds"/></testsuite>`, Counts{Total: 2, Failed: 1}, ""},
+		"duplicate cases are as many tests":        {`<testsuite tests="1"><testcase name="x"/><testcase name="x"/></testsuite>`, Counts{Total: 2}, ""},
+		"more tests declared than there are cases": {`<testsuite tests="9" skipped="7"><testcase name="x"/></testsuite>`, Counts{Total: 1}, ""},
+		"fewer failures declared than there are":   {`<testsuite tests="2" failures="0"><testcase name="x"><failure/></testcase></testsuite>`, Counts{Total: 1, Failed: 1}, ""},
 		"no suite at all ran":                      {`<testsuites tests="0"/>`, Counts{}, ""},
 		"an empty file":                            {"", Counts{}, "empty"},
 		"blanks":                                   {" \n\t", Counts{}, "empty"},
 		"plain text":                               {"Segmentation fault (core dumped)\n", Counts{}, `begins with "Segmentation fault`},
 		"other XML":                                {`<html><body/></html>`, Counts{}, "no JUnit report"},
-		"a report that breaks off":                 {`<testsuite name="a"><testcase name="x"/><testcase na`, Counts{}, "damaged"},
-		"a report that is not closed":              {`<testsuite name="a"><testcase name="x"/>`, Counts{}, "damaged"},
+		"a report that breaks off":                 {`<testsuite name="a"><testcase name="x"/><testcase na`, Counts{Total: 1}, "damaged"},
+		"a report that is not closed":              {`<testsuite name="a"><testcase name="x"/>`, Counts{Total: 1}, "damaged"},
 		"an ESC byte":                              {"<testsuite><testcase name=\"x\"><failure message=\"\x1b[31mred\x1b[0m\"/></testcase></testsuite>", Counts{Total: 1, Failed: 1}, ""},
 		"an ESC by number":                         {`<testsuite><testcase name="x"><failure>&#x1b;[31m &#27; &#0; &#x0;</failure></testcase></testsuite>`, Counts{Total: 1, Failed: 1}, ""},
 		"a NUL byte":                               {"<testsuite><testcase name=\"a\x00b\"/></testsuite>", Counts{Total: 1}, ""},
@@ -72,10 +90,18 @@ func TestOneReport(t *testing.T) {
 		"latin-1":                                  {"<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><testsuite><testcase name=\"caf\xe9\"><failure/></testcase></testsuite>", Counts{Total: 1, Failed: 1}, ""},
 		"UTF-16":                                   {inUTF16(`<?xml version="1.0" encoding="UTF-16"?><testsuite><testcase name="x"/></testsuite>`), Counts{Total: 1}, ""},
 		"XML 1.1":                                  {`<?xml version="1.1"?><testsuite><testcase name="x"/></testsuite>`, Counts{Total: 1}, ""},
-		"a bomb of entities":                       {`<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite><testcase name="&b;"/></testsuite>`, Counts{}, "damaged"},
+		"a bomb of entities":                       {`<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite><testcase name="&b;"/></testsuite>`, Counts{Total: 1}, "damaged"},
+		"a bare &, with all cases kept":            {`<testsuite><testcase name="a && b"/><testcase name="c"><failure>&nbsp;</failure></testcase></testsuite>`, Counts{Total: 2, Failed: 1}, "line 1"},
+		"a failed case that breaks off":            {`<testsuite><testcase/><testcase><failure>Er`, Counts{Total: 2, Failed: 1}, "damaged"},
+		"a case that breaks off":                   {`<testsuite><testcase/><testcase><system-out>`, Counts{Total: 1}, "damaged"},
+		"text behind the report":                   {"<testsuite><testcase/></testsuite>\nDone in 3 s\n", Counts{Total: 1}, "outside of every element"},
+		"zeros behind the report":                  {"<testsuite><testcase/></testsuite>" + strings.Repeat("\x00", 4096), Counts{Total: 1}, ""},
+		"the end of a longer, older report":        {"<testsuites><testsuite><testcase/></testsuite></testsuites>me=\"x\"/></testsuite></testsuites>", Counts{Total: 1}, "damaged"},
+		"elements without end":                     {strings.Repeat("<testsuite>", 20_000), Counts{}, "nested"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := read(t, folder(t, map[string]string{"junit.xml": c.text}), "junit.xml")
+			_, _ = bothWays(t, c.text)
 			if r.Counts != c.want {
 				t.Errorf("counted %+v, want %+v", r.Counts, c.want)
 			}
@@ -90,6 +116,31 @@ func TestOneReport(t *testing.T) {
 			}
 		})
 	}
+}
+
+// bothWays reads a report with go-junit's help and without: that must come to the same.
+func bothWays(t *testing.T, text string) ([]Case, error) {
+	t.Helper()
+	whole, err := io.ReadAll(markup.UTF8(strings.NewReader(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var with, without []Case
+	errWith := ingest(whole, func(e *entry) { with = append(with, e.toCase("")) })
+	_, errWithout := readReport(bytes.NewReader(whole), func(e *entry) { without = append(without, e.toCase("")) })
+	if fmt.Sprint(errWith) != fmt.Sprint(errWithout) || len(with) != len(without) {
+		t.Fatalf("with go-junit %d cases (%v), without %d (%v)", len(with), errWith, len(without), errWithout)
+	}
+	for i := range with {
+		if with[i] != without[i] {
+			t.Errorf("with go-junit\n%+v\nwithout\n%+v", with[i], without[i])
+		}
+	}
+	return without, errWithout
+}
+
+func goSuite(cases string) string {
+	return `<testsuite name="m" failures="1"><properties><property name="go.version" value="go1.26"></property></properties>` + cases + `</testsuite>`
 }
 
 func inUTF16(s string) string {
@@ -115,7 +166,7 @@ func TestTheMessageIsTheLineThatSaysMost(t *testing.T) {
     Error: nope</failure>`, "Error: nope"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			cases, err := parse([]byte(`<testsuite><testcase name="math › adds">` + c.failure + `</testcase></testsuite>`))
+			cases, err := bothWays(t, `<testsuite><testcase name="math › adds">`+c.failure+`</testcase></testsuite>`)
 			if err != nil || len(cases) != 1 || cases[0].Message != c.want {
 				t.Errorf("%+v, %v, want %q", cases, err, c.want)
 			}
@@ -136,7 +187,7 @@ func TestTheFileIsWhatTheReportSaysElseAPathInItsNames(t *testing.T) {
 		"not a sentence":     {`<testsuite><testcase classname="it loads main.js"/></testsuite>`, ""},
 		"not an endless one": {`<testsuite><testcase file="` + strings.Repeat("a", maxPath) + `.js"/></testsuite>`, ""},
 	} {
-		cases, err := parse([]byte(c.report))
+		cases, err := bothWays(t, c.report)
 		if err != nil || len(cases) != 1 || cases[0].File != c.want {
 			t.Errorf("%s: %+v, %v, want %q", name, cases, err, c.want)
 		}

@@ -4,7 +4,6 @@
 package results
 
 import (
-	"cmp"
 	"encoding/json"
 	"io/fs"
 	"os"
@@ -31,7 +30,7 @@ type Case struct {
 	Suite    string        `json:"suite,omitempty"`
 	File     string        `json:"file,omitempty"` // of the test, as its producer names it; empty if it does not say
 	Status   Status        `json:"status"`
-	Flaky    bool          `json:"flaky,omitempty"`   // it passed after it had failed, its producer says
+	Flaky    bool          `json:"flaky,omitempty"`   // it passed after it had failed
 	Duration time.Duration `json:"-"`                 // seconds in JSON
 	Message  string        `json:"message,omitempty"` // the one line that says most of why it failed
 	Details  string        `json:"details,omitempty"` // stack and difference, at most maxDetails bytes
@@ -73,11 +72,12 @@ type Problem struct {
 // Results is what all reports say together.
 type Results struct {
 	Counts
-	Failures []Case    `json:"failures,omitempty"` // failed and errored ones, at most maxFailures; the counts have them all
-	Slowest  []Case    `json:"slowest,omitempty"`  // at most ten, the slowest first, without details
-	Reports  []Report  `json:"reports,omitempty"`
-	Problems []Problem `json:"problems,omitempty"`
-	Stale    []string  `json:"stale,omitempty"` // reports that are older than the command; they are not counted
+	Failures   []Case    `json:"failures,omitempty"`    // failed and errored ones, at most maxFailures; the counts have them all
+	FlakyCases []Case    `json:"flaky_cases,omitempty"` // at most maxFailures, with what they first failed with
+	Slowest    []Case    `json:"slowest,omitempty"`     // at most ten, the slowest first, without details
+	Reports    []Report  `json:"reports,omitempty"`
+	Problems   []Problem `json:"problems,omitempty"`
+	Stale      []string  `json:"stale,omitempty"` // reports that are older than the command; they are not counted
 
 	Duration time.Duration `json:"-"` // of all cases together, which may well be longer than the step
 }
@@ -93,10 +93,9 @@ const (
 	maxPath     = 4 << 10 // bytes
 )
 
-// Read reads every report below root that one of the globs matches and that was written after since; the zero time
+// Read reads every report below root that one of the globs matches, whatever its size, and that was written after since; the zero time
 // takes them all. The error is for what keeps it from looking; what is wrong with a report is a Problem of the result.
-func Read(root string, globs []string, since time.Time) (Results, error) {
-	var r Results
+func Read(root string, globs []string, since time.Time) (r Results, err error) {
 	for _, glob := range globs {
 		if err := ValidGlob(glob); err != nil {
 			return r, err
@@ -111,79 +110,12 @@ func Read(root string, globs []string, since time.Time) (Results, error) {
 	if err != nil {
 		return r, err
 	}
-	read := files{}
+	c := collection{Results: &r, read: files{}}
 	for _, name := range names {
-		r.add(folder, name, since, read)
+		c.add(folder, name, since)
 	}
-	slices.SortStableFunc(r.Failures, func(a, b Case) int {
-		return cmp.Or(strings.Compare(a.File, b.File), strings.Compare(a.Class, b.Class))
-	})
+	c.finish()
 	return r, nil
-}
-
-func (r *Results) add(folder *os.Root, name string, since time.Time, read files) {
-	f, info, err := open(folder, name)
-	if err != nil {
-		r.problem(name, err)
-		return
-	}
-	defer f.Close()
-	if !read.first(info) {
-		return
-	}
-	if stale(info.ModTime(), since) {
-		r.Stale = append(r.Stale, name)
-		return
-	}
-	text, err := load(f, info)
-	if err != nil {
-		r.problem(name, err)
-		return
-	}
-	cases, err := parse(text)
-	for _, c := range cases {
-		c.Report = name
-		r.count(c)
-	}
-	if err != nil {
-		r.problem(name, err)
-	}
-	if err == nil || len(cases) > 0 { // else nothing of it was read
-		r.Reports = append(r.Reports, Report{Path: name, Tests: len(cases), Size: int64(len(text))})
-	}
-}
-
-func (r *Results) problem(name string, err error) {
-	r.Problems = append(r.Problems, Problem{Report: name, Message: shorten(err.Error(), maxMessage)})
-}
-
-func (r *Results) count(c Case) {
-	r.Total++
-	r.Duration += c.Duration
-	switch c.Status {
-	case Failed:
-		r.Failed++
-	case Errored:
-		r.Errored++
-	case Skipped:
-		r.Skipped++
-	}
-	if c.Flaky {
-		r.Flaky++
-	}
-	if (c.Status == Failed || c.Status == Errored) && len(r.Failures) < maxFailures {
-		r.Failures = append(r.Failures, c)
-	}
-	// Kept sorted while it is short, so that a million cases cost no memory.
-	if i, _ := slices.BinarySearchFunc(r.Slowest, c, slower); i < maxSlowest && c.Duration > 0 {
-		c.Details = ""
-		r.Slowest = slices.Insert(r.Slowest, i, c)
-		r.Slowest = r.Slowest[:min(len(r.Slowest), maxSlowest)]
-	}
-}
-
-func slower(a, b Case) int {
-	return cmp.Or(cmp.Compare(b.Duration, a.Duration), strings.Compare(a.Name, b.Name))
 }
 
 // stale reports whether a file was written before the command. The kernel stamps files with the time of its last tick,

@@ -135,16 +135,6 @@ func TestHiddenFoldersAreReachedByTheirNamesOnly(t *testing.T) {
 	}
 }
 
-func TestAReportThatIsTooLargeIsAProblem(t *testing.T) {
-	root := folder(t, map[string]string{"a.xml": "<testsuite/>"})
-	if err := os.Truncate(filepath.Join(root, "a.xml"), maxFile+1); err != nil {
-		t.Fatal(err)
-	}
-	if r := read(t, root, "a.xml"); len(r.Problems) != 1 || !strings.Contains(r.Problems[0].Message, "larger than 64 MiB") {
-		t.Errorf("problems are %v", r.Problems)
-	}
-}
-
 func TestAReportOfAnEarlierRunIsNotCounted(t *testing.T) {
 	const red = `<testsuite><testcase name="x"><failure/></testcase></testsuite>`
 	root := folder(t, map[string]string{"old.xml": red, "broken.xml": "<testsuite>", "new.xml": `<testsuite><testcase name="y"/></testsuite>`})
