@@ -25,6 +25,10 @@ type failure struct {
 	place  int // in Failures, -1 if it was not kept
 }
 
+func newCollection(r *Results) *collection {
+	return &collection{Results: r, read: files{}, failed: map[uint64]failure{}}
+}
+
 func (c *collection) add(folder *os.Root, name string, since time.Time) {
 	f, info, err := open(folder, name)
 	if err != nil {
@@ -40,7 +44,8 @@ func (c *collection) add(folder *os.Root, name string, since time.Time) {
 		return
 	}
 	before := c.Total
-	c.report, c.failed = name, map[uint64]failure{}
+	c.report = name
+	clear(c.failed)
 	err = parse(f, info, c.count)
 	if err != nil {
 		c.problem(name, err)
@@ -76,7 +81,7 @@ func (c *collection) count(e *entry) {
 			c.flaky(e.toCase(c.report))
 		}
 	}
-	if n := len(c.Slowest); e.duration > 0 && (n < maxSlowest || e.duration >= c.Slowest[n-1].Duration) {
+	if n := len(c.Slowest); e.duration > 0 && (n < maxSlowest || e.duration > c.Slowest[n-1].Duration) {
 		slow := e.toCase(c.report)
 		slow.Details = ""
 		i, _ := slices.BinarySearchFunc(c.Slowest, slow, slower)

@@ -83,16 +83,17 @@ func (e *entry) toCase(report string) Case {
 const maxDuration = 30 * 24 * time.Hour
 
 // seconds reads 1.5, 1,234.5 and 1.5s; 0 is for what is neither.
-func seconds(text string) time.Duration {
-	text = strings.ReplaceAll(text, ",", "")
-	if s, err := strconv.ParseFloat(text, 64); err == nil {
-		if s > 0 && s < maxDuration.Seconds() {
-			return time.Duration(s*1e6) * time.Microsecond
+func seconds(text []byte) time.Duration {
+	s, err := strconv.ParseFloat(string(text), 64) // of all but a few; it costs no memory
+	if err != nil {
+		unusual := strings.ReplaceAll(string(text), ",", "")
+		if s, err = strconv.ParseFloat(unusual, 64); err != nil {
+			d, _ := time.ParseDuration(unusual)
+			s = d.Seconds()
 		}
-		return 0
 	}
-	if d, err := time.ParseDuration(text); err == nil && d > 0 && d < maxDuration {
-		return d
+	if s > 0 && s < maxDuration.Seconds() {
+		return time.Duration(s*1e6) * time.Microsecond
 	}
 	return 0
 }

@@ -55,14 +55,14 @@ func readReport(in io.Reader, see func(*entry)) (deepest int, err error) {
 	for r.scanner.Next() {
 		switch r.scanner.Kind() {
 		case markup.Start:
-			r.start(string(r.scanner.Name()))
+			r.start(r.scanner.Name())
 		case markup.Text:
 			if r.telling && !output(r.scanner.Parent()) {
 				c := r.cases[r.inside-1]
 				c.why.body = r.scanner.AppendText(c.why.body, rawBody)
 			}
 		case markup.End:
-			r.end(string(r.scanner.Name()))
+			r.end(r.scanner.Name())
 		}
 	}
 	// Of a case that breaks off, only a failure is certain.
@@ -90,8 +90,8 @@ func (r *reader) verdict() error {
 	return nil
 }
 
-func (r *reader) start(name string) {
-	switch name {
+func (r *reader) start(name []byte) {
+	switch string(name) {
 	case "testsuites":
 		r.isReport = true
 		r.overall += r.declares()
@@ -109,28 +109,28 @@ func (r *reader) start(name string) {
 	case "failure", "error":
 		switch string(r.scanner.Parent()) {
 		case "testcase":
-			r.mark(name)
+			r.mark(string(name))
 		case "testsuite", "testsuites":
 			if r.broken == "" {
 				message, kind := markup.Plain(r.scanner.Attr("message")), markup.Plain(r.scanner.Attr("type"))
-				r.broken = shorten(first(message, kind, name), maxMessage)
+				r.broken = shorten(first(message, kind, string(name)), maxMessage)
 			}
 		}
 	case "skipped", "flakyFailure", "flakyError", "rerunFailure", "rerunError":
 		if string(r.scanner.Parent()) == "testcase" {
-			r.mark(name)
+			r.mark(string(name))
 		}
 	}
 }
 
-func (r *reader) end(name string) {
+func (r *reader) end(name []byte) {
 	switch {
 	case r.telling && r.scanner.Depth() == r.depth:
 		r.telling = false
-	case name == "testcase":
+	case string(name) == "testcase":
 		r.inside--
 		r.show(r.cases[r.inside])
-	case name == "testsuite":
+	case string(name) == "testsuite":
 		r.leaveSuite()
 	}
 }
@@ -174,7 +174,7 @@ func (r *reader) enterCase() {
 	c.name = append(c.name, r.cut("name", rawName)...)
 	c.class = append(c.class, r.cut("classname", rawName)...)
 	c.file = append(c.file, r.path()...)
-	c.duration = seconds(string(r.cut("time", 32)))
+	c.duration = seconds(r.cut("time", 32))
 	if n := len(r.suites); n > 0 {
 		s := &r.suites[n-1]
 		c.order = s.order

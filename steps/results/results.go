@@ -110,7 +110,7 @@ func Read(root string, globs []string, since time.Time) (r Results, err error) {
 	if err != nil {
 		return r, err
 	}
-	c := collection{Results: &r, read: files{}}
+	c := newCollection(&r)
 	for _, name := range names {
 		c.add(folder, name, since)
 	}

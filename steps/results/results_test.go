@@ -220,27 +220,3 @@ func TestAGlobThatCanMatchNothingIsAnError(t *testing.T) {
 		t.Error("a root that is not there was accepted")
 	}
 }
-
-func BenchmarkRead(b *testing.B) {
-	var text strings.Builder
-	text.WriteString("<testsuites>")
-	for i := range 20 {
-		fmt.Fprintf(&text, `<testsuite name="suite %d" tests="100">`, i)
-		for j := range 100 {
-			fmt.Fprintf(&text, `<testcase classname="src/a%d.test.ts" name="case %d" time="0.%03d"><system-out>%s</system-out></testcase>`, i, j, j, strings.Repeat("a line &amp; more\n", 20))
-		}
-		text.WriteString("</testsuite>")
-	}
-	text.WriteString("</testsuites>")
-	root := b.TempDir()
-	if err := os.WriteFile(filepath.Join(root, "a.xml"), []byte(text.String()), 0o644); err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(int64(text.Len()))
-	b.ReportAllocs()
-	for b.Loop() {
-		if r, err := Read(root, []string{"*.xml"}, time.Time{}); err != nil || r.Total != 2000 {
-			b.Fatal(err, r.Total)
-		}
-	}
-}
