@@ -233,9 +233,9 @@ func (s *Scanner) scanText() bool {
 	n := bytes.IndexByte(s.buf[s.pos:s.end], '<')
 	if n < 0 {
 		n = s.end - s.pos
-		// A reference must not fall apart, and neither must a ]]>.
+		// A reference must not fall apart.
 		tail := s.buf[max(s.pos, s.end-maxRef):s.end]
-		if begin := bytes.IndexAny(tail, "&]"); begin >= 0 && !s.ended {
+		if begin := bytes.IndexByte(tail, '&'); begin >= 0 && !s.ended {
 			n -= len(tail) - begin
 			if n == 0 {
 				s.fill()
@@ -245,21 +245,13 @@ func (s *Scanner) scanText() bool {
 	}
 	s.text, s.raw = s.buf[s.pos:s.pos+n], false
 	if s.fault == nil {
-		s.checkText()
+		if bad := badRef(s.text); bad >= 0 {
+			s.noteAt(s.pos+bad, badRefFault, quoteRef(s.text[bad:]))
+		}
 	}
 	s.pos += n
 	s.kind = Text
 	return true
-}
-
-func (s *Scanner) checkText() {
-	ref, section := badRef(s.text), bytes.Index(s.text, []byte("]]>"))
-	if section >= 0 && (ref < 0 || section < ref) {
-		s.noteAt(s.pos+section, "]]> stands outside of a CDATA section")
-	}
-	if ref >= 0 {
-		s.noteAt(s.pos+ref, badRefFault, quoteRef(s.text[ref:]))
-	}
 }
 
 const badRefFault = "%q is no reference that XML knows"

@@ -1,0 +1,2 @@
+@test "books" { true; }
+@test "adds" { [ 2 -eq 2 ]; }

@@ -1,0 +1,2 @@
+setup_file() { echo "no database"; return 1; }
+@test "does not get to it" { true; }

@@ -1,0 +1,4 @@
+Feature: retries
+  @flaky
+  Scenario: passes at the second attempt
+    When it fails once

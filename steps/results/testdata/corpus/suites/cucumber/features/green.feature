@@ -1,0 +1,4 @@
+Feature: the ledger
+  Scenario: booking
+    Given an empty ledger
+    Then its balance is 0

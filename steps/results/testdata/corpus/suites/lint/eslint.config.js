@@ -1,0 +1,1 @@
+module.exports = [{ files: ["**/*.js"], languageOptions: { sourceType: "commonjs" }, rules: { "no-var": "error", eqeqeq: "error", "no-undef": "error", "no-extra-semi": "error", "no-unused-vars": "warn" } }];

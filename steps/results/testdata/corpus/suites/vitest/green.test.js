@@ -1,0 +1,9 @@
+import assert from "node:assert"; import { describe, it } from "vitest";
+describe("ledger", () => {
+  it("books an entry", () => {});
+  describe("when it is closed", () => {
+    it("refuses an entry", () => {});
+    it("is balanced", async () => {});
+  });
+});
+it("stands alone", () => {});
