@@ -15,7 +15,8 @@ import (
 )
 
 // Up to here go-junit reads a report. It takes thirty times the size in bytes, and as much again for each level of
-// elements; larger reports must do with our own reader, which needs less than a MiB for any.
+// elements; larger reports must do with our own reader, which holds no
+// more than the case it is at.
 const (
 	maxIngest = 512 << 10 // bytes
 	maxNested = 16        // elements within each other

@@ -1,0 +1,247 @@
+package coverage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// What the tools themselves say of their reports is in testdata/totals.txt.
+func TestTheReportsOfTheRealTools(t *testing.T) {
+	istanbul := Summary{Lines: Figure{12, 15}, Branches: Figure{5, 11}, Files: 2}
+	for folder, want := range map[string]Summary{
+		"summary":     istanbul,
+		"lcov":        istanbul,
+		"clover":      istanbul,
+		"cobertura":   istanbul,
+		"node":        {Lines: Figure{11, 13}, Branches: Figure{5, 9}, Files: 2},
+		"go":          {Lines: Figure{6, 10}, Files: 2},
+		"go-coverpkg": {Lines: Figure{8, 10}, Files: 2},
+	} {
+		got, err := Find(filepath.Join("testdata/reports", folder))
+		want.Source = got.Source
+		if err != nil || got != want || got.Source == "" {
+			t.Errorf("%s: %+v, %v, want %+v", folder, got, err, want)
+		}
+	}
+}
+
+const (
+	summaryJSON = `{"total":{"lines":{"total":10,"covered":9,"pct":90},"branches":{"total":4,"covered":1,"pct":"Unknown"}},"/workspace/a.js":{"lines":{"total":10,"covered":9}}}`
+	lcovInfo    = "TN:\nSF:a.js\nDA:1,1\nDA:2,0\nend_of_record\n"
+	cobertura   = `<?xml version="1.0"?><!DOCTYPE coverage SYSTEM "x"><coverage line-rate="0.5"><packages><package><classes><class filename="a.py"><methods><method><lines><line number="1" hits="1"/></lines></method></methods><lines><line number="1" hits="1"/><line number="2" hits="0"/><line number="3" hits="2" branch="true" condition-coverage="50% (1/2)"/></lines></class></classes></package></packages></coverage>`
+	clover      = `<coverage generated="1"><project><metrics conditionals="2" coveredconditionals="1"/><package><metrics conditionals="2" coveredconditionals="1"/><file name="a.php"><line num="1" type="method" count="1"/><line num="2" type="stmt" count="1"/><line num="3" type="stmt" count="0"/><line num="4" type="cond" truecount="1" falsecount="0"/></file></package></project><testproject><file><line num="1" type="stmt" count="1"/></file></testproject></coverage>`
+	profile     = "mode: atomic\nm/a.go:1.1,2.2 3 1\nm/a.go:3.1,4.2 2 0\n"
+)
+
+func folder(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func TestEachFormat(t *testing.T) {
+	for name, c := range map[string]struct {
+		file, text string
+		want       Summary
+	}{
+		"istanbul's summary":                    {"coverage-summary.json", summaryJSON, Summary{Figure{9, 10}, Figure{1, 4}, 1, ""}},
+		"istanbul's summary without a total":    {"coverage-summary.json", `{"a":{"lines":{"total":2,"covered":1}},"b":{"lines":{"total":2,"covered":2}}}`, Summary{Lines: Figure{3, 4}, Files: 2}},
+		"istanbul's summary of nothing":         {"coverage-summary.json", `{"total":{"lines":{"total":0,"covered":0,"pct":"Unknown"}}}`, Summary{}},
+		"lcov":                                  {"lcov.info", lcovInfo, Summary{Lines: Figure{1, 2}, Files: 1}},
+		"lcov with CRLF, checksums, no TN":      {"a.lcov", "SF:a\r\nDA:1,1,abc==\r\nDA:2,0,abc==\r\nend_of_record\r\n", Summary{Lines: Figure{1, 2}, Files: 1}},
+		"lcov with a comment":                   {"lcov.info", "# by hand\n" + lcovInfo, Summary{Lines: Figure{1, 2}, Files: 1}},
+		"lcov, a file in two tests":             {"lcov.info", "TN:a\nSF:x\nDA:1,1\nDA:2,0\nBRDA:1,0,0,1\nBRDA:1,0,1,-\nend_of_record\nTN:b\nSF:x\nDA:1,1\nDA:2,5\nBRDA:1,0,0,1\nBRDA:1,0,1,1\nend_of_record\n", Summary{Figure{2, 2}, Figure{2, 2}, 1, ""}},
+		"lcov with totals alone":                {"lcov.info", "SF:x\nLF:8\nLH:3\nBRF:4\nBRH:2\nend_of_record\n", Summary{Figure{3, 8}, Figure{2, 4}, 1, ""}},
+		"lcov with totals that are wrong":       {"lcov.info", "SF:x\nDA:1,1\nLF:8\nLH:8\nend_of_record\n", Summary{Lines: Figure{1, 1}, Files: 1}},
+		"lcov with overflowed counters":         {"lcov.info", "SF:x\nDA:1,-5\nDA:2,1.8e+19\nDA:3,99999999999999999999\nDA:9223372036854775807,1\nend_of_record\n", Summary{Lines: Figure{3, 4}, Files: 1}},
+		"lcov of no file":                       {"lcov.info", "TN:\n", Summary{}},
+		"cobertura":                             {"coverage.xml", cobertura, Summary{Figure{2, 3}, Figure{1, 2}, 1, ""}},
+		"cobertura with totals":                 {"cobertura.xml", strings.Replace(cobertura, "<coverage ", `<coverage lines-covered="7" lines-valid="9" branches-covered="0" branches-valid="0" `, 1), Summary{Figure{7, 9}, Figure{1, 2}, 1, ""}},
+		"clover":                                {"clover.xml", clover, Summary{Figure{2, 3}, Figure{1, 2}, 1, ""}},
+		"a profile of Go":                       {"cover.out", profile, Summary{Lines: Figure{3, 5}, Files: 1}},
+		"a profile of Go, blocks of two tests":  {"c.coverprofile", profile + "m/a.go:3.1,4.2 2 7\n" + profile, Summary{Lines: Figure{5, 5}, Files: 1}},
+		"a profile of Go for a path with blank": {"coverage.txt", "mode: set\nm/a b:c.go:1.1,2.2 3 1\n", Summary{Lines: Figure{3, 3}, Files: 1}},
+		"a profile of nothing":                  {"cover.out", "mode: set\n", Summary{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Find(folder(t, map[string]string{c.file: c.text}))
+			c.want.Source = c.file
+			if err != nil || got != c.want {
+				t.Errorf("%+v, %v, want %+v", got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestABrokenReportIsAnError(t *testing.T) {
+	for name, c := range map[string]struct{ file, text, want string }{
+		"a summary that breaks off":   {"coverage-summary.json", summaryJSON[:60], "EOF"},
+		"a summary that is a list":    {"coverage-summary.json", `{"total":[]}`, "total"},
+		"lcov that breaks off":        {"lcov.info", lcovInfo[:20], "ends inside of the record of \"a.js\""},
+		"lcov with a record in one":   {"lcov.info", "SF:a\nSF:b\n", "has not ended"},
+		"lcov with a broken line":     {"lcov.info", "SF:a\nDA:x,1\n", "line 2 is no line with its count"},
+		"lcov with a broken branch":   {"lcov.info", "SF:a\nBRDA:1,1\n", "line 2 is no branch"},
+		"lcov with a broken total":    {"lcov.info", "SF:a\nLF:\n", "line 2 is no total"},
+		"lcov that ends too early":    {"lcov.info", "TN:\nend_of_record\n", "line 2"},
+		"cobertura that breaks off":   {"coverage.xml", cobertura[:200], "damaged"},
+		"clover that breaks off":      {"clover.xml", clover[:100], "damaged"},
+		"a profile that breaks off":   {"cover.out", profile[:len(profile)-6], "line 3 is no block"},
+		"a profile with other things": {"cover.out", profile + "PASS\n", "line 4 is no block of a profile: \"PASS\""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Find(folder(t, map[string]string{c.file: c.text, "z/lcov.info": lcovInfo}))
+			var broken *ReportError
+			if !errors.As(err, &broken) || !strings.Contains(err.Error(), c.want) || broken.Report != c.file || broken.Hint() == "" {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestWhichReportCounts(t *testing.T) {
+	for name, c := range map[string]struct {
+		files  []string
+		source string
+		total  int64
+	}{
+		"the most exact of a folder":     {[]string{"clover.xml", "lcov.info", "coverage-summary.json", "cover.out", "cobertura.xml"}, "coverage-summary.json", 10},
+		"lcov before XML":                {[]string{"clover.xml", "cobertura.xml", "lcov.info"}, "lcov.info", 2},
+		"cobertura before clover":        {[]string{"a-clover.xml", "cobertura.xml"}, "cobertura.xml", 3},
+		"the nearest to the top":         {[]string{"clover.xml", "sub/coverage-summary.json"}, "clover.xml", 3},
+		"those of packages side by side": {[]string{"packages/a/coverage/lcov.info", "packages/b/coverage/clover.xml", "packages/b/coverage/lcov.info"}, "packages/a/coverage/lcov.info and 1 more", 4},
+		"not those of dependencies":      {[]string{"node_modules/x/lcov.info", "a/b/cover.out"}, "a/b/cover.out", 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			texts := map[string]string{"coverage-summary.json": summaryJSON, "lcov.info": lcovInfo, "cobertura.xml": cobertura, "clover.xml": clover, "a-clover.xml": clover, "cover.out": profile}
+			files := map[string]string{"junit.xml": "<testsuites/>", "notes.txt": "mode of work", "coverage-final.json": "{}", "index.html": "<coverage>"}
+			for _, f := range c.files {
+				files[f] = texts[filepath.Base(f)]
+			}
+			got, err := Find(folder(t, files))
+			if err != nil || got.Source != c.source || got.Lines.Total != c.total {
+				t.Errorf("%+v, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestAFolderWithoutAReport(t *testing.T) {
+	root := folder(t, map[string]string{"junit.xml": "<testsuites/>", "jacoco.xml": "<report><coverage/></report>"})
+	outside := folder(t, map[string]string{"lcov.info": lcovInfo})
+	if err := os.Symlink(filepath.Join(outside, "lcov.info"), filepath.Join(root, "lcov.info")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, filepath.Join(root, "linked")); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(root, "cover.out"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var none *NotFoundError
+	if got, err := Find(root); !errors.As(err, &none) || none.Hint() == "" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := Find(filepath.Join(root, "missing")); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+}
+
+func TestTheFloor(t *testing.T) {
+	of := func(covered, total int64) Summary { return Summary{Lines: Figure{covered, total}, Source: "lcov.info"} }
+	for name, c := range map[string]struct {
+		floor         Floor
+		now, previous Summary
+		want          string // "" for high enough
+	}{
+		"none":                             {Floor{}, of(0, 100), of(100, 100), ""},
+		"met":                              {Floor{Minimum: 80}, of(80, 100), Summary{}, ""},
+		"missed":                           {Floor{Minimum: 80}, of(782, 1000), Summary{}, "line coverage 78.2 % is under the floor of 80 %"},
+		"missed by very little":            {Floor{Minimum: 80}, of(79_999, 100_000), Summary{}, "line coverage 79.9 % is under the floor of 80 %"},
+		"of no line":                       {Floor{Minimum: 80}, of(0, 0), Summary{}, "lcov.info tells of no line at all, which is under the floor of 80 %"},
+		"a drop that is allowed":           {Floor{Drop: 2}, of(80, 100), of(82, 100), ""},
+		"a drop that is not":               {Floor{Drop: 2}, of(751, 1000), of(782, 1000), "line coverage fell by 3.1 points to 75.1 %, more than the 2 points that it may"},
+		"a drop by very little more":       {Floor{Drop: 2}, of(79_999, 100_000), of(82, 100), "line coverage fell by 2.1 points to 79.9 %, more than the 2 points that it may"},
+		"a rise":                           {Floor{Drop: 2}, of(90, 100), of(50, 100), ""},
+		"no previous run":                  {Floor{Drop: 2}, of(10, 100), Summary{}, ""},
+		"both missed: the minimum is told": {Floor{Minimum: 80, Drop: 2}, of(10, 100), of(90, 100), "line coverage 10 % is under the floor of 80 %"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := c.floor.Check(c.now, c.previous)
+			if c.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			var under *FloorError
+			if !errors.As(err, &under) || err.Error() != c.want || under.Hint() == "" {
+				t.Errorf("%v, want %s", err, c.want)
+			}
+		})
+	}
+	if hint := (&FloorError{Summary: of(782, 1000), Floor: Floor{Minimum: 80}}).Hint(); !strings.Contains(hint, "18 more lines") {
+		t.Error(hint)
+	}
+}
+
+func TestTheChangeIsInPercentagePoints(t *testing.T) {
+	now := Summary{Lines: Figure{3, 4}, Branches: Figure{1, 2}}
+	if got := now.Change(Summary{Lines: Figure{1, 2}}); got != (Change{Lines: 25}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Whatever a report holds, reading it ends, and what it says is possible.
+func FuzzRead(f *testing.F) {
+	for _, text := range []string{summaryJSON, lcovInfo, cobertura, clover, profile, "SF:a\nLF:1\nLH:9\nend_of_record\n"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, format := range formats() {
+			s, err := format.read(strings.NewReader(string(text)))
+			if err != nil {
+				continue
+			}
+			for _, figure := range []Figure{s.Lines, s.Branches} {
+				if figure.Covered < 0 || figure.Covered > figure.Total || figure.Percent() < 0 || figure.Percent() > 100 {
+					t.Errorf("%s: %+v of %q", format.name, s, text)
+				}
+			}
+		}
+	})
+}
+
+func largeLcov(n int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "TN:\nSF:/workspace/src/file%d.ts\n", n)
+	for i := range 300 {
+		fmt.Fprintf(&b, "DA:%d,%d\n", i+1, i%3)
+	}
+	b.WriteString("LF:300\nLH:200\nend_of_record\n")
+	return b.String()
+}
+
+func BenchmarkLcov(b *testing.B) {
+	text := largeLcov(1) + largeLcov(2) + largeLcov(3)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if s, err := readLcov(strings.NewReader(text)); err != nil || s.Lines != (Figure{600, 900}) {
+			b.Fatal(s, err)
+		}
+	}
+}

@@ -1,0 +1,5 @@
+package ledger
+
+import "testing"
+
+func TestSign(t *testing.T) { Sign(1) }

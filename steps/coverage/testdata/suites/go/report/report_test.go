@@ -1,0 +1,5 @@
+package report
+
+import "testing"
+
+func TestAll(t *testing.T) { All(-1) }
