@@ -116,6 +116,37 @@ func TestALargeReportTakesNoMoreMemoryThanASmallerOne(t *testing.T) {
 	}
 }
 
+// Reports of a size that go-junit still reads, made to take as much of its memory as they can.
+func TestNoReportTakesMoreThan32MiB(t *testing.T) {
+	fill := func(part string) string { return strings.Repeat(part, maxIngest/len(part)-100) }
+	for name, text := range map[string]string{
+		"cases":      "<testsuite>" + fill("<testcase/>") + "</testsuite>",
+		"failures":   "<testsuite>" + fill("<testcase><failure message='x'>y</failure></testcase>") + "</testsuite>",
+		"suites":     fill("<testsuite name='a'></testsuite>"),
+		"elements":   "<testsuite>" + fill("<a/>") + "</testsuite>",
+		"at bounds":  "<testsuite>" + strings.Repeat("<testcase name='a'><failure>&#x1b;[31m</failure></testcase>", maxTags/4-10) + "</testsuite>",
+		"nesting":    "<testsuite>" + strings.Repeat("<a>", maxNested-1) + fill("&lt;") + strings.Repeat("</a>", maxNested-1) + "</testsuite>",
+		"attributes": "<testsuite><testcase " + fill("a='1' ") + "/></testsuite>",
+	} {
+		path := filepath.Join(t.TempDir(), "junit.xml")
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), "READ_REPORT="+path, "READ_WITH=ours")
+		out, err := child.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var total int
+		var ns, kib int64
+		if _, err := fmt.Sscan(string(out), &total, &ns, &kib); err != nil || kib > 32<<10 && !raceEnabled {
+			t.Errorf("%s: %d KiB, %v", name, kib, err)
+		}
+		t.Logf("%s: %d KiB", name, kib)
+	}
+}
+
 func BenchmarkReport90MB(b *testing.B) {
 	path, size := writeReport(b, 1000)
 	for _, with := range []string{"go-junit", "ours"} {

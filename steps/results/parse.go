@@ -14,12 +14,12 @@ import (
 	"github.com/carlin-cicd/runner/steps/markup"
 )
 
-// Up to here go-junit reads a report. It takes thirty times the size in bytes, and as much again for each level of
-// elements; larger reports must do with our own reader, which holds no
-// more than the case it is at.
+// Up to here go-junit reads a report. It takes thirty times the size in bytes, more for each tag, and as much again
+// for each level of elements: what is beyond would need more than 32 MiB. Our own reader holds no more than the case it is at.
 const (
 	maxIngest = 512 << 10 // bytes
-	maxNested = 16        // elements within each other
+	maxTags   = 32_000
+	maxNested = 16 // elements within each other
 )
 
 // parse shows see the cases of a report; an entry holds until the next one. The error is for what is wrong with the report.
@@ -32,6 +32,10 @@ func parse(in io.Reader, info fs.FileInfo, see func(*entry)) error {
 	text, err := io.ReadAll(in)
 	if err != nil {
 		return bare(err)
+	}
+	if bytes.Count(text, []byte("<")) > maxTags {
+		_, err := readReport(bytes.NewReader(text), see)
+		return err
 	}
 	return ingest(text, see)
 }
