@@ -259,31 +259,3 @@ func (s *Scanner) skipDoctype() {
 		}
 	}
 }
-
-// scanCDATA reads a piece of a CDATA section; the window may hold several.
-func (s *Scanner) scanCDATA() bool {
-	const end = "]]>"
-	for s.end-s.pos < len(end) && s.fill() {
-	}
-	rest := s.buf[s.pos:s.end]
-	n := bytes.Index(rest, []byte(end))
-	switch {
-	case n >= 0:
-		s.pos += n + len(end)
-		s.literal = false
-	case len(rest) < len(end):
-		s.pos = s.end
-		s.truncated("a CDATA section")
-		return false
-	default:
-		n = len(rest) - len(end) + 1
-		s.pos += n
-	}
-	s.text, s.raw = rest[:n], true
-	if len(s.ends) == 0 {
-		s.note("a CDATA section stands outside of every element")
-		return false
-	}
-	s.kind = Text
-	return n > 0
-}
