@@ -66,6 +66,7 @@ type Scanner struct {
 	name    []byte // as it is written, with its prefix
 	attrs   []attribute
 	arena   []byte // the names and values of attrs
+	decoded []byte // values with references, once asked for
 	text    []byte
 	literal bool // we are inside of a CDATA section
 	raw     bool // text is of one: no references in it
@@ -123,7 +124,9 @@ func (s *Scanner) Attr(name string) []byte {
 			if bytes.IndexByte(value, '&') < 0 {
 				return value
 			}
-			return Unescape(nil, value)
+			from := len(s.decoded)
+			s.decoded = Unescape(s.decoded, value)
+			return s.decoded[from:]
 		}
 	}
 	return nil

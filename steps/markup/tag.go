@@ -47,7 +47,7 @@ func (s *Scanner) skipSpace() {
 
 // scanStart reads a start tag, attributes included.
 func (s *Scanner) scanStart() bool {
-	s.attrs, s.arena = s.attrs[:0], s.arena[:0]
+	s.attrs, s.arena, s.decoded = s.attrs[:0], s.arena[:0], s.decoded[:0]
 	s.name = s.scanName(s.name[:0])
 	if s.stopped {
 		return false
