@@ -89,18 +89,19 @@ func TestEachFormat(t *testing.T) {
 
 func TestABrokenReportIsAnError(t *testing.T) {
 	for name, c := range map[string]struct{ file, text, want string }{
-		"a summary that breaks off":   {"coverage-summary.json", summaryJSON[:60], "EOF"},
-		"a summary that is a list":    {"coverage-summary.json", `{"total":[]}`, "total"},
-		"lcov that breaks off":        {"lcov.info", lcovInfo[:20], "ends inside of the record of \"a.js\""},
-		"lcov with a record in one":   {"lcov.info", "SF:a\nSF:b\n", "has not ended"},
-		"lcov with a broken line":     {"lcov.info", "SF:a\nDA:x,1\n", "line 2 is no line with its count"},
-		"lcov with a broken branch":   {"lcov.info", "SF:a\nBRDA:1,1\n", "line 2 is no branch"},
-		"lcov with a broken total":    {"lcov.info", "SF:a\nLF:\n", "line 2 is no total"},
-		"lcov that ends too early":    {"lcov.info", "TN:\nend_of_record\n", "line 2"},
-		"cobertura that breaks off":   {"coverage.xml", cobertura[:200], "damaged"},
-		"clover that breaks off":      {"clover.xml", clover[:100], "damaged"},
-		"a profile that breaks off":   {"cover.out", profile[:len(profile)-6], "line 3 is no block"},
-		"a profile with other things": {"cover.out", profile + "PASS\n", "line 4 is no block of a profile: \"PASS\""},
+		"a summary that breaks off":    {"coverage-summary.json", summaryJSON[:60], "EOF"},
+		"a summary that is not closed": {"coverage-summary.json", summaryJSON[:len(summaryJSON)-1], "EOF"},
+		"a summary that is a list":     {"coverage-summary.json", `{"total":[]}`, "total"},
+		"lcov that breaks off":         {"lcov.info", lcovInfo[:20], "ends inside of the record of \"a.js\""},
+		"lcov with a record in one":    {"lcov.info", "SF:a\nSF:b\n", "has not ended"},
+		"lcov with a broken line":      {"lcov.info", "SF:a\nDA:x,1\n", "line 2 is no line with its count"},
+		"lcov with a broken branch":    {"lcov.info", "SF:a\nBRDA:1,1\n", "line 2 is no branch"},
+		"lcov with a broken total":     {"lcov.info", "SF:a\nLF:\n", "line 2 is no total"},
+		"lcov that ends too early":     {"lcov.info", "TN:\nend_of_record\n", "line 2"},
+		"cobertura that breaks off":    {"coverage.xml", cobertura[:200], "damaged"},
+		"clover that breaks off":       {"clover.xml", clover[:100], "damaged"},
+		"a profile that breaks off":    {"cover.out", profile[:len(profile)-6], "line 3 is no block"},
+		"a profile with other things":  {"cover.out", profile + "PASS\n", "line 4 is no block of a profile: \"PASS\""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Find(folder(t, map[string]string{c.file: c.text, "z/lcov.info": lcovInfo}))

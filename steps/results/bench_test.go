@@ -118,7 +118,7 @@ func TestALargeReportTakesNoMoreMemoryThanASmallerOne(t *testing.T) {
 
 // Reports of a size that go-junit still reads, made to take as much of its memory as they can.
 func TestNoReportTakesMoreThan32MiB(t *testing.T) {
-	fill := func(part string) string { return strings.Repeat(part, maxIngest/len(part)-100) }
+	fill := func(part string) string { return strings.Repeat(part, maxIngest/len(part)-600) }
 	for name, text := range map[string]string{
 		"cases":      "<testsuite>" + fill("<testcase/>") + "</testsuite>",
 		"failures":   "<testsuite>" + fill("<testcase><failure message='x'>y</failure></testcase>") + "</testsuite>",
@@ -126,6 +126,7 @@ func TestNoReportTakesMoreThan32MiB(t *testing.T) {
 		"elements":   "<testsuite>" + fill("<a/>") + "</testsuite>",
 		"at bounds":  "<testsuite>" + strings.Repeat("<testcase name='a'><failure>&#x1b;[31m</failure></testcase>", maxTags/4-10) + "</testsuite>",
 		"nesting":    "<testsuite>" + strings.Repeat("<a>", maxNested-1) + fill("&lt;") + strings.Repeat("</a>", maxNested-1) + "</testsuite>",
+		"deep nests": "<testsuite>" + strings.Repeat("<a>", 300) + fill("&lt;") + strings.Repeat("</a>", 300) + "</testsuite>",
 		"attributes": "<testsuite><testcase " + fill("a='1' ") + "/></testsuite>",
 	} {
 		path := filepath.Join(t.TempDir(), "junit.xml")

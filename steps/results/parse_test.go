@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -71,6 +73,12 @@ func TestOneReport(t *testing.T) {
 		"Go's attempts in vain":                    {goSuite(`<testcase classname="m" name="TestA"><failure/></testcase><testcase classname="m" name="TestA"><failure/></testcase>`), Counts{Total: 1, Failed: 1}, ""},
 		"Go's failure after a pass":                {goSuite(`<testcase classname="m" name="TestA"/><testcase classname="m" name="TestA"><failure/></testcase>`), Counts{Total: 2, Failed: 1}, ""},
 		"Go's tests of one name in two packages":   {`<testsuites>` + goSuite(`<testcase classname="m" name="TestA"><failure/></testcase>`) + goSuite(`<testcase classname="n" name="TestA"/>`) + `</testsuites>`, Counts{Total: 2, Failed: 1}, ""},
+		"Go's failure after a flaky pass":          {goSuite(`<testcase classname="m" name="TestA"><failure/></testcase><testcase classname="m" name="TestA"/><testcase classname="m" name="TestA"><failure/></testcase>`), Counts{Total: 2, Failed: 1, Flaky: 1}, ""},
+		"Go's skip after a failure":                {goSuite(`<testcase classname="m" name="TestA"><failure/></testcase><testcase classname="m" name="TestA"><skipped/></testcase>`), Counts{Total: 2, Failed: 1, Skipped: 1}, ""},
+		"Go's error that passes":                   {goSuite(`<testcase classname="m" name="TestA"><error/></testcase><testcase classname="m" name="TestA"/>`), Counts{Total: 1, Flaky: 1}, ""},
+		"Go's names that only look alike":          {goSuite(`<testcase classname="m" name="nTestA"><failure/></testcase><testcase classname="mn" name="TestA"/>`), Counts{Total: 2, Failed: 1}, ""},
+		"Go's suites of one name":                  {`<testsuites>` + goSuite(`<testcase classname="m" name="TestA"><failure/></testcase>`) + goSuite(`<testcase classname="m" name="TestA"/>`) + `</testsuites>`, Counts{Total: 2, Failed: 1}, ""},
+		"suites before and between cases":          {`<testsuite name="a"><testsuite name="b"><testcase name="1"><failure/></testcase></testsuite><testcase name="2"/><testsuite name="c"><testcase name="3"><skipped/></testcase></testsuite><testcase name="4"><error/></testcase></testsuite>`, Counts{Total: 4, Failed: 1, Errored: 1, Skipped: 1}, ""},
 		"others' tests of one name are several":    {`<testsuite><testcase name="adds"><failure/></testcase><testcase name="adds"/></testsuite>`, Counts{Total: 2, Failed: 1}, ""},
 		"duplicate cases are as many tests":        {`<testsuite tests="1"><testcase name="x"/><testcase name="x"/></testsuite>`, Counts{Total: 2}, ""},
 		"more tests declared than there are cases": {`<testsuite tests="9" skipped="7"><testcase name="x"/></testsuite>`, Counts{Total: 1}, ""},
@@ -171,6 +179,42 @@ func TestTheMessageIsTheLineThatSaysMost(t *testing.T) {
 				t.Errorf("%+v, %v, want %q", cases, err, c.want)
 			}
 		})
+	}
+}
+
+func TestAFlakyCaseIsListedWithWhatItFirstFailedWith(t *testing.T) {
+	for name, report := range map[string]string{
+		"surefire": `<testsuite><testcase name="a"><flakyFailure message="once"><stackTrace>at a:1</stackTrace><system-out>printed</system-out></flakyFailure><flakyFailure message="twice"/></testcase></testsuite>`,
+		"Go":       goSuite(`<testcase name="a"><failure message="once">at a:1</failure></testcase><testcase name="a"><failure message="twice"/></testcase><testcase name="a"/>`),
+	} {
+		r := read(t, folder(t, map[string]string{"a.xml": report}), "a.xml")
+		if len(r.FlakyCases) != 1 || len(r.Failures) != 0 || r.Red() {
+			t.Fatalf("%s: %+v", name, r)
+		}
+		if c := r.FlakyCases[0]; c.Message != "once" || c.Details != "at a:1" || !c.Flaky || c.Status != Passed {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+}
+
+func TestAReportIsReadAsFarAsItWentWhenItWasOpened(t *testing.T) {
+	root := folder(t, map[string]string{"a.xml": "<testsuite><testcase/></testsuite>"})
+	path := filepath.Join(root, "a.xml")
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("<testsuite>"), info.Size()); err != nil {
+		t.Fatal(err)
+	}
+	cases := 0
+	if err := parse(f, info, func(*entry) { cases++ }); err != nil || cases != 1 {
+		t.Error(cases, err)
 	}
 }
 
