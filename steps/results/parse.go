@@ -18,7 +18,7 @@ import (
 // for each level of elements: what is beyond would need more than 32 MiB. Our own reader holds no more than the case it is at.
 const (
 	maxIngest = 512 << 10 // bytes
-	maxTags   = 32_000
+	maxTags   = 20_000
 	maxNested = 16 // elements within each other
 )
 

@@ -1,4 +1,3 @@
-const assert = require("node:assert");
 describe("names & <text>", () => {
   it('says "quotes" & <angles>', () => {});
   it("größer → 日本語 👩‍🚀 \u0301", () => { console.log("👍 ]]> \u001b[32mgreen\u001b[0m <b>&amp;</b>"); });

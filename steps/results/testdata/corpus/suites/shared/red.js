@@ -1,4 +1,3 @@
-const assert = require("node:assert"); const { describe, it } = require("node:test");
 describe("ledger", () => {
   it("books an entry", () => {});
   it("adds up", () => { assert.strictEqual(1 + 1, 3, "one and one"); });

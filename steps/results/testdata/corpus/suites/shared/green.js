@@ -1,4 +1,3 @@
-import assert from "node:assert"; import { describe, it } from "vitest";
 describe("ledger", () => {
   it("books an entry", () => {});
   describe("when it is closed", () => {
