@@ -42,6 +42,7 @@ type S3 struct {
 	lane           *lane
 	client         *s3.Client
 	large          *largeLane
+	streams        bool // objects of middling size are sent while they are read
 }
 
 // smallObject is the size in bytes up to which an object is sent by one request, from memory.
@@ -69,6 +70,7 @@ func NewS3(ctx context.Context, config aws.Config, bucket, prefix string, o S3Op
 		return nil, err
 	}
 	s.large = newLargeLane(s.client)
+	s.streams = s.lane.endpoint.Scheme == "https"
 	return s, nil
 }
 
@@ -99,9 +101,12 @@ type condition struct {
 
 func (s *S3) put(ctx context.Context, o Object, only condition) (version, etag string, err error) {
 	body := &exact{r: o.Body, left: o.Size}
-	if o.Size > smallObject {
+	switch {
+	case o.Size > smallObject && o.Size <= streamedObject && s.streams:
+		version, etag, err = s.putStream(ctx, o, body, only)
+	case o.Size > smallObject:
 		version, etag, err = s.large.put(ctx, s.putInput(o, only), body)
-	} else {
+	default:
 		version, etag, err = s.putSmall(ctx, o, body, only)
 	}
 	switch {

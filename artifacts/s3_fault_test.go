@@ -66,6 +66,7 @@ func TestPassingFaultsOfAStoreAreOutlived(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, _ := behind(t, tt.rules...)
+			s.streams = true
 			for i := range 5 {
 				body := bytes.Repeat([]byte{byte('a' + i)}, 3000)
 				mustPut(t, s, Object{Key: "small", Body: bytes.NewReader(body), Size: 3000})
@@ -73,6 +74,8 @@ func TestPassingFaultsOfAStoreAreOutlived(t *testing.T) {
 					t.Error("what is read is not what was stored")
 				}
 			}
+			mustPut(t, s, Object{Key: "streamed", Body: bytes.NewReader(large), Size: int64(len(large))})
+			s.streams = false
 			mustPut(t, s, Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))})
 		})
 	}

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -78,6 +79,8 @@ type call struct {
 	header      http.Header // the caller's no more
 	body        []byte
 	sum         [sha256.Size]byte // of the body, if there is one
+	// stream, in place of a body, begins one anew for each try, and tells its length.
+	stream func() (io.Reader, int64, error)
 }
 
 // patience is for a service that asks for fewer requests: it has not failed, and it will be able to.
@@ -151,13 +154,19 @@ var (
 )
 
 func (l *lane) send(ctx context.Context, c call) (*http.Response, error) {
-	request := l.request(ctx, c)
+	request, err := l.request(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	credentials, err := l.credentials.Retrieve(ctx)
 	if err != nil {
 		return nil, &ServiceError{Code: "NoCredentials", Message: err.Error(), err: err}
 	}
 	sum := emptyHex
-	if c.method == http.MethodPut {
+	switch {
+	case c.stream != nil:
+		sum = unsignedTrailer
+	case c.method == http.MethodPut:
 		sum = hex.EncodeToString(c.sum[:])
 		// Signed for the way there, and kept with the object for whoever wants to know later.
 		request.Header["X-Amz-Checksum-Sha256"] = []string{base64.StdEncoding.EncodeToString(c.sum[:])}
@@ -167,18 +176,46 @@ func (l *lane) send(ctx context.Context, c call) (*http.Response, error) {
 	if err := l.signer.SignHTTP(ctx, credentials, request, sum, l.service, l.region, at); err != nil {
 		return nil, err
 	}
-	answer, err := l.client.Do(request)
-	if err != nil {
-		return nil, &connectionError{err}
+	body := &sending{Reader: request.Body, closed: make(chan struct{})}
+	if request.ContentLength > 0 {
+		request.Body = body
+	} else {
+		close(body.closed)
 	}
-	if answer.StatusCode/100 == 2 {
+	answer, err := l.client.Do(request)
+	if err == nil && answer.StatusCode/100 == 2 && c.method != http.MethodPut {
 		return answer, nil
 	}
-	defer answer.Body.Close()
-	return nil, readServiceError(answer)
+	if err == nil {
+		defer answer.Body.Close()
+		if answer.StatusCode/100 != 2 {
+			err = readServiceError(answer)
+		}
+		answer.Body.Close()
+	} else {
+		err = &connectionError{err}
+	}
+	<-body.closed
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
 }
 
-func (l *lane) request(ctx context.Context, c call) *http.Request {
+// sending is a body that tells when the transport is done with it, which may be after an answer that came early:
+// until then nobody else may read the file, or use the memory.
+type sending struct {
+	io.Reader
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (s *sending) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil
+}
+
+func (l *lane) request(ctx context.Context, c call) (*http.Request, error) {
 	u := l.endpoint
 	u.Path += "/" + c.key
 	u.RawPath = l.endpoint.EscapedPath() + "/" + httpbinding.EscapePath(c.key, false)
@@ -189,14 +226,20 @@ func (l *lane) request(ctx context.Context, c call) *http.Request {
 	}
 	header["User-Agent"] = []string{"carlin-cicd-runner"}
 	request := &http.Request{Method: c.method, URL: &u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
-	if c.method == http.MethodPut {
+	if c.stream != nil {
+		body, length, err := c.stream()
+		if err != nil {
+			return nil, err
+		}
+		request.Body, request.ContentLength = io.NopCloser(body), length
+	} else if c.method == http.MethodPut {
 		request.ContentLength = int64(len(c.body))
 		request.Body = http.NoBody
 		if len(c.body) > 0 {
 			request.Body = io.NopCloser(bytes.NewReader(c.body))
 		}
 	}
-	return request.WithContext(ctx)
+	return request.WithContext(ctx), nil
 }
 
 // readServiceError reads what the service says, in XML unless it is an answer to HEAD or comes from a proxy.

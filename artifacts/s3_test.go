@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	mathrand "math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -192,6 +193,16 @@ func TestAnUploadThatIsDamagedOnItsWayIsSentAgain(t *testing.T) {
 	if n := proxy.Count()["PutObject"]; n != 2 {
 		t.Errorf("%d requests", n)
 	}
+	s.streams = true
+	large := random(smallObject + 1)
+	proxy.Add(s3test.Rule{Method: "PUT", Times: 1, Fault: s3test.FlipRequest(1 << 20)})
+	mustPut(t, s, Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))})
+	if !bytes.Equal(readAll(t, s, "large"), large) {
+		t.Error("what is stored is damaged")
+	}
+	if n := proxy.Count()["PutObject"]; n != 4 {
+		t.Errorf("%d requests", n)
+	}
 }
 
 // What has not changed costs a look at the manifests and nothing else.
@@ -275,4 +286,34 @@ func TestABucketSwaps(t *testing.T) {
 			testSwapper(t, func() Swapper { return inBucket(t, b, "prefix") })
 		})
 	}
+}
+
+// What is streamed is streamed over TLS only, which these servers have not; what they are sent is the same.
+func TestObjectsAreStreamed(t *testing.T) {
+	everyBucket(t, func(t *testing.T, s *S3, client *s3.Client) {
+		s.streams = true
+		dir := t.TempDir()
+		large := random(smallObject + 12345)
+		must(t, os.WriteFile(filepath.Join(dir, "file"), large, 0o644))
+		set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir}
+		publishOK(t, s, set)
+		if got := readAll(t, s, SetKey("builds", set.Ref)+"/file"); !bytes.Equal(got, large) {
+			t.Errorf("%d bytes are not the %d stored", len(got), len(large))
+		}
+		mustPut(t, s, Object{Key: "no file", Body: bytes.NewReader(large), Size: int64(len(large))})
+		if !bytes.Equal(readAll(t, s, "no file"), large) {
+			t.Error("what is no file is another")
+		}
+		if _, err := s.Put(t.Context(), Object{Key: "short", Body: bytes.NewReader(large), Size: int64(len(large)) + 1}); err == nil {
+			t.Error("a body that is too short is stored")
+		}
+		if _, err := s.Put(t.Context(), Object{Key: "long", Body: bytes.NewReader(large), Size: int64(len(large)) - 1}); err == nil {
+			t.Error("a body that is too long is stored")
+		}
+		for _, key := range []string{"short", "long"} {
+			if _, err := s.Get(t.Context(), key); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("%s: %v", key, err)
+			}
+		}
+	})
 }
