@@ -2,10 +2,10 @@ package markup
 
 import "bytes"
 
-// skipStray skips what stands outside of every element, where only white space belongs; blocks of zeros are what a
-// crash leaves of a file's end, and byte order marks what joining files does.
+// skipStray skips what stands outside of every element, where only white space belongs; byte order marks are what
+// joining files leaves.
 func (s *Scanner) skipStray() {
-	s.skipSpace()
+	s.skipAll(blank)
 	if c, ok := s.peek(); !ok || c == '<' {
 		return
 	}

@@ -11,8 +11,11 @@ var nameByte = func() (t [256]bool) {
 	return t
 }()
 
-// space is what separates attributes: white space, and the control characters that a broken writer leaves.
-func space(c byte) bool { return c <= ' ' }
+// space is what separates attributes.
+func space(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
+
+// blank is what means nothing between elements: white space, and the zeros that a crash leaves of a file's end.
+func blank(c byte) bool { return c <= ' ' }
 
 // scanName appends a name to dst. A name that is too long stops the scanner.
 func (s *Scanner) scanName(dst []byte) []byte {
@@ -34,9 +37,11 @@ func (s *Scanner) scanName(dst []byte) []byte {
 	}
 }
 
-func (s *Scanner) skipSpace() {
+func (s *Scanner) skipSpace() { s.skipAll(space) }
+
+func (s *Scanner) skipAll(of func(byte) bool) {
 	for {
-		for s.pos < s.end && space(s.buf[s.pos]) {
+		for s.pos < s.end && of(s.buf[s.pos]) {
 			s.pos++
 		}
 		if s.pos < s.end || !s.fill() {

@@ -30,6 +30,7 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add([]byte(`<testsuite><testsuite><testcase/></testsuite><x><testsuite><testcase/></testsuite></x></testsuite>`))
 	f.Add([]byte("<testcase>\x1b&#x1b;[31m"))
+	f.Add([]byte("<A\x01A=\"\"/><testcase/>"))
 	f.Add([]byte("\xff\xfe<\x00a\x00/\x00>\x00"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		text, err := io.ReadAll(markup.UTF8(bytes.NewReader(raw)))
