@@ -93,8 +93,9 @@ const (
 	maxPath     = 4 << 10 // bytes
 )
 
-// Read reads every report below root that one of the globs matches, whatever its size, and that was written after since; the zero time
-// takes them all. The error is for what keeps it from looking; what is wrong with a report is a Problem of the result.
+// Read reads every report below root, whatever its size, that one of the globs matches and that was written after since;
+// the zero time takes them all. The error is for what keeps it from looking; what is wrong with a report is a Problem of
+// the result, beside the cases that come before the fault.
 func Read(root string, globs []string, since time.Time) (r Results, err error) {
 	for _, glob := range globs {
 		if err := ValidGlob(glob); err != nil {
