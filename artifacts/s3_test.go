@@ -317,3 +317,31 @@ func TestObjectsAreStreamed(t *testing.T) {
 		}
 	})
 }
+
+func TestPublishersToABucketTakeTurnsAndSayForWhom(t *testing.T) {
+	b := s3test.Buckets(t)[2]
+	one, two := inBucket(t, b, ""), inBucket(t, b, "")
+	one.options.Party = Party{Owner: "task/1", RunID: "run-1"}
+	told := make(chan Holder, 1)
+	two.options.Waiting = func(h Holder) { told <- h }
+	_, release, err := one.Lock(t.Context(), "builds/main/"+sha1)
+	must(t, err)
+	got := make(chan error)
+	go func() {
+		_, free, err := two.Lock(t.Context(), "builds/main/"+sha1)
+		if err == nil {
+			free()
+		}
+		got <- err
+	}()
+	if h := <-told; h.Owner != "task/1" || h.RunID != "run-1" || !strings.Contains(h.String(), "publishing builds/main/") {
+		t.Errorf("it waits for %v", h)
+	}
+	select {
+	case err := <-got:
+		t.Fatalf("it does not wait: %v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	release()
+	must(t, <-got)
+}

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"os"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -27,12 +28,18 @@ func NewAWS() AWS {
 	}
 }
 
-// OpenStore opens the store that a configuration names, and returns its name for people. The error is a *ConfigError.
-func OpenStore(ctx context.Context, c Config, aws AWS) (artifacts.Store, string, error) {
+// OpenStore opens the store that a configuration names, and returns its name for people. The party is who we are to others
+// who publish there; waiting is told when we wait for one of them. The error is a *ConfigError.
+func OpenStore(ctx context.Context, c Config, aws AWS, party artifacts.Party, waiting func(artifacts.Holder)) (artifacts.Store, string, error) {
+	if party.Owner == "" {
+		host, _ := os.Hostname()
+		party.Owner = first(os.Getenv("USER"), "runner") + "@" + first(host, "localhost")
+	}
 	store, place, err := artifacts.Open(ctx, c.Artifacts, artifacts.Options{
 		Workspace: c.Workspace, AWS: aws,
 		S3: artifacts.S3Options{
 			Encryption: c.S3Encryption, KMSKey: c.S3KMSKey, StorageClass: c.S3StorageClass, Tags: c.S3Tags, Owner: c.S3Owner,
+			Party: party, Waiting: waiting,
 		},
 	})
 	if err != nil {

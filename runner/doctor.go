@@ -223,7 +223,7 @@ func (e *examination) commit() {
 // store lets the store examine itself.
 func (e *examination) store(ctx context.Context) {
 	const subject = "artifacts"
-	store, place, err := OpenStore(ctx, e.run.config, NewAWS())
+	store, place, err := OpenStore(ctx, e.run.config, NewAWS(), artifacts.Party{}, nil)
 	if err != nil {
 		e.fail(subject, err)
 		return

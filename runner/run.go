@@ -198,13 +198,23 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	if commitErr != nil {
 		return commitErr
 	}
-	if r.store, r.place, err = OpenStore(ctx, config, r.aws); err != nil {
+	if r.store, r.place, err = OpenStore(ctx, config, r.aws, r.party(), r.waiting); err != nil {
 		return err
 	}
 	if err := r.settle(); err != nil && (!r.awaitsCheckout() || config.DryRun) {
 		return err
 	}
 	return nil
+}
+
+// party is who we are to those who wait for something that we hold.
+func (r *run) party() artifacts.Party {
+	return artifacts.Party{Owner: r.task.ARN, RunID: r.id, Step: r.step.Name, SHA: r.ref.SHA, Branch: r.ref.Branch}
+}
+
+// waiting tells whom we wait for.
+func (r *run) waiting(h artifacts.Holder) {
+	r.log.Info("waiting for somebody else", "holder", h.String(), "since", h.Acquired, "until", h.Expires)
 }
 
 // awaitsCheckout reports whether the commit, and with it the runner.yaml that counts, may have to be fetched first.

@@ -78,11 +78,16 @@ func (c console) artifacts(ctx context.Context, variables map[string]string, wor
 	if s.config, err = runner.Configure(variables); err != nil {
 		return c.refuse(err)
 	}
-	if s.store, s.place, err = runner.OpenStore(ctx, s.config, runner.NewAWS()); err != nil {
+	if s.store, s.place, err = runner.OpenStore(ctx, s.config, runner.NewAWS(), artifacts.Party{}, c.waiting); err != nil {
 		return c.refuse(err)
 	}
 	s.place = runner.Nearby(s.place)
 	return c.end(ctx, verb.do(s, ctx, words))
+}
+
+// waiting tells whom we wait for.
+func (c console) waiting(h artifacts.Holder) {
+	fmt.Fprintf(c.stderr, "runner: waiting for %s, since %s\n", h, h.Acquired.Format(time.RFC3339))
 }
 
 // set is what people call one.
