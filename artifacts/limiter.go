@@ -14,8 +14,8 @@ const (
 )
 
 // limiter finds out how many requests a service takes at a time. It begins low, since each connection costs a
-// handshake; it grows with every answer that comes as fast as the fastest did, and steadily after the first that does
-// not; it halves when the service asks for less.
+// handshake; it grows with every answer that comes about as fast as the fastest did, slowly after the first that does not;
+// it halves when the service asks for less.
 type limiter struct {
 	mu      sync.Mutex
 	waiting []chan struct{}
@@ -84,11 +84,12 @@ func (l *limiter) release(o outcome, began time.Time) {
 		l.fastest = took
 		l.grow()
 	default:
-		l.fastest += (took - l.fastest) / 1024
+		l.fastest += (took - l.fastest) / 8192
 		if took > slow*l.fastest {
 			l.steady = true
+		} else {
+			l.grow()
 		}
-		l.grow()
 	}
 	l.wake()
 }

@@ -343,3 +343,31 @@ func TestAFileOfFiveGibibytes(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 }
+
+// What a bucket asks of its objects is on each of them, however it is sent.
+func TestObjectsAreWhatTheBucketAsksFor(t *testing.T) {
+	s, proxy := behind(t)
+	s.options = S3Options{Encryption: "aws:kms", KMSKey: "alias/ci", StorageClass: "STANDARD_IA", Tags: "team=web", Owner: "123456789012"}
+	for name, put := range map[string]struct {
+		size      int
+		streams   bool
+		operation string
+	}{
+		"small": {10, false, "PutObject"}, "streamed": {smallObject + 1, true, "PutObject"}, "in parts": {smallObject + partSize, false, "CreateMultipartUpload"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proxy.Forget()
+			s.streams = put.streams
+			mustPut(t, s, Object{Key: "k", Body: bytes.NewReader(make([]byte, put.size)), Size: int64(put.size), Type: "text/css", CacheControl: "no-cache"})
+			h := s3test.Only(put.operation, proxy.Seen())[0].Header
+			for header, want := range map[string]string{
+				"X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "alias/ci", "X-Amz-Storage-Class": "STANDARD_IA",
+				"X-Amz-Tagging": "team=web", "X-Amz-Expected-Bucket-Owner": "123456789012", "Content-Type": "text/css", "Cache-Control": "no-cache",
+			} {
+				if got := h.Get(header); got != want {
+					t.Errorf("%s is %q, want %q", header, got, want)
+				}
+			}
+		})
+	}
+}

@@ -22,8 +22,8 @@ import (
 type Doctor struct {
 	Variables map[string]string
 
-	// Secrets says of each reference whether it can be resolved, and Stack whether the stack can be reached. Nil: what
-	// only AWS knows is not checked.
+	// Secrets says of each reference whether it can be resolved, and Stack whether the stack can be reached. Nil: the
+	// services are asked.
 	Secrets func(ctx context.Context, references map[string]secrets.Reference) []artifacts.Finding
 	Stack   func(ctx context.Context, name string) []artifacts.Finding
 }
@@ -296,7 +296,7 @@ func (e *examination) stack(ctx context.Context) {
 	switch {
 	case name == "":
 	case e.Stack == nil:
-		e.wrong(artifacts.Warning, "stack "+name, "is not checked", "see that it is there, and that this task may describe it")
+		e.tell(examineStack(ctx, NewAWS(), name))
 	default:
 		for _, f := range e.Stack(ctx, name) {
 			e.tell(f)

@@ -172,8 +172,7 @@ steps:
 		},
 		"a stack": {
 			variables: map[string]string{"STACK_NAME": "web"},
-			want:      []string{"warning stack web: is not checked"},
-			sound:     true,
+			want:      []string{"failure stack web: cannot be asked for: no region is known"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

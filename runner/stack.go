@@ -1,0 +1,46 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/smithy-go"
+
+	"github.com/carlin-cicd/runner/artifacts"
+)
+
+// examineStack asks CloudFormation for a stack. One that is not there is worth a warning: the first deploy makes it.
+func examineStack(ctx context.Context, aws AWS, name string) artifacts.Finding {
+	found := artifacts.Finding{Subject: "stack " + name, Severity: artifacts.Failure}
+	config, err := aws(ctx)
+	if err == nil && config.Region == "" {
+		err = errors.New("no region is known")
+	}
+	if err != nil {
+		found.Problem, found.Advice = "cannot be asked for: "+err.Error(), "set AWS_REGION, or AWS_PROFILE"
+		return found
+	}
+	out, err := cloudformation.NewFromConfig(config).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
+	var no smithy.APIError
+	switch {
+	case err == nil && len(out.Stacks) > 0 && strings.HasSuffix(string(out.Stacks[0].StackStatus), "_IN_PROGRESS"):
+		found.Severity, found.Problem, found.Advice = artifacts.Warning, fmt.Sprintf("is busy: %s", out.Stacks[0].StackStatus), "wait for it, or a deploy will"
+	case err == nil && len(out.Stacks) > 0:
+		found.Severity, found.Problem = artifacts.OK, fmt.Sprintf("is %s in %s", out.Stacks[0].StackStatus, config.Region)
+	case errors.As(err, &no) && strings.Contains(no.ErrorMessage(), "does not exist"):
+		found.Severity, found.Problem = artifacts.Warning, "does not exist in "+config.Region
+		found.Advice = "the first deploy makes it; otherwise correct STACK_NAME or AWS_REGION"
+	case errors.As(err, &no) && strings.Contains(no.ErrorCode(), "AccessDenied"):
+		found.Problem, found.Advice = "may not be looked at: "+no.ErrorMessage(), "allow cloudformation:DescribeStacks on it"
+	case errors.As(err, &no):
+		found.Problem, found.Advice = no.ErrorCode()+": "+no.ErrorMessage(), "see that the credentials are those of the account"
+	case err == nil:
+		found.Problem, found.Advice = "is not in the answer", "correct STACK_NAME"
+	default:
+		found.Problem, found.Advice = "cannot be reached: "+err.Error(), "check that the network lets this machine reach CloudFormation, and that there are credentials"
+	}
+	return found
+}
