@@ -95,14 +95,14 @@ func TestWithoutThePermissionForBatchesSecretsAreReadOneByOne(t *testing.T) {
 				return single(input)
 			})
 			written, want := map[string]string{}, map[string]string{}
-			for i := range 12 {
+			for i := range maxBatch + 2 {
 				written[fmt.Sprint("V", i)], want[fmt.Sprint("V", i)] = fmt.Sprint("secretsmanager:s", i), fmt.Sprint("value of s", i)
 			}
 			resolved, err := resolve(t, r, written)
 			if got := values(resolved); err != nil || !maps.Equal(got, want) {
 				t.Errorf("%q, %v", got, err)
 			}
-			if asked := count.take(); !maps.Equal(asked, map[string]int{"BatchGetSecretValue": 1, "GetSecretValue": 12}) {
+			if asked := count.take(); !maps.Equal(asked, map[string]int{"BatchGetSecretValue": 2, "GetSecretValue": maxBatch + 2}) {
 				t.Errorf("asked for %v", asked)
 			}
 			if noted := len(resolved.Notes) == 1 && strings.Contains(resolved.Notes[0], batchSecret); noted != (name == "denied") {
@@ -138,6 +138,27 @@ func TestABatchThatFailsInPartBringsTheRest(t *testing.T) {
 	}
 	if asked := count.take(); !maps.Equal(asked, map[string]int{"BatchGetSecretValue": 1, "GetSecretValue": 2}) {
 		t.Errorf("asked for %v", asked)
+	}
+}
+
+func TestASecretIsToldFromItsNamesakes(t *testing.T) {
+	const arn = "arn:aws:secretsmanager:eu-west-1:1:secret:ci/npm"
+	for _, c := range []struct {
+		asked, arn, name string
+		want             bool
+	}{
+		{"ci/npm", arn + "-AbCdEf", "ci/npm", true},
+		{arn + "-AbCdEf", arn + "-AbCdEf", "ci/npm", true},
+		{arn, arn + "-AbCdEf", "ci/npm", true},
+		{arn, arn + "-token-AbCdEf", "ci/npm-token", false},
+		{arn, arn + "2-AbCdEf", "ci/npm2", false},
+		{arn + "-AbCdEf", arn + "-GhIjKl", "ci/npm", false},
+		{"npm", arn + "-AbCdEf", "ci/npm", false},
+		{"", "-AbCdEf", "x", false},
+	} {
+		if isSecret(c.asked, c.arn, c.name) != c.want {
+			t.Errorf("%q is %s: %v", c.asked, c.arn, !c.want)
+		}
 	}
 }
 
@@ -278,6 +299,21 @@ func TestParametersAreAskedForByTheirARNs(t *testing.T) {
 	}
 	if f := problems(t, err)["P"]; !strings.Contains(f.Problem, "which is not 111122223333") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestAnARNCanBeOfAParameterWithoutASlash(t *testing.T) {
+	const arn = "arn:aws:ssm:us-east-2:111122223333:parameter/flat"
+	r, _ := fake(t, func(_ string, input object) (int, any) {
+		found := []object{}
+		if slices.Contains(list(input, "Names"), "flat:2") {
+			found = append(found, object{"Name": "flat", "ARN": arn, "Value": "v", "Version": 2})
+		}
+		return http.StatusOK, object{"Parameters": found}
+	})
+	resolved, err := resolve(t, r, map[string]string{"V": arn + ":2"})
+	if got := values(resolved); err != nil || got["V"] != "v" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

@@ -127,6 +127,21 @@ type clientFunc func(*http.Request) (*http.Response, error)
 
 func (f clientFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
+func TestADeadlineIsNotTheServicesFault(t *testing.T) {
+	ctx, cancel := context.WithTimeout(guard(t), 20*time.Millisecond)
+	defer cancel()
+	done := make(chan struct{})
+	r, _ := fake(t, func(string, object) (int, any) {
+		<-done
+		return http.StatusOK, nil
+	})
+	t.Cleanup(func() { close(done) })
+	_, err := r.Resolve(ctx, map[string]Reference{"A": {SecretsManager, "secretsmanager:a"}})
+	if f := problems(t, err)["A"]; !errors.Is(err, context.DeadlineExceeded) || f.Retryable() || !strings.Contains(f.Problem, "the secret a in eu-west-1 was not read in time") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestARunThatIsStoppedStopsAsking(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(guard(t))
 	done := make(chan struct{})
