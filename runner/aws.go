@@ -17,14 +17,19 @@ type AWS func(context.Context) (aws.Config, error)
 
 // NewAWS asks nobody anything yet.
 func NewAWS() AWS {
-	var once sync.Once
-	var found aws.Config
-	var err error
+	var mu sync.Mutex
+	var found *aws.Config
 	return func(ctx context.Context) (aws.Config, error) {
-		once.Do(func() {
-			found, err = config.LoadDefaultConfig(ctx, config.WithAppID("carlin-cicd-runner"))
-		})
-		return found, err
+		mu.Lock()
+		defer mu.Unlock()
+		if found == nil {
+			c, err := config.LoadDefaultConfig(ctx, config.WithAppID("carlin-cicd-runner"))
+			if err != nil {
+				return aws.Config{}, err // which may be the context's, and not the next one's
+			}
+			found = &c
+		}
+		return *found, nil
 	}
 }
 

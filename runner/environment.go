@@ -124,6 +124,10 @@ func (r *run) resolve(e environment) error {
 	}
 	var values, leaves []redact.Secret
 	for _, s := range resolved.Secrets {
+		if _, own := e.references[s.Variable]; !own && e.variables[s.Variable] != "" && r.step.Environment[s.Variable] != "" {
+			r.log.Warn("a variable under environment wins over the parameter of that name", "variable", s.Variable, "source", s.Source)
+			continue
+		}
 		values = append(values, redact.Secret{Name: s.Variable, Value: s.Value()})
 		for _, leaf := range s.Leaves() {
 			leaves = append(leaves, redact.Secret{Name: s.Variable, Value: leaf})
