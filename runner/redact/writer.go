@@ -48,7 +48,7 @@ func (r *Redactor) Writer(w io.Writer, options ...WriterOption) *Writer {
 }
 
 // block bounds what is scanned at once, and so the memory: it stays in the processor's cache.
-const block = 64 << 10
+const block = 128 << 10
 
 // Write passes on p, and what was held back before it, without the secrets. The error is that of the writer behind,
 // which keeps: what is written after an error is lost.
@@ -69,16 +69,46 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (w *Writer) write(p []byte) {
-	for len(p) > 0 && w.err == nil {
-		n := min(len(p), block)
-		w.text = append(w.text, p[:n]...)
-		p = p[n:]
+// joint is how much of what is new is put after what is held, to decide that. What follows is scanned where it is.
+const joint = 4 << 10
 
-		hold := w.scanner.scan(w.redactor.current(), w.text, w.from, false)
-		w.pass(hold)
-		w.keep(hold)
+func (w *Writer) write(p []byte) {
+	for first := true; len(p) > 0 && w.err == nil; first = false {
+		n := min(len(p), block)
+		if first && n == block {
+			n = joint
+		}
+		before := len(w.text)
+		w.text = append(w.text, p[:n]...)
+		hold := w.scan(w.text)
+		if n < len(p) && hold-before >= lookBehind {
+			w.from = hold
+			w.forget(before)
+			w.inPlace(p, n)
+			return
+		}
+		w.keep(w.text, hold)
+		p = p[n:]
 	}
+}
+
+// inPlace does the rest of p, of which end bytes have been scanned, without a copy.
+func (w *Writer) inPlace(p []byte, end int) {
+	for end < len(p) && w.err == nil {
+		gone := w.from - lookBehind
+		p, end = p[gone:], end-gone
+		w.forget(gone)
+		end = min(len(p), end+block)
+		w.from = w.scan(p[:end])
+	}
+	w.keep(p[:end], w.from)
+}
+
+// scan passes on what is decided of text and returns where the rest begins.
+func (w *Writer) scan(text []byte) (hold int) {
+	hold = w.scanner.scan(w.redactor.current(), text, w.from, false)
+	w.pass(text, hold)
+	return hold
 }
 
 // mask is told the value of a masking command.
@@ -87,16 +117,16 @@ func (w *Writer) mask(value string) {
 }
 
 // pass writes what of the text is before hold.
-func (w *Writer) pass(hold int) {
+func (w *Writer) pass(text []byte, hold int) {
 	c := &w.cursor
 	var clean []byte
 	if len(w.scanner.matches) == 0 {
 		if c.done >= hold {
 			return
 		}
-		clean, c.done = w.text[c.done:hold], hold // as it is, without a copy
+		clean, c.done = text[c.done:hold], hold // as it is, without a copy
 	} else {
-		w.clean = c.appendClean(w.clean[:0], w.text, w.scanner.matches, hold)
+		w.clean = c.appendClean(w.clean[:0], text, w.scanner.matches, hold)
 		clean = w.clean
 	}
 	if len(clean) > 0 && w.err == nil {
@@ -104,14 +134,19 @@ func (w *Writer) pass(hold int) {
 	}
 }
 
-// keep forgets what is before hold, but for what may be looked back at.
-func (w *Writer) keep(hold int) {
-	w.from = hold
+// keep forgets what of text is before hold, but for what may be looked back at.
+func (w *Writer) keep(text []byte, hold int) {
 	gone := max(0, hold-lookBehind)
-	w.text = w.text[:copy(w.text, w.text[gone:])]
-	w.from -= gone
-	w.cursor.done -= gone
-	w.cursor.masked -= gone
+	w.text = append(w.text[:0], text[gone:]...)
+	w.from = hold
+	w.forget(gone)
+}
+
+// forget counts all places from n bytes further on.
+func (w *Writer) forget(n int) {
+	w.from -= n
+	w.cursor.done -= n
+	w.cursor.masked -= n
 }
 
 // Flush passes on what is held back, although it may be the beginning of a secret. If it is one, the rest of it is
@@ -128,7 +163,7 @@ func (w *Writer) flush() error {
 	}
 	if w.err == nil && w.cursor.done < len(w.text) {
 		w.scanner.scan(w.redactor.current(), w.text, w.from, true)
-		w.pass(len(w.text))
+		w.pass(w.text, len(w.text))
 	}
 	return w.err
 }
