@@ -28,12 +28,12 @@ type group struct {
 	patterns []pattern // sorted
 }
 
-// entry is a window of the patterns.
+// entry is a window of the patterns. It has all of the head: what is not in the cache is looked at once.
 type entry struct {
-	window uint64
-	head   int32
-	offset int32 // of the window in the head
-	next   int32 // in the bucket: index plus 1
+	first, last uint64 // bytes of the head, which overlap
+	head        int32
+	offset      int32 // of the window in the head
+	next        int32 // in the bucket: index plus 1
 }
 
 // head is the first size bytes of some patterns, which are patterns[first:last].
@@ -81,7 +81,9 @@ func newGroup(patterns []pattern) *group {
 	for i, h := range g.heads {
 		text := patterns[h.first].text
 		for offset := range g.stride {
-			g.add(entry{window: g.window([]byte(text[offset : offset+g.width])), head: int32(i), offset: int32(offset)})
+			e := entry{head: int32(i), offset: int32(offset)}
+			e.first, e.last = g.ends([]byte(text))
+			g.add(e, g.window([]byte(text[offset:])))
 		}
 	}
 	return g
@@ -94,8 +96,18 @@ func (g *group) window(text []byte) uint64 {
 	return binary.LittleEndian.Uint64(b[:])
 }
 
-func (g *group) add(e entry) {
-	h := e.window * g.factor
+// ends returns the first and the last bytes of a head: all of them, as there are no more than 16.
+func (g *group) ends(head []byte) (first, last uint64) {
+	if g.size >= 8 {
+		return binary.LittleEndian.Uint64(head), binary.LittleEndian.Uint64(head[g.size-8:])
+	}
+	var b [8]byte
+	copy(b[:], head[:g.size])
+	return binary.LittleEndian.Uint64(b[:]), 0
+}
+
+func (g *group) add(e entry, window uint64) {
+	h := window * g.factor
 	g.filter[h>>g.shift] |= 1<<(h>>firstBit&63) | 1<<(h>>secondBit&63)
 	first := &g.buckets[h>>g.bucket]
 	e.next = *first
@@ -153,13 +165,14 @@ func (g *group) verify(matches []match, text []byte, i int) []match {
 		e := &g.entries[n-1]
 		n = e.next
 		start := i - int(e.offset)
-		if e.window != window || start < 0 {
+		if start < 0 || start+g.size > len(text) {
 			continue
 		}
-		rest, h := text[start:], g.heads[e.head]
-		if len(rest) < g.size || string(rest[:g.size]) != g.patterns[h.first].text[:g.size] {
+		rest := text[start:]
+		if first, last := g.ends(rest); first != e.first || last != e.last {
 			continue
 		}
+		h := g.heads[e.head]
 		for _, p := range g.patterns[h.first:h.last] {
 			if len(p.text) <= len(rest) && string(rest[:len(p.text)]) == p.text {
 				matches = append(matches, match{start: start, end: start + len(p.text), name: p.name})
