@@ -146,6 +146,11 @@ func (g *group) next(text []byte, i int) int {
 			return i + int(s3)
 		}
 	}
+	for ; i <= len(text)-maxWidth; i += int(s) {
+		if h := binary.LittleEndian.Uint64(text[i:]) * factor; has(filter[h>>shift], h) {
+			break
+		}
+	}
 	return i
 }
 

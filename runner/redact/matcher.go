@@ -2,6 +2,8 @@ package redact
 
 import (
 	"cmp"
+	"encoding/binary"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -36,6 +38,7 @@ type matcher struct {
 	prefixes prefixes // of the patterns and the tokens: what may become a match
 	longest  int      // pattern, in bytes
 	pairs    pairs    // neighbours in any pattern
+	quads    quads
 	tokens   *anchors // nil: not looked for
 }
 
@@ -56,6 +59,7 @@ func newMatcher(patterns []pattern, tokens bool) *matcher {
 		shortest, m.longest = min(shortest, len(p.text)), max(m.longest, len(p.text))
 		m.pairs.add(p.text)
 	}
+	m.quads = newQuads(patterns)
 	least := long
 	if shortest >= nearlyLong {
 		least = shortest
@@ -105,4 +109,41 @@ func (p *pairs) add(text string) {
 func (p *pairs) has(a, b byte) bool {
 	pair := uint16(a)<<8 | uint16(b)
 	return p.bits[pair>>6]>>(pair&63)&1 != 0
+}
+
+// quads knows four bytes that are together in any pattern, and a few others.
+type quads struct {
+	bits  []uint64
+	shift uint
+}
+
+func newQuads(patterns []pattern) quads {
+	length := 0
+	for _, p := range patterns {
+		length += len(p.text)
+	}
+	size := min(max(bits.Len(uint(length/8)), 10), 17) // eight bits or more for each four, but no more than one MiB
+	q := quads{make([]uint64, 1<<size), uint(64 - size)}
+	for _, p := range patterns {
+		for i := 4; i <= len(p.text); i++ {
+			word, bit := q.mix([4]byte([]byte(p.text[i-4 : i])))
+			q.bits[word] |= 1 << bit
+		}
+	}
+	return q
+}
+
+func (q *quads) mix(four [4]byte) (word, bit uint64) {
+	h := uint64(binary.LittleEndian.Uint32(four[:])) * factor
+	return h >> (q.shift & 63), h >> ((q.shift - 6) & 63) & 63
+}
+
+func (q *quads) has(four [4]byte) bool {
+	word, bit := q.mix(four)
+	return q.bits[word]>>bit&1 != 0
+}
+
+// over reports whether a pattern may go over the seam between some bytes: its first or last byte alone may be on one side.
+func (q *quads) over(a, b [3]byte) bool {
+	return q.has([4]byte{a[1], a[2], b[0], b[1]}) || q.has([4]byte{a[2], b[0], b[1], b[2]}) || q.has([4]byte{a[0], a[1], a[2], b[0]})
 }

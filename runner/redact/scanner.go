@@ -44,14 +44,21 @@ func (s *scanner) scan(m *matcher, text []byte, from int, final bool) (hold int)
 }
 
 // findSewn adds the matches over seams, and returns where one may begin that is not complete. Only a few texts
-// have to be copied without their seams: those around seams whose neighbours are neighbours in some pattern.
+// have to be copied without their seams: those around seams whose neighbours are neighbours in some pattern, two by two.
 func (s *scanner) findSewn(m *matcher, text []byte, from int) (hold int) {
 	s.seams, hold = findSeams(s.seams, text, from)
 	reach := m.longest - 1
 	viewing := false
 	left := from // the end of the seam before, if any
-	for _, c := range s.seams {
+	for i, c := range s.seams {
 		sewn := c.start > left && (c.end == len(text) || m.pairs.has(text[c.start-1], text[c.end]))
+		if sewn {
+			next := len(text)
+			if i+1 < len(s.seams) {
+				next = s.seams[i+1].start
+			}
+			sewn = c.start-left < 3 || next-c.end < 3 || m.quads.over([3]byte(text[c.start-3:]), [3]byte(text[c.end:]))
+		}
 		near := c.start-left < reach
 		if viewing {
 			s.view.add(text, left, min(c.start, left+reach))
