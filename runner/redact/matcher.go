@@ -143,7 +143,8 @@ func (q *quads) has(four [4]byte) bool {
 	return q.bits[word]>>bit&1 != 0
 }
 
-// over reports whether a pattern may go over the seam between some bytes: its first or last byte alone may be on one side.
+// over reports whether a pattern may go over the seam between some bytes. It has three bytes on one of the sides at least, for
+// none is shorter than six.
 func (q *quads) over(a, b [3]byte) bool {
-	return q.has([4]byte{a[1], a[2], b[0], b[1]}) || q.has([4]byte{a[2], b[0], b[1], b[2]}) || q.has([4]byte{a[0], a[1], a[2], b[0]})
+	return q.has([4]byte{a[2], b[0], b[1], b[2]}) || q.has([4]byte{a[0], a[1], a[2], b[0]})
 }

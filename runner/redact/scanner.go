@@ -44,7 +44,7 @@ func (s *scanner) scan(m *matcher, text []byte, from int, final bool) (hold int)
 }
 
 // findSewn adds the matches over seams, and returns where one may begin that is not complete. Only a few texts
-// have to be copied without their seams: those around seams whose neighbours are neighbours in some pattern, two by two.
+// have to be copied without their seams: those around seams whose neighbours are neighbours in some pattern, with two more.
 func (s *scanner) findSewn(m *matcher, text []byte, from int) (hold int) {
 	s.seams, hold = findSeams(s.seams, text, from)
 	reach := m.longest - 1
