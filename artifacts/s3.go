@@ -176,22 +176,17 @@ func (s *S3) putSmall(ctx context.Context, o Object, body *exact, only condition
 	if err := body.end(); err != nil {
 		return "", "", err
 	}
-	answer, err := s.lane.do(ctx, call{
-		method: http.MethodPut, key: s.key(o.Key), header: s.putHeader(o, only), body: buffer.bytes, sum: digest(o.Body, buffer.bytes),
-	})
+	return s.sendPut(ctx, call{key: s.key(o.Key), header: s.putHeader(o, only), body: buffer.bytes, sum: digest(o.Body, buffer.bytes)})
+}
+
+// sendPut stores an object and returns what the service calls it: its version in a versioned bucket, and its tag.
+func (s *S3) sendPut(ctx context.Context, c call) (version, etag string, err error) {
+	c.method = http.MethodPut
+	answer, err := s.lane.do(ctx, c)
 	if err != nil {
 		return "", "", err
 	}
-	answer.Body.Close()
-	return versionOf(answer.Header), answer.Header.Get("Etag"), nil
-}
-
-// versionOf is the version id of an object in a versioned bucket, else "".
-func versionOf(h http.Header) string {
-	if v := h.Get("X-Amz-Version-Id"); v != "null" {
-		return v
-	}
-	return ""
+	return without(answer.Header.Get("X-Amz-Version-Id"), "null"), answer.Header.Get("Etag"), nil
 }
 
 // Get implements Store.

@@ -115,7 +115,7 @@ func (d *download) readAhead() {
 	}(d.ahead, d.end)
 }
 
-// tries is how often a part that breaks off is asked for in a row.
+// tries is how often a request is sent, or a part that breaks off is asked for in a row, at least.
 const tries = 6
 
 // fill reads one part, over again from where it broke.

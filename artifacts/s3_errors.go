@@ -2,6 +2,7 @@ package artifacts
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,7 +69,11 @@ func (e *ServiceError) ErrorFault() smithy.ErrorFault {
 func (e *ServiceError) HTTPStatusCode() int { return e.Status }
 
 func (e *ServiceError) expired() bool {
-	return slices.Contains([]string{"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}, e.Code)
+	switch e.Code {
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
+		return true
+	}
+	return false
 }
 
 func (e *ServiceError) skewed() bool { return e.Code == "RequestTimeTooSkewed" }
@@ -113,7 +118,8 @@ func transient(err error) bool {
 var damaged = []string{"XAmzContentSHA256Mismatch", "BadDigest", "InvalidDigest", "IncompleteBody"}
 
 func isCertificate(err error) bool {
-	return err != nil && strings.Contains(err.Error(), "tls: failed to verify certificate")
+	var unverified *tls.CertificateVerificationError
+	return errors.As(err, &unverified)
 }
 
 // throttles tells an answer that asks for fewer requests.
@@ -178,6 +184,9 @@ func (s *S3) explain(op string, err error) error {
 
 func (s *S3) hint(op string, e *ServiceError) string {
 	objects := "arn:aws:s3:::" + strings.TrimSuffix(s.bucket+"/"+s.prefix, "/") + "/*"
+	if e.expired() {
+		return "the credentials have expired: get new ones, or let the task's role provide them"
+	}
 	switch e.Code {
 	case "AccessDenied", "AllAccessDisabled", "HTTP 403", "Forbidden":
 		action := actions[op]
@@ -200,8 +209,6 @@ func (s *S3) hint(op string, e *ServiceError) string {
 		return fmt.Sprintf("the bucket %s is in another region than %s: set AWS_REGION", s.bucket, s.lane.region)
 	case "NoCredentials":
 		return "give the task a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
-		return "the credentials have expired: get new ones, or let the task's role provide them"
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId":
 		return "the credentials are not valid for this service: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
 	case "RequestTimeTooSkewed":

@@ -78,14 +78,11 @@ func unknown(subject, what, action string, err error) Finding {
 func (s *S3) encryption(ctx context.Context) Finding {
 	const subject = "encryption"
 	out, err := s.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &s.bucket})
-	if isCode(err, "ServerSideEncryptionConfigurationNotFoundError") {
-		return Finding{subject, s.bucket + " does not encrypt by default", "set its default encryption, or RUNNER_S3_ENCRYPTION", Warning}
-	}
-	if err != nil {
+	if err != nil && !isCode(err, "ServerSideEncryptionConfigurationNotFoundError") {
 		return unknown(subject, s.bucket+" encrypts by default", "s3:GetEncryptionConfiguration", s.explain("get", err))
 	}
-	if c := out.ServerSideEncryptionConfiguration; c != nil {
-		for _, r := range c.Rules {
+	if err == nil && out.ServerSideEncryptionConfiguration != nil {
+		for _, r := range out.ServerSideEncryptionConfiguration.Rules {
 			if r.ApplyServerSideEncryptionByDefault != nil {
 				return Finding{subject, fmt.Sprintf("%s encrypts by default with %s", s.bucket, r.ApplyServerSideEncryptionByDefault.SSEAlgorithm), "", OK}
 			}

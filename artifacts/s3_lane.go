@@ -27,7 +27,7 @@ import (
 )
 
 // lane carries requests that are small, many and alike. The SDK's own way through its middleware takes three times the
-// CPU for each, which on half a core is what a publish waits for. See the table in bench/README.md.
+// CPU for each, which on half a core is what a publish waits for. README.md has the table.
 type lane struct {
 	client      *http.Client
 	endpoint    url.URL // of the bucket
@@ -59,7 +59,7 @@ func newLane(ctx context.Context, o s3.Options, bucket string, client *http.Clie
 	l := &lane{
 		client: client, endpoint: endpoint.URI, service: "s3", region: o.Region, credentials: o.Credentials,
 		signer:  v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }),
-		limiter: newLimiter(), memory: newMemory(smallMemory), attempts: max(o.RetryMaxAttempts, 6),
+		limiter: newLimiter(), memory: newMemory(smallMemory), attempts: max(o.RetryMaxAttempts, tries),
 	}
 	if options, ok := smithyauth.GetAuthOptions(&endpoint.Properties); ok && len(options) > 0 {
 		if name, ok := smithyhttp.GetSigV4SigningName(&options[0].SignerProperties); ok && name != "" {
@@ -183,17 +183,14 @@ func (l *lane) send(ctx context.Context, c call) (*http.Response, error) {
 		close(body.closed)
 	}
 	answer, err := l.client.Do(request)
-	if err == nil && answer.StatusCode/100 == 2 && c.method != http.MethodPut {
-		return answer, nil
-	}
-	if err == nil {
-		defer answer.Body.Close()
-		if answer.StatusCode/100 != 2 {
-			err = readServiceError(answer)
-		}
-		answer.Body.Close()
-	} else {
+	switch {
+	case err != nil:
 		err = &connectionError{err}
+	case answer.StatusCode/100 != 2:
+		err = readServiceError(answer)
+		answer.Body.Close()
+	case c.method == http.MethodPut:
+		answer.Body.Close() // there is nothing in it
 	}
 	<-body.closed
 	if err != nil {

@@ -38,7 +38,7 @@ func newLargeLane(client *s3.Client) *largeLane {
 		u.PartSize = partSize
 		u.Concurrency = largeMemory / partSize
 		u.ClientOptions = append(u.ClientOptions, func(o *s3.Options) {
-			o.RetryMaxAttempts = max(o.RetryMaxAttempts, 6)
+			o.RetryMaxAttempts = max(o.RetryMaxAttempts, tries)
 			o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware, addChecksum)
 		})
 	})

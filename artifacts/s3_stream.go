@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"hash"
 	"io"
-	"net/http"
 	"strconv"
 )
 
@@ -25,8 +24,8 @@ func (s *S3) putStream(ctx context.Context, o Object, body *exact, only conditio
 	header["X-Amz-Trailer"] = []string{"x-amz-checksum-sha256"}
 	header["X-Amz-Decoded-Content-Length"] = []string{strconv.FormatInt(o.Size, 10)}
 	first := true
-	answer, err := s.lane.do(ctx, call{
-		method: http.MethodPut, key: s.key(o.Key), header: header,
+	return s.sendPut(ctx, call{
+		key: s.key(o.Key), header: header,
 		stream: func() (io.Reader, int64, error) {
 			if body.err != nil { // it did not hold still, and sending it again will not help
 				return nil, 0, body.err
@@ -40,14 +39,9 @@ func (s *S3) putStream(ctx context.Context, o Object, body *exact, only conditio
 			}
 			first = false
 			c := newChunked(body, o.Size)
-			return c, c.length(), nil
+			return c, c.total, nil
 		},
 	})
-	if err != nil {
-		return "", "", err
-	}
-	answer.Body.Close()
-	return versionOf(answer.Header), answer.Header.Get("Etag"), nil
 }
 
 // chunked is a body as S3 takes one with a checksum after it: a chunk of all there is, a chunk of nothing, the checksum.
@@ -56,7 +50,7 @@ type chunked struct {
 	head  *bytes.Reader
 	tail  *bytes.Reader // once the body has ended
 	sum   hash.Hash
-	total int64
+	total int64 // its length in bytes
 }
 
 const trailerName = "x-amz-checksum-sha256:"
@@ -66,8 +60,6 @@ func newChunked(body *exact, size int64) *chunked {
 	tail := len("\r\n0\r\n"+trailerName+"\r\n\r\n") + base64.StdEncoding.EncodedLen(sha256.Size)
 	return &chunked{body: body, head: bytes.NewReader([]byte(head)), sum: sha256.New(), total: int64(len(head)) + size + int64(tail)}
 }
-
-func (c *chunked) length() int64 { return c.total }
 
 // Read ends with the body's own error, so that what did not hold still is never complete.
 func (c *chunked) Read(p []byte) (int, error) {

@@ -28,7 +28,7 @@ func Identify(ctx context.Context, variables map[string]string, c Config) (ref a
 
 // besides is as much of a run as is needed to ask what it would do.
 func besides(ctx context.Context, variables map[string]string, c Config) *run {
-	return &run{in: Invocation{Variables: variables}, config: c, id: NewID(), stop: newStopper(ctx, time.Second, nil)}
+	return &run{in: Invocation{Variables: variables}, config: c, id: NewID(), aws: NewAWS(), stop: newStopper(ctx, time.Second, nil)}
 }
 
 // CheckSecrets asks for every secret of a step as a run would, and writes what there is: never a value. The error is a
@@ -38,8 +38,7 @@ func CheckSecrets(ctx context.Context, w io.Writer, variables map[string]string,
 	if err := r.chooseStep(); err != nil {
 		return refuse(err)
 	}
-	resolver := secrets.Resolver{Dir: c.Workspace, Reserved: reserved, Load: NewAWS()}
-	resolved, err := resolver.Resolve(ctx, r.childEnvironment().references)
+	resolved, err := r.resolver().Resolve(ctx, r.childEnvironment().references)
 	err = secrets.Check(w, resolved, err)
 	var failed *secrets.Error
 	if errors.As(err, &failed) {

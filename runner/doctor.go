@@ -223,7 +223,7 @@ func (e *examination) commit() {
 // store lets the store examine itself.
 func (e *examination) store(ctx context.Context) {
 	const subject = "artifacts"
-	store, place, err := OpenStore(ctx, e.run.config, NewAWS(), artifacts.Party{}, nil)
+	store, place, err := OpenStore(ctx, e.run.config, e.run.aws, artifacts.Party{}, nil)
 	if err != nil {
 		e.fail(subject, err)
 		return
@@ -270,8 +270,7 @@ func (e *examination) secrets(ctx context.Context) {
 
 // resolve asks for all values, as a run would.
 func (e *examination) resolve(ctx context.Context, references map[string]secrets.Reference) []artifacts.Finding {
-	resolver := secrets.Resolver{Dir: e.run.config.Workspace, Reserved: reserved, Load: NewAWS()}
-	resolved, err := resolver.Resolve(ctx, references)
+	resolved, err := e.run.resolver().Resolve(ctx, references)
 	var found []artifacts.Finding
 	for _, s := range resolved.Secrets {
 		e.redactor.Add(redact.Secret{Name: s.Variable, Value: s.Value()})
@@ -296,7 +295,7 @@ func (e *examination) stack(ctx context.Context) {
 	switch {
 	case name == "":
 	case e.Stack == nil:
-		e.tell(examineStack(ctx, NewAWS(), name))
+		e.tell(examineStack(ctx, e.run.aws, name))
 	default:
 		for _, f := range e.Stack(ctx, name) {
 			e.tell(f)

@@ -101,6 +101,11 @@ func reserved(name string) bool {
 	return slices.Contains(own, name) || slices.Contains(private, name) || strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "ECS_") || strings.HasPrefix(name, "RUNNER_")
 }
 
+// resolver finds the values of references, as seen from this workspace and with this run's AWS.
+func (r *run) resolver() *secrets.Resolver {
+	return &secrets.Resolver{Dir: r.config.Workspace, Reserved: reserved, Load: r.aws}
+}
+
 // resolve asks for the values of all references and tells the redactor before anything else can see them.
 func (r *run) resolve(e environment) error {
 	if len(e.references) == 0 {
@@ -108,8 +113,7 @@ func (r *run) resolve(e environment) error {
 	}
 	ctx, cancel := context.WithDeadline(r.stop.work, r.deadline)
 	defer cancel()
-	resolver := secrets.Resolver{Dir: r.config.Workspace, Reserved: reserved, Load: r.aws}
-	resolved, err := resolver.Resolve(ctx, e.references)
+	resolved, err := r.resolver().Resolve(ctx, e.references)
 	for _, note := range resolved.Notes {
 		r.log.Warn(note)
 	}

@@ -15,8 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/oklog/ulid/v2"
-
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/process"
@@ -75,7 +73,7 @@ type run struct {
 func Run(ctx context.Context, in Invocation) Outcome {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &run{in: in, begun: in.Started, id: strings.ToLower(ulid.Make().String()), aws: NewAWS(), published: map[string]bool{}, artifacts: []artifact{}}
+	r := &run{in: in, begun: in.Started, id: NewID(), aws: NewAWS(), published: map[string]bool{}, artifacts: []artifact{}}
 	r.redactor = redact.New(known(in.Variables)...)
 
 	err := r.configure(ctx, in.Signals)

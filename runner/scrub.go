@@ -25,6 +25,7 @@ func (r *run) scrub(ctx context.Context, set artifacts.Set, a steps.Artifact) er
 		return err
 	}
 	defer root.Close()
+	buffer := make([]byte, 64<<10)
 	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case ctx.Err() != nil:
@@ -39,7 +40,7 @@ func (r *run) scrub(ctx context.Context, set artifacts.Set, a steps.Artifact) er
 		if info, err := d.Info(); !a.Redacts() && (err != nil || info.Size() > largeBuild) {
 			return nil
 		}
-		found, err := r.holdsSecret(ctx, root, name)
+		found, err := r.holdsSecret(ctx, root, name, buffer)
 		if err != nil || !found {
 			return err
 		}
@@ -56,7 +57,7 @@ func (r *run) scrub(ctx context.Context, set artifacts.Set, a steps.Artifact) er
 const largeBuild = 32 << 20
 
 // holdsSecret reads a file until what is read and what is left of it by the redactor differ.
-func (r *run) holdsSecret(ctx context.Context, root *os.Root, name string) (bool, error) {
+func (r *run) holdsSecret(ctx context.Context, root *os.Root, name string, buffer []byte) (bool, error) {
 	f, err := root.Open(name)
 	if err != nil {
 		return false, err
@@ -64,7 +65,6 @@ func (r *run) holdsSecret(ctx context.Context, root *os.Root, name string) (bool
 	defer f.Close()
 	same := &comparison{}
 	w := r.redactor.Writer(same)
-	buffer := make([]byte, 64<<10)
 	for {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
@@ -83,15 +83,12 @@ func (r *run) holdsSecret(ctx context.Context, root *os.Root, name string) (bool
 			return false, err
 		}
 	}
-	err = w.Close()
-	return errors.Is(err, errDiffers) || err == nil && same.expected.Len() > 0, ignore(err, errDiffers)
-}
-
-func ignore(err, this error) error {
-	if errors.Is(err, this) {
-		return nil
+	if err := w.Close(); errors.Is(err, errDiffers) {
+		return true, nil
+	} else if err != nil {
+		return false, err
 	}
-	return err
+	return same.expected.Len() > 0, nil
 }
 
 var errDiffers = errors.New("something was redacted")

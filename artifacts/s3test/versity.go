@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/carlin-cicd/runner/runner/awstest"
 )
 
 // Credentials of every server in this package. They mean nothing anywhere else.
@@ -28,7 +30,7 @@ func Versity(tb testing.TB, versioned bool) (endpoint string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	address, err := freeAddress()
+	address, err := awstest.FreeAddress()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -49,7 +51,7 @@ func start(tb testing.TB, address, program string, arguments ...string) {
 	var said bytes.Buffer
 	server := exec.Command(program, arguments...)
 	server.Stdout, server.Stderr = &said, &said
-	endWithParent(server)
+	awstest.EndWithParent(server)
 	started, ended := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -104,14 +106,4 @@ func lookTool(name string) (string, error) {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
-}
-
-// freeAddress is one that nothing listened on a moment ago.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }

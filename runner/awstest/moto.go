@@ -60,7 +60,7 @@ func Moto(tb testing.TB) AWS {
 func Start() (AWS, error) { return shared() }
 
 var shared = sync.OnceValues(func() (AWS, error) {
-	address, err := freeAddress()
+	address, err := FreeAddress()
 	if err != nil {
 		return AWS{}, err
 	}
@@ -72,7 +72,7 @@ var shared = sync.OnceValues(func() (AWS, error) {
 		runtime.LockOSThread()
 		server := exec.Command("moto_server", "-H", host, "-p", port)
 		server.Stdout, server.Stderr = &said, &said
-		endWithParent(server)
+		EndWithParent(server)
 		ended <- server.Run()
 	}()
 	aws := AWS{Endpoint: "http://" + address}
@@ -90,8 +90,8 @@ var shared = sync.OnceValues(func() (AWS, error) {
 	return AWS{}, fmt.Errorf("moto_server does not answer on %s after two minutes", address)
 })
 
-// freeAddress is one that nothing listened on a moment ago.
-func freeAddress() (string, error) {
+// FreeAddress is one that nothing listened on a moment ago.
+func FreeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err

@@ -5,4 +5,5 @@ import (
 	"syscall"
 )
 
-func endWithParent(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+// EndWithParent has a server end when the thread that starts it does, where the system can do that.
+func EndWithParent(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

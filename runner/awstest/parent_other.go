@@ -4,4 +4,5 @@ package awstest
 
 import "os/exec"
 
-func endWithParent(*exec.Cmd) {}
+// EndWithParent has a server end when the thread that starts it does, where the system can do that.
+func EndWithParent(*exec.Cmd) {}

@@ -16,15 +16,9 @@ const defaultPath = "/usr/local/bin:/usr/bin:/bin"
 
 // spawn starts the command as the leader of a process group of its own, reading nothing and writing both streams to output.
 func spawn(c Command, output *os.File) (pid int, err error) {
-	if len(c.Args) == 0 || c.Args[0] == "" {
-		return 0, &StartError{Path: "the command", NotFound: true, Err: errors.New("it is empty")}
-	}
-	if err := usable(c.Dir); err != nil {
-		return 0, &StartError{Path: c.Args[0], Dir: c.Dir, Err: err}
-	}
-	path, err := lookUp(c.Args[0], c.Dir, c.Env)
+	path, err := LookUp(c)
 	if err != nil {
-		return 0, &StartError{Path: path, NotFound: errors.Is(err, fs.ErrNotExist), Err: err}
+		return 0, err
 	}
 	input, err := os.Open(os.DevNull)
 	if err != nil {
