@@ -13,7 +13,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
 export CGO_ENABLED := 0
 
-.PHONY: help build run test lint vulnerabilities bench bench-s3 clean
+.PHONY: help build run test test-report lint vulnerabilities bench bench-s3 clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
@@ -32,11 +32,18 @@ test: lint $(SAMPLE)/node_modules/.modules.yaml $(TOOLS)/bin/versitygw $(TOOLS)/
 	@test -n "$(RACE)" || { echo "no C compiler: the tests run without the race detector"; test -z "$$CI"; }
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m ./...
 
+# A browser is a matter of the system's packages: CI on Debian installs it, elsewhere one is told of it.
+test-report: $(TOOLS)/npm/node_modules/.bin/pnpm ## the report as a browser shows it, at two widths, in light and dark, by keyboard; with axe
+	@command -v chromium >/dev/null || { test -n "$$CI" && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+	  { echo "no chromium on PATH: install Debian's package chromium, or a Chromium under that name"; exit 1; }
+	go test -tags browser -count 1 ./runner/report
+
 lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck ## format, vet, staticcheck
 	@unformatted=$$(gofumpt -l cmd runner steps artifacts image); \
 	  test -z "$$unformatted" || { echo "not formatted (run gofumpt -w): $$unformatted"; exit 1; }
 	go mod verify
 	go vet ./...
+	go vet -tags browser ./runner/report
 	staticcheck ./...
 	GOOS=darwin go vet ./...
 

@@ -1,0 +1,91 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"html"
+	"io"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// markup is text that is HTML already. All other text is escaped on its way into the page.
+type markup string
+
+// writer puts a page together. The first error is kept, and ends the writing.
+type writer struct {
+	to  *bufio.Writer
+	err error
+}
+
+func newWriter(w io.Writer) *writer { return &writer{to: bufio.NewWriterSize(w, 16<<10)} }
+
+func (w *writer) raw(s string) {
+	if w.err == nil {
+		_, w.err = w.to.WriteString(s)
+	}
+}
+
+// put writes a format whose arguments are escaped, but for those that are markup.
+func (w *writer) put(format string, args ...any) {
+	if w.err != nil {
+		return
+	}
+	for i, a := range args {
+		if text, ok := a.(string); ok {
+			args[i] = escape(text)
+		}
+	}
+	_, w.err = fmt.Fprintf(w.to, format, args...)
+}
+
+// some is put for text that may be missing, and then leaves out what stands around it.
+func (w *writer) some(format, text string) {
+	if text != "" {
+		w.put(format, text)
+	}
+}
+
+func (w *writer) flush() error {
+	if w.err == nil {
+		w.err = w.to.Flush()
+	}
+	return w.err
+}
+
+// escape makes text safe between tags and in quoted attributes. What HTML has no character for is shown as U+FFFD.
+func escape(s string) string {
+	clean := true
+	for i := 0; i < len(s) && clean; i++ {
+		clean = s[i] >= ' ' && s[i] < 0x7f || s[i] == '\n' || s[i] == '\t'
+	}
+	if !clean {
+		s = strings.Map(func(r rune) rune {
+			switch {
+			case r == '\n' || r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f):
+				return r
+			case r == '\r':
+				return -1
+			}
+			return utf8.RuneError
+		}, s)
+	}
+	return html.EscapeString(s)
+}
+
+// link is text that leads somewhere, if that is a place a page may lead to.
+func link(to, text string) markup {
+	if !safeLink(to) {
+		return markup(escape(text))
+	}
+	return markup(`<a href="` + escape(to) + `">` + escape(text) + `</a>`)
+}
+
+func safeLink(to string) bool {
+	u, err := url.Parse(to)
+	if err != nil || to == "" {
+		return false
+	}
+	return u.Scheme == "https" || u.Scheme == "http" || u.Scheme == "" && u.Host == ""
+}

@@ -1,0 +1,38 @@
+"use strict";
+(() => {
+  const input = document.getElementById("search");
+  if (!input) return;
+  const lines = [...document.querySelectorAll("#lines .l")];
+  const text = lines.map((line) => line.textContent.toLowerCase());
+  const found = document.getElementById("found");
+  let hits = [];
+  let at = -1;
+  let waiting; // for the typing to pause
+
+  const show = (next) => {
+    if (at >= 0 && hits[at]) hits[at].classList.remove("here");
+    if (!hits.length) return;
+    at = (next + hits.length) % hits.length;
+    hits[at].classList.add("here");
+    hits[at].scrollIntoView({ block: "center" });
+    found.textContent = `${at + 1} of ${hits.length}`;
+  };
+  const search = () => {
+    clearTimeout(waiting);
+    waiting = undefined;
+    for (const line of hits) line.classList.remove("hit", "here");
+    const wanted = input.value.trim().toLowerCase();
+    hits = wanted ? lines.filter((_, i) => text[i].includes(wanted)) : [];
+    for (const line of hits) line.classList.add("hit");
+    at = -1;
+    found.textContent = wanted ? (hits.length ? `${hits.length} lines` : "not found") : "";
+  };
+  input.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(search, 120); });
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    if (waiting) search();
+    show(event.shiftKey ? Math.max(at, 0) - 1 : at + 1);
+  });
+  document.getElementById("next").addEventListener("click", () => { if (waiting) search(); show(at + 1); });
+  document.getElementById("previous").addEventListener("click", () => { if (waiting) search(); show(Math.max(at, 0) - 1); });
+})();

@@ -1,0 +1,105 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/runner/units"
+)
+
+// timeline shows the phases as bars over the time of the run.
+func (w *writer) timeline(p Page) {
+	if len(p.Phases) == 0 {
+		return
+	}
+	whole := p.Duration
+	for _, phase := range p.Phases {
+		whole = max(whole, phase.Start+phase.Took)
+	}
+	share := func(d time.Duration) float64 {
+		if whole <= 0 {
+			return 0
+		}
+		return 100 * float64(d) / float64(whole)
+	}
+	w.section("timeline", "Timeline")
+	w.raw("<div class=\"wide\" role=\"region\" aria-label=\"phases\" tabindex=\"0\"><table class=\"timeline\">\n<thead><tr><th scope=\"col\">phase</th><th scope=\"col\"><span class=\"hidden\">when</span></th><th scope=\"col\" class=\"n\">took</th></tr></thead>\n<tbody>\n")
+	for _, phase := range p.Phases {
+		class, problem := markup("bar"), markup("")
+		if phase.Error != "" {
+			class = "bar bad"
+			problem = markup(`<span class="hidden"> failed: ` + escape(clip(phase.Error, 300)) + `</span>`)
+		}
+		w.put("<tr><th scope=\"row\">%s%s</th><td class=\"track\"><span class=\"%s\" style=\"margin-left:%.2f%%;width:%.2f%%\"></span></td><td class=\"n\">%s</td></tr>\n",
+			phase.Name, problem, class, min(share(phase.Start), 99.5), share(phase.Took), units.Duration(phase.Took))
+	}
+	w.raw("</tbody></table></div>\n</section>\n")
+}
+
+// usage shows what the run took of the machine, against what it was given.
+func (w *writer) usage(p Page) {
+	u := p.Usage
+	if u.PeakMemory == 0 && u.CPUSeconds == 0 && len(u.Samples) == 0 {
+		return
+	}
+	w.section("usage", "Usage")
+	w.put("<p>peak %s of memory%s, %.1f s of CPU", units.Size(u.PeakMemory), limitText(u.MemoryLimit), u.CPUSeconds)
+	w.some("; %s", u.Advice)
+	w.raw("</p>\n")
+	if len(u.Samples) > 1 {
+		w.raw("<div class=\"plots\">\n")
+		w.plot("CPU in cores", u.Samples, u.CPULimit, func(s Sample) float64 { return s.CPU }, func(v float64) string { return fmt.Sprintf("%.2g", v) })
+		w.plot("Memory", u.Samples, float64(u.MemoryLimit), func(s Sample) float64 { return float64(s.Memory) }, func(v float64) string { return units.Size(int64(v)) })
+		if u.Samples[len(u.Samples)-1].Disk > 0 {
+			w.plot("Disk", u.Samples, 0, func(s Sample) float64 { return float64(s.Disk) }, func(v float64) string { return units.Size(int64(v)) })
+		}
+		w.raw("</div>\n")
+	}
+	w.raw("</section>\n")
+}
+
+func limitText(limit int64) string {
+	if limit <= 0 {
+		return ""
+	}
+	return " of " + units.Size(limit)
+}
+
+// The plot's own units: it is stretched to the room there is.
+const plotWidth, plotHeight = 600.0, 120.0
+
+// plot draws one figure over time, with a line for its limit.
+func (w *writer) plot(name string, samples []Sample, limit float64, value func(Sample) float64, text func(float64) string) {
+	peak := 0.0
+	for _, s := range samples {
+		peak = max(peak, value(s))
+	}
+	top := max(peak, limit) * 1.08
+	if top <= 0 {
+		top = 1
+	}
+	last := samples[len(samples)-1].At
+	x := func(at time.Duration) float64 {
+		return plotWidth * float64(at) / float64(max(last, 1))
+	}
+	y := func(v float64) float64 { return plotHeight * (1 - v/top) }
+
+	var line strings.Builder
+	for _, s := range samples {
+		fmt.Fprintf(&line, "%.1f,%.1f ", x(s.At), y(value(s)))
+	}
+	points := strings.TrimSpace(line.String())
+	said := fmt.Sprintf("%s over %s: peak %s", name, units.Duration(last), text(peak))
+	if limit > 0 {
+		said += ", limit " + text(limit)
+	}
+	w.put("<figure>\n<figcaption>%s: peak %s%s</figcaption>\n", name, text(peak), prefixed(", limit ", textIf(limit > 0, text(limit))))
+	w.put("<svg viewBox=\"0 0 %g %g\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s\">\n", plotWidth, plotHeight, said)
+	w.put("<line class=\"axis\" x1=\"0\" x2=\"%g\" y1=\"%g\" y2=\"%g\"/>\n", plotWidth, plotHeight, plotHeight)
+	if limit > 0 {
+		w.put("<line class=\"limit\" x1=\"0\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>\n", plotWidth, y(limit), y(limit))
+	}
+	w.put("<polygon class=\"area\" points=\"%.1f,%g %s %.1f,%g\"/>\n<polyline class=\"line\" points=\"%s\"/>\n", x(samples[0].At), plotHeight, points, x(last), plotHeight, points)
+	w.put("</svg>\n<div class=\"ends\" aria-hidden=\"true\"><span>0</span><span>%s</span></div>\n</figure>\n", units.Duration(last))
+}

@@ -1,0 +1,32 @@
+// Package units writes durations and sizes as people read them.
+package units
+
+import (
+	"fmt"
+	"time"
+)
+
+// Duration is short enough to be read at a glance.
+func Duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Round(time.Second).String()
+	}
+}
+
+// Size is a number of bytes, in binary units, as the tools of AWS have it.
+func Size(bytes int64) string {
+	const unit = 1024
+	if bytes < unit {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	value, exponent := float64(bytes)/unit, 0
+	for value >= unit && exponent < 4 {
+		value, exponent = value/unit, exponent+1
+	}
+	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[exponent])
+}
