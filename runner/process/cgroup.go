@@ -154,6 +154,20 @@ func (c *cgroup) peak() (int64, bool) {
 	}
 }
 
+// workingSet returns the memory in use now, in bytes, less the files that were read once and can be dropped.
+func (c *cgroup) workingSet() (int64, bool) {
+	current, file := "memory.current", "inactive_file"
+	if c != nil && c.version == cgroupV1 {
+		current, file = "memory.usage_in_bytes", "total_inactive_file"
+	}
+	if c == nil {
+		return 0, false
+	}
+	used, ok := number64(read(c.folder, current))
+	cache, _ := c.counter("memory.stat", "memory.stat", file)
+	return max(used-cache, 0), ok
+}
+
 func (c *cgroup) limitFile() string {
 	if c != nil && c.version == cgroupV2 {
 		return "memory.max"

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -140,11 +141,11 @@ func TestCgroupsAreReadAsTheyAreRecorded(t *testing.T) {
 			lay(t, root, c.files)
 			a := openAccount(root)
 			lay(t, root, c.after)
-			got, kills := a.close(usage{cpu: time.Second, largest: 64 << 20})
+			got, kills := a.close(usage{cpu: time.Second, largest: 64 << 20}, nil)
 			if got.CPU > c.usage.CPU-time.Second && got.CPU <= c.usage.CPU {
 				got.CPU = c.usage.CPU // what we used ourselves meanwhile is taken off
 			}
-			if got != c.usage || kills != c.oomKills {
+			if !reflect.DeepEqual(got, c.usage) || kills != c.oomKills {
 				t.Errorf("%+v, %d killed;\nwant %+v, %d", got, kills, c.usage, c.oomKills)
 			}
 		})

@@ -128,9 +128,45 @@ func TestOutOfMemory(t *testing.T) {
 	}
 }
 
+// Under real limits of memory and CPU: files that were read are no need for memory, and the quota is what can be had.
+func TestUsageUnderLimits(t *testing.T) {
+	group, limitFile := limitedGroup(t)
+	if group == "" {
+		t.Log("no memory cgroup can be made here; the recorded ones have to do")
+		return
+	}
+	t.Cleanup(func() { os.Remove(group) })
+	if err := os.WriteFile(filepath.Join(group, limitFile), []byte(fmt.Sprint(400<<20)), 0); err != nil {
+		t.Fatal(err)
+	}
+	join := "echo $$ > " + group + "/cgroup.procs"
+	os.WriteFile(filepath.Join(group, "cpu.max"), []byte("50000 100000"), 0) // version 2 has it all in one
+	for _, controller := range []string{"cpu,cpuacct", "cpu", "cpuacct"} {
+		folder := filepath.Join("/sys/fs/cgroup", controller, filepath.Base(group))
+		if os.Mkdir(folder, 0o755) == nil {
+			t.Cleanup(func() { os.Remove(folder) })
+			os.WriteFile(filepath.Join(folder, "cpu.cfs_quota_us"), []byte("50000"), 0)
+			join += " && echo $$ > " + folder + "/cgroup.procs"
+		}
+	}
+	file := filepath.Join(t.TempDir(), "cached")
+	r := nested(t, "dd if=/dev/zero of="+file+" bs=1M count=150 2>/dev/null; "+hungry, "sh", "-c", join+` && exec "$0"`)
+	u := r.Result.Usage
+	busy := 0.0
+	for _, s := range u.Samples {
+		busy = max(busy, s.CPU)
+	}
+	if r.Error != "" || u.MemoryLimit != 400<<20 || u.PeakMemory < 80<<20 || u.PeakMemory > 180<<20 {
+		t.Errorf("%q, limit %d, peak %d: the files of 150 MiB are to be left out", r.Error, u.MemoryLimit, u.PeakMemory)
+	}
+	if u.CPULimit != 0.5 || u.CPU < 500*time.Millisecond || u.CPU > 3*time.Second || busy < 0.2 || busy > 0.9 {
+		t.Errorf("CPU limit %g, used %s, at most %.2f cores", u.CPULimit, u.CPU, busy)
+	}
+}
+
 // limitedGroup makes a cgroup that may get a memory limit, or returns "".
 func limitedGroup(t *testing.T) (folder, limitFile string) {
-	name := fmt.Sprintf("process-test-%d", os.Getpid())
+	name := fmt.Sprintf("process-test-%d-%s", os.Getpid(), t.Name())
 	for _, at := range []struct{ top, limit string }{{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"}} {
 		folder := filepath.Join(at.top, name)
 		if err := os.Mkdir(folder, 0o755); err != nil {

@@ -23,3 +23,6 @@ func preferAsVictim(int) {}
 func enlarge(*os.File, int) {}
 
 func signalGroup(leader int, sig syscall.Signal) { syscall.Kill(-leader, sig) }
+
+// diskUsed is not known here.
+func diskUsed(string) int64 { return 0 }

@@ -50,10 +50,11 @@ type Result struct {
 // Usage is what the run used.
 type Usage struct {
 	CPU         time.Duration // user and system, of all processes
-	PeakMemory  int64         // bytes; of the cgroup since it was made, page cache included, or of the largest process
+	PeakMemory  int64         // bytes; of all processes together, less page cache, as far as we have looked in time; else of the cgroup since it was made, or of the largest process
 	MemoryLimit int64         // bytes; 0: none that we can see
 	CPULimit    float64       // cores; 0: none that we can see
 	Source      string        // where CPU and PeakMemory are from: "cgroup v2", "cgroup v1", "rusage", or one of each
+	Samples     []Sample      // over time; none of a run that was over at once
 }
 
 // Leftover is a process that outlived the command.
@@ -88,9 +89,11 @@ func Run(c Command, signals <-chan os.Signal) (Result, error) {
 		return Result{ExitCode: -1, Started: time.Now()}, err
 	}
 	defer s.unwatch()
+	sampler := account.sample(s.tree, c.Dir, s.started)
 
 	s.await()
 	wall := time.Since(s.started)
+	samples := sampler.stop()
 	s.clear()
 	s.output.finish(s.drained)
 	s.reapLeader()
@@ -100,7 +103,7 @@ func Run(c Command, signals <-chan os.Signal) (Result, error) {
 		Started: s.started, Wall: wall, Leftovers: s.leftovers,
 		OutputErr: s.output.err, OutputCut: s.output.cut,
 	}
-	result.Usage, result.OOMKills = account.close(s.usage)
+	result.Usage, result.OOMKills = account.close(s.usage, samples)
 	return result, s.verdict(result)
 }
 

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,6 +36,9 @@ type member struct {
 	started            uint64 // clock ticks since boot; with the pid it is an identity
 	name               string
 	dead               bool // a zombie
+
+	cpu      time.Duration // of it and of the children it has waited for
+	resident int64         // bytes
 }
 
 func newTree(leader int, marker string, before map[int]bool) *tree {
@@ -67,6 +71,19 @@ func (t *tree) look() (living, dead []member) {
 	slices.SortFunc(living, func(a, b member) int { return a.pid - b.pid })
 	return living, dead
 }
+
+// taken adds up the memory and the CPU time of all that are alive. What they share is counted for each of them.
+func (t *tree) taken() (memory int64, cpu time.Duration, ok bool) {
+	living, _ := t.look()
+	for _, p := range living {
+		memory += p.resident
+		cpu += p.cpu
+	}
+	return memory, cpu, len(living) > 0
+}
+
+// tick is the unit of the times in /proc, the same on all machines that Linux is compiled for by anybody.
+const tick = time.Second / 100
 
 // lineage is ourselves and our ancestors.
 func (t *tree) lineage(all map[int]member) map[int]bool {
@@ -212,9 +229,9 @@ func parseStat(text string) (member, error) {
 	if opened < 0 || closed < opened {
 		return member{}, errStat
 	}
-	const state, ppid, pgrp, starttime = 0, 1, 2, 19 // after the name
+	const state, ppid, pgrp, utime, cstime, starttime, rss = 0, 1, 2, 11, 14, 19, 21 // after the name
 	fields := strings.Fields(text[closed+1:])
-	if len(fields) <= starttime {
+	if len(fields) <= rss {
 		return member{}, errStat
 	}
 	p := member{
@@ -226,6 +243,12 @@ func parseStat(text string) (member, error) {
 	p.parent, errs[1] = strconv.Atoi(fields[ppid])
 	p.group, errs[2] = strconv.Atoi(fields[pgrp])
 	p.started, errs[3] = strconv.ParseUint(fields[starttime], 10, 64)
+	for _, ticks := range fields[utime : cstime+1] {
+		n, _ := strconv.ParseInt(ticks, 10, 64)
+		p.cpu += time.Duration(n) * tick
+	}
+	pages, _ := strconv.ParseInt(fields[rss], 10, 64)
+	p.resident = pages * int64(os.Getpagesize())
 	return p, errors.Join(errs[:]...)
 }
 

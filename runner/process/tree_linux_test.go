@@ -1,9 +1,11 @@
 package process
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -56,6 +58,7 @@ func TestStat(t *testing.T) {
 		"40 (new\nline)" + rest + "\n": {pid: 40, parent: 41, group: 42, started: 98765, name: "new\nline"},
 		"40 (sh) Z" + rest[2:]:         {pid: 40, parent: 41, group: 42, started: 98765, name: "sh", dead: true},
 	} {
+		want.cpu, want.resident = 260*time.Millisecond, 2*int64(os.Getpagesize())
 		if got, err := parseStat(line); err != nil || got != want {
 			t.Errorf("%q: %+v %v", line, got, err)
 		}

@@ -5,6 +5,7 @@ package process
 import (
 	"fmt"
 	"syscall"
+	"time"
 )
 
 // tree knows the command's group only: without /proc and a subreaper there is nothing better.
@@ -21,6 +22,9 @@ func (t *tree) look() (living, dead []member) {
 	}
 	return living, nil
 }
+
+// taken is not known here.
+func (t *tree) taken() (memory int64, cpu time.Duration, ok bool) { return 0, 0, false }
 
 func (p member) terminate() {
 	p.signal(syscall.SIGTERM)

@@ -45,18 +45,40 @@ func openAccount(root string) *account {
 }
 
 // close ends the account. What the cgroup cannot tell, or tells of others too, is taken from what was reaped.
-func (a *account) close(reaped usage) (u Usage, oomKills int) {
-	u = Usage{CPU: reaped.cpu, PeakMemory: reaped.largest, MemoryLimit: a.memory.limit(), CPULimit: a.quota.cores()}
+func (a *account) close(reaped usage, samples []Sample) (u Usage, oomKills int) {
+	u = Usage{Samples: samples, CPU: reaped.cpu, PeakMemory: reaped.largest, MemoryLimit: a.memory.limit(), CPULimit: a.quota.cores()}
 	cpuSource, memorySource := rusage, rusage
-	if used, ok := a.cpu.used(); ok && a.cpu.exclusive("") {
+	if used, ok := a.cpu.used(); ok && a.tellsCPU() {
 		u.CPU, cpuSource = max(used-a.used-(ourCPU()-a.ours), 0), a.cpu.version
 	}
-	if peak, ok := a.memory.peak(); ok && a.memory.exclusive(a.memory.limitFile()) {
+	oomKills = max(a.memory.oomKills()-a.oomKills, 0)
+	if peak, ok := a.memory.peak(); ok && a.tellsMemory() {
 		u.PeakMemory, memorySource = peak, a.memory.version
+	}
+	// The kernel's peak counts the page cache, which an installation fills and any need for memory empties again. Where we
+	// have looked ourselves we know better, unless the memory ran out.
+	if seen := highest(samples); seen > 0 && oomKills == 0 {
+		seen = max(seen, reaped.largest)
+		if memorySource != rusage {
+			seen = min(seen, u.PeakMemory)
+		}
+		u.PeakMemory = seen
 	}
 	u.Source = memorySource
 	if cpuSource != memorySource {
 		u.Source = memorySource + " (memory), " + cpuSource + " (CPU)"
 	}
-	return u, max(a.memory.oomKills()-a.oomKills, 0)
+	return u, oomKills
+}
+
+// tellsCPU and tellsMemory report whether the cgroup counts this run's processes, and no others.
+func (a *account) tellsCPU() bool    { return a.cpu.exclusive("") }
+func (a *account) tellsMemory() bool { return a.memory.exclusive(a.memory.limitFile()) }
+
+func highest(samples []Sample) int64 {
+	var memory int64
+	for _, s := range samples {
+		memory = max(memory, s.Memory)
+	}
+	return memory
 }
