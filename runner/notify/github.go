@@ -97,7 +97,7 @@ func name(r Run) string {
 }
 
 func (s *session) status(ctx context.Context, r Run, state, description string) error {
-	status := github.RepoStatus{State: &state, Context: github.Ptr(name(r)), Description: github.Ptr(clip(description, githubDescription))}
+	status := github.RepoStatus{State: &state, Context: new(name(r)), Description: new(clip(description, githubDescription))}
 	if r.Report != "" {
 		status.TargetURL = &r.Report
 	}
@@ -120,9 +120,9 @@ func (s *session) check(ctx context.Context, r Run) error {
 		conclusion = "timed_out"
 	}
 	options := github.CreateCheckRunOptions{
-		Name: name(r), HeadSHA: r.SHA, ExternalID: &r.ID, Status: github.Ptr("completed"), Conclusion: &conclusion,
+		Name: name(r), HeadSHA: r.SHA, ExternalID: &r.ID, Status: new("completed"), Conclusion: &conclusion,
 		StartedAt: &github.Timestamp{Time: r.Started}, CompletedAt: &github.Timestamp{Time: r.Started.Add(r.Duration)},
-		Output: &github.CheckRunOutput{Title: github.Ptr(clip(r.summary(), 255)), Summary: github.Ptr(clip(markdown(r), githubSummary)), Annotations: annotations(r)},
+		Output: &github.CheckRunOutput{Title: new(clip(r.summary(), 255)), Summary: new(clip(markdown(r), githubSummary)), Annotations: annotations(r)},
 	}
 	if r.Report != "" {
 		options.DetailsURL = &r.Report
@@ -198,8 +198,8 @@ func annotations(r Run) []*github.CheckRunAnnotation {
 		}
 		line := max(f.Line, 1)
 		all = append(all, &github.CheckRunAnnotation{
-			Path: github.Ptr(f.File), StartLine: &line, EndLine: &line, AnnotationLevel: github.Ptr("failure"),
-			Title: github.Ptr(clip(f.Name, 255)), Message: github.Ptr(clip(first(f.Message, f.Details, "the test failed"), 16<<10)), RawDetails: github.Ptr(clip(f.Details, 32<<10)),
+			Path: new(f.File), StartLine: &line, EndLine: &line, AnnotationLevel: new("failure"),
+			Title: new(clip(f.Name, 255)), Message: new(clip(first(f.Message, f.Details, "the test failed"), 16<<10)), RawDetails: new(clip(f.Details, 32<<10)),
 		})
 	}
 	return all

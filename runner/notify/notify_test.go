@@ -172,11 +172,11 @@ func TestServicesThatMisbehave(t *testing.T) {
 			asked  int
 			hint   string
 		}{
-			"it is down":    {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 503) }, 2, "status"},
-			"it refuses us": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"message":"no"}`, 403) }, 1, ""},
+			"it is down":    {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusServiceUnavailable) }, 2, "status"},
+			"it refuses us": {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"message":"no"}`, http.StatusForbidden) }, 1, ""},
 			"it asks to wait": {func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Retry-After", "1")
-				http.Error(w, "{}", 429)
+				http.Error(w, "{}", http.StatusTooManyRequests)
 			}, 2, ""},
 			"it hangs up":             {func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, 2, "network"},
 			"it does not know us":     {func(w http.ResponseWriter, r *http.Request) { http.Error(w, `{"message":"Not Found"}`, 404) }, 1, ""},
@@ -208,7 +208,7 @@ func TestServicesThatMisbehave(t *testing.T) {
 		is(func(w http.ResponseWriter, r *http.Request) {
 			switch {
 			case asked.Load() == 1:
-				http.Error(w, "{}", 502)
+				http.Error(w, "{}", http.StatusBadGateway)
 			case name == "Slack":
 				fmt.Fprint(w, "ok")
 			default:
@@ -238,7 +238,7 @@ func (g *githubServer) start(t *testing.T) string {
 		var m map[string]any
 		if json.NewDecoder(r.Body).Decode(&m) != nil || r.PathValue("sha") != sha || !slices.Contains([]string{"error", "failure", "pending", "success"}, text(m, "state")) ||
 			utf8.RuneCountInString(text(m, "description")) > 140 || text(m, "context") == "" {
-			http.Error(w, `{"message":"Validation Failed"}`, 422)
+			http.Error(w, `{"message":"Validation Failed"}`, http.StatusUnprocessableEntity)
 			return
 		}
 		g.statuses = append(g.statuses, m)
@@ -247,7 +247,7 @@ func (g *githubServer) start(t *testing.T) string {
 	})
 	mux.HandleFunc("POST /repos/example/shop/check-runs", func(w http.ResponseWriter, r *http.Request) {
 		if g.noChecks {
-			http.Error(w, `{"message":"You must authenticate via a GitHub App."}`, 403)
+			http.Error(w, `{"message":"You must authenticate via a GitHub App."}`, http.StatusForbidden)
 			return
 		}
 		var m struct {
@@ -272,7 +272,7 @@ func (g *githubServer) start(t *testing.T) string {
 			bad = bad || a.Path == "" || strings.HasPrefix(a.Path, "/") || a.Start < 1 || a.End < a.Start || a.Message == "" || len(a.Message) > 64<<10 || len(a.Title) > 255 || len(a.Raw) > 64<<10 || a.Level != "failure"
 		}
 		if bad {
-			http.Error(w, `{"message":"Validation Failed"}`, 422)
+			http.Error(w, `{"message":"Validation Failed"}`, http.StatusUnprocessableEntity)
 			return
 		}
 		var kept map[string]any
@@ -283,7 +283,7 @@ func (g *githubServer) start(t *testing.T) string {
 	})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Authorization") != "Bearer token-secret" {
-			http.Error(w, `{"message":"Bad credentials"}`, 401)
+			http.Error(w, `{"message":"Bad credentials"}`, http.StatusUnauthorized)
 			return
 		}
 		mux.ServeHTTP(w, r)
