@@ -19,6 +19,8 @@ type Options struct {
 	Dir        string // the top of the work tree
 	Token      string // for https only; never in a URL, an argument or a file
 	SSHCommand string // the environment's GIT_SSH_COMMAND; "ssh" if empty
+	SSHKey     string // a private key's text, for ssh only; never in an argument or a file
+	KnownHosts string // lines of known_hosts that count with SSHKey; the image's own if empty
 	Retries    int    // further tries after a failure of the network
 	Log        func(msg string, args ...any)
 }
@@ -55,6 +57,12 @@ func Checkout(ctx context.Context, run Runner, o Options) (Commit, bool, error) 
 		o.Log("the token is not sent, since http would show it to everybody on the way", "url", from.url)
 	}
 	c := checkout{ctx: ctx, run: run, Options: o, from: from}
+	if o.SSHKey != "" {
+		if c.agent, err = openAgent(o.SSHKey, o.KnownHosts); err != nil {
+			return Commit{}, false, err
+		}
+		defer c.agent.close()
+	}
 	if err := c.perform(here); err != nil {
 		return Commit{}, false, err
 	}
@@ -67,6 +75,8 @@ type checkout struct {
 	ctx  context.Context
 	run  Runner
 	from origin
+
+	agent *keyAgent // nil without a key
 }
 
 func (c checkout) perform(here Commit) error {
@@ -99,7 +109,10 @@ func (c checkout) perform(here Commit) error {
 
 // git runs git and explains its failure.
 func (c checkout) git(args ...string) (string, error) {
-	ssh := first(c.SSHCommand, "ssh") + " -o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15"
+	ssh := first(c.SSHCommand, "ssh") + " -o BatchMode=yes -o StrictHostKeyChecking=yes -o ConnectTimeout=20 -o ServerAliveInterval=15"
+	if c.agent != nil {
+		ssh += c.agent.options()
+	}
 	variables := slices.Concat(quietly(), []string{"GIT_SSH_COMMAND=" + ssh, "GIT_ALLOW_PROTOCOL=file:git:http:https:ssh:codecommit"}, c.from.variables)
 	out, err := c.run(c.ctx, c.Dir, variables, slices.Concat(settings, c.from.settings, args)...)
 	if err == nil {
