@@ -46,6 +46,11 @@ func builtins(packageManager string) []Step {
 			Reports: []string{"junit.xml", "**/junit-*.xml"},
 			// Not every test run measures coverage, so its absence is no failure.
 			Artifacts: []Artifact{{Name: "coverage", Path: "coverage", When: Always, Mirror: "latest", Optional: true}},
+			// By path, since jest takes other arguments for patterns; without coverage, whose thresholds a few files cannot meet.
+			Rerun: Rerun{
+				Command:  Command{Shell: packageManager + " run test " + separator + "--ci --reporters=default --reporters=jest-junit --coverage=false --runTestsByPath {files}"},
+				Attempts: usualAttempts, AtMost: usualAtMost,
+			},
 		},
 		{
 			Name:     "deploy",

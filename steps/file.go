@@ -39,6 +39,7 @@ type override struct {
 // The keys of a step, in the order in which people are told of them.
 var stepKeys = []string{
 	"command", "directory", "timeout", "environment", "secrets", "required", "reports", "artifacts", "retry", "needs", "fetch", "verify",
+	"rerun", "quarantine", "coverage",
 }
 
 // retryReasons are the ends that can be worth another try.
@@ -150,7 +151,10 @@ func (d *decoder) step(name string, n ast.Node) (override, error) {
 				return err
 			})
 		},
-		"retry": func(n ast.Node) error { return d.retry(n, &s.Retry) },
+		"retry":      func(n ast.Node) error { return d.retry(n, &s.Retry) },
+		"rerun":      func(n ast.Node) error { return d.rerun(n, &s.Rerun) },
+		"quarantine": func(n ast.Node) error { return d.quarantine(n, &s.Quarantine) },
+		"coverage":   func(n ast.Node) error { return d.coverage(n, &s.Coverage) },
 	}
 	for key, read := range known {
 		known[key] = func(n ast.Node) error {
@@ -324,6 +328,9 @@ func (d *decoder) names(n ast.Node, what string, valid *regexp.Regexp, to *[]str
 // over lays what the file says over a step.
 func (o override) over(s Step, file string) Step {
 	origin := maps.Clone(s.Origin)
+	if _, same := o.line["command"]; same && origin["rerun"] == builtIn {
+		s.Rerun = Rerun{} // it is that of another command
+	}
 	for key, line := range o.line {
 		origin[key] = fmt.Sprintf("%s:%d", file, line)
 		switch key {
@@ -351,6 +358,12 @@ func (o override) over(s Step, file string) Step {
 			s.Fetch = o.step.Fetch
 		case "verify":
 			s.Verify = o.step.Verify
+		case "rerun":
+			s.Rerun = o.step.Rerun
+		case "quarantine":
+			s.Quarantine = o.step.Quarantine
+		case "coverage":
+			s.Coverage = o.step.Coverage
 		}
 	}
 	s.Origin = origin

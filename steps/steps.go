@@ -20,6 +20,9 @@ type Step struct {
 	Reports     []string          // globs of JUnit files, relative to Directory
 	Artifacts   []Artifact
 	Retry       Retry
+	Rerun       Rerun
+	Quarantine  []Quarantine
+	Coverage    Coverage
 	Needs       []string // steps that must be on record as passed for this commit
 	Fetch       []string // kinds of artifacts of this commit to bring into the workspace first
 	Verify      Command  // run after the command passed; its failure is the step's

@@ -17,6 +17,7 @@ type collection struct {
 	read   files
 	report string
 	failed map[uint64]failure // of the report at hand, by their attempt
+	see    func(Case)         // nil if nobody asks
 }
 
 // failure is one that may yet be followed by another attempt.
@@ -62,6 +63,9 @@ func (c *collection) problem(name string, err error) {
 // count takes a case in. Its texts are made only where they are kept, so that a million of cases costs no memory.
 func (c *collection) count(e *entry) {
 	c.Duration += e.duration
+	if c.see != nil {
+		c.see(e.toCase(c.report))
+	}
 	if again := c.attempt(e); again {
 		return
 	}

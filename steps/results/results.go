@@ -35,6 +35,7 @@ type Case struct {
 	Message  string        `json:"message,omitempty"` // the one line that says most of why it failed
 	Details  string        `json:"details,omitempty"` // stack and difference, at most maxDetails bytes
 	Report   string        `json:"report"`
+	Notes    []string      `json:"notes,omitempty"` // what is known of it beyond this report: that it passed on a rerun, since when it fails
 }
 
 // MarshalJSON writes the duration in seconds, as reports have it.
@@ -72,9 +73,10 @@ type Problem struct {
 // Results is what all reports say together.
 type Results struct {
 	Counts
-	Failures   []Case    `json:"failures,omitempty"`    // failed and errored ones, at most maxFailures; the counts have them all
-	FlakyCases []Case    `json:"flaky_cases,omitempty"` // at most maxFailures, with what they first failed with
-	Slowest    []Case    `json:"slowest,omitempty"`     // at most ten, the slowest first, without details
+	Failures   []Case    `json:"failures,omitempty"`          // failed and errored ones, at most maxFailures; the counts have them all
+	FlakyCases []Case    `json:"flaky_cases,omitempty"`       // at most maxFailures, with what they first failed with
+	Forgiven   []Case    `json:"quarantined_cases,omitempty"` // failures that do not count; Read finds none, it is for those who know which
+	Slowest    []Case    `json:"slowest,omitempty"`           // at most ten, the slowest first, without details
 	Reports    []Report  `json:"reports,omitempty"`
 	Problems   []Problem `json:"problems,omitempty"`
 	Stale      []string  `json:"stale,omitempty"` // reports that are older than the command; they are not counted
@@ -96,7 +98,12 @@ const (
 // Read reads every report below root, whatever its size, that one of the globs matches and that was written after since;
 // the zero time takes them all. The error is for what keeps it from looking; what is wrong with a report is a Problem of
 // the result, beside the cases that come before the fault.
-func Read(root string, globs []string, since time.Time) (r Results, err error) {
+func Read(root string, globs []string, since time.Time) (Results, error) {
+	return Walk(root, globs, since, nil)
+}
+
+// Walk is Read that shows see every case as it stands in a report; a test that was run again there is shown each time.
+func Walk(root string, globs []string, since time.Time, see func(Case)) (r Results, err error) {
 	for _, glob := range globs {
 		if err := ValidGlob(glob); err != nil {
 			return r, err
@@ -112,6 +119,7 @@ func Read(root string, globs []string, since time.Time) (r Results, err error) {
 		return r, err
 	}
 	c := newCollection(&r)
+	c.see = see
 	for _, name := range names {
 		c.add(folder, name, since)
 	}
