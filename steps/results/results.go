@@ -35,7 +35,15 @@ type Case struct {
 	Message  string        `json:"message,omitempty"` // the one line that says most of why it failed
 	Details  string        `json:"details,omitempty"` // stack and difference, at most maxDetails bytes
 	Report   string        `json:"report"`
-	Notes    []string      `json:"notes,omitempty"` // what is known of it beyond this report: that it passed on a rerun, since when it fails
+	Note     string        `json:"note,omitempty"` // what is known of it beyond this report: that it passed on a rerun, since when it fails
+}
+
+// Remark adds to the note.
+func (c *Case) Remark(text string) {
+	if c.Note != "" {
+		text = c.Note + "; " + text
+	}
+	c.Note = text
 }
 
 // MarshalJSON writes the duration in seconds, as reports have it.
