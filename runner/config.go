@@ -32,6 +32,7 @@ type Config struct {
 	GitHubToken    string `env:"GITHUB_TOKEN"`
 	GitHubBranch   string `env:"GITHUB_REF_NAME"`
 	GitHubSHA      string `env:"GITHUB_SHA"`
+	StepSummary    string `env:"GITHUB_STEP_SUMMARY"` // a file that Markdown is added to
 	S3Encryption   string `env:"RUNNER_S3_ENCRYPTION"`
 	S3KMSKey       string `env:"RUNNER_S3_KMS_KEY"`
 	S3StorageClass string `env:"RUNNER_S3_STORAGE_CLASS"`

@@ -48,6 +48,13 @@ func (r *run) childEnvironment() environment {
 			e.variables[name] = value
 		}
 	}
+	if !r.step.Rerun.IsZero() { // without them jest-junit names no files, and passes over those that cannot be loaded
+		for _, name := range []string{"JEST_JUNIT_ADD_FILE_ATTRIBUTE", "JEST_JUNIT_REPORT_TEST_SUITE_ERRORS"} {
+			if e.variables[name] == "" {
+				e.variables[name] = "true"
+			}
+		}
+	}
 	// Tools that are the project's own dependencies, carlin among them, are found without npx; what is on PATH already wins.
 	e.variables["PATH"] = strings.TrimPrefix(e.variables["PATH"]+":"+r.directory()+"/node_modules/.bin:"+r.config.Workspace+"/node_modules/.bin", ":")
 	return e

@@ -16,7 +16,6 @@ import (
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/steps"
-	"github.com/carlin-cicd/runner/steps/results"
 )
 
 // execute runs the command, again where the step allows that for the reason it ended, and what verifies it.
@@ -44,6 +43,11 @@ func (r *run) execute() error {
 		}
 		r.log.Warn("the command is started again", "reason", string(o.Reason), "attempt", len(r.attempts)+1, "error", err.Error())
 	}
+	return r.verify()
+}
+
+// verify runs what has to pass after the command.
+func (r *run) verify() error {
 	if r.step.Verify.IsZero() {
 		return nil
 	}
@@ -124,10 +128,11 @@ func (r *run) readReports(commandErr error) error {
 		return commandErr
 	}
 	err := r.timed("results", func() error {
-		read, err := results.Read(r.directory(), r.step.Reports, r.result.Started)
+		read, err := r.readResults()
 		if err != nil {
 			return &ResultsError{Message: fmt.Sprintf("the reports cannot be read: %v", err), Advice: "they are looked for by " + strings.Join(r.step.Reports, ", ")}
 		}
+		r.forgive(&read)
 		r.tests = &read
 		return r.judgeReports(commandErr == nil)
 	})
@@ -152,9 +157,15 @@ func (r *run) judgeReports(passed bool) error {
 	switch {
 	case len(t.Reports)+len(t.Problems) == 0:
 		r.log.Warn("the step left no report", "reports", strings.Join(r.step.Reports, ", "))
-	case !passed && !t.Red():
+	case !passed && !t.Red() && t.Quarantined == 0:
 		r.log.Warn("the command failed, yet its reports show no failure", "tests", t.Total)
 	}
+	return r.redness()
+}
+
+// redness is a *ResultsError if the reports are red.
+func (r *run) redness() error {
+	t := r.tests
 	if !t.Red() {
 		return nil
 	}

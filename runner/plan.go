@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/steps"
@@ -43,10 +44,36 @@ func (r *run) printPlan(w io.Writer) {
 	row("secrets", strings.Join(references, ", "), "")
 	row("guards", strings.Join(guards(s), "; "), "")
 	row("reports", strings.Join(s.Reports, ", "), s.Origin["reports"])
+	row("rerun", rerunText(s.Rerun), s.Origin["rerun"])
+	for _, q := range s.Quarantine {
+		row("quarantine", quarantineText(q, r.begun), s.Origin["quarantine"])
+	}
+	row("coverage", floorText(s.Coverage), s.Origin["coverage"])
 	for _, a := range s.Artifacts {
 		row("artifact", r.destination(a), s.Origin["artifacts"])
 	}
 	row("record", nearby(r.place+"/"+r.runKey()), "")
+}
+
+func rerunText(r steps.Rerun) string {
+	if r.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf("%s, up to %s if at most %s failed", r.Command, plural(r.Attempts, "time"), plural(r.AtMost, "test"))
+}
+
+func floorText(c steps.Coverage) string {
+	var parts []string
+	if c.Path != "" {
+		parts = append(parts, "in "+c.Path)
+	}
+	if c.Minimum > 0 {
+		parts = append(parts, fmt.Sprintf("at least %g %% of lines", c.Minimum))
+	}
+	if c.Drop > 0 {
+		parts = append(parts, fmt.Sprintf("at most %g points under the branch's last run that passed", c.Drop))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (r *run) commitNote() string {
@@ -109,6 +136,11 @@ func PrintSteps(w io.Writer, c Config) error {
 			row("artifacts", fmt.Sprintf("%s/ as %s, when %s", a.Path, a.Name, a.When))
 		}
 		row("verify", s.Verify.String())
+		row("rerun", rerunText(s.Rerun))
+		for _, q := range s.Quarantine {
+			row("quarantine", quarantineText(q, time.Now()))
+		}
+		row("coverage", floorText(s.Coverage))
 	}
 	return nil
 }

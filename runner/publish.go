@@ -17,6 +17,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/telemetry"
 	"github.com/carlin-cicd/runner/steps"
+	"github.com/carlin-cicd/runner/steps/results"
 )
 
 // runKey is the folder of this run's records in the store.
@@ -161,7 +162,7 @@ func (r *run) publishRecord(o Outcome) {
 		put("log.jsonl.gz", r.putLog(ctx))
 	}
 	if r.tests != nil && !r.published["junit"] {
-		put("junit", r.putReports(ctx))
+		put("junit", r.putReports(ctx, "", *r.tests))
 	}
 	record := latest{RunID: r.id, Key: r.runKey(), Passed: o.Passed(), Reason: o.Reason, ExitCode: o.ExitCode}
 	// It says which of the others are in the store, so it is written when that is known, if need be once more.
@@ -200,31 +201,31 @@ func (r *run) putLog(ctx context.Context) error {
 	return artifacts.PutFile(ctx, r.store, r.runKey()+"/log.jsonl.gz", name)
 }
 
-// putReports stores the reports as they were read, redacted, under their paths in the workspace.
-func (r *run) putReports(ctx context.Context) error {
+// putReports stores the reports as they were read, redacted, under their paths in the workspace after a prefix.
+func (r *run) putReports(ctx context.Context, prefix string, read results.Results) error {
 	root, err := os.OpenRoot(r.directory())
 	if err != nil {
 		return err
 	}
 	defer root.Close()
 	var problems []error
-	for _, name := range r.reportPaths() {
+	for _, name := range r.pathsOf(read) {
 		text, err := root.ReadFile(filepath.FromSlash(name))
 		if err == nil {
-			err = r.put(ctx, "junit/"+name, "application/xml", r.redactor.Bytes(text), true)
+			err = r.put(ctx, "junit/"+prefix+name, "application/xml", r.redactor.Bytes(text), true)
 		}
 		problems = append(problems, err)
 	}
 	return errors.Join(problems...)
 }
 
-// reportPaths are the reports there are to store: those that could be read, and the broken ones for whoever has to find out why.
-func (r *run) reportPaths() []string {
+// pathsOf are the reports there are to store: those that could be read, and the broken ones for whoever has to find out why.
+func (r *run) pathsOf(read results.Results) []string {
 	var names []string
-	for _, report := range r.tests.Reports {
+	for _, report := range read.Reports {
 		names = append(names, report.Path)
 	}
-	for _, p := range r.tests.Problems {
+	for _, p := range read.Problems {
 		if info, err := os.Lstat(filepath.Join(r.directory(), p.Report)); err == nil && info.Mode().IsRegular() {
 			names = append(names, p.Report)
 		}
@@ -254,7 +255,7 @@ func (r *run) end(err error) Outcome {
 	}
 	if r.tests != nil {
 		t := r.tests
-		attributes = append(attributes, "tests", t.Total, "failed", t.Failed, "errored", t.Errored, "skipped", t.Skipped, "flaky", t.Flaky)
+		attributes = append(attributes, "tests", t.Total, "failed", t.Failed, "errored", t.Errored, "skipped", t.Skipped, "flaky", t.Flaky, "quarantined", t.Quarantined)
 	}
 	if sig, at := r.stop.signal(); sig != 0 {
 		attributes = append(attributes, "signal", signalName(sig), "stop_budget", seconds(r.stop.budget), "stop_used", seconds(time.Since(at)))
@@ -271,6 +272,7 @@ func (r *run) end(err error) Outcome {
 	r.sink.Raw(telemetry.EMF(r.metrics(o), time.Now()))
 	r.sink.Flush()
 	r.publishRecord(o)
+	r.writeStepSummary(o)
 	r.printSummary(o)
 	r.sink.Flush()
 	return o
@@ -288,6 +290,10 @@ func (r *run) metrics(o Outcome) telemetry.Run {
 	}
 	if r.result != nil {
 		m.PeakMemory, m.CPU = r.result.Usage.PeakMemory, r.result.Usage.CPU
+	}
+	if r.coverage != nil && r.coverage.Lines.Total > 0 {
+		percent := r.coverage.Lines.Percent()
+		m.LineCoverage = &percent
 	}
 	if r.tests != nil {
 		m.Tests = &telemetry.Tests{Total: r.tests.Total, Failed: r.tests.Failed + r.tests.Errored, Flaky: r.tests.Flaky}

@@ -50,6 +50,7 @@ type finished struct {
 	EndedAt   time.Time       `json:"finished_at"`
 	Seconds   float64         `json:"duration_seconds"`
 	Tests     *tests          `json:"tests,omitempty"`
+	Coverage  *coverageRecord `json:"coverage,omitempty"`
 	Artifacts []artifact      `json:"artifacts"`
 	Usage     *usage          `json:"usage,omitempty"`
 	Phases    []phase         `json:"phases"`
@@ -63,6 +64,8 @@ type finished struct {
 type tests struct {
 	results.Counts
 	Failures []results.Case    `json:"failures,omitempty"`
+	Flaky    []results.Case    `json:"flaky_cases,omitempty"`       // with what they first failed with
+	Forgiven []results.Case    `json:"quarantined_cases,omitempty"` // failed, but do not count
 	Slowest  []results.Case    `json:"slowest,omitempty"`
 	Reports  []string          `json:"reports,omitempty"`
 	Stale    []string          `json:"stale,omitempty"`
@@ -106,6 +109,7 @@ type attempt struct {
 	Reason   Reason    `json:"reason"`
 	Started  time.Time `json:"started_at"`
 	Seconds  float64   `json:"seconds"`
+	Rerun    int       `json:"rerun,omitempty"` // how many tests were run again; 0 for a start of the command itself
 }
 
 // leftover is a process that outlived the command and was ended with the run.
@@ -175,7 +179,7 @@ func (r *run) finishedRecord(o Outcome) finished {
 	if o.Err != nil {
 		f.Error, f.Hint = o.Err.Error(), HintOf(o.Err)
 	}
-	f.Tests = r.testsRecord()
+	f.Tests, f.Coverage = r.testsRecord(), r.coverage
 	if r.result != nil {
 		f.Usage = usageRecord(*r.result)
 		for _, l := range r.result.Leftovers {
@@ -196,7 +200,7 @@ func (r *run) testsRecord() *tests {
 	for _, report := range r.tests.Reports {
 		t.Reports = append(t.Reports, report.Path)
 	}
-	t.Failures, t.Slowest = r.tests.Failures, r.tests.Slowest
+	t.Failures, t.Flaky, t.Forgiven, t.Slowest = r.tests.Failures, r.tests.FlakyCases, r.tests.Forgiven, r.tests.Slowest
 	return t
 }
 

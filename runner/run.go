@@ -62,6 +62,7 @@ type run struct {
 	place     string // the store, in words
 	result    *process.Result
 	tests     *results.Results
+	coverage  *coverageRecord
 	artifacts []artifact
 	phases    []phase
 	attempts  []attempt
@@ -122,7 +123,11 @@ func (r *run) perform() error {
 	}
 	err := r.execute()
 	err = r.readReports(err)
-	return r.publishArtifacts(err)
+	err = r.reconsider(err)
+	err = r.judgeCoverage(err)
+	err = r.publishArtifacts(err)
+	r.rememberCoverage(err)
+	return err
 }
 
 // prepare does what comes before the command.

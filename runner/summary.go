@@ -20,11 +20,12 @@ const (
 
 // ANSI colours of the summary.
 const (
-	bold  = "\x1b[1m"
-	red   = "\x1b[31m"
-	green = "\x1b[32m"
-	dim   = "\x1b[2m"
-	plain = "\x1b[0m"
+	bold   = "\x1b[1m"
+	red    = "\x1b[31m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	dim    = "\x1b[2m"
+	plain  = "\x1b[0m"
 )
 
 // printSummary ends a run for people, if the log is for them; machines have the record.
@@ -58,17 +59,22 @@ func (r *run) printSummary(o Outcome) {
 				fmt.Fprintf(&b, "    and %d more\n", len(r.tests.Failures)-i)
 				break
 			}
-			fmt.Fprintf(&b, "    %s %s\n", paint(red, "✗"), testName(c))
+			fmt.Fprintf(&b, "    %s %s%s\n", paint(red, "✗"), testName(c), noteText(c))
 			for _, line := range excerpt(c) {
 				fmt.Fprintf(&b, "      %s\n", line)
 			}
 		}
+		r.cases(&b, paint(yellow, "~"), "flaky", r.tests.FlakyCases)
+		r.cases(&b, paint(dim, "-"), "quarantined", r.tests.Forgiven)
 		for i, c := range r.tests.Slowest {
 			if i == shownSlow || c.Duration < slow {
 				break
 			}
 			row("slow", fmt.Sprintf("%s  %s", duration(c.Duration), testName(c)))
 		}
+	}
+	if r.coverage != nil {
+		row("covered", coverageText(*r.coverage))
 	}
 	for _, a := range r.artifacts {
 		if a.Error != "" {
@@ -94,12 +100,34 @@ func (r *run) printSummary(o Outcome) {
 	r.sink.Print(r.redactor.String(b.String()))
 }
 
+// cases lists tests that failed and did not fail the step, a line each and what they failed with.
+func (r *run) cases(b *strings.Builder, mark, what string, list []results.Case) {
+	for i, c := range list {
+		if i == shownFailures {
+			fmt.Fprintf(b, "    and %d more %s\n", len(list)-i, what)
+			break
+		}
+		fmt.Fprintf(b, "    %s %s%s\n", mark, testName(c), noteText(c))
+		if c.Message != "" {
+			fmt.Fprintf(b, "      %s\n", clip(c.Message))
+		}
+	}
+}
+
+// noteText is what is known of a test beyond the report, as it stands after its name.
+func noteText(c results.Case) string {
+	if c.Note == "" {
+		return ""
+	}
+	return ": " + c.Note
+}
+
 func countsText(c results.Counts) string {
-	text := fmt.Sprintf("%d passed", c.Total-c.Failed-c.Errored-c.Skipped)
+	text := fmt.Sprintf("%d passed", c.Total-c.Failed-c.Errored-c.Skipped-c.Quarantined)
 	for _, part := range []struct {
 		n    int
 		what string
-	}{{c.Failed, "failed"}, {c.Errored, "errored"}, {c.Skipped, "skipped"}, {c.Flaky, "flaky"}} {
+	}{{c.Flaky, "of them flaky"}, {c.Failed, "failed"}, {c.Errored, "errored"}, {c.Skipped, "skipped"}, {c.Quarantined, "quarantined"}} {
 		if part.n > 0 {
 			text += fmt.Sprintf(", %d %s", part.n, part.what)
 		}

@@ -19,7 +19,7 @@ import (
 // SelectError says why a test that failed cannot be run again by itself.
 type SelectError struct{ Test, Message string }
 
-func (e *SelectError) Error() string { return fmt.Sprintf("%s of the test %q", e.Message, e.Test) }
+func (e *SelectError) Error() string { return e.Test + ": " + e.Message }
 
 // Hint says what may help.
 func (e *SelectError) Hint() string {
@@ -62,7 +62,7 @@ type finder struct {
 func (f *finder) of(c results.Case, pattern *regexp.Regexp) ([]string, error) {
 	said := candidates(c, pattern)
 	if len(said) == 0 {
-		return nil, &SelectError{c.Name, "the report does not name the file"}
+		return nil, &SelectError{c.Name, "the report does not name its file"}
 	}
 	for _, name := range said {
 		if name, ok := f.here(name); ok {
@@ -74,7 +74,7 @@ func (f *finder) of(c results.Case, pattern *regexp.Regexp) ([]string, error) {
 			return names, nil
 		}
 	}
-	return nil, &SelectError{c.Name, fmt.Sprintf("there is no %q in the step's folder, the file", said[0])}
+	return nil, &SelectError{c.Name, fmt.Sprintf("its file %s is not in the step's folder", said[0])}
 }
 
 // candidates are what may be the file of a test, the likeliest first.
@@ -175,7 +175,7 @@ func packages(failed []results.Case) ([]string, error) {
 	var found []string
 	for _, c := range failed {
 		if !packagePath.MatchString(c.Class) {
-			return nil, &SelectError{c.Name, "the report does not name the package"}
+			return nil, &SelectError{c.Name, "the report does not name its package"}
 		}
 		found = append(found, c.Class)
 	}

@@ -3,6 +3,7 @@ package telemetry
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 )
 
@@ -21,6 +22,7 @@ type Run struct {
 	ArtifactBytes              int64
 	PeakMemory                 int64 // bytes
 	CPU                        time.Duration
+	LineCoverage               *float64       // percent; a property
 	ColdStart                  *time.Duration // from the request for the task to the start of the runner
 }
 
@@ -48,6 +50,9 @@ func EMF(r Run, at time.Time) []byte {
 	line := map[string]any{"Cluster": r.Cluster, "Step": r.Step, "Reason": r.Reason, "RunId": r.RunID, "Branch": r.Branch, "Sha": r.SHA}
 	if r.Environment != "" {
 		line["Environment"] = r.Environment
+	}
+	if r.LineCoverage != nil {
+		line["LineCoverage"] = math.Round(*r.LineCoverage*100) / 100
 	}
 	add := func(name, unit string, value any) {
 		d.Metrics = append(d.Metrics, metric{name, unit})

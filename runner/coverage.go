@@ -1,0 +1,203 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/steps/coverage"
+)
+
+// coverageRecord is what one run covered, in finished.json.
+type coverageRecord struct {
+	coverage.Summary
+	LinePercent float64          `json:"line_percent"`
+	Change      *coverage.Change `json:"change,omitempty"`  // percentage points
+	Against     *coverageMark    `json:"against,omitempty"` // the run that Change compares with
+}
+
+// coverageMark is what the store keeps of the newest run of a branch that passed, for the next one to be compared with.
+type coverageMark struct {
+	Branch  string           `json:"branch"`
+	SHA     string           `json:"sha"`
+	RunID   string           `json:"run_id"`
+	At      time.Time        `json:"at"`
+	Summary coverage.Summary `json:"summary"`
+}
+
+// coverageFolder is where the step leaves its coverage, relative to its directory; "" if it measures none that we know of.
+func (r *run) coverageFolder() string {
+	if r.step.Coverage.Path != "" {
+		return r.step.Coverage.Path
+	}
+	for _, a := range r.step.Artifacts {
+		if a.Name == "coverage" {
+			return a.Path
+		}
+	}
+	return ""
+}
+
+// judgeCoverage tells how much was covered, and fails a step that passed if that is under its floor.
+func (r *run) judgeCoverage(err error) error {
+	folder, floor := r.coverageFolder(), r.step.Coverage.Floor
+	wanted := floor != coverage.Floor{}
+	if r.result == nil || folder == "" && !wanted || r.stop.work.Err() != nil {
+		return err
+	}
+	if _, missing := os.Stat(filepath.Join(r.directory(), filepath.FromSlash(folder))); missing != nil && !wanted {
+		return err // not every test run measures coverage
+	}
+	found := r.timed("coverage", func() error { return r.readCoverage(folder) })
+	if found == nil {
+		found = r.holdAgainst(floor)
+	}
+	var none *coverage.NotFoundError
+	switch {
+	case found == nil:
+		return err
+	case !wanted && (errors.As(found, &none) || errors.Is(found, fs.ErrNotExist)):
+		return err
+	}
+	advice := HintOf(found)
+	if errors.Is(found, fs.ErrNotExist) {
+		found, advice = fmt.Errorf("there is no coverage in %s to hold against the floor", first(folder, "the step's folder")), "have the command measure it, or say with coverage.path where it is"
+	}
+	if !wanted || err != nil {
+		r.log.Warn("coverage", "error", found.Error(), "hint", advice)
+		return err
+	}
+	return &ResultsError{Message: found.Error(), Advice: advice}
+}
+
+// readCoverage sets r.coverage from the reports in a folder; fs.ErrNotExist is for a folder that is not there or not of this run.
+func (r *run) readCoverage(folder string) error {
+	dir := filepath.Join(r.directory(), filepath.FromSlash(folder))
+	if folder == "" {
+		return fs.ErrNotExist
+	}
+	summary, err := coverage.Find(dir)
+	var none *coverage.NotFoundError
+	if errors.As(err, &none) {
+		none.Dir = folder
+	}
+	if err != nil {
+		return err
+	}
+	const granularity = time.Second // some file systems count whole seconds
+	if info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(summary.Source))); err == nil && info.ModTime().Add(granularity).Before(r.result.Started) {
+		r.log.Warn("the coverage is older than the command and does not count", "report", summary.Source)
+		return fs.ErrNotExist
+	}
+	r.coverage = &coverageRecord{Summary: summary, LinePercent: twoDecimals(summary.Lines.Percent())}
+	ctx, cancel := r.stop.publishing()
+	defer cancel()
+	r.compareCoverage(ctx)
+	attributes := []any{"lines", percentText(summary.Lines), "branches", percentText(summary.Branches), "files", summary.Files, "report", summary.Source}
+	if c := r.coverage.Change; c != nil {
+		attributes = append(attributes, "lines_change", twoDecimals(c.Lines), "against", shortSHA(r.coverage.Against.SHA), "of", r.coverage.Against.Branch)
+	}
+	r.log.Info("coverage", attributes...)
+	return nil
+}
+
+// compareCoverage looks for an earlier run: of the branch, else of the one that it is to be merged into, else of the main one.
+func (r *run) compareCoverage(ctx context.Context) {
+	var asked []string
+	for _, branch := range []string{r.ref.Branch, r.in.Variables["GITHUB_BASE_REF"], "main", "master"} {
+		if branch == "" || slices.Contains(asked, branch) || (artifacts.Ref{Branch: branch, SHA: r.ref.SHA}).Validate() != nil {
+			continue
+		}
+		asked = append(asked, branch)
+		var mark coverageMark
+		err := artifacts.GetJSON(ctx, r.store, r.coverageKey(branch), &mark)
+		if err == nil && mark.Summary.Lines.Total > 0 {
+			change := r.coverage.Summary.Change(mark.Summary)
+			change = coverage.Change{Lines: twoDecimals(change.Lines), Branches: twoDecimals(change.Branches)}
+			r.coverage.Change, r.coverage.Against = &change, &mark
+			return
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			r.log.Warn("the coverage of an earlier run cannot be read", "branch", branch, "error", err.Error(), "hint", HintOf(err))
+			return
+		}
+	}
+}
+
+func (r *run) holdAgainst(floor coverage.Floor) error {
+	var previous coverage.Summary
+	if r.coverage.Against != nil {
+		previous = r.coverage.Against.Summary
+	}
+	return floor.Check(r.coverage.Summary, previous)
+}
+
+// coverageKey is where the store keeps the mark of a branch.
+func (r *run) coverageKey(branch string) string {
+	return "tests/" + branch + "/coverage-" + r.step.Name + ".json"
+}
+
+// rememberCoverage sets the mark for the next run. Only a run that passed does: what a failed one covered is no measure, and a drop that
+// was refused must be refused the second time, too.
+func (r *run) rememberCoverage(err error) {
+	if err != nil || r.coverage == nil || r.coverage.Lines.Total <= 0 {
+		return
+	}
+	ctx, cancel := r.stop.publishing()
+	defer cancel()
+	mark := coverageMark{Branch: r.ref.Branch, SHA: r.ref.SHA, RunID: r.id, At: time.Now().UTC(), Summary: r.coverage.Summary}
+	if err := artifacts.PutJSON(ctx, r.store, r.coverageKey(r.ref.Branch), mark); err != nil {
+		r.log.Warn("the coverage is not kept for the next run", "error", err.Error(), "hint", HintOf(err))
+	}
+}
+
+// coverageText is coverage in a line of a summary.
+func coverageText(c coverageRecord) string {
+	var parts []string
+	for _, f := range []struct {
+		figure coverage.Figure
+		what   string
+		change func(coverage.Change) float64
+	}{
+		{c.Lines, "lines", func(c coverage.Change) float64 { return c.Lines }},
+		{c.Branches, "branches", func(c coverage.Change) float64 { return c.Branches }},
+	} {
+		if f.figure.Total <= 0 {
+			continue
+		}
+		text := percentText(f.figure) + " of " + f.what
+		if c.Change != nil {
+			if by := f.change(*c.Change); by == 0 {
+				text += " (±0)"
+			} else {
+				text += fmt.Sprintf(" (%+.2f)", by)
+			}
+		}
+		parts = append(parts, text)
+	}
+	text := strings.Join(parts, ", ")
+	if c.Against != nil {
+		text += fmt.Sprintf(" against %s of %s", shortSHA(c.Against.SHA), c.Against.Branch)
+	}
+	return text
+}
+
+// percentText is cut, not rounded: 79.99 % is not to be shown as the 80 that it is under.
+func percentText(f coverage.Figure) string {
+	if f.Total <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f %%", float64(int64(f.Percent()*10+1e-9))/10)
+}
+
+func shortSHA(sha string) string { return sha[:min(len(sha), 7)] }
+
+func twoDecimals(x float64) float64 { return math.Round(x*100) / 100 }
