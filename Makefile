@@ -3,11 +3,13 @@
 
 GOFUMPT     := mvdan.cc/gofumpt@v0.12.0
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
 VERSITYGW   := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 TOOLS   := $(CURDIR)/.tools
 SAMPLE  := image/sample
+FLAKY   := image/flaky
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
@@ -28,7 +30,7 @@ run: build $(SAMPLE)/node_modules/.modules.yaml ## the main job on the sample wo
 # The race detector needs a C compiler. In CI there has to be one; elsewhere the tests are worth running without it.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-test: lint $(SAMPLE)/node_modules/.modules.yaml $(TOOLS)/bin/versitygw $(TOOLS)/bin/moto_server ## all tests that need no container
+test: lint $(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.yaml $(TOOLS)/bin/gotestsum $(TOOLS)/bin/versitygw $(TOOLS)/bin/moto_server ## all tests that need no container
 	@test -n "$(RACE)" || { echo "no C compiler: the tests run without the race detector"; test -z "$$CI"; }
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m ./...
 
@@ -57,7 +59,7 @@ bench-s3: build ## uploads to S3 beside aws, s5cmd, rclone and mc, whichever are
 	go run ./artifacts/bench --runner bin/runner $(BENCH)
 
 clean: ## everything that make made, the tools too
-	rm -rf bin $(TOOLS) $(SAMPLE)/node_modules $(SAMPLE)/packages/*/node_modules $(SAMPLE)/dist $(SAMPLE)/coverage $(SAMPLE)/.runner
+	rm -rf bin $(TOOLS) $(SAMPLE)/node_modules $(SAMPLE)/packages/*/node_modules $(SAMPLE)/dist $(SAMPLE)/coverage $(SAMPLE)/.runner $(FLAKY)/node_modules
 
 $(TOOLS)/bin/gofumpt:
 	GOBIN=$(TOOLS)/bin go install $(GOFUMPT)
@@ -67,6 +69,9 @@ $(TOOLS)/bin/staticcheck:
 
 $(TOOLS)/bin/govulncheck:
 	GOBIN=$(TOOLS)/bin go install $(GOVULNCHECK)
+
+$(TOOLS)/bin/gotestsum:
+	GOBIN=$(TOOLS)/bin go install $(GOTESTSUM)
 
 $(TOOLS)/bin/versitygw:
 	GOBIN=$(TOOLS)/bin go install $(VERSITYGW)
@@ -88,6 +93,6 @@ $(TOOLS)/npm/node_modules/.bin/pnpm: .tools-package/package.json .tools-package/
 	npm ci --prefix $(TOOLS)/npm --ignore-scripts --no-audit --no-fund
 	touch $@
 
-$(SAMPLE)/node_modules/.modules.yaml: $(TOOLS)/npm/node_modules/.bin/pnpm $(SAMPLE)/pnpm-lock.yaml
-	cd $(SAMPLE) && CI=true pnpm install --frozen-lockfile --prefer-offline --store-dir $(TOOLS)/pnpm-store
+$(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.yaml: %/node_modules/.modules.yaml: $(TOOLS)/npm/node_modules/.bin/pnpm %/pnpm-lock.yaml
+	cd $* && CI=true pnpm install --frozen-lockfile --prefer-offline --store-dir $(TOOLS)/pnpm-store
 	touch $@

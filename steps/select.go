@@ -74,6 +74,9 @@ func (f *finder) of(c results.Case, pattern *regexp.Regexp) ([]string, error) {
 			return names, nil
 		}
 	}
+	if c.File == "" && pattern == nil {
+		return nil, &SelectError{c.Name, "the report does not name its file"} // what was tried is a guess
+	}
 	return nil, &SelectError{c.Name, fmt.Sprintf("its file %s is not in the step's folder", said[0])}
 }
 
@@ -90,8 +93,13 @@ func candidates(c results.Case, pattern *regexp.Regexp) []string {
 	if c.File != "" {
 		return []string{c.File}
 	}
-	// pytest has tests.test_bill.TestTax for the class TestTax in tests/test_bill.py.
 	var all []string
+	for _, name := range []string{c.Class, c.Suite} { // vitest and playwright name them after the file
+		if path.Ext(name) != "" {
+			all = append(all, name)
+		}
+	}
+	// pytest has tests.test_bill.TestTax for the class TestTax in tests/test_bill.py.
 	for module := c.Class; module != "" && dotted.MatchString(module); {
 		all = append(all, strings.ReplaceAll(module, ".", "/")+".py")
 		i := strings.LastIndexByte(module, '.')

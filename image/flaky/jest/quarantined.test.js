@@ -1,0 +1,3 @@
+describe("basket", () => {
+  it("is quarantined", () => expect("1970-01-01").toBe("today"));
+});

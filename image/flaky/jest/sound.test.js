@@ -1,0 +1,3 @@
+describe("basket", () => {
+  it("is empty at first", () => expect([]).toHaveLength(0));
+});
