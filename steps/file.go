@@ -145,6 +145,7 @@ func (d *decoder) step(name string, n ast.Node) (override, error) {
 		"needs":    func(n ast.Node) error { return d.names(n, "needs", stepName, &s.Needs) },
 		"fetch":    func(n ast.Node) error { return d.names(n, "fetch", kindName, &s.Fetch) },
 		"artifacts": func(n ast.Node) error {
+			s.Artifacts = nil // those that a merge key brought
 			return d.sequence(n, "artifacts", func(n ast.Node) error {
 				a, err := d.artifact(n)
 				s.Artifacts = append(s.Artifacts, a)
@@ -251,6 +252,7 @@ func (d *decoder) retry(n ast.Node, r *Retry) error {
 }
 
 func (d *decoder) command(n ast.Node, what string, c *Command) error {
+	*c = Command{} // a merge key may have brought one of the other form
 	if _, isList := d.resolve(n).(*ast.SequenceNode); isList {
 		err := d.sequence(n, what, func(n ast.Node) error {
 			arg, err := d.scalar(n, "an argument")

@@ -96,6 +96,38 @@ steps:
 	}
 }
 
+func TestWhatIsWrittenReplacesWhatAMergeKeyBrings(t *testing.T) {
+	file, err := Parse("runner.yaml", []byte(`version: 1
+steps:
+  lint: &base
+    command: pnpm lint
+    artifacts: [{ name: coverage, path: a }]
+    rerun: { command: "again {files}", at_most: 3 }
+    quarantine: [{ test: a, until: 2026-01-01 }]
+    coverage: { minimum: 5 }
+  check:
+    <<: *base
+    command: [pnpm, check]
+    artifacts: [{ name: coverage, path: b }]
+    rerun: { command: [again, "{files}"] }
+    quarantine: [{ test: b, until: 2026-01-01 }]
+    coverage: { drop: 1 }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	check, err := Collect(t.TempDir(), file).Find("check")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if check.Command.String() != "pnpm check" || len(check.Artifacts) != 1 || check.Artifacts[0].Path != "b" {
+		t.Errorf("the step is %+v", check)
+	}
+	if check.Rerun.Command.Shell != "" || check.Rerun.AtMost != usualAtMost || len(check.Quarantine) != 1 || check.Coverage.Minimum != 0 || check.Coverage.Drop != 1 {
+		t.Errorf("the step is %+v", check)
+	}
+}
+
 func TestWhatAFileMayNotHoldIsRefusedWithItsPlace(t *testing.T) {
 	for name, c := range map[string]struct{ source, message, hint string }{
 		"an unknown key": {
@@ -142,13 +174,52 @@ func TestWhatAFileMayNotHoldIsRefusedWithItsPlace(t *testing.T) {
 			"version: 1\nsteps:\n  lint: { command: x }\n  lint: { command: y }\n",
 			`runner.yaml:4:3: mapping key "lint" already defined at [3:3]: lint: { command: y }`, "",
 		},
-		"no version":         {"steps: {}\n", "runner.yaml: version is missing", "begin the file with version: 1"},
-		"a later version":    {"version: 2\n", "runner.yaml:1:10: version must be 1: version: 2", "write version: 1"},
-		"an empty file":      {"# nothing\n", "runner.yaml: the file is empty", ""},
-		"a second document":  {"version: 1\n---\nversion: 1\n", "runner.yaml:3:1: a second document begins here: version: 1", ""},
-		"not YAML":           {"version: 1\nsteps: [\n", "", ""},
-		"an empty command":   {"version: 1\nsteps:\n  lint: { command: \"\" }\n", `runner.yaml:3:20: command is empty: lint: { command: "" }`, ""},
-		"a retry of failure": {"version: 1\nsteps:\n  lint: { command: x, retry: { on: [failure] } }\n", `runner.yaml:3:37: a reason to retry cannot be "failure": lint: { command: x, retry: { on: [failure] } }`, "write oom, infrastructure"},
+		"no version":        {"steps: {}\n", "runner.yaml: version is missing", "begin the file with version: 1"},
+		"a later version":   {"version: 2\n", "runner.yaml:1:10: version must be 1: version: 2", "write version: 1"},
+		"an empty file":     {"# nothing\n", "runner.yaml: the file is empty", ""},
+		"a second document": {"version: 1\n---\nversion: 1\n", "runner.yaml:3:1: a second document begins here: version: 1", ""},
+		"not YAML":          {"version: 1\nsteps: [\n", "", ""},
+		"an empty command":  {"version: 1\nsteps:\n  lint: { command: \"\" }\n", `runner.yaml:3:20: command is empty: lint: { command: "" }`, ""},
+		"a placeholder in quotes": {
+			"version: 1\nsteps:\n  lint: { command: x, rerun: { command: 'jest \"{files}\"' } }\n",
+			`runner.yaml:3:41: {files} cannot stand inside of quotes, backticks, comments and here-documents: lint: { command: x, rerun: { command: 'jest "{files}"' } }`,
+			"each name is quoted already: let {files} stand alone, without quotes, or write the command as a list",
+		},
+		"files as a part of an argument": {
+			"version: 1\nsteps:\n  lint: { command: x, rerun: { command: [jest, \"--only={files}\"] } }\n",
+			`runner.yaml:3:41: {files} cannot be a part of the argument "--only={files}": lint: { command: x, rerun: { command: [jest, "--only={files}"] } }`, "",
+		},
+		"a rerun without a command": {
+			"version: 1\nsteps:\n  lint: { command: x, rerun: { attempts: 1 } }\n",
+			`runner.yaml:3:30: rerun has no command: lint: { command: x, rerun: { attempts: 1 } }`, "",
+		},
+		"a pattern without a group": {
+			"version: 1\nsteps:\n  lint: { command: x, rerun: { command: y, pattern: 'a(?:b)' } }\n",
+			`runner.yaml:3:53: pattern has 0 groups instead of one: lint: { command: x, rerun: { command: y, pattern: 'a(?:b)' } }`, "",
+		},
+		"a pattern that is none": {
+			"version: 1\nsteps:\n  lint: { command: x, rerun: { command: y, pattern: '(' } }\n", "", "",
+		},
+		"more failures to run again than are read": {
+			"version: 1\nsteps:\n  lint: { command: x, rerun: { command: y, at_most: 1000 } }\n",
+			`runner.yaml:3:53: at_most cannot be 1000: lint: { command: x, rerun: { command: y, at_most: 1000 } }`, "write a whole number from 0 to 100",
+		},
+		"a day that is none": {
+			"version: 1\nsteps:\n  lint: { command: x, quarantine: [{ test: a, until: 2026-02-30 }] }\n",
+			`runner.yaml:3:54: until cannot be "2026-02-30": lint: { command: x, quarantine: [{ test: a, until: 2026-02-30 }] }`, "write a day of the calendar such as 2026-12-31",
+		},
+		"a quarantine without an end": {
+			"version: 1\nsteps:\n  lint: { command: x, quarantine: [{ test: a }] }\n", "", `write { test: "basket › adds up", until: 2026-12-31, reason: "…" }`,
+		},
+		"a quarantine of everything": {
+			"version: 1\nsteps:\n  lint: { command: x, quarantine: [{ test: '**', until: 2026-12-31 }] }\n", "", "write the name of a test, or a part of it with *",
+		},
+		"a floor over the roof": {
+			"version: 1\nsteps:\n  lint: { command: x, coverage: { minimum: 101 } }\n",
+			`runner.yaml:3:44: minimum cannot be "101": lint: { command: x, coverage: { minimum: 101 } }`, "write a number from 0 to 100, without a percent sign",
+		},
+		"a floor that is no number": {"version: 1\nsteps:\n  lint: { command: x, coverage: { drop: .nan } }\n", "", ""},
+		"a retry of failure":        {"version: 1\nsteps:\n  lint: { command: x, retry: { on: [failure] } }\n", `runner.yaml:3:37: a reason to retry cannot be "failure": lint: { command: x, retry: { on: [failure] } }`, "write oom, infrastructure"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("runner.yaml", []byte(c.source))

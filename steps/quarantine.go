@@ -103,6 +103,7 @@ type Coverage struct {
 }
 
 func (d *decoder) coverage(n ast.Node, c *Coverage) error {
+	*c = Coverage{}
 	return d.mapping(n, "coverage", fields{
 		"path":    func(n ast.Node) error { return d.localPath(n, "path", &c.Path) },
 		"minimum": func(n ast.Node) error { return d.percent(n, "minimum", &c.Minimum) },

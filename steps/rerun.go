@@ -134,7 +134,7 @@ func exposed(line string) string {
 }
 
 func (d *decoder) rerun(n ast.Node, r *Rerun) error {
-	r.Attempts, r.AtMost = usualAttempts, usualAtMost
+	*r = Rerun{Attempts: usualAttempts, AtMost: usualAtMost}
 	err := d.mapping(n, "rerun", fields{
 		"command":  func(n ast.Node) error { return d.rerunCommand(n, &r.Command) },
 		"attempts": func(n ast.Node) error { return d.number(n, "attempts", maxAttempts, &r.Attempts) },

@@ -1,0 +1,185 @@
+package steps
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// workspace makes empty files below a new folder.
+func workspace(t testing.TB, names ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range names {
+		at := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o755), os.WriteFile(at, nil, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestTheFileOfATestIsFoundByWhatItsReportSays(t *testing.T) {
+	dir := workspace(t, "src/a.test.ts", "src/[id].test.ts", "e2e/specs/deep/one.spec.js", "tests/test_bill.py", "-x.js", "a b's.test.js", "one/same.js", "two/same.js", "node_modules/m/x.spec.js")
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "out.js")); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		test    results.Case
+		pattern string
+		want    string // "" for none
+	}{
+		"the file as it is":                   {results.Case{File: "src/a.test.ts"}, "", "src/a.test.ts"},
+		"an absolute file in the folder":      {results.Case{File: filepath.Join(dir, "src/a.test.ts")}, "", "src/a.test.ts"},
+		"brackets":                            {results.Case{File: "src/[id].test.ts"}, "", "src/[id].test.ts"},
+		"spaces and quotes":                   {results.Case{File: "a b's.test.js"}, "", "a b's.test.js"},
+		"what looks like an option":           {results.Case{File: "-x.js"}, "", "./-x.js"},
+		"a class that is a file":              {results.Case{Class: "a b's.test.js", Name: "x"}, "", "a b's.test.js"},
+		"relative to a folder of the tool":    {results.Case{File: "deep/one.spec.js"}, "", "e2e/specs/deep/one.spec.js"},
+		"several of the name":                 {results.Case{File: "same.js"}, "", "one/same.js two/same.js"},
+		"a module of Python":                  {results.Case{Class: "tests.test_bill", Name: "x"}, "", "tests/test_bill.py"},
+		"a class in a module of Python":       {results.Case{Class: "tests.test_bill.TestTax.TestMore", Name: "x"}, "", "tests/test_bill.py"},
+		"a pattern in the class":              {results.Case{Class: "suite at src/a.test.ts:5", Name: "x"}, `at (\S+):\d+`, "src/a.test.ts"},
+		"a pattern in the name":               {results.Case{Class: "c", Name: "[src/a.test.ts] x"}, `^\[(.+?)\]`, "src/a.test.ts"},
+		"a pattern in vain, though file says": {results.Case{File: "src/a.test.ts"}, `at (\S+)`, ""},
+		"nothing":                             {results.Case{Class: "basket", Name: "x"}, "", ""},
+		"a file that is not there":            {results.Case{File: "src/b.test.ts"}, "", ""},
+		"a folder":                            {results.Case{File: "src"}, "", ""},
+		"out of the folder":                   {results.Case{File: "../" + filepath.Base(dir) + "/src/a.test.ts"}, "", ""},
+		"an absolute file elsewhere":          {results.Case{File: "/etc/passwd"}, "", ""},
+		"a link that leads out":               {results.Case{File: "out.js"}, "", ""},
+		"a line break":                        {results.Case{File: "src/a.test.ts\n--config=x"}, "", ""},
+		"a NUL":                               {results.Case{File: "src/a.test.ts\x00"}, "", ""},
+		"what a package brought":              {results.Case{File: "m/x.spec.js"}, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Rerun{Command: Command{Args: []string{"run", "{files}"}}, Attempts: 1}
+			if c.pattern != "" {
+				r.Pattern = regexp.MustCompile(c.pattern)
+			}
+			got, err := r.Select(dir, []results.Case{c.test})
+			var refused *SelectError
+			if c.want == "" {
+				if !errors.As(err, &refused) {
+					t.Errorf("is %q (%v), want none", got, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if files := got.Args[1:]; !slices.Equal(files, strings.Split(c.want, " ")) && strings.Join(files, "") != c.want {
+				t.Errorf("is %q, want %q", files, c.want)
+			}
+		})
+	}
+}
+
+func TestGoTestsAreRunByPackageAndName(t *testing.T) {
+	r := Rerun{Command: Command{Shell: "go test -run {tests} {packages}"}, Attempts: 1}
+	got, err := r.Select(t.TempDir(), []results.Case{
+		{Class: "example.com/a/v2", Name: "TestB/with_$(x)"}, {Class: "example.com/a/v2", Name: "TestA"}, {Class: "example.com/c", Name: "TestB"},
+	})
+	if want := `go test -run '^(TestA|TestB)$' example.com/a/v2 example.com/c`; err != nil || got.Shell != want {
+		t.Errorf("is %q (%v), want %q", got.Shell, err, want)
+	}
+	for _, class := range []string{"", "-exec=rm", "a b", "a;b"} {
+		if got, err := r.Select(t.TempDir(), []results.Case{{Class: class, Name: "TestA"}}); err == nil {
+			t.Errorf("the package %q becomes %q", class, got)
+		}
+	}
+}
+
+func TestAPlaceholderThatQuotesWouldUndoIsRefused(t *testing.T) {
+	for line, want := range map[string]bool{
+		`jest {files}`:                      true,
+		`jest 'a b' {files} "c"`:            true,
+		`jest "it's" {files}`:               true,
+		`jest it\'s {files}`:                true,
+		`echo "a # b" {files} # that's all`: true,
+		`f() { jest "$@"; }; f {files}`:     true,
+		`echo ${x#y} {files}`:               true,
+		`jest "{files}"`:                    false,
+		`jest '{files}'`:                    false,
+		"echo `cat {files}`":                false,
+		`jest "$(cat {files})"`:             false,
+		`true # {files}`:                    false,
+		"cat <<END\n{files}\nEND":           false,
+		`echo \{files}`:                     false,
+		`jest {files} '{tests}'`:            false,
+	} {
+		if got := exposed(line) == ""; got != want {
+			t.Errorf("%s is taken: %v", line, got)
+		}
+	}
+}
+
+// FuzzShellQuote: whatever a file is called, the shell hands it over as it is.
+func FuzzShellQuote(f *testing.F) {
+	for _, name := range []string{"a.js", "a b", "it's", "$(touch x)", "`x`", "{a,b}", "*", "~", "-x", "a\\", "!x", "#", "é", ""} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if !printable(name) {
+			t.Skip()
+		}
+		line := Command{Shell: "printf %s {files}"}.fill(map[string][]string{"{files}": {name}}).Shell
+		out, err := exec.Command("sh", "-c", line).Output()
+		if err != nil || string(out) != name {
+			t.Errorf("%q becomes %q by %s (%v)", name, out, line, err)
+		}
+	})
+}
+
+func TestQuarantineIsByNameOrGlobAndEndsAfterItsDay(t *testing.T) {
+	c := results.Case{Name: "adds [1/2] *up*", Class: "basket", File: "src/a.test.ts"}
+	for pattern, want := range map[string]bool{
+		"adds [1/2] *up*":                 true,
+		"adds *":                          true,
+		"*[1/2]*":                         true,
+		"a?ds*":                           true,
+		"basket › adds*":                  true,
+		"src/a.test.ts › *":               true,
+		"src/*.test.ts › adds [1/2] *up*": true,
+		"adds":                            false,
+		"basket":                          false,
+		"adds [12] *":                     false,
+		"?adds*":                          false,
+		"*down":                           false,
+	} {
+		if got := (Quarantine{Test: pattern}).Matches(c); got != want {
+			t.Errorf("%q matches: %v", pattern, got)
+		}
+	}
+	q := Quarantine{Until: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}
+	if q.LastDay() != "2026-12-31" || q.Expired(time.Date(2026, 12, 31, 23, 59, 59, 0, time.UTC)) || !q.Expired(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("it ends on %s", q.LastDay())
+	}
+}
+
+func TestACommandOfOnesOwnDoesNotKeepTheBuiltInRerun(t *testing.T) {
+	for source, want := range map[string]string{
+		"version: 1\n": "pnpm run test --ci --reporters=default --reporters=jest-junit --coverage=false --runTestsByPath {files}",
+		"version: 1\nsteps: { test: { timeout: 1m } }\n":                                               "pnpm run test --ci --reporters=default --reporters=jest-junit --coverage=false --runTestsByPath {files}",
+		"version: 1\nsteps: { test: { command: vitest } }\n":                                           "",
+		"version: 1\nsteps: { test: { command: vitest, rerun: { command: 'vitest run {files}' } } }\n": "vitest run {files}",
+		"version: 1\nsteps: { test: { rerun: { attempts: 0 } } }\n":                                    "",
+	} {
+		file, err := Parse("runner.yaml", []byte(source))
+		if err != nil {
+			t.Fatal(err)
+		}
+		test, _ := Collect(t.TempDir(), file).Find("test")
+		if got := test.Rerun.Command.String(); got != want {
+			t.Errorf("%s\nruns %q again, want %q", source, got, want)
+		}
+	}
+}
