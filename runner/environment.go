@@ -48,7 +48,7 @@ func (r *run) childEnvironment() environment {
 			e.variables[name] = value
 		}
 	}
-	if !r.step.Rerun.IsZero() { // without them jest-junit names no files, and passes over those that cannot be loaded
+	if !r.step.Rerun.IsZero() || len(r.step.Quarantine) > 0 { // without them jest-junit names no files, and passes over those that cannot be loaded
 		for _, name := range []string{"JEST_JUNIT_ADD_FILE_ATTRIBUTE", "JEST_JUNIT_REPORT_TEST_SUITE_ERRORS"} {
 			if e.variables[name] == "" {
 				e.variables[name] = "true"

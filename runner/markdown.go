@@ -81,6 +81,9 @@ func (r *run) markdownOf(o Outcome, shown int) string {
 	if r.tests != nil {
 		item("tests", countsText(r.tests.Counts))
 	}
+	if r.doubt != "" {
+		item("rerun", "none: "+r.code(r.doubt))
+	}
 	if r.coverage != nil {
 		item("coverage", r.code(coverageText(*r.coverage)))
 	}

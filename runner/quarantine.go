@@ -61,6 +61,14 @@ func (r *run) forgive(t *results.Results) {
 		}
 		return false
 	})
+	for i, c := range t.Failures {
+		for _, q := range r.step.Quarantine {
+			if q.Matches(c) {
+				t.Failures[i].Remark("its quarantine ended after " + q.LastDay())
+				break
+			}
+		}
+	}
 	// A Go test fails with its subtests: it is forgiven with them, unless it has something to say itself.
 	forgiven := t.Forgiven
 	t.Failures = slices.DeleteFunc(t.Failures, func(c results.Case) bool {

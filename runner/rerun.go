@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,10 +33,12 @@ func (r *run) reconsider(err error) error {
 	case errors.As(err, &exit) && r.result.ExitCode == 0:
 		return err // of what verifies the step
 	case !errors.As(err, &exit) && !errors.As(err, &red):
+		r.doubt = "the command itself broke"
 		r.log.Warn("the command itself broke: no test is run again", "error", err.Error())
 		return err
 	}
 	if why := unexplained(*t, r.result.ExitCode); why != "" {
+		r.doubt = why
 		r.log.Warn("the failure may be more than that of its tests: it stands, and none is run again", "why", why)
 		return err
 	}
@@ -56,8 +59,23 @@ func (r *run) reconsider(err error) error {
 	return nil
 }
 
-// goPanic ends the test binary: the tests after it were not run.
+// goPanic ends the test binary.
 var goPanic = regexp.MustCompile(`(?m)^(panic: |fatal error: )[\s\S]*^goroutine \d+`)
+
+// cutShort says whether a Go test took its whole binary down with it, in which case those after it were not run: it panicked, or it
+// began and has no end. Of output that is longer than what is kept of it nobody can tell.
+func cutShort(c results.Case) string {
+	begun, ended := strings.HasPrefix(c.Details, "=== RUN "), strings.Contains(c.Details, "--- FAIL: ")
+	switch {
+	case goPanic.MatchString(c.Details):
+		return " panicked, so tests after it were not run"
+	case begun && !ended && strings.HasSuffix(c.Details, "…"):
+		return " has so much output that its end is not known: tests after it may not have been run"
+	case begun && !ended:
+		return " has no end, so tests after it were not run"
+	}
+	return ""
+}
 
 // unexplained says what speaks against the failing tests of a report as the whole reason of a failure; "" for nothing.
 func unexplained(t results.Results, exitCode int) string {
@@ -79,8 +97,8 @@ func unexplained(t results.Results, exitCode int) string {
 	}
 	for _, list := range [][]results.Case{t.Failures, t.Forgiven} {
 		for _, c := range list {
-			if goPanic.MatchString(c.Details) {
-				return fmt.Sprintf("%s panicked, so tests after it were not run", c.Name)
+			if why := cutShort(c); why != "" {
+				return c.Name + why
 			}
 		}
 	}
@@ -91,14 +109,16 @@ func unexplained(t results.Results, exitCode int) string {
 // is there again afterwards. The error is for a run that was told to stop.
 func (r *run) rerun() error {
 	rules := r.step.Rerun
-	if n := r.tests.Failed + r.tests.Errored; n > rules.AtMost {
-		r.log.Warn("more tests failed than are run again", "failed", n, "at_most", rules.AtMost)
-		return nil
-	}
 	if rules.IsZero() {
 		return nil
 	}
+	if n := r.tests.Failed + r.tests.Errored; n > rules.AtMost {
+		r.doubt = fmt.Sprintf("more than %s failed", plural(rules.AtMost, "test"))
+		r.log.Warn("more tests failed than are run again", "failed", n, "at_most", rules.AtMost)
+		return nil
+	}
 	if _, err := rules.Select(r.directory(), r.tests.Failures); err != nil {
+		r.doubt = err.Error()
 		r.log.Warn("what failed cannot be run again by itself", "error", err.Error(), "hint", HintOf(err))
 		return nil
 	}
@@ -117,6 +137,9 @@ func (r *run) rerun() error {
 		failing[identify(c)] = true
 	}
 	for n := 1; n <= rules.Attempts && len(failing) > 0; n++ {
+		if r.stop.work.Err() != nil {
+			return context.Cause(r.stop.work)
+		}
 		if !time.Now().Before(r.deadline) {
 			r.log.Warn("there is no time left to run tests again")
 			return nil
@@ -189,8 +212,12 @@ func (r *run) rerunOnce(n int, failing map[string]bool) (settled bool, err error
 		read.Problems = append(read.Problems, results.Problem{Report: strings.Join(r.step.Reports, ", "), Message: readErr.Error()})
 	}
 	r.storeRerun(n, read)
+	r.forgive(&read)
+	for _, c := range read.Forgiven { // a Go test around one in quarantine may be among those that are run again
+		seen[identify(c)]++
+	}
 	why := unexplained(read, result.ExitCode)
-	if why == "" && o.Reason == Failure && read.Failed+read.Errored == 0 {
+	if why == "" && o.Reason == Failure && read.Failed+read.Errored+read.Quarantined == 0 {
 		why = "it failed, yet its reports show no failure; a threshold of coverage does that: have the rerun measure none"
 	}
 	if why != "" {
@@ -243,7 +270,7 @@ func (r *run) compare(n int, failing map[string]bool, read results.Results, seen
 	}
 	for _, id := range slices.Sorted(maps.Keys(again)) {
 		c := again[id]
-		if failing[id] || count[id] > 0 || r.quarantineOf(c) != nil {
+		if failing[id] || count[id] > 0 {
 			continue
 		}
 		failing[id] = true

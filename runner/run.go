@@ -62,6 +62,7 @@ type run struct {
 	place     string // the store, in words
 	result    *process.Result
 	tests     *results.Results
+	doubt     string // why failing tests were neither run again nor forgiven
 	coverage  *coverageRecord
 	artifacts []artifact
 	phases    []phase

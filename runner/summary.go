@@ -66,6 +66,9 @@ func (r *run) printSummary(o Outcome) {
 		}
 		r.cases(&b, paint(yellow, "~"), "flaky", r.tests.FlakyCases)
 		r.cases(&b, paint(dim, "-"), "quarantined", r.tests.Forgiven)
+		if r.doubt != "" {
+			row("rerun", "none: "+r.doubt)
+		}
 		for i, c := range r.tests.Slowest {
 			if i == shownSlow || c.Duration < slow {
 				break
