@@ -1,0 +1,251 @@
+package runner
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+func failed(name, file string) results.Case {
+	return results.Case{Name: name, File: file, Status: results.Failed, Message: name + " the first time"}
+}
+
+func passed(name, file string) results.Case {
+	return results.Case{Name: name, File: file, Status: results.Passed}
+}
+
+func TestWhatARerunSaysOfATest(t *testing.T) {
+	hook := "basket Test execution failure: could be caused by test hooks like 'afterAll'."
+	for name, c := range map[string]struct {
+		first, second []results.Case
+		flaky, red    string // the names that are expected, separated by commas
+	}{
+		"it passes": {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "f")}, "a", ""},
+		"it fails":  {[]results.Case{failed("a", "f")}, []results.Case{failed("a", "f")}, "", "a"},
+		"it passes and fails, as it is there twice":      {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "f"), failed("a", "f")}, "", "a"},
+		"two of one name, and only one is run":           {[]results.Case{failed("a", "f"), failed("a", "f")}, []results.Case{passed("a", "f")}, "", "a,a"},
+		"two of one name, and both pass":                 {[]results.Case{failed("a", "f"), failed("a", "f")}, []results.Case{passed("a", "f"), passed("a", "f")}, "a,a", ""},
+		"it is not there":                                {[]results.Case{failed("a", "f")}, []results.Case{passed("b", "f")}, "", "a"},
+		"one of that name in another file passes":        {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "g")}, "", "a"},
+		"it is skipped":                                  {[]results.Case{failed("a", "f")}, []results.Case{{Name: "a", File: "f", Status: results.Skipped}}, "", "a"},
+		"another one fails that had passed":              {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "f"), failed("b", "f")}, "a", "b"},
+		"a file that could not be loaded has tests now":  {[]results.Case{failed("f.ts", "f.ts")}, []results.Case{passed("a", "f.ts")}, "f.ts", ""},
+		"a file that could not be loaded has none":       {[]results.Case{failed("f.ts", "f.ts")}, []results.Case{passed("a", "g.ts")}, "", "f.ts"},
+		"a file that could not be loaded has a red one":  {[]results.Case{failed("f.ts", "f.ts")}, []results.Case{passed("a", "f.ts"), failed("b", "f.ts")}, "", "f.ts,b"},
+		"a hook of jest that failed is not heard of now": {[]results.Case{failed(hook, "f.ts")}, []results.Case{passed("a", "f.ts")}, hook, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := &run{log: slog.New(slog.DiscardHandler), tests: &results.Results{}}
+			failing := map[string]bool{}
+			for _, f := range c.first {
+				r.tests.Failures = append(r.tests.Failures, f)
+				r.tests.Failed++
+				failing[identify(f)] = true
+			}
+			seen := map[string]int{}
+			var read results.Results
+			for _, s := range c.second {
+				switch s.Status {
+				case results.Failed:
+					read.Failures = append(read.Failures, s)
+				case results.Passed:
+					seen[identify(s)]++
+					seen["file\x00"+s.File]++
+				}
+			}
+			r.compare(1, failing, read, seen)
+			if got := names(r.tests.FlakyCases); got != c.flaky {
+				t.Errorf("flaky are %q, want %q", got, c.flaky)
+			}
+			if got := names(r.tests.Failures); got != c.red {
+				t.Errorf("red are %q, want %q", got, c.red)
+			}
+			if r.tests.Failed != len(r.tests.Failures) || r.tests.Flaky != len(r.tests.FlakyCases) {
+				t.Errorf("the counts are %+v", r.tests.Counts)
+			}
+			for _, f := range r.tests.FlakyCases {
+				if !strings.HasSuffix(f.Message, "the first time") {
+					t.Errorf("it lost its first failure: %+v", f)
+				}
+			}
+		})
+	}
+}
+
+func names(list []results.Case) string {
+	var all []string
+	for _, c := range list {
+		all = append(all, c.Name)
+	}
+	return strings.Join(all, ",")
+}
+
+func TestATestThatIsRedAfterAllIsNotFlaky(t *testing.T) {
+	r := &run{log: slog.New(slog.DiscardHandler), tests: &results.Results{Failures: []results.Case{failed("a", "f"), failed("b", "f")}}}
+	r.tests.Failed = 2
+	failing := map[string]bool{identify(failed("a", "f")): true, identify(failed("b", "f")): true}
+	r.compare(1, failing, results.Results{Failures: []results.Case{failed("b", "f")}}, map[string]int{identify(failed("a", "f")): 1})
+	r.compare(2, failing, results.Results{Failures: []results.Case{failed("a", "f")}}, map[string]int{identify(failed("b", "f")): 1})
+	if r.tests.Failed != 1 || r.tests.Flaky != 1 || names(r.tests.Failures) != "a" || names(r.tests.FlakyCases) != "b" {
+		t.Errorf("red are %s, flaky are %s, by %+v", names(r.tests.Failures), names(r.tests.FlakyCases), r.tests.Counts)
+	}
+}
+
+func TestWhatIsMoreThanFailedTests(t *testing.T) {
+	sound := results.Results{Counts: results.Counts{Total: 3, Failed: 1}, Failures: []results.Case{failed("a", "f")}, Reports: []results.Report{{}}}
+	changed := func(change func(*results.Results)) results.Results {
+		r := sound
+		r.Failures = append([]results.Case(nil), sound.Failures...)
+		change(&r)
+		return r
+	}
+	for name, c := range map[string]struct {
+		read results.Results
+		code int
+		want string
+	}{
+		"nothing":                     {sound, 1, ""},
+		"as many failed as the code":  {sound, 2, ""},
+		"a broken report":             {changed(func(r *results.Results) { r.Problems = []results.Problem{{Report: "x"}} }), 1, "cannot be read whole"},
+		"no report":                   {changed(func(r *results.Results) { r.Reports = nil }), 1, "no fresh report"},
+		"failures that nobody knows":  {changed(func(r *results.Results) { r.Failed = 300 }), 1, "too many"},
+		"a shell's code":              {sound, 127, "127"},
+		"a signal's code":             {sound, 139, "139"},
+		"pytest could not collect":    {changed(func(r *results.Results) { r.Counts = results.Counts{Total: 1, Errored: 1} }), 2, "nothing but errors"},
+		"playwright has errors only":  {changed(func(r *results.Results) { r.Counts = results.Counts{Total: 1, Errored: 1} }), 1, ""},
+		"a panic of Go":               {changed(func(r *results.Results) { r.Failures[0].Details = "--- FAIL\npanic: x\n\ngoroutine 7 [running]:" }), 1, "panicked"},
+		"somebody who says panic":     {changed(func(r *results.Results) { r.Failures[0].Details = "panic: on the streets" }), 1, ""},
+		"a test of Go without an end": {changed(func(r *results.Results) { r.Failures[0].Details = "=== RUN   TestA" }), 1, "no end"},
+		"a test of Go with one":       {changed(func(r *results.Results) { r.Failures[0].Details = "=== RUN   TestA\n--- FAIL: TestA (0.00s)" }), 1, ""},
+	} {
+		if got := unexplained(c.read, c.code); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: says %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestWhatTheFirstRunLeftIsPutBackAsItWas(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		at := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o755), os.WriteFile(at, []byte(text), 0o640)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("out/a", "first")
+	write("out/deep/junit.xml", "first report")
+	write("out/bin/tool", "#!/bin/sh")
+	write("junit.xml", "first report, too")
+	old := time.Now().Add(-time.Hour).Truncate(time.Second)
+	if err := errors.Join(os.Chtimes(filepath.Join(dir, "out/a"), old, old), os.Chmod(filepath.Join(dir, "out/bin/tool"), 0o755), os.Symlink("a", filepath.Join(dir, "out/link"))); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := keepAside(dir, "x", []string{"junit.xml", "out/deep/junit.xml", "gone.xml"}, []string{"out/bin", "out", ".", "nowhere"})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	// The rerun sees a copy that does not look new, without the reports.
+	info, err := os.Stat(filepath.Join(dir, "out/a"))
+	if err != nil || !info.ModTime().Equal(old) || info.Mode().Perm() != 0o640 {
+		t.Errorf("the copy is %v (%v)", info, err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, "out/bin/tool")); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("the tool is %v (%v)", info, err)
+	}
+	if to, err := os.Readlink(filepath.Join(dir, "out/link")); to != "a" {
+		t.Errorf("the link is to %q (%v)", to, err)
+	}
+	for _, report := range []string{"junit.xml", "out/deep/junit.xml"} {
+		if _, err := os.Stat(filepath.Join(dir, report)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is still there: %v", report, err)
+		}
+	}
+	write("out/a", "second")
+	write("out/new", "second")
+	write("junit.xml", "second report")
+	if err := os.RemoveAll(filepath.Join(dir, "out/deep")); err != nil {
+		t.Fatal(err)
+	}
+
+	if err := kept.restore(); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"out/a": "first", "out/deep/junit.xml": "first report", "junit.xml": "first report, too", "out/link": "first"} {
+		if text, err := os.ReadFile(filepath.Join(dir, name)); string(text) != want {
+			t.Errorf("%s is %q (%v), want %q", name, text, err, want)
+		}
+	}
+	for _, name := range []string{"out/new", ".runner"} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s is left: %v", name, err)
+		}
+	}
+}
+
+func TestMarkdownHoldsWhateverTestsAreCalled(t *testing.T) {
+	r := &run{redactor: redact.New(redact.Secret{Name: "TOKEN", Value: "a*b*c*d*e"})}
+	for text, want := range map[string]string{
+		"plain":           "`plain`",
+		"a `b` c":         "``a `b` c``",
+		"`b`":             "`` `b` ``",
+		"two\nlines\tand": "`two lines and`",
+		"it is a*b*c*d*e": "`it is [REDACTED:TOKEN]`",
+		"\x1b[31mred":     "`[31mred`",
+		"\u202eabc":       "`abc`",
+		"\xff":            "`\uFFFD`",
+		"":                "",
+	} {
+		if got := r.code(text); got != want {
+			t.Errorf("%q becomes %s, want %s", text, got, want)
+		}
+	}
+	if got := r.html(`<img src=x onerror="a*b*c*d*e"> & more`); got != "&lt;img src=x onerror=&#34;[REDACTED:TOKEN]&#34;&gt; &amp; more" {
+		t.Errorf("becomes %s", got)
+	}
+}
+
+func TestASummaryIsAddedToRegularFilesOnly(t *testing.T) {
+	for _, name := range []string{os.DevNull, t.TempDir(), filepath.Join(t.TempDir(), "no", "folder")} {
+		if err := appendSummary(name, func(int) string { return "x" }); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	name := filepath.Join(t.TempDir(), "summary.md")
+	for range 2 {
+		if err := appendSummary(name, func(room int) string { return strings.Repeat("x", room/2) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if info, err := os.Stat(name); err != nil || info.Size() != maxStepSummary*3/4 {
+		t.Errorf("it is %v (%v)", info, err)
+	}
+}
+
+func FuzzCode(f *testing.F) {
+	f.Add("a ``b`` c")
+	r := &run{redactor: redact.New()}
+	f.Fuzz(func(t *testing.T, text string) {
+		code := r.code(text)
+		if strings.ContainsAny(code, "\n\r") {
+			t.Fatalf("%q has a line break", code)
+		}
+		if code == "" {
+			return
+		}
+		inner := strings.TrimLeft(code, "`")
+		fence := len(code) - len(inner)
+		if longestRun(strings.TrimSuffix(inner, strings.Repeat("`", fence))) >= fence {
+			t.Errorf("%q leaves its span: %s", text, code)
+		}
+	})
+}
