@@ -105,6 +105,9 @@ func Parse(name string, source []byte) (*File, error) {
 				if _, set := o.line["command"]; !set && !isBuiltin(key) {
 					return d.errorf(keyNode, "add a command: line to it", "step %q has no command", key)
 				}
+				if _, set := o.line["reports"]; !set && key != "test" && (!o.step.Rerun.IsZero() || len(o.step.Quarantine) > 0) {
+					return d.errorf(keyNode, "add reports: with the globs of its JUnit files", "step %q has no reports to tell which tests failed", key)
+				}
 				file.Steps = append(file.Steps, o)
 				return nil
 			})

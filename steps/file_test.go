@@ -101,6 +101,7 @@ func TestWhatIsWrittenReplacesWhatAMergeKeyBrings(t *testing.T) {
 steps:
   lint: &base
     command: pnpm lint
+    reports: [a.xml]
     artifacts: [{ name: coverage, path: a }]
     rerun: { command: "again {files}", at_most: 3 }
     quarantine: [{ test: a, until: 2026-01-01 }]
@@ -203,6 +204,10 @@ func TestWhatAFileMayNotHoldIsRefusedWithItsPlace(t *testing.T) {
 		"more failures to run again than are read": {
 			"version: 1\nsteps:\n  lint: { command: x, rerun: { command: y, at_most: 1000 } }\n",
 			`runner.yaml:3:53: at_most cannot be 1000: lint: { command: x, rerun: { command: y, at_most: 1000 } }`, "write a whole number from 0 to 100",
+		},
+		"a rerun without reports": {
+			"version: 1\nsteps:\n  lint: { command: x, rerun: { command: y } }\n",
+			`runner.yaml:3:3: step "lint" has no reports to tell which tests failed: lint: { command: x, rerun: { command: y } }`, "add reports: with the globs of its JUnit files",
 		},
 		"a day that is none": {
 			"version: 1\nsteps:\n  lint: { command: x, quarantine: [{ test: a, until: 2026-02-30 }] }\n",
