@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -37,7 +39,11 @@ func (r *run) reconsider(err error) error {
 		r.log.Warn("the command itself broke: no test is run again", "error", err.Error())
 		return err
 	}
-	if why := unexplained(*t, r.result.ExitCode); why != "" {
+	why := unexplained(*t, r.result.ExitCode)
+	if why == "" && len(t.Stale) > 0 {
+		why = fmt.Sprintf("the report %s was not written anew, so a part of the tests may not have been run", t.Stale[0])
+	}
+	if why != "" {
 		r.doubt = why
 		r.log.Warn("the failure may be more than that of its tests: it stands, and none is run again", "why", why)
 		return err
@@ -54,10 +60,17 @@ func (r *run) reconsider(err error) error {
 		return err
 	case exit != nil:
 		r.log.Info("the step passes, though the command failed", "flaky", t.Flaky, "quarantined", t.Quarantined, "exit_code", r.result.ExitCode)
+		if severalCommands.MatchString(r.step.Command.Shell) {
+			r.log.Warn("the command has several parts, and those after the tests that failed may not have been run", "command", r.step.Command.Shell,
+				"hint", "make what has to run after the tests a step of its own, or verify:; pnpm -r needs --no-bail")
+		}
 		return r.verify()
 	}
 	return nil
 }
+
+// severalCommands finds what may have ended with the tests that failed: a further command of the line, or a further package.
+var severalCommands = regexp.MustCompile(`&&\s*\S|\|\|\s*\S|;\s*\S|\n\s*\S|\s(-r|--recursive)\b`)
 
 // goPanic ends the test binary.
 var goPanic = regexp.MustCompile(`(?m)^(panic: |fatal error: )[\s\S]*^goroutine \d+`)
@@ -308,5 +321,15 @@ func (r *run) storeRerun(n int, read results.Results) {
 	defer cancel()
 	if err := r.putReports(ctx, rerunFolder(n)+"/", read); err != nil {
 		r.log.Warn("the reports of a rerun could not be stored", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "hint", HintOf(err))
+	}
+	root, err := os.OpenRoot(r.directory())
+	if err != nil {
+		return
+	}
+	defer root.Close()
+	for _, name := range r.pathsOf(read) { // the next rerun may give its own another name
+		if err := root.Remove(filepath.FromSlash(name)); err != nil {
+			r.log.Debug("a report of a rerun cannot be removed", "error", err.Error())
+		}
 	}
 }
