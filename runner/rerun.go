@@ -76,13 +76,17 @@ var severalCommands = regexp.MustCompile(`&&\s*\S|\|\|\s*\S|;\s*\S|\n\s*\S|\s(-r
 var goPanic = regexp.MustCompile(`(?m)^(panic: |fatal error: )[\s\S]*^goroutine \d+`)
 
 // cutShort says whether a Go test took its whole binary down with it, in which case those after it were not run: it panicked, or it
-// began and has no end. Of output that is longer than what is kept of it nobody can tell.
+// began and has no end. Of long output the middle is missing, and of a very long report the end: then nobody can tell.
 func cutShort(c results.Case) string {
-	begun, ended := strings.HasPrefix(c.Details, "=== RUN "), strings.Contains(c.Details, "--- FAIL: ")
+	begun, ended, gap := strings.HasPrefix(c.Details, "=== RUN "), strings.Contains(c.Details, "--- FAIL: "), strings.Contains(c.Details, "\n…\n")
+	if gap { // only what comes last is the end
+		last := c.Details[strings.LastIndexByte(c.Details, '\n')+1:]
+		ended = strings.HasPrefix(strings.TrimSpace(last), "--- FAIL: ")
+	}
 	switch {
 	case goPanic.MatchString(c.Details):
 		return " panicked, so tests after it were not run"
-	case begun && !ended && strings.HasSuffix(c.Details, "…"):
+	case begun && !ended && gap:
 		return " has so much output that its end is not known: tests after it may not have been run"
 	case begun && !ended:
 		return " has no end, so tests after it were not run"

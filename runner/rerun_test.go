@@ -124,7 +124,11 @@ func TestWhatIsMoreThanFailedTests(t *testing.T) {
 		"a panic of Go":               {changed(func(r *results.Results) { r.Failures[0].Details = "--- FAIL\npanic: x\n\ngoroutine 7 [running]:" }), 1, "panicked"},
 		"somebody who says panic":     {changed(func(r *results.Results) { r.Failures[0].Details = "panic: on the streets" }), 1, ""},
 		"a test of Go without an end": {changed(func(r *results.Results) { r.Failures[0].Details = "=== RUN   TestA" }), 1, "no end"},
-		"a test of Go with one":       {changed(func(r *results.Results) { r.Failures[0].Details = "=== RUN   TestA\n--- FAIL: TestA (0.00s)" }), 1, ""},
+		"one that says too much":      {changed(func(r *results.Results) { r.Failures[0].Details = "=== RUN   TestA\n--- FAIL: x\n…\nmore" }), 1, "not known"},
+		"one that says much": {changed(func(r *results.Results) {
+			r.Failures[0].Details = "=== RUN   TestA\n…\nmore\n    --- FAIL: TestA (0.00s)"
+		}), 1, ""},
+		"a test of Go with one": {changed(func(r *results.Results) { r.Failures[0].Details = "=== RUN   TestA\n--- FAIL: TestA (0.00s)" }), 1, ""},
 	} {
 		if got := unexplained(c.read, c.code); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: says %q, want %q", name, got, c.want)

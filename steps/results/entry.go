@@ -74,9 +74,22 @@ func (e *entry) toCase(report string) Case {
 	if c.Flaky || c.Status == Failed || c.Status == Errored {
 		message, body := markup.Plain(e.why.message), markup.Plain(e.why.body)
 		c.Message = shorten(telling(message, body, markup.Plain(e.why.kind), name), maxMessage)
-		c.Details = shorten(strings.TrimSpace(body), maxDetails)
+		c.Details = bothEnds(strings.TrimSpace(body), maxDetails)
 	}
 	return c
+}
+
+// bothEnds cuts text to at most limit bytes by leaving out its middle: some tools begin with the cause, others end with it.
+func bothEnds(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	const gap = "\n…\n"
+	end := text[len(text)-limit/4:]
+	if _, whole, ok := strings.Cut(end, "\n"); ok && whole != "" {
+		end = whole
+	}
+	return strings.ToValidUTF8(text[:limit-limit/4-len(gap)], "") + gap + strings.ToValidUTF8(end, "")
 }
 
 // maxDuration is more than any test takes. A report may have nonsense here, which would be added up.
