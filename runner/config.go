@@ -29,7 +29,7 @@ type Config struct {
 	DryRun         bool   `env:"RUNNER_DRY_RUN"`
 	Repository     string `env:"REPOSITORY_URL"`
 	GitHubName     string `env:"GITHUB_REPOSITORY"`
-	GitHubToken    string `env:"GITHUB_TOKEN"`
+	KnownHosts     string `env:"RUNNER_SSH_KNOWN_HOSTS"`
 	GitHubBranch   string `env:"GITHUB_REF_NAME"`
 	GitHubSHA      string `env:"GITHUB_SHA"`
 	StepSummary    string `env:"GITHUB_STEP_SUMMARY"` // a file that Markdown is added to

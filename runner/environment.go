@@ -16,7 +16,7 @@ import (
 )
 
 // private are the runner's own variables: the command has no use for them, and a secret it does not have it cannot leak.
-var private = []string{"SLACK_WEBHOOK_URL", "GITHUB_TOKEN"}
+var private = []string{"SLACK_WEBHOOK_URL", "GITHUB_TOKEN", "RUNNER_SSH_KEY"}
 
 // environment is what the command will be given, before and after its secrets are known.
 type environment struct {

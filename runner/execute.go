@@ -61,11 +61,17 @@ func (r *run) verify() error {
 
 // supervise runs one command of the step, its output going through the redactor into the log.
 func (r *run) supervise(c steps.Command) (process.Result, error) {
-	r.log.Info("running", "command", c.String(), "directory", r.step.Directory)
+	return r.superviseIn(r.step.Directory, c)
+}
+
+// superviseIn does so in a folder of the workspace.
+
+func (r *run) superviseIn(directory string, c steps.Command) (process.Result, error) {
+	r.log.Info("running", "command", c.String(), "directory", directory)
 	lines := r.sink.Command()
 	clean := r.redactor.Writer(lines, redact.MaskCommands())
 	result, err := process.Run(process.Command{
-		Args: c.Argv(), Dir: r.directory(), Env: r.env.list(), Output: clean,
+		Args: c.Argv(), Dir: r.inWorkspace(directory), Env: r.env.list(), Output: clean,
 		Deadline: r.deadline, Grace: r.config.Grace, Marker: r.marker(),
 	}, r.stop.forward)
 	if e := errors.Join(clean.Close(), lines.Close(), result.OutputErr); e != nil {

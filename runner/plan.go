@@ -34,6 +34,9 @@ func (r *run) printPlan(w io.Writer) {
 		row("retry", fmt.Sprintf("%d more on %s", s.Retry.Attempts, strings.Join(s.Retry.On, ", ")), s.Origin["retry"])
 	}
 	row("source", r.config.Repository, "")
+	if setup := r.steps.Setup(); r.awaitsCheckout() {
+		row("setup", setup.Command.String(), setup.Origin+", if the lockfile is not the image's")
+	}
 	row("variables", strings.Join(r.env.names(), " "), "names only")
 	var references []string
 	for _, name := range r.env.names() {

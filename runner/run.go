@@ -38,17 +38,18 @@ type Invocation struct {
 
 // run is the state of one run. Each phase reads what the earlier ones decided and adds its own part.
 type run struct {
-	in       Invocation
-	begun    time.Time
-	id       string
-	config   Config
-	step     steps.Step
-	steps    steps.Catalogue
-	ref      artifacts.Ref
-	dirty    bool
-	deadline time.Time
-	env      environment
-	task     task
+	in        Invocation
+	begun     time.Time
+	id        string
+	config    Config
+	step      steps.Step
+	steps     steps.Catalogue
+	ref       artifacts.Ref
+	dirty     bool
+	deadline  time.Time
+	installed string // the dependencies that the image came with: see setup
+	env       environment
+	task      task
 
 	stop     *stopper
 	redactor *redact.Redactor
@@ -142,6 +143,7 @@ func (r *run) prepare() error {
 		{"guard", r.guard},
 		{"fetch", r.fetch},
 		{"secrets", func() error { return r.resolve(r.env) }},
+		{"setup", r.setup},
 	} {
 		if err := r.phase(p.name, p.do); err != nil {
 			return err
@@ -336,8 +338,14 @@ func (r *run) checkout() error {
 	if !r.awaitsCheckout() {
 		return nil
 	}
+	credentials, err := r.privately(r.stop.work, "GITHUB_TOKEN", "RUNNER_SSH_KEY")
+	if err != nil {
+		return err
+	}
+	r.installed = r.baked()
 	_, changed, err := source.Checkout(r.stop.work, r.git, source.Options{
-		URL: r.config.Repository, SHA: r.ref.SHA, Branch: r.config.Branch, Dir: r.config.Workspace, Token: r.config.GitHubToken, SSHCommand: r.in.Variables["GIT_SSH_COMMAND"],
+		URL: r.config.Repository, SHA: r.ref.SHA, Branch: r.config.Branch, Dir: r.config.Workspace,
+		Token: credentials["GITHUB_TOKEN"], SSHKey: credentials["RUNNER_SSH_KEY"], KnownHosts: r.config.KnownHosts, SSHCommand: r.in.Variables["GIT_SSH_COMMAND"],
 		Retries: max(r.config.Retries, 3), Log: func(msg string, args ...any) { r.log.Info(msg, args...) },
 	})
 	if err != nil && !r.deadline.IsZero() && time.Now().After(r.deadline) {
@@ -404,6 +412,8 @@ func (r *run) fetch() error {
 }
 
 // directory is where the command runs.
-func (r *run) directory() string {
-	return filepath.Join(r.config.Workspace, filepath.FromSlash(r.step.Directory))
+func (r *run) directory() string { return r.inWorkspace(r.step.Directory) }
+
+func (r *run) inWorkspace(path string) string {
+	return filepath.Join(r.config.Workspace, filepath.FromSlash(path))
 }

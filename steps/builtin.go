@@ -66,7 +66,13 @@ func builtins(packageManager string) []Step {
 }
 
 // Catalogue is every step that a workspace knows.
-type Catalogue struct{ steps []Step }
+type Catalogue struct {
+	steps []Step
+	setup Setup
+}
+
+// Setup is what makes the workspace ready.
+func (c Catalogue) Setup() Setup { return c.setup }
 
 // Collect lays the file's steps over the built-in ones. The file may be nil.
 func Collect(workspace string, file *File) Catalogue {
@@ -93,7 +99,11 @@ func Collect(workspace string, file *File) Catalogue {
 			all[i].Directory, all[i].Origin["directory"] = ".", byRule
 		}
 	}
-	return Catalogue{steps: all}
+	setup := defaultSetup(workspace)
+	if file != nil && file.Setup != nil {
+		setup = *file.Setup
+	}
+	return Catalogue{steps: all, setup: setup}
 }
 
 // All returns the steps, the built-in ones first, then the file's in its order.

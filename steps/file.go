@@ -26,6 +26,7 @@ const FileName = "runner.yaml"
 // File is a runner.yaml that has been read and found good.
 type File struct {
 	Path  string
+	Setup *Setup // nil: the default one
 	Steps []override
 }
 
@@ -92,6 +93,10 @@ func Parse(name string, source []byte) (*File, error) {
 				return d.errorf(n, "write version: 1", "version must be 1")
 			}
 			return nil
+		},
+		"setup": func(n ast.Node) error {
+			file.Setup = &Setup{}
+			return d.setup(n, file.Setup)
 		},
 		"steps": func(n ast.Node) error {
 			return d.entries(n, "steps", func(key string, keyNode, value ast.Node) error {

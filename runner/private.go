@@ -1,0 +1,36 @@
+package runner
+
+import (
+	"context"
+	"errors"
+
+	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/secrets"
+)
+
+// privately resolves references in the runner's own variables, which the command is never given: to check out a commit,
+// or to tell somebody. It returns the values by name; a variable that is not set is not among them.
+func (r *run) privately(ctx context.Context, names ...string) (map[string]string, error) {
+	values, references := map[string]string{}, map[string]secrets.Reference{}
+	for _, name := range names {
+		value := r.in.Variables[name]
+		if ref, ok := secrets.Parse(value, true); ok {
+			references[name] = ref
+		} else if value != "" {
+			values[name] = value
+		}
+	}
+	if len(references) == 0 {
+		return values, nil
+	}
+	resolved, err := r.resolver().Resolve(ctx, references)
+	for _, s := range resolved.Secrets {
+		values[s.Variable] = s.Value()
+		r.redactor.Add(redact.Secret{Name: s.Variable, Value: s.Value()})
+	}
+	var failed *secrets.Error
+	if errors.As(err, &failed) {
+		return values, &SecretsError{Message: failed.Error(), Advice: failed.Hint(), Transient: failed.Retryable()}
+	}
+	return values, err
+}

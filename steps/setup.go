@@ -1,0 +1,78 @@
+package steps
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/goccy/go-yaml/ast"
+)
+
+// Setup makes a workspace ready for a commit whose dependencies are not the ones that are installed in it.
+type Setup struct {
+	Command Command // zero: nothing is to be done
+	Origin  string  // "built-in", or "runner.yaml:3"
+}
+
+// lockfiles say which dependencies a commit has.
+var lockfiles = []string{
+	"pnpm-lock.yaml", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "bun.lock",
+	"go.sum", "poetry.lock", "uv.lock", "Pipfile.lock", "requirements.txt", "Gemfile.lock", "Cargo.lock", "composer.lock",
+}
+
+// defaultSetup installs what the lockfile says, from what is at hand before the network is asked.
+func defaultSetup(workspace string) Setup {
+	has := func(name string) bool {
+		_, err := os.Stat(filepath.Join(workspace, name))
+		return err == nil
+	}
+	line := ""
+	switch {
+	case has("pnpm-lock.yaml"):
+		line = "pnpm install --frozen-lockfile --prefer-offline"
+	case has("package-lock.json") || has("npm-shrinkwrap.json"):
+		line = "npm ci --prefer-offline --no-audit --no-fund"
+	case has("yarn.lock") && has(".yarnrc.yml"): // yarn 2 and later
+		line = "yarn install --immutable"
+	case has("yarn.lock"):
+		line = "yarn install --frozen-lockfile --prefer-offline"
+	}
+	return Setup{Command: Command{Shell: line}, Origin: builtIn}
+}
+
+// Dependencies is a fingerprint of the lockfiles at the top of a workspace: "" if there are none. Two workspaces with the
+// same one need the same dependencies.
+func Dependencies(workspace string) (string, error) {
+	sum := sha256.New()
+	found := false
+	for _, name := range lockfiles {
+		text, err := os.ReadFile(filepath.Join(workspace, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		found = true
+		fmt.Fprintf(sum, "%s %d\n", name, len(text))
+		sum.Write(text)
+	}
+	if !found {
+		return "", nil
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// setup reads a command, or false for none.
+func (d *decoder) setup(n ast.Node, s *Setup) error {
+	s.Origin = fmt.Sprintf("%s:%d", filepath.Base(d.path), d.position(n).Line)
+	if text, err := d.scalar(n, "setup"); err == nil && text == "false" {
+		s.Command = Command{}
+		return nil
+	}
+	return d.command(n, "setup", &s.Command)
+}
