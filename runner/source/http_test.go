@@ -2,116 +2,42 @@ package source
 
 import (
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
-	"io"
 	"net"
 	"net/http"
-	"net/http/cgi"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
+
+	"github.com/carlin-cicd/runner/runner/source/sourcetest"
 )
 
-const token = "ghp_0123456789abcdefghijABCDEFGHIJ456789"
-
-// server puts a repository behind https. It first answers with the failures it is given, then wants the token.
-type server struct {
-	*httptest.Server
-	backend http.Handler
-
-	mu       sync.Mutex
-	failures []int
-	moved    string   // where all requests with the token are sent on to
-	seen     []string // Authorization headers
-}
-
-func serve(t *testing.T, dir string) *server {
-	t.Helper()
-	path, err := exec.Command("git", "--exec-path").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &server{backend: &cgi.Handler{
-		Path:   filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
-		Stderr: io.Discard,
-		Env:    []string{"GIT_PROJECT_ROOT=" + filepath.Dir(dir), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=x", alone[0], alone[1]},
-	}}
-	s.Server = httptest.NewTLSServer(s)
-	t.Cleanup(s.Close)
-	return s
-}
-
-// failFirst lets the next requests fail with these codes.
-func (s *server) failFirst(codes ...int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.failures = codes
-}
-
-// headers are what was sent for authorization.
-func (s *server) headers() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.seen)
-}
-
-func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	s.seen = append(s.seen, r.Header.Get("Authorization"))
-	failure := 0
-	if len(s.failures) > 0 {
-		failure, s.failures = s.failures[0], s.failures[1:]
-	}
-	moved := s.moved
-	s.mu.Unlock()
-	switch {
-	case failure != 0:
-		http.Error(w, "try later", failure)
-	case r.Header.Get("Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte("x-access-token:"+token)):
-		w.Header().Set("WWW-Authenticate", "Basic")
-		http.Error(w, "no", http.StatusUnauthorized)
-	case moved != "":
-		http.Redirect(w, r, moved+r.URL.String(), http.StatusMovedPermanently)
-	default:
-		s.backend.ServeHTTP(w, r)
-	}
-}
+const token = sourcetest.Token
 
 // trusting runs git so that it takes the server's certificate.
-func (s *server) trusting(t *testing.T) *recorder {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return &recorder{variables: []string{"GIT_SSL_CAINFO=" + path}}
+func trusting(t *testing.T, s *sourcetest.Server) *recorder {
+	return &recorder{variables: []string{"GIT_SSL_CAINFO=" + s.Authority(t)}}
 }
-
-func (s *server) repository(dir string) string { return s.URL + "/" + filepath.Base(dir) + "/.git" }
 
 func TestATokenOpensTheRepositoryAndLeavesNoTrace(t *testing.T) {
 	dir, first, second := repository(t)
-	s := serve(t, dir)
-	r := s.trusting(t)
+	s := sourcetest.Serve(t, dir)
+	r := trusting(t, s)
 	// What the machine has of its own helpers neither gets the token nor is asked for another one.
 	stored := filepath.Join(t.TempDir(), "stored")
 	r.variables = append(r.variables, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=credential.helper", "GIT_CONFIG_VALUE_0=store --file="+stored)
-	s.failFirst(http.StatusBadGateway, http.StatusTooManyRequests)
+	s.FailFirst(http.StatusBadGateway, http.StatusTooManyRequests)
 	ws := t.TempDir()
 	var j journal
-	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.repository(dir), SHA: first, Dir: ws, Token: token + "\n", Retries: 2, Log: j.log}); err != nil {
+	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.Repository(dir), SHA: first, Dir: ws, Token: token + "\n", Retries: 2, Log: j.log}); err != nil {
 		t.Fatal(err, j.lines)
 	}
 	if content(t, ws, "file") != "one" || strings.Count(strings.Join(j.lines, "\n"), "tried again") != 2 {
 		t.Errorf("file has %q; %q", content(t, ws, "file"), j.lines)
 	}
-	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.repository(dir), SHA: second, Dir: ws, Token: token}); err != nil {
+	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.Repository(dir), SHA: second, Dir: ws, Token: token}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(stored); err == nil {
@@ -141,16 +67,16 @@ func TestATokenOpensTheRepositoryAndLeavesNoTrace(t *testing.T) {
 
 func TestATokenIsNotSentToWhereARedirectLeads(t *testing.T) {
 	dir, first, _ := repository(t)
-	s, elsewhere := serve(t, dir), serve(t, dir)
-	s.moved = elsewhere.URL
-	_, _, err := Checkout(t.Context(), s.trusting(t).run, Options{URL: s.repository(dir), SHA: first, Dir: t.TempDir(), Token: token, Retries: 2})
+	s, elsewhere := sourcetest.Serve(t, dir), sourcetest.Serve(t, dir)
+	s.Moved = elsewhere.URL
+	_, _, err := Checkout(t.Context(), trusting(t, s).run, Options{URL: s.Repository(dir), SHA: first, Dir: t.TempDir(), Token: token, Retries: 2})
 	if err == nil {
 		t.Error("the other server, which wants the token, was satisfied")
 	}
-	if len(elsewhere.headers()) == 0 {
+	if len(elsewhere.Headers()) == 0 {
 		t.Fatal("git did not follow, so this tests nothing")
 	}
-	for _, header := range elsewhere.headers() {
+	for _, header := range elsewhere.Headers() {
 		if header != "" && header != "Basic Og==" { // nobody, with no password
 			t.Errorf("it was sent %q", header)
 		}
@@ -159,7 +85,7 @@ func TestATokenIsNotSentToWhereARedirectLeads(t *testing.T) {
 
 func TestOnlyTheNetworkIsTriedAgain(t *testing.T) {
 	dir, first, _ := repository(t)
-	s := serve(t, dir)
+	s := sourcetest.Serve(t, dir)
 	for name, c := range map[string]struct {
 		options Options
 		tries   int
@@ -169,12 +95,12 @@ func TestOnlyTheNetworkIsTriedAgain(t *testing.T) {
 		"a bad gateway":  {Options{Token: token, SHA: first}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.failFirst()
+			s.FailFirst()
 			if c.tries > 1 {
-				s.failFirst(502, 502, 502, 502)
+				s.FailFirst(502, 502, 502, 502)
 			}
-			r := s.trusting(t)
-			c.options.URL, c.options.Dir, c.options.Retries = s.repository(dir), t.TempDir(), 1
+			r := trusting(t, s)
+			c.options.URL, c.options.Dir, c.options.Retries = s.Repository(dir), t.TempDir(), 1
 			if _, _, err := Checkout(t.Context(), r.run, c.options); err == nil || is[*NetworkError](err) != (c.tries > 1) {
 				t.Errorf("error is %v", err)
 			}
@@ -187,7 +113,7 @@ func TestOnlyTheNetworkIsTriedAgain(t *testing.T) {
 
 func TestWhatGoesWrongIsTold(t *testing.T) {
 	dir, first, _ := repository(t)
-	s := serve(t, dir)
+	s := sourcetest.Serve(t, dir)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -204,14 +130,14 @@ func TestWhatGoesWrongIsTold(t *testing.T) {
 		hint    string
 	}{
 		"there is no such commit":         {Options{URL: "file://" + dir, SHA: missing}, is[*NotFoundError], "push it"},
-		"there is no such commit, https":  {Options{URL: s.repository(dir), SHA: missing, Token: token}, is[*NotFoundError], "push it"},
-		"the token is wrong":              {Options{URL: s.repository(dir), SHA: first, Token: "ghp_wrong"}, is[*AccessError], "GITHUB_TOKEN is valid"},
-		"there is no token":               {Options{URL: s.repository(dir), SHA: first}, is[*AccessError], "needs GITHUB_TOKEN"},
+		"there is no such commit, https":  {Options{URL: s.Repository(dir), SHA: missing, Token: token}, is[*NotFoundError], "push it"},
+		"the token is wrong":              {Options{URL: s.Repository(dir), SHA: first, Token: "ghp_wrong"}, is[*AccessError], "GITHUB_TOKEN is valid"},
+		"there is no token":               {Options{URL: s.Repository(dir), SHA: first}, is[*AccessError], "needs GITHUB_TOKEN"},
 		"the token is not sent over http": {Options{URL: plain.URL + "/x/.git", SHA: first, Token: "ghp_wrong"}, is[*AccessError], "https only"},
 		"there is no such repository":     {Options{URL: "file://" + dir + "-nowhere", SHA: first}, is[*AccessError], "URL is right"},
 		"nobody answers":                  {Options{URL: "https://" + closed.Addr().String() + "/x.git", SHA: first}, is[*NetworkError], "security group"},
-		"the commit is abbreviated":       {Options{URL: s.repository(dir), SHA: first[:10]}, is[*Error], "all 40 digits"},
-		"the commit is a branch":          {Options{URL: s.repository(dir), SHA: "main"}, is[*Error], "all 40 digits"},
+		"the commit is abbreviated":       {Options{URL: s.Repository(dir), SHA: first[:10]}, is[*Error], "all 40 digits"},
+		"the commit is a branch":          {Options{URL: s.Repository(dir), SHA: "main"}, is[*Error], "all 40 digits"},
 		"the URL has a password in it":    {Options{URL: "https://me:hunter2@example.com/x.git", SHA: first}, is[*Error], "GITHUB_TOKEN"},
 		"the URL runs a command":          {Options{URL: "ext::touch " + filepath.Join(broken, "ran"), SHA: first}, is[*Error], "use https"},
 		"what .git points to is missing":  {Options{URL: "file://" + dir, SHA: first, Dir: broken}, is[*Error], ".git is whole"},
@@ -220,7 +146,7 @@ func TestWhatGoesWrongIsTold(t *testing.T) {
 			if c.options.Dir == "" {
 				c.options.Dir = t.TempDir()
 			}
-			_, _, err := Checkout(t.Context(), s.trusting(t).run, c.options)
+			_, _, err := Checkout(t.Context(), trusting(t, s).run, c.options)
 			if !c.is(err) {
 				t.Fatalf("error is %T: %v", err, err)
 			}
@@ -235,7 +161,7 @@ func TestWhatGoesWrongIsTold(t *testing.T) {
 		})
 	}
 	t.Run("the certificate is not trusted", func(t *testing.T) {
-		_, _, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: s.repository(dir), SHA: first, Dir: t.TempDir(), Retries: 3})
+		_, _, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: s.Repository(dir), SHA: first, Dir: t.TempDir(), Retries: 3})
 		if e := (*Error)(nil); !errors.As(err, &e) || !strings.Contains(e.Advice, "GIT_SSL_CAINFO") {
 			t.Errorf("error is %T: %v", err, err)
 		}

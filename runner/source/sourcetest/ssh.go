@@ -1,0 +1,121 @@
+// Package sourcetest serves repositories of git's as GitHub does, by https to whoever has the token and by ssh to whoever
+// has the key.
+package sourcetest
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/pem"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// alone keeps the configuration of the machine out.
+var alone = []string{"GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1"}
+
+// SSHServer serves the repositories below a folder by ssh to whoever has the key.
+type SSHServer struct {
+	Address string
+	Known   string // its line of known_hosts
+}
+
+// NewKey returns a private key as OpenSSH writes it, and its public half.
+func NewKey(t testing.TB, passphrase string) (text string, public ssh.PublicKey) {
+	t.Helper()
+	pub, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var block *pem.Block
+	if passphrase == "" {
+		block, err = ssh.MarshalPrivateKey(private, "test")
+	} else {
+		block, err = ssh.MarshalPrivateKeyWithPassphrase(private, "test", []byte(passphrase))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err = ssh.NewPublicKey(pub)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(block)), public
+}
+
+// ServeSSH serves until the test ends.
+func ServeSSH(t testing.TB, dir string, allowed ssh.PublicKey) *SSHServer {
+	t.Helper()
+	hostText, hostPublic := NewKey(t, "")
+	host, err := ssh.ParsePrivateKey([]byte(hostText))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		if string(key.Marshal()) != string(allowed.Marshal()) {
+			return nil, errors.New("no")
+		}
+		return nil, nil
+	}}
+	config.AddHostKey(host)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	s := &SSHServer{Address: l.Addr().String(), Known: "[127.0.0.1]:" + port + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(hostPublic)))}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(conn, config, dir)
+		}
+	}()
+	return s
+}
+
+func (s *SSHServer) serve(conn net.Conn, config *ssh.ServerConfig, dir string) {
+	_, channels, requests, err := ssh.NewServerConn(conn, config)
+	if err != nil {
+		return
+	}
+	go ssh.DiscardRequests(requests)
+	for channel := range channels {
+		c, requests, err := channel.Accept()
+		if err != nil {
+			return
+		}
+		for r := range requests {
+			if r.Type != "exec" {
+				r.Reply(r.Type == "env", nil)
+				continue
+			}
+			command := string(r.Payload[4:])
+			r.Reply(true, nil)
+			name := strings.Trim(strings.TrimPrefix(command, "git-upload-pack "), "'")
+			git := exec.Command("git", "upload-pack", filepath.Join(dir, name))
+			git.Stdout, git.Stderr = c, c.Stderr()
+			git.Env = append(os.Environ(), alone...)
+			in, _ := git.StdinPipe()
+			git.Start()
+			go func() { io.Copy(in, c); in.Close() }()
+			status := uint32(0)
+			if git.Wait() != nil {
+				status = 1
+			}
+			c.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, status))
+			c.Close()
+		}
+	}
+}
