@@ -1,0 +1,199 @@
+//go:build container
+
+package image
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// engine is podman with a storage of its own under .tools, so that layers are reused by the next run, and nothing of the
+// machine's own images is touched.
+type engine struct {
+	env      []string
+	registry string // host:port of a registry of our own
+}
+
+// newEngine sets podman up. A machine without it fails the test: make test-image says what to install.
+func newEngine(t *testing.T) *engine {
+	t.Helper()
+	for _, tool := range []string{"podman", "runc", "busybox", "crane"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%s is not on PATH: run make test-image, which installs it or says how", tool)
+		}
+	}
+	top, err := filepath.Abs("../.tools/containers")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(top, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name, text string) string {
+		path := filepath.Join(top, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	// Limits that are lower than podman's own wishes: it would ask for more files than a container on a CI machine may have.
+	// The host's network, because the servers of the tests listen on 127.0.0.1.
+	conf := write("containers.conf", "[containers]\ndefault_ulimits=[\"nofile=4096:4096\",\"nproc=4096:4096\"]\nnetns=\"host\"\n[engine]\nruntime=\"runc\"\n")
+	storage := write("storage.conf", fmt.Sprintf("[storage]\ndriver=\"overlay\"\ngraphroot=%q\nrunroot=%q\n", filepath.Join(top, "storage"), filepath.Join(os.TempDir(), fmt.Sprintf("runner-containers-%d", os.Getuid()))))
+	e := &engine{env: append(os.Environ(), "CONTAINERS_CONF="+conf, "CONTAINERS_STORAGE_CONF="+storage)}
+
+	registry := exec.Command("crane", "registry", "serve", "--address", "127.0.0.1:0", "--disk", t.TempDir())
+	var said lines
+	registry.Stderr, registry.Stdout = &said, &said
+	if err := registry.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		registry.Process.Kill()
+		registry.Wait()
+	})
+	for range 200 {
+		if _, port, ok := strings.Cut(said.String(), "port: "); ok {
+			e.registry = "127.0.0.1:" + strings.Fields(port)[0]
+			break
+		}
+		if _, port, ok := strings.Cut(said.String(), "on port "); ok {
+			e.registry = "127.0.0.1:" + strings.Fields(port)[0]
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if e.registry == "" {
+		t.Fatalf("the registry does not start: %s", said.String())
+	}
+	return e
+}
+
+// podman runs podman and returns what it says on stdout; anything but exit code 0 ends the test.
+func (e *engine) podman(t *testing.T, args ...string) string {
+	t.Helper()
+	out, said, code := e.try(t, args...)
+	if code != 0 {
+		t.Fatalf("podman %s: exit %d\n%s%s", strings.Join(args, " "), code, tail(out), tail(said))
+	}
+	return strings.TrimSpace(out)
+}
+
+// try runs podman whatever its end, for at most five minutes.
+func (e *engine) try(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, "podman", args...)
+	c.Env, c.Dir = e.env, ".."
+	var out, said bytes.Buffer
+	c.Stdout, c.Stderr = &out, &said
+	err := c.Run()
+	if c.ProcessState == nil {
+		t.Fatal(err)
+	}
+	if ctx.Err() != nil {
+		t.Fatalf("podman %s does not end\n%s%s", strings.Join(args, " "), tail(out.String()), tail(said.String()))
+	}
+	return out.String(), said.String(), c.ProcessState.ExitCode()
+}
+
+// bases makes sure of the base images: the public ones where a registry can be reached, else stand-ins under their names.
+func (e *engine) bases(t *testing.T) {
+	t.Helper()
+	for kind, name := range map[string]string{"go": "docker.io/library/golang:1.26-alpine", "node": "docker.io/library/node:24-alpine"} {
+		if _, _, code := e.try(t, "image", "exists", name); code == 0 {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		pull := exec.CommandContext(ctx, "podman", "pull", "--quiet", name)
+		pull.Env = e.env
+		err := pull.Run()
+		cancel()
+		if err == nil {
+			continue
+		}
+		t.Logf("%s cannot be pulled: a stand-in takes its place", name)
+		build := exec.Command("standin/build", kind, name)
+		build.Env = e.env
+		if out, err := build.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+}
+
+// build builds a target of the unmodified Dockerfile.
+func (e *engine) build(t *testing.T, target, tag string, more ...string) {
+	t.Helper()
+	cache, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := append([]string{
+		"build", "--quiet", "--isolation", "chroot", "--layers", "--target", target, "--tag", tag, "--file", "image/Dockerfile",
+		// The modules are on this machine already. The public base asks the proxy for them all the same.
+		"--volume", filepath.Join(strings.TrimSpace(string(cache)), "cache/download") + ":/modules:ro",
+	}, more...)
+	e.podman(t, append(args, ".")...)
+}
+
+// task are the arguments of a container as Fargate would start it: little memory, half a core, a root that cannot be
+// written to, and no root user.
+func task(name string, more ...string) []string {
+	return append([]string{
+		"run", "--name", name, "--memory", "512m", "--memory-swap", "512m", "--cpus", "0.5",
+		"--read-only", "--user", "1000", "--tmpfs", "/home/node:mode=1777",
+	}, more...)
+}
+
+// ended is a container that has run.
+type ended struct {
+	code        int
+	out, stderr string
+}
+
+// run runs a container to its end and leaves it there to be looked at; it goes when the test does.
+func (e *engine) run(t *testing.T, args ...string) ended {
+	t.Helper()
+	name := containerName(t)
+	defer e.remove(t, name)
+	out, said, code := e.try(t, task(name, args...)...)
+	return ended{code, out, said}
+}
+
+func (e *engine) remove(t *testing.T, name string) {
+	t.Cleanup(func() {
+		c := exec.Command("podman", "rm", "--force", "--volumes", "--time", "0", name)
+		c.Env = e.env
+		_ = c.Run()
+	})
+}
+
+func containerName(t *testing.T) string {
+	return "runner-" + strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, t.Name()) + fmt.Sprintf("-%d", time.Now().UnixNano())
+}
+
+// tail is the end of an output that is long.
+func tail(s string) string {
+	const limit = 6000
+	if len(s) > limit {
+		return "…" + s[len(s)-limit:]
+	}
+	return s
+}
+
+// arch is what the machine is called in names of images.
+const arch = runtime.GOARCH
