@@ -1,0 +1,104 @@
+// A template as CloudFormation would have it: conditions decided and intrinsics worked out, with names made up for what
+// only AWS can name.
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'yaml'
+
+export const infra = fileURLToPath(new URL('..', import.meta.url))
+export const source = (name) => readFileSync(infra + name, 'utf8')
+export const load = (name) => parse(source(name))
+
+export const ACCOUNT = '123456789012'
+export const REGION = 'eu-west-1'
+export const STACK = 'cicd'
+
+export const parameters = {
+  SubnetIds: ['subnet-a', 'subnet-b'],
+  SecurityGroupId: 'sg-1',
+  ArtifactBucket: 'artifacts',
+  GitHubRepository: 'acme/shop',
+  ImageTag: '0123abc',
+  StagingStackName: 'Shop-Staging',
+  ProductionStackName: 'Shop-Production',
+}
+
+const pseudo = {
+  'AWS::AccountId': ACCOUNT, 'AWS::Region': REGION, 'AWS::Partition': 'aws', 'AWS::StackName': STACK,
+  'AWS::URLSuffix': 'amazonaws.com', 'AWS::NoValue': undefined, 'AWS::StackId': `arn:aws:cloudformation:${REGION}:${ACCOUNT}:stack/${STACK}/1`,
+}
+
+// What Ref and GetAtt say of a resource, as far as the tests look at it.
+const arn = (id, type) => ({
+  'AWS::IAM::Role': `arn:aws:iam::${ACCOUNT}:role/${id}`,
+  'AWS::IAM::ManagedPolicy': `arn:aws:iam::${ACCOUNT}:policy/${id}`,
+  'AWS::ECS::Cluster': `arn:aws:ecs:${REGION}:${ACCOUNT}:cluster/${id}`,
+  'AWS::ECS::TaskDefinition': `arn:aws:ecs:${REGION}:${ACCOUNT}:task-definition/${STACK}-${id.replace(/Task$/, '')}:7`,
+  'AWS::StepFunctions::StateMachine': `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${id}`,
+  'AWS::DynamoDB::Table': `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${id}`,
+  'AWS::Events::EventBus': `arn:aws:events:${REGION}:${ACCOUNT}:event-bus/${STACK}`,
+  'AWS::SQS::Queue': `arn:aws:sqs:${REGION}:${ACCOUNT}:${id}`,
+  'AWS::SNS::Topic': `arn:aws:sns:${REGION}:${ACCOUNT}:${id}`,
+  'AWS::Logs::LogGroup': `arn:aws:logs:${REGION}:${ACCOUNT}:log-group:${STACK}-${id}:*`,
+  'AWS::S3::Bucket': `arn:aws:s3:::${id.toLowerCase()}`,
+}[type] ?? `arn:aws:${type}:${id}`)
+
+const isArnByRef = ['AWS::IAM::ManagedPolicy', 'AWS::ECS::TaskDefinition', 'AWS::StepFunctions::StateMachine', 'AWS::SNS::Topic']
+
+export function resolve(template, given = {}) {
+  const types = Object.fromEntries(Object.entries(template.Resources).map(([id, r]) => [id, r.Type]))
+  const values = { ...parameters, ...given }
+  const split = (v, type) => (typeof v === 'string' && /List/.test(type) ? v.split(',') : v)
+  const ref = (name) => {
+    if (name in pseudo) return pseudo[name]
+    const p = template.Parameters?.[name]
+    if (p) {
+      const v = split(values[name] ?? p.Default, p.Type)
+      if (v === undefined) throw new Error(`the parameter ${name} has no value`)
+      return v
+    }
+    if (!types[name]) throw new Error(`Ref to ${name}, which is not there`)
+    if (types[name] === 'AWS::Events::Rule') return template.Resources[name].Properties.EventBusName ? `${STACK}|${name}` : name
+    return isArnByRef.includes(types[name]) ? arn(name, types[name]) : name
+  }
+  const att = (name, what) => {
+    if (!types[name]) throw new Error(`GetAtt of ${name}, which is not there`)
+    if (what === 'Arn') return arn(name, types[name])
+    if (types[name] === 'AWS::Events::EventBus') return STACK
+    return what === 'QueueName' || what === 'Name' ? name : `${name}.${what}`
+  }
+  const condition = (name) => {
+    if (!(name in template.Conditions)) throw new Error(`no condition ${name}`)
+    return work(template.Conditions[name])
+  }
+  const substitute = (text, more = {}) => text.replace(/\$\{(!?)([^}]+)\}/g, (_, literal, name) => {
+    if (literal) return `\${${name}}`
+    if (name in more) return more[name]
+    const dot = name.indexOf('.')
+    return dot < 0 ? ref(name) : att(name.slice(0, dot), name.slice(dot + 1))
+  })
+  const functions = {
+    Ref: ref,
+    Condition: condition,
+    'Fn::GetAtt': ([name, what]) => att(name, what),
+    'Fn::Sub': (a) => (Array.isArray(a) ? substitute(a[0], work(a[1])) : substitute(a)),
+    'Fn::If': ([name, yes, no]) => work(condition(name) ? yes : no),
+    'Fn::Join': ([by, list]) => [work(list)].flat().join(by),
+    'Fn::Split': ([by, text]) => work(text).split(by),
+    'Fn::Select': ([i, list]) => work(list)[i],
+    'Fn::FindInMap': ([map, key, name]) => template.Mappings[map][work(key)][name],
+    'Fn::Equals': ([a, b]) => work(a) === work(b),
+    'Fn::Not': ([a]) => !work(a),
+    'Fn::And': (list) => list.every(work),
+    'Fn::Or': (list) => list.some(work),
+    'Fn::GetAZs': () => [`${REGION}a`, `${REGION}b`],
+  }
+  function work(v) {
+    if (Array.isArray(v)) return v.map(work).filter((x) => x !== undefined)
+    if (v === null || typeof v !== 'object') return v
+    const keys = Object.keys(v)
+    if (keys.length === 1 && functions[keys[0]] && (keys[0] !== 'Condition' || typeof v.Condition === 'string')) return functions[keys[0]](v[keys[0]])
+    return Object.fromEntries(Object.entries(v).map(([k, x]) => [k, work(x)]).filter(([, x]) => x !== undefined))
+  }
+  const there = Object.entries(template.Resources).filter(([, r]) => !r.Condition || condition(r.Condition))
+  return Object.fromEntries(there.map(([id, r]) => [id, { Type: r.Type, Properties: work(r.Properties ?? {}) }]))
+}
