@@ -239,11 +239,11 @@ test('a table that does not answer is told of, too', async () => {
 test('the table forgets between one and three months from now', async () => {
   const { StateMachine } = await import('aws-local-stepfunctions')
   // The interpreter has its own time of the start, so the state is handed another.
-  const Prepare = { ...JSON.parse(JSON.stringify(definition().States.Prepare).replaceAll('$$.Execution.StartTime', '$.started')), Next: undefined, End: true }
+  const Prepare = { ...JSON.parse(JSON.stringify(definition().States.Prepare).replaceAll('$$.Execution.StartTime', '$.started').replaceAll('$$.Execution', '$.event')), Next: undefined, End: true }
   const only = new StateMachine({ StartAt: 'Prepare', States: { Prepare } }, { validationOptions: { noValidate: true } })
   for (let year = 2026; year < 2036; year++) for (let month = 1; month <= 12; month++) for (const day of [1, 28]) {
     const started = `${year}-${String(month).padStart(2, '0')}-${String(day).padStart(2, '0')}T00:00:00.000Z`
-    const { expires } = await only.run({ started, event: push(main), detail: push(main).detail }).result
+    const { expires } = await only.run({ started, event: { ...push(main), Name: 'n', Id: 'i' }, detail: push(main).detail }).result
     const days = (expires - Date.parse(started) / 1000) / 86400
     assert.ok(days > 28 && days < 95, `${started}: ${days} days`)
   }
