@@ -114,8 +114,8 @@ const table = {
     ['no', 'MachineRole', 'dynamodb:DeleteTable', `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/Table`],
   ],
   'a workflow starts the pipeline and tests; production is for its environment': [
-    ['yes', 'GitHubTriggerRole', 'events:PutEvents', `arn:aws:events:${REGION}:${ACCOUNT}:event-bus/cicd`, { 'events:source': ['ci.github'], 'events:detail-type': 'push' }],
-    ['no', 'GitHubTriggerRole', 'events:PutEvents', `arn:aws:events:${REGION}:${ACCOUNT}:event-bus/cicd`, { 'events:source': ['ci.manual'], 'events:detail-type': 'push' }],
+    ['yes', 'GitHubTriggerRole', 'events:PutEvents', `arn:aws:events:${REGION}:${ACCOUNT}:event-bus/cicd`, { 'events:source': ['ci.github'], 'events:detail-type': ['push'] }],
+    ['no', 'GitHubTriggerRole', 'events:PutEvents', `arn:aws:events:${REGION}:${ACCOUNT}:event-bus/cicd`, { 'events:source': ['ci.manual'], 'events:detail-type': ['push'] }],
     ['yes', 'GitHubTriggerRole', 'ecs:RunTask', family('Test'), here],
     ['no', 'GitHubTriggerRole', 'ecs:RunTask', family('DeployProduction'), here],
     ['no', 'GitHubTriggerRole', 'iam:PassRole', iam('DeployProductionRole'), to('ecs-tasks')],

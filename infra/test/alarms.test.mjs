@@ -1,0 +1,99 @@
+// Every alarm and every graph is about a metric that somebody emits, with the dimensions it is emitted with.
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { infra, load, resolve, STACK } from './template.mjs'
+
+// What AWS documents. Sets of dimensions, each a sorted list.
+const documented = {
+  // https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+  'AWS/States': { metrics: ['ExecutionsSucceeded', 'ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsAborted', 'ExecutionsStarted', 'ExecutionThrottled', 'ExecutionTime'], dimensions: ['StateMachineArn'] },
+  // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html: on a bus of one's own both dimensions
+  'AWS/Events': { metrics: ['DeadLetterInvocations', 'FailedInvocations', 'Invocations', 'InvocationsFailedToBeSentToDlq', 'InvocationsSentToDlq', 'MatchedEvents', 'ThrottledRules', 'TriggeredRules'], dimensions: ['RuleName', 'EventBusName,RuleName'] },
+  // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+  'AWS/SQS': { metrics: ['ApproximateAgeOfOldestMessage', 'ApproximateNumberOfMessagesVisible', 'NumberOfMessagesSent'], dimensions: ['QueueName'] },
+}
+
+// What the runner emits, read from its source.
+const emf = readFileSync(`${infra}../runner/telemetry/emf.go`, 'utf8')
+const all = (re) => [...emf.matchAll(re)].map((m) => m[1])
+const sets = [...all(/\{\{"Cluster"\}, (\{"Cluster", "Step"\})/g), ...all(/append\(d\.Dimensions, \[\]string(\{[^}]+\})/g)].map((s) => s.match(/\w+/g).sort().join())
+documented[all(/const Namespace = "([^"]+)"/g)[0]] = { metrics: all(/add\("(\w+)"/g), dimensions: ['Cluster', ...sets] }
+
+const template = resolve(load('cicd.yaml'))
+const at = (o) => o.Dimensions.map((d) => d.Name).sort().join()
+
+function check(who, namespace, metric, dimensions) {
+  const known = documented[namespace]
+  assert.ok(known, `${who}: nobody emits ${namespace}`)
+  assert.ok(known.metrics.includes(metric), `${who}: ${namespace} has no ${metric}`)
+  assert.ok(known.dimensions.includes(dimensions), `${who}: ${namespace} ${metric} has no dimensions ${dimensions}`)
+}
+
+const alarms = Object.entries(template).filter(([, r]) => r.Type === 'AWS::CloudWatch::Alarm')
+const metricsOf = (p) => (p.Metrics ? p.Metrics.filter((m) => m.MetricStat).map((m) => m.MetricStat.Metric) : [p])
+
+test('the runner emits what was read from its source', () => {
+  assert.deepEqual(documented['Carlin/CICD'].dimensions, ['Cluster', 'Cluster,Step', 'Cluster,Environment,Step'])
+  assert.ok(documented['Carlin/CICD'].metrics.includes('Failures') && documented['Carlin/CICD'].metrics.length > 8)
+})
+
+for (const [name, { Properties: p }] of alarms) {
+  test(`${name} can fire`, () => {
+    for (const m of metricsOf(p)) {
+      check(name, m.Namespace, m.MetricName, at(m))
+      const d = Object.fromEntries(m.Dimensions.map((x) => [x.Name, x.Value]))
+      if (m.Namespace === 'AWS/States') assert.equal(d.StateMachineArn, 'arn:aws:states:eu-west-1:123456789012:stateMachine:Machine')
+      if (m.Namespace === 'AWS/SQS') assert.equal(d.QueueName, 'Dlq')
+      if (m.Namespace === 'Carlin/CICD') assert.equal(d.Cluster, 'Cluster', 'the name, as the runner has it, not the ARN')
+      if (m.Namespace === 'AWS/Events') {
+        assert.equal(template[d.RuleName]?.Type, 'AWS::Events::Rule', 'a rule by its name')
+        assert.equal(d.EventBusName, template[d.RuleName].Properties.EventBusName, 'of the bus that the rule is on')
+      }
+    }
+    if (p.Metrics) {
+      const ids = p.Metrics.map((m) => m.Id)
+      for (const m of p.Metrics) if (m.Expression) for (const id of m.Expression.match(/\b[a-z]\w*\b/g)) assert.ok(ids.includes(id), id)
+      assert.equal(p.Metrics.filter((m) => m.ReturnData !== false).length, 1)
+    }
+  })
+}
+
+test('failed, timed out, aborted, the dead-letter queue, invocations and our own failures have an alarm each', () => {
+  assert.equal(alarms.length, 6)
+  assert.ok(!alarms.some(([, a]) => metricsOf(a.Properties).some((m) => m.Namespace === 'AWS/ECS')), 'AWS/ECS has no Errors')
+})
+
+test('the alarm of an invocation looks at every rule of the bus that starts or tells something', () => {
+  const watched = metricsOf(template.InvocationsAlarm.Properties).map((m) => m.Dimensions.find((d) => d.Name === 'RuleName').Value).sort()
+  assert.deepEqual(watched, Object.entries(template).filter(([, r]) => r.Type === 'AWS::Events::Rule' && r.Properties.EventBusName === STACK).map(([n]) => n).sort())
+})
+
+test('the dashboard shows what there is', () => {
+  const { widgets } = JSON.parse(template.Dashboard.Properties.DashboardBody)
+  assert.ok(widgets.length >= 8)
+  for (const { type, properties } of widgets) {
+    if (type === 'log') {
+      for (const field of ['Failures', 'Step', 'Reason']) {
+        assert.match(properties.query, new RegExp(`\\b${field}\\b`))
+        assert.ok(emf.includes(`"${field}"`), `a line of metrics has ${field}`)
+      }
+      continue
+    }
+    let last = []
+    const ids = properties.metrics.map((m) => m.at(-1)?.id).filter(Boolean)
+    for (const row of properties.metrics) {
+      const options = typeof row.at(-1) === 'object' ? row.at(-1) : {}
+      if (options.expression) {
+        for (const id of options.expression.match(/\b[a-z]\w*\b/g)) assert.ok(ids.includes(id), `${properties.title}: ${id}`)
+        assert.doesNotMatch(options.expression, /NaN|undefined|\$/)
+        continue
+      }
+      const given = row.filter((x) => typeof x !== 'object')
+      const full = given[0] === '...' ? [...last.slice(0, last.length - given.length + 1), ...given.slice(1)] : given.map((x, i) => (x === '.' ? last[i] : x))
+      last = full
+      const [namespace, metric, ...dimensions] = full
+      check(properties.title, namespace, metric, dimensions.filter((_, i) => i % 2 === 0).sort().join())
+    }
+  }
+})
