@@ -6,6 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
 VERSITYGW   := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 TOOLS   := $(CURDIR)/.tools
 SAMPLE  := image/sample
@@ -15,7 +16,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
 export CGO_ENABLED := 0
 
-.PHONY: help build run test test-report lint vulnerabilities bench bench-s3 clean
+.PHONY: help build run test test-report infra-test lint vulnerabilities bench bench-s3 clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
@@ -40,6 +41,11 @@ test-report: $(TOOLS)/npm/node_modules/.bin/pnpm ## the report as a browser show
 	  { echo "no chromium on PATH: install Debian's package chromium, or a Chromium under that name"; exit 1; }
 	go test -tags browser -count 1 ./runner/report
 
+INFRA := $(TOOLS)/bin/moto_server $(TOOLS)/bin/cfn-lint $(TOOLS)/bin/aws $(TOOLS)/bin/actionlint infra/test/node_modules/.package-lock.json $(TOOLS)/carlin/node_modules/.package-lock.json
+
+infra-test: $(INFRA) ## the templates: linted, deployed to moto, the machine run, permissions and alarms checked
+	CARLIN=$(TOOLS)/carlin/node_modules/carlin/bin/carlin.js node --test infra/test/
+
 lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck ## format, vet, staticcheck
 	@unformatted=$$(gofumpt -l cmd runner steps artifacts image); \
 	  test -z "$$unformatted" || { echo "not formatted (run gofumpt -w): $$unformatted"; exit 1; }
@@ -59,7 +65,7 @@ bench-s3: build ## uploads to S3 beside aws, s5cmd, rclone and mc, whichever are
 	go run ./artifacts/bench --runner bin/runner $(BENCH)
 
 clean: ## everything that make made, the tools too
-	rm -rf bin $(TOOLS) $(SAMPLE)/node_modules $(SAMPLE)/packages/*/node_modules $(SAMPLE)/dist $(SAMPLE)/coverage $(SAMPLE)/.runner $(FLAKY)/node_modules
+	rm -rf bin $(TOOLS) infra/test/node_modules $(SAMPLE)/node_modules $(SAMPLE)/packages/*/node_modules $(SAMPLE)/dist $(SAMPLE)/coverage $(SAMPLE)/.runner $(FLAKY)/node_modules
 
 $(TOOLS)/bin/gofumpt:
 	GOBIN=$(TOOLS)/bin go install $(GOFUMPT)
@@ -73,6 +79,9 @@ $(TOOLS)/bin/govulncheck:
 $(TOOLS)/bin/gotestsum:
 	GOBIN=$(TOOLS)/bin go install $(GOTESTSUM)
 
+$(TOOLS)/bin/actionlint:
+	GOBIN=$(TOOLS)/bin go install $(ACTIONLINT)
+
 $(TOOLS)/bin/versitygw:
 	GOBIN=$(TOOLS)/bin go install $(VERSITYGW)
 
@@ -85,6 +94,32 @@ $(TOOLS)/bin/moto_server: .tools-package/requirements.txt
 	  python3 -m venv $(TOOLS)/moto && $(TOOLS)/moto/bin/pip install --quiet --disable-pip-version-check -r $< && \
 	  ln -sf $(TOOLS)/moto/bin/moto_server $@; \
 	fi
+
+# cfn-lint comes with moto; the AWS CLI is as old as the botocore that moto has, and in a place of its own all the same.
+$(TOOLS)/bin/cfn-lint: $(TOOLS)/bin/moto_server
+	@rm -f $@; if own=$$(command -v cfn-lint); then \
+	  printf '#!/bin/sh\nexec "%s" "$$@"\n' "$$own" >$@ && chmod +x $@; \
+	else ln -sf $(TOOLS)/moto/bin/cfn-lint $@; fi
+
+$(TOOLS)/bin/aws: infra/test/requirements.txt
+	mkdir -p $(TOOLS)/bin
+	@rm -f $@; if own=$$(command -v aws); then \
+	  printf '#!/bin/sh\nexec "%s" "$$@"\n' "$$own" >$@ && chmod +x $@; \
+	else \
+	  python3 -m venv $(TOOLS)/aws && $(TOOLS)/aws/bin/pip install --quiet --disable-pip-version-check -r $< && \
+	  ln -sf $(TOOLS)/aws/bin/aws $@; \
+	fi
+
+infra/test/node_modules/.package-lock.json: infra/test/package.json infra/test/package-lock.json
+	npm ci --prefix infra/test --ignore-scripts --no-audit --no-fund
+	touch $@
+
+# carlin is large, so it is not among the sources.
+$(TOOLS)/carlin/node_modules/.package-lock.json: infra/test/carlin/package.json infra/test/carlin/package-lock.json
+	mkdir -p $(TOOLS)/carlin
+	cp $^ $(TOOLS)/carlin/
+	npm ci --prefix $(TOOLS)/carlin --ignore-scripts --no-audit --no-fund
+	touch $@
 
 # pnpm, at the version that .tools-package/package-lock.json pins.
 $(TOOLS)/npm/node_modules/.bin/pnpm: .tools-package/package.json .tools-package/package-lock.json
