@@ -125,3 +125,12 @@ test('steps differ by what they are for', () => {
     assert.equal(load('cicd.yaml').Resources[id].UpdateReplacePolicy, 'Retain')
   }
 })
+
+test('the README has every parameter, with its default', () => {
+  const readme = source('README.md')
+  for (const name of ours) for (const [p, { Default: d }] of Object.entries(load(name).Parameters)) {
+    const row = d === undefined ? 'required' : d === '' ? 'empty' : `\`${d}\``
+    assert.ok(readme.includes(`| \`${p}\` | ${row} |`), `${p} ${row}`)
+  }
+  for (const size of Object.keys(load('cicd.yaml').Mappings.Sizes)) assert.ok(readme.includes(`\`${size}\``), size)
+})
