@@ -44,7 +44,7 @@ test-report: $(TOOLS)/npm/node_modules/.bin/pnpm ## the report as a browser show
 INFRA := $(TOOLS)/bin/moto_server $(TOOLS)/bin/cfn-lint $(TOOLS)/bin/aws $(TOOLS)/bin/actionlint infra/test/node_modules/.package-lock.json $(TOOLS)/carlin/node_modules/.package-lock.json
 
 infra-test: $(INFRA) ## the templates: linted, deployed to moto, the machine run, permissions and alarms checked
-	CARLIN=$(TOOLS)/carlin/node_modules/carlin/bin/carlin.js node --test infra/test/
+	CARLIN=$(TOOLS)/carlin/node_modules/carlin/bin/carlin.js node --test infra/test/*.test.mjs
 
 lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck ## format, vet, staticcheck
 	@unformatted=$$(gofumpt -l cmd runner steps artifacts image); \

@@ -81,6 +81,7 @@ const aws = [
 const execution = (status, error) => ({ source: 'aws.states', 'detail-type': 'Step Functions Execution Status Change', detail: { stateMachineArn: 'arn:aws:states:eu-west-1:123456789012:stateMachine:Machine', name: 'one', status, error, cause: null } })
 aws.push(
   ['a pipeline that somebody stopped', execution('ABORTED', null), ['AbortRule']],
+  ['a pipeline that was stopped without a word', execution('ABORTED', undefined), ['AbortRule']],
   ['a pipeline that a newer push stopped', execution('ABORTED', 'Superseded'), []],
   ['a pipeline that failed, which its machine tells', execution('FAILED', 'States.TaskFailed'), []],
 )
