@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -30,15 +29,12 @@ func newEngine(t *testing.T) *engine {
 			t.Fatalf("%s is not on PATH: run make test-image, which installs it or says how", tool)
 		}
 	}
-	top, err := filepath.Abs("../.tools/containers")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(top, 0o755); err != nil {
+	own := filepath.Join(top(t), ".tools/containers")
+	if err := os.MkdirAll(own, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	write := func(name, text string) string {
-		path := filepath.Join(top, name)
+		path := filepath.Join(own, name)
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +43,7 @@ func newEngine(t *testing.T) *engine {
 	// Limits that are lower than podman's own wishes: it would ask for more files than a container on a CI machine may have.
 	// The host's network, because the servers of the tests listen on 127.0.0.1.
 	conf := write("containers.conf", "[containers]\ndefault_ulimits=[\"nofile=4096:4096\",\"nproc=4096:4096\"]\nnetns=\"host\"\n[engine]\nruntime=\"runc\"\n")
-	storage := write("storage.conf", fmt.Sprintf("[storage]\ndriver=\"overlay\"\ngraphroot=%q\nrunroot=%q\n", filepath.Join(top, "storage"), filepath.Join(os.TempDir(), fmt.Sprintf("runner-containers-%d", os.Getuid()))))
+	storage := write("storage.conf", fmt.Sprintf("[storage]\ndriver=\"overlay\"\ngraphroot=%q\nrunroot=%q\n", filepath.Join(own, "storage"), filepath.Join(os.TempDir(), fmt.Sprintf("runner-containers-%d", os.Getuid()))))
 	e := &engine{env: append(os.Environ(), "CONTAINERS_CONF="+conf, "CONTAINERS_STORAGE_CONF="+storage)}
 
 	registry := exec.Command("crane", "registry", "serve", "--address", "127.0.0.1:0", "--disk", t.TempDir())
@@ -93,7 +89,7 @@ func (e *engine) try(t *testing.T, args ...string) (stdout, stderr string, code 
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	c := exec.CommandContext(ctx, "podman", args...)
-	c.Env, c.Dir = e.env, ".."
+	c.Env, c.Dir = e.env, t.TempDir() // where runc notes that memory ran out
 	var out, said bytes.Buffer
 	c.Stdout, c.Stderr = &out, &said
 	err := c.Run()
@@ -138,11 +134,11 @@ func (e *engine) build(t *testing.T, target, tag string, more ...string) {
 		t.Fatal(err)
 	}
 	args := append([]string{
-		"build", "--quiet", "--isolation", "chroot", "--layers", "--target", target, "--tag", tag, "--file", "image/Dockerfile",
+		"build", "--quiet", "--isolation", "chroot", "--layers", "--target", target, "--tag", tag, "--file", filepath.Join(top(t), "image/Dockerfile"),
 		// The modules are on this machine already. The public base asks the proxy for them all the same.
 		"--volume", filepath.Join(strings.TrimSpace(string(cache)), "cache/download") + ":/modules:ro",
 	}, more...)
-	e.podman(t, append(args, ".")...)
+	e.podman(t, append(args, top(t))...)
 }
 
 // task are the arguments of a container as Fargate would start it: little memory, half a core, a root that cannot be
@@ -186,6 +182,16 @@ func containerName(t *testing.T) string {
 	}, t.Name()) + fmt.Sprintf("-%d", time.Now().UnixNano())
 }
 
+// top is the top of the repository.
+func top(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // tail is the end of an output that is long.
 func tail(s string) string {
 	const limit = 6000
@@ -194,6 +200,3 @@ func tail(s string) string {
 	}
 	return s
 }
-
-// arch is what the machine is called in names of images.
-const arch = runtime.GOARCH
