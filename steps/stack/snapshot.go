@@ -1,0 +1,201 @@
+package stack
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+)
+
+// Snapshot is a stack as it was at one moment, with what it takes to bring it back. The zero value but for Status is that of
+// a stack that was not there.
+type Snapshot struct {
+	Taken         time.Time         `json:"taken_at"`
+	ID            string            `json:"stack_id,omitempty"`
+	Status        string            `json:"status"` // CloudFormation's, or Absent
+	Reason        string            `json:"status_reason,omitempty"`
+	Updated       time.Time         `json:"last_updated,omitzero"`
+	LastEvent     string            `json:"last_event_id,omitempty"`
+	Template      string            `json:"template,omitempty"` // as it was handed in
+	Parameters    []Parameter       `json:"parameters,omitempty"`
+	Tags          map[string]string `json:"tags,omitempty"`
+	Capabilities  []string          `json:"capabilities,omitempty"`
+	Outputs       map[string]string `json:"outputs,omitempty"`
+	RoleARN       string            `json:"role_arn,omitempty"`
+	Notifications []string          `json:"notification_arns,omitempty"`
+	// Altered names the parts that are not as they were, for they held secrets. What is altered cannot be applied again.
+	Altered []string `json:"altered,omitempty"`
+}
+
+// Parameter is a parameter of a stack. The value of a hidden one is nowhere to be read: CloudFormation keeps it for itself
+// (NoEcho), or we do not store it.
+type Parameter struct {
+	Key    string `json:"key"`
+	Value  string `json:"value,omitempty"`
+	Hidden bool   `json:"hidden,omitempty"`
+}
+
+// noEcho is what CloudFormation shows of a hidden value.
+const noEcho = "****"
+
+// Missing reports whether there was no stack.
+func (s Snapshot) Missing() bool { return State{Status: s.Status}.Missing() }
+
+// Snapshot looks at everything there is to know of the stack. One that is not there has a snapshot, too.
+func (s *Stack) Snapshot(ctx context.Context) (Snapshot, error) {
+	state, err := s.Look(ctx)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	return s.snapshotOf(ctx, state)
+}
+
+func (s *Stack) snapshotOf(ctx context.Context, state State) (Snapshot, error) {
+	snap := Snapshot{Taken: time.Now().UTC(), ID: state.ID, Status: state.Status, Reason: state.Reason, Updated: state.Updated}
+	if state.Missing() {
+		return snap, nil
+	}
+	events, err := s.events(ctx, state.ID, "", 1)
+	if err != nil {
+		return snap, err
+	}
+	if len(events) > 0 {
+		snap.LastEvent = events[len(events)-1].ID
+	}
+	out, err := s.Client.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &state.ID, TemplateStage: types.TemplateStageOriginal})
+	if err != nil {
+		return snap, s.failed(ctx, "cloudformation:GetTemplate", err)
+	}
+	snap.Template = aws.ToString(out.TemplateBody)
+	found := state.found
+	for _, p := range found.Parameters {
+		one := Parameter{Key: aws.ToString(p.ParameterKey), Value: aws.ToString(p.ParameterValue)}
+		if one.Value == noEcho {
+			one.Value, one.Hidden = "", true
+		}
+		snap.Parameters = append(snap.Parameters, one)
+	}
+	slices.SortFunc(snap.Parameters, func(a, b Parameter) int { return cmpText(a.Key, b.Key) })
+	snap.Tags, snap.Outputs = map[string]string{}, map[string]string{}
+	for _, t := range found.Tags {
+		snap.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
+	}
+	for _, o := range found.Outputs {
+		snap.Outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+	}
+	for _, c := range found.Capabilities {
+		snap.Capabilities = append(snap.Capabilities, string(c))
+	}
+	slices.Sort(snap.Capabilities)
+	snap.RoleARN, snap.Notifications = aws.ToString(found.RoleARN), found.NotificationARNs
+	return snap, nil
+}
+
+func cmpText(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// Differences names the parts in which two snapshots of a stack differ, never their values. A hidden parameter has no value
+// to compare.
+func (s Snapshot) Differences(now Snapshot) []string {
+	var found []string
+	if s.Missing() != now.Missing() {
+		return []string{fmt.Sprintf("the stack was %s and is %s", s.Status, now.Status)}
+	}
+	if !sameTemplate(s.Template, now.Template) {
+		found = append(found, "template")
+	}
+	values := func(s Snapshot) map[string]string {
+		all := map[string]string{}
+		for _, p := range s.Parameters {
+			all[p.Key] = p.Value
+		}
+		return all
+	}
+	before, after := values(s), values(now)
+	for _, p := range slices.Concat(s.Parameters, now.Parameters) {
+		if _, both := before[p.Key]; p.Hidden && both {
+			if _, both = after[p.Key]; both {
+				delete(before, p.Key)
+				delete(after, p.Key)
+			}
+		}
+	}
+	found = append(found, differing("parameter", before, after)...)
+	found = append(found, differing("tag", s.Tags, now.Tags)...)
+	return append(found, differing("output", s.Outputs, now.Outputs)...)
+}
+
+func differing(what string, before, after map[string]string) []string {
+	names := map[string]bool{}
+	for _, m := range []map[string]string{before, after} {
+		for name := range m {
+			was, had := before[name]
+			is, has := after[name]
+			if had != has || was != is {
+				names[what+" "+name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// sameTemplate takes JSON for what it says, and everything else for its text.
+func sameTemplate(a, b string) bool {
+	if a == b {
+		return true
+	}
+	var x, y any
+	if json.Unmarshal([]byte(a), &x) != nil || json.Unmarshal([]byte(b), &y) != nil {
+		return false
+	}
+	p, _ := json.Marshal(x)
+	q, _ := json.Marshal(y)
+	return string(p) == string(q)
+}
+
+// Redacted is the snapshot as it may be stored: what clean changes is marked as altered, and parameters whose name is that
+// of a secret are hidden.
+func (s Snapshot) Redacted(clean func(string) string, secret func(name string) bool) Snapshot {
+	note := func(part, was, is string) string {
+		if was != is {
+			s.Altered = append(s.Altered, part)
+		}
+		return is
+	}
+	s.Altered = slices.Clone(s.Altered)
+	s.Template = note("template", s.Template, clean(s.Template))
+	s.Reason = clean(s.Reason)
+	parameters := s.Parameters
+	s.Parameters = nil
+	for _, p := range parameters {
+		if !p.Hidden && (secret(p.Key) || clean(p.Value) != p.Value) {
+			p.Value, p.Hidden = "", true
+		}
+		s.Parameters = append(s.Parameters, p)
+	}
+	mapped := func(part string, m map[string]string) map[string]string {
+		all := maps.Clone(m)
+		for name, value := range m {
+			if secret(name) {
+				value = "[REDACTED:" + name + "]"
+			}
+			all[name] = note(part+" "+name, m[name], clean(value))
+		}
+		return all
+	}
+	s.Tags, s.Outputs = mapped("tag", s.Tags), mapped("output", s.Outputs)
+	return s
+}

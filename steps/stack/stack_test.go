@@ -1,0 +1,409 @@
+package stack_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+
+	"github.com/carlin-cicd/runner/steps/stack"
+	"github.com/carlin-cicd/runner/steps/stack/stacktest"
+)
+
+func open(t *testing.T, endpoint, name string) *stack.Stack {
+	t.Helper()
+	client := cloudformation.New(cloudformation.Options{
+		Region: stacktest.Region, BaseEndpoint: &endpoint, Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
+		Retryer: aws.NopRetryer{},
+	})
+	return &stack.Stack{Client: client, Name: name, Poll: time.Millisecond}
+}
+
+var (
+	first = stacktest.Revision{
+		Template: `{"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}`, Parameters: map[string]string{"Size": "1", "Password": "one"},
+		Hidden: []string{"Password"}, Tags: map[string]string{"team": "web"}, Outputs: map[string]string{"URL": "https://a.example"},
+	}
+	second = stacktest.Revision{
+		Template: `{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}`, Parameters: map[string]string{"Size": "2", "Password": "two"},
+		Hidden: []string{"Password"}, Tags: map[string]string{"team": "web", "new": "yes"}, Outputs: map[string]string{"URL": "https://a.example"},
+	}
+)
+
+type (
+	step = stacktest.Step
+	fake = *stacktest.Server
+)
+
+var begun = step{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"}
+
+func failing(resource, status, reason string) step {
+	return step{Status: status, Reason: reason, Resource: resource, Type: "AWS::SNS::Topic"}
+}
+
+// reapplies has UpdateStack do what it is asked to, as CloudFormation does.
+func reapplies(k *stacktest.Stack, form url.Values) []step {
+	r := stacktest.RevisionOf(k.Revision, form)
+	return []step{begun, {Status: "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}, {Status: "UPDATE_COMPLETE", Revision: r}}
+}
+
+func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
+	const web = "web"
+	for name, c := range map[string]struct {
+		absent   bool         // there is no stack before
+		during   func(fake)   // what the command does
+		going    bool         // it goes on after the command's end
+		later    func(fake)   // what else happens after that
+		script   func(fake)   // how requests are answered
+		action   stack.Action // that is reported
+		err      string       // in the error, "" for none
+		hint     string       // in its hint
+		requests []string     // that changed the stack, in order
+		back     bool         // the stack is what it was
+		check    func(stack.Report) bool
+	}{
+		"nothing had begun": {action: stack.Untouched, back: true},
+		"the update fails, and CloudFormation rolls it back": {
+			during: func(f fake) {
+				f.Pass(web, begun, failing("Topic", "CREATE_FAILED", "limit reached"), step{Status: "UPDATE_ROLLBACK_IN_PROGRESS"}, step{Status: "UPDATE_ROLLBACK_COMPLETE"})
+			},
+			going: true, action: stack.RolledBack, back: true,
+			check: func(r stack.Report) bool {
+				return len(r.Failures) == 1 && r.Failures[0].Name == "Topic" && r.Failures[0].Reason == "limit reached" && slices.Equal(r.Unproven, []string{"Password"})
+			},
+		},
+		"the rollback is stuck, and goes through when it is tried again": {
+			during: func(f fake) {
+				f.Pass(web, begun, step{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Revision: &second}, failing("Queue", "UPDATE_FAILED", "throttled"), step{Status: "UPDATE_ROLLBACK_FAILED"})
+			},
+			script: func(f fake) {
+				f.On("ContinueUpdateRollback", func(*stacktest.Stack, url.Values) []step {
+					return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &first}}
+				})
+			},
+			going: true, action: stack.Continued, requests: []string{"ContinueUpdateRollback"}, back: true,
+		},
+		"drift: a resource was deleted by hand, and the rollback stays stuck": {
+			during: func(f fake) {
+				f.Pass(web, begun, failing("Queue", "UPDATE_FAILED", "the queue does not exist"), step{Status: "UPDATE_ROLLBACK_FAILED", Revision: &second})
+			},
+			script: func(f fake) {
+				f.On("ContinueUpdateRollback", func(*stacktest.Stack, url.Values) []step {
+					return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_FAILED"}}
+				})
+			},
+			action: stack.Stuck, err: "Queue UPDATE_FAILED (the queue does not exist)", hint: "--resources-to-skip", requests: []string{"ContinueUpdateRollback"},
+		},
+		"drift: the rollback leaves another output than there was": {
+			during: func(f fake) {
+				drifted := first
+				drifted.Outputs = map[string]string{"URL": "https://b.example"}
+				f.Pass(web, begun, step{Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &drifted})
+			},
+			action: stack.Failed, err: "differs from the snapshot in output URL", hint: "drift",
+		},
+		"the update fails without a rollback": {
+			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_FAILED", Revision: &second}) },
+			script: func(f fake) {
+				f.On("RollbackStack", func(*stacktest.Stack, url.Values) []step {
+					return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &first}}
+				})
+			},
+			going: true, action: stack.Resumed, requests: []string{"RollbackStack"}, back: true,
+		},
+		"the update fails without a rollback, and the rollback is stuck once": {
+			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_FAILED", Revision: &second}) },
+			script: func(f fake) {
+				f.On("RollbackStack", func(*stacktest.Stack, url.Values) []step {
+					return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_FAILED"}}
+				})
+				f.On("ContinueUpdateRollback", func(*stacktest.Stack, url.Values) []step {
+					return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &first}}
+				})
+			},
+			action: stack.Continued, requests: []string{"RollbackStack", "ContinueUpdateRollback"}, back: true,
+		},
+		"the update is fine, but what follows is not": {
+			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
+			script: func(f fake) { f.On("UpdateStack", reapplies) },
+			action: stack.Reapplied, requests: []string{"UpdateStack"}, back: true,
+			check: func(r stack.Report) bool { return slices.Equal(r.Kept, []string{"Password"}) },
+		},
+		"the snapshot cannot be applied again": {
+			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
+			script: func(f fake) {
+				f.On("UpdateStack", func(*stacktest.Stack, url.Values) []step {
+					return []step{begun, failing("Queue", "CREATE_FAILED", "name taken"), {Status: "UPDATE_ROLLBACK_COMPLETE"}}
+				})
+			},
+			action: stack.Failed, err: "differs from the snapshot in template, parameter Size, tag new", requests: []string{"UpdateStack"},
+		},
+		"our own end came in the middle, and CloudFormation went on": {
+			during: func(f fake) { f.Pass(web, begun) },
+			later: func(f fake) {
+				f.Pass(web, failing("Queue", "UPDATE_IN_PROGRESS", ""), step{Status: "UPDATE_COMPLETE", Revision: &second})
+			},
+			script: func(f fake) { f.On("UpdateStack", reapplies) },
+			action: stack.Reapplied, requests: []string{"UpdateStack"}, back: true,
+		},
+		"somebody updates the stack after the command": {
+			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
+			later:  func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE"}) },
+			action: stack.Superseded, err: "began after the command had ended", hint: "runner rollback",
+		},
+		"somebody updates the stack after a command that did nothing to it": {
+			later:  func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
+			action: stack.Superseded, err: "began after the command had ended",
+		},
+		"somebody updates the stack in the console meanwhile": {
+			during: func(f fake) {
+				byHand := begun
+				byHand.Token = "Console-UpdateStack-1"
+				f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}, byHand, step{Status: "UPDATE_COMPLETE"})
+			},
+			action: stack.Superseded, err: "was begun in the console",
+		},
+		"two deploys at once": {
+			during: func(f fake) {
+				a, b := begun, begun
+				a.Token, b.Token = "deploy-a", "deploy-b"
+				f.Pass(web, a, step{Status: "UPDATE_COMPLETE", Revision: &second}, b, step{Status: "UPDATE_COMPLETE"})
+			},
+			action: stack.Superseded, err: "is of another request",
+		},
+		"somebody else begins between our look and our request": {
+			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
+			script: func(f fake) {
+				f.On("UpdateStack", func(*stacktest.Stack, url.Values) []step {
+					theirs := begun
+					theirs.Token = "theirs"
+					return []step{theirs, {Status: "UPDATE_COMPLETE"}}
+				})
+			},
+			action: stack.Superseded, err: "began after the command had ended", requests: []string{"UpdateStack"},
+		},
+		"the stack is deleted": {
+			during: func(f fake) {
+				f.Pass(web, step{Status: "DELETE_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "DELETE_COMPLETE"})
+			},
+			action: stack.Gone, err: "was deleted", hint: "make it anew",
+		},
+		"the stack could not be deleted whole": {
+			during: func(f fake) {
+				f.Pass(web, step{Status: "DELETE_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "DELETE_FAILED"})
+			},
+			action: stack.Gone, err: "was deleted",
+		},
+		"the first create fails": {
+			absent: true,
+			during: func(f fake) {
+				f.Begin(web, stacktest.Revision{}, step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"}, failing("Topic", "CREATE_FAILED", "not allowed"), step{Status: "ROLLBACK_IN_PROGRESS"}, step{Status: "ROLLBACK_COMPLETE"})
+			},
+			action: stack.FirstCreate, err: "is ROLLBACK_COMPLETE: its first create failed, and a stack in that state takes no update: Topic CREATE_FAILED (not allowed)", hint: "delete-stack --stack-name web",
+		},
+		"the first create fails, and the command cleans up": {
+			absent: true,
+			during: func(f fake) {
+				f.Begin(web, stacktest.Revision{}, step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "ROLLBACK_COMPLETE"}, step{Status: "DELETE_IN_PROGRESS"}, step{Status: "DELETE_COMPLETE"})
+			},
+			action: stack.Removed, back: true,
+		},
+		"the first create is fine, but what follows is not": {
+			absent: true,
+			during: func(f fake) {
+				f.Begin(web, first, step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "CREATE_COMPLETE"})
+			},
+			action: stack.FirstCreate, err: "no revision before it",
+		},
+		"updating is not allowed": {
+			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
+			script: func(f fake) { f.Deny("UpdateStack") },
+			action: stack.Failed, err: "AccessDenied", hint: "allow the role of this task cloudformation:UpdateStack on stack web", requests: []string{"UpdateStack"},
+		},
+		"continuing is not allowed": {
+			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_ROLLBACK_FAILED"}) },
+			script: func(f fake) { f.Deny("ContinueUpdateRollback") },
+			action: stack.Failed, hint: "cloudformation:ContinueUpdateRollback", err: "AccessDenied", requests: []string{"ContinueUpdateRollback"},
+		},
+		"looking is not allowed": {
+			script: func(f fake) { f.Deny("DescribeStacks") },
+			action: stack.Failed, err: "AccessDenied", hint: "cloudformation:DescribeStacks",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			f := stacktest.New(t)
+			if !c.absent {
+				f.Make(web, first)
+			}
+			s := open(t, f.URL, web)
+			before, err := s.Snapshot(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.during != nil {
+				c.during(f)
+				for range 8 { // the fake takes a step with each look
+					if !c.going {
+						_, _ = s.Look(ctx)
+					}
+				}
+			}
+			mark, err := s.Mark(ctx, before, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.later != nil {
+				c.later(f)
+			}
+			if c.script != nil {
+				c.script(f)
+			}
+			report, err := s.Restore(ctx, stack.Restoration{Before: before, Last: mark, Token: "run-1"})
+			if report.Action != c.action {
+				t.Errorf("reports %s, want %s (%v)", report.Action, c.action, err)
+			}
+			switch {
+			case err == nil && c.err != "":
+				t.Errorf("no error, want %q", c.err)
+			case err != nil && (c.err == "" || !strings.Contains(err.Error(), c.err)):
+				t.Errorf("error is %v, want %q", err, c.err)
+			case err != nil:
+				var hinted interface{ Hint() string }
+				if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), c.hint) {
+					t.Errorf("hint of %v is not %q", err, c.hint)
+				}
+			}
+			var asked []string
+			for _, name := range []string{"RollbackStack", "ContinueUpdateRollback", "UpdateStack"} {
+				for range f.Requests(name) {
+					asked = append(asked, name)
+				}
+			}
+			if !slices.Equal(asked, c.requests) {
+				t.Errorf("asked for %v, want %v", asked, c.requests)
+			}
+			if report.Proven != c.back {
+				t.Errorf("proven is %v, want %v: %+v", report.Proven, c.back, report)
+			}
+			if now, err := s.Snapshot(ctx); c.back && (err != nil || len(before.Differences(now)) > 0) {
+				t.Errorf("the stack differs in %v (%v)", before.Differences(now), err)
+			}
+			if c.check != nil && !c.check(report) {
+				t.Errorf("the report is %+v", report)
+			}
+		})
+	}
+}
+
+func TestEventsAreToldOnceInOrderFromTheSnapshotOn(t *testing.T) {
+	f := stacktest.New(t)
+	f.Make("web", first)
+	s := open(t, f.URL, "web")
+	before, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"web UPDATE_IN_PROGRESS"}
+	f.Pass("web", begun)
+	for _, name := range []string{"A", "B", "C", "D", "E", "F", "G", "H", "I"} { // more than a page
+		f.Pass("web", failing(name, "CREATE_COMPLETE", ""))
+		want = append(want, name+" CREATE_COMPLETE")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var got []string
+	last := s.Follow(ctx, before, func(e stack.Event) {
+		got = append(got, e.Resource+" "+e.Status)
+		switch len(got) {
+		case 10:
+			want = append(want, "web UPDATE_COMPLETE")
+			f.Pass("web", step{Status: "UPDATE_COMPLETE"})
+		case 11:
+			cancel()
+		}
+	})
+	if !slices.Equal(got, want) {
+		t.Errorf("told\n%v\nwant\n%v", got, want)
+	}
+	again := 0
+	if s.Events(t.Context(), before, last, func(stack.Event) { again++ }); again > 0 {
+		t.Errorf("%d events are told twice", again)
+	}
+}
+
+func TestWhatIsStoredOfASnapshotHoldsNoSecret(t *testing.T) {
+	before := stack.Snapshot{
+		Status: "CREATE_COMPLETE", Template: "a: s3cr3t", Tags: map[string]string{"t": "s3cr3t"}, Outputs: map[string]string{"URL": "x?k=s3cr3t", "API_TOKEN": "other"},
+		Parameters: []stack.Parameter{{Key: "Plain", Value: "1"}, {Key: "Known", Value: "s3cr3t"}, {Key: "DB_PASSWORD", Value: "other"}},
+	}
+	stored := before.Redacted(func(s string) string { return strings.ReplaceAll(s, "s3cr3t", "[X]") }, func(name string) bool {
+		return strings.HasSuffix(name, "_PASSWORD") || strings.HasSuffix(name, "_TOKEN")
+	})
+	text, err := json.Marshal(stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := string(text); strings.Contains(s, "s3cr3t") || strings.Contains(s, "other") {
+		t.Errorf("stored is %s", s)
+	}
+	if want := []string{"output API_TOKEN", "output URL", "tag t", "template"}; !slices.Equal(slices.Sorted(slices.Values(stored.Altered)), want) {
+		t.Errorf("altered is %v, want %v", stored.Altered, want)
+	}
+	if before.Tags["t"] != "s3cr3t" || before.Parameters[1].Value != "s3cr3t" {
+		t.Error("the snapshot itself was changed")
+	}
+}
+
+func TestATemplateThatHeldSecretsIsNotAppliedAgain(t *testing.T) {
+	f := stacktest.New(t)
+	f.Make("web", first)
+	s := open(t, f.URL, "web")
+	before, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before.Template, before.Altered = "x", []string{"template"}
+	_, err = s.Restore(t.Context(), stack.Restoration{Before: before, Anyone: true})
+	if err == nil || !strings.Contains(err.Error(), "held secrets") || len(f.Requests("UpdateStack")) > 0 {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestALargeTemplateGoesByWayOfABucket(t *testing.T) {
+	f := stacktest.New(t)
+	large := first
+	large.Template = `{"Description": "` + strings.Repeat("x", 60000) + `"}`
+	f.Make("web", large)
+	s := open(t, f.URL, "web")
+	before, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Pass("web", begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
+	f.On("UpdateStack", func(*stacktest.Stack, url.Values) []step {
+		return []step{begun, {Status: "UPDATE_COMPLETE", Revision: &large}}
+	})
+	if _, err := s.Restore(t.Context(), stack.Restoration{Before: before, Anyone: true}); err == nil {
+		t.Error("it went somewhere without a bucket")
+	}
+	s.Upload = func(_ context.Context, template string) (string, error) {
+		if template != large.Template {
+			t.Error("another template is uploaded")
+		}
+		return "https://bucket.example/template", nil
+	}
+	report, err := s.Restore(t.Context(), stack.Restoration{Before: before, Anyone: true})
+	if err != nil || report.Action != stack.Reapplied || f.Requests("UpdateStack")[0].Get("TemplateURL") != "https://bucket.example/template" {
+		t.Errorf("report is %+v, error %v", report, err)
+	}
+}

@@ -1,0 +1,311 @@
+// Package stacktest is a recorded-protocol fake of CloudFormation: it answers the query protocol as it is documented, for
+// stacks whose states over time a test writes down. It stands in where moto knows neither the states nor the requests.
+package stacktest
+
+import (
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Region and Account are where every stack is.
+const (
+	Region  = "eu-central-1"
+	Account = "123456789012"
+)
+
+// Revision is what a deploy can change.
+type Revision struct {
+	Template   string
+	Parameters map[string]string
+	Hidden     []string // parameters whose value is not shown
+	Tags       map[string]string
+	Outputs    map[string]string
+}
+
+// Step is a state that a stack passes through. The next one comes with the next DescribeStacks.
+type Step struct {
+	Status string
+	Reason string
+	Token  string
+	// Resource, if it is set, is what the event is about, instead of the stack.
+	Resource, Type string
+	Revision       *Revision // the stack has become this, if it is set
+}
+
+// Stack is one stack of the fake.
+type Stack struct {
+	Revision
+	ID, Name, Status string
+	coming           []Step
+	events           []event
+	made             time.Time
+}
+
+type event struct {
+	id string
+	at time.Time
+	Step
+}
+
+// Server is the fake.
+type Server struct {
+	URL string
+
+	mu       sync.Mutex
+	stacks   map[string]*Stack
+	denied   map[string]bool
+	script   map[string]func(*Stack, url.Values) []Step
+	requests []url.Values
+	events   int
+}
+
+// New starts a server that ends with the test.
+func New(t testing.TB) *Server {
+	s := &Server{stacks: map[string]*Stack{}, denied: map[string]bool{}, script: map[string]func(*Stack, url.Values) []Step{}}
+	h := httptest.NewServer(s)
+	t.Cleanup(h.Close)
+	s.URL = h.URL
+	return s
+}
+
+// Make puts a stack there, as CREATE_COMPLETE.
+func (s *Server) Make(name string, r Revision) *Stack {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	made := &Stack{Name: name, ID: fmt.Sprintf("arn:aws:cloudformation:%s:%s:stack/%s/%08d", Region, Account, name, len(s.stacks)), made: time.Now().UTC()}
+	s.stacks[name] = made
+	s.apply(made, Step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"})
+	s.apply(made, Step{Status: "CREATE_COMPLETE", Revision: &r})
+	return made
+}
+
+// Pass has a stack pass through states: the first at once, the others one with each DescribeStacks.
+func (s *Server) Pass(name string, steps ...Step) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pass(s.stacks[name], steps)
+}
+
+func (s *Server) pass(stack *Stack, steps []Step) {
+	if len(steps) > 0 {
+		s.apply(stack, steps[0])
+		stack.coming = append(stack.coming, steps[1:]...)
+	}
+}
+
+// Begin puts a stack there that did not exist, with the states of its first create.
+func (s *Server) Begin(name string, r Revision, steps ...Step) {
+	s.Make(name, r)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stacks[name].events = nil
+	s.pass(s.stacks[name], steps)
+}
+
+// On says what a request makes a stack pass through.
+func (s *Server) On(action string, script func(*Stack, url.Values) []Step) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.script[action] = script
+}
+
+// Deny has a request answered with AccessDenied.
+func (s *Server) Deny(action string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.denied[action] = true
+}
+
+// Requests returns what was asked for by the name.
+func (s *Server) Requests(action string) []url.Values {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []url.Values
+	for _, r := range s.requests {
+		if r.Get("Action") == action {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// Now returns a stack as it is.
+func (s *Server) Now(name string) Stack {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return *s.stacks[name]
+}
+
+// RevisionOf reads the revision that an UpdateStack asks for.
+func RevisionOf(now Revision, form url.Values) *Revision {
+	r := Revision{Template: form.Get("TemplateBody"), Parameters: map[string]string{}, Tags: map[string]string{}, Outputs: now.Outputs, Hidden: now.Hidden}
+	for i := 1; form.Has("Parameters.member." + strconv.Itoa(i) + ".ParameterKey"); i++ {
+		at := "Parameters.member." + strconv.Itoa(i) + "."
+		key := form.Get(at + "ParameterKey")
+		r.Parameters[key] = form.Get(at + "ParameterValue")
+		if form.Get(at+"UsePreviousValue") == "true" {
+			r.Parameters[key] = now.Parameters[key]
+		}
+	}
+	for i := 1; form.Has("Tags.member." + strconv.Itoa(i) + ".Key"); i++ {
+		at := "Tags.member." + strconv.Itoa(i) + "."
+		r.Tags[form.Get(at+"Key")] = form.Get(at + "Value")
+	}
+	return &r
+}
+
+func (s *Server) apply(stack *Stack, step Step) {
+	s.events++
+	stack.events = append(stack.events, event{fmt.Sprintf("event-%06d", s.events), time.Now().UTC(), step})
+	if step.Resource == "" {
+		stack.Status = step.Status
+	}
+	if step.Revision != nil {
+		stack.Revision = *step.Revision
+	}
+}
+
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := r.ParseForm(); err != nil {
+		refuse(w, "MalformedQueryString", err.Error())
+		return
+	}
+	form := r.PostForm
+	action := form.Get("Action")
+	s.requests = append(s.requests, form)
+	if s.denied[action] {
+		refuse(w, "AccessDenied", "User: arn:aws:sts::123456789012:assumed-role/deploy/task is not authorized to perform: cloudformation:"+action)
+		return
+	}
+	stack := s.find(form.Get("StackName"))
+	if stack == nil {
+		refuse(w, "ValidationError", "Stack with id "+form.Get("StackName")+" does not exist")
+		return
+	}
+	switch action {
+	case "DescribeStacks":
+		if len(stack.coming) > 0 {
+			s.apply(stack, stack.coming[0])
+			stack.coming = stack.coming[1:]
+		}
+		if stack.Status == "DELETE_COMPLETE" && form.Get("StackName") == stack.Name {
+			refuse(w, "ValidationError", "Stack with id "+stack.Name+" does not exist")
+			return
+		}
+		answer(w, action, "<Stacks><member>"+stack.xml()+"</member></Stacks>")
+	case "DescribeStackEvents":
+		answer(w, action, stack.eventsXML(form.Get("NextToken")))
+	case "GetTemplate":
+		answer(w, action, tag("TemplateBody", stack.Template))
+	case "UpdateStack", "RollbackStack", "ContinueUpdateRollback":
+		script := s.script[action]
+		switch {
+		case script == nil:
+			refuse(w, "ValidationError", action+" is not in the test's script")
+		case strings.HasSuffix(stack.Status, "_IN_PROGRESS"):
+			refuse(w, "ValidationError", "Stack:"+stack.ID+" is in "+stack.Status+" state and can not be updated.")
+		default:
+			steps := script(stack, form)
+			if len(steps) > 0 && steps[0].Token == "" {
+				steps[0].Token = form.Get("ClientRequestToken")
+			}
+			s.pass(stack, steps)
+			answer(w, action, tag("StackId", stack.ID))
+		}
+	default:
+		refuse(w, "InvalidAction", "the fake does not know "+action)
+	}
+}
+
+func (s *Server) find(name string) *Stack {
+	for _, stack := range s.stacks {
+		if stack.Name == name || stack.ID == name {
+			return stack
+		}
+	}
+	return nil
+}
+
+func (k *Stack) xml() string {
+	var b strings.Builder
+	b.WriteString(tag("StackId", k.ID) + tag("StackName", k.Name) + tag("StackStatus", k.Status) + tag("CreationTime", k.made.Format(time.RFC3339)))
+	list := func(name, key, value string, m map[string]string) {
+		fmt.Fprintf(&b, "<%s>", name)
+		for n, v := range m {
+			if name == "Parameters" && slices.Contains(k.Hidden, n) {
+				v = "****"
+			}
+			b.WriteString("<member>" + tag(key, n) + tag(value, v) + "</member>")
+		}
+		fmt.Fprintf(&b, "</%s>", name)
+	}
+	list("Parameters", "ParameterKey", "ParameterValue", k.Parameters)
+	list("Tags", "Key", "Value", k.Tags)
+	list("Outputs", "OutputKey", "OutputValue", k.Outputs)
+	b.WriteString("<Capabilities><member>CAPABILITY_IAM</member></Capabilities>")
+	return b.String()
+}
+
+// page is how many events an answer holds; CloudFormation's has 100.
+const page = 4
+
+func (k *Stack) eventsXML(token string) string {
+	from, _ := strconv.Atoi(token)
+	var b strings.Builder
+	b.WriteString("<StackEvents>")
+	last := len(k.events) - 1 - from
+	for i := last; i >= 0 && i > last-page; i-- {
+		e := k.events[i]
+		resource, kind, physical := k.Name, "AWS::CloudFormation::Stack", k.ID
+		if e.Resource != "" {
+			resource, kind, physical = e.Resource, e.Type, "physical-"+e.Resource
+		}
+		b.WriteString("<member>" + tag("EventId", e.id) + tag("StackId", k.ID) + tag("StackName", k.Name) + tag("LogicalResourceId", resource) +
+			tag("PhysicalResourceId", physical) + tag("ResourceType", kind) + tag("ResourceStatus", e.Status) +
+			tag("Timestamp", e.at.Format(time.RFC3339Nano)))
+		if e.Reason != "" {
+			b.WriteString(tag("ResourceStatusReason", e.Reason))
+		}
+		if e.Token != "" {
+			b.WriteString(tag("ClientRequestToken", e.Token))
+		}
+		b.WriteString("</member>")
+	}
+	b.WriteString("</StackEvents>")
+	if last-page >= 0 {
+		b.WriteString(tag("NextToken", strconv.Itoa(from+page)))
+	}
+	return b.String()
+}
+
+func tag(name, text string) string {
+	var b strings.Builder
+	xml.EscapeText(&b, []byte(text))
+	return "<" + name + ">" + b.String() + "</" + name + ">"
+}
+
+func answer(w http.ResponseWriter, action, result string) {
+	w.Header().Set("Content-Type", "text/xml")
+	fmt.Fprintf(w, `<%sResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><%sResult>%s</%sResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></%sResponse>`, action, action, result, action, action)
+}
+
+func refuse(w http.ResponseWriter, code, message string) {
+	w.Header().Set("Content-Type", "text/xml")
+	status := http.StatusBadRequest
+	if code == "AccessDenied" {
+		status = http.StatusForbidden
+	}
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type><Code>%s</Code>%s</Error><RequestId>1</RequestId></ErrorResponse>`, code, tag("Message", message))
+}
