@@ -40,11 +40,14 @@ type Config struct {
 	S3Owner        string `env:"RUNNER_S3_BUCKET_OWNER"`
 	Metadata       string `env:"ECS_CONTAINER_METADATA_URI_V4"`
 	TraceParent    string `env:"TRACEPARENT"`
+	Force          bool   `env:"RUNNER_FORCE"`
 
 	Timeout    time.Duration `env:"RUNNER_TIMEOUT"` // 0: the step's own, else DefaultTimeout
 	Grace      time.Duration `env:"RUNNER_GRACE" envDefault:"20s"`
 	StopBudget time.Duration `env:"RUNNER_STOP_BUDGET" envDefault:"30s"`
 	Retries    int           `env:"RUNNER_RETRIES" envDefault:"-1"` // -1: the step's own
+	LockTTL    time.Duration `env:"RUNNER_LOCK_TTL" envDefault:"60s"`
+	StackPoll  time.Duration `env:"RUNNER_STACK_POLL" envDefault:"5s"`
 }
 
 // DefaultTimeout ends a step that neither the environment nor runner.yaml gives one.
@@ -113,7 +116,7 @@ func (c *Config) check() error {
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"RUNNER_TIMEOUT", c.Timeout}, {"RUNNER_GRACE", c.Grace}, {"RUNNER_STOP_BUDGET", c.StopBudget}} {
+	}{{"RUNNER_TIMEOUT", c.Timeout}, {"RUNNER_GRACE", c.Grace}, {"RUNNER_STOP_BUDGET", c.StopBudget}, {"RUNNER_LOCK_TTL", c.LockTTL}, {"RUNNER_STACK_POLL", c.StackPoll}} {
 		if d.value < 0 {
 			return &ConfigError{Message: fmt.Sprintf("%s cannot be negative, it is %s", d.name, d.value), Advice: "write a duration such as 90s, 15m or 1h30m"}
 		}

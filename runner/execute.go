@@ -41,6 +41,7 @@ func (r *run) execute() error {
 		if len(r.attempts) > r.step.Retry.Attempts || !r.step.Retry.Allows(string(o.Reason)) {
 			return err
 		}
+		r.settleStack()
 		r.log.Warn("the command is started again", "reason", string(o.Reason), "attempt", len(r.attempts)+1, "error", err.Error())
 	}
 	return r.verify()
@@ -51,6 +52,7 @@ func (r *run) verify() error {
 	if r.step.Verify.IsZero() {
 		return nil
 	}
+	r.markStack(false)
 	return r.phase("verify", func() error {
 		if _, err := r.supervise(r.step.Verify); err != nil {
 			return fmt.Errorf("verify: %w", err)
@@ -69,7 +71,7 @@ func (r *run) supervise(c steps.Command) (process.Result, error) {
 func (r *run) superviseIn(directory string, c steps.Command) (process.Result, error) {
 	r.log.Info("running", "command", c.String(), "directory", directory)
 	lines := r.sink.Command()
-	clean := r.redactor.Writer(lines, redact.MaskCommands())
+	clean := r.redactor.Writer(r.delivery.tee(lines), redact.MaskCommands())
 	result, err := process.Run(process.Command{
 		Args: c.Argv(), Dir: r.inWorkspace(directory), Env: r.env.list(), Output: clean,
 		Deadline: r.deadline, Grace: r.config.Grace, Marker: r.marker(),
@@ -90,6 +92,9 @@ func (r *run) superviseIn(directory string, c steps.Command) (process.Result, er
 			what = "a process outlived the command, holding its output open, and was ended"
 		}
 		r.log.Warn(what, "pid", l.PID, "command", l.Command)
+	}
+	if sig, _ := r.stop.signal(); sig == 0 && err != nil && r.delivery.lost() != nil {
+		err = r.delivery.lost() // that is why it was told to stop
 	}
 	return result, err
 }

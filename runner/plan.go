@@ -97,6 +97,9 @@ func guards(s steps.Step) []string {
 	if len(s.Fetch) > 0 {
 		all = append(all, "fetched and verified: "+strings.Join(s.Fetch, ", "))
 	}
+	if s.Lock != "" {
+		all = append(all, fmt.Sprintf("one at a time for its %s, waiting up to %s", s.Lock, s.Wait), "no newer commit is live")
+	}
 	return all
 }
 

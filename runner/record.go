@@ -5,6 +5,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
@@ -53,6 +54,7 @@ type finished struct {
 	Coverage  *coverageRecord `json:"coverage,omitempty"`
 	Artifacts []artifact      `json:"artifacts"`
 	Usage     *usage          `json:"usage,omitempty"`
+	Delivery  *outcome        `json:"delivery,omitempty"`
 	Phases    []phase         `json:"phases"`
 	Attempts  []attempt       `json:"attempts"`
 	Leftovers []leftover      `json:"leftovers,omitempty"`
@@ -139,7 +141,7 @@ type latest struct {
 func (r *run) identity() identity {
 	return identity{
 		RunID: r.id, Step: r.step.Name, Branch: r.ref.Branch, SHA: r.ref.SHA,
-		Environment: r.config.Environment, Stack: r.config.StackName, Task: r.task.id(), Runner: r.in.Version,
+		Environment: r.config.Environment, Stack: first(r.config.StackName, r.delivery.name), Task: r.task.id(), Runner: r.in.Version,
 	}
 }
 
@@ -167,7 +169,7 @@ func (r *run) finishedRecord(o Outcome) finished {
 	f := finished{
 		Timestamp: now.Unix(), Passed: o.Passed(), Result: "FAILURE", Revision: r.ref.SHA, Metadata: r.metadata(),
 		identity: r.identity(),
-		ExitCode: o.ExitCode, Reason: o.Reason, Killed: o.Killed, Retryable: o.Retryable,
+		ExitCode: o.ExitCode, Reason: o.Reason, Killed: o.Killed, Retryable: o.Retryable && r.step.Lock != steps.OfEnvironment,
 		StartedAt: r.begun.UTC(), EndedAt: now.UTC(), Seconds: seconds(now.Sub(r.begun)),
 		Artifacts: r.artifacts, Phases: r.phases, Attempts: r.attempts, Published: r.published,
 	}
@@ -180,7 +182,7 @@ func (r *run) finishedRecord(o Outcome) finished {
 	if o.Err != nil {
 		f.Error, f.Hint = o.Err.Error(), HintOf(o.Err)
 	}
-	f.Tests, f.Coverage = r.testsRecord(), r.coverage
+	f.Tests, f.Coverage, f.Delivery = r.testsRecord(), r.coverage, r.delivery.outcome()
 	if r.result != nil {
 		f.Usage = usageRecord(*r.result)
 		for _, l := range r.result.Leftovers {

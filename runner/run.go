@@ -70,6 +70,7 @@ type run struct {
 	attempts  []attempt
 	published map[string]bool
 	starting  chan error // the result of storing started.json, while that is under way
+	delivery  delivery
 }
 
 // Run runs the step and returns how it ended. Everything there is to say has been said by then.
@@ -120,6 +121,7 @@ func (r *run) tellSignals(ctx context.Context) {
 // perform is the run between its configuration and its end. What goes wrong earlier keeps what comes later from
 // starting, but not from being told: the command's error comes before that of the reports, and that before the artifacts'.
 func (r *run) perform() error {
+	defer r.unlock()
 	if err := r.prepare(); err != nil {
 		return err
 	}
@@ -127,6 +129,7 @@ func (r *run) perform() error {
 	err = r.readReports(err)
 	err = r.reconsider(err)
 	err = r.judgeCoverage(err)
+	err = r.conclude(err)
 	err = r.publishArtifacts(err)
 	r.rememberCoverage(err)
 	return err
@@ -141,9 +144,11 @@ func (r *run) prepare() error {
 		{"record", r.recordStart},
 		{"source", r.checkout},
 		{"guard", r.guard},
+		{"lock", r.lock},
 		{"fetch", r.fetch},
 		{"secrets", func() error { return r.resolve(r.env) }},
 		{"setup", r.setup},
+		{"snapshot", r.begin},
 	} {
 		if err := r.phase(p.name, p.do); err != nil {
 			return err
@@ -156,6 +161,9 @@ func (r *run) prepare() error {
 func (r *run) phase(name string, do func() error) error {
 	if r.stop.work.Err() != nil {
 		return context.Cause(r.stop.work)
+	}
+	if err := r.delivery.lost(); err != nil {
+		return err
 	}
 	return r.timed(name, do)
 }
@@ -263,7 +271,10 @@ func (r *run) chooseStep() error {
 		r.step.Timeout, r.step.Origin["timeout"] = DefaultTimeout, "default"
 	}
 	r.deadline = r.begun.Add(r.step.Timeout)
-	if r.config.Retries >= 0 {
+	if err := r.chooseGrace(); err != nil {
+		return err
+	}
+	if r.config.Retries >= 0 && r.step.Lock != steps.OfEnvironment {
 		r.step.Retry.Attempts, r.step.Origin["retry"] = r.config.Retries, "RUNNER_RETRIES"
 		if r.step.Retry.On == nil {
 			r.step.Retry.On = []string{string(OOM), "infrastructure"}

@@ -56,11 +56,13 @@ func builtins(packageManager string) []Step {
 			Name:     "deploy",
 			Command:  Command{Shell: `carlin deploy --environment "$ENVIRONMENT" ${STACK_NAME:+--stack-name "$STACK_NAME"}`},
 			Required: []string{"ENVIRONMENT"},
+			Lock:     OfStack,
 		},
 		{
 			Name:     "migrate",
 			Command:  Command{Shell: "node scripts/migrate.js"},
 			Required: []string{"ENVIRONMENT"},
+			Lock:     OfEnvironment,
 		},
 	}
 }
@@ -95,6 +97,7 @@ func Collect(workspace string, file *File) Catalogue {
 		}
 	}
 	for i := range all {
+		all[i].settleLock()
 		if all[i].Directory == "" {
 			all[i].Directory, all[i].Origin["directory"] = ".", byRule
 		}
@@ -138,4 +141,23 @@ func (c Catalogue) PathOf(kind string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// settleLock gives a step that locks something what goes with it.
+func (s *Step) settleLock() {
+	if s.Rollback != nil && *s.Rollback && s.Lock == "" {
+		s.Lock, s.Origin["lock"] = OfStack, s.Origin["rollback"]
+	}
+	if s.Lock == "" {
+		return
+	}
+	if s.Wait == 0 {
+		s.Wait, s.Origin["wait"] = DefaultWait, byRule
+	}
+	if !slices.Contains(s.Required, "ENVIRONMENT") {
+		s.Required = append(s.Required[:len(s.Required):len(s.Required)], "ENVIRONMENT")
+	}
+	if s.Lock == OfEnvironment { // what has run half-way is not to be run again before somebody has looked
+		s.Retry = Retry{}
+	}
 }

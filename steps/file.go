@@ -41,6 +41,7 @@ type override struct {
 var stepKeys = []string{
 	"command", "directory", "timeout", "environment", "secrets", "required", "reports", "artifacts", "retry", "needs", "fetch", "verify",
 	"rerun", "quarantine", "coverage",
+	"lock", "wait", "rollback", "grace",
 }
 
 // retryReasons are the ends that can be worth another try.
@@ -160,10 +161,30 @@ func (d *decoder) step(name string, n ast.Node) (override, error) {
 				return err
 			})
 		},
-		"retry":      func(n ast.Node) error { return d.retry(n, &s.Retry) },
 		"rerun":      func(n ast.Node) error { return d.rerun(n, &s.Rerun) },
 		"quarantine": func(n ast.Node) error { return d.quarantine(n, &s.Quarantine) },
 		"coverage":   func(n ast.Node) error { return d.coverage(n, &s.Coverage) },
+		"retry": func(n ast.Node) error {
+			if name == "migrate" {
+				return d.errorf(n, "remove retry; a migration that ended half-way is run again by a person", "a migration is never started again by itself")
+			}
+			return d.retry(n, &s.Retry)
+		},
+		"lock": func(n ast.Node) error {
+			if err := d.oneOf(n, "lock", (*string)(&s.Lock), "stack", "environment", "none"); err != nil {
+				return err
+			}
+			if s.Lock == "none" {
+				s.Lock = ""
+			}
+			return nil
+		},
+		"wait": func(n ast.Node) error { return d.duration(n, "wait", &s.Wait) },
+		"rollback": func(n ast.Node) error {
+			s.Rollback = new(bool)
+			return d.boolean(n, "rollback", s.Rollback)
+		},
+		"grace": func(n ast.Node) error { return d.duration(n, "grace", &s.Grace) },
 	}
 	for key, read := range known {
 		known[key] = func(n ast.Node) error {
@@ -374,6 +395,14 @@ func (o override) over(s Step, file string) Step {
 			s.Quarantine = o.step.Quarantine
 		case "coverage":
 			s.Coverage = o.step.Coverage
+		case "lock":
+			s.Lock = o.step.Lock
+		case "wait":
+			s.Wait = o.step.Wait
+		case "rollback":
+			s.Rollback = o.step.Rollback
+		case "grace":
+			s.Grace = o.step.Grace
 		}
 	}
 	s.Origin = origin

@@ -27,9 +27,26 @@ type Step struct {
 	Fetch       []string // kinds of artifacts of this commit to bring into the workspace first
 	Verify      Command  // run after the command passed; its failure is the step's
 
+	Lock     Scope         // what only one run at a time may change; empty for nothing
+	Wait     time.Duration // for the lock, and for a stack that is busy
+	Rollback *bool         // whether the stack is brought back after a failure; nil: where that is possible
+	Grace    time.Duration // between TERM and KILL; 0: the run's
+
 	// Origin says where each setting came from, by key: "built-in", "default" or "runner.yaml:12".
 	Origin map[string]string
 }
+
+// Scope is what a step changes, and therefore locks.
+type Scope string
+
+// The two scopes. Either needs ENVIRONMENT.
+const (
+	OfStack       Scope = "stack"       // a CloudFormation stack of the environment
+	OfEnvironment Scope = "environment" // what there is once in an environment, such as its database
+)
+
+// DefaultWait is the patience with whoever holds the lock.
+const DefaultWait = 10 * time.Minute
 
 // Command is what a step runs: a line for sh -c, or an argument list that is executed as it is.
 type Command struct {

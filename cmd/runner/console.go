@@ -55,6 +55,7 @@ var options = []option{
 	{"retries", "RUNNER_RETRIES", "number", "more starts of the command for reasons that allow it (default the step's own)"},
 	{"log-format", "RUNNER_LOG_FORMAT", "format", "auto, text or json (default auto: text on a terminal)"},
 	{"log-level", "RUNNER_LOG_LEVEL", "level", "debug, info, warn or error (default info)"},
+	{"force", "RUNNER_FORCE", "", "deploy and migrate although a newer commit is live"},
 	{"dry-run", "RUNNER_DRY_RUN", "", "print the plan and run nothing"},
 	{asJSON, "RUNNER_JSON", "", "artifacts ls and doctor: one JSON object a line"},
 	{"limit", "RUNNER_LIMIT", "number", "artifacts ls: how many sets at most, 0 for all (default 20)"},

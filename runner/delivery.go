@@ -1,0 +1,251 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/steps"
+	"github.com/carlin-cicd/runner/steps/stack"
+)
+
+// delivery is what a run holds that changes an environment, and what it knows of it. One that changes none has an empty one.
+//
+//  1. lock: nobody else is at work there, and no newer commit is live.
+//  2. begin: the stack is looked at, and the start is put on record before anything changes.
+//  3. The command runs; the stack's events are told meanwhile. A lock that is lost ends it.
+//  4. conclude: the stack is brought back if the run failed, and the end is put on record.
+//  5. unlock, in any case.
+type delivery struct {
+	name   string // of the stack; empty where it is not known
+	scope  string // the folder under deployments/<environment>
+	lease  *artifacts.Lease
+	ledger ledger
+	record *deployment
+	tail   *tail
+
+	stack    *stack.Stack
+	before   stack.Snapshot
+	mark     string // the last event of the command's doing, once it is known
+	unfollow func() // ends the telling of events
+}
+
+// lost returns a *GuardError once the lock is no longer ours.
+func (d *delivery) lost() error {
+	var lost *artifacts.LostError
+	if d.lease == nil || !errors.As(context.Cause(d.lease.Context()), &lost) {
+		return nil
+	}
+	return &GuardError{Message: lost.Error(), Advice: lost.Hint()}
+}
+
+// tee keeps the end of what a command says where that goes on record.
+func (d *delivery) tee(lines io.Writer) io.Writer {
+	if d.tail == nil {
+		return lines
+	}
+	return io.MultiWriter(lines, d.tail)
+}
+
+// tail keeps the end of what is written to it.
+type tail struct{ text []byte }
+
+// maxTail is how much of a migration's output goes on record, in bytes.
+const maxTail = 16 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.text = append(t.text, p...)
+	if len(t.text) > 2*maxTail {
+		t.text = slices.Clone(t.text[len(t.text)-maxTail:])
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	if t == nil {
+		return ""
+	}
+	return strings.ToValidUTF8(string(t.text[max(0, len(t.text)-maxTail):]), "\uFFFD")
+}
+
+// chooseGrace lets the step's own grace win over the default.
+func (r *run) chooseGrace() error {
+	if r.step.Grace == 0 || r.in.Variables["RUNNER_GRACE"] != "" {
+		return nil
+	}
+	if r.step.Grace >= r.config.StopBudget {
+		return &ConfigError{
+			Message: fmt.Sprintf("grace: %s of step %s leaves nothing of RUNNER_STOP_BUDGET (%s) for publishing", r.step.Grace, r.step.Name, r.config.StopBudget),
+			Advice:  "raise stopTimeout in the task definition and RUNNER_STOP_BUDGET with it, or lower grace",
+		}
+	}
+	r.config.Grace = r.step.Grace
+	return nil
+}
+
+// lock takes the lock of what the step changes, and keeps an older commit from going over a newer one.
+func (r *run) lock() error {
+	if r.step.Lock == "" {
+		return nil
+	}
+	d := &r.delivery
+	lockName := d.locate(r.step, r.config)
+	if d.name == "" && r.step.Lock == steps.OfStack {
+		r.log.Warn("the stack's name is not known, so there will be no snapshot of it, and no way back", "hint", "set STACK_NAME")
+	}
+	lease, err := r.acquire(lockName)
+	if err != nil {
+		return err
+	}
+	d.lease = lease
+	go r.watchLease(lease)
+	if err := d.ledger.load(r.stop.work, r.store, r.config.Environment, d.scope); err != nil {
+		return artifactsError{err}
+	}
+	r.tellUnfinished()
+	return r.refuseSuperseded()
+}
+
+// locate finds the stack, the folder of its records and the name of its lock.
+func (d *delivery) locate(step steps.Step, c Config) (lock string) {
+	if step.Lock == steps.OfEnvironment {
+		d.scope = step.Name
+		return step.Name
+	}
+	d.name = stackName(step, c)
+	switch d.scope = d.name; d.scope {
+	case "":
+		d.scope = step.Name + "~" // a tilde is in no stack's name
+		return step.Name
+	case "migrate": // the folder of what locks the environment
+		d.scope = "migrate~"
+	}
+	return "stack." + d.name
+}
+
+// acquire takes a lock. Somebody else's is waited for as long as the step allows.
+func (r *run) acquire(name string) (*artifacts.Lease, error) {
+	swapper, ok := r.store.(artifacts.Swapper)
+	if !ok {
+		return nil, &GuardError{Message: r.place + " has no locks", Advice: "use a bucket or a folder"}
+	}
+	key, err := artifacts.LockKey(r.config.Environment, name)
+	if err != nil {
+		return nil, refuse(err)
+	}
+	party := r.party()
+	party.Owner, party.Purpose = first(party.Owner, localOwner()), fmt.Sprintf("%s of %s", r.step.Name, first(r.delivery.name, r.config.Environment))
+	wait := r.step.Wait
+	if left := time.Until(r.deadline); !r.deadline.IsZero() && left < wait {
+		wait = max(left, 0)
+	}
+	lease, err := artifacts.Acquire(r.stop.work, swapper, artifacts.Claim{Key: key, Party: party, TTL: r.config.LockTTL, Wait: wait, Waiting: r.waiting})
+	var held *artifacts.HeldError
+	switch {
+	case errors.As(err, &held):
+		return nil, &GuardError{Message: held.Error(), Advice: held.Hint()}
+	case errors.Is(err, context.Canceled):
+		return nil, err
+	case err != nil:
+		return nil, artifactsError{err}
+	}
+	r.log.Debug("locked", "lock", key, "fence", lease.Fence())
+	return lease, nil
+}
+
+// localOwner is who holds a lock outside of a task.
+func localOwner() string {
+	host, _ := os.Hostname()
+	return first(os.Getenv("USER"), "runner") + "@" + first(host, "localhost")
+}
+
+// watchLease has the command stopped when its lock is lost: somebody else may begin before long.
+func (r *run) watchLease(lease *artifacts.Lease) {
+	<-lease.Context().Done()
+	if err := r.delivery.lost(); err != nil {
+		r.log.Error("the lock is lost, so the command is told to stop", "error", err.Error())
+		select {
+		case r.stop.forward <- syscall.SIGTERM:
+		default:
+		}
+	}
+}
+
+// unlock gives the lock back. What cannot be given back expires.
+func (r *run) unlock() {
+	if r.delivery.lease == nil {
+		return
+	}
+	ctx, cancel := r.stop.recording()
+	defer cancel()
+	ctx, cancelIn := context.WithTimeout(ctx, 10*time.Second)
+	defer cancelIn()
+	if err := r.delivery.lease.Release(ctx); err != nil {
+		r.log.Warn("the lock could not be given back; it is free once it has expired", "error", err.Error())
+	}
+}
+
+// tellUnfinished says that the run before has begun and not ended, and closes its record: nobody else will.
+func (r *run) tellUnfinished() {
+	p := r.delivery.ledger.Pending
+	if p == nil {
+		return
+	}
+	r.log.Warn("the run before has not ended by itself, so nobody knows how far it came", "run", p.RunID, "sha", p.SHA, "since", p.At,
+		"hint", "runner rollback --to "+p.RunID+" brings back what was there before it")
+	key := deploymentKey(r.config.Environment, r.delivery.scope, p.RunID)
+	var former deployment
+	err := artifacts.GetJSON(r.stop.work, r.store, key, &former)
+	if err == nil && former.Outcome == "" {
+		former.Outcome, former.ClosedBy = abandoned, r.id
+		err = artifacts.PutJSON(r.stop.work, r.store, key, former)
+	}
+	if err != nil {
+		r.log.Warn("the record of the run before cannot be closed", "record", key, "error", err.Error())
+	}
+}
+
+// refuseSuperseded returns a *GuardError if what is live is newer than what this run brings.
+func (r *run) refuseSuperseded() error {
+	live := r.delivery.ledger.Live
+	if live == nil || live.SHA == r.ref.SHA {
+		return nil
+	}
+	older, why := r.older(*live)
+	if !older {
+		return nil
+	}
+	message := fmt.Sprintf("a newer commit is live: %.12s, by run %s; %.12s is %s", live.SHA, live.RunID, r.ref.SHA, why)
+	if r.config.Force {
+		r.log.Warn("forced: "+message, "forced", true)
+		return nil
+	}
+	return &GuardError{Message: message, Advice: "deploy the newer one, or force the older one over it with --force (RUNNER_FORCE=true)"}
+}
+
+// older reports whether this run's commit is before another one, and by what it is known: by ancestry where git knows both,
+// else by when they were committed, else by when their builds were made. Where nothing is known it is not.
+func (r *run) older(live revision) (bool, string) {
+	ancestor := func(a, b string) bool {
+		_, err := r.git(r.stop.work, r.config.Workspace, nil, "merge-base", "--is-ancestor", a, b)
+		return err == nil
+	}
+	switch mine := r.revision(); {
+	case ancestor(r.ref.SHA, live.SHA):
+		return true, "an ancestor of it"
+	case ancestor(live.SHA, r.ref.SHA):
+		return false, ""
+	case !mine.Committed.IsZero() && !live.Committed.IsZero():
+		return mine.Committed.Before(live.Committed), "of " + mine.Committed.Format(time.RFC3339) + ", that one of " + live.Committed.Format(time.RFC3339)
+	case !mine.Built.IsZero() && !live.Built.IsZero():
+		return mine.Built.Before(live.Built), "built at " + mine.Built.Format(time.RFC3339) + ", that one at " + live.Built.Format(time.RFC3339)
+	}
+	return false, ""
+}

@@ -1,0 +1,188 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/steps/stack"
+)
+
+// How a delivery ended, as its record says; it has no outcome while it is on.
+const (
+	delivered      = "passed"
+	undone         = "rolled_back" // it failed, and the stack is what it was
+	notUndone      = "rollback_failed"
+	leftAsIs       = "failed"    // it failed, and nothing was to be brought back
+	interrupted    = "cancelled" // it was told to stop; the stack may still be on its way
+	abandoned      = "abandoned" // it never said how it ended
+	rolledBackHere = "rollback"  // it was a rollback itself
+)
+
+// deployment is deployments/<environment>/<stack>/<run-id>.json: the stack before the run, and what became of it. It is
+// written before anything changes, and again at the end.
+type deployment struct {
+	identity
+	Committed time.Time         `json:"commit_time,omitzero"`
+	Fence     int64             `json:"fence"` // of the lock
+	Forced    bool              `json:"forced,omitempty"`
+	Builds    map[string]string `json:"builds,omitempty"`   // SHA-256 of what was fetched, by kind
+	Replaced  *revision         `json:"replaced,omitempty"` // what was live before
+	Before    *stack.Snapshot   `json:"before,omitempty"`
+	Started   time.Time         `json:"started_at"`
+	Ended     time.Time         `json:"finished_at,omitzero"`
+	Seconds   float64           `json:"duration_seconds,omitempty"`
+	ExitCode  *int              `json:"exit_code,omitempty"`
+	Reason    Reason            `json:"reason,omitempty"`
+	Output    string            `json:"output,omitempty"` // the end of it
+	ClosedBy  string            `json:"closed_by,omitempty"`
+	Undoes    string            `json:"undoes,omitempty"` // the run that a rollback took back
+	outcome
+}
+
+// outcome is the end of a delivery.
+type outcome struct {
+	Outcome  string        `json:"outcome,omitempty"`
+	Status   string        `json:"stack_status,omitempty"` // the last that is known
+	Rollback *stack.Report `json:"rollback,omitempty"`
+	Problem  string        `json:"rollback_error,omitempty"`
+	Advice   string        `json:"rollback_hint,omitempty"`
+}
+
+func (d *delivery) outcome() *outcome {
+	if d.record == nil {
+		return nil
+	}
+	return &d.record.outcome
+}
+
+// revision is a commit in an environment.
+type revision struct {
+	RunID     string            `json:"run_id"`
+	SHA       string            `json:"sha"`
+	Branch    string            `json:"branch"`
+	Committed time.Time         `json:"commit_time,omitzero"`
+	Built     time.Time         `json:"build_time,omitzero"`
+	Builds    map[string]string `json:"builds,omitempty"`
+	At        time.Time         `json:"at"`
+}
+
+// ledger is live.json beside the records: what is live, and what has begun and not ended. It is written only over what was
+// read, so that whoever has lost the lock cannot write over those who have it now.
+type ledger struct {
+	Live    *revision `json:"live,omitempty"`
+	Pending *revision `json:"pending,omitempty"`
+
+	key, tag string
+}
+
+func deploymentKey(environment, scope, run string) string {
+	return "deployments/" + environment + "/" + scope + "/" + run + ".json"
+}
+
+// load reads the ledger; without one it is empty.
+func (l *ledger) load(ctx context.Context, store artifacts.Store, environment, scope string) error {
+	*l = ledger{key: deploymentKey(environment, scope, "live")}
+	swapper, ok := store.(artifacts.Swapper)
+	if !ok {
+		return fmt.Errorf("%s cannot be read: the store has no locks", l.key)
+	}
+	body, tag, err := swapper.Load(ctx, l.key)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	l.tag = tag
+	if err := json.Unmarshal(body, l); err != nil {
+		return &artifacts.CorruptError{Path: l.key, Want: "a record of what is live", Got: err.Error()}
+	}
+	return nil
+}
+
+// save writes the ledger. An answer that was lost is found out by looking.
+func (l *ledger) save(ctx context.Context, store artifacts.Store) error {
+	swapper := store.(artifacts.Swapper) // load has seen to that
+	body, err := json.MarshalIndent(l, "", " ")
+	if err != nil {
+		return err
+	}
+	tag, err := swapper.Swap(ctx, artifacts.Object{
+		Key: l.key, Body: bytes.NewReader(body), Size: int64(len(body)), Type: "application/json", CacheControl: "no-cache",
+	}, l.tag)
+	if err != nil {
+		if there, now, lookErr := swapper.Load(ctx, l.key); lookErr == nil && bytes.Equal(there, body) {
+			tag, err = now, nil
+		}
+	}
+	if err == nil {
+		l.tag = tag
+	}
+	return err
+}
+
+// revision is what this run brings.
+func (r *run) revision() revision {
+	v := revision{RunID: r.id, SHA: r.ref.SHA, Branch: r.ref.Branch, At: time.Now().UTC()}
+	if text, err := r.git(r.stop.work, r.config.Workspace, nil, "show", "-s", "--format=%ct", r.ref.SHA); err == nil {
+		if n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64); err == nil {
+			v.Committed = time.Unix(n, 0).UTC()
+		}
+	}
+	for _, kind := range r.builds() {
+		if m, err := artifacts.ReadManifest(r.stop.work, r.store, kind, r.ref); err == nil {
+			if v.Builds == nil {
+				v.Builds = map[string]string{}
+			}
+			v.Builds[kind], v.Built = digestOf(m), m.Created
+		}
+	}
+	return v
+}
+
+// builds are the kinds of artifacts that are deployed.
+func (r *run) builds() []string {
+	if len(r.step.Fetch) > 0 {
+		return r.step.Fetch
+	}
+	return []string{"builds"}
+}
+
+// digestOf is the same for two sets whose files are the same, wherever and whenever they were stored.
+func digestOf(m artifacts.Manifest) string {
+	h := sha256.New()
+	for _, f := range m.Files {
+		fmt.Fprintf(h, "%s\x00%s\x00%s\n", f.Path, f.SHA256, f.Mode)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// putDelivery stores the record, redacted.
+func (r *run) putDelivery(ctx context.Context) error {
+	record := *r.delivery.record
+	if record.Before != nil {
+		stored := record.Before.Redacted(r.redactor.String, redact.SecretName)
+		record.Before = &stored
+	}
+	text, err := json.MarshalIndent(record, "", " ")
+	if err != nil {
+		return err
+	}
+	text = append(r.redactor.Bytes(text), '\n')
+	_, err = r.store.Put(ctx, artifacts.Object{
+		Key: deploymentKey(r.config.Environment, r.delivery.scope, r.id), Body: bytes.NewReader(text), Size: int64(len(text)),
+		Type: "application/json", CacheControl: "no-cache",
+	})
+	return err
+}

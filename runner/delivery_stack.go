@@ -1,0 +1,363 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/steps"
+	"github.com/carlin-cicd/runner/steps/stack"
+)
+
+// openStack is a stack as this run's credentials see it. The error is AWS's.
+func (r *run) openStack(ctx context.Context, name string) (*stack.Stack, error) {
+	config, err := r.aws(ctx)
+	if err == nil && config.Region == "" {
+		err = errors.New("no region is known")
+	}
+	if err != nil {
+		return nil, &stack.ServiceError{Stack: name, Action: "cloudformation:DescribeStacks", Err: err}
+	}
+	s := &stack.Stack{Client: cloudformation.NewFromConfig(config), Name: name, Poll: r.config.StackPoll}
+	s.Trouble = func(err error) {
+		r.log.Warn("CloudFormation could not be asked; it will be asked again", "stack", name, "error", err.Error())
+	}
+	if l, ok := r.store.(artifacts.Locator); ok && strings.HasPrefix(l.Locate(""), "s3://") {
+		s.Upload = func(ctx context.Context, template string) (string, error) {
+			key := "deployments/" + r.config.Environment + "/" + r.delivery.scope + "/" + r.id + ".template"
+			_, err := r.store.Put(ctx, artifacts.Object{Key: key, Body: strings.NewReader(template), Size: int64(len(template)), Type: "text/plain"})
+			bucket, path, _ := strings.Cut(strings.TrimPrefix(l.Locate(key), "s3://"), "/")
+			return fmt.Sprintf("https://%s.s3.%s.amazonaws.com/%s", bucket, config.Region, path), err
+		}
+	}
+	return s, nil
+}
+
+// begin looks at the stack and puts the start on record. Nothing is changed before that is done.
+func (r *run) begin() error {
+	d := &r.delivery
+	if r.step.Lock == "" {
+		return nil
+	}
+	v := r.revision()
+	d.record = &deployment{
+		identity: r.identity(), Committed: v.Committed, Fence: d.lease.Fence(), Forced: r.config.Force, Builds: v.Builds,
+		Replaced: d.ledger.Live, Started: v.At,
+	}
+	if r.step.Lock == steps.OfEnvironment {
+		d.tail = &tail{}
+	}
+	if err := r.snapshot(); err != nil {
+		d.record = nil
+		return err
+	}
+	d.ledger.Pending = &v
+	err := r.putDelivery(r.stop.work)
+	if err == nil {
+		err = d.ledger.save(r.stop.work, r.store)
+	}
+	if err != nil {
+		d.record = nil
+		return artifactsError{fmt.Errorf("the start cannot be put on record, so nothing is started: %w", err)}
+	}
+	r.follow()
+	return nil
+}
+
+// snapshot keeps what the stack was. Where that cannot be had, a step that insists on its rollback does not begin.
+func (r *run) snapshot() error {
+	d := &r.delivery
+	if d.name == "" {
+		if r.insists() {
+			return &GuardError{Message: "the stack's name is not known, so it could not be brought back", Advice: "set STACK_NAME, or remove rollback: true"}
+		}
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(r.stop.work, r.step.Wait, errBusy)
+	defer cancel()
+	s, err := r.openStack(ctx, d.name)
+	var state stack.State
+	if err == nil {
+		state, err = s.Settle(ctx, func(now stack.State) {
+			r.log.Info("waiting for CloudFormation", "stack", d.name, "status", now.Status, "at_most", r.step.Wait.String())
+		})
+	}
+	if err == nil {
+		d.before, err = s.Snapshot(ctx)
+	}
+	switch {
+	case r.stop.work.Err() != nil:
+		return context.Cause(r.stop.work)
+	case errors.Is(err, errBusy):
+		return &GuardError{Message: fmt.Sprintf("stack %s is still %s after %s", d.name, state.Status, r.step.Wait), Advice: "wait for it, or give the step a longer wait:"}
+	case err != nil && r.insists():
+		return &GuardError{Message: "the stack could not be brought back, so it is not touched: " + err.Error(), Advice: HintOf(err)}
+	case err != nil:
+		r.log.Warn("there is no snapshot of the stack, so it will not be brought back", "stack", d.name, "error", err.Error(), "hint", HintOf(err))
+		return nil
+	}
+	d.stack = s
+	d.record.Before = &d.before
+	r.log.Info("the stack as it is now is kept", "stack", d.name, "status", d.before.Status)
+	return nil
+}
+
+var errBusy = errors.New("the stack is busy")
+
+func (r *run) insists() bool { return r.step.Rollback != nil && *r.step.Rollback }
+
+// follow tells of the stack's events as lines of the log, until unfollow.
+func (r *run) follow() {
+	d := &r.delivery
+	d.unfollow = func() {}
+	if d.stack == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	last := make(chan string, 1)
+	go func() { last <- d.stack.Follow(ctx, d.before, r.tellEvent) }()
+	d.unfollow = func() {
+		cancel()
+		seen := <-last
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		defer cancel()
+		d.stack.Events(ctx, d.before, seen, r.tellEvent)
+		d.unfollow = func() {}
+	}
+}
+
+func (r *run) tellEvent(e stack.Event) {
+	tell := r.log.Info
+	if e.Failed() {
+		tell = r.log.Error
+	}
+	attributes := []any{"stack", r.delivery.name, "resource", e.Resource, "type", e.Type, "status", e.Status}
+	if e.Reason != "" {
+		attributes = append(attributes, "reason", e.Reason)
+	}
+	tell("stack event", attributes...)
+}
+
+// markStack notes what may be of the command's doing, right after its end.
+func (r *run) markStack(cutShort bool) {
+	d := &r.delivery
+	if d.stack == nil || d.mark != "" {
+		return
+	}
+	mark, err := d.stack.Mark(r.stop.work, d.before, cutShort)
+	if err != nil {
+		r.log.Warn("the stack's events cannot be read", "stack", d.name, "error", err.Error())
+	}
+	d.mark = mark
+}
+
+// settleStack waits for CloudFormation before the command is started again.
+func (r *run) settleStack() {
+	if r.delivery.stack == nil {
+		return
+	}
+	ctx, cancel := context.WithDeadline(r.stop.work, r.deadline)
+	defer cancel()
+	if _, err := r.delivery.stack.Settle(ctx, nil); err != nil {
+		r.log.Warn("the stack is busy, or cannot be asked", "stack", r.delivery.name, "error", err.Error())
+	}
+}
+
+// conclude brings the stack back if the run failed, and puts the end on record. The run's error stays what it was.
+func (r *run) conclude(runErr error) error {
+	d := &r.delivery
+	if d.record == nil {
+		return runErr
+	}
+	d.unfollow()
+	_ = r.timed("conclude", func() error {
+		r.bringBack(runErr)
+		return nil
+	})
+	o := judge(runErr)
+	d.record.Ended, d.record.Reason, d.record.ExitCode, d.record.Output = time.Now().UTC(), o.Reason, &o.ExitCode, d.tail.String()
+	d.record.Seconds = seconds(d.record.Ended.Sub(d.record.Started))
+	ctx, cancel := r.stop.recording()
+	defer cancel()
+	if runErr == nil {
+		r.keepBuilds(ctx)
+		d.ledger.Live = d.ledger.Pending
+	}
+	if d.record.Outcome != interrupted { // whoever comes next has to know of that
+		d.ledger.Pending = nil
+	}
+	err := r.putDelivery(ctx)
+	if d.lost() == nil {
+		err = errors.Join(err, d.ledger.save(ctx, r.store))
+	}
+	if err != nil {
+		r.log.Error("the end of the delivery cannot be put on record", "error", err.Error(), "hint", HintOf(err))
+	}
+	return runErr
+}
+
+// bringBack decides what a failed run means for the stack.
+func (r *run) bringBack(runErr error) {
+	d := &r.delivery
+	sig, _ := r.stop.signal()
+	switch {
+	case runErr == nil:
+		d.record.Outcome = delivered
+		r.comparePlace()
+	case sig != 0:
+		d.record.Outcome = interrupted
+		r.lastLook()
+	case d.lost() != nil:
+		d.record.Outcome = interrupted
+		r.log.Error("the lock is lost, so the stack is not brought back: it may be somebody else's turn", "stack", d.name)
+	case d.stack == nil, r.step.Rollback != nil && !*r.step.Rollback:
+		d.record.Outcome = leftAsIs
+	default:
+		r.rollBack(runErr)
+	}
+}
+
+// lastLook is all there is time for when the run is told to stop: CloudFormation goes on by itself.
+func (r *run) lastLook() {
+	d := &r.delivery
+	if d.stack == nil {
+		return
+	}
+	ctx, cancel := r.stop.publishing()
+	defer cancel()
+	ctx, cancelIn := context.WithTimeout(ctx, 3*time.Second)
+	defer cancelIn()
+	state, err := d.stack.Look(ctx)
+	if err != nil {
+		r.log.Warn("what the stack is now is not known", "stack", d.name, "error", err.Error())
+		return
+	}
+	d.record.Status = state.Status
+	if state.Busy() {
+		r.log.Warn("the run stops here, and CloudFormation goes on by itself", "stack", d.name, "status", state.Status, "hint", "the next deploy waits for it; runner rollback --to "+r.id+" takes it back")
+	}
+}
+
+// rollBack brings the stack back, with as much time as the step has.
+func (r *run) rollBack(runErr error) {
+	d := &r.delivery
+	var start *process.StartError
+	r.markStack(!errors.As(runErr, &start))
+	ctx, cancel := context.WithTimeout(r.stop.work, r.step.Timeout)
+	defer cancel()
+	report, err := d.stack.Restore(ctx, stack.Restoration{Before: d.before, Last: d.mark, Token: "runner-" + r.id, Tell: func(what string, s stack.State) {
+		r.log.Info("rollback: "+what, "stack", d.name, "status", s.Status)
+	}})
+	d.record.Rollback, d.record.Status, d.record.Outcome = &report, report.Status, undone
+	attributes := []any{"stack", d.name, "action", string(report.Action), "status", report.Status, "proven", report.Proven}
+	if len(report.Kept) > 0 {
+		attributes = append(attributes, "kept", strings.Join(report.Kept, ", "))
+		r.log.Warn("hidden parameters cannot be read back, so they keep the values they have now", "stack", d.name, "parameters", strings.Join(report.Kept, ", "))
+	}
+	if err != nil {
+		d.record.Outcome = notUndone
+		if r.stop.work.Err() != nil {
+			d.record.Outcome = interrupted
+		}
+		d.record.Problem, d.record.Advice = err.Error(), HintOf(err)
+		r.log.Error("the stack was not brought back", append(attributes, "error", err.Error(), "hint", HintOf(err))...)
+		return
+	}
+	r.log.Info("the stack is what it was", attributes...)
+}
+
+// comparePlace warns when the command has deployed another stack than the one that was watched.
+func (r *run) comparePlace() {
+	name := filepath.Join(r.directory(), ".carlin", "latest-deploy.json")
+	info, err := os.Stat(name)
+	if err != nil || r.result == nil || info.ModTime().Before(r.result.Started.Add(-time.Second)) {
+		return
+	}
+	text, err := os.ReadFile(name)
+	var latest struct {
+		StackName string `json:"stackName"`
+	}
+	if err == nil && json.Unmarshal(text, &latest) == nil && latest.StackName != "" && latest.StackName != r.delivery.name {
+		r.log.Warn("the command deployed another stack than was expected", "deployed", latest.StackName, "expected", r.delivery.name, "hint", "set STACK_NAME="+latest.StackName)
+	}
+}
+
+var ownStackName = regexp.MustCompile(`(?m)^stackName:\s*["']?([A-Za-z][A-Za-z0-9-]*)["']?\s*$`)
+
+// stackName is the stack that a step is about: the one that is given, else the one that carlin makes up, which is told by
+// its configuration or by the package's name and the environment. Empty: nobody knows.
+func stackName(step steps.Step, c Config) string {
+	if c.StackName != "" {
+		return c.StackName
+	}
+	if !strings.Contains(step.Command.String(), "carlin deploy") {
+		return ""
+	}
+	dir := filepath.Join(c.Workspace, filepath.FromSlash(step.Directory))
+	for _, file := range []string{"carlin.yml", "carlin.yaml"} {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if found := ownStackName.FindSubmatch(text); err == nil && found != nil {
+			return string(found[1])
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "package.json"))
+	var of struct {
+		Name string `json:"name"`
+	}
+	if err != nil || json.Unmarshal(text, &of) != nil || of.Name == "" {
+		return ""
+	}
+	return carlinName(of.Name, c.Environment)
+}
+
+var (
+	wordEnds   = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
+	notOfWords = regexp.MustCompile(`[^A-Za-z0-9]+`)
+	notOfNames = regexp.MustCompile(`[^A-Za-z0-9]+`)
+)
+
+// maxStackName is where carlin cuts a name.
+const maxStackName = 100
+
+// carlinName is the name that carlin gives the stack of a package in an environment: "@acme/my-app" in "staging" is
+// AcmeMyApp-staging.
+func carlinName(pkg, environment string) string {
+	split := wordEnds.ReplaceAllString(wordEnds.ReplaceAllString(pkg, "$1$3 $2$4"), "$1$3 $2$4")
+	var b strings.Builder
+	for i, word := range strings.Fields(notOfWords.ReplaceAllString(split, " ")) {
+		if i > 0 && word[0] >= '0' && word[0] <= '9' {
+			b.WriteByte('_')
+		}
+		b.WriteString(strings.ToUpper(word[:1]) + strings.ToLower(word[1:]))
+	}
+	name := strings.Trim(notOfNames.ReplaceAllString(b.String()+"-"+environment, "-"), "-")
+	if name != "" && (name[0] >= '0' && name[0] <= '9') {
+		name = "Stack-" + name
+	}
+	return name[:min(len(name), maxStackName)]
+}
+
+// keepBuilds marks what is deployed, so that the bucket's lifecycle keeps it.
+func (r *run) keepBuilds(ctx context.Context) {
+	if r.step.Lock != steps.OfStack {
+		return
+	}
+	for _, kind := range r.step.Fetch {
+		n, err := artifacts.Keep(ctx, r.store, kind, r.ref, "deployed", r.config.Environment)
+		if err != nil {
+			r.log.Warn("what was deployed could not be marked, so the bucket's lifecycle may remove it", "artifact", kind, "error", err.Error(), "hint", "allow s3:GetObjectTagging and s3:PutObjectTagging")
+		} else if n > 0 {
+			r.log.Info("marked as deployed", "artifact", kind, "objects", n)
+		}
+	}
+}
