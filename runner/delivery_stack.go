@@ -180,13 +180,13 @@ func (r *run) conclude(runErr error) error {
 		return runErr
 	}
 	d.unfollow()
+	if runErr == nil {
+		runErr = d.lost()
+	}
 	_ = r.timed("conclude", func() error {
 		r.bringBack(runErr)
 		return nil
 	})
-	o := judge(runErr)
-	d.record.Ended, d.record.Reason, d.record.ExitCode, d.record.Output = time.Now().UTC(), o.Reason, &o.ExitCode, d.tail.String()
-	d.record.Seconds = seconds(d.record.Ended.Sub(d.record.Started))
 	ctx, cancel := r.stop.recording()
 	defer cancel()
 	if runErr == nil {
@@ -196,6 +196,18 @@ func (r *run) conclude(runErr error) error {
 	if d.record.Outcome != interrupted { // whoever comes next has to know of that
 		d.ledger.Pending = nil
 	}
+	r.close(runErr)
+	return runErr
+}
+
+// close puts the end on record.
+func (r *run) close(runErr error) {
+	d := &r.delivery
+	o := judge(runErr)
+	d.record.Ended, d.record.Reason, d.record.ExitCode, d.record.Output = time.Now().UTC(), o.Reason, &o.ExitCode, d.tail.String()
+	d.record.Seconds = seconds(d.record.Ended.Sub(d.record.Started))
+	ctx, cancel := r.stop.recording()
+	defer cancel()
 	err := r.putDelivery(ctx)
 	if d.lost() == nil {
 		err = errors.Join(err, d.ledger.save(ctx, r.store))
@@ -203,7 +215,6 @@ func (r *run) conclude(runErr error) error {
 	if err != nil {
 		r.log.Error("the end of the delivery cannot be put on record", "error", err.Error(), "hint", HintOf(err))
 	}
-	return runErr
 }
 
 // bringBack decides what a failed run means for the stack.
@@ -255,9 +266,17 @@ func (r *run) rollBack(runErr error) {
 	r.markStack(!errors.As(runErr, &start))
 	ctx, cancel := context.WithTimeout(r.stop.work, r.step.Timeout)
 	defer cancel()
-	report, err := d.stack.Restore(ctx, stack.Restoration{Before: d.before, Last: d.mark, Token: "runner-" + r.id, Tell: func(what string, s stack.State) {
-		r.log.Info("rollback: "+what, "stack", d.name, "status", s.Status)
-	}})
+	report, err := d.stack.Restore(ctx, stack.Restoration{Before: d.before, Last: d.mark, Token: "runner-" + r.id, Tell: r.tellRollback})
+	r.recordRollback(report, err)
+}
+
+func (r *run) tellRollback(what string, s stack.State) {
+	r.log.Info("rollback: "+what, "stack", r.delivery.name, "status", s.Status)
+}
+
+// recordRollback says what became of the stack.
+func (r *run) recordRollback(report stack.Report, err error) {
+	d := &r.delivery
 	d.record.Rollback, d.record.Status, d.record.Outcome = &report, report.Status, undone
 	attributes := []any{"stack", d.name, "action", string(report.Action), "status", report.Status, "proven", report.Proven}
 	if len(report.Kept) > 0 {

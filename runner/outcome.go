@@ -9,6 +9,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/source"
+	"github.com/carlin-cicd/runner/steps/stack"
 )
 
 // Reason says why a run ended, as it was observed; it is never guessed from the exit code.
@@ -104,6 +105,8 @@ func judge(err error) Outcome {
 		results   *ResultsError
 		secrets   *SecretsError
 		guard     *GuardError
+		restore   *stack.RestoreError
+		service   *stack.ServiceError
 		fromGit   sourceError
 		published artifactsError
 	)
@@ -128,6 +131,8 @@ func judge(err error) Outcome {
 		o.Reason, o.ExitCode = Results, exitResults
 	case errors.As(err, &secrets):
 		o.Reason, o.ExitCode, o.Retryable = Secrets, exitBefore, secrets.Transient
+	case errors.As(err, &restore), errors.As(err, &service):
+		o.Reason, o.ExitCode = Failure, exitResults // of runner rollback
 	case errors.As(err, &guard):
 		o.Reason, o.ExitCode = Guard, exitBefore
 	case errors.As(err, &fromGit):

@@ -34,6 +34,9 @@ type Invocation struct {
 	Signals   <-chan os.Signal
 	Version   string
 	Started   time.Time
+
+	Undo bool   // bring the stack back instead of running the step
+	To   string // to what this run found it to be; empty: the newest
 }
 
 // run is the state of one run. Each phase reads what the earlier ones decided and adds its own part.
@@ -93,6 +96,12 @@ func Run(ctx context.Context, in Invocation) Outcome {
 	if err != nil {
 		return r.end(refuse(err))
 	}
+	if r.config.DryRun && in.Undo {
+		if err := r.undo(); err != nil {
+			return r.end(err)
+		}
+		return judge(nil)
+	}
 	if r.config.DryRun {
 		r.sink.Flush()
 		r.printPlan(in.Stdout)
@@ -122,6 +131,9 @@ func (r *run) tellSignals(ctx context.Context) {
 // starting, but not from being told: the command's error comes before that of the reports, and that before the artifacts'.
 func (r *run) perform() error {
 	defer r.unlock()
+	if r.in.Undo {
+		return r.undo()
+	}
 	if err := r.prepare(); err != nil {
 		return err
 	}
@@ -271,7 +283,7 @@ func (r *run) chooseStep() error {
 		r.step.Timeout, r.step.Origin["timeout"] = DefaultTimeout, "default"
 	}
 	r.deadline = r.begun.Add(r.step.Timeout)
-	if err := r.chooseGrace(); err != nil {
+	if err := errors.Join(r.chooseGrace(), r.chooseUndo()); err != nil {
 		return err
 	}
 	if r.config.Retries >= 0 && r.step.Lock != steps.OfEnvironment {

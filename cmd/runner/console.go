@@ -55,6 +55,8 @@ var options = []option{
 	{"retries", "RUNNER_RETRIES", "number", "more starts of the command for reasons that allow it (default the step's own)"},
 	{"log-format", "RUNNER_LOG_FORMAT", "format", "auto, text or json (default auto: text on a terminal)"},
 	{"log-level", "RUNNER_LOG_LEVEL", "level", "debug, info, warn or error (default info)"},
+	{"from", "RUNNER_FROM", "name", "promote: the environment in which the commit has proved itself"},
+	{"to", "RUNNER_TO", "name", "promote: the environment to go to; rollback: the run to take back, with all after it"},
 	{"force", "RUNNER_FORCE", "", "deploy and migrate although a newer commit is live"},
 	{"dry-run", "RUNNER_DRY_RUN", "", "print the plan and run nothing"},
 	{asJSON, "RUNNER_JSON", "", "artifacts ls and doctor: one JSON object a line"},
@@ -69,6 +71,8 @@ var only = map[string][]string{
 	asJSON:   {"artifacts ls", "doctor"},
 	"limit":  {"artifacts ls"},
 	"mirror": {"artifacts put"},
+	"from":   {"promote"},
+	"to":     {"promote", "rollback"},
 }
 
 func (c console) route(ctx context.Context) int {
@@ -117,6 +121,10 @@ func (c console) route(ctx context.Context) int {
 		return c.print(version())
 	case words[0] == "doctor":
 		return c.doctor(ctx, variables)
+	case words[0] == "rollback":
+		return c.rollback(ctx, variables)
+	case words[0] == "promote":
+		return c.promote(ctx, variables)
 	default:
 		return c.fail(exitUsage, fmt.Sprintf("unknown command %q", words[0]), fmt.Sprintf("to run a step: runner --step %s", words[0]))
 	}
@@ -148,10 +156,14 @@ func (c console) variables(flags *pflag.FlagSet) map[string]string {
 }
 
 func (c console) step(ctx context.Context, variables map[string]string) int {
-	return runner.Run(ctx, runner.Invocation{
+	return runner.Run(ctx, c.invocation(variables)).ExitCode
+}
+
+func (c console) invocation(variables map[string]string) runner.Invocation {
+	return runner.Invocation{
 		Variables: variables, Stdout: c.stdout, Stderr: c.stderr, Terminal: c.terminal, Color: c.color(variables),
 		Signals: c.signals, Version: release(), Started: c.started,
-	}).ExitCode
+	}
 }
 
 // color reports whether stdout is for eyes that want it.
@@ -246,6 +258,9 @@ usage:
   runner steps                   list the steps and where their settings come from
   runner doctor                  examine the set-up before anything runs; with --step, for that step
   runner secrets check           resolve a step's secrets and show all but their values
+  runner promote --sha COMMIT --from NAME --to NAME
+                                 deploy what has proved itself in one environment to another; --dry-run says why not
+  runner rollback                bring a stack back to what the last deploy found, or with --to RUN, to what that run found
   runner artifacts ls            list what is stored: the sets, or with a KIND, the files of one
   runner artifacts get KIND      fetch a set, its checksums verified
   runner artifacts verify KIND   compare a set with its manifest

@@ -1,0 +1,184 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/source"
+	"github.com/carlin-cicd/runner/steps"
+)
+
+// Promotion is the way of a commit from one environment to another.
+type Promotion struct {
+	Variables map[string]string // PIPELINE_STEP is the step that deploys, ENVIRONMENT where to
+	From, To  string
+}
+
+// Examine tells of everything that speaks for or against it, and reports whether it may be. It changes nothing. The error
+// is a *ConfigError for input that is refused.
+func (p Promotion) Examine(ctx context.Context, tell func(artifacts.Finding)) (bool, error) {
+	config, err := Configure(p.Variables)
+	if err != nil {
+		return false, err
+	}
+	r := besides(ctx, p.Variables, config)
+	if err := r.identify(); err != nil {
+		return false, err
+	}
+	if err := r.chooseStep(); err != nil {
+		return false, refuse(err)
+	}
+	if r.step.Lock != steps.OfStack {
+		return false, &ConfigError{Message: fmt.Sprintf("step %s deploys no stack", r.step.Name), Advice: "name the step that does with --step"}
+	}
+	if r.store, r.place, err = OpenStore(ctx, config, r.aws, r.party(), r.waiting); err != nil {
+		return false, err
+	}
+	x := promotion{Promotion: p, run: r, may: true, tell: tell}
+	lock := r.delivery.locate(r.step, r.config)
+	if err := r.delivery.ledger.load(ctx, r.store, p.To, r.delivery.scope); err != nil {
+		return false, artifactsError{err}
+	}
+	x.proved()
+	x.needs()
+	x.workspace()
+	x.newer()
+	x.held(lock)
+	x.say(artifacts.OK, "approval", "is not asked for here: that is the pipeline's, or the protection rules of "+p.To, "")
+	return x.may, nil
+}
+
+type promotion struct {
+	Promotion
+	run  *run
+	may  bool
+	tell func(artifacts.Finding)
+}
+
+func (x *promotion) say(s artifacts.Severity, subject, problem, advice string) {
+	x.may = x.may && s != artifacts.Failure
+	x.tell(artifacts.Finding{Subject: subject, Severity: s, Problem: problem, Advice: advice})
+}
+
+// proved asks whether the step has passed in the other environment, and whether what it deployed there is what there is.
+func (x *promotion) proved() {
+	r := x.run
+	var passed latest
+	err := artifacts.GetJSON(r.stop.work, r.store, latestKey(r.ref, r.step.Name, x.From), &passed)
+	hint := fmt.Sprintf("runner --step %s --environment %s --sha %s", r.step.Name, x.From, r.ref.SHA)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		x.say(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s has not been deployed there", r.ref.SHA), "deploy it there first: "+hint)
+		return
+	case err != nil:
+		x.say(artifacts.Failure, x.From, "its record cannot be read: "+err.Error(), HintOf(err))
+		return
+	case !passed.Passed:
+		x.say(artifacts.Failure, x.From, fmt.Sprintf("the last deploy of commit %.12s ended with %s (exit %d)", r.ref.SHA, passed.Reason, passed.ExitCode), hint)
+		return
+	}
+	x.say(artifacts.OK, x.From, fmt.Sprintf("commit %.12s was deployed by run %s", r.ref.SHA, passed.RunID), "")
+	var ended finished
+	var there deployment
+	if err = artifacts.GetJSON(r.stop.work, r.store, passed.Key+"/finished.json", &ended); err == nil {
+		config := r.config
+		config.Environment, config.StackName = x.From, ended.Stack
+		var d delivery
+		d.locate(r.step, config)
+		err = artifacts.GetJSON(r.stop.work, r.store, deploymentKey(x.From, d.scope, passed.RunID), &there)
+	}
+	if err != nil {
+		x.say(artifacts.Failure, x.From, "what was deployed cannot be read: "+err.Error(), HintOf(err))
+		return
+	}
+	x.same(there)
+}
+
+// same compares the files of what is fetched with those that were deployed.
+func (x *promotion) same(there deployment) {
+	r := x.run
+	for _, kind := range r.step.Fetch {
+		m, err := artifacts.ReadManifest(r.stop.work, r.store, kind, r.ref)
+		switch {
+		case err != nil:
+			x.say(artifacts.Failure, kind, "is not there: "+err.Error(), "it was there when it was deployed; see the bucket's lifecycle")
+		case digestOf(m) != there.Builds[kind]:
+			x.say(artifacts.Failure, kind, fmt.Sprintf("is not what was deployed to %s: its checksums differ", x.From), fmt.Sprintf("deploy it to %s again", x.From))
+		default:
+			x.say(artifacts.OK, kind, fmt.Sprintf("is what was deployed to %s: %s, sha256 %.12s", x.From, plural(len(m.Files), "file"), digestOf(m)), "")
+		}
+	}
+}
+
+func (x *promotion) needs() {
+	if len(x.run.step.Needs) == 0 {
+		return
+	}
+	if err := x.run.guard(); err != nil {
+		x.say(artifacts.Failure, "needs", err.Error(), HintOf(err))
+		return
+	}
+	x.say(artifacts.OK, "needs", fmt.Sprintf("%v passed for this commit", x.run.step.Needs), "")
+}
+
+// workspace sees that what is not in the build, the template first of all, is that of the commit, too.
+func (x *promotion) workspace() {
+	r := x.run
+	here, err := source.Describe(r.stop.work, r.git, r.config.Workspace)
+	switch {
+	case err != nil || r.awaitsCheckout():
+		return
+	case here.SHA != r.ref.SHA:
+		x.say(artifacts.Failure, "workspace", fmt.Sprintf("is at %.12s, and the template is taken from there", here.SHA), "check the commit out, or set REPOSITORY_URL")
+	case here.Dirty:
+		x.say(artifacts.Warning, "workspace", "has changes that are not in the commit", "")
+	}
+}
+
+func (x *promotion) newer() {
+	r, live := x.run, x.run.delivery.ledger.Live
+	if p := r.delivery.ledger.Pending; p != nil {
+		x.say(artifacts.Warning, x.To, fmt.Sprintf("run %s began at %s and has not ended by itself", p.RunID, p.At.Format(time.RFC3339)), "see whether it is still on; runner rollback takes it back")
+	}
+	if live == nil {
+		x.say(artifacts.OK, x.To, "nothing is live there", "")
+		return
+	}
+	older, why := false, ""
+	if live.SHA != r.ref.SHA {
+		older, why = r.older(*live)
+	}
+	switch {
+	case older && !r.config.Force:
+		x.say(artifacts.Failure, x.To, fmt.Sprintf("a newer commit is live: %.12s; %.12s is %s", live.SHA, r.ref.SHA, why), "--force deploys the older one over it")
+	case older:
+		x.say(artifacts.Warning, x.To, fmt.Sprintf("a newer commit is live: %.12s; the older one is forced over it", live.SHA), "")
+	default:
+		x.say(artifacts.OK, x.To, fmt.Sprintf("commit %.12s is live", live.SHA), "")
+	}
+}
+
+// held looks whether somebody is at work there now. That is no reason against it: it will be waited for.
+func (x *promotion) held(lock string) {
+	r := x.run
+	key, err := artifacts.LockKey(x.To, lock)
+	var now struct {
+		artifacts.Holder
+		Released time.Time `json:"released"`
+	}
+	if err == nil {
+		err = artifacts.GetJSON(r.stop.work, r.store, key, &now)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !now.Released.IsZero():
+		x.say(artifacts.OK, "lock", "is free", "")
+	case err != nil:
+		x.say(artifacts.Failure, "lock", "cannot be looked at: "+err.Error(), HintOf(err))
+	default:
+		x.say(artifacts.Warning, "lock", "is held by "+now.Holder.String(), "it will be waited for, at most "+r.step.Wait.String())
+	}
+}

@@ -1,0 +1,133 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/steps"
+	"github.com/carlin-cicd/runner/steps/stack"
+)
+
+// undo is the run of runner rollback: it brings a stack back to what a run found it to be, which is on record. It holds the
+// lock and leaves records as a deploy does, so that it can be taken back itself.
+func (r *run) undo() error {
+	if r.config.DryRun {
+		r.delivery.locate(r.step, r.config)
+		if err := r.delivery.ledger.load(r.stop.work, r.store, r.config.Environment, r.delivery.scope); err != nil {
+			return artifactsError{err}
+		}
+		return r.tryUndo()
+	}
+	for _, p := range []struct {
+		name string
+		do   func() error
+	}{{"record", r.recordStart}, {"lock", r.lock}, {"rollback", r.undoLocked}} {
+		if err := r.phase(p.name, p.do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// chooseUndo makes the step that deploys the one that takes back: it says which stack, and how long to wait.
+func (r *run) chooseUndo() error {
+	if !r.in.Undo {
+		return nil
+	}
+	if r.step.Lock != steps.OfStack {
+		return &ConfigError{Message: fmt.Sprintf("step %s deploys no stack", r.step.Name), Advice: "name the step that does with --step"}
+	}
+	if stackName(r.step, r.config) == "" {
+		return &ConfigError{Message: "the stack's name is not known", Advice: "set STACK_NAME, or --stack-name"}
+	}
+	insist := true
+	r.step.Name, r.step.Rollback = "rollback", &insist
+	return nil
+}
+
+// former finds the record of the run that is to be taken back: the one that is named, else the one that was cut short, else
+// the one that is live.
+func (r *run) former() (deployment, error) {
+	l, id := r.delivery.ledger, r.in.To
+	switch {
+	case id != "":
+	case l.Pending != nil:
+		id = l.Pending.RunID
+	case l.Live != nil:
+		id = l.Live.RunID
+	default:
+		return deployment{}, &ConfigError{Message: fmt.Sprintf("nothing is on record as deployed to stack %s in %s", r.delivery.name, r.config.Environment), Advice: "name the run to take back with --to"}
+	}
+	var found deployment
+	key := deploymentKey(r.config.Environment, r.delivery.scope, id)
+	err := artifacts.GetJSON(r.stop.work, r.store, key, &found)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return found, &ConfigError{Message: fmt.Sprintf("run %s has no record in %s", id, r.place), Advice: "the records are under deployments/" + r.config.Environment + "/" + r.delivery.scope + "/"}
+	case err != nil:
+		return found, artifactsError{err}
+	case found.Before == nil:
+		return found, &ConfigError{Message: fmt.Sprintf("run %s has kept no snapshot of the stack", id), Advice: "deploy the earlier commit again, with --force"}
+	}
+	return found, nil
+}
+
+// tryUndo says what would be done.
+func (r *run) tryUndo() error {
+	former, err := r.former()
+	if err != nil {
+		return err
+	}
+	s, err := r.openStack(r.stop.work, r.delivery.name)
+	if err != nil {
+		return err
+	}
+	now, err := s.Snapshot(r.stop.work)
+	if err != nil {
+		return err
+	}
+	r.sink.Flush()
+	differences := former.Before.Differences(now)
+	what := "differs in " + strings.Join(differences, ", ")
+	if len(differences) == 0 {
+		what = "is the same, so nothing would change"
+	}
+	fmt.Fprintf(r.in.Stdout, "stack    %s in %s, %s\nto       what run %s found, %s\nnow      %s\n",
+		r.delivery.name, r.config.Environment, now.Status, former.RunID, former.Before.Taken.Format("2006-01-02 15:04:05 UTC"), what)
+	if former.Replaced != nil {
+		fmt.Fprintf(r.in.Stdout, "commit   %.12s, by run %s\n", former.Replaced.SHA, former.Replaced.RunID)
+	}
+	for _, altered := range former.Before.Altered {
+		fmt.Fprintf(r.in.Stdout, "altered  %s held a secret, which was not stored\n", altered)
+	}
+	return nil
+}
+
+func (r *run) undoLocked() error {
+	former, err := r.former()
+	if err != nil {
+		return err
+	}
+	if err := r.begin(); err != nil {
+		return err
+	}
+	d := &r.delivery
+	d.record.Undoes = former.RunID
+	ctx, cancel := context.WithTimeout(r.stop.work, r.step.Timeout)
+	defer cancel()
+	report, err := d.stack.Restore(ctx, stack.Restoration{Before: *former.Before, Anyone: true, Token: "runner-" + r.id, Tell: r.tellRollback})
+	d.unfollow()
+	r.recordRollback(report, err)
+	if err == nil {
+		d.record.Outcome, d.ledger.Live = rolledBackHere, former.Replaced
+	}
+	if d.record.Outcome != interrupted {
+		d.ledger.Pending = nil
+	}
+	r.close(err)
+	return err
+}
