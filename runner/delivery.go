@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -109,7 +110,7 @@ func (r *run) lock() error {
 	if err := d.ledger.load(r.stop.work, r.store, r.config.Environment, d.scope); err != nil {
 		return artifactsError{err}
 	}
-	r.tellUnfinished()
+	r.finishFormer()
 	if r.in.Undo {
 		return nil
 	}
@@ -195,17 +196,40 @@ func (r *run) unlock() {
 	}
 }
 
-// tellUnfinished says that the run before has begun and not ended, and closes its record: nobody else will.
-func (r *run) tellUnfinished() {
-	p := r.delivery.ledger.Pending
+// finishFormer ends the story of a run before this one that was cut short: nobody else will.
+//
+//   - It had not begun: its start was not on record yet.
+//   - It has no outcome: it was killed, or its machine was lost. Its record is closed.
+//   - It was told to stop, and could not wait for CloudFormation.
+//   - It had ended, but for what is live being put on record.
+func (r *run) finishFormer() {
+	l := &r.delivery.ledger
+	p := l.Pending
 	if p == nil {
 		return
 	}
-	r.log.Warn("the run before has not ended by itself, so nobody knows how far it came", "run", p.RunID, "sha", p.SHA, "since", p.At,
-		"hint", "runner rollback --to "+p.RunID+" brings back what was there before it")
 	key := deploymentKey(r.config.Environment, r.delivery.scope, p.RunID)
 	var former deployment
 	err := artifacts.GetJSON(r.stop.work, r.store, key, &former)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		r.log.Warn("the run before was cut short before it began", "run", p.RunID, "sha", p.SHA)
+		return
+	case err == nil && former.Outcome == delivered:
+		r.log.Warn("the run before had passed, and was cut short then", "run", p.RunID, "sha", p.SHA)
+		l.Live = p
+		return
+	case err == nil && former.Outcome == rolledBackHere:
+		var undone deployment
+		if err = artifacts.GetJSON(r.stop.work, r.store, deploymentKey(r.config.Environment, r.delivery.scope, former.Undoes), &undone); err == nil {
+			l.Live = undone.Replaced
+			return
+		}
+	case err == nil && former.Outcome != "" && former.Outcome != interrupted && former.Outcome != abandoned:
+		return
+	}
+	r.log.Warn("the run before has not ended by itself, so nobody knows how far it came", "run", p.RunID, "sha", p.SHA, "since", p.At,
+		"hint", r.takeBack(p.RunID))
 	if err == nil && former.Outcome == "" {
 		former.Outcome, former.ClosedBy = abandoned, r.id
 		err = artifacts.PutJSON(r.stop.work, r.store, key, former)
@@ -251,4 +275,12 @@ func (r *run) older(live revision) (bool, string) {
 		return mine.Built.Before(live.Built), "built at " + mine.Built.Format(time.RFC3339) + ", that one at " + live.Built.Format(time.RFC3339)
 	}
 	return false, ""
+}
+
+// takeBack says what can be done about a run that has left things half-way.
+func (r *run) takeBack(id string) string {
+	if r.step.Lock == steps.OfEnvironment {
+		return "look at what it left in the environment"
+	}
+	return "runner rollback --to " + id + " brings back what was there before it"
 }

@@ -61,10 +61,11 @@ func (r *run) begin() error {
 		d.record = nil
 		return err
 	}
+	// First that there is a run, then what it found: so no record is without somebody who knows of it.
 	d.ledger.Pending = &v
-	err := r.putDelivery(r.stop.work)
+	err := d.ledger.save(r.stop.work, r.store)
 	if err == nil {
-		err = d.ledger.save(r.stop.work, r.store)
+		err = r.putDelivery(r.stop.work)
 	}
 	if err != nil {
 		d.record = nil

@@ -11,6 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/carlin-cicd/runner/runner/awstest"
 )
 
 // stackctl stands for whatever deploys: "stackctl deploy NAME TEMPLATE [KEY=VALUE...]" makes or updates a stack,
@@ -59,5 +63,23 @@ func must(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+}
+
+// tags KEY TAG=VALUE...: the tags of an object in the script's bucket are these, sorted.
+func cmdTags(ts *testscript.TestScript, _ bool, args []string) {
+	account, err := awstest.Start()
+	ts.Check(err)
+	out, err := bucketClient(account).GetObjectTagging(context.Background(), &s3.GetObjectTaggingInput{
+		Bucket: aws.String(ts.Getenv("BUCKET")), Key: aws.String("team/" + strings.ReplaceAll(args[0], "SHA", testSHA)),
+	})
+	ts.Check(err)
+	var got []string
+	for _, t := range out.TagSet {
+		got = append(got, *t.Key+"="+*t.Value)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, args[1:]) {
+		ts.Fatalf("the tags of %s are %v", args[0], got)
 	}
 }

@@ -72,6 +72,7 @@ func TestTranscripts(t *testing.T) {
 			"aws":     cmdAWS,
 			"secret":  cmdSecret,
 			"leaks":   cmdLeaks,
+			"tags":    cmdTags,
 		},
 	})
 }
