@@ -284,3 +284,9 @@ func (r *run) takeBack(id string) string {
 	}
 	return "runner rollback --to " + id + " brings back what was there before it"
 }
+
+// mayRetry reports whether the step allows whoever started the run to start it again for the reason it ended.
+func (r *run) mayRetry(o Outcome) bool {
+	ours := o.Reason == OOM || o.Reason == Cancelled
+	return o.Retryable && r.step.Retry.Attempts > 0 && (ours && r.step.Retry.Allows(string(o.Reason)) || !ours && r.step.Retry.Allows("infrastructure"))
+}

@@ -45,6 +45,7 @@ type finished struct {
 	Reason    Reason          `json:"reason"`
 	Killed    bool            `json:"killed"`
 	Retryable bool            `json:"retryable"`
+	Allowed   bool            `json:"retry_allowed"` // it is retryable, and the step's retry: allows the reason
 	Error     string          `json:"error,omitempty"`
 	Hint      string          `json:"hint,omitempty"`
 	StartedAt time.Time       `json:"started_at"`
@@ -170,6 +171,7 @@ func (r *run) finishedRecord(o Outcome) finished {
 		Timestamp: now.Unix(), Passed: o.Passed(), Result: "FAILURE", Revision: r.ref.SHA, Metadata: r.metadata(),
 		identity: r.identity(),
 		ExitCode: o.ExitCode, Reason: o.Reason, Killed: o.Killed, Retryable: o.Retryable && r.step.Lock != steps.OfEnvironment,
+		Allowed:   r.mayRetry(o),
 		StartedAt: r.begun.UTC(), EndedAt: now.UTC(), Seconds: seconds(now.Sub(r.begun)),
 		Artifacts: r.artifacts, Phases: r.phases, Attempts: r.attempts, Published: r.published,
 	}

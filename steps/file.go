@@ -44,8 +44,12 @@ var stepKeys = []string{
 	"lock", "wait", "rollback", "grace",
 }
 
-// retryReasons are the ends that can be worth another try.
-var retryReasons = []string{"oom", "infrastructure"}
+// retryReasons are the ends that can be worth another try, and retryDefault those that are without on:. A run that was cancelled
+// cannot start anything again itself: whoever started it can, once it has read in finished.json that it may.
+var (
+	retryDefault = []string{"oom", "infrastructure"}
+	retryReasons = []string{"oom", "infrastructure", "cancelled"}
+)
 
 var (
 	stepName     = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
@@ -254,7 +258,7 @@ func (d *decoder) artifact(n ast.Node) (Artifact, error) {
 }
 
 func (d *decoder) retry(n ast.Node, r *Retry) error {
-	r.Attempts, r.On = 1, retryReasons
+	r.Attempts, r.On = 1, retryDefault
 	return d.mapping(n, "retry", fields{
 		"attempts": func(n ast.Node) error {
 			text, err := d.scalar(n, "attempts")

@@ -224,7 +224,7 @@ func TestWhatAFileMayNotHoldIsRefusedWithItsPlace(t *testing.T) {
 			`runner.yaml:3:44: minimum cannot be "101": lint: { command: x, coverage: { minimum: 101 } }`, "write a number from 0 to 100, without a percent sign",
 		},
 		"a floor that is no number": {"version: 1\nsteps:\n  lint: { command: x, coverage: { drop: .nan } }\n", "", ""},
-		"a retry of failure":        {"version: 1\nsteps:\n  lint: { command: x, retry: { on: [failure] } }\n", `runner.yaml:3:37: a reason to retry cannot be "failure": lint: { command: x, retry: { on: [failure] } }`, "write oom, infrastructure"},
+		"a retry of failure":        {"version: 1\nsteps:\n  lint: { command: x, retry: { on: [failure] } }\n", `runner.yaml:3:37: a reason to retry cannot be "failure": lint: { command: x, retry: { on: [failure] } }`, "write oom, infrastructure, cancelled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("runner.yaml", []byte(c.source))
