@@ -260,6 +260,9 @@ func (r *run) refuseSuperseded() error {
 // older reports whether this run's commit is before another one, and by what it is known: by ancestry where git knows both,
 // else by when they were committed, else by when their builds were made. Where nothing is known it is not.
 func (r *run) older(live revision) (bool, string) {
+	if (artifacts.Ref{Branch: live.Branch, SHA: live.SHA}).Validate() != nil {
+		return false, "" // the record is no commit's
+	}
 	ancestor := func(a, b string) bool {
 		_, err := r.git(r.stop.work, r.config.Workspace, nil, "merge-base", "--is-ancestor", a, b)
 		return err == nil

@@ -265,10 +265,17 @@ func (r *run) rollBack(runErr error) {
 	d := &r.delivery
 	var start *process.StartError
 	r.markStack(!errors.As(runErr, &start))
-	ctx, cancel := context.WithTimeout(r.stop.work, r.step.Timeout)
+	ctx, cancel := r.rollingBack()
 	defer cancel()
 	report, err := d.stack.Restore(ctx, stack.Restoration{Before: d.before, Last: d.mark, Token: "runner-" + r.id, Tell: r.tellRollback})
 	r.recordRollback(report, err)
+}
+
+// rollingBack is the time for a rollback: as much as the step has, while the lock is held and nobody tells us to stop.
+func (r *run) rollingBack() (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(r.delivery.lease.Context(), r.step.Timeout, &GuardError{
+		Message: fmt.Sprintf("CloudFormation was not done within %s", r.step.Timeout), Advice: "look at the stack's events; the next deploy waits for it",
+	})
 }
 
 func (r *run) tellRollback(what string, s stack.State) {
@@ -286,7 +293,8 @@ func (r *run) recordRollback(report stack.Report, err error) {
 	}
 	if err != nil {
 		d.record.Outcome = notUndone
-		if r.stop.work.Err() != nil {
+		var late *GuardError
+		if r.delivery.lease.Context().Err() != nil || errors.As(err, &late) {
 			d.record.Outcome = interrupted
 		}
 		d.record.Problem, d.record.Advice = err.Error(), HintOf(err)

@@ -45,6 +45,9 @@ func (r *run) printPlan(w io.Writer) {
 		}
 	}
 	row("secrets", strings.Join(references, ", "), "")
+	if s.Lock == steps.OfStack {
+		row("stack", first(stackName(s, r.config), "not known, so it cannot be brought back: set STACK_NAME"), "")
+	}
 	row("guards", strings.Join(guards(s), "; "), "")
 	row("reports", strings.Join(s.Reports, ", "), s.Origin["reports"])
 	row("rerun", rerunText(s.Rerun), s.Origin["rerun"])

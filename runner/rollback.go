@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -117,7 +116,7 @@ func (r *run) undoLocked() error {
 	}
 	d := &r.delivery
 	d.record.Undoes = former.RunID
-	ctx, cancel := context.WithTimeout(r.stop.work, r.step.Timeout)
+	ctx, cancel := r.rollingBack()
 	defer cancel()
 	report, err := d.stack.Restore(ctx, stack.Restoration{Before: *former.Before, Anyone: true, Token: "runner-" + r.id, Tell: r.tellRollback})
 	d.unfollow()

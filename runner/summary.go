@@ -79,6 +79,13 @@ func (r *run) printSummary(o Outcome) {
 	if r.coverage != nil {
 		row("covered", coverageText(*r.coverage))
 	}
+	if o := r.delivery.outcome(); o != nil && o.Rollback != nil {
+		said := fmt.Sprintf("%s: %s", o.Rollback.Action, o.Rollback.Status)
+		if o.Problem != "" {
+			said += "; " + paint(red, "not brought back: ") + o.Problem
+		}
+		row("stack", said)
+	}
 	for _, a := range r.artifacts {
 		if a.Error != "" {
 			row(a.Name, paint(red, "not published: ")+a.Error)
