@@ -146,6 +146,21 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 			},
 			action: stack.Failed, err: "differs from the snapshot in template, parameter Size, tag new", requests: []string{"UpdateStack"},
 		},
+		"the snapshot is applied again, yet an output stays another": {
+			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
+			script: func(f fake) {
+				f.On("UpdateStack", func(k *stacktest.Stack, form url.Values) []step {
+					r := stacktest.RevisionOf(k.Revision, form)
+					r.Outputs = map[string]string{"URL": "https://b.example"}
+					return []step{begun, {Status: "UPDATE_COMPLETE", Revision: r}}
+				})
+			},
+			action: stack.Failed, err: "is UPDATE_COMPLETE and differs from the snapshot in output URL", requests: []string{"UpdateStack"},
+		},
+		"the stack is deleted, and another is made under its name": {
+			during: func(f fake) { f.Make(web, second) },
+			action: stack.Gone, err: "was deleted",
+		},
 		"our own end came in the middle, and CloudFormation went on": {
 			during: func(f fake) { f.Pass(web, begun) },
 			later: func(f fake) {
@@ -297,6 +312,9 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 			}
 			if now, err := s.Snapshot(ctx); c.back && (err != nil || len(before.Differences(now)) > 0) {
 				t.Errorf("the stack differs in %v (%v)", before.Differences(now), err)
+			}
+			if password := f.Now(web).Parameters["Password"]; report.Action == stack.Reapplied && password != "two" {
+				t.Errorf("a value that nobody can read was changed to %q", password)
 			}
 			if c.check != nil && !c.check(report) {
 				t.Errorf("the report is %+v", report)

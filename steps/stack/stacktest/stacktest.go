@@ -81,7 +81,7 @@ func New(t testing.TB) *Server {
 func (s *Server) Make(name string, r Revision) *Stack {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made := &Stack{Name: name, ID: fmt.Sprintf("arn:aws:cloudformation:%s:%s:stack/%s/%08d", Region, Account, name, len(s.stacks)), made: time.Now().UTC()}
+	made := &Stack{Name: name, ID: fmt.Sprintf("arn:aws:cloudformation:%s:%s:stack/%s/%08d", Region, Account, name, s.events), made: time.Now().UTC()}
 	s.stacks[name] = made
 	s.apply(made, Step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"})
 	s.apply(made, Step{Status: "CREATE_COMPLETE", Revision: &r})
