@@ -6,6 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOTESTSUM   := gotest.tools/gotestsum@v1.13.0
 VERSITYGW   := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+CRANE       := github.com/google/go-containerregistry/cmd/crane@v0.22.1
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 TOOLS   := $(CURDIR)/.tools
@@ -16,7 +17,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
 export CGO_ENABLED := 0
 
-.PHONY: help build run test test-report infra-test lint vulnerabilities bench bench-s3 clean
+.PHONY: help build run test test-report test-image infra-test image image-push release lint vulnerabilities bench bench-s3 clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
@@ -46,12 +47,43 @@ INFRA := $(TOOLS)/bin/moto_server $(TOOLS)/bin/cfn-lint $(TOOLS)/bin/aws $(TOOLS
 infra-test: $(INFRA) ## the templates: linted, deployed to moto, the machine run, permissions and alarms checked
 	CARLIN=$(TOOLS)/carlin/node_modules/carlin/bin/carlin.js node --test infra/test/*.test.mjs
 
+# Containers are a matter of the system's packages, too.
+CONTAINERS := podman runc busybox-static qemu-user
+
+test-image: $(TOOLS)/bin/crane $(TOOLS)/bin/moto_server $(TOOLS)/npm/node_modules/.bin/pnpm ## the image in containers, as Fargate runs it: needs podman, runc, busybox and qemu-user
+	@command -v podman runc busybox qemu-aarch64 >/dev/null && podman --version || { test -n "$$CI" && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(CONTAINERS) >/dev/null; } || \
+	  { echo "install podman, runc, busybox and qemu-user; on Debian: apt-get install $(CONTAINERS)"; exit 1; }
+	go test -tags container -count 1 -timeout 20m -v -run 'TestTheImage|TestTheBinary' ./image
+
+# The image for this machine's architecture, and an index for both. ENGINE is podman or docker.
+ENGINE    ?= $(shell command -v podman >/dev/null 2>&1 && echo podman || echo docker)
+IMAGE     ?= runner
+TARGET    ?= runner-base
+PLATFORMS ?= linux/amd64,linux/arm64
+
+image: ## the image: make image TARGET=runner IMAGE=name
+	$(ENGINE) build --file image/Dockerfile --target $(TARGET) --build-arg COMMIT=$(COMMIT) --tag $(IMAGE) .
+
+image-push: ## an image index for both architectures, pushed: make image-push IMAGE=registry/name:tag
+	@case "$(IMAGE)" in */*) ;; *) echo "say where to: make image-push IMAGE=registry/name:tag"; exit 1 ;; esac
+ifeq ($(notdir $(ENGINE)),docker)
+	docker buildx build --file image/Dockerfile --target $(TARGET) --build-arg COMMIT=$(COMMIT) --platform $(PLATFORMS) --tag $(IMAGE) --push .
+else
+	-podman manifest rm $(IMAGE) 2>/dev/null
+	podman build --file image/Dockerfile --target $(TARGET) --build-arg COMMIT=$(COMMIT) --platform $(PLATFORMS) --manifest $(IMAGE) .
+	podman manifest push --all $(PUSH) $(IMAGE) docker://$(IMAGE)
+endif
+
+release: ## binaries for both architectures, bills of materials and checksums: bin/release
+	image/release
+
 lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck ## format, vet, staticcheck
 	@unformatted=$$(gofumpt -l cmd runner steps artifacts image); \
 	  test -z "$$unformatted" || { echo "not formatted (run gofumpt -w): $$unformatted"; exit 1; }
 	go mod verify
 	go vet ./...
 	go vet -tags browser ./runner/report
+	go vet -tags container ./image
 	staticcheck ./...
 	GOOS=darwin go vet ./...
 
@@ -78,6 +110,9 @@ $(TOOLS)/bin/govulncheck:
 
 $(TOOLS)/bin/gotestsum:
 	GOBIN=$(TOOLS)/bin go install $(GOTESTSUM)
+
+$(TOOLS)/bin/crane:
+	GOBIN=$(TOOLS)/bin go install $(CRANE)
 
 $(TOOLS)/bin/actionlint:
 	GOBIN=$(TOOLS)/bin go install $(ACTIONLINT)

@@ -56,6 +56,7 @@ func TestTheImage(t *testing.T) {
 	step("is little more than its base", func(t *testing.T) { e.sizes(t) })
 	step("has no secret and no source of ours in it", func(t *testing.T) { e.layers(t) })
 
+	t.Setenv("PYTHONPATH", filepath.Join(top(t), "image/standin/moto"))
 	cloud := awstest.Moto(t)
 	store := newStore(t)
 	metadata := serveMetadata(t)
@@ -161,6 +162,8 @@ steps:
 			t.Errorf("exit %d\n%s", r.code, tail(r.out))
 		}
 	})
+
+	t.Run("deploys with carlin, and notices when carlin does not", func(t *testing.T) { e.deploys(t, store, in) })
 
 	t.Run("fetches a commit that is not baked", func(t *testing.T) { e.fetches(t, pulled, in) })
 }

@@ -49,6 +49,9 @@ func (r *run) execute() error {
 
 // verify runs what has to pass after the command.
 func (r *run) verify() error {
+	if err := r.deployed(); err != nil {
+		return err
+	}
 	if r.step.Verify.IsZero() {
 		return nil
 	}
