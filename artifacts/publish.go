@@ -24,6 +24,7 @@ type Set struct {
 // Counts is what it took to bring a place up to date.
 type Counts struct {
 	Uploaded, Unchanged, Removed int   // files
+	Left                         int   // files that are no longer of the set, and that may not be deleted
 	Bytes                        int64 // uploaded
 }
 

@@ -139,6 +139,11 @@ func isCode(err error, codes ...string) bool {
 	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
 }
 
+// forbidden tells an answer that says who we are, and that we may not.
+func forbidden(err error) bool {
+	return isCode(err, "AccessDenied", "AllAccessDisabled", "Forbidden", "HTTP 403")
+}
+
 // isMissing tells that there is no such object, and not that there is no such bucket.
 func isMissing(err error) bool {
 	var api smithy.APIError
@@ -188,7 +193,7 @@ func (s *S3) hint(op string, e *ServiceError) string {
 		return "the credentials have expired: get new ones, or let the task's role provide them"
 	}
 	switch e.Code {
-	case "AccessDenied", "AllAccessDisabled", "HTTP 403", "Forbidden":
+	case "AccessDenied", "AllAccessDisabled", "Forbidden", "HTTP 403":
 		action := actions[op]
 		switch {
 		case op == "get":

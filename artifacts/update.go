@@ -196,7 +196,7 @@ func (u *update) replace(ctx context.Context) (Manifest, error) {
 		if err := u.remove(ctx, gone); err != nil { // 3
 			return Manifest{}, err
 		}
-		u.count(Counts{Unchanged: len(u.files) - len(todo), Removed: len(gone)})
+		u.count(Counts{Unchanged: len(u.files) - len(todo)})
 		if err := u.storeAll(ctx, todo); err != nil {
 			return Manifest{}, err
 		}
@@ -219,7 +219,16 @@ func (u *update) replace(ctx context.Context) (Manifest, error) {
 	if !apart {
 		return m, nil
 	}
-	return m, u.store.Delete(ctx, u.place.pending) // 5
+	return m, u.clear(ctx) // 5
+}
+
+// clear deletes what was put down; who may not delete anything puts down that there is nothing.
+func (u *update) clear(ctx context.Context) error {
+	err := u.store.Delete(ctx, u.place.pending)
+	if forbidden(err) {
+		return PutJSON(ctx, u.store, u.place.pending, pending{})
+	}
+	return err
 }
 
 // begin takes the steps 1 and 2.
@@ -246,7 +255,8 @@ func (u *update) begin(ctx context.Context, gone []string) (apart bool, err erro
 	return true, u.store.Delete(ctx, u.place.manifest)
 }
 
-// remove comes before anything is stored, as one file may be named like another's folder.
+// remove comes before anything is stored, as one file may be named like another's folder. A role that may only put does
+// without: what it leaves behind is for the bucket's lifecycle.
 func (u *update) remove(ctx context.Context, gone []string) error {
 	if len(gone) == 0 {
 		return nil
@@ -255,7 +265,15 @@ func (u *update) remove(ctx context.Context, gone []string) error {
 	for i, path := range gone {
 		keys[i] = u.key(path)
 	}
-	return u.store.Delete(ctx, keys...)
+	err := u.store.Delete(ctx, keys...)
+	if forbidden(err) { // they are in no manifest from now on, so nobody takes them for a part of the set
+		u.count(Counts{Left: len(gone)})
+		return nil
+	}
+	if err == nil {
+		u.count(Counts{Removed: len(gone)})
+	}
+	return err
 }
 
 // sweep comes when our own uploads are done, and what a killed update asked for last has had the time to happen.
@@ -405,6 +423,7 @@ func (u *update) count(c Counts) {
 	u.counts.Uploaded += c.Uploaded
 	u.counts.Unchanged += c.Unchanged
 	u.counts.Removed += c.Removed
+	u.counts.Left += c.Left
 	u.counts.Bytes += c.Bytes
 }
 

@@ -138,6 +138,9 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	}
 	r.log.Info("published", "artifact", set.Kind, "location", published.Location, "files", len(published.Manifest.Files), "bytes", published.Manifest.Bytes(),
 		"uploaded", published.Uploaded, "unchanged", published.Unchanged, "removed", published.Removed)
+	if left := published.Left + published.Mirrored.Left; left > 0 {
+		r.log.Info("files of an earlier run may not be deleted, so they stay where they are, in no manifest", "artifact", set.Kind, "files", left)
+	}
 	return nil
 }
 
