@@ -17,13 +17,17 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
 export CGO_ENABLED := 0
 
-.PHONY: help build run test test-report test-image infra-test image image-push release lint vulnerabilities bench bench-s3 clean
+.PHONY: help build webhook run test test-report test-image infra-test image image-push release lint vulnerabilities bench bench-s3 clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
 
 build: ## the static, reproducible binary: bin/runner
 	go build -trimpath -buildvcs=false -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/runner ./cmd/runner
+
+webhook: ## the webhook's Lambda as a reproducible zip: bin/webhook.zip
+	GOOS=linux GOARCH=arm64 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w' -o bin/bootstrap ./cmd/webhook
+	go run ./cmd/webhook/pack bin/bootstrap bin/webhook.zip
 
 run: build $(SAMPLE)/node_modules/.modules.yaml ## the main job on the sample workspace: test, then build
 	bin/runner --workspace $(SAMPLE) --log-format text --step test

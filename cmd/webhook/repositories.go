@@ -1,0 +1,48 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// repositories are those that events are taken from: owner/name, or owner/* for all of an owner's.
+type repositories []string
+
+// parseRepositories reads a list with commas.
+func parseRepositories(list string) (repositories, error) {
+	var allowed repositories
+	for entry := range strings.SplitSeq(list, ",") {
+		entry = strings.TrimSpace(entry)
+		owner, name, _ := strings.Cut(entry, "/")
+		if !isName(owner) || name != "*" && !isName(name) {
+			return nil, fmt.Errorf("REPOSITORIES has %q, which is not owner/name or owner/*: name the repositories that may start the pipeline", entry)
+		}
+		allowed = append(allowed, entry)
+	}
+	return allowed, nil
+}
+
+// find answers with the name that the pipeline knows the repository by. Upper and lower case mean the same to GitHub,
+// but not to a rule of EventBridge: the list's own spelling is passed on.
+func (r repositories) find(fullName string) (string, bool) {
+	owner, name, ok := strings.Cut(fullName, "/")
+	if !ok || !isName(owner) || !isName(name) {
+		return "", false
+	}
+	for _, entry := range r {
+		if strings.EqualFold(entry, fullName) {
+			return entry, true
+		}
+	}
+	for _, entry := range r {
+		if o, all := strings.CutSuffix(entry, "/*"); all && strings.EqualFold(o, owner) {
+			return fullName, true
+		}
+	}
+	return "", false
+}
+
+// isName takes what GitHub allows in the name of an owner or a repository.
+func isName(s string) bool {
+	return s != "" && len(s) <= 100 && s != "." && s != ".." && only(s, "-_.")
+}
