@@ -131,8 +131,9 @@ func TestTheRoleMayDoNothingButItsJob(t *testing.T) {
 		t.Errorf("it may %s, not %s", got, want)
 	}
 	condition := dig(statements[0], "Condition")
-	if fmt.Sprint(dig(condition, "ForAllValues:StringEquals", "events:source")) != "["+source+"]" || dig(condition, "Null", "events:source") != "false" ||
-		fmt.Sprint(dig(condition, "StringEquals", "events:detail-type")) != "[push pull_request]" {
+	all := dig(condition, "ForAllValues:StringEquals")
+	if fmt.Sprint(dig(all, "events:source")) != "["+source+"]" || dig(condition, "Null", "events:source") != "false" ||
+		fmt.Sprint(dig(all, "events:detail-type")) != "[push pull_request]" || dig(condition, "Null", "events:detail-type") != "false" {
 		t.Errorf("PutEvents is bound to %v", condition)
 	}
 	if len(tpl.Resources["Role"].Properties["Policies"].([]any)) != 1 || tpl.Resources["Role"].Properties["ManagedPolicyArns"] != nil {
