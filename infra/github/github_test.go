@@ -1,0 +1,396 @@
+// Package github holds the workflows and the action to what they say: their shells are run, with AWS and GitHub played.
+package github
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+)
+
+type step struct {
+	Name  string            `yaml:"name"`
+	Uses  string            `yaml:"uses"`
+	Run   string            `yaml:"run"`
+	Shell string            `yaml:"shell"`
+	Env   map[string]string `yaml:"env"`
+}
+
+type workflow struct {
+	Permissions map[string]string `yaml:"permissions"`
+	Jobs        map[string]struct {
+		Permissions map[string]string `yaml:"permissions"`
+		Timeout     int               `yaml:"timeout-minutes"`
+		Steps       []step            `yaml:"steps"`
+	} `yaml:"jobs"`
+	Inputs map[string]struct {
+		Description string `yaml:"description"`
+		Required    bool   `yaml:"required"`
+		Default     string `yaml:"default"`
+	} `yaml:"inputs"`
+	Runs struct {
+		Using string `yaml:"using"`
+		Steps []step `yaml:"steps"`
+	} `yaml:"runs"`
+}
+
+func read(t *testing.T, name string) workflow {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w workflow
+	if err := yaml.Unmarshal(text, &w); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// shellOf finds the one step of a name in all of a file.
+func shellOf(t *testing.T, w workflow, name string) string {
+	t.Helper()
+	steps := w.Runs.Steps
+	for _, j := range w.Jobs {
+		steps = append(steps, j.Steps...)
+	}
+	for _, s := range steps {
+		if s.Name == name {
+			return s.Run
+		}
+	}
+	t.Fatalf("there is no step %q", name)
+	return ""
+}
+
+var pinned = regexp.MustCompile(`^[\w.-]+(/[\w.-]+)+@[0-9a-f]{40}$`)
+
+func TestNothingOfOthersIsTrusted(t *testing.T) {
+	for _, name := range []string{"action.yml", "hybrid.yml", "push-events.yml"} {
+		w := read(t, name)
+		steps := w.Runs.Steps
+		for job, j := range w.Jobs {
+			steps = append(steps, j.Steps...)
+			if len(j.Permissions) != 1 || j.Permissions["id-token"] != "write" {
+				t.Errorf("%s: the job %s has the permissions %v", name, job, j.Permissions)
+			}
+			if j.Timeout == 0 {
+				t.Errorf("%s: the job %s has no timeout", name, job)
+			}
+		}
+		if w.Jobs != nil && (w.Permissions == nil || len(w.Permissions) != 0) {
+			t.Errorf("%s: all jobs have the permissions %v", name, w.Permissions)
+		}
+		for _, s := range steps {
+			if strings.Contains(s.Run, "${{") {
+				t.Errorf("%s: %q has an expression in its shell: it belongs into env", name, s.Name)
+			}
+			if s.Run != "" && !strings.HasPrefix(s.Run, "set -euo pipefail\n") {
+				t.Errorf("%s: %q goes on after a failure", name, s.Name)
+			}
+			if s.Uses != "" && !pinned.MatchString(s.Uses) {
+				t.Errorf("%s: %s is not pinned by its commit", name, s.Uses)
+			}
+			if w.Runs.Using == "composite" && s.Shell != "bash" {
+				t.Errorf("%s: %q has no shell", name, s.Name)
+			}
+		}
+	}
+}
+
+// What the workflow passes the action has to take, and what the action asks for the workflow has to pass.
+func TestTheWorkflowAndTheActionAgree(t *testing.T) {
+	action := read(t, "action.yml")
+	var with map[string]string
+	var raw struct {
+		Jobs map[string]struct {
+			Steps []struct {
+				Uses string            `yaml:"uses"`
+				With map[string]string `yaml:"with"`
+			} `yaml:"steps"`
+		} `yaml:"jobs"`
+	}
+	text, err := os.ReadFile("hybrid.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.Unmarshal(text, &raw); err != nil {
+		t.Fatal(err)
+	}
+	for _, j := range raw.Jobs {
+		for _, s := range j.Steps {
+			if strings.Contains(s.Uses, "/infra/github@") {
+				with = s.With
+			}
+		}
+	}
+	for name := range with {
+		if _, ok := action.Inputs[name]; !ok {
+			t.Errorf("the action has no input %s", name)
+		}
+	}
+	for name, input := range action.Inputs {
+		if input.Required && with[name] == "" {
+			t.Errorf("the workflow does not pass %s", name)
+		}
+		if input.Description == "" {
+			t.Errorf("nothing says what %s is", name)
+		}
+	}
+}
+
+// stage is a folder with programs that play a part, before all others on the PATH.
+type stage struct {
+	*testing.T
+	dir string
+	env []string
+}
+
+func newStage(t *testing.T, env ...string) *stage {
+	s := &stage{T: t, dir: t.TempDir()}
+	s.env = append(env, "PATH="+filepath.Join(s.dir, "bin")+":"+os.Getenv("PATH"), "STAGE="+s.dir, "RUNNER_TEMP="+s.dir, "GITHUB_PATH="+filepath.Join(s.dir, "path"))
+	if err := os.Mkdir(filepath.Join(s.dir, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *stage) program(name, script string) {
+	s.write("bin/"+name, "#!/usr/bin/env bash\n"+script)
+}
+
+func (s *stage) write(name, text string) {
+	s.Helper()
+	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o755); err != nil {
+		s.Fatal(err)
+	}
+}
+
+func (s *stage) read(name string) string {
+	text, err := os.ReadFile(filepath.Join(s.dir, name))
+	if err != nil {
+		return "(" + name + " is not there)"
+	}
+	return string(text)
+}
+
+// run runs a shell as GitHub does, and answers with all it said and its exit code.
+func (s *stage) run(script string) (said string, code int) {
+	s.Helper()
+	s.write("script.sh", script)
+	command := exec.CommandContext(s.Context(), "bash", "--noprofile", "--norc", "-e", "-o", "pipefail", filepath.Join(s.dir, "script.sh"))
+	command.Dir, command.Env = s.dir, s.env
+	text, err := command.CombinedOutput()
+	if command.ProcessState == nil {
+		s.Fatal(err)
+	}
+	return string(text), command.ProcessState.ExitCode()
+}
+
+const evil = `feature/$(touch pwned)"';&-x`
+
+func TestTheActionRunsWhatMatchesItsChecksumAndNothingElse(t *testing.T) {
+	action := read(t, "action.yml")
+	install, run := shellOf(t, action, "Install the runner"), shellOf(t, action, "Run the step")
+	binary := "#!/usr/bin/env bash\nprintf '%s\\n' \"$@\" >\"$STAGE/arguments\"\necho \"${RUNNER_WORKSPACE-none}\" >\"$STAGE/workspace\"\nexit 7\n"
+	sum := sha256.Sum256([]byte(binary))
+	right := hex.EncodeToString(sum[:])
+
+	for name, c := range map[string]struct {
+		system, arch, checksum, url string
+		code                        int
+		fetched                     string
+	}{
+		"x64":              {"Linux", "X64", right, "", 0, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-amd64"},
+		"arm64":            {"Linux", "ARM64", right, "", 0, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-arm64"},
+		"from elsewhere":   {"Linux", "X64", right, "https://example.com/r", 0, "https://example.com/r"},
+		"another checksum": {"Linux", "X64", strings.Repeat("0", 64), "", 1, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-amd64"},
+		"no checksum":      {"Linux", "X64", "", "", 1, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-amd64"},
+		"a Mac":            {"macOS", "ARM64", right, "", 1, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, "RUNNER_OS="+c.system, "RUNNER_ARCH="+c.arch, "SHA256="+c.checksum, "URL="+c.url, "VERSION=v1.2.3")
+			s.write("release", binary)
+			s.program("curl", `for a; do last=$a; done; echo "$last" >"$STAGE/fetched"; while [ "$1" != --output ]; do shift; done; cp "$STAGE/release" "$2"`)
+			said, code := s.run(install)
+			if code != c.code || c.fetched != "" && strings.TrimSpace(s.read("fetched")) != c.fetched {
+				t.Fatalf("exit %d after %s: %s", code, s.read("fetched"), said)
+			}
+			path := strings.TrimSpace(s.read("path"))
+			if c.code != 0 {
+				left, _ := filepath.Glob(filepath.Join(s.dir, "runner.*", "*"))
+				if !strings.Contains(said, "::error::") || !strings.Contains(path, "not there") || len(left) > 0 {
+					t.Errorf("it says %s; on the PATH is %s; left is %v", said, path, left)
+				}
+				return
+			}
+			s.env = append(
+				s.env, "PATH="+path+":"+os.Getenv("PATH"), "STEP=test", "STACK=ci", "TARGET=", "REF="+evil, "COMMIT=", "GITHUB_REF_NAME=main", "GITHUB_SHA=abc",
+				"RUNNER_WORKSPACE=/home/runner/work/r",
+			)
+			said, code = s.run(run)
+			want := strings.Join([]string{"trigger", "--step", "test", "--stack", "ci", "--branch", evil, "--sha", "abc", ""}, "\n")
+			if code != 7 || s.read("arguments") != want || s.read("workspace") != "none\n" {
+				t.Errorf("exit %d, %s with the arguments %q and the workspace %s", code, said, s.read("arguments"), s.read("workspace"))
+			}
+			s.env = append(s.env, "TARGET=production", "REF=")
+			if _, code = s.run(run); code != 7 || !strings.HasSuffix(s.read("arguments"), "--branch\nmain\n--sha\nabc\n--environment\nproduction\n") {
+				t.Errorf("exit %d with the arguments %q", code, s.read("arguments"))
+			}
+			if _, err := os.Stat(filepath.Join(s.dir, "pwned")); err == nil {
+				t.Error("a branch's name was executed")
+			}
+		})
+	}
+}
+
+func TestThePushIsPutAsTheDocumentedEvent(t *testing.T) {
+	shell := shellOf(t, read(t, "push-events.yml"), "Put the event on the bus")
+	const taken, failed = `{"FailedEntryCount":0,"Entries":[{"EventId":"id-1"}]}`, `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"InternalFailure"}]}`
+	for name, c := range map[string]struct {
+		answers string // one a line; an empty one is a command that fails
+		code    int
+		calls   int
+	}{
+		"at once":                       {taken, 0, 1},
+		"after a failed entry":          {failed + "\n" + taken, 0, 2},
+		"after a failed command":        {"\n" + taken, 0, 2},
+		"never":                         {failed + "\n" + failed + "\n" + failed + "\n" + taken, 1, 3},
+		"never, and without any answer": {"\n\n\n" + taken, 1, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, "EVENT_BUS=ci", "GITHUB_RUN_ID=77", "GITHUB_RUN_ATTEMPT=2")
+			s.env = append(s.env, "GITHUB_EVENT_PATH="+filepath.Join(s.dir, "event.json"))
+			event, err := json.Marshal(map[string]any{
+				"ref": "refs/heads/" + evil, "before": strings.Repeat("a", 40), "after": strings.Repeat("b", 40), "deleted": false,
+				"head_commit": map[string]any{"id": strings.Repeat("c", 40), "message": "$(touch pwned)"},
+				"repository":  map[string]any{"full_name": "acme/shop"}, "sender": map[string]any{"login": "octocat"},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.write("event.json", string(event))
+			s.write("answers", c.answers+"\n")
+			s.program("sleep", "true")
+			s.program("aws", `[ "$1 $2 $3" = "events put-events --entries" ] || exit 99
+printf '%s' "$4" >"$STAGE/entries"; echo >>"$STAGE/calls"
+answer=$(sed -n "$(wc -l <"$STAGE/calls")p" "$STAGE/answers"); [ -n "$answer" ] || exit 255; echo "$answer"`)
+			said, code := s.run(shell)
+			if code != c.code || strings.Count(s.read("calls"), "\n") != c.calls || (code != 0) != strings.Contains(said, "::error::") {
+				t.Errorf("exit %d after %q calls: %s", code, s.read("calls"), said)
+			}
+			var entries []struct{ EventBusName, Source, DetailType, Detail string }
+			if err := json.Unmarshal([]byte(s.read("entries")), &entries); err != nil || len(entries) != 1 {
+				t.Fatalf("%v: %s", err, s.read("entries"))
+			}
+			var detail map[string]any
+			if err := json.Unmarshal([]byte(entries[0].Detail), &detail); err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]any{
+				"version": "1", "repository": "acme/shop", "ref": "refs/heads/" + evil, "before": strings.Repeat("a", 40), "after": strings.Repeat("c", 40),
+				"deleted": false, "sender": "octocat", "delivery": "github-77-2",
+			}
+			for key, value := range want {
+				if detail[key] != value {
+					t.Errorf("%s is %v, not %v", key, detail[key], value)
+				}
+			}
+			if len(detail) != len(want) || entries[0].Source != "ci.github" || entries[0].DetailType != "push" || entries[0].EventBusName != "ci" {
+				t.Errorf("the event is %+v", entries[0])
+			}
+			if _, err := os.Stat(filepath.Join(s.dir, "pwned")); err == nil {
+				t.Error("a branch's name was executed")
+			}
+		})
+	}
+}
+
+// fakeECS answers as the aws command does; what a test wants of it is in files.
+const fakeECS = `printf '%s\n' "$*" >>"$STAGE/asked"
+case "$1 $2" in
+"cloudformation describe-stacks")
+  echo '[{"OutputKey":"ClusterArn","OutputValue":"arn:c"},{"OutputKey":"SubnetIds","OutputValue":"subnet-1,subnet-2"},{"OutputKey":"SecurityGroupId","OutputValue":"sg-1"},{"OutputKey":"AssignPublicIp","OutputValue":"ENABLED"},{"OutputKey":"TestTaskDefinitionArn","OutputValue":"arn:d"}]' ;;
+"ecs run-task")
+  while [ $# -gt 0 ]; do case "$1" in --network-configuration|--overrides) printf '%s' "$2" >"$STAGE/$1" ;; esac; shift; done
+  cat "$STAGE/started" ;;
+"ecs describe-tasks")
+  echo >>"$STAGE/polls"; n=$(wc -l <"$STAGE/polls")
+  case $n in 1) echo '{"tasks":[{"lastStatus":"PENDING"}]}' ;; 2) exit 255 ;; 3) echo '{"tasks":[{"lastStatus":"RUNNING"}]}' ;; *) cat "$STAGE/ended" ;; esac ;;
+"ecs describe-task-definition") echo '{"taskDefinition":{"containerDefinitions":[{"name":"runner","logConfiguration":{"options":{"awslogs-group":"/ci/build","awslogs-stream-prefix":"test"}}}]}}' ;;
+"ecs stop-task") echo STOPPING ;;
+"logs get-log-events") echo '{"events":[{"message":"what the step said"}]}' ;;
+*) exit 99 ;;
+esac`
+
+func TestWithoutTheRunnerTheTasksEndIsTheJobsToo(t *testing.T) {
+	shell := shellOf(t, read(t, "hybrid.yml"), "Run the task")
+	const task = `{"tasks":[{"taskArn":"arn:aws:ecs:eu-central-1:1:task/ci/0123"}],"failures":[]}`
+	for name, c := range map[string]struct {
+		started, ended string
+		code           int
+		says           string
+	}{
+		"passed":        {task, `{"tasks":[{"lastStatus":"STOPPED","stopCode":"EssentialContainerExited","containers":[{"name":"runner","exitCode":0}]}]}`, 0, "what the step said"},
+		"failed":        {task, `{"tasks":[{"lastStatus":"STOPPED","stopCode":"EssentialContainerExited","containers":[{"name":"sidecar","exitCode":0},{"name":"runner","exitCode":7}]}]}`, 7, "what the step said"},
+		"never started": {task, `{"tasks":[{"lastStatus":"STOPPED","stopCode":"TaskFailedToStart","stoppedReason":"CannotPullContainerError","containers":[{"name":"runner"}]}]}`, 125, "TaskFailedToStart: CannotPullContainerError"},
+		"forgotten":     {task, `{"tasks":[],"failures":[{"reason":"MISSING"}]}`, 125, "the task did not run"},
+		"no capacity":   {`{"tasks":[],"failures":[{"reason":"Capacity is unavailable at this time"}]}`, "", 125, "Capacity is unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, "STACK=ci", "STEP=test", "DEFINITION=TestTaskDefinitionArn", "POLL=0", "GITHUB_REF_NAME="+evil, "GITHUB_SHA=abc",
+				"GITHUB_REPOSITORY=acme/shop", "GITHUB_SERVER_URL=https://github.com", "GITHUB_RUN_ID=77", "GITHUB_RUN_ATTEMPT=1")
+			s.write("started", c.started)
+			s.write("ended", c.ended)
+			s.program("aws", fakeECS)
+			said, code := s.run(shell)
+			if code != c.code || !strings.Contains(said, c.says) || (code == 125) != strings.Contains(said, "::error::") {
+				t.Errorf("exit %d: %s", code, said)
+			}
+			if got, want := s.read("--network-configuration"), `{"awsvpcConfiguration":{"subnets":["subnet-1","subnet-2"],"securityGroups":["sg-1"],"assignPublicIp":"ENABLED"}}`; got != want {
+				t.Errorf("the network is %s", got)
+			}
+			var overrides struct {
+				ContainerOverrides []struct {
+					Name        string
+					Environment []struct{ Name, Value string }
+				}
+			}
+			if err := json.Unmarshal([]byte(s.read("--overrides")), &overrides); err != nil || len(overrides.ContainerOverrides) != 1 {
+				t.Fatalf("%v: %s", err, s.read("--overrides"))
+			}
+			got := map[string]string{}
+			for _, v := range overrides.ContainerOverrides[0].Environment {
+				got[v.Name] = v.Value
+			}
+			if overrides.ContainerOverrides[0].Name != "runner" || len(got) != 5 || got["PIPELINE_STEP"] != "test" || got["BRANCH"] != evil || got["GIT_SHA"] != "abc" ||
+				got["GITHUB_REPOSITORY"] != "acme/shop" || got["REPOSITORY_URL"] != "https://github.com/acme/shop.git" {
+				t.Errorf("the overrides are %+v", overrides)
+			}
+			if c.ended != "" && !strings.Contains(s.read("asked"), "--log-stream-name test/runner/0123") {
+				t.Errorf("the log was not asked for: %s", s.read("asked"))
+			}
+		})
+	}
+}
+
+func TestACancelledWorkflowStopsItsTask(t *testing.T) {
+	shell := shellOf(t, read(t, "hybrid.yml"), "Run the task")
+	s := newStage(t, "STACK=ci", "STEP=test", "DEFINITION=TestTaskDefinitionArn", "POLL=60", "GITHUB_REF_NAME=main", "GITHUB_SHA=abc",
+		"GITHUB_REPOSITORY=acme/shop", "GITHUB_SERVER_URL=https://github.com", "GITHUB_RUN_ID=77", "GITHUB_RUN_ATTEMPT=1")
+	s.write("started", `{"tasks":[{"taskArn":"arn:t/0123"}],"failures":[]}`)
+	s.program("aws", fakeECS)
+	// The first look at the task is when GitHub cancels.
+	s.program("sleep", `kill -TERM $PPID; exec >/dev/null 2>&1; exec /bin/sleep 1`)
+	said, code := s.run(shell)
+	if code != 143 || !strings.Contains(s.read("asked"), "ecs stop-task --cluster arn:c --task arn:t/0123 --reason cancelled in GitHub, run 77") {
+		t.Errorf("exit %d: %s; asked: %s", code, said, s.read("asked"))
+	}
+}
