@@ -11,18 +11,23 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Expires is the tag by which a bucket's lifecycle knows what may go; objects get it by the tags of S3Options.
-const Expires = "expires"
+// Retention is the tag by which a bucket's lifecycle knows what may go. Objects are put with a value that a rule has, by
+// the tags of S3Options; what is Deployed no rule has.
+const (
+	Retention = "retention"
+	Deployed  = "deployed"
+)
 
 // Tagger is a store whose objects have tags.
 type Tagger interface {
-	// Retag sets one tag of an object, and takes others off it. Without a version it is that of the newest.
-	Retag(ctx context.Context, key, version, tag, value string, without ...string) error
+	// Retag sets some tags of an object, and leaves it the others. Without a version it is the newest's.
+	Retag(ctx context.Context, key, version string, tags map[string]string) error
 }
 
-// Keep tags a set, its manifest included, and takes the tag off by which it would expire. It returns the number of objects;
-// a store without tags has none, and keeps everything. The error is fs.ErrNotExist when there is no such set.
-func Keep(ctx context.Context, s Store, kind string, ref Ref, tag, value string) (int, error) {
+// Keep tags a set, its manifest included, so that it does not expire: retention=deployed, deployed=ENVIRONMENT. It returns
+// the number of objects; a store without tags has none, and keeps everything. The error is fs.ErrNotExist when there is no
+// such set.
+func Keep(ctx context.Context, s Store, kind string, ref Ref, environment string) (int, error) {
 	t, ok := s.(Tagger)
 	if !ok {
 		return 0, nil
@@ -31,24 +36,25 @@ func Keep(ctx context.Context, s Store, kind string, ref Ref, tag, value string)
 	if err != nil {
 		return 0, err
 	}
+	tags := map[string]string{Retention: Deployed, Deployed: environment}
 	var done atomic.Int64
 	g, within := errgroup.WithContext(ctx)
 	g.SetLimit(16)
 	for _, f := range m.Files {
 		g.Go(func() error {
 			done.Add(1)
-			return t.Retag(within, SetKey(kind, ref)+"/"+f.Path, f.VersionID, tag, value, Expires)
+			return t.Retag(within, SetKey(kind, ref)+"/"+f.Path, f.VersionID, tags)
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return 0, err
 	}
 	// The manifest last: as long as it can expire, so can the set.
-	return int(done.Load()) + 1, t.Retag(ctx, ManifestKey(kind, ref), "", tag, value, Expires)
+	return int(done.Load()) + 1, t.Retag(ctx, ManifestKey(kind, ref), "", tags)
 }
 
 // Retag implements Tagger.
-func (s *S3) Retag(ctx context.Context, key, version, tag, value string, without ...string) error {
+func (s *S3) Retag(ctx context.Context, key, version string, set map[string]string) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
@@ -65,9 +71,12 @@ func (s *S3) Retag(ctx context.Context, key, version, tag, value string, without
 		return s.stoppedOr(ctx, "read the tags of", key, err)
 	}
 	tags := slices.DeleteFunc(now.TagSet, func(t types.Tag) bool {
-		return aws.ToString(t.Key) == tag || slices.Contains(without, aws.ToString(t.Key))
+		_, anew := set[aws.ToString(t.Key)]
+		return anew
 	})
-	tags = append(tags, types.Tag{Key: &tag, Value: &value})
+	for tag, value := range set {
+		tags = append(tags, types.Tag{Key: &tag, Value: &value})
+	}
 	_, err = s.client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
 		Bucket: &s.bucket, Key: aws.String(s.key(key)), VersionId: optional(version), ExpectedBucketOwner: optional(s.options.Owner),
 		Tagging: &types.Tagging{TagSet: tags},

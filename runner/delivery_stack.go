@@ -381,7 +381,7 @@ func (r *run) keepBuilds(ctx context.Context) {
 		return
 	}
 	for _, kind := range r.step.Fetch {
-		n, err := artifacts.Keep(ctx, r.store, kind, r.ref, "deployed", r.config.Environment)
+		n, err := artifacts.Keep(ctx, r.store, kind, r.ref, r.config.Environment)
 		if err != nil {
 			r.log.Warn("what was deployed could not be marked, so the bucket's lifecycle may remove it", "artifact", kind, "error", err.Error(), "hint", "allow s3:GetObjectTagging and s3:PutObjectTagging")
 		} else if n > 0 {
