@@ -57,7 +57,7 @@ var options = []option{
 	{"log-level", "RUNNER_LOG_LEVEL", "level", "debug, info, warn or error (default info)"},
 	{"from", "RUNNER_FROM", "name", "promote: the environment in which the commit has proved itself"},
 	{"to", "RUNNER_TO", "name", "promote: the environment to go to; rollback: the run to take back, with all after it"},
-	{"force", "RUNNER_FORCE", "", "deploy and migrate although a newer commit is live"},
+	{"force", "RUNNER_FORCE", "", "deploy and migrate although a newer commit is live; init: write over what is there"},
 	{"dry-run", "RUNNER_DRY_RUN", "", "print the plan and run nothing"},
 	{asJSON, "RUNNER_JSON", "", "artifacts ls and doctor: one JSON object a line"},
 	{"limit", "RUNNER_LIMIT", "number", "artifacts ls: how many sets at most, 0 for all (default 20)"},
@@ -121,6 +121,8 @@ func (c console) route(ctx context.Context) int {
 		return c.print(version())
 	case words[0] == "doctor":
 		return c.doctor(ctx, variables)
+	case words[0] == "init":
+		return c.init(variables)
 	case words[0] == "rollback":
 		return c.rollback(ctx, variables)
 	case words[0] == "promote":
@@ -255,6 +257,7 @@ const generalHelp = `runner runs one step of a pipeline: in a container, or righ
 
 usage:
   runner [--step name] [flags]   run the step
+  runner init                    write a runner.yaml that fits the workspace; with --dry-run, show it
   runner steps                   list the steps and where their settings come from
   runner doctor                  examine the set-up before anything runs; with --step, for that step
   runner secrets check           resolve a step's secrets and show all but their values

@@ -296,6 +296,11 @@ func tag(name, text string) string {
 }
 
 func answer(w http.ResponseWriter, action, result string) {
+	if len(result) > 4<<10 {
+		// No network is as fast as this one: the SDK closes the request's body as soon as an answer begins, and where the
+		// transport has not looked for the body's end by then it gives up the connection, with what is still to be read.
+		time.Sleep(20 * time.Millisecond)
+	}
 	w.Header().Set("Content-Type", "text/xml")
 	fmt.Fprintf(w, `<%sResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><%sResult>%s</%sResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></%sResponse>`, action, action, result, action, action)
 }

@@ -1,0 +1,265 @@
+// Package detect looks at a workspace and says which steps fit it: how it is built and tested, and what that leaves behind.
+//
+// It reads a few files at the top of the workspace and runs nothing.
+package detect
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// Step is one step that was found.
+type Step struct {
+	Name      string
+	Command   string
+	Reports   []string
+	Artifacts []Artifact
+	Rerun     string   // the command that runs failed tests again; empty for none
+	Why       string   // what it was told by, for people
+	Notes     []string // comments worth having in the file
+}
+
+// Artifact is a folder that a step leaves behind.
+type Artifact struct {
+	Name, Path, When string
+	Mirror, Optional bool
+}
+
+// Found is what a workspace was found to be.
+type Found struct {
+	What  []string // "pnpm", "vitest": in the order in which they were recognised
+	Steps []Step
+}
+
+// Look looks at a workspace. What it does not know has no steps; the error is of reading.
+func Look(dir string) (Found, error) {
+	w := workspace{dir: dir}
+	var found Found
+	for _, look := range []func(*workspace, *Found) error{javascript, golang, python, others} {
+		if err := look(&w, &found); err != nil {
+			return Found{}, err
+		}
+	}
+	return found, nil
+}
+
+func (f *Found) is(what string) { f.What = append(f.What, what) }
+
+// add keeps the first step of each name: what a workspace is mainly comes first.
+func (f *Found) add(s Step) {
+	for _, have := range f.Steps {
+		if have.Name == s.Name {
+			return
+		}
+	}
+	f.Steps = append(f.Steps, s)
+}
+
+// workspace reads files of a folder.
+type workspace struct{ dir string }
+
+func (w workspace) has(name string) bool {
+	_, err := os.Stat(filepath.Join(w.dir, filepath.FromSlash(name)))
+	return err == nil
+}
+
+func (w workspace) first(names ...string) string {
+	for _, name := range names {
+		if w.has(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// text returns a file's text, "" for one that is not there.
+func (w workspace) text(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(w.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return string(text), err
+}
+
+// ReadError is a file that cannot be understood.
+type ReadError struct {
+	Path string
+	Err  error
+}
+
+func (e *ReadError) Error() string { return fmt.Sprintf("%s cannot be read: %v", e.Path, e.Err) }
+
+func (e *ReadError) Unwrap() error { return e.Err }
+
+// Hint says what to do about it.
+func (e *ReadError) Hint() string { return "mend it, or write runner.yaml by hand: see the README" }
+
+// manifest is a package.json, as far as it matters here.
+type manifest struct {
+	PackageManager  string            `json:"packageManager"`
+	Scripts         map[string]string `json:"scripts"`
+	Dependencies    map[string]string `json:"dependencies"`
+	DevDependencies map[string]string `json:"devDependencies"`
+	Main            string            `json:"main"`
+	Module          string            `json:"module"`
+	Types           string            `json:"types"`
+	Files           []string          `json:"files"`
+}
+
+func (m manifest) depends(on string) bool {
+	return m.Dependencies[on] != "" || m.DevDependencies[on] != ""
+}
+
+// manager is a package manager, and how it runs a script with arguments.
+type manager struct{ name, run string }
+
+func (m manager) script(name, arguments string) string {
+	line := m.name + " run " + name
+	if arguments == "" {
+		return line
+	}
+	if m.name == "npm" { // which keeps flags for itself
+		return line + " -- " + arguments
+	}
+	return line + " " + arguments
+}
+
+func javascript(w *workspace, found *Found) error {
+	text, err := w.text("package.json")
+	if err != nil || text == "" {
+		return err
+	}
+	var p manifest
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(text, "\ufeff")), &p); err != nil {
+		return &ReadError{"package.json", err}
+	}
+	m := manager{name: "npm"}
+	if name, _, ok := strings.Cut(p.PackageManager, "@"); ok {
+		m.name = name
+	}
+	switch w.first("pnpm-lock.yaml", "yarn.lock", "package-lock.json", "npm-shrinkwrap.json") {
+	case "pnpm-lock.yaml":
+		m.name = "pnpm"
+	case "yarn.lock":
+		m.name = "yarn"
+	case "package-lock.json", "npm-shrinkwrap.json":
+		m.name = "npm"
+	}
+	found.is(m.name)
+	if script := p.Scripts["build"]; script != "" {
+		found.add(p.build(w, m))
+	}
+	if s, ok := p.test(w, m); ok {
+		found.is(s.Why)
+		found.add(s)
+	}
+	if p.Scripts["lint"] != "" {
+		found.add(Step{Name: "lint", Command: m.script("lint", "")})
+	}
+	if w.has("scripts/migrate.js") {
+		found.add(Step{Name: "migrate", Command: "node scripts/migrate.js"})
+	}
+	return nil
+}
+
+// outputs are folders that builds are known to write, the likely ones first.
+var outputs = []string{"dist", "build", "lib", "out", "es", "esm", "cjs", ".next", ".output", "public/build"}
+
+// build guesses where the build goes: to the folder that the package is published from.
+func (p manifest) build(w *workspace, m manager) Step {
+	s := Step{Name: "build", Command: m.script("build", "")}
+	named := append([]string{p.Main, p.Module, p.Types}, p.Files...)
+	for _, name := range named {
+		folder, _, _ := strings.Cut(strings.TrimPrefix(path.Clean("/"+strings.TrimLeft(name, "./")), "/"), "/")
+		for _, output := range outputs {
+			if folder == output {
+				s.Artifacts = []Artifact{{Name: "builds", Path: output, When: "success"}}
+				return s
+			}
+		}
+	}
+	output := "dist"
+	switch {
+	case p.depends("next"):
+		output = ".next"
+	case p.depends("react-scripts"):
+		output = "build"
+	}
+	s.Artifacts = []Artifact{{Name: "builds", Path: output, When: "success", Optional: true}}
+	s.Notes = []string{"where the build goes was guessed: take optional out when it is right"}
+	return s
+}
+
+// runners are the tools that run tests, and how each is told to write a report that says which failed.
+var runners = []struct {
+	name, dependency string
+	call             *regexp.Regexp // in a script
+	report           string         // arguments
+	rerun            string         // arguments more, to run only what failed
+	coverage         bool
+}{
+	{"vitest", "vitest", regexp.MustCompile(`\bvitest\b`), "--reporter=default --reporter=junit --outputFile=junit.xml", "{files}", true},
+	{"jest", "jest-junit", regexp.MustCompile(`\b(jest|react-scripts test|craco test)\b`), "--ci --reporters=default --reporters=jest-junit", "--coverage=false --runTestsByPath {files}", true},
+	{"mocha", "mocha-junit-reporter", regexp.MustCompile(`\b(_?mocha)\b`), "--reporter mocha-junit-reporter --reporter-options mochaFile=junit.xml", "{files}", true},
+}
+
+// simple tells a script of one command: arguments behind it reach the tool.
+var simple = regexp.MustCompile(`^[^;&|()<>` + "`" + `]+$`)
+
+func (p manifest) test(w *workspace, m manager) (Step, bool) {
+	script := p.Scripts["test"]
+	if script == "" || strings.Contains(script, "no test specified") {
+		return Step{}, false
+	}
+	s := Step{Name: "test", Command: m.script("test", ""), Reports: []string{}}
+	coverage := func() {
+		if regexp.MustCompile(`\b(c8|nyc)\b|--coverage|collectCoverage|--experimental-test-coverage`).MatchString(script) {
+			s.Artifacts = []Artifact{{Name: "coverage", Path: "coverage", When: "always", Mirror: true, Optional: true}}
+		}
+	}
+	if nodeTest.MatchString(script) {
+		s.Why = "node:test"
+		s.Command = nodeTest.ReplaceAllString(script, "${1}node --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=junit.xml")
+		s.Reports = []string{"junit.xml"}
+		s.Notes = []string{"the script of package.json, with a report"}
+		coverage()
+		return s, true
+	}
+	for _, r := range runners {
+		if !r.call.MatchString(script) {
+			continue
+		}
+		s.Why = r.name
+		coverage()
+		switch {
+		case !simple.MatchString(strings.TrimSpace(script)):
+			s.Notes = []string{"the script runs more than " + r.name + ", so that it cannot be told here to write a report: see steps/tests.md of the runner for its options"}
+		case r.name != "vitest" && !p.depends(r.dependency):
+			s.Notes = []string{fmt.Sprintf("with %s in devDependencies, failing tests are named:", r.dependency), m.script("test", r.report)}
+		default:
+			s.Command = m.script("test", r.report)
+			s.Reports = []string{"junit.xml"}
+			s.Rerun = s.Command + " " + r.rerun
+		}
+		return s, true
+	}
+	if regexp.MustCompile(`\bplaywright test\b`).MatchString(script) && simple.MatchString(script) {
+		s.Why = "playwright"
+		s.Command = "PLAYWRIGHT_JUNIT_OUTPUT_FILE=junit.xml " + m.script("test", "--reporter=list,junit")
+		s.Reports = []string{"junit.xml"}
+		s.Rerun = s.Command + " --last-failed"
+		return s, true
+	}
+	s.Why = "a script of its own"
+	coverage()
+	return s, true
+}
+
+var nodeTest = regexp.MustCompile(`(^|[\s;&|])node (?:--test\b)`)

@@ -1,0 +1,112 @@
+package detect
+
+import (
+	"regexp"
+	"strings"
+)
+
+// gotestsum is the one that is asked for where a workspace has none.
+const gotestsum = "go run gotest.tools/gotestsum@v1.13.0"
+
+func golang(w *workspace, found *Found) error {
+	if !w.has("go.mod") && !w.has("go.work") {
+		return nil
+	}
+	found.is("go")
+	text, err := w.text("go.mod")
+	if err != nil {
+		return err
+	}
+	run := gotestsum
+	if strings.Contains(text, "gotest.tools/gotestsum") {
+		run = "go tool gotestsum"
+	}
+	found.add(Step{Name: "build", Command: "go build ./..."})
+	found.add(Step{
+		Name: "test", Why: "go test", Command: "mkdir -p coverage && " + run + " --junitfile junit.xml -- -coverprofile=coverage/cover.out ./...", Reports: []string{"junit.xml"},
+		Artifacts: []Artifact{{Name: "coverage", Path: "coverage", When: "always", Mirror: true, Optional: true}},
+		Rerun:     run + " --junitfile junit.xml -- -count=1 -run {tests} {packages}",
+	})
+	found.add(Step{Name: "lint", Command: "go vet ./..."})
+	return nil
+}
+
+func python(w *workspace, found *Found) error {
+	project := w.first("pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "pytest.ini", "requirements.txt")
+	if project == "" {
+		return nil
+	}
+	var all strings.Builder
+	for _, name := range []string{"pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "pytest.ini", "requirements.txt", "requirements-dev.txt", "dev-requirements.txt", "requirements/test.txt"} {
+		text, err := w.text(name)
+		if err != nil {
+			return err
+		}
+		all.WriteString(text)
+	}
+	found.is("python")
+	if !regexp.MustCompile(`\bpytest\b`).MatchString(all.String()) && !w.has("pytest.ini") && !w.has("conftest.py") && !w.has("tests/conftest.py") {
+		if w.has("tests") || w.has("test") {
+			found.add(Step{Name: "test", Why: "unittest", Command: "python3 -m unittest discover", Reports: []string{}})
+		}
+		return nil
+	}
+	prefix := "python3 -m "
+	switch w.first("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock") {
+	case "uv.lock":
+		prefix = "uv run "
+	case "poetry.lock":
+		prefix = "poetry run "
+	case "pdm.lock":
+		prefix = "pdm run "
+	case "Pipfile.lock":
+		prefix = "pipenv run "
+	}
+	found.add(Step{
+		Name: "test", Why: "pytest", Command: prefix + "pytest --junitxml=junit.xml", Reports: []string{"junit.xml"},
+		Rerun: prefix + "pytest --junitxml=junit.xml {files}",
+	})
+	return nil
+}
+
+// others are told by one file each.
+func others(w *workspace, found *Found) error {
+	if w.has("Cargo.toml") {
+		found.is("cargo")
+		found.add(Step{Name: "build", Command: "cargo build --release --locked"})
+		found.add(Step{Name: "test", Why: "cargo", Command: "cargo test --locked", Reports: []string{}, Notes: []string{"cargo nextest writes JUnit reports, cargo test does not"}})
+	}
+	gradle := w.first("gradlew", "build.gradle", "build.gradle.kts")
+	switch {
+	case gradle != "":
+		found.is("gradle")
+		run := "gradle"
+		if w.has("gradlew") {
+			run = "./gradlew"
+		}
+		found.add(Step{Name: "build", Command: run + " assemble", Artifacts: []Artifact{{Name: "builds", Path: "build/libs", When: "success", Optional: true}}})
+		found.add(Step{Name: "test", Why: "gradle", Command: run + " test", Reports: []string{"**/build/test-results/**/TEST-*.xml"}})
+	case w.has("pom.xml"):
+		found.is("maven")
+		run := "mvn --batch-mode"
+		if w.has("mvnw") {
+			run = "./mvnw --batch-mode"
+		}
+		found.add(Step{Name: "build", Command: run + " package -DskipTests", Artifacts: []Artifact{{Name: "builds", Path: "target", When: "success", Optional: true}}})
+		found.add(Step{Name: "test", Why: "maven", Command: run + " test", Reports: []string{"**/target/surefire-reports/TEST-*.xml"}})
+	}
+	text, err := w.text("Makefile")
+	if err != nil {
+		return err
+	}
+	for _, target := range []string{"build", "test", "lint"} {
+		if regexp.MustCompile(`(?m)^` + target + `\s*:([^=]|$)`).MatchString(text) {
+			s := Step{Name: target, Command: "make " + target}
+			if target == "test" {
+				s.Reports, s.Why = []string{}, "make"
+			}
+			found.add(s)
+		}
+	}
+	return nil
+}
