@@ -12,8 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
-
-	"github.com/carlin-cicd/runner/runner/awstest"
 )
 
 // carlinVersion is the one that the deploy step is proven with.
@@ -47,7 +45,7 @@ Resources:
 			"--volume", dir+":/workspace", tag)...)
 	}
 
-	r := deploy(workspace("region: " + awstest.Region + "\n"))
+	r := deploy(workspace("{}\n"))
 	c, err := config.LoadDefaultConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +59,7 @@ Resources:
 		t.Errorf("%+v", f)
 	}
 
-	r = deploy(workspace("region: " + awstest.Region + "\nawsAccountId: \"999999999999\"\n"))
+	r = deploy(workspace("awsAccountId: \"999999999999\"\n"))
 	if f := store.finished(t, "deploy-production"); r.code != 125 || f.Reason != "artifacts" || !strings.Contains(r.out, "carlin exited with 0, yet it has deployed nothing") {
 		t.Errorf("of the wrong account: exit %d, %+v\n%s%s", r.code, f, tail(r.out), tail(r.stderr))
 	}

@@ -146,7 +146,7 @@ func (e *engine) build(t *testing.T, target, tag string, more ...string) {
 func task(name string, more ...string) []string {
 	return append([]string{
 		"run", "--name", name, "--memory", "512m", "--memory-swap", "512m", "--cpus", "0.5",
-		"--read-only", "--user", "1000", "--tmpfs", "/home/node:mode=1777",
+		"--read-only", "--user", "1000", "--tmpfs", "/tmp", "--tmpfs", "/home/node:mode=1777",
 	}, more...)
 }
 

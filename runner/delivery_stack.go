@@ -28,7 +28,12 @@ func (r *run) openStack(ctx context.Context, name string) (*stack.Stack, error) 
 	if err != nil {
 		return nil, &stack.ServiceError{Stack: name, Action: "cloudformation:DescribeStacks", Err: err}
 	}
-	s := &stack.Stack{Client: cloudformation.NewFromConfig(config), Name: name, Poll: r.config.StackPoll}
+	region := config.Region // of the bucket, too
+	if deploysByCarlin(r.step.Command) {
+		region = first(carlinRegion(r.directory(), r.env.variables), region)
+	}
+	client := cloudformation.NewFromConfig(config, func(o *cloudformation.Options) { o.Region = region })
+	s := &stack.Stack{Client: client, Name: name, Poll: r.config.StackPoll}
 	s.Trouble = func(err error) {
 		r.log.Warn("CloudFormation could not be asked; it will be asked again", "stack", name, "error", err.Error())
 	}
@@ -332,11 +337,8 @@ func stackName(step steps.Step, c Config) string {
 		return ""
 	}
 	dir := filepath.Join(c.Workspace, filepath.FromSlash(step.Directory))
-	for _, file := range []string{"carlin.yml", "carlin.yaml"} {
-		text, err := os.ReadFile(filepath.Join(dir, file))
-		if found := ownStackName.FindSubmatch(text); err == nil && found != nil {
-			return string(found[1])
-		}
+	if name := carlinSetting(dir, ownStackName); name != "" {
+		return name
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "package.json"))
 	var of struct {

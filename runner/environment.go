@@ -40,6 +40,11 @@ func (r *run) childEnvironment() environment {
 			delete(e.variables, name)
 		}
 	}
+	if deploysByCarlin(r.step.Command) && carlinRegion(r.directory(), e.variables) == "" { // which would then deploy to us-east-1
+		if region := first(e.variables["AWS_REGION"], e.variables["AWS_DEFAULT_REGION"]); region != "" {
+			e.variables["CARLIN_REGION"] = region
+		}
+	}
 	for name, value := range map[string]string{
 		"CI": "true", "PIPELINE_STEP": r.step.Name, "BRANCH": r.ref.Branch, "GIT_SHA": r.ref.SHA,
 		"ENVIRONMENT": r.config.Environment, "STACK_NAME": r.config.StackName, "RUN_ID": r.id, "TRACEPARENT": r.config.TraceParent,

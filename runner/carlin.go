@@ -6,13 +6,43 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/stack"
 )
 
-// carlinDeploy tells a command that deploys with carlin, by itself or by way of a package manager.
-var carlinDeploy = regexp.MustCompile(`(?m)^\s*((npx|pnpm|yarn)\s+((exec|dlx|--yes|-y)\s+)*)?carlin(@\S+)?\s+deploy(\s|$)`)
+// carlinDeploy tells a command that deploys the stack with carlin, by itself or by way of a package manager; carlin deploy
+// WORD deploys something else.
+var carlinDeploy = regexp.MustCompile(`(?m)^\s*((npx|pnpm|yarn)\s+((exec|dlx|--yes|-y)\s+)*)?carlin(@\S+)?\s+deploy(\s+-|\s*$)`)
+
+func deploysByCarlin(c steps.Command) bool {
+	line := c.String()
+	return carlinDeploy.MatchString(line) && !strings.Contains(line, "--destroy")
+}
+
+var ownRegion = regexp.MustCompile(`(?m)^region:\s*["']?([a-z][a-z0-9-]*)["']?\s*$`)
+
+// carlinRegion is where carlin deploys to, as far as its variable or its configuration says; it does not look at
+// AWS_REGION by itself.
+func carlinRegion(dir string, variables map[string]string) string {
+	if region := variables["CARLIN_REGION"]; region != "" {
+		return region
+	}
+	return carlinSetting(dir, ownRegion)
+}
+
+// carlinSetting is a setting of carlin's configuration, where that is YAML; else "".
+func carlinSetting(dir string, setting *regexp.Regexp) string {
+	for _, file := range []string{"carlin.yml", "carlin.yaml"} {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if found := setting.FindSubmatch(text); err == nil && found != nil {
+			return string(found[1])
+		}
+	}
+	return ""
+}
 
 // NotDeployedError says that a deploy has passed without deploying anything.
 type NotDeployedError struct{ Stack string }
@@ -33,7 +63,7 @@ func (e *NotDeployedError) Hint() string {
 // deployed sees that carlin has done what it says: its exit code is 0 as well when it refuses. It writes its file at the
 // end of each deploy, also of one that had nothing to change; without that, the stack itself is asked.
 func (r *run) deployed() error {
-	if !carlinDeploy.MatchString(r.step.Command.String()) || r.result == nil {
+	if !deploysByCarlin(r.step.Command) || r.result == nil {
 		return nil
 	}
 	if info, err := os.Stat(filepath.Join(r.directory(), ".carlin", "latest-deploy.json")); err == nil && !info.ModTime().Before(r.result.Started.Truncate(time.Second)) {

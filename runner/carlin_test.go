@@ -1,0 +1,44 @@
+package runner
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/carlin-cicd/runner/steps"
+)
+
+func TestWhichCommandsDeployTheStackWithCarlin(t *testing.T) {
+	for command, want := range map[string]bool{
+		`carlin deploy --environment "$ENVIRONMENT" ${STACK_NAME:+--stack-name "$STACK_NAME"}`: true,
+		"carlin deploy":                             true,
+		"npx --yes carlin@1.49.21 deploy -e s":      true,
+		"pnpm exec carlin deploy":                   true,
+		"echo first\ncarlin deploy --environment s": true,
+		"carlin deploy --destroy":                   false,
+		"carlin deploy lambda-layer":                false,
+		"carlin deploy static-app --cloudfront":     false,
+		"# in the place of carlin deploy\nsh x.sh":  false,
+		"mycarlin deploy":                           false,
+	} {
+		if got := deploysByCarlin(steps.Command{Shell: command}); got != want {
+			t.Errorf("%q: %v, want %v", command, got, want)
+		}
+	}
+}
+
+func TestTheRegionIsCarlinsOwn(t *testing.T) {
+	for _, c := range []struct{ name, yml, variable, want string }{
+		{"nobody says", "", "", ""},
+		{"the configuration", "environments: {}\nregion: ap-south-1\n", "", "ap-south-1"},
+		{"the variable wins", "region: \"ap-south-1\"\n", "eu-central-1", "eu-central-1"},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "carlin.yml"), []byte(c.yml), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := carlinRegion(dir, map[string]string{"CARLIN_REGION": c.variable}); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
