@@ -232,6 +232,9 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 		coverage()
 		return s, true
 	}
+	// Arguments go to the last command of a script; the others before it need not be run again with what failed.
+	parts := strings.Split(script, "&&")
+	last := strings.TrimSpace(parts[len(parts)-1])
 	for _, r := range runners {
 		if !r.call.MatchString(script) {
 			continue
@@ -239,7 +242,7 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 		s.Why = r.name
 		coverage()
 		switch {
-		case !simple.MatchString(strings.TrimSpace(script)):
+		case !r.call.MatchString(last) || !simple.MatchString(last):
 			s.Notes = []string{"the script runs more than " + r.name + ", so that it cannot be told here to write a report: see steps/tests.md of the runner for its options"}
 		case r.name != "vitest" && !p.depends(r.dependency):
 			s.Notes = []string{fmt.Sprintf("with %s in devDependencies, failing tests are named:", r.dependency), m.script("test", r.report)}
@@ -247,6 +250,9 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 			s.Command = m.script("test", r.report)
 			s.Reports = []string{"junit.xml"}
 			s.Rerun = s.Command + " " + r.rerun
+			if len(parts) > 1 {
+				s.Rerun = last + " " + r.report + " " + r.rerun
+			}
 		}
 		return s, true
 	}

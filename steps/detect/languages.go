@@ -99,6 +99,9 @@ func others(w *workspace, found *Found) error {
 	if err != nil {
 		return err
 	}
+	if text != "" {
+		found.is("make")
+	}
 	for _, target := range []string{"build", "test", "lint"} {
 		if regexp.MustCompile(`(?m)^` + target + `\s*:([^=]|$)`).MatchString(text) {
 			s := Step{Name: target, Command: "make " + target}

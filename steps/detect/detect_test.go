@@ -1,0 +1,119 @@
+package detect
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/carlin-cicd/runner/steps"
+)
+
+// workspaces are described by their files; want has what runner.yaml must have, and with "!" what it must not.
+var workspaces = map[string]struct {
+	files map[string]string
+	want  []string
+}{
+	"pnpm with jest and jest-junit": {
+		map[string]string{"pnpm-lock.yaml": "", "package.json": `{"scripts":{"test":"jest","build":"tsc","lint":"eslint ."},"devDependencies":{"jest":"30","jest-junit":"17"},"main":"./dist/index.js"}`},
+		[]string{"command: pnpm run test --ci --reporters=default --reporters=jest-junit\n", `reports: ["junit.xml"]`, "--runTestsByPath {files}", "command: pnpm run build\n", "path: dist, when: success }", "command: pnpm run lint"},
+	},
+	"npm keeps flags for itself": {
+		map[string]string{"package-lock.json": "{}", "package.json": `{"scripts":{"test":"vitest"},"devDependencies":{"vitest":"4"}}`},
+		[]string{"command: npm run test -- --reporter=default --reporter=junit --outputFile=junit.xml\n", "!build:"},
+	},
+	"jest without a reporter that names what failed": {
+		map[string]string{"yarn.lock": "", "package.json": `{"scripts":{"test":"jest --coverage"},"devDependencies":{"jest":"30"}}`},
+		[]string{"command: yarn run test\n", "reports: []", "# with jest-junit in devDependencies", "name: coverage", "!rerun"},
+	},
+	"the runner of the tests is the last of several commands": {
+		map[string]string{"pnpm-lock.yaml": "", "package.json": `{"scripts":{"test":"pnpm lint && vitest run --typecheck"},"devDependencies":{"vitest":"4"}}`},
+		[]string{"command: pnpm run test --reporter=default", `rerun: { command: "vitest run --typecheck --reporter=default`},
+	},
+	"the runner of the tests is not the last": {
+		map[string]string{"package.json": `{"scripts":{"test":"xo && c8 mocha && tsd"},"devDependencies":{"mocha":"11"}}`},
+		[]string{"command: npm run test\n", "reports: []", "# the script runs more than mocha", "name: coverage"},
+	},
+	"node's own": {
+		map[string]string{"package.json": `{"scripts":{"test":"node --test test/*.js"}}`},
+		[]string{"command: node --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=junit.xml test/*.js\n", `reports: ["junit.xml"]`},
+	},
+	"a package without tests": {
+		map[string]string{"package.json": `{"scripts":{"test":"echo \"Error: no test specified\" && exit 1","build":"node build.js"}}`},
+		[]string{"!test:", "optional: true", "was guessed"},
+	},
+	"a script that YAML would take for something else": {
+		map[string]string{"package.json": `{"scripts":{"test":"FOO='a: b' node --test # not now"}}`},
+		[]string{`command: "FOO='a: b' node --test `},
+	},
+	"Go": {
+		map[string]string{"go.mod": "module x\n"},
+		[]string{"command: go build ./...\n    artifacts: []", "gotestsum@v1.13.0 --junitfile junit.xml -- -coverprofile=coverage/cover.out ./...", "-run {tests} {packages}", "go vet"},
+	},
+	"Go with gotestsum as a tool": {map[string]string{"go.mod": "module x\ntool gotest.tools/gotestsum\n"}, []string{"go tool gotestsum --junitfile"}},
+	"pytest": {
+		map[string]string{"pyproject.toml": "[tool.pytest.ini_options]\n"},
+		[]string{"command: python3 -m pytest --junitxml=junit.xml\n", "{files}"},
+	},
+	"pytest under uv":   {map[string]string{"pyproject.toml": "dev = ['pytest']", "uv.lock": ""}, []string{"command: uv run pytest"}},
+	"maven":             {map[string]string{"pom.xml": "", "mvnw": ""}, []string{"./mvnw --batch-mode test", "surefire-reports"}},
+	"gradle":            {map[string]string{"build.gradle.kts": "", "gradlew": ""}, []string{"./gradlew test", "test-results"}},
+	"cargo":             {map[string]string{"Cargo.toml": ""}, []string{"cargo test --locked"}},
+	"a Makefile":        {map[string]string{"Makefile": "test: build\n\tx\nbuild:\n\ty\nlint := z\n"}, []string{"command: make test", "command: make build", "!make lint"}},
+	"nothing known":     {map[string]string{"README": "x"}, []string{"what tests this?"}},
+	"two languages":     {map[string]string{"package.json": `{"scripts":{"test":"jest"},"devDependencies":{"jest-junit":"17"}}`, "go.mod": "module x\n"}, []string{"npm run test --", "go build", "!gotestsum"}},
+	"a BOM":             {map[string]string{"package.json": "\ufeff" + `{"scripts":{"test":"jest"},"devDependencies":{"jest-junit":"17"}}`}, []string{"npm run test -- --ci"}},
+	"a package manager": {map[string]string{"package.json": `{"packageManager":"pnpm@10.1.0","scripts":{"lint":"x"}}`}, []string{"pnpm run lint"}},
+}
+
+func TestARunnerYamlFitsItsWorkspace(t *testing.T) {
+	for name, c := range workspaces {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			for file, text := range c.files {
+				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			found, err := Look(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := found.YAML()
+			if _, err := steps.Parse("runner.yaml", []byte(text)); err != nil {
+				t.Errorf("what is written cannot be read: %v\n%s", err, text)
+			}
+			for _, want := range c.want {
+				if unwanted, no := strings.CutPrefix(want, "!"); no == strings.Contains(text, unwanted) {
+					t.Errorf("%s:\n%s", want, text)
+				}
+			}
+		})
+	}
+}
+
+func TestAPackageThatCannotBeReadIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Look(dir); err == nil || !strings.Contains(err.Error(), "package.json") {
+		t.Error(err)
+	}
+}
+
+func FuzzWhatIsWrittenCanBeRead(f *testing.F) {
+	f.Add("jest", "tsc && echo: #", "./lib/x.js")
+	f.Fuzz(func(t *testing.T, test, build, main string) {
+		p := manifest{Scripts: map[string]string{"test": test, "build": build}, DevDependencies: map[string]string{"jest-junit": "1", "mocha-junit-reporter": "1"}, Main: main}
+		w := &workspace{dir: t.TempDir()}
+		found := Found{What: []string{"npm"}}
+		found.add(p.build(w, manager{name: "npm"}))
+		if s, ok := p.test(w, manager{name: "npm"}); ok {
+			found.add(s)
+		}
+		if _, err := steps.Parse("runner.yaml", []byte(found.YAML())); err != nil && !strings.ContainsFunc(test+build, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+			t.Errorf("%v\n%s", err, found.YAML())
+		}
+	})
+}
