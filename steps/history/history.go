@@ -1,0 +1,223 @@
+// Package history remembers how the tests of a branch ended in its latest runs, so that a new failure can be told from an old
+// or a flaky one. It is a table: a column for each run, in the order of their time, and a row for each test.
+package history
+
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The bounds of a history.
+const (
+	maxRuns  = 50
+	maxTests = 20_000
+	maxNames = 500
+	maxBytes = 256 << 10 // as it is stored
+)
+
+// Run is one run of the tests.
+type Run struct {
+	ID     string    `json:"id"`
+	SHA    string    `json:"sha"`
+	Branch string    `json:"branch"`
+	At     time.Time `json:"at"`
+	Tests  int       `json:"tests"`
+	Passed bool      `json:"passed"`
+	Dirty  bool      `json:"dirty,omitempty"` // what was tested is not what the commit has
+}
+
+// byTime puts runs in the one order that everybody finds.
+func byTime(a, b Run) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.ID, b.ID)) }
+
+// History is the table. The same runs give the same one, in whatever order they are added. The zero value is empty.
+type History struct {
+	runs  []Run // the oldest first
+	tests map[key]test
+
+	keys    []string // where it is kept, and where it begins from if there is none yet
+	tag     string   // of what is stored under the first one; "" for nothing
+	changed bool
+}
+
+// test is a row.
+type test struct {
+	Outcomes string `json:"o"`               // one for each run
+	Typical  int64  `json:"ms,omitempty"`    // of its duration when it passes; 0 if it takes no time
+	Since    *Mark  `json:"since,omitempty"` // it was failing already when the first run of the table came
+	Name     string `json:"name,omitempty"`  // of one that failed or was flaky
+}
+
+// Mark is a commit at a time.
+type Mark struct {
+	SHA    string    `json:"sha"`
+	Branch string    `json:"branch"`
+	At     time.Time `json:"at"`
+}
+
+// The outcomes of a test.
+const (
+	missing = '-' // it did not run
+	passed  = '.'
+	flaky   = '~' // it failed and passed
+	failed  = 'F'
+)
+
+const outcomes = "-.~F"
+
+// telling reports whether there is more to say of a test than that it passes.
+func (t test) telling() bool { return strings.ContainsAny(t.Outcomes, "~F") || t.Since != nil }
+
+// Add takes a run in, and reports whether there is anything new in it: not if the table has it already, or if it is older than
+// all of a full table.
+func (h *History) Add(run Run, s *Sample) bool {
+	run.At = run.At.UTC().Truncate(time.Millisecond)
+	at, _ := slices.BinarySearchFunc(h.runs, run, byTime)
+	if h.indexOf(run.ID) >= 0 || at == 0 && len(h.runs) >= maxRuns {
+		return false
+	}
+	h.insert(at, run, s)
+	if len(h.runs) > maxRuns {
+		h.forgetOldest()
+	}
+	h.prune(maxTests, maxNames)
+	h.changed = true
+	return true
+}
+
+// insert makes a column.
+func (h *History) insert(at int, run Run, s *Sample) {
+	h.runs = slices.Insert(h.runs, at, run)
+	if h.tests == nil {
+		h.tests = make(map[key]test, len(s.seen))
+	}
+	for k, t := range h.tests {
+		seen := s.outcome(k)
+		t.Outcomes = t.Outcomes[:at] + string(seen.outcome) + t.Outcomes[at:]
+		if seen.outcome == passed {
+			t.Typical = settle(t.Typical, seen.milliseconds)
+		}
+		t.Name = cmp.Or(s.names[k], t.Name)
+		h.tests[k] = t
+	}
+	before, after := strings.Repeat(string(missing), at), strings.Repeat(string(missing), len(h.runs)-at-1)
+	rows := map[rune]string{} // tests that are new together share theirs
+	for _, o := range outcomes {
+		rows[o] = before + string(o) + after
+	}
+	level := levelFor(len(s.seen))
+	for k, seen := range s.seen {
+		if _, known := h.tests[k]; known || seen.outcome == passed && k.level() < level {
+			continue
+		}
+		t := test{Outcomes: rows[seen.outcome], Name: s.names[k]}
+		if seen.outcome == passed {
+			t.Typical = settle(0, seen.milliseconds)
+		}
+		h.tests[k] = t
+	}
+}
+
+// forgetOldest removes the first column. Of a test that fails ever since, it is remembered when that began.
+func (h *History) forgetOldest() {
+	oldest := h.runs[0]
+	h.runs = slices.Delete(h.runs, 0, 1)
+	for k, t := range h.tests {
+		switch t.Outcomes[0] {
+		case failed:
+			if t.Since == nil {
+				t.Since = oldest.mark()
+			}
+		case passed, flaky:
+			t.Since = nil
+		}
+		t.Outcomes = t.Outcomes[1:]
+		h.tests[k] = t
+	}
+}
+
+// prune removes the tests that none of the runs had, and what is over the bounds: those that only ever passed first. What goes is
+// decided by the keys, so that it is the same tests in every run.
+func (h *History) prune(tests, names int) {
+	var telling, rest []key
+	for k, t := range h.tests {
+		switch {
+		case strings.Trim(t.Outcomes, string(missing)) == "":
+			delete(h.tests, k)
+		case t.telling():
+			telling = append(telling, k)
+		default:
+			if t.Name != "" {
+				t.Name = ""
+				h.tests[k] = t
+			}
+			rest = append(rest, k)
+		}
+	}
+	if over := len(h.tests) - tests; over > 0 {
+		slices.SortFunc(rest, key.compare)
+		for _, k := range rest[len(rest)-min(over, len(rest)):] {
+			delete(h.tests, k)
+		}
+	}
+	if len(telling) <= min(tests, names) {
+		return
+	}
+	slices.SortFunc(telling, key.compare)
+	for i, k := range telling {
+		switch t := h.tests[k]; {
+		case i >= tests:
+			delete(h.tests, k)
+		case i >= names && t.Name != "":
+			t.Name = ""
+			h.tests[k] = t
+		}
+	}
+}
+
+// Before returns the newest run that passed of those before the one with the given ID, else the newest of any; the second value is
+// false if there is none.
+func (h *History) Before(id string) (Run, bool) {
+	n := h.indexOf(id)
+	if n < 0 {
+		n = len(h.runs)
+	}
+	for i := n - 1; i >= 0; i-- {
+		if h.runs[i].Passed {
+			return h.runs[i], true
+		}
+	}
+	if n > 0 {
+		return h.runs[n-1], true
+	}
+	return Run{}, false
+}
+
+func (h *History) indexOf(id string) int {
+	return slices.IndexFunc(h.runs, func(r Run) bool { return r.ID == id })
+}
+
+func (r Run) mark() *Mark { return &Mark{SHA: r.SHA, Branch: r.Branch, At: r.At} }
+
+// settle moves an estimate towards a new value, by at most a tenth: one slow machine does not make a test slow. Two digits are
+// all that an estimate has.
+func settle(typical, milliseconds int64) int64 {
+	if typical == 0 || milliseconds == 0 {
+		return twoDigits(max(typical, milliseconds))
+	}
+	step := max(typical/10, 1)
+	return twoDigits(typical + min(max((milliseconds-typical)/2, -step), step))
+}
+
+func twoDigits(n int64) int64 {
+	unit := int64(1)
+	for n/unit >= 100 {
+		unit *= 10
+	}
+	return (n + unit/2) / unit * unit
+}
+
+// levelFor is the level that keys must have so that of n tests at most about maxTests remain.
+func levelFor(n int) int { return bits.Len(uint(max(n-1, 0) / maxTests)) }

@@ -1,0 +1,124 @@
+package history
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// Note is what is known of a test beyond one run.
+type Note struct {
+	New     bool          // no other run had it, and there are some
+	Since   *Mark         // the run before the first failure of all those in a row; nil if it is not older than the run
+	Flaky   int           // in so many runs it failed and passed at one commit
+	Of      int           // of so many that had it
+	Typical time.Duration // of those that passed; 0 for unknown
+}
+
+// About tells what is known of a test of the run with the given ID, which has been added. The folder is that of its sample.
+func (h *History) About(c results.Case, root, id string) Note {
+	at := h.indexOf(id)
+	t, ok := h.tests[keyOf(root, c)]
+	if at < 0 || !ok {
+		return Note{}
+	}
+	n := Note{Flaky: h.flakes(t), Of: len(t.Outcomes) - strings.Count(t.Outcomes, string(missing))}
+	n.New = n.Of == 1 && len(h.runs) > 1 && t.Since == nil && t.Outcomes[at] != missing
+	if t.Outcomes[at] == failed {
+		n.Since = h.since(t, at)
+	}
+	if strings.Count(t.Outcomes, string(passed)) >= enoughRuns {
+		n.Typical = time.Duration(t.Typical) * time.Millisecond
+	}
+	return n
+}
+
+// enoughRuns is how many have to pass before their duration is typical.
+const enoughRuns = 5
+
+// since finds the first failure of those in a row that end in a column.
+func (h *History) since(t test, at int) *Mark {
+	first := at
+	for i := at; i >= 0; i-- {
+		switch t.Outcomes[i] {
+		case failed:
+			first = i
+		case passed, flaky:
+			if first == at {
+				return nil
+			}
+			return h.runs[first].mark()
+		}
+	}
+	switch {
+	case t.Since != nil:
+		return t.Since
+	case first == at:
+		return nil
+	}
+	return h.runs[first].mark()
+}
+
+// flakes counts the runs in which a test failed at a commit at which it also passed, in the same run or in another one.
+func (h *History) flakes(t test) int {
+	const (
+		green = 1 << iota
+		red
+	)
+	ends := map[string]int{}
+	for i, o := range t.Outcomes {
+		if r := h.runs[i]; !r.Dirty {
+			switch o {
+			case passed:
+				ends[r.SHA] |= green
+			case failed:
+				ends[r.SHA] |= red
+			}
+		}
+	}
+	n := 0
+	for i, o := range t.Outcomes {
+		if r := h.runs[i]; o == flaky || o == failed && !r.Dirty && ends[r.SHA] == green|red {
+			n++
+		}
+	}
+	return n
+}
+
+// Text is the note in a few words for a summary; "" if there is nothing to say. A branch is named if it is another one.
+func (n Note) Text(branch string) string {
+	var parts []string
+	if n.New {
+		parts = append(parts, "new")
+	}
+	if n.Since != nil {
+		parts = append(parts, "failing since "+n.Since.text(branch))
+	}
+	if n.Flaky > 0 && n.Of > 1 {
+		parts = append(parts, fmt.Sprintf("flaky %d of the last %d", n.Flaky, n.Of))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Slow says what a test usually takes, if this time it took far longer; else "".
+func (n Note) Slow(d time.Duration) string {
+	const matters = time.Second
+	if n.Typical == 0 || d < 2*n.Typical || d-n.Typical < matters {
+		return ""
+	}
+	return fmt.Sprintf("usually %v", n.Typical)
+}
+
+func (m Mark) text(branch string) string {
+	const short = 7
+	text := m.SHA[:min(len(m.SHA), short)]
+	if strings.Trim(m.SHA, "0") == "" { // there was no commit
+		text = m.At.Format("2006-01-02 15:04")
+	}
+	if m.Branch != branch {
+		text += " of " + m.Branch
+	}
+	return text
+}

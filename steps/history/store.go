@@ -1,0 +1,203 @@
+package history
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+)
+
+// patience bounds the time in which a history is stored while others store theirs.
+const patience = 15 * time.Second
+
+// CorruptError says that what is stored is no history. A new one takes its place.
+type CorruptError struct {
+	Key    string
+	Reason string
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("the history of tests in %s cannot be read and begins anew: %s", e.Key, e.Reason)
+}
+
+// Hint says what to do about it.
+func (e *CorruptError) Hint() string {
+	return "nothing, if this is the first time; else see what else writes there"
+}
+
+// Key is where a step's history of a branch is kept.
+func Key(branch, step string) string { return "tests/" + branch + "/history-" + step + ".json.gz" }
+
+// Load returns the history that is kept under a key. If there is none, it begins with that under the first of the other keys that has
+// one, or empty. With a *CorruptError it is empty, and valid; with any other error it is nil.
+func Load(ctx context.Context, s artifacts.Swapper, key string, others ...string) (*History, error) {
+	for i, from := range append([]string{key}, others...) {
+		body, tag, err := s.Load(ctx, from)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		h, err := decode(body)
+		if i == 0 {
+			h.tag = tag
+		}
+		h.keys = append([]string{key}, others...)
+		if err != nil {
+			err = &CorruptError{from, err.Error()}
+		}
+		return h, err
+	}
+	return &History{keys: append([]string{key}, others...)}, nil
+}
+
+// Save stores the history to which a run was added. If somebody else was quicker, the run is added to theirs instead. It takes no longer
+// than patience.
+func (h *History) Save(ctx context.Context, s artifacts.Swapper, run Run, sample *Sample) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("others are storing theirs all the time, or the store is slow"))
+	defer cancel()
+	for failures := 0; h.changed; failures++ {
+		err := h.swap(ctx, s)
+		if err == nil {
+			return nil
+		}
+		if !passing(err) || !pause(ctx, failures) {
+			return fmt.Errorf("%w%s", err, causeText(ctx))
+		}
+		// Also if the write has happened and only its answer was lost: then the run is in there.
+		fresh, loadErr := Load(ctx, s, h.keys[0], h.keys[1:]...)
+		var corrupt *CorruptError
+		switch {
+		case loadErr == nil, errors.As(loadErr, &corrupt):
+			fresh.Add(run, sample)
+			*h = *fresh
+		case !passing(loadErr):
+			return loadErr
+		}
+	}
+	return nil
+}
+
+func (h *History) swap(ctx context.Context, s artifacts.Swapper) error {
+	body, err := h.encode()
+	if err != nil {
+		return err
+	}
+	tag, err := s.Swap(ctx, artifacts.Object{
+		Key: h.keys[0], Body: bytes.NewReader(body), Size: int64(len(body)), Type: "application/gzip", CacheControl: "no-cache",
+	}, h.tag)
+	if err == nil {
+		h.tag, h.changed = tag, false
+	}
+	return err
+}
+
+// passing tells whether an error may be gone the next time. A lost race is.
+func passing(err error) bool {
+	var r interface{ Retryable() bool }
+	return errors.Is(err, fs.ErrExist) || errors.As(err, &r) && r.Retryable()
+}
+
+// pause waits longer with every failure, and never as long as the others do; false if the context ends it.
+func pause(ctx context.Context, failures int) bool {
+	longest := 25 * time.Millisecond << min(failures, 5)
+	timer := time.NewTimer(longest/4 + rand.N(longest))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func causeText(ctx context.Context) string {
+	if cause := context.Cause(ctx); cause != nil {
+		return ": " + cause.Error()
+	}
+	return ""
+}
+
+// document is a history as it is stored, in JSON and compressed.
+type document struct {
+	Version int          `json:"version"`
+	Runs    []Run        `json:"runs"`
+	Tests   map[key]test `json:"tests"`
+}
+
+const version = 1
+
+// encode writes a history within its bounds: if need be, names go first, and then tests that only ever passed.
+func (h *History) encode() ([]byte, error) {
+	for tests, names := maxTests, maxNames; ; tests, names = tests*3/4, 0 {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		if err := json.NewEncoder(z).Encode(document{version, h.runs, h.tests}); err != nil {
+			return nil, err
+		}
+		if err := z.Close(); err != nil {
+			return nil, err
+		}
+		if b.Len() <= maxBytes || tests == 0 {
+			return b.Bytes(), nil
+		}
+		h.prune(tests, names)
+	}
+}
+
+// maxDecoded bounds what a stored history takes when it is read, in bytes.
+const maxDecoded = 8 << 20
+
+// decode reads what encode has written. With an error it is empty.
+func decode(body []byte) (*History, error) {
+	z, err := gzip.NewReader(bytes.NewReader(body))
+	if err != nil {
+		return &History{}, err
+	}
+	text, err := io.ReadAll(io.LimitReader(z, maxDecoded+1))
+	if err != nil {
+		return &History{}, err
+	}
+	if len(text) > maxDecoded {
+		return &History{}, fmt.Errorf("it is larger than %d bytes", maxDecoded)
+	}
+	var d document
+	if err := json.Unmarshal(text, &d); err != nil {
+		return &History{}, err
+	}
+	if err := d.check(); err != nil {
+		return &History{}, err
+	}
+	return &History{runs: d.Runs, tests: d.Tests}, nil
+}
+
+// check finds what the rest of the package relies on.
+func (d document) check() error {
+	if d.Version != version {
+		return fmt.Errorf("its version is %d, not %d", d.Version, version)
+	}
+	if len(d.Runs) > maxRuns || len(d.Tests) > maxTests {
+		return fmt.Errorf("there are %d runs and %d tests in it, which are too many", len(d.Runs), len(d.Tests))
+	}
+	for i, r := range d.Runs {
+		if i > 0 && byTime(d.Runs[i-1], r) >= 0 {
+			return fmt.Errorf("run %q is not in its place", r.ID)
+		}
+	}
+	for _, t := range d.Tests {
+		if len(t.Outcomes) != len(d.Runs) || strings.Trim(t.Outcomes, outcomes) != "" || t.Typical < 0 {
+			return fmt.Errorf("a test has the outcomes %q in %d runs", cut(t.Outcomes, 2*maxRuns), len(d.Runs))
+		}
+	}
+	return nil
+}
