@@ -109,14 +109,20 @@ func (r *run) readCoverage(folder string) error {
 	return nil
 }
 
-// compareCoverage looks for an earlier run: of the branch, else of the one that it is to be merged into, else of the main one.
-func (r *run) compareCoverage(ctx context.Context) {
-	var asked []string
+// earlierBranches are those whose runs this one is compared with: the branch, else the one that it is to be merged into, else the main one.
+func (r *run) earlierBranches() []string {
+	var all []string
 	for _, branch := range []string{r.ref.Branch, r.in.Variables["GITHUB_BASE_REF"], "main", "master"} {
-		if branch == "" || slices.Contains(asked, branch) || (artifacts.Ref{Branch: branch, SHA: r.ref.SHA}).Validate() != nil {
-			continue
+		if branch != "" && !slices.Contains(all, branch) && (artifacts.Ref{Branch: branch, SHA: r.ref.SHA}).Validate() == nil {
+			all = append(all, branch)
 		}
-		asked = append(asked, branch)
+	}
+	return all
+}
+
+// compareCoverage looks for an earlier run.
+func (r *run) compareCoverage(ctx context.Context) {
+	for _, branch := range r.earlierBranches() {
 		var mark coverageMark
 		err := artifacts.GetJSON(ctx, r.store, r.coverageKey(branch), &mark)
 		if err == nil && mark.Summary.Lines.Total > 0 {

@@ -79,7 +79,11 @@ func (r *run) markdownOf(o Outcome, shown int) string {
 	}
 	item := func(name, value string) { fmt.Fprintf(&b, "- **%s**: %s\n", name, value) }
 	if r.tests != nil {
-		item("tests", countsText(r.tests.Counts))
+		text := countsText(r.tests.Counts)
+		if r.fewer != "" {
+			text += "; " + r.code(r.fewer)
+		}
+		item("tests", text)
 	}
 	if r.doubt != "" {
 		item("rerun", "none: "+r.code(r.doubt))

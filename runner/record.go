@@ -70,6 +70,7 @@ type tests struct {
 	Flaky    []results.Case    `json:"flaky_cases,omitempty"`       // with what they first failed with
 	Forgiven []results.Case    `json:"quarantined_cases,omitempty"` // failed, but do not count
 	Doubt    string            `json:"doubt,omitempty"`             // why failing tests were neither run again nor forgiven
+	Fewer    string            `json:"fewer,omitempty"`             // how many are missing, if they are many
 	Slowest  []results.Case    `json:"slowest,omitempty"`
 	Reports  []string          `json:"reports,omitempty"`
 	Stale    []string          `json:"stale,omitempty"`
@@ -201,7 +202,7 @@ func (r *run) testsRecord() *tests {
 	if r.tests == nil {
 		return nil
 	}
-	t := &tests{Counts: r.tests.Counts, Doubt: r.doubt, Stale: r.tests.Stale, Problems: r.tests.Problems}
+	t := &tests{Counts: r.tests.Counts, Doubt: r.doubt, Fewer: r.fewer, Stale: r.tests.Stale, Problems: r.tests.Problems}
 	for _, report := range r.tests.Reports {
 		t.Reports = append(t.Reports, report.Path)
 	}

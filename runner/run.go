@@ -67,6 +67,8 @@ type run struct {
 	result    *process.Result
 	tests     *results.Results
 	doubt     string // why failing tests were neither run again nor forgiven
+	fewer     string // how many tests went missing, if they are many
+	memory    memory
 	coverage  *coverageRecord
 	artifacts []artifact
 	phases    []phase
@@ -140,10 +142,12 @@ func (r *run) perform() error {
 	err := r.execute()
 	err = r.readReports(err)
 	err = r.reconsider(err)
+	r.recall(err == nil)
 	err = r.judgeCoverage(err)
 	err = r.conclude(err)
 	err = r.publishArtifacts(err)
 	r.rememberCoverage(err)
+	r.remember()
 	return err
 }
 
@@ -313,6 +317,9 @@ func LoadSteps(c Config) (steps.Catalogue, error) {
 	return steps.Collect(c.Workspace, file), err
 }
 
+// noCommit stands where there is none.
+const noCommit = "0000000000000000000000000000000000000000"
+
 // identify finds the branch and the commit: from the variables, else from GitHub's, else from the workspace's git.
 func (r *run) identify() error {
 	c := r.config
@@ -326,7 +333,7 @@ func (r *run) identify() error {
 		r.ref.Branch = "detached"
 	}
 	if r.ref.SHA == "" {
-		r.ref.SHA = strings.Repeat("0", 40)
+		r.ref.SHA = noCommit
 	}
 	r.ref.SHA = strings.ToLower(r.ref.SHA)
 	if err := r.ref.Validate(); err != nil {

@@ -54,6 +54,7 @@ func (r *run) printSummary(o Outcome) {
 	}
 	if r.tests != nil {
 		row("tests", countsText(r.tests.Counts))
+		row("", r.fewer)
 		for i, c := range r.tests.Failures {
 			if i == shownFailures {
 				fmt.Fprintf(&b, "    and %d more\n", len(r.tests.Failures)-i)
@@ -73,7 +74,7 @@ func (r *run) printSummary(o Outcome) {
 			if i == shownSlow || c.Duration < slow {
 				break
 			}
-			row("slow", fmt.Sprintf("%s  %s", duration(c.Duration), testName(c)))
+			row("slow", fmt.Sprintf("%s  %s%s", duration(c.Duration), testName(c), noteText(c)))
 		}
 	}
 	if r.coverage != nil {
