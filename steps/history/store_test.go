@@ -159,17 +159,18 @@ func zipped(text string) string {
 
 func TestWhatIsNoHistoryBeginsAnew(t *testing.T) {
 	for name, body := range map[string]string{
-		"nothing":                  "",
-		"something else":           "hello",
-		"a part of one":            zipped(`{"version":1,"runs":[],"tests":{}}`)[:20],
-		"other JSON":               zipped(`[1]`),
-		"another version":          zipped(`{"version":2}`),
-		"a row of another length":  zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":".."}}}`),
-		"an outcome nobody knows":  zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":"x"}}}`),
-		"a key that is none":       zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAA":{"o":"."}}}`),
-		"runs in no order":         zipped(`{"version":1,"runs":[{"id":"b"},{"id":"a"}]}`),
-		"too many runs":            zipped(`{"version":1,"runs":[` + strings.Repeat(`{},`, maxRuns) + `{}]}`),
-		"more than anybody stores": zipped(strings.Repeat(" ", maxDecoded+1)),
+		"nothing":                   "",
+		"something else":            "hello",
+		"a part of one":             zipped(`{"version":1,"runs":[],"tests":{}}`)[:20],
+		"other JSON":                zipped(`[1]`),
+		"another version":           zipped(`{"version":2}`),
+		"a row of another length":   zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":".."}}}`),
+		"an outcome nobody knows":   zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":"x"}}}`),
+		"a key that is none":        zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAA":{"o":"."}}}`),
+		"a duration that overflows": zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":".","ms":9223372036854775807}}}`),
+		"runs in no order":          zipped(`{"version":1,"runs":[{"id":"b"},{"id":"a"}]}`),
+		"too many runs":             zipped(`{"version":1,"runs":[` + strings.Repeat(`{},`, maxRuns) + `{}]}`),
+		"more than anybody stores":  zipped(strings.Repeat(" ", maxDecoded+1)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newShelf()
