@@ -16,7 +16,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
-// patience bounds the time in which a history is stored while others store theirs.
+// patience bounds the time in which a history is read, and that in which it is stored while others store theirs.
 const patience = 15 * time.Second
 
 // CorruptError says that what is stored is no history. A new one takes its place.
@@ -38,8 +38,10 @@ func (e *CorruptError) Hint() string {
 func Key(branch, step string) string { return "tests/" + branch + "/history-" + step + ".json.gz" }
 
 // Load returns the history that is kept under a key. If there is none, it begins with that under the first of the other keys that has
-// one, or empty. With a *CorruptError it is empty, and valid; with any other error it is nil.
+// one, or empty. With a *CorruptError it is empty, and valid; with any other error it is nil. It takes no longer than patience.
 func Load(ctx context.Context, s artifacts.Swapper, key string, others ...string) (*History, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	for i, from := range append([]string{key}, others...) {
 		body, tag, err := s.Load(ctx, from)
 		if errors.Is(err, fs.ErrNotExist) {
