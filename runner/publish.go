@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -213,13 +214,40 @@ func (r *run) putReports(ctx context.Context, prefix string, read results.Result
 	defer root.Close()
 	var problems []error
 	for _, name := range r.pathsOf(read) {
-		text, err := root.ReadFile(filepath.FromSlash(name))
-		if err == nil {
-			err = r.put(ctx, "junit/"+prefix+name, "application/xml", r.redactor.Bytes(text), true)
-		}
-		problems = append(problems, err)
+		problems = append(problems, r.putReport(ctx, root, name, r.runKey()+"/junit/"+prefix+name))
 	}
 	return errors.Join(problems...)
+}
+
+// putReport redacts a report on its way through a file: it may have any size.
+func (r *run) putReport(ctx context.Context, root *os.Root, name, key string) error {
+	report, err := root.Open(filepath.FromSlash(name))
+	if err != nil {
+		return err
+	}
+	defer report.Close()
+	clean, err := os.CreateTemp("", "runner-report-*.xml")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(clean.Name())
+	defer clean.Close()
+	w := r.redactor.Writer(clean)
+	if _, err := io.Copy(w, report); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	size, err := clean.Seek(0, io.SeekCurrent)
+	if err == nil {
+		_, err = clean.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = r.store.Put(ctx, artifacts.Object{Key: key, Body: clean, Size: size, Type: "application/xml", Mode: 0o644, Batch: true})
+	return err
 }
 
 // pathsOf are the reports there are to store: those that could be read, and the broken ones for whoever has to find out why.

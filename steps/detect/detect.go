@@ -111,6 +111,7 @@ type manifest struct {
 	Module          string            `json:"module"`
 	Types           string            `json:"types"`
 	Files           []string          `json:"files"`
+	Jest            json.RawMessage   `json:"jest"`
 }
 
 func (m manifest) depends(on string) bool {
@@ -213,6 +214,24 @@ var runners = []struct {
 // simple tells a script of one command: arguments behind it reach the tool.
 var simple = regexp.MustCompile(`^[^;&|()<>` + "`" + `]+$`)
 
+// measures tells a script that measures coverage, configures a configuration that does.
+var (
+	measures   = regexp.MustCompile(`\b(c8|nyc)\b|--coverage\b|--experimental-test-coverage`)
+	configures = regexp.MustCompile(`collectCoverage["']?\s*:\s*true|(?s)\bcoverage["']?\s*:\s*\{[^}]*\benabled["']?\s*:\s*true`)
+)
+
+// configured reports whether the configuration of jest or vitest asks for coverage.
+func (p manifest) configured(w *workspace) bool {
+	for _, tool := range []string{"jest.config", "vitest.config", "vite.config"} {
+		for _, extension := range []string{"js", "ts", "mjs", "cjs", "mts", "json"} {
+			if text, err := w.text(tool + "." + extension); err == nil && configures.MatchString(text) {
+				return true
+			}
+		}
+	}
+	return configures.Match(p.Jest)
+}
+
 func (p manifest) test(w *workspace, m manager) (Step, bool) {
 	script := p.Scripts["test"]
 	if script == "" || strings.Contains(script, "no test specified") {
@@ -220,7 +239,7 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 	}
 	s := Step{Name: "test", Command: m.script("test", ""), Reports: []string{}}
 	coverage := func() {
-		if regexp.MustCompile(`\b(c8|nyc)\b|--coverage|collectCoverage|--experimental-test-coverage`).MatchString(script) {
+		if measures.MatchString(script) || p.configured(w) {
 			s.Artifacts = []Artifact{{Name: "coverage", Path: "coverage", When: "always", Mirror: true, Optional: true}}
 		}
 	}
@@ -244,6 +263,10 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 		switch {
 		case !r.call.MatchString(last) || !simple.MatchString(last):
 			s.Notes = []string{"the script runs more than " + r.name + ", so that it cannot be told here to write a report: see steps/tests.md of the runner for its options"}
+		case r.name == "mocha" && !p.depends(r.dependency): // mocha has a reporter of its own, which writes nothing else
+			s.Command = m.script("test", "--reporter xunit --reporter-options output=junit.xml")
+			s.Reports = []string{"junit.xml"}
+			s.Notes = []string{"with mocha-junit-reporter in devDependencies, files are named, and what failed can be run again"}
 		case r.name != "vitest" && !p.depends(r.dependency):
 			s.Notes = []string{fmt.Sprintf("with %s in devDependencies, failing tests are named:", r.dependency), m.script("test", r.report)}
 		default:

@@ -40,7 +40,7 @@ var workspaces = map[string]struct {
 	},
 	"a package without tests": {
 		map[string]string{"package.json": `{"scripts":{"test":"echo \"Error: no test specified\" && exit 1","build":"node build.js"}}`},
-		[]string{"!test:", "optional: true", "was guessed"},
+		[]string{"!  test:", "optional: true", "was guessed"},
 	},
 	"a script that YAML would take for something else": {
 		map[string]string{"package.json": `{"scripts":{"test":"FOO='a: b' node --test # not now"}}`},
@@ -50,7 +50,13 @@ var workspaces = map[string]struct {
 		map[string]string{"go.mod": "module x\n"},
 		[]string{"command: go build ./...\n    artifacts: []", "gotestsum@v1.13.0 --junitfile junit.xml -- -coverprofile=coverage/cover.out ./...", "-run {tests} {packages}", "go vet"},
 	},
-	"Go with gotestsum as a tool": {map[string]string{"go.mod": "module x\ntool gotest.tools/gotestsum\n"}, []string{"go tool gotestsum --junitfile"}},
+	"Go with gotestsum as a tool":             {map[string]string{"go.mod": "module x\ntool gotest.tools/gotestsum\n"}, []string{"go tool gotestsum --junitfile"}},
+	"Go with gotestsum in a block of tools":   {map[string]string{"go.mod": "module x\ntool (\n\tgotest.tools/gotestsum\n)\n"}, []string{"go tool gotestsum --junitfile"}},
+	"Go that only requires gotestsum":         {map[string]string{"go.mod": "module x\nrequire gotest.tools/gotestsum v1.13.0\nrequire (\n\tgotest.tools/gotestsum v1.13.0\n)\n"}, []string{"!go tool"}},
+	"mocha without a reporter of JUnit":       {map[string]string{"package.json": `{"scripts":{"test":"mocha"},"devDependencies":{"mocha":"11"}}`}, []string{"npm run test -- --reporter xunit --reporter-options output=junit.xml", "!rerun:", "artifacts: []"}},
+	"coverage by the configuration of jest":   {map[string]string{"jest.config.js": "module.exports = { collectCoverage: true }", "package.json": `{"scripts":{"test":"jest"}}`}, []string{"name: coverage"}},
+	"coverage by package.json":                {map[string]string{"package.json": `{"scripts":{"test":"jest"},"jest":{"collectCoverage":true}}`}, []string{"name: coverage"}},
+	"coverage by the configuration of vitest": {map[string]string{"vitest.config.ts": "test: { coverage: { provider: 'v8', enabled: true } }", "package.json": `{"scripts":{"test":"vitest run"}}`}, []string{"name: coverage"}},
 	"pytest": {
 		map[string]string{"pyproject.toml": "[tool.pytest.ini_options]\n"},
 		[]string{"command: python3 -m pytest --junitxml=junit.xml\n", "{files}"},

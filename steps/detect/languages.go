@@ -8,6 +8,9 @@ import (
 // gotestsum is the one that is asked for where a workspace has none.
 const gotestsum = "go run gotest.tools/gotestsum@v1.13.0"
 
+// toolLine is the directive by which a module has gotestsum as a tool of its own, alone or in a block.
+var toolLine = regexp.MustCompile(`(?m)^(tool\s+|\s+)gotest\.tools/gotestsum\s*(//.*)?$`)
+
 func golang(w *workspace, found *Found) error {
 	if !w.has("go.mod") && !w.has("go.work") {
 		return nil
@@ -18,7 +21,7 @@ func golang(w *workspace, found *Found) error {
 		return err
 	}
 	run := gotestsum
-	if strings.Contains(text, "gotest.tools/gotestsum") {
+	if toolLine.MatchString(text) {
 		run = "go tool gotestsum"
 	}
 	found.add(Step{Name: "build", Command: "go build ./..."})

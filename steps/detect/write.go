@@ -37,7 +37,7 @@ func (s Step) write(b *strings.Builder) {
 		fmt.Fprintf(b, "    reports: %s\n", list(s.Reports))
 	}
 	switch {
-	case s.Name == "build" && len(s.Artifacts) == 0:
+	case (s.Name == "build" || s.Name == "test") && len(s.Artifacts) == 0:
 		b.WriteString("    artifacts: []\n") // the built-in step's would be missed
 	case len(s.Artifacts) > 0:
 		b.WriteString("    artifacts:\n")
