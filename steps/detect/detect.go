@@ -118,8 +118,8 @@ func (m manifest) depends(on string) bool {
 	return m.Dependencies[on] != "" || m.DevDependencies[on] != ""
 }
 
-// manager is a package manager, and how it runs a script with arguments.
-type manager struct{ name, run string }
+// manager is a package manager, which knows how to run a script with arguments.
+type manager struct{ name string }
 
 func (m manager) script(name, arguments string) string {
 	line := m.name + " run " + name
