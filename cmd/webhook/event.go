@@ -177,7 +177,7 @@ func (p payload) pullRequest(o origin, sender, delivery string) (event, error) {
 	fork := head == nil || !strings.EqualFold(head.FullName, p.Repository.FullName)
 	return event{"pull_request", pullRequest{
 		origin: o, Action: p.Action, Number: strconv.FormatInt(p.Number, 10), Ref: ref, Base: base, After: p.Pull.Head.SHA,
-		Fork: fork, Merged: p.Action == "closed" && p.Pull.Merged, Sender: sender, Delivery: delivery,
+		Fork: fork, Merged: p.Pull.Merged, Sender: sender, Delivery: delivery,
 	}}, nil
 }
 

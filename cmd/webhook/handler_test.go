@@ -141,6 +141,8 @@ func TestEveryDeliveryIsAnsweredAsDocumented(t *testing.T) {
 		{"a tag of something that is no commit", signed("push", file(t, "tag_of_a_tree")), 200, "ignored", "not of a commit", nil},
 		{"a branch's deletion", signed("push", file(t, "deletion")), 200, "ignored", "deletion", nil},
 		{"a tag's deletion", signed("push", file(t, "tag_deletion")), 200, "ignored", "deletion", nil},
+		{"a deletion that names a commit", text("push", `"deleted": false`, `"deleted": true`), 200, "ignored", "deletion", nil},
+		{"a deletion that is not called one", text("push", `"after": "6113728f27ae82c7b1a177c8d03f9e96e0adf246"`, `"after": "`+zeros+`"`), 200, "ignored", "deletion", nil},
 		{"a pull request", signed("pull_request", file(t, "pull_request_opened")), 202, "forwarded", "", pull},
 		{"a pull request of a fork", signed("pull_request", file(t, "pull_request_of_a_fork")), 202, "forwarded", "", fork},
 		{"a pull request of a fork that is deleted", signed("pull_request", file(t, "pull_request_of_a_deleted_fork")), 202, "forwarded", "", gone},
@@ -166,6 +168,7 @@ func TestEveryDeliveryIsAnsweredAsDocumented(t *testing.T) {
 
 		{"a look with a browser", with(signed("push", nil), func(r *request) { r.RequestContext.HTTP.Method = "GET" }), 405, "rejected", "POST", nil},
 		{"25 MB", large, 413, "rejected", "6 MiB", nil},
+		{"a byte more than 6 MiB", signed("push", bytes.Repeat([]byte(" "), 6<<20+1)), 413, "rejected", "6 MiB", nil},
 		{"25 MB as base64", encoded(large), 413, "rejected", "6 MiB", nil},
 		{"a text", header(signed("push", file(t, "push")), "content-type", "text/plain"), 415, "rejected", "content type", nil},
 		{"no content type", without(signed("push", file(t, "push")), "content-type"), 415, "rejected", "content type", nil},
@@ -206,6 +209,9 @@ func TestEveryDeliveryIsAnsweredAsDocumented(t *testing.T) {
 			}
 			if reply.StatusCode != c.code || a.Status != c.status || !strings.Contains(a.Reason, c.reason) {
 				t.Errorf("the answer is %d %s, not %d %s (…%s…)", reply.StatusCode, reply.Body, c.code, c.status, c.reason)
+			}
+			if allow := reply.Headers["allow"]; (allow == "POST") != (c.code == 405) {
+				t.Errorf("allow is %q", allow)
 			}
 			if len(reply.Body) > 512 {
 				t.Errorf("the answer is %d bytes long", len(reply.Body))

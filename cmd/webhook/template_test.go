@@ -94,7 +94,10 @@ func TestTheTemplateKeepsItsPromises(t *testing.T) {
 	}
 	for _, name := range []string{"LambdaS3Bucket", "LambdaS3Key", "LambdaS3ObjectVersion"} {
 		if tpl.Parameters[name] == nil {
-			t.Errorf("carlin passes the parameter %s", name)
+			t.Errorf("there is no parameter %s", name)
+		}
+		if part := strings.TrimPrefix(name, "Lambda"); !strings.Contains(fmt.Sprint(dig(function, "Code", part)), "Ref:"+name) {
+			t.Errorf("%s of the code is %v", part, dig(function, "Code", part))
 		}
 	}
 	for name, metric := range map[string]string{"ErrorsAlarm": "Errors", "ThrottlesAlarm": "Throttles", "FailuresAlarm": "Url5xxCount"} {
