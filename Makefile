@@ -82,7 +82,7 @@ release: ## binaries for both architectures, bills of materials and checksums: b
 	image/release
 
 lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck ## format, vet, staticcheck
-	@unformatted=$$(gofumpt -l cmd runner steps artifacts image); \
+	@unformatted=$$(gofumpt -l cmd runner steps artifacts image infra); \
 	  test -z "$$unformatted" || { echo "not formatted (run gofumpt -w): $$unformatted"; exit 1; }
 	go mod verify
 	go vet ./...

@@ -11,6 +11,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/secrets"
+	"github.com/carlin-cicd/runner/runner/units"
 )
 
 // What the commands beside a run share with it, so that they mean the same by the same words.
@@ -48,7 +49,7 @@ func CheckSecrets(ctx context.Context, w io.Writer, variables map[string]string,
 }
 
 // Size is a number of bytes as the summary of a run has it.
-func Size(bytes int64) string { return size(bytes) }
+func Size(bytes int64) string { return units.Size(bytes) }
 
 // Count is a number of things: "1 file", "2 files".
 func Count(n int, what string) string { return plural(n, what) }

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/carlin-cicd/runner/runner/units"
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
@@ -70,7 +71,7 @@ func (r *run) markdownOf(o Outcome, shown int) string {
 	if !o.Passed() {
 		verdict = fmt.Sprintf("❌ %s failed (%s, exit %d)", r.code(r.step.Name), o.Reason, o.ExitCode)
 	}
-	fmt.Fprintf(&b, "\n### %s in %s\n\n", verdict, duration(time.Since(r.begun)))
+	fmt.Fprintf(&b, "\n### %s in %s\n\n", verdict, units.Duration(time.Since(r.begun)))
 	if o.Err != nil {
 		fmt.Fprintf(&b, "%s\n\n", r.code(o.Err.Error()))
 		if hint := HintOf(o.Err); hint != "" {
@@ -96,7 +97,7 @@ func (r *run) markdownOf(o Outcome, shown int) string {
 			item(r.code(a.Name), "not published: "+r.code(a.Error))
 			continue
 		}
-		item(r.code(a.Name), fmt.Sprintf("%s, %s → %s", plural(a.Files, "file"), size(a.Bytes), r.code(nearby(a.Location))))
+		item(r.code(a.Name), fmt.Sprintf("%s, %s → %s", plural(a.Files, "file"), units.Size(a.Bytes), r.code(nearby(a.Location))))
 	}
 	item("record", r.code(nearby(r.place+"/"+r.runKey())))
 	if r.tests != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/units"
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
@@ -47,7 +48,7 @@ func (r *run) printSummary(o Outcome) {
 	if !o.Passed() {
 		verdict = paint(bold+red, "failed") + fmt.Sprintf(" (%s, exit %d)", o.Reason, o.ExitCode)
 	}
-	fmt.Fprintf(&b, "\n%s %s in %s\n", r.step.Name, verdict, duration(time.Since(r.begun)))
+	fmt.Fprintf(&b, "\n%s %s in %s\n", r.step.Name, verdict, units.Duration(time.Since(r.begun)))
 	if o.Err != nil {
 		row("error", o.Err.Error())
 		row("hint", HintOf(o.Err))
@@ -74,7 +75,7 @@ func (r *run) printSummary(o Outcome) {
 			if i == shownSlow || c.Duration < slow {
 				break
 			}
-			row("slow", fmt.Sprintf("%s  %s%s", duration(c.Duration), testName(c), noteText(c)))
+			row("slow", fmt.Sprintf("%s  %s%s", units.Duration(c.Duration), testName(c), noteText(c)))
 		}
 	}
 	if r.coverage != nil {
@@ -92,16 +93,16 @@ func (r *run) printSummary(o Outcome) {
 			row(a.Name, paint(red, "not published: ")+a.Error)
 			continue
 		}
-		row(a.Name, fmt.Sprintf("%s, %s → %s", plural(a.Files, "file"), size(a.Bytes), nearby(a.Location)))
+		row(a.Name, fmt.Sprintf("%s, %s → %s", plural(a.Files, "file"), units.Size(a.Bytes), nearby(a.Location)))
 	}
 	if r.recorded() {
 		row("record", nearby(r.place+"/"+r.runKey()))
 	}
 	if r.result != nil {
 		u := usageRecord(*r.result)
-		text := fmt.Sprintf("peak %s of memory, %.1f s of CPU", size(u.PeakMemory), u.CPUSeconds)
+		text := fmt.Sprintf("peak %s of memory, %.1f s of CPU", units.Size(u.PeakMemory), u.CPUSeconds)
 		if u.MemoryLimit == 0 { // without a cgroup of our own the kernel keeps no account of all processes together
-			text = fmt.Sprintf("largest process %s, %.1f s of CPU", size(u.PeakMemory), u.CPUSeconds)
+			text = fmt.Sprintf("largest process %s, %.1f s of CPU", units.Size(u.PeakMemory), u.CPUSeconds)
 		}
 		if u.Fargate != "" {
 			text += "; Fargate: " + u.Fargate + " would fit"
@@ -194,29 +195,4 @@ func nearby(path string) string {
 		return relative
 	}
 	return path
-}
-
-// duration is short enough to be read at a glance.
-func duration(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < time.Minute:
-		return d.Round(100 * time.Millisecond).String()
-	default:
-		return d.Round(time.Second).String()
-	}
-}
-
-// size is in binary units, as the tools of AWS have it.
-func size(bytes int64) string {
-	const unit = 1024
-	if bytes < unit {
-		return fmt.Sprintf("%d B", bytes)
-	}
-	value, exponent := float64(bytes)/unit, 0
-	for value >= unit && exponent < 4 {
-		value, exponent = value/unit, exponent+1
-	}
-	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[exponent])
 }
