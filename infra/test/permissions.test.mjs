@@ -136,7 +136,7 @@ const statements = Object.entries(all).flatMap(([id, r]) => [
 
 test('no action is everything', () => {
   assert.ok(statements.length > 25)
-  for (const [id, s] of statements) for (const a of [s.Action].flat()) assert.doesNotMatch(a, /^\*|:\*$/, id)
+  for (const [id, s] of statements) for (const a of [s.Action].flat()) assert.doesNotMatch(a, /\*/, id)
 })
 
 test('where the resource is everything, AWS knows no other, and a comment says so', () => {
