@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -86,6 +87,14 @@ func (w workspace) text(name string) (string, error) {
 		return "", nil
 	}
 	return string(text), err
+}
+
+// ignores reports whether git is told by the workspace to ignore a folder, by its name.
+func (w workspace) ignores(folder string) bool {
+	text, err := w.text(".gitignore")
+	return err == nil && slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool {
+		return strings.Trim(strings.TrimSpace(line), "/") == folder
+	})
 }
 
 // ReadError is a file that cannot be understood.
@@ -173,18 +182,26 @@ func javascript(w *workspace, found *Found) error {
 // outputs are folders that builds are known to write, the likely ones first.
 var outputs = []string{"dist", "build", "lib", "out", "es", "esm", "cjs", ".next", ".output", "public/build"}
 
-// build guesses where the build goes: to the folder that the package is published from.
+// build guesses where the build goes: to the folder that the package is published from, rather to one that git ignores,
+// as others that are published may be sources.
 func (p manifest) build(w *workspace, m manager) Step {
 	s := Step{Name: "build", Command: m.script("build", "")}
-	named := append([]string{p.Main, p.Module, p.Types}, p.Files...)
-	for _, name := range named {
+	var candidates []string
+	for _, name := range append([]string{p.Main, p.Module, p.Types}, p.Files...) {
 		folder, _, _ := strings.Cut(strings.TrimPrefix(path.Clean("/"+strings.TrimLeft(name, "./")), "/"), "/")
 		for _, output := range outputs {
 			if folder == output {
-				s.Artifacts = []Artifact{{Name: "builds", Path: output, When: "success"}}
-				return s
+				candidates = append(candidates, output)
 			}
 		}
+	}
+	if len(candidates) > 0 {
+		output := candidates[0]
+		if i := slices.IndexFunc(candidates, w.ignores); i >= 0 {
+			output = candidates[i]
+		}
+		s.Artifacts = []Artifact{{Name: "builds", Path: output, When: "success"}}
+		return s
 	}
 	output := "dist"
 	switch {
@@ -206,13 +223,21 @@ var runners = []struct {
 	rerun            string         // arguments more, to run only what failed
 	coverage         bool
 }{
-	{"vitest", "vitest", regexp.MustCompile(`\bvitest\b`), "--reporter=default --reporter=junit --outputFile=junit.xml", "{files}", true},
-	{"jest", "jest-junit", regexp.MustCompile(`\b(jest|react-scripts test|craco test)\b`), "--ci --reporters=default --reporters=jest-junit", "--coverage=false --runTestsByPath {files}", true},
-	{"mocha", "mocha-junit-reporter", regexp.MustCompile(`\b(_?mocha)\b`), "--reporter mocha-junit-reporter --reporter-options mochaFile=junit.xml", "{files}", true},
+	{"vitest", "vitest", called("vitest"), "--reporter=default --reporter=junit --outputFile=junit.xml", "{files}", true},
+	{"jest", "jest-junit", called("jest|react-scripts test|craco test"), "--ci --reporters=default --reporters=jest-junit", "--coverage=false --runTestsByPath {files}", true},
+	{"mocha", "mocha-junit-reporter", called("_?mocha"), "--reporter mocha-junit-reporter --reporter-options mochaFile=junit.xml", "{files}", true},
 }
 
-// simple tells a script of one command: arguments behind it reach the tool.
-var simple = regexp.MustCompile(`^[^;&|()<>` + "`" + `]+$`)
+// called tells a tool among the words of a script, maybe by its path, from files and options that are called like it.
+func called(tool string) *regexp.Regexp {
+	return regexp.MustCompile(`(^|[\s;&|(/])(` + tool + `)(\.[cm]?js)?($|[\s;&|)])`)
+}
+
+// simple tells a script of one command: arguments behind it reach the tool, unless npm stands between.
+var (
+	simple = regexp.MustCompile(`^[^;&|()<>` + "`" + `]+$`)
+	npmRun = regexp.MustCompile(`^npm\s+(run|run-script|test|t)\b`)
+)
 
 // measures tells a script that measures coverage, configures a configuration that does.
 var (
@@ -238,16 +263,24 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 		return Step{}, false
 	}
 	s := Step{Name: "test", Command: m.script("test", ""), Reports: []string{}}
+	measured := measures.MatchString(script) || p.configured(w)
 	coverage := func() {
-		if measures.MatchString(script) || p.configured(w) {
+		if measured {
 			s.Artifacts = []Artifact{{Name: "coverage", Path: "coverage", When: "always", Mirror: true, Optional: true}}
 		}
 	}
+	more := func() {
+		s.Notes = []string{"the script runs more than " + s.Why + ", so that it cannot be told here to write a report: see steps/tests.md of the runner for its options"}
+	}
 	if nodeTest.MatchString(script) {
 		s.Why = "node:test"
-		s.Command = nodeTest.ReplaceAllString(script, "${1}node --test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=junit.xml")
-		s.Reports = []string{"junit.xml"}
-		s.Notes = []string{"the script of package.json, with a report"}
+		if command, ok := p.nodeTest(m); ok {
+			s.Command = command
+			s.Reports = []string{"junit.xml"}
+			s.Notes = []string{"the script of package.json, with a report"}
+		} else {
+			more()
+		}
 		coverage()
 		return s, true
 	}
@@ -261,8 +294,8 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 		s.Why = r.name
 		coverage()
 		switch {
-		case !r.call.MatchString(last) || !simple.MatchString(last):
-			s.Notes = []string{"the script runs more than " + r.name + ", so that it cannot be told here to write a report: see steps/tests.md of the runner for its options"}
+		case !r.call.MatchString(last) || !simple.MatchString(last) || npmRun.MatchString(last):
+			more()
 		case r.name == "mocha" && !p.depends(r.dependency): // mocha has a reporter of its own, which writes nothing else
 			s.Command = m.script("test", "--reporter xunit --reporter-options output=junit.xml")
 			s.Reports = []string{"junit.xml"}
@@ -272,10 +305,14 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 		default:
 			s.Command = m.script("test", r.report)
 			s.Reports = []string{"junit.xml"}
-			s.Rerun = s.Command + " " + r.rerun
+			s.Rerun = s.Command
 			if len(parts) > 1 {
-				s.Rerun = last + " " + r.report + " " + r.rerun
+				s.Rerun = last + " " + r.report
 			}
+			if r.name == "vitest" && measured { // a few files would not reach a floor
+				s.Rerun += " --coverage.enabled=false"
+			}
+			s.Rerun += " " + r.rerun
 		}
 		return s, true
 	}
@@ -291,4 +328,28 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 	return s, true
 }
 
-var nodeTest = regexp.MustCompile(`(^|[\s;&|])node (?:--test\b)`)
+// nodeTest tells a call of node's own tests: its options before --test, some of which have a value.
+var nodeTest = regexp.MustCompile(`(^|[\s;&|])(node(?:\s+(?:(?:-r|--require|--import|--loader|--experimental-loader)\s+[^\s;&|]+|-[^\s;&|]+))*?\s+--test)($|[\s;&|])`)
+
+// nodeTest is the test script with a report for node's own tests, and with what the package manager runs before and after
+// it; false if there is no place for a report.
+func (p manifest) nodeTest(m manager) (string, bool) {
+	script := p.Scripts["test"]
+	before, after := p.Scripts["pretest"] != "", p.Scripts["posttest"] != ""
+	switch {
+	case len(nodeTest.FindAllString(script, 2)) > 1: // the second would write over the report of the first
+		return "", false
+	case strings.Contains(script, "--test-reporter"):
+		return "", false
+	case (before || after) && strings.ContainsAny(strings.ReplaceAll(script, "&&", ""), ";&|\n#"):
+		return "", false
+	}
+	line := nodeTest.ReplaceAllString(script, "${1}${2} --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=junit.xml${3}")
+	if before {
+		line = m.script("pretest", "") + " && " + line
+	}
+	if after {
+		line += " && " + m.script("posttest", "")
+	}
+	return line, true
+}

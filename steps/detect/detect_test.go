@@ -57,6 +57,65 @@ var workspaces = map[string]struct {
 	"coverage by the configuration of jest":   {map[string]string{"jest.config.js": "module.exports = { collectCoverage: true }", "package.json": `{"scripts":{"test":"jest"}}`}, []string{"name: coverage"}},
 	"coverage by package.json":                {map[string]string{"package.json": `{"scripts":{"test":"jest"},"jest":{"collectCoverage":true}}`}, []string{"name: coverage"}},
 	"coverage by the configuration of vitest": {map[string]string{"vitest.config.ts": "test: { coverage: { provider: 'v8', enabled: true } }", "package.json": `{"scripts":{"test":"vitest run"}}`}, []string{"name: coverage"}},
+	"node's own, with a loader": {
+		map[string]string{"package.json": `{"scripts":{"test":"tsc && node --import tsx --test-concurrency=1 --test 'test/*.ts'"}}`},
+		[]string{"command: tsc && node --import tsx --test-concurrency=1 --test --test-reporter=spec", "--test-reporter-destination=junit.xml 'test/*.ts'\n"},
+	},
+	"node's own, with what npm runs before and after": {
+		map[string]string{"package.json": `{"scripts":{"pretest":"tsc","test":"node --test","posttest":"xo"}}`},
+		[]string{"command: npm run pretest && node --test --test-reporter=spec", "destination=junit.xml && npm run posttest\n"},
+	},
+	"node's own, with what npm runs before a list of alternatives": {
+		map[string]string{"package.json": `{"scripts":{"pretest":"tsc","test":"x || node --test"}}`},
+		[]string{"command: npm run test\n", "reports: []", "# the script runs more than node:test"},
+	},
+	"node's own, with a reporter already": {
+		map[string]string{"package.json": `{"scripts":{"test":"node --test --test-reporter=dot"}}`},
+		[]string{"command: npm run test\n", "reports: []", "# the script runs more than node:test"},
+	},
+	"node's own, twice: one report would be written over the other": {
+		map[string]string{"package.json": `{"scripts":{"test":"node --test a && node --test b"}}`},
+		[]string{"command: npm run test\n", "reports: []"},
+	},
+	"a flag that begins like node's --test": {
+		map[string]string{"package.json": `{"scripts":{"test":"node --test-only x.js"}}`},
+		[]string{"command: npm run test\n", "reports: []", "!destination"},
+	},
+	"a --test that is the script's": {
+		map[string]string{"package.json": `{"scripts":{"test":"node build.js --test"}}`},
+		[]string{"command: npm run test\n", "reports: []", "!destination"},
+	},
+	"a tool behind a second script": {
+		map[string]string{"package.json": `{"scripts":{"test":"npm run lint && npm run jest","jest":"jest"},"devDependencies":{"jest-junit":"17"}}`},
+		[]string{"command: npm run test\n", "reports: []", "# the script runs more than jest"},
+	},
+	"a file that is called like a tool": {
+		map[string]string{"package.json": `{"scripts":{"test":"node jest.config.js && ./check --for=vitest-like"},"devDependencies":{"jest-junit":"17"}}`},
+		[]string{"command: npm run test\n", "reports: []", "!--reporter"},
+	},
+	"a tool by its path": {
+		map[string]string{"package.json": `{"scripts":{"test":"node node_modules/.bin/jest"},"devDependencies":{"jest-junit":"17"}}`},
+		[]string{"npm run test -- --ci --reporters=default"},
+	},
+	"vitest with coverage: a floor would fail what is run again": {
+		map[string]string{"package.json": `{"scripts":{"test":"vitest run --coverage"}}`},
+		[]string{"--outputFile=junit.xml --coverage.enabled=false {files}", "--outputFile=junit.xml\n"},
+	},
+	"vitest without coverage":            {map[string]string{"package.json": `{"scripts":{"test":"vitest run"}}`}, []string{"--outputFile=junit.xml {files}", "!coverage.enabled"}},
+	"pytest with coverage by its config": {map[string]string{"pyproject.toml": "addopts = '--cov=x --cov-fail-under=90' # pytest"}, []string{"pytest --junitxml=junit.xml\n", "--junitxml=junit.xml --no-cov {files}"}},
+	"a build beside a folder that is kept in git": {
+		map[string]string{".gitignore": "node_modules\n/dist/\n", "package.json": `{"scripts":{"build":"unbuild"},"main":"./lib/x.cjs","module":"./dist/x.mjs"}`},
+		[]string{"path: dist, when: success }", "!path: lib"},
+	},
+	"a build in two folders that git ignores": {
+		map[string]string{".gitignore": "lib\nes\n", "package.json": `{"scripts":{"build":"x"},"main":"./lib/x.js","module":"./es/x.js"}`},
+		[]string{"path: lib, when: success }", "!path: es"},
+	},
+	"Go modules of a go.work": {
+		map[string]string{"go.work": "go 1.26\n\nuse ./cmd // the tool\nuse (\n\t./lib\n\t\"./b c\"\n\t// ./not\n)\nreplace x => ../y\n"},
+		[]string{"command: go build ./cmd/... ./lib/... './b c/...'\n", "cover.out ./cmd/... ./lib/... './b c/...'", "command: go vet ./cmd/... ./lib/...", "!./not"},
+	},
+	"a go.work that uses the folder itself": {map[string]string{"go.mod": "module x\n", "go.work": "use (\n\t.\n\t./tools\n)\n"}, []string{"command: go build ./... ./tools/...\n"}},
 	"pytest": {
 		map[string]string{"pyproject.toml": "[tool.pytest.ini_options]\n"},
 		[]string{"command: python3 -m pytest --junitxml=junit.xml\n", "{files}"},

@@ -24,14 +24,48 @@ func golang(w *workspace, found *Found) error {
 	if toolLine.MatchString(text) {
 		run = "go tool gotestsum"
 	}
-	found.add(Step{Name: "build", Command: "go build ./..."})
+	work, err := w.text("go.work")
+	if err != nil {
+		return err
+	}
+	packages := modules(work)
+	found.add(Step{Name: "build", Command: "go build " + packages})
 	found.add(Step{
-		Name: "test", Why: "go test", Command: "mkdir -p coverage && " + run + " --junitfile junit.xml -- -coverprofile=coverage/cover.out ./...", Reports: []string{"junit.xml"},
+		Name: "test", Why: "go test", Command: "mkdir -p coverage && " + run + " --junitfile junit.xml -- -coverprofile=coverage/cover.out " + packages, Reports: []string{"junit.xml"},
 		Artifacts: []Artifact{{Name: "coverage", Path: "coverage", When: "always", Mirror: true, Optional: true}},
 		Rerun:     run + " --junitfile junit.xml -- -count=1 -run {tests} {packages}",
 	})
-	found.add(Step{Name: "lint", Command: "go vet ./..."})
+	found.add(Step{Name: "lint", Command: "go vet " + packages})
 	return nil
+}
+
+// used is what a go.work has after use, in a line or in a block.
+var (
+	used   = regexp.MustCompile(`(?ms)^use\s*\((.*?)^\)|^use[ \t]+([^\n]+)`)
+	plain  = regexp.MustCompile(`^[\w./-]+$`)
+	remark = regexp.MustCompile(`//.*`)
+)
+
+// modules are the packages of all modules of a go.work: ./... are only those of the folder's own, and an error if it has none.
+func modules(work string) string {
+	var all []string
+	for _, use := range used.FindAllStringSubmatch(work, -1) {
+		for line := range strings.SplitSeq(use[1]+use[2], "\n") {
+			folder := strings.Trim(strings.TrimSpace(remark.ReplaceAllString(line, "")), "\"`")
+			if folder == "" || strings.Contains(folder, "'") {
+				continue
+			}
+			pattern := strings.TrimSuffix(folder, "/") + "/..."
+			if !plain.MatchString(pattern) {
+				pattern = "'" + pattern + "'"
+			}
+			all = append(all, pattern)
+		}
+	}
+	if len(all) == 0 {
+		return "./..."
+	}
+	return strings.Join(all, " ")
 }
 
 func python(w *workspace, found *Found) error {
@@ -65,10 +99,12 @@ func python(w *workspace, found *Found) error {
 	case "Pipfile.lock":
 		prefix = "pipenv run "
 	}
-	found.add(Step{
-		Name: "test", Why: "pytest", Command: prefix + "pytest --junitxml=junit.xml", Reports: []string{"junit.xml"},
-		Rerun: prefix + "pytest --junitxml=junit.xml {files}",
-	})
+	run := prefix + "pytest --junitxml=junit.xml"
+	again := run
+	if regexp.MustCompile(`--cov\b`).MatchString(all.String()) { // a few files would not reach a floor
+		again += " --no-cov"
+	}
+	found.add(Step{Name: "test", Why: "pytest", Command: run, Reports: []string{"junit.xml"}, Rerun: again + " {files}"})
 	return nil
 }
 

@@ -14,7 +14,7 @@ func (f Found) YAML() string {
 	}
 	b.WriteString("version: 1\n")
 	if len(f.Steps) == 0 {
-		b.WriteString("steps:\n  test:\n    command: echo \"what tests this?\" && exit 1 # nothing was found that does\n    reports: []\n")
+		b.WriteString("steps:\n  test:\n    command: echo \"what tests this?\" && exit 1 # nothing was found that does\n    reports: []\n    artifacts: []\n")
 		return b.String()
 	}
 	b.WriteString("steps:\n")
