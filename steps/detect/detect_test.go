@@ -90,7 +90,7 @@ var workspaces = map[string]struct {
 		[]string{"command: npm run test\n", "reports: []", "# the script runs more than jest"},
 	},
 	"a file that is called like a tool": {
-		map[string]string{"package.json": `{"scripts":{"test":"node jest.config.js && ./check --for=vitest-like"},"devDependencies":{"jest-junit":"17"}}`},
+		map[string]string{"package.json": `{"scripts":{"test":"node jest.config.js && ./check --for=vitest"},"devDependencies":{"jest-junit":"17"}}`},
 		[]string{"command: npm run test\n", "reports: []", "!--reporter"},
 	},
 	"a tool by its path": {
@@ -115,7 +115,8 @@ var workspaces = map[string]struct {
 		map[string]string{"go.work": "go 1.26\n\nuse ./cmd // the tool\nuse (\n\t./lib\n\t\"./b c\"\n\t// ./not\n)\nreplace x => ../y\n"},
 		[]string{"command: go build ./cmd/... ./lib/... './b c/...'\n", "cover.out ./cmd/... ./lib/... './b c/...'", "command: go vet ./cmd/... ./lib/...", "!./not"},
 	},
-	"a go.work that uses the folder itself": {map[string]string{"go.mod": "module x\n", "go.work": "use (\n\t.\n\t./tools\n)\n"}, []string{"command: go build ./... ./tools/...\n"}},
+	"a go.work with a folder that would end a quotation": {map[string]string{"go.work": "use (\n\t./a\n\t\"./b'; c\"\n)\n"}, []string{"command: go build ./a/...\n"}},
+	"a go.work that uses the folder itself":              {map[string]string{"go.mod": "module x\n", "go.work": "use (\n\t.\n\t./tools\n)\n"}, []string{"command: go build ./... ./tools/...\n"}},
 	"pytest": {
 		map[string]string{"pyproject.toml": "[tool.pytest.ini_options]\n"},
 		[]string{"command: python3 -m pytest --junitxml=junit.xml\n", "{files}"},
