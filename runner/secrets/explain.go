@@ -6,13 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
-	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/carlin-cicd/runner/runner/awsjson"
 )
 
 // Codes of the services by what they mean. The rest of them is told as it comes.
@@ -28,58 +25,48 @@ var (
 	nameCodes       = []string{"ValidationException", "InvalidParameterException"}
 )
 
-func has(err error, codes []string) bool {
-	var no *answerError
-	return errors.As(err, &no) && slices.Contains(codes, no.Code)
-}
+func has(err error, codes []string) bool { return awsjson.Is(err, codes...) }
 
 func denied(err error) bool { return has(err, deniedCodes) }
 
-// transient reports whether a later try may well succeed: the SDK's own judgement.
-func transient(err error) bool {
-	var no *answerError
-	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err).Bool() ||
-		errors.As(err, &no) && no.Status == http.StatusTooManyRequests
-}
-
 // hopeless reports whether asking for one thing instead of several would end the same.
 func hopeless(err error) bool {
-	var no *answerError
-	return !errors.As(err, &no) || transient(err) || has(err, expiredCodes) || has(err, refusedCodes)
+	var no *awsjson.AnswerError
+	return !errors.As(err, &no) || awsjson.Transient(err) || has(err, expiredCodes) || has(err, refusedCodes)
 }
 
 // explain says why there is no answer for what is kept in p, and what to do about it.
 func explain(p place, a answer) error {
 	var (
 		already     *problem
-		lost        *lostError
+		lost        *awsjson.LostError
 		certificate *tls.CertificateVerificationError
-		credentials *credentialsError
-		stall       *stallError
-		no          *answerError
+		credentials *awsjson.CredentialsError
+		stall       *awsjson.StallError
+		no          *awsjson.AnswerError
 		missing     *missingError
 		dns         *net.DNSError
 	)
-	said := &problem{cause: a.err, service: transient(a.err)}
-	route := fmt.Sprintf("its subnet needs a way there: a NAT gateway, or a VPC endpoint of %s whose security group lets the task in at port 443", services[p.kind].name)
+	said := &problem{cause: a.err, service: awsjson.Transient(a.err)}
+	route := fmt.Sprintf("its subnet needs a way there: a NAT gateway, or a VPC endpoint of %s whose security group lets the task in at port 443", services[p.kind].Name)
 	switch {
 	case errors.As(a.err, &already):
 		return already
 	case errors.Is(a.err, context.Canceled), errors.Is(a.err, context.DeadlineExceeded):
 		said.said, said.service = p.what()+" was not read in time: "+a.err.Error(), false
 	case errors.As(a.err, &credentials):
-		said.said = "no AWS credentials can be had: " + credentials.text()
+		said.said = "no AWS credentials can be had: " + textOf(credentials)
 		said.advice = "give the task a task role; on a laptop log in and set AWS_PROFILE"
 	case errors.As(a.err, &stall):
 		said.said, said.advice = stall.Error(), route
 	case errors.As(a.err, &dns) && dns.IsNotFound:
 		said.said = "there is no host " + dns.Name
-		said.advice = "see that " + p.region + ", " + p.origin + ", is a region; without a way to the internet the VPC needs an endpoint of " + services[p.kind].name + " with private DNS"
+		said.advice = "see that " + p.region + ", " + p.origin + ", is a region; without a way to the internet the VPC needs an endpoint of " + services[p.kind].Name + " with private DNS"
 	case errors.As(a.err, &lost) && errors.As(a.err, &certificate):
-		said.said = "the certificate of " + hostOf(lost.endpoint) + " is not trusted: " + certificate.Err.Error()
+		said.said = "the certificate of " + awsjson.Host(lost.Endpoint) + " is not trusted: " + certificate.Err.Error()
 		said.advice = "behind a proxy that opens TLS, point AWS_CA_BUNDLE to its certificate"
 	case errors.As(a.err, &lost):
-		said.said, said.advice = hostOf(lost.endpoint)+" cannot be reached: "+lost.Error(), route
+		said.said, said.advice = awsjson.Host(lost.Endpoint)+" cannot be reached: "+lost.Error(), route
 	case errors.As(a.err, &missing):
 		said.said, said.advice = p.absent(missing)
 	case errors.As(a.err, &no):
@@ -119,7 +106,7 @@ func (p place) absent(missing *missingError) (said, advice string) {
 }
 
 // refused says what the service's code means.
-func (p place) refused(said *problem, no *answerError, action string) {
+func (p place) refused(said *problem, no *awsjson.AnswerError, action string) {
 	switch {
 	case said.service:
 		said.said = p.what() + " cannot be read, and the service is to blame: " + no.Error()
@@ -174,7 +161,7 @@ func (p place) wanted() string {
 func (p place) resource() string {
 	resource := p.id
 	if !strings.HasPrefix(p.id, "arn:") {
-		prefix := "arn:" + partitionOf(p.region).name + ":" + services[p.kind].name + ":" + p.region + ":" + either(p.account, "*")
+		prefix := "arn:" + awsjson.Partition(p.region) + ":" + services[p.kind].Name + ":" + p.region + ":" + either(p.account, "*")
 		switch {
 		case p.kind == SecretsManager:
 			return prefix + ":secret:" + p.id + "-??????"
@@ -223,9 +210,9 @@ func tidy(message string) string {
 	return message
 }
 
-// text is the error without what a credential_process has written: it would have been credentials.
-func (e *credentialsError) text() string {
-	said, _, cut := strings.Cut(e.err.Error(), "process provider error")
+// textOf is the error without what a credential_process has written: it would have been credentials.
+func textOf(e *awsjson.CredentialsError) string {
+	said, _, cut := strings.Cut(e.Err.Error(), "process provider error")
 	if cut {
 		said += "credential_process has failed"
 	}
@@ -237,11 +224,4 @@ func either(this, that string) string {
 		return this
 	}
 	return that
-}
-
-func hostOf(address string) string {
-	if u, err := url.Parse(address); err == nil && u.Host != "" {
-		return u.Host
-	}
-	return address
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/carlin-cicd/runner/runner/awsjson"
 )
 
 // refuse is an error as the services send it.
@@ -171,7 +173,7 @@ func TestWhatABusyServiceRefusesIsTriedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var asked atomic.Int32
 			r, _ := fake(t, func(_ string, input object) (int, any) {
-				if asked.Add(1) < tries {
+				if asked.Add(1) < awsjson.Tries {
 					return busy()
 				}
 				return single(input)
@@ -188,7 +190,7 @@ func TestWhatABusyServiceRefusesIsTriedAgain(t *testing.T) {
 			if !errors.As(err, &failed) || len(failed.Failures) != 2 || !failed.Retryable() || !strings.Contains(err.Error(), "the service is to blame") {
 				t.Errorf("%v", err)
 			}
-			if asked := count.take(); !maps.Equal(asked, map[string]int{"BatchGetSecretValue": tries}) {
+			if asked := count.take(); !maps.Equal(asked, map[string]int{"BatchGetSecretValue": awsjson.Tries}) {
 				t.Errorf("asked for %v", asked)
 			}
 		})

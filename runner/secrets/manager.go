@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"github.com/carlin-cicd/runner/runner/awsjson"
 )
 
 // maxBatch is how many secrets BatchGetSecretValue takes.
@@ -23,7 +25,7 @@ const (
 
 // secrets asks Secrets Manager for secrets: those of which the current version is wanted in batches, and one by one
 // those of which another one is, which a batch cannot say, and what a batch did not bring.
-func (s *session) secrets(ctx context.Context, a *api, items []item) {
+func (s *session) secrets(ctx context.Context, a *awsjson.Client, items []item) {
 	var current, single []item
 	for _, i := range items {
 		if i.stage == "" && i.version == "" {
@@ -35,11 +37,11 @@ func (s *session) secrets(ctx context.Context, a *api, items []item) {
 	if len(current) == 1 { // whoever asks for one needs no second permission
 		current, single = nil, append(single, current...)
 	}
-	client := a.manager()
+	client := manager(a)
 	var asked sync.WaitGroup
 	for batch := range slices.Chunk(current, maxBatch) {
 		asked.Go(func() {
-			each(s.batch(ctx, client, a.region, batch), func(i item) { s.secret(ctx, client, i) })
+			each(s.batch(ctx, client, a.Region, batch), func(i item) { s.secret(ctx, client, i) })
 		})
 	}
 	each(single, func(i item) { s.secret(ctx, client, i) })

@@ -67,7 +67,7 @@ func moto(t *testing.T) (*Resolver, *counter, func(kind Kind, operation string, 
 			t.Fatal(err)
 		}
 		var output map[string]any
-		if err := a.call(context.Background(), operation, input, &output); err != nil {
+		if err := a.Call(context.Background(), operation, input, &output); err != nil {
 			t.Fatalf("%s: %v", operation, err)
 		}
 		count.take()

@@ -16,6 +16,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/carlin-cicd/runner/runner/awsjson"
 )
 
 func TestAServiceThatDoesNotAnswerIsGivenUp(t *testing.T) {
@@ -31,7 +33,7 @@ func TestAServiceThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	if !strings.Contains(f.Problem, "does not answer within 20ms") || !strings.Contains(f.Advice, "VPC endpoint of secretsmanager") || !f.Retryable() {
 		t.Errorf("%s (%s)", f.Problem, f.Advice)
 	}
-	if asked := count.take(); asked["GetSecretValue"] != stalls {
+	if asked := count.take(); asked["GetSecretValue"] != awsjson.Stalls {
 		t.Errorf("asked for %v", asked)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/carlin-cicd/runner/runner/awsjson"
 )
 
 // maxParameters is how many GetParameters and a page of GetParametersByPath take.
@@ -38,7 +40,7 @@ func (i item) asked() string {
 }
 
 // parameters asks Parameter Store for parameters, in batches, and for what is under paths.
-func (s *session) parameters(ctx context.Context, a *api, items []item) {
+func (s *session) parameters(ctx context.Context, a *awsjson.Client, items []item) {
 	var asked sync.WaitGroup
 	var batches [][]item
 	for _, i := range items {
@@ -71,13 +73,13 @@ type getParametersInput struct {
 }
 
 // batchParameters asks for up to maxParameters parameters.
-func (s *session) batchParameters(ctx context.Context, a *api, items []item) {
+func (s *session) batchParameters(ctx context.Context, a *awsjson.Client, items []item) {
 	input := getParametersInput{WithDecryption: true}
 	for _, i := range items {
 		input.Names = append(input.Names, i.asked())
 	}
 	var output struct{ Parameters []parameter }
-	if err := a.call(ctx, "GetParameters", input, &output); err != nil {
+	if err := a.Call(ctx, "GetParameters", input, &output); err != nil {
 		if len(items) == 1 || hopeless(err) {
 			s.set(answer{err: err, action: getParameters}, items...)
 			return
@@ -99,14 +101,14 @@ func (s *session) batchParameters(ctx context.Context, a *api, items []item) {
 // missing asks again for what the service does not know as it was asked for: what has an ARN by its name, for not
 // everybody who speaks for AWS takes ARNs here; and what has a version without it, to tell whether it is the parameter
 // that there is not, or only the version.
-func (s *session) missing(ctx context.Context, a *api, i item) answer {
+func (s *session) missing(ctx context.Context, a *awsjson.Client, i item) answer {
 	ask := func(version string, decrypt bool) (parameter, bool) {
 		input := getParametersInput{WithDecryption: decrypt}
 		for _, name := range i.names() {
 			input.Names = append(input.Names, item{id: name, version: version}.asked())
 		}
 		var output struct{ Parameters []parameter }
-		if err := a.call(ctx, "GetParameters", input, &output); err != nil {
+		if err := a.Call(ctx, "GetParameters", input, &output); err != nil {
 			return parameter{}, false
 		}
 		// A name alone could be another account's: the answer has to have the very ARN.
@@ -146,7 +148,7 @@ type missingError struct {
 func (e *missingError) Error() string { return "not found" }
 
 // path asks for everything under a path, page by page.
-func (s *session) path(ctx context.Context, a *api, i item) {
+func (s *session) path(ctx context.Context, a *awsjson.Client, i item) {
 	input := struct {
 		Path                      string
 		Recursive, WithDecryption bool
@@ -159,7 +161,7 @@ func (s *session) path(ctx context.Context, a *api, i item) {
 			Parameters []parameter
 			NextToken  string
 		}
-		if err := a.call(ctx, "GetParametersByPath", input, &output); err != nil {
+		if err := a.Call(ctx, "GetParametersByPath", input, &output); err != nil {
 			s.set(answer{err: err, action: getByPath}, i)
 			return
 		}

@@ -3,6 +3,7 @@ package secrets
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -10,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"github.com/carlin-cicd/runner/runner/awsjson"
 )
 
 // answer is what a service says about one item.
@@ -21,6 +24,15 @@ type answer struct {
 	action  string      // what was asked for, as IAM calls it
 	err     error       // why there is nothing
 }
+
+// services are asked over the one protocol. For Secrets Manager it lends its limits to the SDK's client, see manager.
+var services = map[Kind]awsjson.Service{
+	SecretsManager: {Name: "secretsmanager", ID: "Secrets Manager", Target: "secretsmanager"},
+	ParameterStore: {Name: "ssm", ID: "SSM", Target: "AmazonSSM"},
+}
+
+// atOnce is how many requests are under way.
+const atOnce = 8
 
 // session asks AWS for a set of items, with one client for each service and region.
 type session struct {
@@ -49,7 +61,7 @@ func open(ctx context.Context, r *Resolver) (*session, error) {
 	s := &session{
 		config: config, region: cmp.Or(r.Region, config.Region), client: config.HTTPClient, resolver: r,
 		retryer: retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts = max(tries, config.RetryMaxAttempts)
+			o.MaxAttempts = max(awsjson.Tries, config.RetryMaxAttempts)
 			o.MaxBackoff = cmp.Or(r.maxBackoff, o.MaxBackoff)
 		}),
 		underWay: make(chan struct{}, atOnce), answers: map[item]answer{},
@@ -92,14 +104,15 @@ func (s *session) fetch(ctx context.Context, items []item) {
 	asked.Wait()
 }
 
-func (s *session) api(ctx context.Context, kind Kind, region string) (*api, error) {
-	url, err := endpoint(ctx, s.config, services[kind], region)
-	if err != nil {
-		return nil, err
+func (s *session) api(ctx context.Context, kind Kind, region string) (*awsjson.Client, error) {
+	url, err := awsjson.Endpoint(ctx, s.config, services[kind], region)
+	var none *awsjson.RegionError
+	if errors.As(err, &none) {
+		return nil, &problem{said: none.Error(), advice: none.Hint()}
 	}
-	return &api{
-		service: services[kind], region: region, endpoint: url, config: s.config, client: s.client, retryer: s.retryer,
-		patience: cmp.Or(s.resolver.patience, patience), underWay: s.underWay,
+	return &awsjson.Client{
+		Service: services[kind], Region: region, Endpoint: url, Config: s.config, HTTP: s.client, Retryer: s.retryer,
+		Patience: cmp.Or(s.resolver.patience, awsjson.Patience), UnderWay: s.underWay,
 	}, nil
 }
 

@@ -1,4 +1,4 @@
-package secrets
+package awsjson
 
 import (
 	"context"
@@ -7,18 +7,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
-
-// service is how one of AWS's services is addressed.
-type service struct {
-	name   string // in host names and signatures
-	id     string // in AWS_ENDPOINT_URL_…
-	target string // before an operation's name
-}
-
-var services = map[Kind]service{
-	SecretsManager: {"secretsmanager", "Secrets Manager", "secretsmanager"},
-	ParameterStore: {"ssm", "SSM", "AmazonSSM"},
-}
 
 // partition is a set of regions that share the end of their host names.
 type partition struct{ regions, name, suffix, dualStack string }
@@ -34,6 +22,9 @@ var partitions = []partition{
 	{"us-isof-", "aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov"},
 	{"", "aws", "amazonaws.com", "api.aws"},
 }
+
+// Partition is the name of a region's partition, as ARNs have it.
+func Partition(region string) string { return partitionOf(region).name }
 
 func partitionOf(region string) partition {
 	for _, p := range partitions {
@@ -60,12 +51,12 @@ type (
 	}
 )
 
-// endpoint returns the URL of a service in a region: AWS_ENDPOINT_URL_… or the profile's, AWS_ENDPOINT_URL, or AWS's
-// own by the rules of the region's partition.
-func endpoint(ctx context.Context, config aws.Config, s service, region string) (string, error) {
+// Endpoint returns the URL of a service in a region: AWS_ENDPOINT_URL_… or the profile's, AWS_ENDPOINT_URL, or AWS's
+// own by the rules of the region's partition. The error is a *RegionError.
+func Endpoint(ctx context.Context, config aws.Config, s Service, region string) (string, error) {
 	ignore, _ := first(config, func(s ignoreSource) (bool, bool, error) { return s.GetIgnoreConfiguredEndpoints(ctx) })
 	if !ignore {
-		if url, ok := first(config, func(from endpointSource) (string, bool, error) { return from.GetServiceBaseEndpoint(ctx, s.id) }); ok {
+		if url, ok := first(config, func(from endpointSource) (string, bool, error) { return from.GetServiceBaseEndpoint(ctx, s.ID) }); ok {
 			return url, nil
 		}
 	}
@@ -77,19 +68,27 @@ func endpoint(ctx context.Context, config aws.Config, s service, region string) 
 		return s.GetUseDualStackEndpoint(ctx)
 	})
 	p := partitionOf(region)
-	host, suffix := s.name, p.suffix
+	host, suffix := s.Name, p.suffix
 	if dual == aws.DualStackEndpointStateEnabled {
 		suffix = p.dualStack
 	}
 	// GovCloud's endpoint of Parameter Store is FIPS's already, and has no name of its own for it.
-	if fips == aws.FIPSEndpointStateEnabled && !(s.name == "ssm" && p.name == "aws-us-gov" && suffix == p.suffix) {
+	if fips == aws.FIPSEndpointStateEnabled && !(s.Name == "ssm" && p.name == "aws-us-gov" && suffix == p.suffix) {
 		host += "-fips"
 	}
 	if !isRegion(region) {
-		return "", &problem{said: strconv.Quote(region) + " is no region", advice: "set AWS_REGION, or correct the ARN"}
+		return "", &RegionError{region}
 	}
 	return "https://" + host + "." + region + "." + suffix, nil
 }
+
+// RegionError says that a region cannot be one: it would be part of a host name.
+type RegionError struct{ Region string }
+
+func (e *RegionError) Error() string { return strconv.Quote(e.Region) + " is no region" }
+
+// Hint says where it comes from.
+func (e *RegionError) Hint() string { return "set AWS_REGION, or correct the ARN" }
 
 // isRegion reports whether the name can stand in a host name.
 func isRegion(name string) bool {
