@@ -17,7 +17,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
 export CGO_ENABLED := 0
 
-.PHONY: help build webhook run test test-report test-image infra-test image image-push release lint vulnerabilities bench bench-s3 clean
+.PHONY: help build webhook run test test-report test-image test-e2e infra-test image image-push release lint vulnerabilities bench bench-s3 clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
@@ -53,11 +53,19 @@ infra-test: $(INFRA) ## the templates: linted, deployed to moto, the machine run
 
 # Containers are a matter of the system's packages, too.
 CONTAINERS := podman runc busybox-static qemu-user
+define HAVE_CONTAINERS
+command -v podman runc busybox qemu-aarch64 >/dev/null && podman --version || { test -n "$$CI" && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(CONTAINERS) >/dev/null; } || \
+  { echo "install podman, runc, busybox and qemu-user; on Debian: apt-get install $(CONTAINERS)"; exit 1; }
+endef
 
 test-image: $(TOOLS)/bin/crane $(TOOLS)/bin/moto_server $(TOOLS)/npm/node_modules/.bin/pnpm ## the image in containers, as Fargate runs it: needs podman, runc, busybox and qemu-user
-	@command -v podman runc busybox qemu-aarch64 >/dev/null && podman --version || { test -n "$$CI" && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(CONTAINERS) >/dev/null; } || \
-	  { echo "install podman, runc, busybox and qemu-user; on Debian: apt-get install $(CONTAINERS)"; exit 1; }
+	@$(HAVE_CONTAINERS)
 	go test -tags container -count 1 -timeout 20m -v -run 'TestTheImage|TestTheBinary' ./image
+
+# The machine is run by Node, the git server is git's own.
+test-e2e: $(TOOLS)/bin/crane $(TOOLS)/bin/moto_server $(TOOLS)/npm/node_modules/.bin/pnpm infra/test/node_modules/.package-lock.json ## the whole chain, from a signed webhook to a deployed stack and back: needs what test-image needs
+	@$(HAVE_CONTAINERS)
+	go test -tags container -count 1 -timeout 20m -v -run 'TestTheChain' ./image
 
 # The image for this machine's architecture, and an index for both. ENGINE is podman or docker.
 ENGINE    ?= $(shell command -v podman >/dev/null 2>&1 && echo podman || echo docker)

@@ -385,9 +385,23 @@ func serveMetadata(t *testing.T) string {
 	return s.URL + path
 }
 
-// store is the bucket, and the secrets beside it.
-type store struct{ client *s3.Client }
+// store is a bucket.
+type store struct {
+	client *s3.Client
+	bucket string
+}
 
+// newBucket makes one.
+func newBucket(t *testing.T, c aws.Config, name string) store {
+	t.Helper()
+	s := store{s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle, o.DisableLogOutputChecksumValidationSkipped = true, true }), name}
+	if _, err := s.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name, CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: awstest.Region}}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// newStore is the bucket of the containers, and the secrets beside it.
 func newStore(t *testing.T) store {
 	t.Helper()
 	ctx := t.Context()
@@ -395,10 +409,7 @@ func newStore(t *testing.T) store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := store{s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle, o.DisableLogOutputChecksumValidationSkipped = true, true })}
-	if _, err := s.client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(bucket), CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: awstest.Region}}); err != nil {
-		t.Fatal(err)
-	}
+	s := newBucket(t, c, bucket)
 	if _, err := secretsmanager.NewFromConfig(c).CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("ci/db"), SecretString: aws.String(`{"password":"` + password + `","port":5432}`)}); err != nil {
 		t.Fatal(err)
 	}
@@ -417,7 +428,7 @@ func newStore(t *testing.T) store {
 func (s store) keys(t *testing.T) []string {
 	t.Helper()
 	var keys []string
-	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
+	pages := s3.NewListObjectsV2Paginator(s.client, &s3.ListObjectsV2Input{Bucket: &s.bucket})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -432,7 +443,7 @@ func (s store) keys(t *testing.T) []string {
 
 func (s store) get(t *testing.T, key string) []byte {
 	t.Helper()
-	o, err := s.client.GetObject(context.WithoutCancel(t.Context()), &s3.GetObjectInput{Bucket: aws.String(bucket), Key: &key})
+	o, err := s.client.GetObject(context.WithoutCancel(t.Context()), &s3.GetObjectInput{Bucket: &s.bucket, Key: &key})
 	if err != nil {
 		t.Fatalf("%s: %v", key, err)
 	}
@@ -477,10 +488,20 @@ type record struct {
 		MemoryLimit int64   `json:"memory_limit_bytes"`
 		CPULimit    float64 `json:"cpu_limit"`
 	}
+	Delivery *struct {
+		Rollback *struct{ Action, Status string }
+		Problem  string `json:"rollback_error"`
+	}
 }
 
 // finished is the record of the newest run of a step.
 func (s store) finished(t *testing.T, step string) record {
+	t.Helper()
+	return s.of(t, branch, commit, step)
+}
+
+// of is the record of the newest run of a step, of any commit.
+func (s store) of(t *testing.T, branch, commit, step string) record {
 	t.Helper()
 	var latest struct{ Key string }
 	if err := json.Unmarshal(s.get(t, "runs/"+branch+"/"+commit+"/"+step+"/latest.json"), &latest); err != nil {

@@ -1,0 +1,53 @@
+"""An ECS for tests: moto_server, except that tasks are really run. See README.md."""
+
+import argparse
+import os
+import sys
+import threading
+
+try:
+    import moto.server
+except ModuleNotFoundError:  # make put moto into a place of its own
+    own = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../.tools/moto/bin/python3")
+    if not os.path.exists(own) or os.path.realpath(sys.prefix) == os.path.realpath(os.path.join(own, "../..")):
+        sys.exit("moto is not installed: make test installs it")
+    os.execv(own, [own, *sys.argv])
+
+import drivers
+import metadata
+import patches
+import tasks
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="ecs", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--driver", choices=["process", "podman"], default="process")
+    parser.add_argument("--entrypoint", help="process: the program that is the entry point of every image")
+    parser.add_argument("--image", help="what runs instead of the image of every task definition")
+    parser.add_argument("--phase", type=float, default=0.3, help="seconds that a task is PROVISIONING, and PENDING")
+    parser.add_argument("--log-delay", type=float, default=0.0, help="seconds until a line can be read in CloudWatch Logs")
+    parser.add_argument("--until-stdin-ends", action="store_true", help="end, with all tasks, when standard input does")
+    options = parser.parse_args()
+    if options.driver == "process" and not options.entrypoint:
+        parser.error("the process driver needs --entrypoint")
+
+    endpoint = f"http://{options.host}:{options.port}"
+    driver = drivers.Process(options.entrypoint) if options.driver == "process" else drivers.Podman()
+    ecs = tasks.Tasks(driver, endpoint, options.image, options.phase, options.log_delay)
+    ecs.metadata = metadata.serve(options.host, ecs)
+    patches.apply(ecs)
+    if options.until_stdin_ends:
+        threading.Thread(target=end_with_stdin, args=(ecs,), daemon=True).start()
+    moto.server.main(["-H", options.host, "-p", str(options.port)])
+
+
+def end_with_stdin(ecs):
+    while os.read(0, 4096):
+        pass
+    ecs.end()
+    os._exit(0)
+
+
+main()

@@ -1,0 +1,112 @@
+"""How a task becomes processes: on this machine as it is, or in a container."""
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+
+PR_SET_PDEATHSIG = 1
+
+
+class CannotStart(Exception):
+    """The task never ran; the text is ECS's stoppedReason."""
+
+
+def not_pulled(image, why):
+    return CannotStart(f"CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: {why}")
+
+
+class Process:
+    """Runs one program for every image. An image is a folder, in a copy of which the program starts."""
+
+    def __init__(self, entrypoint):
+        self.entrypoint = os.path.abspath(entrypoint)
+        self.libc = ctypes.CDLL(None, use_errno=True)
+
+    def start(self, name, image, command, environment, cpu, memory):
+        if not os.path.isdir(image):
+            raise not_pulled(image, "not found")
+        root = tempfile.mkdtemp(prefix="ecs-")
+        work = os.path.join(root, "app")
+        shutil.copytree(image, work, symlinks=True)
+        variables = {"PATH": os.environ["PATH"], "HOME": root, "TMPDIR": root, **environment}
+        try:
+            child = subprocess.Popen(
+                [self.entrypoint, *command], cwd=work, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=lambda: self.libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),
+            )
+        except OSError as error:
+            shutil.rmtree(root)
+            raise CannotStart(f"CannotStartContainerError: {error.strerror}") from None
+        return ProcessHandle(name, child, root)
+
+
+class ProcessHandle:
+    def __init__(self, name, child, root):
+        self.id, self.child, self.root = name, child, root
+
+    def lines(self):
+        yield from self.child.stdout
+
+    def wait(self):
+        code = self.child.wait()
+        shutil.rmtree(self.root, ignore_errors=True)
+        return code if code >= 0 else 128 - code
+
+    def stop(self, timeout):
+        self.child.send_signal(signal.SIGTERM)
+        try:
+            self.child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self):
+        try:
+            os.killpg(self.child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+class Podman:
+    """Runs a container. Both limits are given: the defaults are more than some hosts allow."""
+
+    def start(self, name, image, command, environment, cpu, memory):
+        container = "ecs-" + name
+        # Values go through the environment: a list of arguments is everybody's to read.
+        arguments = ["podman", "--runtime", "runc", "create", "--name", container, "--pull", "never", "--network", "host"]
+        arguments += ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"]
+        arguments += [a for key in environment for a in ("--env", key)]
+        if cpu:
+            arguments += ["--cpus", str(cpu / 1024)]
+        if memory:
+            arguments += ["--memory", f"{memory}m", "--memory-swap", f"{memory}m"]
+        made = subprocess.run([*arguments, image, *command], env={**os.environ, **environment}, capture_output=True, text=True)
+        if made.returncode != 0:
+            said = made.stderr.strip().splitlines()[-1] if made.stderr.strip() else "no reason given"
+            raise not_pulled(image, said) if "image not known" in said or "no such image" in said.lower() else CannotStart("CannotCreateContainerError: " + said)
+        child = subprocess.Popen(
+            ["podman", "--runtime", "runc", "start", "--attach", container], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        return PodmanHandle(container, child)
+
+
+class PodmanHandle:
+    def __init__(self, container, child):
+        self.id, self.child = container, child
+
+    def lines(self):
+        yield from self.child.stdout
+
+    def wait(self):
+        self.child.wait()
+        code = subprocess.run(["podman", "wait", self.id], capture_output=True, text=True).stdout.strip()
+        subprocess.run(["podman", "rm", "--force", self.id], capture_output=True)
+        return int(code or 255)
+
+    def stop(self, timeout):
+        subprocess.run(["podman", "stop", "--time", str(int(timeout)), self.id], capture_output=True)
+
+    def kill(self):
+        subprocess.run(["podman", "rm", "--force", "--time", "0", self.id], capture_output=True)

@@ -1,0 +1,91 @@
+"""What moto lacks for our templates and our runner, and what it does otherwise than AWS."""
+
+import types
+
+import moto.cloudformation.parsing as parsing
+from moto.cloudformation.models import CloudFormationBackend
+from moto.cloudformation.responses import CloudFormationResponse
+from moto.core.responses import ActionResult
+from moto.ecs.exceptions import InvalidParameterException
+from moto.ecs.models import EC2ContainerServiceBackend
+from moto.ecs.responses import EC2ContainerServiceResponse
+from moto.moto_api import state_manager
+
+
+class Template:
+    """Fn::Sub as AWS does it: a dollar that no brace follows is a dollar, and two of them are two."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def safe_substitute(self, **values):
+        for name, value in values.items():
+            self.text = self.text.replace("${" + name + "}", value)
+        return self.text
+
+
+def apply(ecs):
+    parsing.string = types.SimpleNamespace(Template=Template)
+
+    # moto moves a task on at every look at it, without ever running it. Here it is moved by what happens to it.
+    state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
+
+    def run_task(self):
+        cluster = self._get_param("cluster", "default")
+        subnets = ((self._get_param("networkConfiguration") or {}).get("awsvpcConfiguration") or {}).get("subnets") or []
+        strategy = self._get_param("capacityProviderStrategy")
+        if strategy and self._get_param("launchType"):
+            raise InvalidParameterException("Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.")
+        provider = strategy[0]["capacityProvider"] if strategy else "FARGATE"
+        token = self._get_param("clientToken")
+        request = str(sorted((k, str(self._get_param(k))) for k in ("cluster", "taskDefinition", "overrides", "networkConfiguration")))
+        with ecs.lock:
+            failure = ecs.capacity(subnets, provider)
+            if failure:
+                return ActionResult({"tasks": [], "failures": [{"reason": failure}]})
+            known = ecs.by_token.get(token) if token else None
+            if known and known[1] != request:
+                raise InvalidParameterException("The request with the same client token has other parameters.")
+            if known:
+                return ActionResult({"tasks": [known[0]], "failures": []})
+            definition = self.ecs_backend.describe_task_definition(self._get_param("taskDefinition"))
+            for container in definition.container_definitions:
+                container.setdefault("memoryReservation", 0)  # moto cannot do without, Fargate can
+            network = self._get_param("networkConfiguration")
+            if network:
+                network["awsvpcConfiguration"].setdefault("securityGroups", [])
+            (task,) = self.ecs_backend.run_task(
+                cluster, self._get_param("taskDefinition"), 1, self._get_param("overrides"), self._get_param("startedBy"),
+                self._get_param("tags"), "FARGATE", network, self._get_param("group"), self._get_param("platformVersion"),
+            )
+            task.capacity_provider_name = provider
+            if token:
+                ecs.by_token[token] = (task, request)
+            ecs.start(task, definition)
+        return ActionResult({"tasks": [task], "failures": []})
+
+    def describe_tasks(self):
+        wanted = self._get_param("tasks", [])
+        found = self.ecs_backend.describe_tasks(self._get_param("cluster", "default"), wanted)
+        ids = {task.id for task in found}
+        failures = [{"arn": arn, "reason": "MISSING"} for arn in wanted if arn.split("/")[-1] not in ids]
+        return ActionResult({"tasks": found, "failures": failures})
+
+    def stop_task(self, cluster, name, reason):
+        task = next((t for known in self.tasks.values() for t in known.values() if t.id == name.split("/")[-1]), None)
+        if task is None:
+            raise InvalidParameterException("The referenced task was not found.")
+        ecs.stop(task, "UserInitiated", reason or "Task stopped by user")
+        return task
+
+    EC2ContainerServiceResponse.run_task = run_task
+    EC2ContainerServiceResponse.describe_tasks = describe_tasks
+    EC2ContainerServiceBackend.stop_task = stop_task
+
+    def update_termination_protection(self):
+        stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
+        stack.enable_termination_protection = str(self._get_param("EnableTerminationProtection")).lower() == "true"
+        return ActionResult({"StackId": stack.stack_id})
+
+    CloudFormationResponse.update_termination_protection = update_termination_protection
+    CloudFormationBackend.validate_template = lambda self, template: []  # AWS looks at the syntax only, moto at every warning

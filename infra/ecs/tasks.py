@@ -1,0 +1,128 @@
+"""The life of a task: PROVISIONING, PENDING, RUNNING, DEACTIVATING, STOPPED, as a follower sees it."""
+
+import collections
+import re
+import threading
+import time
+
+import awslogs
+from drivers import CannotStart
+from moto.secretsmanager.models import secretsmanager_backends
+from moto.ssm.models import ssm_backends
+
+STOP_TIMEOUT = 30  # seconds, ECS's default
+KILLED = 137
+
+
+class Tasks:
+    def __init__(self, driver, endpoint, image, phase, log_delay):
+        self.driver, self.endpoint, self.image, self.phase, self.log_delay = driver, endpoint, image, phase, log_delay
+        self.lock = threading.RLock()
+        self.metadata = ""  # the address of the metadata server
+        self.by_token, self.by_id = {}, {}
+        self.refused = collections.Counter()
+        self.ending = False
+
+    def capacity(self, subnets, provider):
+        """Why nothing can be placed in the subnets: subnet-nocapacity never takes a task, subnet-nocapacity-2 from the third on,
+        subnet-nospot none on Spot."""
+        for subnet in subnets:
+            magic = re.fullmatch(r"subnet-nocapacity(?:-(\d+))?(?:-\w*)?", subnet)
+            if magic:
+                self.refused[subnet] += 1
+                if not magic[1] or self.refused[subnet] <= int(magic[1]):
+                    return "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+            if subnet == "subnet-nospot" and provider == "FARGATE_SPOT":
+                return "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+        return None
+
+    def start(self, task, definition):
+        task.created_at, task.last_status, task.containers[0].exitCode = time.time(), "PROVISIONING", None
+        task.definition, task.handle = definition, None
+        self.by_id[task.id] = task
+        threading.Thread(target=self.run, args=(task,), daemon=True).start()
+
+    def run(self, task):
+        container, definition = task.containers[0], task.definition.container_definitions[0]
+        overrides = next((o for o in task.overrides.get("containerOverrides", []) if o["name"] == definition["name"]), {})
+        try:
+            time.sleep(self.phase)
+            environment = self.environment(task, definition, overrides)
+            log = awslogs.open_stream(task, definition, self.log_delay)
+            task.last_status, task.pull_started_at = "PENDING", time.time()
+            time.sleep(self.phase)
+            with self.lock:
+                if task.desired_status == "STOPPED":
+                    raise CannotStart(task.stopped_reason)
+                image = self.image or definition["image"]
+                memory = task.overrides.get("memory") or task.definition.memory or definition.get("memory")
+                cpu = task.overrides.get("cpu") or task.definition.cpu
+                command = overrides.get("command") or definition.get("command") or []
+                task.handle = self.driver.start(task.id, image, command, environment, cpu and int(cpu), memory and int(memory))
+                task.pull_stopped_at = task.started_at = time.time()
+                container.last_status = task.last_status = "RUNNING"
+                container.runtime_id = task.handle.id
+            for line in task.handle.lines():
+                log.line(line)
+            log.close()
+            code = task.handle.wait()
+        except CannotStart as reason:
+            self.ended(task, "TaskFailedToStart", str(reason))
+            return
+        container.exitCode = code
+        if code == KILLED and task.desired_status != "STOPPED":
+            container.reason = "OutOfMemoryError: Container killed due to memory usage"
+        self.ended(task, "EssentialContainerExited", "Essential container in task exited")
+
+    def ended(self, task, code, reason):
+        with self.lock:
+            if task.desired_status != "STOPPED":
+                task.stop_code, task.stopped_reason = code, reason
+            task.desired_status = "STOPPED"
+        task.stopping_at = task.execution_stopped_at = task.stopped_at = time.time()
+        task.containers[0].last_status = task.last_status = "STOPPED"
+
+    def stop(self, task, code, reason):
+        with self.lock:
+            if task.desired_status == "STOPPED":
+                return
+            task.desired_status, task.stop_code, task.stopped_reason = "STOPPED", code, reason
+            task.stopping_at = time.time()
+            if task.handle:
+                task.last_status = "DEACTIVATING"
+                timeout = float(task.definition.container_definitions[0].get("stopTimeout") or STOP_TIMEOUT)
+                threading.Thread(target=task.handle.stop, args=(timeout,), daemon=True).start()
+
+    def end(self):
+        """Nothing outlives the server."""
+        for task in list(self.by_id.values()):
+            if task.handle and task.last_status != "STOPPED":
+                task.handle.kill()
+
+    def environment(self, task, definition, overrides):
+        environment = {
+            "AWS_REGION": task.region_name,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{self.metadata}/credentials/{task.id}",
+            "ECS_CONTAINER_METADATA_URI_V4": f"{self.metadata}/v4/{task.id}",
+        }
+        for entry in [*definition.get("environment", []), *overrides.get("environment", [])]:
+            environment[entry["name"]] = entry["value"]
+        for secret in definition.get("secrets", []):
+            environment[secret["name"]] = self.secret(task, secret["valueFrom"])
+        return environment
+
+    def secret(self, task, reference):
+        account, region = task._account_id, task.region_name
+        try:
+            if ":secretsmanager:" in reference:
+                return secretsmanager_backends[account][region].get_secret_value(reference, "", "")["SecretString"]
+            name = reference.split(":parameter", 1)[-1]
+            return ssm_backends[account][region].get_parameter(name).value
+        except Exception as error:
+            raise CannotStart(
+                "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
+                f"unable to retrieve secret from asm: service call has been retried 1 time(s): {reference}: {type(error).__name__}"
+            ) from None

@@ -1,0 +1,100 @@
+// The machine on this computer, on an AWS that is real as far as moto goes: tables are tables, and tasks run.
+// node cloud.mjs ENDPOINT MACHINE-ARN <event runs the machine that is deployed there, and prints how that ended.
+//
+// What Step Functions offers to others it offers here, too, as moto runs no machine: it prints its address and the execution's name first, and takes
+// SendTaskSuccess and SendTaskFailure there.
+import { randomUUID } from 'node:crypto'
+import { createServer } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { Failed, World } from './machine.mjs'
+
+const [endpoint, machine] = process.argv.slice(2)
+const region = machine.split(':')[3]
+const pause = (ms) => new Promise((done) => setTimeout(done, ms))
+
+// call speaks AWS's JSON protocol. moto reads the service and the region out of a signature, and checks none.
+async function call(service, target, input, version = '1.1') {
+  const answer = await fetch(endpoint, {
+    method: 'POST', body: JSON.stringify(input),
+    headers: {
+      'Content-Type': `application/x-amz-json-${version}`, 'X-Amz-Target': target,
+      Authorization: `AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/${region}/${service}/aws4_request, SignedHeaders=host, Signature=0`,
+    },
+  })
+  const body = await answer.json()
+  if (!answer.ok) throw new Failed(body.__type?.replace(/^.*#/, '') ?? String(answer.status), body.message ?? body.Message)
+  return body
+}
+
+// Step Functions writes all names with a capital, ECS with a small letter; names of variables and the like are values there.
+const renamed = (change) => function rename(v) {
+  if (Array.isArray(v)) return v.map(rename)
+  return v === null || typeof v !== 'object' ? v : Object.fromEntries(Object.entries(v).map(([k, x]) => [change(k[0]) + k.slice(1), rename(x)]))
+}
+const small = renamed((c) => c.toLowerCase()), capital = renamed((c) => c.toUpperCase())
+
+class Cloud extends World {
+  waiting = new Map() // by token
+
+  async task(state, input) {
+    const d = this.definition, nested = d.States.Scheduled.ItemProcessor.States
+    const service = (d.States[state] ?? nested[state]).Resource.split(':::')[1]
+    const table = async (operation) => {
+      try { return await call('dynamodb', `DynamoDB_20120810.${operation}`, input, '1.0') } catch (e) { throw new Failed(`DynamoDB.${e.name}`, e.message) }
+    }
+    switch (service) {
+      case 'dynamodb:putItem': return table('PutItem')
+      case 'dynamodb:updateItem': return table('UpdateItem')
+      case 'aws-sdk:dynamodb:putItem.waitForTaskToken': {
+        const { promise, resolve, reject } = Promise.withResolvers()
+        this.waiting.set(input.Item.token.S, { resolve, reject })
+        await table('PutItem')
+        return promise
+      }
+      case 'events:putEvents': return call('events', 'AWSEvents.PutEvents', { Entries: input.Entries.map((e) => ({ ...e, Detail: JSON.stringify(e.Detail) })) })
+      case 'ecs:runTask.sync': return this.runTask(small(input))
+    }
+    throw new Error(`nobody plays ${service}`)
+  }
+
+  async runTask(input) {
+    const ecs = (operation, body) => call('ecs', `AmazonEC2ContainerServiceV20141113.${operation}`, body)
+    const { tasks: [task], failures: [failure] = [] } = await ecs('RunTask', input)
+    if (!task) throw new Failed('AmazonECS.Unknown', JSON.stringify(failure))
+    for (;;) {
+      const { tasks: [now] } = await ecs('DescribeTasks', { cluster: input.cluster, tasks: [task.taskArn] })
+      if (now.lastStatus === 'STOPPED') {
+        this.tasks.push({ arn: now.taskArn, family: now.taskDefinitionArn.split('/')[1].split(':')[0], exitCode: now.containers[0].exitCode, stopCode: now.stopCode, reason: now.stoppedReason })
+        if (now.containers.every((c) => c.exitCode === 0)) return capital(now)
+        throw new Failed('States.TaskFailed', JSON.stringify(capital(now)))
+      }
+      await pause(100)
+    }
+  }
+
+  decide(operation, { taskToken, error, cause }) {
+    const waits = this.waiting.get(taskToken)
+    if (!waits) return { __type: 'TaskDoesNotExist', message: 'Task Timed Out' }
+    this.waiting.delete(taskToken)
+    if (operation === 'SendTaskSuccess') waits.resolve({})
+    else waits.reject(new Failed(error, cause))
+    return {}
+  }
+}
+
+const world = new Cloud()
+world.definition = JSON.parse((await call('states', 'AWSStepFunctions.DescribeStateMachine', { stateMachineArn: machine }, '1.0')).definition)
+const server = createServer(async (request, response) => {
+  const answer = world.decide(request.headers['x-amz-target']?.split('.')[1], JSON.parse(await text(request)))
+  response.writeHead(answer.__type ? 400 : 200, { 'Content-Type': 'application/x-amz-json-1.0' }).end(JSON.stringify(answer))
+})
+await new Promise((listening) => server.listen(0, '127.0.0.1', listening))
+const execution = randomUUID()
+console.log(JSON.stringify({ address: `http://127.0.0.1:${server.address().port}`, execution }))
+
+const event = JSON.parse(await text(process.stdin))
+const started = new Date().toISOString()
+const ended = await world.run(event, execution, { started, waits: { Debounce: 0 } })
+console.log(JSON.stringify({ ...ended, output: undefined, tasks: world.tasks }))
+server.close()
+server.closeAllConnections()
