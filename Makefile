@@ -20,7 +20,7 @@ export CGO_ENABLED := 0
 .PHONY: help build webhook run test test-report test-image test-e2e infra-test image image-push release lint vulnerabilities bench bench-s3 clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
 
 build: ## the static, reproducible binary: bin/runner
 	go build -trimpath -buildvcs=false -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/runner ./cmd/runner

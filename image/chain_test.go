@@ -374,7 +374,7 @@ func (c *chain) outputs(t *testing.T, stack string) map[string]string {
 	return outputs
 }
 
-// stack is what a stack is made of, in words.
+// stack is what a stack is made of: its resources, and its template.
 func (c *chain) stack(t *testing.T, name string) string {
 	t.Helper()
 	found, err := c.stacks.ListStackResources(t.Context(), &cloudformation.ListStackResourcesInput{StackName: &name})
@@ -386,7 +386,11 @@ func (c *chain) stack(t *testing.T, name string) string {
 		all = append(all, *r.LogicalResourceId+" "+*r.ResourceType)
 	}
 	slices.Sort(all)
-	return strings.Join(all, ", ")
+	written, err := c.stacks.GetTemplate(t.Context(), &cloudformation.GetTemplateInput{StackName: &name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(all, ", ") + "\n" + *written.TemplateBody
 }
 
 // call speaks AWS's JSON protocol.
