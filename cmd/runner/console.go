@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -59,6 +58,10 @@ var options = []option{
 	{"to", "RUNNER_TO", "name", "promote: the environment to go to; rollback: the run to take back, with all after it"},
 	{"force", "RUNNER_FORCE", "", "deploy and migrate although a newer commit is live; init: write over what is there"},
 	{"dry-run", "RUNNER_DRY_RUN", "", "print the plan and run nothing"},
+	{"stack", "RUNNER_CLUSTER_STACK", "name", "trigger: the stack that was made from cicd.yaml (default carlin-cicd)"},
+	{"spot", "RUNNER_SPOT", "", "trigger: on Spot, which costs less and may be taken back"},
+	{"detach", "RUNNER_DETACH", "", "trigger: start the task and leave it to itself"},
+	{"wait-start", "RUNNER_WAIT_START", "duration", "trigger: how long to wait for capacity, and for the task to come up (default 10m)"},
 	{asJSON, "RUNNER_JSON", "", "artifacts ls and doctor: one JSON object a line"},
 	{"limit", "RUNNER_LIMIT", "number", "artifacts ls: how many sets at most, 0 for all (default 20)"},
 	{"mirror", "RUNNER_MIRROR", "latest", "artifacts put: keep a copy of the newest set there"},
@@ -73,6 +76,11 @@ var only = map[string][]string{
 	"mirror": {"artifacts put"},
 	"from":   {"promote"},
 	"to":     {"promote", "rollback"},
+
+	"stack":      {"trigger"},
+	"spot":       {"trigger"},
+	"detach":     {"trigger"},
+	"wait-start": {"trigger"},
 }
 
 func (c console) route(ctx context.Context) int {
@@ -125,6 +133,8 @@ func (c console) route(ctx context.Context) int {
 		return c.init(variables)
 	case words[0] == "rollback":
 		return c.rollback(ctx, variables)
+	case words[0] == "trigger":
+		return c.trigger(ctx, variables)
 	case words[0] == "promote":
 		return c.promote(ctx, variables)
 	default:
@@ -174,17 +184,7 @@ func (c console) color(variables map[string]string) bool {
 }
 
 // wantsJSON reads the variable of --json.
-func wantsJSON(variables map[string]string) (bool, error) {
-	v := variables["RUNNER_JSON"]
-	if v == "" {
-		return false, nil
-	}
-	wanted, err := strconv.ParseBool(v)
-	if err != nil {
-		return false, &runner.ConfigError{Message: fmt.Sprintf("RUNNER_JSON cannot be %q", v), Advice: "write true or false"}
-	}
-	return wanted, nil
-}
+func wantsJSON(variables map[string]string) (bool, error) { return truth(variables, "RUNNER_JSON") }
 
 func (c console) steps(variables map[string]string) int {
 	config, err := runner.Configure(variables)
@@ -261,6 +261,7 @@ usage:
   runner steps                   list the steps and where their settings come from
   runner doctor                  examine the set-up before anything runs; with --step, for that step
   runner secrets check           resolve a step's secrets and show all but their values
+  runner trigger [--step name]   run the step on the cluster: start the task, follow its log, exit as it does
   runner promote --sha COMMIT --from NAME --to NAME
                                  deploy what has proved itself in one environment to another; --dry-run says why not
   runner rollback                bring a stack back to what the last deploy found, or with --to RUN, to what that run found

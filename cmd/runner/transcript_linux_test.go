@@ -73,6 +73,7 @@ func TestTranscripts(t *testing.T) {
 			"secret":  cmdSecret,
 			"leaks":   cmdLeaks,
 			"tags":    cmdTags,
+			"cluster": cmdCluster,
 		},
 	})
 }
@@ -121,7 +122,10 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	s := &started{cmd: exec.Command(path, args[2:]...), done: make(chan error, 1)}
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = ts.MkAbs("."), out, out
-	for _, v := range []string{"PATH", "HOME", "TMPDIR", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "WORK"} {
+	for _, v := range []string{
+		"PATH", "HOME", "TMPDIR", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "WORK",
+		"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
+	} {
 		s.cmd.Env = append(s.cmd.Env, v+"="+ts.Getenv(v))
 	}
 	ts.Check(s.cmd.Start())

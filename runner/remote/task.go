@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -27,8 +26,8 @@ const maxOverrides = 8192
 
 // Client runs steps on one cluster.
 type Client struct {
-	Cluster Cluster
-	Poll    time.Duration // between two looks; 0: a second
+	Cluster  Cluster
+	Poll     time.Duration // between two looks; 0: a second
 	Patience time.Duration // for capacity, and for a task to come up; 0: ten minutes
 
 	ecs, logs *awsjson.Client
@@ -243,5 +242,3 @@ func sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
-
-var errNeverRan = errors.New("the task never ran")
