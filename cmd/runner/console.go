@@ -26,6 +26,7 @@ import (
 type console struct {
 	args           []string
 	environ        []string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	signals        chan os.Signal
 	started        time.Time
@@ -58,7 +59,11 @@ var options = []option{
 	{"to", "RUNNER_TO", "name", "promote: the environment to go to; rollback: the run to take back, with all after it"},
 	{"force", "RUNNER_FORCE", "", "deploy and migrate although a newer commit is live; init: write over what is there"},
 	{"dry-run", "RUNNER_DRY_RUN", "", "print the plan and run nothing"},
-	{"stack", "RUNNER_CLUSTER_STACK", "name", "trigger: the stack that was made from cicd.yaml (default carlin-cicd)"},
+	{"stack", "RUNNER_CLUSTER_STACK", "name", "trigger and pipeline: the stack that was made from cicd.yaml (default carlin-cicd)"},
+	{"tag", "RUNNER_TAG", "", "pipeline start: the branch is a tag"},
+	{"follow", "RUNNER_FOLLOW", "", "pipeline start and status: until it ends, and exit with 1 if it does not end well"},
+	{"reason", "RUNNER_REASON", "text", "pipeline approve, reject and cancel: why"},
+	{"yes", "RUNNER_YES", "", "pipeline approve, reject and cancel: without asking"},
 	{"spot", "RUNNER_SPOT", "", "trigger: on Spot, which costs less and may be taken back"},
 	{"detach", "RUNNER_DETACH", "", "trigger: start the task and leave it to itself"},
 	{"wait-start", "RUNNER_WAIT_START", "duration", "trigger: how long to wait for capacity, and for the task to come up (default 10m)"},
@@ -77,7 +82,11 @@ var only = map[string][]string{
 	"from":   {"promote"},
 	"to":     {"promote", "rollback"},
 
-	"stack":      {"trigger"},
+	"stack":      {"trigger", "pipeline"},
+	"tag":        {"pipeline start"},
+	"follow":     {"pipeline start", "pipeline status"},
+	"reason":     {"pipeline approve", "pipeline reject", "pipeline cancel"},
+	"yes":        {"pipeline approve", "pipeline reject", "pipeline cancel"},
 	"spot":       {"trigger"},
 	"detach":     {"trigger"},
 	"wait-start": {"trigger"},
@@ -117,6 +126,8 @@ func (c console) route(ctx context.Context) int {
 		return c.step(ctx, variables)
 	case words[0] == "artifacts":
 		return c.artifacts(ctx, variables, words[1:])
+	case words[0] == "pipeline":
+		return c.pipeline(ctx, variables, words[1:])
 	case words[0] == "secrets":
 		return c.secrets(ctx, variables, words[1:])
 	case len(words) > 1:
@@ -262,6 +273,7 @@ usage:
   runner doctor                  examine the set-up before anything runs; with --step, for that step
   runner secrets check           resolve a step's secrets and show all but their values
   runner trigger [--step name]   run the step on the cluster: start the task, follow its log, exit as it does
+  runner pipeline start          start the pipeline for a commit; status shows it, approve, reject and cancel decide
   runner promote --sha COMMIT --from NAME --to NAME
                                  deploy what has proved itself in one environment to another; --dry-run says why not
   runner rollback                bring a stack back to what the last deploy found, or with --to RUN, to what that run found

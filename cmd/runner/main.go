@@ -29,7 +29,7 @@ func run() int {
 		debug.SetMemoryLimit(36 << 20)
 	}
 	c := console{
-		args: os.Args[1:], environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr, signals: signals, started: time.Now(),
+		args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, signals: signals, started: time.Now(),
 		terminal: term.IsTerminal(int(os.Stdout.Fd())),
 	}
 	return c.route(context.Background())

@@ -1,8 +1,8 @@
 // The machine on this computer, on an AWS that is real as far as moto goes: tables are tables, and tasks run.
 // node cloud.mjs ENDPOINT MACHINE-ARN <event runs the machine that is deployed there, and prints how that ended.
 //
-// What Step Functions offers to others it offers here, too, as moto runs no machine: it prints its address and the execution's name first, and takes
-// SendTaskSuccess and SendTaskFailure there.
+// What Step Functions offers to others it offers here, too, as moto runs no machine: it prints its address and the execution's name first, and answers
+// DescribeExecution, SendTaskSuccess and SendTaskFailure there.
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
@@ -72,7 +72,8 @@ class Cloud extends World {
     }
   }
 
-  decide(operation, { taskToken, error, cause }) {
+  answer(operation, { taskToken, error, cause }) {
+    if (operation === 'DescribeExecution') return { name: execution, status: 'RUNNING', startDate: Date.now() / 1000, input: JSON.stringify(event) }
     const waits = this.waiting.get(taskToken)
     if (!waits) return { __type: 'TaskDoesNotExist', message: 'Task Timed Out' }
     this.waiting.delete(taskToken)
@@ -82,17 +83,17 @@ class Cloud extends World {
   }
 }
 
+const event = JSON.parse(await text(process.stdin))
+const execution = randomUUID()
 const world = new Cloud()
 world.definition = JSON.parse((await call('states', 'AWSStepFunctions.DescribeStateMachine', { stateMachineArn: machine }, '1.0')).definition)
 const server = createServer(async (request, response) => {
-  const answer = world.decide(request.headers['x-amz-target']?.split('.')[1], JSON.parse(await text(request)))
+  const answer = world.answer(request.headers['x-amz-target']?.split('.')[1], JSON.parse(await text(request)))
   response.writeHead(answer.__type ? 400 : 200, { 'Content-Type': 'application/x-amz-json-1.0' }).end(JSON.stringify(answer))
 })
 await new Promise((listening) => server.listen(0, '127.0.0.1', listening))
-const execution = randomUUID()
 console.log(JSON.stringify({ address: `http://127.0.0.1:${server.address().port}`, execution }))
 
-const event = JSON.parse(await text(process.stdin))
 const started = new Date().toISOString()
 const ended = await world.run(event, execution, { started, waits: { Debounce: 0 } })
 console.log(JSON.stringify({ ...ended, output: undefined, tasks: world.tasks }))

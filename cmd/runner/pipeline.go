@@ -1,0 +1,302 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/runner"
+	"github.com/carlin-cicd/runner/runner/remote"
+	"github.com/carlin-cicd/runner/runner/units"
+)
+
+const pipelineUsage = "runner pipeline start, status, approve, reject or cancel; all but start take an execution's name"
+
+// pipeline drives the machine of the cluster: it starts it, shows it, and says yes or no to it.
+func (c console) pipeline(ctx context.Context, variables map[string]string, words []string) int {
+	verbs := map[string]func(driver, context.Context) error{
+		"start": driver.start, "status": driver.status, "cancel": driver.cancel,
+		"approve": func(d driver, ctx context.Context) error { return d.decide(ctx, true) },
+		"reject":  func(d driver, ctx context.Context) error { return d.decide(ctx, false) },
+	}
+	if len(words) == 0 || verbs[words[0]] == nil {
+		return c.fail(exitUsage, "pipeline needs a word that it knows", pipelineUsage)
+	}
+	if len(words) > 2 || len(words) == 2 && words[0] == "start" {
+		return c.fail(exitUsage, fmt.Sprintf("unexpected argument %q", words[len(words)-1]), pipelineUsage)
+	}
+	ctx, stop := c.interruptible(ctx)
+	defer stop()
+	d, err := c.drive(ctx, variables)
+	if err != nil {
+		return c.endPipeline(ctx, err)
+	}
+	if len(words) == 2 {
+		d.name = words[1]
+	}
+	return c.endPipeline(ctx, verbs[words[0]](d, ctx))
+}
+
+// endPipeline is end, but for what the cluster refuses: nothing was started, so that is input.
+func (c console) endPipeline(ctx context.Context, err error) int {
+	var refused *remote.Error
+	if errors.As(err, &refused) && ctx.Err() == nil {
+		return c.fail(exitUsage, err.Error(), runner.HintOf(err))
+	}
+	return c.end(ctx, err)
+}
+
+// driver is the pipeline and what was asked for.
+type driver struct {
+	console
+	pipeline    *remote.Pipeline
+	variables   map[string]string
+	config      runner.Config
+	name        string // of the execution
+	yes, follow bool
+	tag         bool
+	poll        time.Duration
+}
+
+func (c console) drive(ctx context.Context, variables map[string]string) (driver, error) {
+	d := driver{console: c, variables: variables, poll: 2 * time.Second}
+	var err error
+	if d.config, err = runner.Configure(variables); err != nil {
+		return d, err
+	}
+	for name, b := range map[string]*bool{"RUNNER_YES": &d.yes, "RUNNER_FOLLOW": &d.follow, "RUNNER_TAG": &d.tag} {
+		if *b, err = truth(variables, name); err != nil {
+			return d, err
+		}
+	}
+	if v := variables["RUNNER_TASK_POLL"]; v != "" {
+		if d.poll, err = time.ParseDuration(v); err != nil || d.poll <= 0 {
+			return d, &runner.ConfigError{Message: fmt.Sprintf("RUNNER_TASK_POLL cannot be %q", v), Advice: "write a duration such as 2s"}
+		}
+	}
+	settings, err := runner.NewAWS()(ctx)
+	if err != nil {
+		return d, err
+	}
+	cluster, err := remote.FindCluster(ctx, settings, cmp.Or(variables["RUNNER_CLUSTER_STACK"], "carlin-cicd"))
+	if err != nil {
+		return d, err
+	}
+	d.pipeline, err = remote.NewPipeline(ctx, settings, cluster)
+	return d, err
+}
+
+func (d driver) who() string {
+	return cmp.Or(d.variables["GITHUB_ACTOR"], d.variables["USER"], "somebody")
+}
+
+func (d driver) start(ctx context.Context) error {
+	ref, dirty, err := runner.Identify(ctx, d.variables, d.config)
+	if err != nil {
+		return err
+	}
+	if strings.Trim(ref.SHA, "0") == "" {
+		return &runner.ConfigError{Message: "nobody says which commit it is about", Advice: "runner pipeline start --branch main --sha COMMIT"}
+	}
+	if dirty {
+		fmt.Fprintln(d.stderr, "runner: the workspace has changes that are not in the commit, and the pipeline will not have them")
+	}
+	name, err := d.pipeline.Start(ctx, remote.Start{
+		Repository: d.config.GitHubName, Branch: ref.Branch, SHA: ref.SHA, Tag: d.tag, Environment: d.config.Environment, Force: d.config.Force, Who: d.who(),
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.say("%s\n", name); err != nil || !d.follow {
+		return err
+	}
+	d.name = name
+	return d.status(ctx)
+}
+
+// find is the execution that is meant: the one that was named, else the newest of the branch.
+func (d driver) find(ctx context.Context) (remote.Execution, error) {
+	if d.name != "" {
+		return d.pipeline.Describe(ctx, d.name)
+	}
+	c := d.config
+	ref, _, err := runner.Identify(ctx, d.variables, c)
+	if err != nil {
+		return remote.Execution{}, err
+	}
+	if ref.Branch == "detached" {
+		ref.Branch = ""
+	}
+	return d.pipeline.Newest(ctx, ref.Branch)
+}
+
+// notPassedError is a pipeline that ended otherwise than well.
+type notPassedError struct{ status string }
+
+func (e *notPassedError) Error() string { return "the pipeline ended as " + e.status }
+
+// status draws the steps; following, it draws them as they go, and its end is the pipeline's.
+func (d driver) status(ctx context.Context) error {
+	e, err := d.find(ctx)
+	if err != nil {
+		return err
+	}
+	drawn := 0
+	var told []string
+	for {
+		steps, err := d.pipeline.Steps(ctx, e.Name)
+		if err != nil {
+			return err
+		}
+		lines := draw(e, steps)
+		switch {
+		case d.terminal:
+			back := ""
+			if drawn > 0 {
+				back = fmt.Sprintf("\x1b[%dA\x1b[J", drawn)
+			}
+			drawn = len(lines)
+			err = d.say("%s%s\n", back, strings.Join(lines, "\n"))
+		default:
+			for _, line := range changes(e, steps, told, d.follow) {
+				told = append(told, line)
+				if err = d.say("%s\n", line); err != nil {
+					break
+				}
+			}
+		}
+		switch {
+		case err != nil || !d.follow:
+			return err
+		case e.Status == "SUCCEEDED":
+			return nil
+		case !e.Running():
+			return &notPassedError{strings.ToLower(e.Status)}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(d.poll):
+		}
+		if e, err = d.pipeline.Describe(ctx, e.Name); err != nil {
+			return err
+		}
+	}
+}
+
+// changes are the lines that were not told yet. Who follows is told of a step's end and not of every second of it.
+func changes(e remote.Execution, steps []remote.Step, told []string, follow bool) []string {
+	if !follow {
+		return draw(e, steps)
+	}
+	var fresh []string
+	for _, s := range steps {
+		line := s.Name + " " + s.Status
+		if !s.Ended.IsZero() {
+			line = stepLine(e, s)
+		} else if s.Status == "waiting" {
+			line = stepLine(e, s)
+		}
+		if !slices.Contains(told, line) {
+			fresh = append(fresh, line)
+		}
+	}
+	if !e.Running() {
+		fresh = append(fresh, head(e))
+	}
+	return fresh
+}
+
+func draw(e remote.Execution, steps []remote.Step) []string {
+	lines := []string{head(e)}
+	for _, s := range steps {
+		lines = append(lines, "  "+stepLine(e, s))
+	}
+	return lines
+}
+
+func head(e remote.Execution) string {
+	end := e.Stopped
+	if end.IsZero() {
+		end = time.Now()
+	}
+	text := fmt.Sprintf("%s  %s, %s", e.Name, strings.ToLower(strings.ReplaceAll(e.Status, "_", " ")), units.Duration(end.Sub(e.Started)))
+	if e.Ref != "" {
+		text += fmt.Sprintf("  %s %.12s", e.Ref, e.SHA)
+	}
+	if e.Error != "" {
+		text += "  " + e.Error + ": " + e.Cause
+	}
+	return text
+}
+
+func stepLine(e remote.Execution, s remote.Step) string {
+	took := ""
+	switch {
+	case !s.Ended.IsZero():
+		took = units.Duration(s.Ended.Sub(s.Started))
+	case s.Status == "running":
+		took = units.Duration(time.Since(s.Started))
+	}
+	text := fmt.Sprintf("%-18s %-8s %s", s.Name, s.Status, took)
+	if s.Status == "waiting" {
+		text += "for approval: runner pipeline approve " + e.Name
+	}
+	if s.Reason != "" {
+		text += "  " + s.Reason
+	}
+	if s.Task != "" && s.Status != "passed" {
+		text += "  task " + s.Task
+	}
+	return strings.TrimRight(text, " ")
+}
+
+func (d driver) decide(ctx context.Context, yes bool) error {
+	e, err := d.find(ctx)
+	if err != nil {
+		return err
+	}
+	a, err := d.pipeline.Approval(ctx, e.Name)
+	if err != nil {
+		return err
+	}
+	word := map[bool]string{true: "approve", false: "reject"}[yes]
+	if !d.confirm(fmt.Sprintf("%s %.12s of %s for %s?", word, a.SHA, a.Ref, a.Environment)) {
+		return &runner.ConfigError{Message: "nothing was decided", Advice: "answer y, or say --yes"}
+	}
+	if err := d.pipeline.Decide(ctx, a, yes, d.who(), d.variables["RUNNER_REASON"]); err != nil {
+		return err
+	}
+	return d.say("%s: %s for %s, by %s\n", e.Name, map[bool]string{true: "approved", false: "rejected"}[yes], a.Environment, d.who())
+}
+
+func (d driver) cancel(ctx context.Context) error {
+	e, err := d.find(ctx)
+	switch {
+	case err != nil:
+		return err
+	case !e.Running():
+		return &runner.ConfigError{Message: e.Name + " has ended already, as " + strings.ToLower(e.Status)}
+	case !d.confirm("cancel " + e.Name + "? The task that runs is stopped."):
+		return &runner.ConfigError{Message: "nothing was cancelled", Advice: "answer y, or say --yes"}
+	}
+	if err := d.pipeline.Cancel(ctx, e.Name, strings.TrimSuffix("by "+d.who()+": "+d.variables["RUNNER_REASON"], ": ")); err != nil {
+		return err
+	}
+	return d.say("%s: cancelled\n", e.Name)
+}
+
+// confirm asks a person, if there is one.
+func (d driver) confirm(question string) bool {
+	if d.yes || !d.terminal {
+		return true
+	}
+	fmt.Fprintf(d.stderr, "%s [y/N] ", question)
+	answer, _ := bufio.NewReader(d.stdin).ReadString('\n')
+	return strings.EqualFold(strings.TrimSpace(answer), "y") || strings.EqualFold(strings.TrimSpace(answer), "yes")
+}

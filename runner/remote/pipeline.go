@@ -1,0 +1,242 @@
+package remote
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/carlin-cicd/runner/runner/awsjson"
+)
+
+// Pipeline drives the machine of one cluster.
+type Pipeline struct {
+	Cluster Cluster
+
+	machine, table string
+	states, dynamo *awsjson.Client
+}
+
+// NewPipeline returns the pipeline of a cluster. The error is an *Error or a *awsjson.RegionError.
+func NewPipeline(ctx context.Context, config aws.Config, cluster Cluster) (*Pipeline, error) {
+	p := &Pipeline{Cluster: cluster}
+	var err error
+	if p.machine, err = cluster.output("StateMachineArn"); err != nil {
+		return nil, err
+	}
+	if p.table, err = cluster.output("TableName"); err != nil {
+		return nil, err
+	}
+	if p.states, err = awsjson.New(ctx, config, awsjson.Service{Name: "states", ID: "SFN", Target: "AWSStepFunctions", Version: "1.0"}); err != nil {
+		return nil, err
+	}
+	p.dynamo, err = awsjson.New(ctx, config, awsjson.Service{Name: "dynamodb", ID: "DynamoDB", Target: "DynamoDB_20120810", Version: "1.0"})
+	return p, err
+}
+
+// Start is a pipeline to start.
+type Start struct {
+	Repository, Branch, SHA string
+	Tag                     bool   // Branch is a tag's name
+	Environment             string // staging or production: deliver there, without the steps before; empty: as a push does
+	Force                   bool
+	Who                     string
+}
+
+// event is what the machine is started with: the event of somebody's own hand.
+type event struct {
+	Source string            `json:"source"`
+	Type   string            `json:"detail-type"`
+	Detail map[string]string `json:"detail"`
+}
+
+var unfitForNames = regexp.MustCompile(`[^A-Za-z0-9-]+`)
+
+// executionName is readable, and no second one has it.
+func executionName(branch, sha string) string {
+	branch = strings.Trim(unfitForNames.ReplaceAllString(branch, "-"), "-")
+	return fmt.Sprintf("%s-%.7s-%s", branch[:min(len(branch), 40)], sha, strings.ToLower(rand.Text()[:8]))
+}
+
+// Start starts the machine, and returns the execution's name. The error is an *Error.
+func (p *Pipeline) Start(ctx context.Context, s Start) (name string, err error) {
+	kind := "heads"
+	if s.Tag {
+		kind = "tags"
+	}
+	e := event{"ci.manual", "manual", map[string]string{"version": "1", "ref": "refs/" + kind + "/" + s.Branch, "after": s.SHA, "sender": s.Who}}
+	for key, value := range map[string]string{"repository": s.Repository, "environment": s.Environment} {
+		if value != "" {
+			e.Detail[key] = value
+		}
+	}
+	if s.Force {
+		e.Detail["force"] = "true"
+	}
+	input, err := json.Marshal(e)
+	if err != nil {
+		return "", err
+	}
+	name = executionName(s.Branch, s.SHA)
+	err = p.states.Call(ctx, "StartExecution", map[string]string{"stateMachineArn": p.machine, "name": name, "input": string(input)}, nil)
+	return name, p.explain(ctx, "the pipeline cannot be started", "states:StartExecution", err)
+}
+
+// arn is that of an execution, by its name or its ARN.
+func (p *Pipeline) arn(name string) string {
+	if strings.HasPrefix(name, "arn:") {
+		return name
+	}
+	return strings.Replace(p.machine, ":stateMachine:", ":execution:", 1) + ":" + name
+}
+
+// Execution is one run of the machine.
+type Execution struct {
+	Name, Status string // RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED
+	Started      time.Time
+	Stopped      time.Time
+	Ref, SHA     string
+	Error, Cause string
+}
+
+// Running reports whether it goes on.
+func (e Execution) Running() bool { return e.Status == "RUNNING" }
+
+// stamp is a time as AWS's JSON has it: seconds since 1970.
+type stamp float64
+
+func (s stamp) time() time.Time {
+	if s == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(float64(s) * 1000))
+}
+
+// Describe asks for an execution. The error is an *Error.
+func (p *Pipeline) Describe(ctx context.Context, name string) (Execution, error) {
+	var output struct {
+		Name, Status, Input, Error, Cause string
+		StartDate, StopDate               stamp
+	}
+	err := p.states.Call(ctx, "DescribeExecution", map[string]string{"executionArn": p.arn(name)}, &output)
+	if awsjson.Is(err, "ExecutionDoesNotExist") {
+		return Execution{}, &Error{Message: "there is no execution " + name, Advice: "runner pipeline status, without a name, shows the newest"}
+	}
+	if err := p.explain(ctx, "the execution cannot be looked at", "states:DescribeExecution", err); err != nil {
+		return Execution{}, err
+	}
+	var input struct {
+		Detail struct{ Ref, After string }
+	}
+	_ = json.Unmarshal([]byte(output.Input), &input)
+	return Execution{
+		Name: output.Name, Status: output.Status, Started: output.StartDate.time(), Stopped: output.StopDate.time(),
+		Ref: input.Detail.Ref, SHA: input.Detail.After, Error: output.Error, Cause: output.Cause,
+	}, nil
+}
+
+// lookedAt is how many executions are searched for the newest of a branch.
+const lookedAt = 100
+
+// Newest returns the newest execution of a branch or tag; any, if branch is empty. The error is an *Error.
+func (p *Pipeline) Newest(ctx context.Context, branch string) (Execution, error) {
+	var output struct {
+		Executions []struct{ ExecutionArn string }
+	}
+	err := p.states.Call(ctx, "ListExecutions", map[string]any{"stateMachineArn": p.machine, "maxResults": lookedAt}, &output)
+	if err := p.explain(ctx, "the executions cannot be listed", "states:ListExecutions", err); err != nil {
+		return Execution{}, err
+	}
+	for _, found := range output.Executions {
+		e, err := p.Describe(ctx, found.ExecutionArn)
+		if err != nil {
+			return Execution{}, err
+		}
+		if branch == "" || e.Ref == "refs/heads/"+branch || e.Ref == "refs/tags/"+branch {
+			return e, nil
+		}
+	}
+	what := "there is no execution yet"
+	if branch != "" {
+		what = fmt.Sprintf("none of the last %d executions is of %s", lookedAt, branch)
+	}
+	return Execution{}, &Error{Message: what, Advice: "runner pipeline start begins one"}
+}
+
+// Cancel stops an execution; Step Functions stops the task that it waits for. The error is an *Error.
+func (p *Pipeline) Cancel(ctx context.Context, name, cause string) error {
+	err := p.states.Call(ctx, "StopExecution", map[string]string{"executionArn": p.arn(name), "error": "Cancelled", "cause": cause}, nil)
+	if awsjson.Is(err, "ExecutionDoesNotExist") {
+		return &Error{Message: "there is no execution " + name, Advice: "runner pipeline status, without a name, shows the newest"}
+	}
+	return p.explain(ctx, "the execution cannot be cancelled", "states:StopExecution", err)
+}
+
+// Approval is a delivery that waits for somebody's word. Its token stays in here.
+type Approval struct {
+	Execution, Environment, Ref, SHA string
+	Since                            string
+	token                            string
+}
+
+// Approval is what an execution waits for. The error is an *Error.
+func (p *Pipeline) Approval(ctx context.Context, execution string) (Approval, error) {
+	var output struct {
+		Item map[string]struct{ S string }
+	}
+	err := p.dynamo.Call(ctx, "GetItem", map[string]any{
+		"TableName": p.table, "ConsistentRead": true, "Key": map[string]any{"id": map[string]string{"S": "approval#" + execution}},
+	}, &output)
+	if err := p.explain(ctx, "the approval cannot be looked up", "dynamodb:GetItem on the table", err); err != nil {
+		return Approval{}, err
+	}
+	if output.Item["token"].S == "" {
+		return Approval{}, &Error{Message: execution + " waits for nobody's approval", Advice: "runner pipeline status " + execution + " shows where it is"}
+	}
+	i := output.Item
+	return Approval{Execution: execution, Environment: i["environment"].S, Ref: i["ref"].S, SHA: i["sha"].S, Since: i["since"].S, token: i["token"].S}, nil
+}
+
+// Decide says yes or no. The error is an *Error.
+func (p *Pipeline) Decide(ctx context.Context, a Approval, yes bool, who, reason string) error {
+	operation, action := "SendTaskSuccess", "states:SendTaskSuccess"
+	input := map[string]string{"taskToken": a.token}
+	said := strings.TrimSuffix("by "+who+": "+reason, ": ")
+	if yes {
+		output, err := json.Marshal(map[string]string{"approved": said})
+		if err != nil {
+			return err
+		}
+		input["output"] = string(output)
+	} else {
+		operation, action = "SendTaskFailure", "states:SendTaskFailure"
+		input["error"], input["cause"] = "Rejected", said
+	}
+	err := p.states.Call(ctx, operation, input, nil)
+	if awsjson.Is(err, "TaskTimedOut", "TaskDoesNotExist", "InvalidToken") {
+		return &Error{Message: a.Execution + " does not wait any more", Advice: "somebody was quicker, or its time is up: runner pipeline status " + a.Execution}
+	}
+	return p.explain(ctx, "the decision cannot be passed on", action, err)
+}
+
+// explain makes an *Error of what AWS says.
+func (p *Pipeline) explain(ctx context.Context, what, action string, err error) error {
+	var no *awsjson.AnswerError
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case awsjson.Is(err, "AccessDeniedException", "AccessDenied"):
+		return &Error{Message: what, Advice: "allow " + action, Err: err}
+	case errors.As(err, &no):
+		return &Error{Message: what, Advice: "see what AWS says", Err: err}
+	}
+	return &Error{Message: what, Advice: "check that the network lets this machine reach AWS, and that there are credentials", Err: err}
+}
