@@ -70,15 +70,41 @@ func (r *run) supervise(c steps.Command) (process.Result, error) {
 }
 
 // superviseIn does so in a folder of the workspace.
-
 func (r *run) superviseIn(directory string, c steps.Command) (process.Result, error) {
-	r.log.Info("running", "command", c.String(), "directory", directory)
+	return r.superviseWith(c, r.supervision(directory))
+}
+
+// supervision is how a command is run.
+type supervision struct {
+	directory string // relative to the workspace
+	env       environment
+	deadline  time.Time
+	limit     time.Duration // what the deadline came from
+	grace     time.Duration
+	signals   <-chan os.Signal
+}
+
+// supervision is how the step's own command is run.
+func (r *run) supervision(directory string) supervision {
+	return supervision{directory: directory, env: r.env, deadline: r.deadline, limit: r.step.Timeout, grace: r.config.Grace, signals: r.stop.forward}
+}
+
+// with sets a variable for this command only.
+func (s supervision) with(name, value string) supervision {
+	s.env.variables = maps.Clone(s.env.variables)
+	s.env.variables[name] = value
+	return s
+}
+
+// superviseWith runs a command in a way of its own.
+func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, error) {
+	r.log.Info("running", "command", c.String(), "directory", how.directory)
 	lines := r.sink.Command()
 	clean := r.redactor.Writer(r.delivery.tee(lines), redact.MaskCommands())
 	result, err := process.Run(process.Command{
-		Args: c.Argv(), Dir: r.inWorkspace(directory), Env: r.env.list(), Output: clean,
-		Deadline: r.deadline, Grace: r.config.Grace, Marker: r.marker(),
-	}, r.stop.forward)
+		Args: c.Argv(), Dir: r.inWorkspace(how.directory), Env: how.env.list(), Output: clean,
+		Deadline: how.deadline, Grace: how.grace, Marker: r.marker(),
+	}, how.signals)
 	if e := errors.Join(clean.Close(), lines.Close(), result.OutputErr); e != nil {
 		r.log.Warn("a part of the command's output could not be written", "error", e.Error())
 	}
@@ -87,7 +113,7 @@ func (r *run) superviseIn(directory string, c steps.Command) (process.Result, er
 	}
 	var timeout *process.TimeoutError
 	if errors.As(err, &timeout) {
-		timeout.Limit = r.step.Timeout // the run's, which began before this command did
+		timeout.Limit = how.limit // the run's, which began before this command did
 	}
 	for _, l := range result.Leftovers {
 		what := "a process outlived the command and was ended"

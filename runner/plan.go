@@ -25,6 +25,9 @@ func (r *run) printPlan(w io.Writer) {
 	row("step", s.Name, "")
 	row("command", s.Command.String(), s.Origin["command"])
 	row("verify", s.Verify.String(), s.Origin["verify"])
+	for _, h := range hookLists(s) {
+		row(h.name, h.text(), s.Origin[h.name])
+	}
 	row("directory", nearby(r.directory()), s.Origin["directory"])
 	row("branch", r.ref.Branch, "")
 	row("commit", r.ref.SHA, r.commitNote())
@@ -145,6 +148,9 @@ func PrintSteps(w io.Writer, c Config) error {
 			row("artifacts", fmt.Sprintf("%s/ as %s, when %s", a.Path, a.Name, a.When))
 		}
 		row("verify", s.Verify.String())
+		for _, h := range hookLists(s) {
+			row(h.name, h.text())
+		}
 		row("rerun", rerunText(s.Rerun))
 		for _, q := range s.Quarantine {
 			row("quarantine", quarantineText(q, time.Now()))

@@ -75,6 +75,7 @@ type run struct {
 	published map[string]bool
 	starting  chan error // the result of storing started.json, while that is under way
 	delivery  delivery
+	hooks     hooks
 }
 
 // Run runs the step and returns how it ended. Everything there is to say has been said by then.
@@ -136,17 +137,25 @@ func (r *run) perform() error {
 		return r.undo()
 	}
 	if err := r.prepare(); err != nil {
+		r.onFailure(err)
+		r.after(err)
 		return err
 	}
 	err := r.execute()
 	err = r.readReports(err)
 	err = r.reconsider(err)
+	r.onFailure(err)
+	r.after(err)
 	r.recall(err == nil)
 	err = r.judgeCoverage(err)
 	err = r.conclude(err)
+	if err == nil { // what was deployed stays: it is not what failed
+		err = r.hooks.failed
+	}
 	err = r.publishArtifacts(err)
 	r.rememberCoverage(err)
 	r.remember()
+	r.onFailure(err)
 	return err
 }
 
@@ -163,9 +172,14 @@ func (r *run) prepare() error {
 		{"fetch", r.fetch},
 		{"secrets", func() error { return r.resolve(r.env) }},
 		{"setup", r.setup},
+		{"", r.before},
 		{"snapshot", r.begin},
 	} {
-		if err := r.phase(p.name, p.do); err != nil {
+		do := p.do
+		if p.name != "" { // otherwise it is several, or none
+			do = func() error { return r.phase(p.name, p.do) }
+		}
+		if err := do(); err != nil {
 			return err
 		}
 	}

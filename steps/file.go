@@ -41,6 +41,7 @@ type override struct {
 var stepKeys = []string{
 	"command", "directory", "timeout", "environment", "secrets", "required", "reports", "artifacts", "retry", "needs", "fetch", "verify",
 	"rerun", "quarantine", "coverage",
+	"before", "after", "on_failure",
 	"lock", "wait", "rollback", "grace",
 }
 
@@ -145,10 +146,13 @@ func (d *decoder) step(name string, n ast.Node) (override, error) {
 	o := override{name: name, line: map[string]int{}}
 	s := &o.step
 	known := fields{
-		"command":   func(n ast.Node) error { return d.command(n, "command", &s.Command) },
-		"verify":    func(n ast.Node) error { return d.command(n, "verify", &s.Verify) },
-		"directory": func(n ast.Node) error { return d.localPath(n, "directory", &s.Directory) },
-		"timeout":   func(n ast.Node) error { return d.duration(n, "timeout", &s.Timeout) },
+		"command":    func(n ast.Node) error { return d.command(n, "command", &s.Command) },
+		"verify":     func(n ast.Node) error { return d.command(n, "verify", &s.Verify) },
+		"before":     func(n ast.Node) error { return d.hook(n, "before", &s.Hooks.Before) },
+		"after":      func(n ast.Node) error { return d.hook(n, "after", &s.Hooks.After) },
+		"on_failure": func(n ast.Node) error { return d.hook(n, "on_failure", &s.Hooks.OnFailure) },
+		"directory":  func(n ast.Node) error { return d.localPath(n, "directory", &s.Directory) },
+		"timeout":    func(n ast.Node) error { return d.duration(n, "timeout", &s.Timeout) },
 		"environment": func(n ast.Node) error {
 			return d.variables(n, "environment", &s.Environment, func(_, _ string, _ ast.Node) error { return nil })
 		},
@@ -393,6 +397,12 @@ func (o override) over(s Step, file string) Step {
 			s.Fetch = o.step.Fetch
 		case "verify":
 			s.Verify = o.step.Verify
+		case "before":
+			s.Hooks.Before = o.step.Hooks.Before
+		case "after":
+			s.Hooks.After = o.step.Hooks.After
+		case "on_failure":
+			s.Hooks.OnFailure = o.step.Hooks.OnFailure
 		case "rerun":
 			s.Rerun = o.step.Rerun
 		case "quarantine":

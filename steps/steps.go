@@ -26,6 +26,7 @@ type Step struct {
 	Needs       []string // steps that must be on record as passed for this commit
 	Fetch       []string // kinds of artifacts of this commit to bring into the workspace first
 	Verify      Command  // run after the command passed; its failure is the step's
+	Hooks       Hooks
 
 	Lock     Scope         // what only one run at a time may change; empty for nothing
 	Wait     time.Duration // for the lock, and for a stack that is busy
