@@ -32,7 +32,7 @@ const hookTime = 5 * time.Minute
 type hooks struct {
 	begun    bool  // the first of before was about to start
 	reported bool  // on_failure has run, or is not to be run
-	failed   error // of after: the run's own error if it has no other
+	failed   error // of after, or of what was handed on: the run's own error if it has no other
 }
 
 // HookError is a hook that failed.
@@ -67,9 +67,7 @@ func hookName(hook string, i, of int) string {
 // before runs what has to have passed before the command.
 func (r *run) before() error {
 	r.hooks.begun = true
-	if err := r.openOutputs(); err != nil {
-		return err
-	}
+	r.openOutputs()
 	list := r.step.Hooks.Before
 	for i, c := range list {
 		err := r.phase(hookName("before", i, len(list)), func() error {
@@ -127,6 +125,12 @@ func (r *run) after(err error) {
 		r.log.Error("a hook failed", "error", hookErr.Error(), "hint", HintOf(hookErr))
 		if r.hooks.failed == nil {
 			r.hooks.failed = hookErr
+		}
+	}
+	if outErr := r.readOutputs(); outErr != nil {
+		r.log.Error("what is handed on to later steps cannot be taken", "error", outErr.Error(), "hint", HintOf(outErr))
+		if r.hooks.failed == nil {
+			r.hooks.failed = outErr
 		}
 	}
 }

@@ -41,6 +41,7 @@ func (r *run) printPlan(w io.Writer) {
 		row("setup", setup.Command.String(), setup.Origin+", if the lockfile is not the image's")
 	}
 	row("variables", strings.Join(r.env.names(), " "), "names only")
+	row("outputs", r.plannedOutputs(), "")
 	var references []string
 	for _, name := range r.env.names() {
 		if ref, ok := r.env.references[name]; ok {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -43,14 +42,7 @@ func (r *run) checkout() error {
 // guard sees that the steps which this one needs are on record as passed for the same commit.
 func (r *run) guard() error {
 	for _, need := range r.step.Needs {
-		var record latest
-		var err error
-		for _, environment := range slices.Compact([]string{r.config.Environment, ""}) {
-			key := latestKey(r.ref, need, environment)
-			if err = artifacts.GetJSON(r.stop.work, r.store, key, &record); !errors.Is(err, os.ErrNotExist) {
-				break
-			}
-		}
+		record, err := r.newest(r.stop.work, need)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
 			return &GuardError{
@@ -65,6 +57,7 @@ func (r *run) guard() error {
 				Advice:  "its record is " + record.Key + "/finished.json in " + r.place,
 			}
 		}
+		r.outputs.needed = append(r.outputs.needed, neededRun{need, record})
 	}
 	return nil
 }

@@ -41,26 +41,27 @@ type finished struct {
 	Metadata  map[string]string `json:"metadata,omitempty"`
 
 	identity
-	ExitCode  int             `json:"exit_code"`
-	Reason    Reason          `json:"reason"`
-	Killed    bool            `json:"killed"`
-	Retryable bool            `json:"retryable"`
-	Allowed   bool            `json:"retry_allowed"` // it is retryable, and the step's retry: allows the reason
-	Error     string          `json:"error,omitempty"`
-	Hint      string          `json:"hint,omitempty"`
-	StartedAt time.Time       `json:"started_at"`
-	EndedAt   time.Time       `json:"finished_at"`
-	Seconds   float64         `json:"duration_seconds"`
-	Tests     *tests          `json:"tests,omitempty"`
-	Coverage  *coverageRecord `json:"coverage,omitempty"`
-	Artifacts []artifact      `json:"artifacts"`
-	Usage     *usage          `json:"usage,omitempty"`
-	Delivery  *outcome        `json:"delivery,omitempty"`
-	Phases    []phase         `json:"phases"`
-	Attempts  []attempt       `json:"attempts"`
-	Leftovers []leftover      `json:"leftovers,omitempty"`
-	Stop      *stopRecord     `json:"stop,omitempty"`
-	Published map[string]bool `json:"published,omitempty"` // the run's own files: which of them are in the store
+	ExitCode  int               `json:"exit_code"`
+	Reason    Reason            `json:"reason"`
+	Killed    bool              `json:"killed"`
+	Retryable bool              `json:"retryable"`
+	Allowed   bool              `json:"retry_allowed"` // it is retryable, and the step's retry: allows the reason
+	Error     string            `json:"error,omitempty"`
+	Hint      string            `json:"hint,omitempty"`
+	StartedAt time.Time         `json:"started_at"`
+	EndedAt   time.Time         `json:"finished_at"`
+	Seconds   float64           `json:"duration_seconds"`
+	Tests     *tests            `json:"tests,omitempty"`
+	Coverage  *coverageRecord   `json:"coverage,omitempty"`
+	Artifacts []artifact        `json:"artifacts"`
+	Usage     *usage            `json:"usage,omitempty"`
+	Delivery  *outcome          `json:"delivery,omitempty"`
+	Outputs   map[string]string `json:"outputs,omitempty"` // what is handed on to later steps of the commit
+	Phases    []phase           `json:"phases"`
+	Attempts  []attempt         `json:"attempts"`
+	Leftovers []leftover        `json:"leftovers,omitempty"`
+	Stop      *stopRecord       `json:"stop,omitempty"`
+	Published map[string]bool   `json:"published,omitempty"` // the run's own files: which of them are in the store
 }
 
 // tests is what the reports said.
@@ -138,6 +139,7 @@ type latest struct {
 	Passed   bool   `json:"passed"`
 	Reason   Reason `json:"reason"`
 	ExitCode int    `json:"exit_code"`
+	Outputs  int    `json:"outputs,omitempty"` // how many there are in finished.json
 }
 
 func (r *run) identity() identity {
@@ -174,7 +176,7 @@ func (r *run) finishedRecord(o Outcome) finished {
 		ExitCode: o.ExitCode, Reason: o.Reason, Killed: o.Killed, Retryable: o.Retryable && r.step.Lock != steps.OfEnvironment,
 		Allowed:   r.mayRetry(o),
 		StartedAt: r.begun.UTC(), EndedAt: now.UTC(), Seconds: seconds(now.Sub(r.begun)),
-		Artifacts: r.artifacts, Phases: r.phases, Attempts: r.attempts, Published: r.published,
+		Artifacts: r.artifacts, Outputs: r.outputs.own, Phases: r.phases, Attempts: r.attempts, Published: r.published,
 	}
 	switch o.Reason {
 	case Success:

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +77,7 @@ type run struct {
 	starting  chan error // the result of storing started.json, while that is under way
 	delivery  delivery
 	hooks     hooks
+	outputs   outputs
 }
 
 // Run runs the step and returns how it ended. Everything there is to say has been said by then.
@@ -133,6 +135,7 @@ func (r *run) tellSignals(ctx context.Context) {
 // starting, but not from being told: the command's error comes before that of the reports, and that before the artifacts'.
 func (r *run) perform() error {
 	defer r.unlock()
+	defer r.removeOutputs()
 	if r.in.Undo {
 		return r.undo()
 	}
@@ -167,7 +170,7 @@ func (r *run) prepare() error {
 	}{
 		{"record", r.recordStart},
 		{"source", r.checkout},
-		{"guard", r.guard},
+		{"guard", r.admit},
 		{"lock", r.lock},
 		{"fetch", r.fetch},
 		{"secrets", func() error { return r.resolve(r.env) }},
@@ -270,16 +273,28 @@ func (r *run) settle() error {
 	}
 	r.env = r.childEnvironment()
 	r.redactor.Add(known(r.env.variables)...) // runner.yaml may hold some, too
-	if names := missing(r.step, r.env); names != nil {
-		return &ConfigError{
-			Message: fmt.Sprintf("%s is required for step %s", strings.Join(names, ", "), r.step.Name),
-			Advice:  fmt.Sprintf("set it, as in %s=production; the step was not started", names[0]),
-		}
+	if err := r.required(len(r.step.Needs) > 0); err != nil {
+		return err
 	}
 	for _, name := range r.redactor.Short() {
 		r.log.Warn("the value is too short or too common to be redacted", "variable", name)
 	}
 	return nil
+}
+
+// required sees that what the step requires is there. What another step may hand on is asked for once that is known.
+func (r *run) required(outstanding bool) error {
+	names := missing(r.step, r.env)
+	if outstanding {
+		names = slices.DeleteFunc(names, func(name string) bool { return refusedOutput(name) == "" })
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return &ConfigError{
+		Message: fmt.Sprintf("%s is required for step %s", strings.Join(names, ", "), r.step.Name),
+		Advice:  fmt.Sprintf("set it, as in %s=production; the step was not started", names[0]),
+	}
 }
 
 // chooseStep reads runner.yaml, finds the step and lets the environment's settings win over the file's.
