@@ -76,7 +76,7 @@ func FuzzParseOutputs(f *testing.F) {
 			}
 			again += name + "<<" + end + "\n" + value + "\n" + end + "\n"
 		}
-		if len(again) > maxOutputBytes {
+		if len(again) > maxOutputBytes || strings.Contains(again, "\r\n") { // such an end of a line is not kept
 			return
 		}
 		if back, err := ParseOutputs(again); err != nil || !maps.Equal(back, got) {
