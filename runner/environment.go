@@ -12,6 +12,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/secrets"
+	"github.com/carlin-cicd/runner/runner/telemetry"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -29,6 +30,11 @@ func (r *run) childEnvironment() environment {
 	e := environment{variables: maps.Clone(r.in.Variables), references: map[string]secrets.Reference{}}
 	for _, name := range private {
 		delete(e.variables, name)
+	}
+	for _, name := range telemetry.HeaderVariables { // the command's own OpenTelemetry cannot resolve a reference
+		if _, ok := secrets.Parse(e.variables[name], true); ok {
+			delete(e.variables, name)
+		}
 	}
 	maps.Copy(e.variables, r.step.Environment)
 	maps.Copy(e.variables, r.step.Secrets)
@@ -180,4 +186,19 @@ func missing(step steps.Step, e environment) []string {
 		}
 	}
 	return names
+}
+
+// required sees that what the step requires is there. What another step may hand on is asked for once that is known.
+func (r *run) required(outstanding bool) error {
+	names := missing(r.step, r.env)
+	if outstanding {
+		names = slices.DeleteFunc(names, func(name string) bool { return refusedOutput(name) == "" })
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return &ConfigError{
+		Message: fmt.Sprintf("%s is required for step %s", strings.Join(names, ", "), r.step.Name),
+		Advice:  fmt.Sprintf("set it, as in %s=production; the step was not started", names[0]),
+	}
 }

@@ -26,6 +26,16 @@ func (r *run) execute() error {
 			Advice:  "it comes from " + r.step.Origin["directory"],
 		}
 	}
+	if err := r.attempt(); err != nil {
+		return err
+	}
+	return r.verify()
+}
+
+// attempt runs the command until it passes or may not be started again.
+func (r *run) attempt() (err error) {
+	end := r.span("command")
+	defer func() { end(err) }()
 	for {
 		begun := time.Now()
 		err := r.phase("command", func() error {
@@ -36,7 +46,7 @@ func (r *run) execute() error {
 		o := judge(err)
 		r.attempts = append(r.attempts, attempt{ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: seconds(time.Since(begun))})
 		if err == nil {
-			break
+			return nil
 		}
 		if len(r.attempts) > r.step.Retry.Attempts || !r.step.Retry.Allows(string(o.Reason)) {
 			return err
@@ -44,7 +54,6 @@ func (r *run) execute() error {
 		r.settleStack()
 		r.log.Warn("the command is started again", "reason", string(o.Reason), "attempt", len(r.attempts)+1, "error", err.Error())
 	}
-	return r.verify()
 }
 
 // verify runs what has to pass after the command.
@@ -99,6 +108,7 @@ func (s supervision) with(name, value string) supervision {
 // superviseWith runs a command in a way of its own.
 func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, error) {
 	r.log.Info("running", "command", c.String(), "directory", how.directory)
+	how = r.traced(how)
 	lines := r.sink.Command()
 	clean := r.redactor.Writer(r.delivery.tee(lines), redact.MaskCommands())
 	result, err := process.Run(process.Command{

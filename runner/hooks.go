@@ -65,10 +65,12 @@ func hookName(hook string, i, of int) string {
 }
 
 // before runs what has to have passed before the command.
-func (r *run) before() error {
+func (r *run) before() (err error) {
 	r.hooks.begun = true
 	r.openOutputs()
 	list := r.step.Hooks.Before
+	end := r.group("before", len(list))
+	defer func() { end(err) }()
 	for i, c := range list {
 		err := r.phase(hookName("before", i, len(list)), func() error {
 			_, err := r.superviseWith(c, r.supervision(r.step.Directory).with("RUNNER_HOOK", "before"))
@@ -101,6 +103,8 @@ func (r *run) onFailure(err error) {
 		r.log.Debug("on_failure is not run, since the run was told to stop")
 		return
 	}
+	end := r.group("on_failure", len(list))
+	defer func() { end(nil) }()
 	for i, c := range list {
 		if r.stop.work.Err() != nil {
 			return
@@ -117,6 +121,7 @@ func (r *run) after(err error) {
 		return
 	}
 	list := r.step.Hooks.After
+	end := r.group("after", len(list))
 	for i, c := range list {
 		hookErr := r.hook("after", hookName("after", i, len(list)), c, err)
 		if hookErr == nil {
@@ -127,6 +132,7 @@ func (r *run) after(err error) {
 			r.hooks.failed = hookErr
 		}
 	}
+	end(r.hooks.failed)
 	if outErr := r.readOutputs(); outErr != nil {
 		r.log.Error("what is handed on to later steps cannot be taken", "error", outErr.Error(), "hint", HintOf(outErr))
 		if r.hooks.failed == nil {

@@ -302,7 +302,9 @@ func (r *run) end(err error) Outcome {
 	}
 	r.sink.Raw(telemetry.EMF(r.metrics(o), time.Now()))
 	r.sink.Flush()
+	sent := r.sendTrace(o)
 	r.publishRecord(o)
+	sent()
 	r.writeStepSummary(o)
 	r.printSummary(o)
 	r.sink.Flush()

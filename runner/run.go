@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -78,6 +77,7 @@ type run struct {
 	delivery  delivery
 	hooks     hooks
 	outputs   outputs
+	tracing   tracing
 }
 
 // Run runs the step and returns how it ended. Everything there is to say has been said by then.
@@ -85,7 +85,7 @@ func Run(ctx context.Context, in Invocation) Outcome {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &run{in: in, begun: in.Started, id: NewID(), aws: NewAWS(), published: map[string]bool{}, artifacts: []artifact{}}
-	r.redactor = redact.New(known(in.Variables)...)
+	r.redactor = redact.New(append(known(in.Variables), knownHeaders(in.Variables)...)...)
 
 	err := r.configure(ctx, in.Signals)
 	if r.sink == nil { // the log's own settings are wrong: say so in the plainest form that fits
@@ -112,6 +112,7 @@ func Run(ctx context.Context, in Invocation) Outcome {
 		return judge(nil)
 	}
 	go r.tellSignals(ctx)
+	r.beginTrace()
 	return r.end(r.perform())
 }
 
@@ -202,16 +203,21 @@ func (r *run) phase(name string, do func() error) error {
 
 func (r *run) timed(name string, do func() error) error {
 	p := phase{Name: name, Started: time.Now().UTC()}
+	if name == "command" {
+		name = fmt.Sprintf("attempt %d", len(r.attempts)+1)
+	}
+	end := r.span(name)
 	err := do()
 	if cause := context.Cause(r.stop.work); err != nil && cause != nil && errors.Is(err, context.Canceled) {
 		err = cause // it was cut short because we were told to stop, and that is the reason
 	}
+	end(err)
 	p.Seconds = seconds(time.Since(p.Started))
 	if err != nil {
 		p.Error = err.Error()
 	}
 	r.phases = append(r.phases, p)
-	r.log.Debug("phase ended", "phase", name, "seconds", p.Seconds)
+	r.log.Debug("phase ended", "phase", p.Name, "seconds", p.Seconds)
 	return err
 }
 
@@ -280,21 +286,6 @@ func (r *run) settle() error {
 		r.log.Warn("the value is too short or too common to be redacted", "variable", name)
 	}
 	return nil
-}
-
-// required sees that what the step requires is there. What another step may hand on is asked for once that is known.
-func (r *run) required(outstanding bool) error {
-	names := missing(r.step, r.env)
-	if outstanding {
-		names = slices.DeleteFunc(names, func(name string) bool { return refusedOutput(name) == "" })
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	return &ConfigError{
-		Message: fmt.Sprintf("%s is required for step %s", strings.Join(names, ", "), r.step.Name),
-		Advice:  fmt.Sprintf("set it, as in %s=production; the step was not started", names[0]),
-	}
 }
 
 // chooseStep reads runner.yaml, finds the step and lets the environment's settings win over the file's.

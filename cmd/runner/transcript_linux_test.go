@@ -74,6 +74,10 @@ func TestTranscripts(t *testing.T) {
 			"leaks":   cmdLeaks,
 			"tags":    cmdTags,
 			"cluster": cmdCluster,
+
+			"collector": cmdCollector,
+			"span":      cmdSpan,
+			"resource":  cmdResource,
 		},
 	})
 }

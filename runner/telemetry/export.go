@@ -1,0 +1,197 @@
+package telemetry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// HeaderVariables hold what authenticates at the collector; the first that is set counts.
+var HeaderVariables = []string{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"}
+
+// Exporter is where a trace is sent, by OpenTelemetry's own variables.
+type Exporter struct {
+	URL     string
+	JSON    bool // instead of protobuf
+	Gzip    bool
+	Timeout time.Duration
+}
+
+// SettingError is a variable whose value cannot be used.
+type SettingError struct{ Message, Advice string }
+
+func (e *SettingError) Error() string { return e.Message }
+
+// Hint says what would be.
+func (e *SettingError) Hint() string { return e.Advice }
+
+// The pauses between attempts; a collector that is not there must not hold every run up.
+const (
+	firstPause = 250 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// defaultTimeout is OpenTelemetry's.
+const defaultTimeout = 10 * time.Second
+
+// NewExporter reads the variables. It is nil where no trace is wanted; the error is a *SettingError.
+func NewExporter(variables map[string]string) (*Exporter, error) {
+	setting := func(name string) (string, string) { // that of traces wins over that of all signals
+		for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_" + name, "OTEL_EXPORTER_OTLP_" + name} {
+			if v := strings.TrimSpace(variables[name]); v != "" {
+				return v, name
+			}
+		}
+		return "", ""
+	}
+	endpoint, from := setting("ENDPOINT")
+	if endpoint == "" || strings.EqualFold(strings.TrimSpace(variables["OTEL_SDK_DISABLED"]), "true") || strings.TrimSpace(variables["OTEL_TRACES_EXPORTER"]) == "none" {
+		return nil, nil
+	}
+	e := &Exporter{Timeout: defaultTimeout}
+	at, err := url.Parse(endpoint)
+	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
+		return nil, &SettingError{from + " is no http:// or https:// address", "write one such as http://localhost:4318"}
+	}
+	if from == "OTEL_EXPORTER_OTLP_ENDPOINT" { // the other one is the address itself
+		at = at.JoinPath("v1/traces")
+	}
+	e.URL = at.String()
+	switch protocol, from := setting("PROTOCOL"); protocol {
+	case "", "http/protobuf":
+	case "http/json":
+		e.JSON = true
+	default:
+		return nil, &SettingError{fmt.Sprintf("%s cannot be %q", from, protocol), "write http/protobuf or http/json, with the collector's port for HTTP, mostly 4318"}
+	}
+	switch compression, from := setting("COMPRESSION"); compression {
+	case "", "none":
+	case "gzip":
+		e.Gzip = true
+	default:
+		return nil, &SettingError{fmt.Sprintf("%s cannot be %q", from, compression), "write gzip or none"}
+	}
+	if text, from := setting("TIMEOUT"); text != "" {
+		ms, err := strconv.Atoi(text)
+		if err != nil || ms <= 0 {
+			return nil, &SettingError{fmt.Sprintf("%s cannot be %q", from, text), "write a number of milliseconds"}
+		}
+		e.Timeout = time.Duration(ms) * time.Millisecond
+	}
+	return e, nil
+}
+
+// ParsePairs reads key=value,key=value as W3C Baggage has it: percent-encoded, with spaces around. What is no pair is left out,
+// and reported by ok.
+func ParsePairs(text string) (pairs [][2]string, ok bool) {
+	ok = true
+	for part := range strings.SplitSeq(text, ",") {
+		if strings.TrimSpace(part) == "" {
+			continue
+		}
+		key, value, found := strings.Cut(part, "=")
+		key, keyErr := url.PathUnescape(strings.TrimSpace(key))
+		value, valueErr := url.PathUnescape(strings.TrimSpace(value))
+		if !found || key == "" || keyErr != nil || valueErr != nil {
+			ok = false
+			continue
+		}
+		pairs = append(pairs, [2]string{key, value})
+	}
+	return pairs, ok
+}
+
+// Export sends a finished trace. It tries again while the collector asks for that and there is time. Of the headers' values
+// nothing is in the error.
+func (e *Exporter) Export(ctx context.Context, t *Trace, resource []Attribute, version string, headers [][2]string) error {
+	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
+	defer cancel()
+	body, contentType := t.protobuf(resource, version), "application/x-protobuf"
+	if e.JSON {
+		var err error
+		if body, err = t.json(resource, version); err != nil {
+			return err
+		}
+		contentType = "application/json"
+	}
+	if e.Gzip {
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		if _, err := w.Write(body); err != nil {
+			return err
+		}
+		if err := w.Close(); err != nil {
+			return err
+		}
+		body = packed.Bytes()
+	}
+	// A redirect would take the headers elsewhere.
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for pause := firstPause; ; pause *= 2 {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL, bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		for _, h := range headers {
+			request.Header.Set(h[0], h[1])
+		}
+		request.Header.Set("Content-Type", contentType)
+		request.Header.Set("User-Agent", "carlin-cicd-runner/"+version)
+		if e.Gzip {
+			request.Header.Set("Content-Encoding", "gzip")
+		}
+		again, err := send(client, request)
+		if err == nil {
+			return nil
+		}
+		if again < 0 || pause > lastPause || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-time.After(max(pause, again)):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// place is an address without what may authenticate.
+func place(u *url.URL) string { return u.Scheme + "://" + u.Host + u.Path }
+
+// send makes one attempt. If it failed, again is the least time to wait for the next, negative if there is to be none.
+func send(client *http.Client, request *http.Request) (again time.Duration, err error) {
+	response, err := client.Do(request)
+	if err != nil {
+		var wrapped *url.Error
+		if errors.As(err, &wrapped) {
+			wrapped.URL = place(request.URL)
+		}
+		return 0, err
+	}
+	defer response.Body.Close()
+	const enough = 4 << 10
+	text, _ := io.ReadAll(io.LimitReader(response.Body, enough))
+	switch response.StatusCode {
+	case http.StatusOK, http.StatusAccepted, http.StatusNoContent:
+		return 0, nil
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
+		again = time.Duration(max(seconds, 0)) * time.Second
+	default:
+		again = -1
+	}
+	said := ""
+	if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") || strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain") {
+		said = ": " + strings.TrimSpace(strings.ToValidUTF8(string(text[:min(len(text), 200)]), "\uFFFD"))
+	}
+	return again, fmt.Errorf("%s answered %s%s", place(request.URL), response.Status, said)
+}

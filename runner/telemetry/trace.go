@@ -1,0 +1,158 @@
+package telemetry
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"strings"
+	"time"
+)
+
+// TraceID and SpanID are what OpenTelemetry and W3C Trace Context call so. Zero is none.
+type (
+	TraceID [16]byte
+	SpanID  [8]byte
+)
+
+// Parent is a position in a trace, as TRACEPARENT has it.
+type Parent struct {
+	Trace TraceID
+	Span  SpanID
+	Flags byte
+}
+
+// sampled is the flag of a trace that is recorded.
+const sampled = 1
+
+// Sampled reports whether whoever began the trace records it.
+func (p Parent) Sampled() bool { return p.Flags&sampled != 0 }
+
+// String is the value of a traceparent header.
+func (p Parent) String() string {
+	return "00-" + hex.EncodeToString(p.Trace[:]) + "-" + hex.EncodeToString(p.Span[:]) + "-" + hex.EncodeToString([]byte{p.Flags})
+}
+
+// ParseParent reads a traceparent header of version 00, or what a later version has in common with it.
+func ParseParent(text string) (p Parent, ok bool) {
+	parts := strings.Split(strings.TrimSpace(text), "-")
+	if len(parts) < 4 || parts[0] == "ff" || parts[0] == "00" && len(parts) > 4 || strings.ToLower(text) != text {
+		return Parent{}, false
+	}
+	var version, flags [1]byte
+	for i, to := range [][]byte{version[:], p.Trace[:], p.Span[:], flags[:]} {
+		if len(parts[i]) != 2*len(to) {
+			return Parent{}, false
+		}
+		if _, err := hex.Decode(to, []byte(parts[i])); err != nil {
+			return Parent{}, false
+		}
+	}
+	p.Flags = flags[0]
+	if p.Trace == (TraceID{}) || p.Span == (SpanID{}) {
+		return Parent{}, false
+	}
+	return p, true
+}
+
+// Attribute is a name and its value: a string, an int64 or a bool.
+type Attribute struct {
+	Key   string
+	Value any
+}
+
+// Span is one thing that took time. The zero Parent is none.
+type Span struct {
+	ID, Parent SpanID
+	Name       string
+	Server     bool // it was asked for from outside
+	Remote     bool // its parent is somebody else's
+	Begun      time.Time
+	Ended      time.Time
+	Failed     bool
+	Message    string // what went wrong
+	Attributes []Attribute
+}
+
+// Trace collects the spans of one run. It is used by one goroutine. A nil *Trace collects nothing.
+type Trace struct {
+	id    TraceID
+	flags byte
+	spans []*Span
+	open  []*Span // each the parent of the next; the first is the root
+}
+
+// NewTrace begins with the root span, below the parent if there is one.
+func NewTrace(parent Parent, name string, begun time.Time) *Trace {
+	t := &Trace{id: parent.Trace, flags: parent.Flags | parentless(parent)}
+	if t.id == (TraceID{}) {
+		_, _ = rand.Read(t.id[:]) // it never fails
+	}
+	root := t.add(name, parent.Span, begun)
+	root.Server, root.Remote = true, parent.Span != SpanID{}
+	return t
+}
+
+// parentless are the flags of a trace that begins here.
+func parentless(p Parent) byte {
+	if p.Span == (SpanID{}) {
+		return sampled
+	}
+	return 0
+}
+
+func (t *Trace) add(name string, parent SpanID, begun time.Time) *Span {
+	s := &Span{Parent: parent, Name: name, Begun: begun}
+	_, _ = rand.Read(s.ID[:])
+	t.spans, t.open = append(t.spans, s), append(t.open, s)
+	return s
+}
+
+// Begin opens a span below the one that is open, which has to be ended after it.
+func (t *Trace) Begin(name string) *Span {
+	if t == nil {
+		return nil
+	}
+	return t.add(name, t.open[len(t.open)-1].ID, time.Now())
+}
+
+// End closes the span that was opened last, of which s is one that Begin returned.
+func (t *Trace) End(s *Span, attributes ...Attribute) {
+	if t == nil {
+		return
+	}
+	s.Ended = time.Now()
+	s.Attributes = append(s.Attributes, attributes...)
+	t.open = t.open[:len(t.open)-1]
+}
+
+// Len is the number of spans so far.
+func (t *Trace) Len() int { return len(t.spans) }
+
+// Current is where the work of the moment is, for those who have spans of their own.
+func (t *Trace) Current() Parent {
+	return Parent{Trace: t.id, Span: t.open[len(t.open)-1].ID, Flags: t.flags}
+}
+
+// Finish closes what is open and returns the root.
+func (t *Trace) Finish() *Span {
+	for len(t.open) > 0 {
+		t.End(t.open[len(t.open)-1])
+	}
+	return t.spans[0]
+}
+
+// Clean has every text of the trace go through a function, as through a redactor.
+func (t *Trace) Clean(clean func(string) string) {
+	for _, s := range t.spans {
+		s.Name, s.Message = clean(s.Name), clean(s.Message)
+		CleanAttributes(s.Attributes, clean)
+	}
+}
+
+// CleanAttributes does so with attributes.
+func CleanAttributes(attributes []Attribute, clean func(string) string) {
+	for i, a := range attributes {
+		if text, ok := a.Value.(string); ok {
+			attributes[i].Value = clean(text)
+		}
+	}
+}
