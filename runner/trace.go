@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"context"
+	"fmt"
 	"net/url"
 	"path"
 	"strconv"
@@ -144,7 +146,11 @@ func (r *run) sendTrace(o Outcome) (wait func()) {
 		}
 		t.Clean(r.cleanForTrace) // now that the last secret is known
 		telemetry.CleanAttributes(resource, r.cleanForTrace)
-		done <- exporter.Export(ctx, t, resource, r.in.Version, headers)
+		err := exporter.Export(ctx, t, resource, r.in.Version, headers)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+		done <- err
 	}()
 	return func() {
 		if err := <-done; err != nil {
