@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/units"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -49,6 +50,10 @@ func (e *HookError) Unwrap() error { return e.Err }
 
 // Hint says where to look.
 func (e *HookError) Hint() string {
+	var timeout *process.TimeoutError
+	if e.Hook != "before" && errors.As(e.Err, &timeout) {
+		return "a command of on_failure or after has " + units.Duration(hookTime) + "; find out what it was waiting for"
+	}
 	var other interface{ Hint() string }
 	if errors.As(e.Err, &other) {
 		return other.Hint()
@@ -121,6 +126,9 @@ func (r *run) after(err error) {
 		return
 	}
 	list := r.step.Hooks.After
+	if len(list) > 0 {
+		r.recordSoFar(err) // it may take what time there is
+	}
 	end := r.group("after", len(list))
 	for i, c := range list {
 		hookErr := r.hook("after", hookName("after", i, len(list)), c, err)

@@ -56,14 +56,7 @@ func (r *run) publishArtifacts(runErr error) error {
 	if errors.As(runErr, &start) || r.result == nil {
 		return runErr // what lies there is not of this run
 	}
-	if sig, _ := r.stop.signal(); sig != 0 {
-		// Whatever the budget allows, the story of the run comes first: record, log, reports, then the sets of files.
-		soFar := runErr
-		if soFar == nil { // it has not passed before its artifacts are published
-			soFar = &process.CancelledError{Signal: sig}
-		}
-		r.publishRecord(judge(soFar))
-	}
+	r.recordSoFar(runErr)
 	var failed error
 	for _, a := range r.step.Artifacts {
 		if !a.When.Includes(runErr == nil) {
@@ -91,6 +84,19 @@ func (r *run) publishArtifacts(runErr error) error {
 	default:
 		return artifactsError{failed}
 	}
+}
+
+// recordSoFar stores the story of a run that was told to stop, once: whatever the budget allows, it comes first, with record, log
+// and reports, and then hooks and sets of files.
+func (r *run) recordSoFar(err error) {
+	sig, _ := r.stop.signal()
+	if sig == 0 || r.published["finished.json"] {
+		return
+	}
+	if err == nil { // it has not passed before its artifacts are published
+		err = &process.CancelledError{Signal: sig}
+	}
+	r.publishRecord(judge(err))
 }
 
 // untouched reports whether a folder holds files, all of them older than the command: a command that failed early leaves the
