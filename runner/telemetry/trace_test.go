@@ -115,7 +115,7 @@ func TestTextThatIsNoUTF8IsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	span := data.ResourceSpans[0].ScopeSpans[0].Spans[0]
-	if span.Status.Message != "a\uFFFDb" || span.Attributes[0].Value.GetStringValue() != "\uFFFD" || !span.Attributes[2].Value.GetBoolValue() || span.Attributes[3].Value.GetIntValue() != -1 {
+	if span.Status.Message != "a\uFFFDb" || span.Status.Code != v1.Status_STATUS_CODE_ERROR || span.Attributes[0].Value.GetStringValue() != "\uFFFD" || !span.Attributes[2].Value.GetBoolValue() || span.Attributes[3].Value.GetIntValue() != -1 {
 		t.Errorf("%v", span)
 	}
 	if span.Attributes[1].Value.Value == nil {
