@@ -122,6 +122,16 @@ func TestTheChain(t *testing.T) {
 		t.Errorf("the stack was %s and is %s\n%s", before, after, c.logs(t, ran))
 	}
 	c.unlocked(t)
+
+	// By hand, from a shell: the same tasks, their logs live, their exit codes.
+	for sha, code := range map[string]int{green: 0, red: 1} {
+		trigger := exec.Command(c.runner, "trigger", "--step", "test", "--branch", "main", "--sha", sha, "--stack", pipeline)
+		trigger.Env = append(os.Environ(), "GITHUB_REPOSITORY="+shop)
+		said, err := trigger.CombinedOutput()
+		if trigger.ProcessState == nil || trigger.ProcessState.ExitCode() != code || !strings.Contains(string(said), "the task is running") || !strings.Contains(string(said), "Tests: ") {
+			t.Errorf("%s: %v\n%s", sha, err, tail(string(said)))
+		}
+	}
 }
 
 // shopRepository is the project behind the pipeline: the sample, with a stack.
