@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"strings"
@@ -110,7 +111,7 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	r.log.Info("running", "command", c.String(), "directory", how.directory)
 	how = r.traced(how)
 	lines := r.sink.Command()
-	clean := r.redactor.Writer(r.delivery.tee(lines), redact.MaskCommands())
+	clean := r.redactor.Writer(io.MultiWriter(r.delivery.tee(lines), r.tail), redact.MaskCommands())
 	result, err := process.Run(process.Command{
 		Args: c.Argv(), Dir: r.inWorkspace(how.directory), Env: how.env.list(), Output: clean,
 		Deadline: how.deadline, Grace: how.grace, Marker: r.marker(),

@@ -174,6 +174,7 @@ func (r *run) publishRecord(o Outcome) {
 	if r.tests != nil && !r.published["junit"] {
 		put("junit", r.putReports(ctx, "", *r.tests))
 	}
+	put("report.html", r.putPage(ctx, o))
 	record := latest{RunID: r.id, Key: r.runKey(), Passed: o.Passed(), Reason: o.Reason, ExitCode: o.ExitCode, Outputs: len(r.outputs.own)}
 	// It says which of the others are in the store, so it is written when that is known, if need be once more.
 	put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o), true))

@@ -18,6 +18,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/runner/source"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/results"
@@ -59,6 +60,7 @@ type run struct {
 	log      *slog.Logger
 	format   logs.Format
 	file     *logFile
+	tail     *report.Tail // the end of the command's output
 
 	aws       AWS
 	store     artifacts.Store
@@ -84,7 +86,7 @@ type run struct {
 func Run(ctx context.Context, in Invocation) Outcome {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &run{in: in, begun: in.Started, id: NewID(), aws: NewAWS(), published: map[string]bool{}, artifacts: []artifact{}}
+	r := &run{tail: report.NewTail(pageLog), in: in, begun: in.Started, id: NewID(), aws: NewAWS(), published: map[string]bool{}, artifacts: []artifact{}}
 	r.redactor = redact.New(append(known(in.Variables), knownHeaders(in.Variables)...)...)
 
 	err := r.configure(ctx, in.Signals)

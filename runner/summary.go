@@ -97,6 +97,9 @@ func (r *run) printSummary(o Outcome) {
 	}
 	if r.recorded() {
 		row("record", nearby(r.place+"/"+r.runKey()))
+		if r.published["report.html"] {
+			row("report", nearby(r.place+"/"+r.runKey()+"/report.html"))
+		}
 	}
 	if r.result != nil {
 		u := usageRecord(*r.result)

@@ -1,0 +1,85 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/carlin-cicd/runner/runner/report"
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// pageLog is how much of the command's output the page has, in bytes: its end.
+const pageLog = 256 << 10
+
+// putPage stores the run as a page for people.
+func (r *run) putPage(ctx context.Context, o Outcome) error {
+	var text bytes.Buffer
+	if err := report.Write(&text, r.page(r.finishedRecord(o))); err != nil {
+		return err
+	}
+	return r.put(ctx, "report.html", "text/html; charset=utf-8", text.Bytes(), true)
+}
+
+// page tells what the record tells. The end of the log has been through the redactor; everything else goes through it here.
+func (r *run) page(f finished) report.Page {
+	clean := r.redactor.String
+	p := report.Page{
+		Step: f.Step, Environment: f.Environment, Stack: f.Stack, Branch: f.Branch, SHA: f.SHA, Repository: r.config.GitHubName,
+		RunID: f.RunID, Task: f.Task, Runner: f.Runner,
+		Passed: f.Passed, Reason: string(f.Reason), ExitCode: f.ExitCode, Error: clean(f.Error), Hint: clean(f.Hint),
+		Command: clean(r.step.Command.String()), Started: f.StartedAt, Duration: duration(f.Seconds),
+		Tests: r.pageTests(), Variables: r.env.names(), Log: r.tail.Log(),
+	}
+	if r.file != nil {
+		p.Log.Link = "log.jsonl.gz"
+	}
+	for _, phase := range f.Phases {
+		p.Phases = append(p.Phases, report.Phase{Name: phase.Name, Start: phase.Started.Sub(r.begun), Took: duration(phase.Seconds), Error: clean(phase.Error)})
+	}
+	if u := f.Usage; u != nil {
+		p.Usage = report.Usage{CPULimit: u.CPULimit, MemoryLimit: u.MemoryLimit, PeakMemory: u.PeakMemory, CPUSeconds: u.CPUSeconds}
+		if u.Fargate != "" {
+			p.Usage.Advice = "Fargate: " + u.Fargate + " would fit"
+		}
+		before := r.result.Started.Sub(r.begun)
+		for _, s := range r.result.Usage.Samples {
+			p.Usage.Samples = append(p.Usage.Samples, report.Sample{At: before + s.At, CPU: s.CPU, Memory: s.Memory, Disk: s.Disk})
+		}
+	}
+	if f.Coverage != nil {
+		p.Coverage = &report.Coverage{Summary: f.Coverage.Summary, Change: f.Coverage.Change}
+	}
+	for _, a := range f.Artifacts {
+		p.Artifacts = append(p.Artifacts, report.Artifact{Name: a.Name, Location: a.Location, Files: a.Files, Bytes: a.Bytes, Error: clean(a.Error)})
+	}
+	return p
+}
+
+func (r *run) pageTests() *report.Tests {
+	t := r.tests
+	if t == nil {
+		return nil
+	}
+	cases := func(list []results.Case) (all []report.Test) {
+		clean := r.redactor.String
+		for _, c := range list {
+			all = append(all, report.Test{
+				Name: clean(c.Name), Class: clean(c.Class), File: clean(c.File), Took: c.Duration,
+				Message: clean(c.Message), Details: clean(c.Details), Note: clean(c.Note),
+			})
+		}
+		return all
+	}
+	p := &report.Tests{
+		Total: t.Total, Failed: t.Failed + t.Errored, Skipped: t.Skipped, Passed: t.Total - t.Failed - t.Errored - t.Skipped - t.Quarantined,
+		Failures: cases(t.Failures), Flaky: cases(t.FlakyCases), Quarantined: cases(t.Forgiven), Slowest: cases(t.Slowest),
+	}
+	for _, problem := range t.Problems {
+		p.Problems = append(p.Problems, r.redactor.String(problem.Report+": "+problem.Message))
+	}
+	return p
+}
+
+// duration is that of a record, which has it in seconds.
+func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
