@@ -123,13 +123,43 @@ func TestTheChain(t *testing.T) {
 	}
 	c.unlocked(t)
 
-	// By hand, from a shell: the same tasks, their logs live, their exit codes.
-	for sha, code := range map[string]int{green: 0, red: 1} {
-		trigger := exec.Command(c.runner, "trigger", "--step", "test", "--branch", "main", "--sha", sha, "--stack", pipeline)
+	c.triggers(t, green, red)
+}
+
+// triggers runs steps by hand, from a shell: the same tasks, their logs live, their exit codes.
+func (c *chain) triggers(t *testing.T, green, red string) {
+	t.Helper()
+	for _, run := range []struct {
+		step, sha string
+		code      int
+		says      string
+	}{
+		{"test", green, 0, "Tests: "},
+		{"test", red, 1, "Tests: "},
+		{"seven", green, 7, "seven"},
+		{"hungry", green, 137, "reason=oom"},
+		{"wait", green, 143, "reason=cancelled"},
+	} {
+		trigger := exec.Command(c.runner, "trigger", "--step", run.step, "--branch", "main", "--sha", run.sha, "--stack", pipeline)
 		trigger.Env = append(os.Environ(), "GITHUB_REPOSITORY="+shop)
-		said, err := trigger.CombinedOutput()
-		if trigger.ProcessState == nil || trigger.ProcessState.ExitCode() != code || !strings.Contains(string(said), "the task is running") || !strings.Contains(string(said), "Tests: ") {
-			t.Errorf("%s: %v\n%s", sha, err, tail(string(said)))
+		var said lines
+		trigger.Stdout, trigger.Stderr = &said, &said
+		if err := trigger.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if run.step == "wait" {
+			for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(said.String(), "waiting for a signal"); time.Sleep(100 * time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatal(said.String())
+				}
+			}
+			if err := trigger.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_ = trigger.Wait()
+		if code := trigger.ProcessState.ExitCode(); code != run.code || !strings.Contains(said.String(), "the task is running") || !strings.Contains(said.String(), run.says) {
+			t.Errorf("%s: exit code %d, want %d\n%s", run.step, code, run.code, tail(said.String()))
 		}
 	}
 }
@@ -163,9 +193,16 @@ func newShop(t *testing.T) shopRepository {
 	return r
 }
 
-// steps are the runner.yaml of the shop: the built-in deploy step, which is carlin's, and what shows that it works.
+// steps are the runner.yaml of the shop: the built-in deploy step, which is carlin's, what shows that it works, and steps
+// that end in other ways.
 func steps(verify string) string {
-	return fmt.Sprintf("version: 1\nsteps:\n  deploy:\n    needs: [test, build]\n    fetch: [builds]\n    rollback: true\n    verify: %q\n", verify)
+	return fmt.Sprintf(`version: 1
+steps:
+  deploy: { needs: [test, build], fetch: [builds], rollback: true, verify: %q }
+  seven: { command: "echo seven; exit 7" }
+  hungry: { command: [node, -e, "const all = []; for (;;) all.push(Buffer.alloc(64 << 20, 1))"] }
+  wait: { command: "echo waiting for a signal; sleep 300" }
+`, verify)
 }
 
 // template is a stack with one more resource than a topic.

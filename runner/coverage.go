@@ -101,7 +101,7 @@ func (r *run) readCoverage(folder string) error {
 	ctx, cancel := r.stop.publishing()
 	defer cancel()
 	r.compareCoverage(ctx)
-	attributes := []any{"lines", percentText(summary.Lines), "branches", percentText(summary.Branches), "files", summary.Files, "report", summary.Source}
+	attributes := []any{"lines", summary.Lines.String(), "branches", summary.Branches.String(), "files", summary.Files, "report", summary.Source}
 	if c := r.coverage.Change; c != nil {
 		attributes = append(attributes, "lines_change", twoDecimals(c.Lines), "against", shortSHA(r.coverage.Against.SHA), "of", r.coverage.Against.Branch)
 	}
@@ -179,7 +179,7 @@ func coverageText(c coverageRecord) string {
 		if f.figure.Total <= 0 {
 			continue
 		}
-		text := percentText(f.figure) + " of " + f.what
+		text := f.figure.String() + " of " + f.what
 		if c.Change != nil {
 			if by := f.change(*c.Change); by == 0 {
 				text += " (±0)"
@@ -194,14 +194,6 @@ func coverageText(c coverageRecord) string {
 		text += fmt.Sprintf(" against %s of %s", shortSHA(c.Against.SHA), c.Against.Branch)
 	}
 	return text
-}
-
-// percentText is cut, not rounded: 79.99 % is not to be shown as the 80 that it is under.
-func percentText(f coverage.Figure) string {
-	if f.Total <= 0 {
-		return ""
-	}
-	return fmt.Sprintf("%.1f %%", float64(int64(f.Percent()*10+1e-9))/10)
 }
 
 func shortSHA(sha string) string { return sha[:min(len(sha), 7)] }

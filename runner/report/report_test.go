@@ -70,7 +70,7 @@ func TestThePageTellsTheWholeRun(t *testing.T) {
 		`price › adds the tax once <span class="note">failing since 1a2b3c4</span> <span class="file">src/price.test.ts</span>`,
 		`<span class="want">Expected: 119</span>`, `<span class="got">Received: 138.04</span>`,
 		`<a href="#L7">line 7</a>`, "flaky 4 of the last 50", "9s",
-		"83.0 % of 1000 lines (-1.2), 66.7 % of 90 branches", `<code>src/price</code>`, "-12.0",
+		"83.0 % of 1000 lines (-1.2), 66.6 % of 90 branches", `<code>src/price</code>`, "-12.0",
 		"0.25 vCPU and 512 MiB would have fit", `aria-label="Memory over 59s: peak 348.0 MiB, limit 512.0 MiB"`,
 		`<a href="https://bucket.example/coverage/">s3://bucket/coverage/feature/tax/4f0c1d2e/</a>`, "not published: access denied",
 		"<code>NPM_TOKEN</code>", `<span class="c3">step 0</span>`, "4.0 MiB came before, see <a href=\"log.jsonl.gz\">the whole log</a>",

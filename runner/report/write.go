@@ -84,7 +84,7 @@ func (w *writer) header(p Page, verdict string) {
 		fact("tests", markup(escape(counts(*p.Tests))))
 	}
 	if p.Coverage != nil {
-		fact("coverage", markup(fmt.Sprintf("%.1f %%%s", p.Coverage.Lines.Percent(), changeOf(p.Coverage))))
+		fact("coverage", markup(fmt.Sprintf("%s%s", p.Coverage.Lines, changeOf(p.Coverage))))
 	}
 	if !p.Started.IsZero() {
 		at := p.Started.UTC()
@@ -215,9 +215,9 @@ func (w *writer) coverage(c *Coverage) {
 		return
 	}
 	w.section("coverage", "Coverage")
-	w.put("<p>%.1f %% of %d lines%s", c.Lines.Percent(), c.Lines.Total, markup(changeOf(c)))
+	w.put("<p>%s of %d lines%s", c.Lines.String(), c.Lines.Total, markup(changeOf(c)))
 	if c.Branches.Total > 0 {
-		w.put(", %.1f %% of %d branches", c.Branches.Percent(), c.Branches.Total)
+		w.put(", %s of %d branches", c.Branches.String(), c.Branches.Total)
 	}
 	w.put(" <span class=\"note\">%s</span></p>\n", c.Source)
 	if len(c.Folders) > 0 {
@@ -227,8 +227,8 @@ func (w *writer) coverage(c *Coverage) {
 			if f.Change <= -0.05 || f.Change >= 0.05 {
 				change = fmt.Sprintf("%+.1f", f.Change)
 			}
-			w.put("<tr><th scope=\"row\"><code>%s</code></th><td><meter min=\"0\" max=\"100\" low=\"50\" high=\"80\" optimum=\"100\" value=\"%.1f\" aria-label=\"lines covered\"></meter></td><td class=\"n\">%.1f %% of %d</td><td class=\"n\">%s</td></tr>\n",
-				f.Path, f.Lines.Percent(), f.Lines.Percent(), f.Lines.Total, change)
+			w.put("<tr><th scope=\"row\"><code>%s</code></th><td><meter min=\"0\" max=\"100\" low=\"50\" high=\"80\" optimum=\"100\" value=\"%.1f\" aria-label=\"lines covered\"></meter></td><td class=\"n\">%s of %d</td><td class=\"n\">%s</td></tr>\n",
+				f.Path, f.Lines.Percent(), f.Lines.String(), f.Lines.Total, change)
 		}
 		w.raw("</tbody></table></div>\n")
 	}

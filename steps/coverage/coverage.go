@@ -21,6 +21,14 @@ func (f Figure) Percent() float64 {
 	return 100 * float64(f.Covered) / float64(f.Total)
 }
 
+// String is the share for people, rounded down: what is not whole is never "100.0 %". It is empty where there is nothing to cover.
+func (f Figure) String() string {
+	if f.Total <= 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f %%", float64(int64(f.Percent()*10+1e-9))/10)
+}
+
 func (f Figure) plus(g Figure) Figure { return Figure{f.Covered + g.Covered, f.Total + g.Total} }
 
 // possible is a figure as a report states it, with nonsense made harmless.
