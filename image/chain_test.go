@@ -561,7 +561,7 @@ func approve(running context.Context, t *testing.T, c *chain, address, execution
 		}
 		c.call(t, "dynamodb", "DynamoDB_20120810.GetItem", map[string]any{"TableName": c.table, "Key": map[string]any{"id": map[string]string{"S": "approval#" + execution}}}, &got)
 	}
-	decide := exec.CommandContext(running, c.runner, "pipeline", "approve", execution, "--stack", pipeline, "--reason", "it is green")
+	decide := exec.CommandContext(running, c.runner, "pipeline", "approve", execution, "--yes", "--stack", pipeline, "--reason", "it is green")
 	decide.Env = append(os.Environ(), "AWS_ENDPOINT_URL_SFN="+address, "USER=octocat", "BRANCH=main")
 	said, err := decide.CombinedOutput()
 	if err != nil || !strings.Contains(string(said), "approved for production, by octocat") || strings.Contains(string(said), got.Item["token"].S) {

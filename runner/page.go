@@ -18,10 +18,12 @@ func (r *run) putPage(ctx context.Context, o Outcome) error {
 	if err := report.Write(&text, r.page(r.finishedRecord(o))); err != nil {
 		return err
 	}
-	return r.put(ctx, "report.html", "text/html; charset=utf-8", text.Bytes(), true)
+	// Whatever was overlooked below is taken out of the markup, as the redactor knows it.
+	return r.put(ctx, "report.html", "text/html; charset=utf-8", r.redactor.Bytes(text.Bytes()), true)
 }
 
-// page tells what the record tells. The end of the log has been through the redactor; everything else goes through it here.
+// page tells what the record tells. The end of the log has been through the redactor, what people and programs have written
+// goes through it here.
 func (r *run) page(f finished) report.Page {
 	clean := r.redactor.String
 	p := report.Page{

@@ -279,6 +279,7 @@ func (r *run) put(ctx context.Context, name, contentType string, text []byte, ba
 // end tells how the run ended: in the log, as metrics, on record, and to the person at the terminal.
 func (r *run) end(err error) Outcome {
 	o := judge(err)
+	r.over = time.Now()
 	if r.format == logs.Text && !r.recorded() {
 		r.sink.Flush()
 		fmt.Fprintf(r.in.Stderr, "runner: %s\n", r.redactor.String(err.Error()))
@@ -287,7 +288,7 @@ func (r *run) end(err error) Outcome {
 		}
 		return o
 	}
-	attributes := []any{"reason", string(o.Reason), "exit_code", o.ExitCode, "seconds", seconds(time.Since(r.begun))}
+	attributes := []any{"reason", string(o.Reason), "exit_code", o.ExitCode, "seconds", seconds(r.now().Sub(r.begun))}
 	if o.Killed {
 		attributes = append(attributes, "killed", true)
 	}
@@ -322,7 +323,7 @@ func (r *run) metrics(o Outcome) telemetry.Run {
 	m := telemetry.Run{
 		Cluster: r.task.cluster(), Step: r.step.Name, Environment: r.config.Environment,
 		Reason: string(o.Reason), RunID: r.id, Branch: r.ref.Branch, SHA: r.ref.SHA,
-		Failed: !o.Passed(), Duration: time.Since(r.begun), ColdStart: r.task.coldStart(r.begun),
+		Failed: !o.Passed(), Duration: r.now().Sub(r.begun), ColdStart: r.task.coldStart(r.begun),
 	}
 	for _, a := range r.artifacts {
 		m.ArtifactFiles += a.Files

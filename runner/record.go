@@ -167,9 +167,17 @@ func (r *run) startedRecord() started {
 	}
 }
 
+// now is the time, and once the run is over the time of its end: whoever tells of it tells the same.
+func (r *run) now() time.Time {
+	if r.over.IsZero() {
+		return time.Now()
+	}
+	return r.over
+}
+
 // finishedRecord tells the run as far as it has come. It is redacted as a whole when it is stored.
 func (r *run) finishedRecord(o Outcome) finished {
-	now := time.Now()
+	now := r.now()
 	f := finished{
 		Timestamp: now.Unix(), Passed: o.Passed(), Result: "FAILURE", Revision: r.ref.SHA, Metadata: r.metadata(),
 		identity: r.identity(),

@@ -43,6 +43,7 @@ type Invocation struct {
 type run struct {
 	in        Invocation
 	begun     time.Time
+	over      time.Time // when it ended; zero before
 	id        string
 	config    Config
 	step      steps.Step

@@ -48,7 +48,7 @@ func (r *run) printSummary(o Outcome) {
 	if !o.Passed() {
 		verdict = paint(bold+red, "failed") + fmt.Sprintf(" (%s, exit %d)", o.Reason, o.ExitCode)
 	}
-	fmt.Fprintf(&b, "\n%s %s in %s\n", r.step.Name, verdict, units.Duration(time.Since(r.begun)))
+	fmt.Fprintf(&b, "\n%s %s in %s\n", r.step.Name, verdict, units.Duration(r.now().Sub(r.begun)))
 	if o.Err != nil {
 		row("error", o.Err.Error())
 		row("hint", HintOf(o.Err))

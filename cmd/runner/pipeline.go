@@ -115,8 +115,8 @@ func (d driver) start(ctx context.Context) error {
 	if err := d.say("%s\n", name); err != nil || !d.follow {
 		return err
 	}
-	d.name = name
-	return d.status(ctx)
+	// What was started a moment ago may not be found everywhere yet.
+	return d.show(ctx, remote.Execution{Name: name, Status: "RUNNING", Started: time.Now(), SHA: ref.SHA, Ref: ref.Branch})
 }
 
 // find is the execution that is meant: the one that was named, else the newest of the branch.
@@ -130,7 +130,7 @@ func (d driver) find(ctx context.Context) (remote.Execution, error) {
 		return remote.Execution{}, err
 	}
 	if ref.Branch == "detached" {
-		ref.Branch = ""
+		return remote.Execution{}, &runner.ConfigError{Message: "nobody says which execution is meant", Advice: "name it, or a branch with --branch"}
 	}
 	return d.pipeline.Newest(ctx, ref.Branch)
 }
@@ -146,13 +146,24 @@ func (d driver) status(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return d.show(ctx, e)
+}
+
+func (d driver) show(ctx context.Context, e remote.Execution) error {
 	drawn := 0
 	var told []string
 	for {
-		steps, err := d.pipeline.Steps(ctx, e.Name)
-		if err != nil {
+		now, steps, err := d.look(ctx, e)
+		switch {
+		case err != nil && d.follow && ctx.Err() == nil && remote.Passing(err): // the pipeline goes on, and so do we
+			if err := sleep(ctx, d.poll); err != nil {
+				return err
+			}
+			continue
+		case err != nil:
 			return err
 		}
+		e = now
 		lines := draw(e, steps)
 		switch {
 		case d.terminal:
@@ -178,14 +189,28 @@ func (d driver) status(ctx context.Context) error {
 		case !e.Running():
 			return &notPassedError{strings.ToLower(e.Status)}
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(d.poll):
-		}
-		if e, err = d.pipeline.Describe(ctx, e.Name); err != nil {
+		if err := sleep(ctx, d.poll); err != nil {
 			return err
 		}
+	}
+}
+
+// look asks for an execution and its steps.
+func (d driver) look(ctx context.Context, e remote.Execution) (remote.Execution, []remote.Step, error) {
+	now, err := d.pipeline.Describe(ctx, e.Name)
+	if err != nil {
+		return e, nil, err
+	}
+	steps, err := d.pipeline.Steps(ctx, e.Name)
+	return now, steps, err
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
 	}
 }
 
@@ -291,10 +316,10 @@ func (d driver) cancel(ctx context.Context) error {
 	return d.say("%s: cancelled\n", e.Name)
 }
 
-// confirm asks a person, if there is one.
+// confirm asks a person. Where there is none, silence is no yes.
 func (d driver) confirm(question string) bool {
 	if d.yes || !d.terminal {
-		return true
+		return d.yes
 	}
 	fmt.Fprintf(d.stderr, "%s [y/N] ", question)
 	answer, _ := bufio.NewReader(d.stdin).ReadString('\n')

@@ -91,7 +91,8 @@ func stepsOf(events []historyEvent) []Step {
 			step = nil
 		}
 		state[e.ID], under[e.ID] = name, step
-		if e.Type == "ExecutionAborted" || e.Type == "ExecutionTimedOut" {
+		switch e.Type {
+		case "ExecutionAborted", "ExecutionTimedOut", "ExecutionFailed", "ExecutionSucceeded": // what went on beside it is cut off
 			for _, s := range steps {
 				if s.Ended.IsZero() {
 					s.Status, s.Ended = "stopped", at

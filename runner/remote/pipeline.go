@@ -126,7 +126,7 @@ func (p *Pipeline) Describe(ctx context.Context, name string) (Execution, error)
 	}
 	err := p.states.Call(ctx, "DescribeExecution", map[string]string{"executionArn": p.arn(name)}, &output)
 	if awsjson.Is(err, "ExecutionDoesNotExist") {
-		return Execution{}, &Error{Message: "there is no execution " + name, Advice: "runner pipeline status, without a name, shows the newest"}
+		return Execution{}, &Error{Message: "there is no execution " + name, Err: errUnknown, Advice: "runner pipeline status, without a name, shows the newest"}
 	}
 	if err := p.explain(ctx, "the execution cannot be looked at", "states:DescribeExecution", err); err != nil {
 		return Execution{}, err
@@ -240,3 +240,12 @@ func (p *Pipeline) explain(ctx context.Context, what, action string, err error) 
 	}
 	return &Error{Message: what, Advice: "check that the network lets this machine reach AWS, and that there are credentials", Err: err}
 }
+
+// Passing reports whether an error may not come again: AWS could not be reached, or is busy, or has not heard yet of what
+// was started a moment ago.
+func Passing(err error) bool {
+	return awsjson.Transient(err) || errors.Is(err, errUnknown)
+}
+
+// errUnknown is an execution that Step Functions does not know.
+var errUnknown = errors.New("it does not exist")
