@@ -82,19 +82,20 @@ class Podman:
             arguments += ["--cpus", str(cpu / 1024)]
         if memory:
             arguments += ["--memory", f"{memory}m", "--memory-swap", f"{memory}m"]
-        made = subprocess.run([*arguments, image, *command], env={**os.environ, **environment}, capture_output=True, text=True)
+        made = subprocess.run([*arguments, image, *command], cwd=tempfile.gettempdir(), env={**os.environ, **environment}, capture_output=True, text=True)
         if made.returncode != 0:
             said = made.stderr.strip().splitlines()[-1] if made.stderr.strip() else "no reason given"
             raise not_pulled(image, said) if "image not known" in said or "no such image" in said.lower() else CannotStart("CannotCreateContainerError: " + said)
+        work = tempfile.mkdtemp(prefix="ecs-")  # where it is noted that memory ran out
         child = subprocess.Popen(
-            ["podman", "--runtime", "runc", "start", "--attach", container], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+            ["podman", "--runtime", "runc", "start", "--attach", container], cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
-        return PodmanHandle(container, child)
+        return PodmanHandle(container, child, work)
 
 
 class PodmanHandle:
-    def __init__(self, container, child):
-        self.id, self.child = container, child
+    def __init__(self, container, child, work):
+        self.id, self.child, self.work = container, child, work
 
     def lines(self):
         yield from self.child.stdout
@@ -103,6 +104,7 @@ class PodmanHandle:
         self.child.wait()
         code = subprocess.run(["podman", "wait", self.id], capture_output=True, text=True).stdout.strip()
         subprocess.run(["podman", "rm", "--force", self.id], capture_output=True)
+        shutil.rmtree(self.work, ignore_errors=True)
         return int(code or 255)
 
     def stop(self, timeout):
