@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,7 +99,7 @@ func writeReport(tb testing.TB, suites int) (path string, size int64) {
 
 // The memory that a report takes does not depend on its size.
 func TestALargeReportTakesNoMoreMemoryThanASmallerOne(t *testing.T) {
-	allocated := func(suites int) (uint64, Results) {
+	allocated := func(suites int) uint64 {
 		path, _ := writeReport(t, suites)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
@@ -107,13 +108,18 @@ func TestALargeReportTakesNoMoreMemoryThanASmallerOne(t *testing.T) {
 		if r.Total != 200*suites || r.Failed != suites || r.Skipped != suites || len(r.Problems) > 0 {
 			t.Fatalf("%+v", r.Counts)
 		}
-		return after.TotalAlloc - before.TotalAlloc, r
+		return after.TotalAlloc - before.TotalAlloc
 	}
-	small, _ := allocated(maxFailures + 10) // as many failures are kept as ever will be
-	large, _ := allocated(3 * maxFailures)
-	if large > small+small/4 {
-		t.Errorf("a report of three times the size takes %d KiB instead of %d KiB", large>>10, small>>10)
+	// What the runtime and the race detector allocate beside it varies, and only ever adds: the least of some rounds counts.
+	var small, large uint64 = math.MaxUint64, math.MaxUint64
+	for range 5 {
+		small = min(small, allocated(maxFailures+10)) // as many failures are kept as ever will be
+		large = min(large, allocated(3*maxFailures))
+		if large <= small+small/4 {
+			return
+		}
 	}
+	t.Errorf("a report of three times the size takes %d KiB instead of %d KiB", large>>10, small>>10)
 }
 
 // Reports of a size that go-junit still reads, made to take as much of its memory as they can.
