@@ -24,8 +24,8 @@ func (s *S3) Link(ctx context.Context, key string, validFor time.Duration) (link
 	if err != nil {
 		return "", time.Time{}, s.stoppedOr(ctx, "link to", key, &ServiceError{Code: "NoCredentials", Message: err.Error(), err: err})
 	}
-	now := l.now()
-	until = now.Add(min(validFor, MaxLink)).Truncate(time.Second)
+	now := l.now().Truncate(time.Second) // as it is signed
+	until = now.Add(min(validFor, MaxLink))
 	if credentials.CanExpire && credentials.Expires.Before(until) {
 		until = credentials.Expires
 	}
