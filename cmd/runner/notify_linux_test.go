@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -83,7 +84,7 @@ func cmdGitHub(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("GITHUB_TOKEN", hubToken)
 }
 
-// mood WHO hang|open|busy N|close STATUS: how who was started answers from now on.
+// mood WHO hang|hold|open|busy N|close STATUS: how who was started answers from now on. What is held is answered by open.
 func cmdMood(ts *testscript.TestScript, _ bool, args []string) {
 	s := listening(ts).service(ts, args[0])
 	number := 0
@@ -91,6 +92,12 @@ func cmdMood(ts *testscript.TestScript, _ bool, args []string) {
 		var err error
 		number, err = strconv.Atoi(args[2])
 		ts.Check(err)
+	}
+	switch args[1] {
+	case "hold":
+		s.Hold()
+	case "open":
+		s.Release()
 	}
 	s.Hang(args[1] == "hang")
 	s.Close(map[bool]int{true: number}[args[1] == "close"])
@@ -168,5 +175,26 @@ func cmdSigned(t *testing.T) func(*testscript.TestScript, bool, []string) {
 		})
 		ts.Check(err)
 		ts.Setenv("ARTIFACT_BUCKET", "s3://"+bucket+"/team")
+	}
+}
+
+// What tells people is linked into every runner, and used by few: starting one that tells nobody must not pay for it.
+func TestTellingCostsNothingAtTheStart(t *testing.T) {
+	c := exec.Command("runner", "version")
+	c.Env = append(os.Environ(), "GODEBUG=inittrace=1")
+	out, err := c.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	bytes, found := 0, 0
+	for _, m := range regexp.MustCompile(`init (\S+) @.*?(\d+) bytes`).FindAllStringSubmatch(string(out), -1) {
+		if regexp.MustCompile(`/(go-github|go-querystring|slack|websocket|notify)\b`).MatchString(m[1]) {
+			n, _ := strconv.Atoi(m[2])
+			bytes, found = bytes+n, found+1
+		}
+	}
+	const most = 64 << 10
+	if found == 0 || bytes > most {
+		t.Errorf("%d packages allocate %d bytes at the start, %d at most are fine: %s", found, bytes, most, out)
 	}
 }

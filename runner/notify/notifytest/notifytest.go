@@ -3,6 +3,7 @@
 package notifytest
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -19,8 +20,11 @@ type Service struct {
 	failing int // requests that are yet to be answered by 503
 	closed  int // the status that everything is answered with; 0 for none
 	hangs   bool
-	taken   []Post
-	refused []string
+	held    chan struct{} // the next request waits until it is closed
+
+	released chan struct{} // what that request waits for
+	taken    []Post
+	refused  []string
 }
 
 // Post is a message, a status or a check that was taken.
@@ -72,6 +76,23 @@ func (s *Service) Hang(hang bool) {
 	s.hangs = hang
 }
 
+// Hold lets the next request wait for Release.
+func (s *Service) Hold() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = make(chan struct{})
+}
+
+// Release lets the request go on that was held.
+func (s *Service) Release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.released != nil {
+		close(s.released)
+		s.released = nil
+	}
+}
+
 func (s *Service) take(kind, text string, json map[string]any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,18 +113,25 @@ func (s *Service) serve(h http.Handler) (url string, stop func()) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.asked++
-		hangs, closed, failing := s.hangs, s.closed, s.failing > 0
+		hangs, closed, failing, held := s.hangs, s.closed, s.failing > 0, s.held
+		if held != nil {
+			s.held, s.released = nil, held
+		}
 		if failing {
 			s.failing--
 		}
 		s.mu.Unlock()
-		switch {
-		case hangs:
-			_, _ = io.Copy(io.Discard, r.Body) // only then is it noticed that the other side has gone
+		if hangs || held != nil {
+			body, _ := io.ReadAll(r.Body) // only then is it noticed that the other side has gone
+			r.Body = io.NopCloser(bytes.NewReader(body))
 			select {
 			case <-r.Context().Done():
+				return
+			case <-held: // nobody closes what is nil
 			case <-time.After(patience):
 			}
+		}
+		switch {
 		case closed != 0:
 			http.Error(w, `{"message":"no"}`, closed)
 		case failing:
