@@ -57,6 +57,8 @@ func (e *examination) github(ctx context.Context) {
 		e.ok(subject, "GITHUB_TOKEN is let see %s (%s); RUNNER_GITHUB_STATUS is off, so commits get no status", c.GitHubName, kind)
 	case c.GitHubStatus != "on" && e.Variables["GITHUB_ACTIONS"] == "true":
 		e.ok(subject, "GITHUB_TOKEN is let see %s (%s); the workflow has a status of its own, so commits get no other", c.GitHubName, kind)
+	case c.GitHubStatus != "on" && e.run.dirty:
+		e.ok(subject, "GITHUB_TOKEN is let see %s (%s); the workspace has changes that are not in the commit, which so gets no status", c.GitHubName, kind)
 	case !access.MaySetStatus():
 		e.wrong(artifacts.Warning, subject, fmt.Sprintf("GITHUB_TOKEN may not set the status of a commit of %s", c.GitHubName), "give it the scope repo:status, or set RUNNER_GITHUB_STATUS=off")
 	case access.Classic:

@@ -69,8 +69,12 @@ func (r *run) slack(ctx context.Context) (notify.Slack, error) {
 // tellBeginning has GitHub show that the run is on its way. The command does not wait for that.
 func (r *run) tellBeginning() {
 	if !r.tellsGitHub() {
-		if r.config.GitHubStatus == "on" && (r.in.Variables["GITHUB_TOKEN"] == "" || r.config.GitHubName == "") {
+		could := r.in.Variables["GITHUB_TOKEN"] != "" && r.config.GitHubName != ""
+		switch {
+		case r.config.GitHubStatus == "on" && !could:
 			r.log.Warn("the commit gets no status", "error", "RUNNER_GITHUB_STATUS is on without GITHUB_TOKEN and GITHUB_REPOSITORY", "hint", "set them, or leave it at auto")
+		case r.config.GitHubStatus == "auto" && could && r.dirty && !r.in.Undo:
+			r.log.Info("the commit gets no status: the workspace has changes that are not in it", "hint", "set RUNNER_GITHUB_STATUS=on if they do not matter")
 		}
 		return
 	}
