@@ -133,14 +133,19 @@ func (s *session) status(ctx context.Context, r Run, state, description string) 
 	}
 	return s.send(ctx, "the status of the commit", "give the token the permission statuses: write (repo:status for a classic one)", func() (*github.Response, error) {
 		_, answer, err := s.client.Repositories.CreateStatus(ctx, s.owner, s.name, r.SHA, status)
-		var refused *github.ErrorResponse
-		if status.TargetURL != nil && errors.As(err, &refused) && refused.Response.StatusCode == http.StatusUnprocessableEntity {
-			// How long a link may be is not documented, and a role's is very long. The verdict matters more.
+		if status.TargetURL != nil && mayBeTheLink(err) {
 			status.TargetURL = nil
 			_, answer, err = s.client.Repositories.CreateStatus(ctx, s.owner, s.name, r.SHA, status)
 		}
 		return answer, err
 	})
+}
+
+// mayBeTheLink reports whether GitHub may have refused a link: how long it may be is not documented, and that of a role is very
+// long. The verdict matters more.
+func mayBeTheLink(err error) bool {
+	var refused *github.ErrorResponse
+	return errors.As(err, &refused) && refused.Response.StatusCode == http.StatusUnprocessableEntity
 }
 
 // check adds a check run, which only an app's token may: a workflow's GITHUB_TOKEN is one, a person's is not. Whoever
@@ -165,6 +170,10 @@ func (s *session) check(ctx context.Context, r Run) error {
 	}
 	err := s.send(ctx, "a check of the commit", "give the app the permission checks: write", func() (*github.Response, error) {
 		_, answer, err := s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
+		if options.DetailsURL != nil && mayBeTheLink(err) {
+			options.DetailsURL = nil
+			_, answer, err = s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
+		}
 		return answer, err
 	})
 	if refused := (*Error)(nil); errors.As(err, &refused) && refused.Refused() {
@@ -197,8 +206,12 @@ func (s *session) send(ctx context.Context, what, permission string, do func() (
 			code = answer.StatusCode
 		}
 		var limited *github.AbuseRateLimitError
-		if errors.As(err, &limited) && limited.RetryAfter != nil {
+		var spent *github.RateLimitError
+		switch { // both are 403, too
+		case errors.As(err, &limited) && limited.RetryAfter != nil:
 			return http.StatusTooManyRequests, *limited.RetryAfter, errors.New("it asks for fewer requests")
+		case errors.As(err, &limited), errors.As(err, &spent):
+			return http.StatusTooManyRequests, 0, errors.New("it asks for fewer requests")
 		}
 		var refused *github.ErrorResponse
 		if errors.As(err, &refused) { // its own text holds the URL
@@ -213,6 +226,8 @@ func (s *session) send(ctx context.Context, what, permission string, do func() (
 	switch status {
 	case 0:
 		e.Advice = "check that the network lets this task reach api.github.com"
+	case http.StatusTooManyRequests:
+		e.Advice = "whoever uses the same token uses the same allowance: see https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"
 	case http.StatusUnauthorized:
 		e.Advice = "GITHUB_TOKEN is not valid, or no longer"
 	case http.StatusForbidden, http.StatusNotFound:

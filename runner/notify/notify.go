@@ -147,11 +147,23 @@ func bare(err error) error {
 	return err
 }
 
-// again calls do a second time if the first answer, or none, may have been an accident.
+// sentError is that there was no answer to what was sent: whether it has arrived nobody knows.
+type sentError struct{ error }
+
+func (e sentError) Unwrap() error { return e.error }
+
+// neverSent reports whether an error of HTTP came before there was anybody to send to.
+func neverSent(err error) bool {
+	var at *net.OpError
+	return errors.As(err, &at) && at.Op == "dial"
+}
+
+// again calls do a second time if the first answer, or none, may have been an accident. What may have arrived is not sent again.
 func again(ctx context.Context, do func() (status int, retryAfter time.Duration, err error)) (status int, err error) {
 	for try := 1; ; try++ {
 		status, wait, err := do()
-		passing := status == 0 || status == http.StatusTooManyRequests || status >= 500
+		var sent sentError
+		passing := status == 0 && !errors.As(err, &sent) || status == http.StatusTooManyRequests || status >= 500
 		if err == nil || !passing || try == 2 || ctx.Err() != nil {
 			return status, err
 		}

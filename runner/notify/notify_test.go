@@ -131,6 +131,12 @@ func TestServicesThatMisbehave(t *testing.T) {
 				w.Header().Set("Retry-After", "1")
 				http.Error(w, "{}", http.StatusTooManyRequests)
 			}, 2, ""},
+			"its allowance is used up": {func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("X-RateLimit-Remaining", "0")
+				w.Header().Set("X-RateLimit-Limit", "5000")
+				w.Header().Set("X-RateLimit-Reset", "1")
+				http.Error(w, `{"message":"API rate limit exceeded"}`, http.StatusForbidden)
+			}, 2, ""},
 			"it hangs up":             {func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, 2, "network"},
 			"it does not know us":     {func(w http.ResponseWriter, r *http.Request) { http.Error(w, `{"message":"Not Found"}`, 404) }, 1, ""},
 			"it answers with nothing": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }, 2, ""},
@@ -144,6 +150,12 @@ func TestServicesThatMisbehave(t *testing.T) {
 			}
 			if n := int(asked.Load()); n < 1 || n > c.asked+1 { // net/http may send once more itself what broke off
 				t.Errorf("%s: %s: asked %d times, want %d", name, what, n, c.asked)
+			}
+			if n := asked.Load(); name == "Slack" && what == "it hangs up" && n != 1 {
+				t.Errorf("what may have arrived is sent %d times", n)
+			}
+			if name == "GitHub" && e.Refused() != (what == "it refuses us" || what == "it does not know us") {
+				t.Errorf("%s: refused: %v", what, e.Refused())
 			}
 			if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), s.URL) {
 				t.Errorf("%s: %s: %v", name, what, err)
@@ -220,8 +232,10 @@ func TestALinkThatGitHubDoesNotTakeCostsTheLinkOnly(t *testing.T) {
 	g, hub := githubServer(t, nil)
 	r := failed()
 	r.Report = "ftp://example.com/report.html"
-	_ = hub.End(t.Context(), r)
-	if posts := g.Posts(); len(posts) == 0 || posts[0].JSON["state"] != "failure" || posts[0].JSON["target_url"] != nil {
+	if err := hub.End(t.Context(), r); err != nil {
+		t.Error(err)
+	}
+	if posts := g.Posts(); len(posts) != 2 || posts[0].JSON["state"] != "failure" || posts[0].JSON["target_url"] != nil || posts[1].JSON["details_url"] != nil {
 		t.Error(posts, g.Refused())
 	}
 }

@@ -54,7 +54,10 @@ func (s Slack) Post(ctx context.Context, r Run) error {
 		case errors.As(err, &refused):
 			return refused.Code, 0, errors.New(strings.TrimSpace(refused.Status))
 		}
-		return 0, 0, bare(err)
+		if err = bare(err); err != nil && !neverSent(err) { // nobody wants to read a message twice
+			err = sentError{err}
+		}
+		return 0, 0, err
 	})
 	if err == nil {
 		return nil
