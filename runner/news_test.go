@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -138,6 +139,25 @@ func TestARunIsToldOfOnce(t *testing.T) {
 	}
 	if len(slack.Posts()) != 1 || slack.Asked() != 1 {
 		t.Error(slack.Posts(), slack.Refused())
+	}
+}
+
+// What is still on its way when there is no more time is cut off, rather than left to come after the news of the end.
+func TestABeginningThatIsNotAnsweredIsGivenUp(t *testing.T) {
+	r := ended(t, t.TempDir(), ".", nil)
+	begun := make(chan error, 1)
+	r.telling = telling{begun: begun, giveUp: func() { begun <- context.Canceled }}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	answered := make(chan error, 1)
+	go func() { answered <- r.awaitBeginning(ctx) }()
+	select {
+	case err := <-answered:
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("it is still waited for")
 	}
 }
 
