@@ -172,8 +172,7 @@ func (l *lane) send(ctx context.Context, c call) (*http.Response, error) {
 		request.Header["X-Amz-Checksum-Sha256"] = []string{base64.StdEncoding.EncodeToString(c.sum[:])}
 	}
 	request.Header["X-Amz-Content-Sha256"] = []string{sum}
-	at := time.Now().Add(time.Duration(l.skew.Load())).UTC()
-	if err := l.signer.SignHTTP(ctx, credentials, request, sum, l.service, l.region, at); err != nil {
+	if err := l.signer.SignHTTP(ctx, credentials, request, sum, l.service, l.region, l.now()); err != nil {
 		return nil, err
 	}
 	body := &sending{Reader: request.Body, closed: make(chan struct{})}
@@ -198,6 +197,9 @@ func (l *lane) send(ctx context.Context, c call) (*http.Response, error) {
 	}
 	return answer, nil
 }
+
+// now is the time by the service's clock, as far as we know that.
+func (l *lane) now() time.Time { return time.Now().Add(time.Duration(l.skew.Load())).UTC() }
 
 // sending is a body that tells when the transport is done with it, which may be after an answer that came early:
 // until then nobody else may read the file, or use the memory.

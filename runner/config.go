@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v10"
+
+	"github.com/carlin-cicd/runner/artifacts"
 )
 
 // Config is what the environment and the flags say of a run. Empty means not set.
@@ -33,6 +35,10 @@ type Config struct {
 	GitHubBranch   string `env:"GITHUB_REF_NAME"`
 	GitHubSHA      string `env:"GITHUB_SHA"`
 	StepSummary    string `env:"GITHUB_STEP_SUMMARY"` // a file that Markdown is added to
+	GitHubAPI      string `env:"GITHUB_API_URL"`      // "": github.com's
+	GitHubServer   string `env:"GITHUB_SERVER_URL"`
+	GitHubStatus   string `env:"RUNNER_GITHUB_STATUS" envDefault:"auto"` // auto, on or off
+	Actor          string `env:"GITHUB_ACTOR"`                           // who has caused the run
 	S3Encryption   string `env:"RUNNER_S3_ENCRYPTION"`
 	S3KMSKey       string `env:"RUNNER_S3_KMS_KEY"`
 	S3StorageClass string `env:"RUNNER_S3_STORAGE_CLASS"`
@@ -48,6 +54,7 @@ type Config struct {
 	Retries    int           `env:"RUNNER_RETRIES" envDefault:"-1"` // -1: the step's own
 	LockTTL    time.Duration `env:"RUNNER_LOCK_TTL" envDefault:"60s"`
 	StackPoll  time.Duration `env:"RUNNER_STACK_POLL" envDefault:"5s"`
+	ReportLink time.Duration `env:"RUNNER_REPORT_LINK" envDefault:"168h"` // how long it is valid; 0: there is none
 }
 
 // DefaultTimeout ends a step that neither the environment nor runner.yaml gives one.
@@ -116,7 +123,7 @@ func (c *Config) check() error {
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"RUNNER_TIMEOUT", c.Timeout}, {"RUNNER_GRACE", c.Grace}, {"RUNNER_STOP_BUDGET", c.StopBudget}, {"RUNNER_LOCK_TTL", c.LockTTL}, {"RUNNER_STACK_POLL", c.StackPoll}} {
+	}{{"RUNNER_TIMEOUT", c.Timeout}, {"RUNNER_GRACE", c.Grace}, {"RUNNER_STOP_BUDGET", c.StopBudget}, {"RUNNER_LOCK_TTL", c.LockTTL}, {"RUNNER_STACK_POLL", c.StackPoll}, {"RUNNER_REPORT_LINK", c.ReportLink}} {
 		if d.value < 0 {
 			return &ConfigError{Message: fmt.Sprintf("%s cannot be negative, it is %s", d.name, d.value), Advice: "write a duration such as 90s, 15m or 1h30m"}
 		}
@@ -129,6 +136,14 @@ func (c *Config) check() error {
 	}
 	if c.Retries < -1 || c.Retries > 10 {
 		return &ConfigError{Message: fmt.Sprintf("RUNNER_RETRIES cannot be %d", c.Retries), Advice: "write a whole number from 0 to 10"}
+	}
+	if c.ReportLink > artifacts.MaxLink {
+		return &ConfigError{Message: fmt.Sprintf("RUNNER_REPORT_LINK cannot be %s", c.ReportLink), Advice: fmt.Sprintf("S3 lets a link live for %.0fh at most", artifacts.MaxLink.Hours())}
+	}
+	switch c.GitHubStatus {
+	case "auto", "on", "off":
+	default:
+		return &ConfigError{Message: fmt.Sprintf("RUNNER_GITHUB_STATUS cannot be %q", c.GitHubStatus), Advice: "write auto, on or off"}
 	}
 	if err := c.checkS3(); err != nil {
 		return err

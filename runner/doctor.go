@@ -71,6 +71,7 @@ func (e *examination) perform(ctx context.Context) {
 		return
 	}
 	e.run = besides(ctx, e.Variables, config)
+	e.run.redactor = e.redactor
 	e.logging()
 	if e.collect() {
 		for _, s := range e.steps {
@@ -82,6 +83,7 @@ func (e *examination) perform(ctx context.Context) {
 	e.commit()
 	e.store(ctx)
 	e.secrets(ctx)
+	e.people(ctx)
 	e.stack(ctx)
 }
 

@@ -3,18 +3,29 @@ package runner
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/secrets"
 )
 
+// privateValues are those of the runner's own variables that have been asked for, so that each is asked for once.
+type privateValues struct {
+	mu    sync.Mutex
+	known map[string]string
+}
+
 // privately resolves references in the runner's own variables, which the command is never given: to check out a commit,
 // or to tell somebody. It returns the values by name; a variable that is not set is not among them.
 func (r *run) privately(ctx context.Context, names ...string) (map[string]string, error) {
+	r.private.mu.Lock() // whoever comes second need not ask
+	defer r.private.mu.Unlock()
 	values, references := map[string]string{}, map[string]secrets.Reference{}
 	for _, name := range names {
 		value := r.in.Variables[name]
-		if ref, ok := secrets.Parse(value, true); ok {
+		if known, ok := r.private.known[name]; ok {
+			values[name] = known
+		} else if ref, ok := secrets.Parse(value, true); ok {
 			references[name] = ref
 		} else if value != "" {
 			values[name] = value
@@ -25,7 +36,10 @@ func (r *run) privately(ctx context.Context, names ...string) (map[string]string
 	}
 	resolved, err := r.resolver().Resolve(ctx, references)
 	for _, s := range resolved.Secrets {
-		values[s.Variable] = s.Value()
+		if r.private.known == nil {
+			r.private.known = map[string]string{}
+		}
+		values[s.Variable], r.private.known[s.Variable] = s.Value(), s.Value()
 		r.redactor.Add(redact.Secret{Name: s.Variable, Value: s.Value()})
 	}
 	var failed *secrets.Error

@@ -286,6 +286,7 @@ func (r *run) end(err error) Outcome {
 		if hint := HintOf(err); hint != "" {
 			fmt.Fprintf(r.in.Stderr, "hint: %s\n", r.redactor.String(hint))
 		}
+		r.tell(o)()
 		return o
 	}
 	attributes := []any{"reason", string(o.Reason), "exit_code", o.ExitCode, "seconds", seconds(r.now().Sub(r.begun))}
@@ -312,7 +313,9 @@ func (r *run) end(err error) Outcome {
 	r.sink.Flush()
 	sent := r.sendTrace(o)
 	r.publishRecord(o)
+	told := r.tell(o)
 	sent()
+	told()
 	r.writeStepSummary(o)
 	r.printSummary(o)
 	r.sink.Flush()

@@ -81,6 +81,8 @@ type run struct {
 	hooks     hooks
 	outputs   outputs
 	tracing   tracing
+	telling   telling
+	private   privateValues
 }
 
 // Run runs the step and returns how it ended. Everything there is to say has been said by then.
@@ -116,6 +118,7 @@ func Run(ctx context.Context, in Invocation) Outcome {
 	}
 	go r.tellSignals(ctx)
 	r.beginTrace()
+	r.tellBeginning()
 	return r.end(r.perform())
 }
 

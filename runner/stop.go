@@ -93,6 +93,12 @@ func (s *stopper) recording() (context.Context, context.CancelFunc) {
 	return s.bounded(context.WithoutCancel(s.finish), s.budget)
 }
 
+// telling returns the context of what is told to people once everything is on record: it ends with a second signal, or with the
+// budget, but for the moment that it takes to end before somebody ends us.
+func (s *stopper) telling() (context.Context, context.CancelFunc) {
+	return s.bounded(s.finish, s.budget-min(reserve, s.budget/4)/3)
+}
+
 func (s *stopper) bounded(parent context.Context, after time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(parent)
 	go func() {

@@ -81,13 +81,7 @@ func (r *run) printSummary(o Outcome) {
 	if r.coverage != nil {
 		row("covered", coverageText(*r.coverage))
 	}
-	if o := r.delivery.outcome(); o != nil && o.Rollback != nil {
-		said := fmt.Sprintf("%s: %s", o.Rollback.Action, o.Rollback.Status)
-		if o.Problem != "" {
-			said += "; " + paint(red, "not brought back: ") + o.Problem
-		}
-		row("stack", said)
-	}
+	row("stack", stackText(r.delivery.outcome(), func(text string) string { return paint(red, text) }))
 	for _, a := range r.artifacts {
 		if a.Error != "" {
 			row(a.Name, paint(red, "not published: ")+a.Error)
@@ -113,6 +107,18 @@ func (r *run) printSummary(o Outcome) {
 		row("usage", text)
 	}
 	r.sink.Print(r.redactor.String(b.String()))
+}
+
+// stackText is what became of the stack after a run that failed; "" if nothing was done about it.
+func stackText(o *outcome, alarm func(string) string) string {
+	if o == nil || o.Rollback == nil {
+		return ""
+	}
+	said := fmt.Sprintf("%s: %s", o.Rollback.Action, o.Rollback.Status)
+	if o.Problem != "" {
+		said += "; " + alarm("not brought back: ") + o.Problem
+	}
+	return said
 }
 
 // cases lists tests that failed and did not fail the step, a line each and what they failed with.

@@ -78,6 +78,14 @@ func TestTranscripts(t *testing.T) {
 			"collector": cmdCollector,
 			"span":      cmdSpan,
 			"resource":  cmdResource,
+
+			"slack":  cmdSlack,
+			"github": cmdGitHub,
+			"mood":   cmdMood,
+			"told":   cmdTold,
+			"asked":  cmdAsked,
+			"follow": cmdFollow,
+			"signed": cmdSigned(t),
 		},
 	})
 }
@@ -129,6 +137,7 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	for _, v := range []string{
 		"PATH", "HOME", "TMPDIR", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "WORK",
 		"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
+		"SLACK_WEBHOOK_URL", "GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL",
 	} {
 		s.cmd.Env = append(s.cmd.Env, v+"="+ts.Getenv(v))
 	}

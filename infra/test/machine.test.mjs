@@ -37,8 +37,11 @@ test('a task gets the branch, the commit and the network', async () => {
   const w = new World()
   await w.run(push('refs/heads/feature/a/b'))
   assert.deepEqual(w.tasks[0].environment, {
-    BRANCH: 'feature/a/b', GIT_SHA: sha, RUNNER_FORCE: '', GITHUB_REPOSITORY: 'acme/shop', REPOSITORY_URL: 'https://github.com/acme/shop.git',
+    BRANCH: 'feature/a/b', GIT_SHA: sha, RUNNER_FORCE: '', GITHUB_ACTOR: 'octocat', GITHUB_REPOSITORY: 'acme/shop', REPOSITORY_URL: 'https://github.com/acme/shop.git',
   })
+  const nobody = new World(), { sender, ...detail } = push('refs/heads/x').detail
+  assert.equal((await nobody.run({ ...push('refs/heads/x'), detail })).status, 'SUCCEEDED', `without ${sender}`)
+  assert.equal(nobody.tasks[0].environment.GITHUB_ACTOR, '')
   assert.deepEqual(w.tasks[0].network.AwsvpcConfiguration, { Subnets: ['subnet-a', 'subnet-b'], SecurityGroups: ['sg-1'], AssignPublicIp: 'ENABLED' })
 })
 

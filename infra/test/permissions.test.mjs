@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 import { ACCOUNT, REGION, load, resolve, source } from './template.mjs'
 
-const all = resolve(load('cicd.yaml'), { GitHubRoles: 'true', GitHubTokenArn: `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:github-x1` })
+const all = resolve(load('cicd.yaml'), { GitHubRoles: 'true', GitHubTokenArn: `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:github-x1`, SlackWebhookArn: `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:slack-x1` })
 
 // Policies and tags of a role, as far as they are in the template.
 function role(name) {
@@ -57,6 +57,8 @@ const table = {
     ['no', 'TestRole', 's3:PutObject', key('builds/main/1/a.js')],
     ['no', 'TestRole', 's3:PutObject', key('manifests/builds/main/1.json')],
     ['no', 'TestRole', 's3:PutObject', key('runs/main/1/build/latest.json')],
+    ['yes', 'TestRole', 's3:PutObject', key('runs/main/latest/test/latest.json')],
+    ['no', 'TestRole', 's3:PutObject', key('runs/main/latest/deploy-production/latest.json')],
     ['no', 'TestRole', 's3:PutObject', key('runs/main/1/deploy-production/latest.json')],
     ['no', 'TestRole', 's3:PutObject', key('locks/production/Shop.json')],
     ['no', 'TestRole', 's3:PutObjectTagging', key('builds/main/1/a.js'), tag('deployed')],
@@ -98,6 +100,8 @@ const table = {
     ['yes', 'DeployProductionRole', 'ssm:GetParameters', `arn:aws:ssm:${REGION}:${ACCOUNT}:parameter/ci/deploy-production/key`],
     ['no', 'TestRole', 'secretsmanager:GetSecretValue', secret('github-x1')],
     ['yes', 'TestExecutionRole', 'secretsmanager:GetSecretValue', secret('github-x1')],
+    ['no', 'TestRole', 'secretsmanager:GetSecretValue', secret('slack-x1')],
+    ...['Build', 'Test', 'MigrateStaging', 'DeployStaging', 'MigrateProduction', 'DeployProduction'].map((t) => ['yes', `${t}ExecutionRole`, 'secretsmanager:GetSecretValue', secret('slack-x1')]),
   ],
   'the machine starts these tasks with these roles, and tells and stops': [
     ['yes', 'MachineRole', 'ecs:RunTask', family('Build'), here],

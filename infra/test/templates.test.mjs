@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { infra, load, resolve, source } from './template.mjs'
 
 const templates = readdirSync(infra).filter((n) => n.endsWith('.yaml'))
-const everything = { AlarmEmail: 'a@example.com', SlackWebhookUrl: 'https://hooks.slack.com/services/x', GitHubRoles: 'true', GitHubTokenArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:t' }
+const everything = { AlarmEmail: 'a@example.com', SlackWebhookUrl: 'https://hooks.slack.com/services/x', SlackWebhookArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:s', GitHubRoles: 'true', GitHubTokenArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:t' }
 const ours = ['base.yaml', 'cicd.yaml']
 
 test('cfn-lint has nothing to say', () => {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,10 +14,10 @@ import (
 
 // GitHub speaks of one repository's commits.
 type GitHub struct {
-	Token      string // a secret
-	Repository string // owner/name
-	URL        string // of the API; "" for github.com's
-	Client     *http.Client
+	Token      string       // a secret
+	Repository string       // owner/name
+	URL        string       // of the API; "" for github.com's
+	Client     *http.Client // nil for one that knows the proxies of the environment
 }
 
 // GitHub's limits: https://docs.github.com/rest/commits/statuses, https://docs.github.com/rest/checks/runs
@@ -46,8 +47,10 @@ func (g GitHub) End(ctx context.Context, r Run) error {
 	if err != nil {
 		return err
 	}
-	if r.Report != "" && !s.private(ctx) {
-		r.Report = ""
+	if r.Report != "" {
+		if access, err := s.look(ctx); err != nil || !access.Private {
+			r.Report = ""
+		}
 	}
 	state := "failure"
 	switch {
@@ -62,6 +65,30 @@ func (g GitHub) End(ctx context.Context, r Run) error {
 	return s.check(ctx, r)
 }
 
+// Access is what a token is let see of its repository.
+type Access struct {
+	Private bool     // the repository is not public
+	Classic bool     // the token is a classic one, and Scopes are its scopes
+	Scopes  []string // "repo", "repo:status"
+}
+
+// MaySetStatus reports whether the token can set a commit's status, as far as it says what it may: a fine-grained token and an
+// app's do not.
+func (a Access) MaySetStatus() bool {
+	return !a.Classic || slices.Contains(a.Scopes, "repo") || slices.Contains(a.Scopes, "repo:status") || !a.Private && slices.Contains(a.Scopes, "public_repo")
+}
+
+// Look asks what the token is let see. It changes nothing. The error is an *Error.
+func (g GitHub) Look(ctx context.Context) (Access, error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	s, err := g.open()
+	if err != nil {
+		return Access{}, err
+	}
+	return s.look(ctx)
+}
+
 // session is a client for one repository.
 type session struct {
 	client      *github.Client
@@ -72,6 +99,9 @@ func (g GitHub) open() (*session, error) {
 	owner, name, ok := strings.Cut(g.Repository, "/")
 	if !ok || owner == "" || name == "" || strings.Contains(name, "/") {
 		return nil, &Error{Service: "GitHub", Err: fmt.Errorf("%q is no repository", g.Repository), Advice: "write GITHUB_REPOSITORY as owner/name"}
+	}
+	if g.URL != "" && !confidential(g.URL) {
+		return nil, &Error{Service: "GitHub", Err: errors.New("the address of its API does not begin with https://"), Advice: "write GITHUB_API_URL as in https://github.example.com/api/v3"}
 	}
 	options := []github.ClientOptionsFunc{github.WithAuthToken(g.Token), github.WithUserAgent("carlin-cicd-runner")}
 	if g.Client != nil {
@@ -103,8 +133,19 @@ func (s *session) status(ctx context.Context, r Run, state, description string) 
 	}
 	return s.send(ctx, "the status of the commit", "give the token the permission statuses: write (repo:status for a classic one)", func() (*github.Response, error) {
 		_, answer, err := s.client.Repositories.CreateStatus(ctx, s.owner, s.name, r.SHA, status)
+		if status.TargetURL != nil && mayBeTheLink(err) {
+			status.TargetURL = nil
+			_, answer, err = s.client.Repositories.CreateStatus(ctx, s.owner, s.name, r.SHA, status)
+		}
 		return answer, err
 	})
+}
+
+// mayBeTheLink reports whether GitHub may have refused a link: how long it may be is not documented, and that of a role is very
+// long. The verdict matters more.
+func mayBeTheLink(err error) bool {
+	var refused *github.ErrorResponse
+	return errors.As(err, &refused) && refused.Response.StatusCode == http.StatusUnprocessableEntity
 }
 
 // check adds a check run, which only an app's token may: a workflow's GITHUB_TOKEN is one, a person's is not. Whoever
@@ -129,18 +170,32 @@ func (s *session) check(ctx context.Context, r Run) error {
 	}
 	err := s.send(ctx, "a check of the commit", "give the app the permission checks: write", func() (*github.Response, error) {
 		_, answer, err := s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
+		if options.DetailsURL != nil && mayBeTheLink(err) {
+			options.DetailsURL = nil
+			_, answer, err = s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
+		}
 		return answer, err
 	})
-	var refused *Error
-	if errors.As(err, &refused) && (refused.Status == http.StatusForbidden || refused.Status == http.StatusNotFound) {
+	if refused := (*Error)(nil); errors.As(err, &refused) && refused.Refused() {
 		return nil
 	}
 	return err
 }
 
-func (s *session) private(ctx context.Context) bool {
-	repository, _, err := s.client.Repositories.Get(ctx, s.owner, s.name)
-	return err == nil && repository.GetPrivate()
+func (s *session) look(ctx context.Context) (a Access, err error) {
+	err = s.send(ctx, "the repository", "see that GITHUB_REPOSITORY names it, and that the token is for it", func() (*github.Response, error) {
+		repository, answer, err := s.client.Repositories.Get(ctx, s.owner, s.name)
+		if err == nil {
+			a.Private = repository.GetPrivate()
+			scopes, classic := answer.Header["X-Oauth-Scopes"]
+			a.Classic = classic
+			for scope := range strings.SplitSeq(strings.Join(scopes, ","), ",") {
+				a.Scopes = append(a.Scopes, strings.TrimSpace(scope))
+			}
+		}
+		return answer, err
+	})
+	return a, err
 }
 
 func (s *session) send(ctx context.Context, what, permission string, do func() (*github.Response, error)) error {
@@ -151,8 +206,12 @@ func (s *session) send(ctx context.Context, what, permission string, do func() (
 			code = answer.StatusCode
 		}
 		var limited *github.AbuseRateLimitError
-		if errors.As(err, &limited) && limited.RetryAfter != nil {
+		var spent *github.RateLimitError
+		switch { // both are 403, too
+		case errors.As(err, &limited) && limited.RetryAfter != nil:
 			return http.StatusTooManyRequests, *limited.RetryAfter, errors.New("it asks for fewer requests")
+		case errors.As(err, &limited), errors.As(err, &spent):
+			return http.StatusTooManyRequests, 0, errors.New("it asks for fewer requests")
 		}
 		var refused *github.ErrorResponse
 		if errors.As(err, &refused) { // its own text holds the URL
@@ -167,6 +226,8 @@ func (s *session) send(ctx context.Context, what, permission string, do func() (
 	switch status {
 	case 0:
 		e.Advice = "check that the network lets this task reach api.github.com"
+	case http.StatusTooManyRequests:
+		e.Advice = "whoever uses the same token uses the same allowance: see https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"
 	case http.StatusUnauthorized:
 		e.Advice = "GITHUB_TOKEN is not valid, or no longer"
 	case http.StatusForbidden, http.StatusNotFound:
@@ -217,12 +278,12 @@ func first(texts ...string) string {
 // markdown is the check's own page.
 func markdown(r Run) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s** %s\n", r.title(), r.summary())
+	fmt.Fprintf(&b, "%s %s\n", code(r.title()), code(r.summary()))
 	if r.Error != "" {
-		fmt.Fprintf(&b, "\n%s\n", fenced(r.Error))
+		fmt.Fprintf(&b, "\n%s\n", fenced(clip(r.Error, 4000)))
 	}
 	if r.Hint != "" {
-		fmt.Fprintf(&b, "\n→ %s\n", r.Hint)
+		fmt.Fprintf(&b, "\n→ %s\n", code(clip(r.Hint, 2000)))
 	}
 	if r.Tests != nil {
 		for i, f := range r.Tests.Failures {
@@ -230,13 +291,20 @@ func markdown(r Run) string {
 				fmt.Fprintf(&b, "\nand %d more\n", len(r.Tests.Failures)-i)
 				break
 			}
-			fmt.Fprintf(&b, "\n- `%s`\n%s\n", strings.ReplaceAll(f.Name, "`", "'"), fenced(clip(first(f.Message, f.Details), 500)))
+			fmt.Fprintf(&b, "\n- %s\n%s\n", code(clip(f.Name, 500)), fenced(clip(first(f.Message, f.Details), 500)))
 		}
 	}
-	if r.Coverage != "" {
-		fmt.Fprintf(&b, "\ncoverage %s\n", r.Coverage)
+	for _, fact := range []string{prefixed("stack ", r.Stack), prefixed("coverage ", r.Coverage)} {
+		if fact != "" {
+			fmt.Fprintf(&b, "\n%s\n", code(clip(fact, 2000)))
+		}
 	}
 	return b.String()
+}
+
+// code is a line that is not markup, whatever is in it.
+func code(text string) string {
+	return "`" + strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "`", "'") + "`"
 }
 
 // fenced is text that is not markup, whatever is in it.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,6 +22,7 @@ type Run struct {
 	ID, Step, Environment string
 	Branch, SHA           string
 	Repository            string // owner/name on GitHub, or ""
+	Web                   string // where a browser finds the repository, or ""
 	Actor                 string // who has caused the run, or ""
 
 	Passed    bool
@@ -35,9 +37,11 @@ type Run struct {
 	Duration  time.Duration
 
 	Tests    *Tests
-	Report   string // a link that needs no login, or ""
-	Record   string // where the run's record is, in words
-	Coverage string // "83.1 % (-1.2)", or ""
+	Report   string    // a link that needs no login, or ""
+	Until    time.Time // when that link ends
+	Record   string    // where the run's record is, in words
+	Coverage string    // "83.1 % (-1.2)", or ""
+	Stack    string    // what became of the stack that was deployed: "web: rolled back", or ""
 }
 
 // Tests is what the reports said.
@@ -72,6 +76,9 @@ func (r Run) title() string {
 		verb = "passed"
 	case r.Aborted:
 		verb = "was stopped"
+	}
+	if r.Branch == "" { // what was refused may have been the branch itself
+		return what + " " + verb
 	}
 	return fmt.Sprintf("%s %s on %s", what, verb, r.Branch)
 }
@@ -116,6 +123,21 @@ func (e *Error) Unwrap() error { return e.Err }
 // Hint says what to do about it.
 func (e *Error) Hint() string { return e.Advice }
 
+// Refused reports whether the service does not know us, or does not let us: another try would end the same.
+func (e *Error) Refused() bool {
+	return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden || e.Status == http.StatusNotFound
+}
+
+// confidential reports whether what is sent to an address is encrypted, or stays on this machine.
+func confidential(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
+}
+
 // bare is an error of HTTP without the URL that it is about.
 func bare(err error) error {
 	var sent *url.Error
@@ -125,11 +147,23 @@ func bare(err error) error {
 	return err
 }
 
-// again calls do a second time if the first answer, or none, may have been an accident.
+// sentError is that there was no answer to what was sent: whether it has arrived nobody knows.
+type sentError struct{ error }
+
+func (e sentError) Unwrap() error { return e.error }
+
+// neverSent reports whether an error of HTTP came before there was anybody to send to.
+func neverSent(err error) bool {
+	var at *net.OpError
+	return errors.As(err, &at) && at.Op == "dial"
+}
+
+// again calls do a second time if the first answer, or none, may have been an accident. What may have arrived is not sent again.
 func again(ctx context.Context, do func() (status int, retryAfter time.Duration, err error)) (status int, err error) {
 	for try := 1; ; try++ {
 		status, wait, err := do()
-		passing := status == 0 || status == http.StatusTooManyRequests || status >= 500
+		var sent sentError
+		passing := status == 0 && !errors.As(err, &sent) || status == http.StatusTooManyRequests || status >= 500
 		if err == nil || !passing || try == 2 || ctx.Err() != nil {
 			return status, err
 		}

@@ -2,19 +2,18 @@ package notify
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
-	"unicode/utf8"
+
+	"github.com/carlin-cicd/runner/runner/notify/notifytest"
 )
 
 const sha = "4f0c1d2e3a4b5c6d7e8f9012345678901234abcd"
@@ -24,7 +23,7 @@ func failed() Run {
 		ID: "01k", Step: "test", Branch: "main", SHA: sha, Repository: "example/shop", Actor: "ana", Reason: "failure", ExitCode: 1,
 		Error: "the command ended with exit code 1", Hint: "see the report", Started: time.Unix(1_800_000_000, 0).UTC(), Duration: 61 * time.Second,
 		Tests:  &Tests{Total: 214, Passed: 212, Failed: 2, Flaky: 1, Failures: []Failure{{Name: "price › adds the tax once", File: "src/price.test.ts", Line: 12, Message: "expected 119\nreceived 138.04"}, {Name: "no place", Message: "boom"}}},
-		Report: "https://bucket.example/report.html?X-Amz-Signature=abc", Record: "s3://bucket/runs/main/4f0c", Coverage: "83.1 % (-1.2)",
+		Report: "https://bucket.example/report.html?X-Amz-Signature=abc", Until: time.Unix(1_800_086_400, 0), Web: "https://github.com/example/shop", Stack: "web: rolled back", Record: "s3://bucket/runs/main/4f0c", Coverage: "83.1 % (-1.2)",
 	}
 }
 
@@ -40,85 +39,39 @@ func vast() Run {
 	return r
 }
 
-// slackServer refuses what Slack would refuse, and keeps the last message.
-func slackServer(t *testing.T) (url string, last *string) {
-	last = new(string)
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		*last = string(body)
-		if problem := refusedBySlack(body); problem != "" || r.Header.Get("Content-Type") != "application/json" {
-			http.Error(w, "invalid_blocks: "+problem, http.StatusBadRequest)
-			return
-		}
-		fmt.Fprint(w, "ok")
-	}))
-	t.Cleanup(s.Close)
-	return s.URL + "/services/T0/B0/hook-secret", last
+// slackServer is one, and the address of its webhook.
+func slackServer(t *testing.T) (*notifytest.Slack, Slack) {
+	s := &notifytest.Slack{}
+	address, stop := s.Start()
+	t.Cleanup(stop)
+	return s, Slack{WebhookURL: address}
 }
 
-func refusedBySlack(body []byte) string {
-	type text struct{ Type, Text string }
-	var m struct {
-		Text   string
-		Blocks []struct {
-			Type     string
-			Text     *text
-			Elements []struct {
-				Type, URL string
-				Text      json.RawMessage
-			}
-		}
+// last is the text of the newest post.
+func last(posts []notifytest.Post) string {
+	if len(posts) == 0 {
+		return ""
 	}
-	if err := json.Unmarshal(body, &m); err != nil {
-		return err.Error()
-	}
-	if m.Text == "" || len(m.Blocks) == 0 || len(m.Blocks) > 50 || !utf8.Valid(body) {
-		return "text, or the number of blocks"
-	}
-	for _, b := range m.Blocks {
-		switch b.Type {
-		case "header":
-			if b.Text == nil || b.Text.Type != "plain_text" || b.Text.Text == "" || utf8.RuneCountInString(b.Text.Text) > 150 {
-				return "header"
-			}
-		case "section":
-			if b.Text == nil || b.Text.Type != "mrkdwn" || b.Text.Text == "" || utf8.RuneCountInString(b.Text.Text) > 3000 {
-				return "section"
-			}
-		case "context":
-			if len(b.Elements) == 0 || len(b.Elements) > 10 {
-				return "context"
-			}
-		case "actions":
-			for _, e := range b.Elements {
-				if e.Type != "button" || len(e.URL) > 3000 || !strings.HasPrefix(e.URL, "https://") {
-					return "button"
-				}
-			}
-		default:
-			return b.Type
-		}
-	}
-	return ""
+	return posts[len(posts)-1].Text
 }
 
 func TestSlackIsToldWhatAndWhyAndWhichTests(t *testing.T) {
-	url, last := slackServer(t)
-	if err := (Slack{WebhookURL: url, Client: http.DefaultClient}).Post(t.Context(), failed()); err != nil {
-		t.Fatal(err)
+	server, slack := slackServer(t)
+	if err := slack.Post(t.Context(), failed()); err != nil {
+		t.Fatalf("%v: %v", err, server.Refused())
 	}
 	for _, want := range []string{
 		":x: test failed on main", "failure, exit code 1 after 1m1s: 2 of 214 tests failed, 1 flaky", "the command ended with exit code 1", "see the report",
-		"price › adds the tax once", "src/price.test.ts", "expected 119", "https://github.com/example/shop/commit/" + sha, "ana", "coverage 83.1 %", "https://bucket.example/report.html?X-Amz-Signature=abc",
+		"price › adds the tax once", "src/price.test.ts", "expected 119", "https://github.com/example/shop/commit/" + sha, "by ana", "coverage 83.1 %", "stack web: rolled back", "report until 16 Jan 08:00 UTC", "https://bucket.example/report.html?X-Amz-Signature=abc",
 	} {
-		if text := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(*last); !strings.Contains(text, want) {
+		if text := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(last(server.Posts())); !strings.Contains(text, want) {
 			t.Errorf("no %q in %s", want, text)
 		}
 	}
 }
 
 func TestSlackTakesWhateverARunHasToSay(t *testing.T) {
-	url, last := slackServer(t)
+	server, slack := slackServer(t)
 	for _, change := range []func(*Run){
 		func(r *Run) { *r = vast() },
 		func(r *Run) { *r = Run{Step: "build", Branch: "main", Passed: true} },
@@ -127,11 +80,11 @@ func TestSlackTakesWhateverARunHasToSay(t *testing.T) {
 	} {
 		r := failed()
 		change(&r)
-		if err := (Slack{WebhookURL: url, Client: http.DefaultClient}).Post(t.Context(), r); err != nil {
-			t.Errorf("%s: %v", r.title()[:20], err)
+		if err := slack.Post(t.Context(), r); err != nil {
+			t.Errorf("%s: %v, %v", r.title()[:20], err, server.Refused())
 		}
 		header := regexp.MustCompile(`\{"type":"plain_text","text":"[^"]*"`) // is shown as it is
-		if rest := header.ReplaceAllString(*last, ""); strings.Contains(rest, `\u003c!channel`) || strings.Contains(rest, "<!channel") {
+		if rest := header.ReplaceAllString(last(server.Posts()), ""); strings.Contains(rest, `\u003c!channel`) || strings.Contains(rest, "<!channel") {
 			t.Error("a text of the run calls everybody")
 		}
 	}
@@ -160,7 +113,7 @@ func TestServicesThatMisbehave(t *testing.T) {
 	defer s.Close()
 	services := map[string]func(context.Context) error{
 		"Slack": func(ctx context.Context) error {
-			return Slack{WebhookURL: s.URL + "/services/hook-secret", Client: http.DefaultClient}.Post(ctx, failed())
+			return Slack{WebhookURL: s.URL + "/services/hook-secret"}.Post(ctx, failed())
 		},
 		"GitHub": func(ctx context.Context) error {
 			return GitHub{Token: "token-secret", Repository: "example/shop", URL: s.URL}.Begin(ctx, failed())
@@ -178,6 +131,12 @@ func TestServicesThatMisbehave(t *testing.T) {
 				w.Header().Set("Retry-After", "1")
 				http.Error(w, "{}", http.StatusTooManyRequests)
 			}, 2, ""},
+			"its allowance is used up": {func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("X-RateLimit-Remaining", "0")
+				w.Header().Set("X-RateLimit-Limit", "5000")
+				w.Header().Set("X-RateLimit-Reset", "1")
+				http.Error(w, `{"message":"API rate limit exceeded"}`, http.StatusForbidden)
+			}, 2, ""},
 			"it hangs up":             {func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }, 2, "network"},
 			"it does not know us":     {func(w http.ResponseWriter, r *http.Request) { http.Error(w, `{"message":"Not Found"}`, 404) }, 1, ""},
 			"it answers with nothing": {func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500) }, 2, ""},
@@ -191,6 +150,12 @@ func TestServicesThatMisbehave(t *testing.T) {
 			}
 			if n := int(asked.Load()); n < 1 || n > c.asked+1 { // net/http may send once more itself what broke off
 				t.Errorf("%s: %s: asked %d times, want %d", name, what, n, c.asked)
+			}
+			if n := asked.Load(); name == "Slack" && what == "it hangs up" && n != 1 {
+				t.Errorf("what may have arrived is sent %d times", n)
+			}
+			if name == "GitHub" && e.Refused() != (what == "it refuses us" || what == "it does not know us") {
+				t.Errorf("%s: refused: %v", what, e.Refused())
 			}
 			if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), s.URL) {
 				t.Errorf("%s: %s: %v", name, what, err)
@@ -222,89 +187,30 @@ func TestServicesThatMisbehave(t *testing.T) {
 	}
 }
 
-// githubServer takes what GitHub takes.
-type githubServer struct {
-	private  bool
-	noChecks bool
-	statuses []map[string]any
-	checks   []map[string]any
-}
-
-func (g *githubServer) start(t *testing.T) string {
-	text := func(m map[string]any, key string) string { s, _ := m[key].(string); return s }
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /repos/example/shop", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"private":%v}`, g.private) })
-	mux.HandleFunc("POST /repos/example/shop/statuses/{sha}", func(w http.ResponseWriter, r *http.Request) {
-		var m map[string]any
-		if json.NewDecoder(r.Body).Decode(&m) != nil || r.PathValue("sha") != sha || !slices.Contains([]string{"error", "failure", "pending", "success"}, text(m, "state")) ||
-			utf8.RuneCountInString(text(m, "description")) > 140 || text(m, "context") == "" {
-			http.Error(w, `{"message":"Validation Failed"}`, http.StatusUnprocessableEntity)
-			return
-		}
-		g.statuses = append(g.statuses, m)
-		w.WriteHeader(201)
-		fmt.Fprint(w, "{}")
-	})
-	mux.HandleFunc("POST /repos/example/shop/check-runs", func(w http.ResponseWriter, r *http.Request) {
-		if g.noChecks {
-			http.Error(w, `{"message":"You must authenticate via a GitHub App."}`, http.StatusForbidden)
-			return
-		}
-		var m struct {
-			Name, Status, Conclusion string
-			HeadSHA                  string `json:"head_sha"`
-			Output                   struct {
-				Title, Summary string
-				Annotations    []struct {
-					Path, Message, Title string
-					Level                string `json:"annotation_level"`
-					Start                int    `json:"start_line"`
-					End                  int    `json:"end_line"`
-					Raw                  string `json:"raw_details"`
-				}
-			}
-		}
-		body, _ := io.ReadAll(r.Body)
-		bad := json.Unmarshal(body, &m) != nil || m.HeadSHA != sha || m.Name == "" || m.Status != "completed" ||
-			!slices.Contains([]string{"success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required"}, m.Conclusion) ||
-			m.Output.Title == "" || m.Output.Summary == "" || len(m.Output.Summary) > 65535 || len(m.Output.Annotations) > 50
-		for _, a := range m.Output.Annotations {
-			bad = bad || a.Path == "" || strings.HasPrefix(a.Path, "/") || a.Start < 1 || a.End < a.Start || a.Message == "" || len(a.Message) > 64<<10 || len(a.Title) > 255 || len(a.Raw) > 64<<10 || a.Level != "failure"
-		}
-		if bad {
-			http.Error(w, `{"message":"Validation Failed"}`, http.StatusUnprocessableEntity)
-			return
-		}
-		var kept map[string]any
-		_ = json.Unmarshal(body, &kept)
-		g.checks = append(g.checks, kept)
-		w.WriteHeader(201)
-		fmt.Fprint(w, "{}")
-	})
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "Bearer token-secret" {
-			http.Error(w, `{"message":"Bad credentials"}`, http.StatusUnauthorized)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	}))
-	t.Cleanup(s.Close)
-	return s.URL
+// githubServer is one that has the commit of failed, and its client.
+func githubServer(t *testing.T, change func(*notifytest.GitHub)) (*notifytest.GitHub, GitHub) {
+	g := &notifytest.GitHub{Token: "token-secret", Repository: "example/shop", SHA: sha, Private: true, App: true}
+	if change != nil {
+		change(g)
+	}
+	address, stop := g.Start()
+	t.Cleanup(stop)
+	return g, GitHub{Token: "token-secret", Repository: "example/shop", URL: address}
 }
 
 func TestGitHubHasAStatusAndACheckWithNotesOnLines(t *testing.T) {
-	g := &githubServer{private: true}
-	hub := GitHub{Token: "token-secret", Repository: "example/shop", URL: g.start(t)}
+	g, hub := githubServer(t, nil)
 	if err := hub.Begin(t.Context(), failed()); err != nil {
 		t.Fatal(err)
 	}
 	if err := hub.End(t.Context(), failed()); err != nil {
-		t.Fatal(err)
+		t.Fatal(err, g.Refused())
 	}
-	if len(g.statuses) != 2 || g.statuses[0]["state"] != "pending" || g.statuses[1]["state"] != "failure" || g.statuses[1]["context"] != "carlin-cicd/test" || g.statuses[1]["target_url"] != failed().Report {
-		t.Errorf("%v", g.statuses)
+	posts := g.Posts()
+	if len(posts) != 3 || posts[0].JSON["state"] != "pending" || posts[1].JSON["state"] != "failure" || posts[1].JSON["context"] != "carlin-cicd/test" || posts[1].JSON["target_url"] != failed().Report {
+		t.Fatalf("%v", posts)
 	}
-	check := fmt.Sprint(g.checks)
+	check := fmt.Sprint(posts[2].JSON)
 	for _, want := range []string{"path:src/price.test.ts", "start_line:12", "conclusion:failure", "price › adds the tax once", "no place"} {
 		if !strings.Contains(check, want) {
 			t.Errorf("no %s in %s", want, check)
@@ -313,32 +219,97 @@ func TestGitHubHasAStatusAndACheckWithNotesOnLines(t *testing.T) {
 }
 
 func TestTheReportIsNotLinkedWhereEverybodyCouldFollow(t *testing.T) {
-	g := &githubServer{}
-	if err := (GitHub{Token: "token-secret", Repository: "example/shop", URL: g.start(t)}).End(t.Context(), failed()); err != nil {
-		t.Fatal(err)
+	g, hub := githubServer(t, func(g *notifytest.GitHub) { g.Private = false })
+	if err := hub.End(t.Context(), failed()); err != nil || len(g.Posts()) != 2 {
+		t.Fatal(err, g.Refused())
 	}
-	if said := fmt.Sprint(g.statuses, g.checks); strings.Contains(said, "X-Amz-Signature") {
+	if said := fmt.Sprint(g.Posts()); strings.Contains(said, "X-Amz-Signature") {
 		t.Error(said)
 	}
 }
 
+func TestALinkThatGitHubDoesNotTakeCostsTheLinkOnly(t *testing.T) {
+	g, hub := githubServer(t, nil)
+	r := failed()
+	r.Report = "ftp://example.com/report.html"
+	if err := hub.End(t.Context(), r); err != nil {
+		t.Error(err)
+	}
+	if posts := g.Posts(); len(posts) != 2 || posts[0].JSON["state"] != "failure" || posts[0].JSON["target_url"] != nil || posts[1].JSON["details_url"] != nil {
+		t.Error(posts, g.Refused())
+	}
+}
+
 func TestGitHubTakesWhateverARunHasToSay(t *testing.T) {
-	g := &githubServer{private: true}
-	hub := GitHub{Token: "token-secret", Repository: "example/shop", URL: g.start(t)}
+	g, hub := githubServer(t, nil)
 	for _, r := range []Run{vast(), {Step: "build", Environment: "staging", Branch: "main", SHA: sha, Passed: true}, {Step: "x", SHA: sha, Aborted: true}, {Step: "x", SHA: sha, Blocked: true, Reason: "guard"}} {
 		if err := hub.End(t.Context(), r); err != nil {
-			t.Errorf("%s: %v", clip(r.title(), 40), err)
+			t.Errorf("%s: %v, %v", clip(r.title(), 40), err, g.Refused())
 		}
 	}
-	if len(g.statuses) != 4 || g.statuses[1]["context"] != "carlin-cicd/build-staging" || g.statuses[3]["state"] != "error" {
-		t.Errorf("%v", g.statuses[1:])
+	posts := g.Posts() // a status and a check of each
+	if len(posts) != 8 || posts[2].JSON["context"] != "carlin-cicd/build-staging" || posts[6].JSON["state"] != "error" {
+		t.Errorf("%v", posts[1:])
 	}
 }
 
 func TestATokenThatMayNotMakeChecksIsNoError(t *testing.T) {
-	g := &githubServer{noChecks: true}
-	if err := (GitHub{Token: "token-secret", Repository: "example/shop", URL: g.start(t)}).End(t.Context(), failed()); err != nil || len(g.statuses) != 1 {
-		t.Errorf("%v, %d", err, len(g.statuses))
+	g, hub := githubServer(t, func(g *notifytest.GitHub) { g.App = false })
+	if err := hub.End(t.Context(), failed()); err != nil || len(g.Posts()) != 1 {
+		t.Errorf("%v, %v", err, g.Posts())
+	}
+}
+
+func TestATokenThatMayNotIsRefusedOnce(t *testing.T) {
+	for name, change := range map[string]func(*notifytest.GitHub){
+		"it may only read":        func(g *notifytest.GitHub) { g.ReadsOnly = true },
+		"it is not valid":         func(g *notifytest.GitHub) { g.Token = "another" },
+		"it is for another place": func(g *notifytest.GitHub) { g.Repository = "example/other" },
+	} {
+		g, hub := githubServer(t, change)
+		var refused *Error
+		if err := hub.Begin(t.Context(), failed()); !errors.As(err, &refused) || !refused.Refused() || refused.Hint() == "" || g.Asked() != 1 {
+			t.Errorf("%s: %v after %d requests", name, err, g.Asked())
+		}
+	}
+	g, hub := githubServer(t, nil)
+	var other *Error
+	r := failed()
+	r.SHA = strings.Repeat("0", 40)
+	if err := hub.Begin(t.Context(), r); !errors.As(err, &other) || other.Refused() || !strings.Contains(other.Hint(), "commit") {
+		t.Errorf("no such commit: %v, %v", err, g.Refused())
+	}
+}
+
+func TestWhatATokenSaysItMay(t *testing.T) {
+	for _, c := range []struct {
+		scopes  string
+		private bool
+		may     bool
+	}{
+		{"", true, true}, {"repo", true, true}, {"read:org, repo:status", true, true}, {"read:org", true, false}, {"public_repo", true, false}, {"public_repo", false, true},
+	} {
+		_, hub := githubServer(t, func(g *notifytest.GitHub) { g.Scopes, g.Private = c.scopes, c.private })
+		access, err := hub.Look(t.Context())
+		if err != nil || access.MaySetStatus() != c.may || access.Private != c.private {
+			t.Errorf("%q: %+v, %v", c.scopes, access, err)
+		}
+	}
+}
+
+// A token or a webhook that is sent without encryption is everybody's.
+func TestNothingIsSentInTheClear(t *testing.T) {
+	for _, address := range []string{"http://example.com/services/secret", "example.com/secret", "", "ftp://example.com/secret", "https://", "ht\ntp://secret"} {
+		var refused *Error
+		if err := (Slack{WebhookURL: address}).Post(t.Context(), failed()); !errors.As(err, &refused) || refused.Hint() == "" || strings.Contains(err.Error(), "secret") {
+			t.Errorf("Slack at %q: %v", address, err)
+		}
+		if address == "" {
+			continue // is github.com's
+		}
+		if err := (GitHub{Token: "x", Repository: "a/b", URL: address}).Begin(t.Context(), failed()); !errors.As(err, &refused) || !strings.Contains(refused.Hint(), "GITHUB_API_URL") {
+			t.Errorf("GitHub at %q: %v", address, err)
+		}
 	}
 }
 

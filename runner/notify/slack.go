@@ -13,8 +13,8 @@ import (
 
 // Slack posts into one channel by the address of an incoming webhook.
 type Slack struct {
-	WebhookURL string // a secret
-	Client     *http.Client
+	WebhookURL string       // a secret
+	Client     *http.Client // nil for one that knows the proxies of the environment
 }
 
 // Slack refuses a message that is over its limits, whole: https://docs.slack.dev/reference/block-kit/blocks
@@ -26,8 +26,22 @@ const (
 	slackMessage  = 300  // of a failing test
 )
 
+// Check returns an *Error if the address cannot be a webhook's. Whether it is one shows only by a message.
+func (s Slack) Check() error {
+	if !confidential(s.WebhookURL) {
+		return &Error{Service: "Slack", Err: errors.New("its webhook's address does not begin with https://"), Advice: "have SLACK_WEBHOOK_URL be, or refer to, the whole address that Slack shows: https://hooks.slack.com/services/…"}
+	}
+	return nil
+}
+
 // Post posts the news of a run. The error is an *Error.
 func (s Slack) Post(ctx context.Context, r Run) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	if s.Client == nil {
+		s.Client = &http.Client{}
+	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	status, err := again(ctx, func() (int, time.Duration, error) {
@@ -40,7 +54,10 @@ func (s Slack) Post(ctx context.Context, r Run) error {
 		case errors.As(err, &refused):
 			return refused.Code, 0, errors.New(strings.TrimSpace(refused.Status))
 		}
-		return 0, 0, bare(err)
+		if err = bare(err); err != nil && !neverSent(err) { // nobody wants to read a message twice
+			err = sentError{err}
+		}
+		return 0, 0, err
 	})
 	if err == nil {
 		return nil
@@ -75,6 +92,9 @@ func message(r Run) *slack.WebhookMessage {
 		}
 		blocks = append(blocks, section(text))
 	}
+	if r.Stack != "" {
+		blocks = append(blocks, section("stack "+escape(clip(r.Stack, 1200))))
+	}
 	if r.Tests != nil {
 		var text strings.Builder
 		for i, f := range r.Tests.Failures {
@@ -98,20 +118,24 @@ func message(r Run) *slack.WebhookMessage {
 	var facts []string
 	if r.SHA != "" {
 		commit := "`" + escape(r.SHA[:min(len(r.SHA), 7)]) + "`"
-		if r.Repository != "" {
-			commit = fmt.Sprintf("<https://github.com/%s/commit/%s|%s>", escape(r.Repository), escape(r.SHA), commit)
+		if r.Web != "" {
+			commit = fmt.Sprintf("<%s/commit/%s|%s>", escape(strings.NewReplacer("|", "%7C", " ", "%20").Replace(r.Web)), escape(r.SHA), commit)
 		}
 		facts = append(facts, commit)
 	}
-	for _, fact := range []string{r.Repository, r.Actor, prefixed("coverage ", r.Coverage), r.Record} {
+	for _, fact := range []string{r.Repository, prefixed("by ", r.Actor), prefixed("coverage ", r.Coverage), r.Record} {
 		if fact != "" {
 			facts = append(facts, escape(clip(fact, 300)))
 		}
 	}
+	linked := r.Report != "" && len(r.Report) <= slackButton
+	if linked && !r.Until.IsZero() {
+		facts = append(facts, "report until "+r.Until.UTC().Format("2 Jan 15:04 UTC"))
+	}
 	if facts != nil {
 		blocks = append(blocks, slack.NewContextBlock("", slack.NewTextBlockObject(slack.MarkdownType, clip(strings.Join(facts, " · "), slackSection), false, false)))
 	}
-	if r.Report != "" && len(r.Report) <= slackButton {
+	if linked {
 		button := slack.NewButtonBlockElement("report", "", slack.NewTextBlockObject(slack.PlainTextType, "Report", false, false))
 		button.URL = r.Report
 		blocks = append(blocks, slack.NewActionBlock("", button))
