@@ -41,6 +41,7 @@ type Config struct {
 	Metadata       string `env:"ECS_CONTAINER_METADATA_URI_V4"`
 	TraceParent    string `env:"TRACEPARENT"`
 	Force          bool   `env:"RUNNER_FORCE"`
+	Spot           bool   `env:"RUNNER_SPOT"` // of a task: it is on Spot, which its metadata does not tell
 
 	Timeout    time.Duration `env:"RUNNER_TIMEOUT"` // 0: the step's own, else DefaultTimeout
 	Grace      time.Duration `env:"RUNNER_GRACE" envDefault:"20s"`
