@@ -59,6 +59,7 @@ type look struct {
 	memory int64
 	cpu    time.Duration // of the command so far, as whoever counts it says
 	by     string        // who counts it
+	source string        // of the memory, if that is a meter
 }
 
 // The counters of CPU: what one says cannot be compared with what another says.
@@ -92,6 +93,9 @@ func (s *sampler) run() {
 			}
 			cores := max(0, (l.cpu-last.cpu).Seconds()/max(l.at.Sub(last.at), time.Millisecond).Seconds())
 			s.keep(Sample{At: l.at.Sub(s.begun), CPU: cores, Memory: l.memory, Disk: s.account.disk.look(s.dir)})
+			if l.source != "" {
+				s.account.metered = l.source
+			}
 			last = l
 			ticker.Reset(s.every)
 		}
@@ -117,7 +121,7 @@ func (s *sampler) look(now time.Time) (l look, ok bool) {
 	if a.meter != nil {
 		if reading, ok := a.meter.Read(); ok {
 			if !memory {
-				l.memory, a.metered = reading.Memory, reading.Source
+				l.memory, l.source = reading.Memory, reading.Source
 			}
 			if !cpu {
 				l.at, l.cpu, l.by = reading.At, reading.CPU-ourCPU(), byMeter

@@ -196,8 +196,8 @@ proc/self/mountinfo 1 1 0:1 / / rw - ext4 /dev/root rw`
 			if c.at.IsZero() {
 				c.at = now
 			}
-			if !ok || l.by != c.by || !l.at.Equal(c.at) || a.metered != c.metered {
-				t.Errorf("%v %+v, metered %q", ok, l, a.metered)
+			if !ok || l.by != c.by || !l.at.Equal(c.at) || l.source != c.metered {
+				t.Errorf("%v %+v", ok, l)
 			}
 			if c.by != byTree && l.memory != c.memory {
 				t.Errorf("%d bytes, want %d", l.memory, c.memory)
