@@ -33,7 +33,8 @@ type RightSizing struct {
 	CPUAverage  float64 `json:"cpu_average"`
 	CPULimit    float64 `json:"cpu_limit,omitempty"` // of the newest run
 	DiskGrowth  int64   `json:"disk_growth_bytes,omitempty"`
-	Seconds     float64 `json:"duration_seconds"` // on average, whole runs
+	Passed      int     `json:"passed"`           // runs that did; if any, those below are of them alone, as a failure may come early
+	Seconds     float64 `json:"duration_seconds"` // of a run on average
 
 	Current *Sized   `json:"current,omitempty"` // the task's of the newest run, if that was on Fargate
 	Advised *Sized   `json:"advised,omitempty"` // nil if no size is large enough, or nothing is known
@@ -152,14 +153,14 @@ func (s *RightSizing) judge(found []sizedRun) {
 	s.Runs, s.From, s.To = len(found), found[len(found)-1].StartedAt, newest.StartedAt
 	s.MemoryLimit, s.CPULimit = newest.Usage.MemoryLimit, newest.Usage.CPULimit
 	var (
-		seen                   []fargate.Run
-		loads                  []fargate.Load
-		cpu, ran, took, billed float64
+		seen     []fargate.Run
+		loads    []fargate.Load
+		cpu, ran float64
 	)
 	for _, f := range found {
 		run := f.Usage.seen(f.Reason)
 		seen, loads = append(seen, run), append(loads, run.Loads...)
-		cpu, ran, took, billed = cpu+f.Usage.CPUSeconds, ran+f.Usage.Seconds, took+f.Seconds, billed+f.billed()
+		cpu, ran = cpu+f.Usage.CPUSeconds, ran+f.Usage.Seconds
 		s.PeakMemory, s.DiskGrowth = max(s.PeakMemory, f.Usage.PeakMemory), max(s.DiskGrowth, f.Usage.DiskGrowth)
 		if run.OutOfMemory {
 			s.OOM++
@@ -169,17 +170,17 @@ func (s *RightSizing) judge(found []sizedRun) {
 	if ran > 0 {
 		s.CPUAverage = twoDecimals(cpu / ran)
 	}
-	s.Seconds = seconds(duration(took / float64(len(found))))
+	billed := s.average(found)
 
 	var terms fargate.Terms
 	if c := newest.Cost; c != nil {
 		terms = fargate.Terms{Region: c.Region, ARM: c.Architecture == fargate.ARM, Spot: c.Capacity == fargate.Spot}
 	}
-	price, average := fargate.PriceOf(terms), duration(billed/float64(len(found)))
+	price := fargate.PriceOf(terms)
 	s.Region, s.Architecture, s.Capacity, s.PricesAsOf = price.Region, price.Architecture(), price.Capacity(), fargate.PricesAsOf
 	sized := func(size fargate.Size) *Sized {
 		s.Estimated = s.Estimated || price.Doubtful(size)
-		return &Sized{size, microDollars(price.Cost(size, average))}
+		return &Sized{size, microDollars(price.Cost(size, billed))}
 	}
 	if c := newest.Cost; c != nil && !c.Would {
 		s.Current = sized(c.Size)
@@ -187,4 +188,19 @@ func (s *RightSizing) judge(found []sizedRun) {
 	if advice, ok := fargate.Fit(seen...); ok {
 		s.Advised, s.Reasons = sized(advice.Size), advice.Reasons
 	}
+}
+
+// average finds how long a run takes, and returns how long one is charged for.
+func (s *RightSizing) average(found []sizedRun) (billed time.Duration) {
+	whole := slices.DeleteFunc(slices.Clone(found), func(r sizedRun) bool { return r.Reason != Success })
+	s.Passed = len(whole)
+	if s.Passed == 0 {
+		whole = found
+	}
+	var took, charged float64
+	for _, r := range whole {
+		took, charged = took+r.Seconds, charged+r.billed()
+	}
+	s.Seconds = seconds(duration(took / float64(len(whole))))
+	return duration(charged / float64(len(whole)))
 }

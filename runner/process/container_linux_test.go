@@ -212,7 +212,7 @@ func TestAKnownAmountIsToldAsItIs(t *testing.T) {
 	}
 	// The samples tell the same story.
 	var used float64
-	var most, fullest, before = int64(0), int64(0), time.Duration(0)
+	most, fullest, before := int64(0), int64(0), time.Duration(0)
 	for _, s := range much.Samples {
 		used += s.CPU * (s.At - before).Seconds()
 		most, fullest, before = max(most, s.Memory), max(fullest, s.Disk), s.At
