@@ -174,6 +174,7 @@ func (s *RightSizing) judge(found []sizedRun) {
 
 	var terms fargate.Terms
 	if c := newest.Cost; c != nil {
+		s.Estimated = c.Estimated
 		terms = fargate.Terms{Region: c.Region, ARM: c.Architecture == fargate.ARM, Spot: c.Capacity == fargate.Spot}
 	}
 	price := fargate.PriceOf(terms)

@@ -61,7 +61,7 @@ func (r *run) usageRecord(o Outcome) *usage {
 		if u.CPULimit == 0 {
 			u.CPULimit = size.VCPU
 		}
-		u.Storage = r.task.Storage.Utilized<<20 + u.DiskGrowth
+		u.Storage = r.task.Storage.Utilized<<20 + max(u.PeakDisk-r.diskBefore, u.DiskGrowth)
 	}
 	seen := u.seen(o.Reason)
 	u.CPUHigh = twoDecimals(fargate.Percentile(seen.Loads, 0.95))

@@ -210,7 +210,7 @@ func TestAKnownAmountIsToldAsItIs(t *testing.T) {
 	if much.DiskGrowth < 64*mib || much.DiskGrowth > 65*mib || little.DiskGrowth < 4*mib || little.DiskGrowth > 5*mib {
 		t.Errorf("%d and %d bytes of disk", much.DiskGrowth, little.DiskGrowth)
 	}
-	// The samples tell the same story.
+	// The samples tell the same story, but for the last second, and for what the largest process shares with others.
 	var used float64
 	most, fullest, before := int64(0), int64(0), time.Duration(0)
 	for _, s := range much.Samples {
@@ -220,7 +220,7 @@ func TestAKnownAmountIsToldAsItIs(t *testing.T) {
 			t.Errorf("%.2f cores at %s, with half a core", s.CPU, s.At)
 		}
 	}
-	if used < 0.8*counted || used > 1.1*counted || most != much.PeakMemory || fullest < 64*mib {
+	if used < 0.7*counted || used > 1.1*counted || most > much.PeakMemory || most < much.PeakMemory*9/10 || fullest < 64*mib {
 		t.Errorf("the samples have %.2f s of CPU, %d bytes of memory, %d of disk: %+v", used, most, fullest, much)
 	}
 }

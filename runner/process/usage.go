@@ -46,7 +46,7 @@ type disk struct {
 
 // look returns the bytes in use, 0 if that cannot be asked.
 func (d *disk) look(dir string) int64 {
-	used, size := diskUsed(dir)
+	used, size := DiskUsed(dir)
 	if d.size == 0 {
 		d.first = used
 	}
