@@ -41,7 +41,7 @@ type Config struct {
 	Metadata       string `env:"ECS_CONTAINER_METADATA_URI_V4"`
 	TraceParent    string `env:"TRACEPARENT"`
 	Force          bool   `env:"RUNNER_FORCE"`
-	Spot           bool   `env:"RUNNER_SPOT"` // of a task: it is on Spot, which its metadata does not tell
+	Capacity       string `env:"RUNNER_CAPACITY_PROVIDER"` // the task's, which its metadata does not tell
 
 	Timeout    time.Duration `env:"RUNNER_TIMEOUT"` // 0: the step's own, else DefaultTimeout
 	Grace      time.Duration `env:"RUNNER_GRACE" envDefault:"20s"`
@@ -50,6 +50,9 @@ type Config struct {
 	LockTTL    time.Duration `env:"RUNNER_LOCK_TTL" envDefault:"60s"`
 	StackPoll  time.Duration `env:"RUNNER_STACK_POLL" envDefault:"5s"`
 }
+
+// SpotProvider is the capacity provider of tasks on Spot.
+const SpotProvider = "FARGATE_SPOT"
 
 // DefaultTimeout ends a step that neither the environment nor runner.yaml gives one.
 const DefaultTimeout = time.Hour

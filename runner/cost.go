@@ -39,7 +39,7 @@ func (r *run) cost(u *usage) *cost {
 	terms := fargate.Terms{
 		Region: first(r.task.region(), r.in.Variables["AWS_REGION"], r.in.Variables["AWS_DEFAULT_REGION"]),
 		ARM:    runtime.GOARCH == "arm64",
-		Spot:   onFargate && r.config.Spot,
+		Spot:   onFargate && r.config.Capacity == SpotProvider,
 	}
 	price, took := fargate.PriceOf(terms), r.now().Sub(begun)
 	return &cost{

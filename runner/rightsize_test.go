@@ -85,10 +85,10 @@ func TestATaskOnSpotSaysSo(t *testing.T) {
 	r := &run{begun: time.Now().Add(-time.Minute), over: time.Now()}
 	r.task.ARN, r.task.LaunchType = "arn:aws:ecs:eu-west-1:123456789012:task/ci/x", "FARGATE"
 	r.task.Limits.CPU, r.task.Limits.Memory = 1, 2048
-	for spot, want := range map[bool]string{false: "on demand", true: "Spot"} {
-		r.config.Spot = spot
+	for provider, want := range map[string]string{"": "on demand", "FARGATE": "on demand", "FARGATE_SPOT": "Spot"} {
+		r.config.Capacity = provider
 		c := r.cost(nil)
-		if c == nil || c.Capacity != want || c.Would || c.Estimated != spot || c.Seconds != 60 && c.Seconds != 61 {
+		if c == nil || c.Capacity != want || c.Would || c.Estimated != (want == "Spot") || c.Seconds != 60 && c.Seconds != 61 {
 			t.Errorf("%+v", c)
 		}
 	}

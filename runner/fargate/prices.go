@@ -17,7 +17,9 @@ const PricesAsOf = "2026-09-11"
 // …-Fargate-GB-Hours, the same with ARM, and …-Fargate-EphemeralStorage-GB-Hours. https://aws.amazon.com/fargate/pricing/ shows the same.
 // They were taken over from public notes of 2026-09-28 and 2026-09-29 that name that offer, and not from AWS itself:
 //
-//   - x86 on demand: noted as compared with the offer for every region here.
+//   - x86 on demand: a table whose 22 regions its authors compared with the offer, read as it was in November 2025 and since said to have
+//     matched; other notes have the rates of us-east-1, eu-central-1, eu-north-1, eu-west-1, ap-northeast-1, ap-south-1 and ap-southeast-1
+//     from the offer.
 //   - ARM: noted for us-east-1, eu-west-1 and ap-south-1 from the offer; for us-east-2, ap-southeast-2 and sa-east-1 without a date. Where
 //     there is none, it is taken to be 20 % less than x86, as it is in all of those but ap-south-1, and marked as estimated.
 //   - Spot floats. What is here is what it was on 2026-09-28; where there is none, the price on demand is the most that it can be.
