@@ -38,7 +38,6 @@ test('a task gets the branch, the commit and the network', async () => {
   await w.run(push('refs/heads/feature/a/b'))
   assert.deepEqual(w.tasks[0].environment, {
     BRANCH: 'feature/a/b', GIT_SHA: sha, RUNNER_FORCE: '', GITHUB_REPOSITORY: 'acme/shop', REPOSITORY_URL: 'https://github.com/acme/shop.git',
-    RUNNER_CAPACITY_PROVIDER: 'FARGATE_SPOT',
   })
   assert.deepEqual(w.tasks[0].network.AwsvpcConfiguration, { Subnets: ['subnet-a', 'subnet-b'], SecurityGroups: ['sg-1'], AssignPublicIp: 'ENABLED' })
 })
@@ -213,7 +212,7 @@ for (const [what, error] of [
   test(`a test runs on demand when Spot ${what}`, async () => {
     const w = new World({ ecs: (f) => { if (f === 'Test' && w.tasks.at(-1).provider === 'FARGATE_SPOT') throw error } })
     assert.equal((await w.run(push('refs/heads/x'))).status, 'SUCCEEDED')
-    assert.deepEqual([names(w).at(-1), w.tasks.at(-1).provider, w.tasks.at(-1).environment.RUNNER_CAPACITY_PROVIDER], ['Test', 'FARGATE', 'FARGATE'])
+    assert.deepEqual([names(w).at(-1), w.tasks.at(-1).provider], ['Test', 'FARGATE'])
     assert.equal(names(w).filter((n) => n === 'Build').length, 1)
   })
 }
@@ -224,10 +223,9 @@ test('on demand there is no third way', async () => {
   assert.deepEqual(w.tasks.map((t) => t.provider), [...Array(4).fill('FARGATE_SPOT'), ...Array(4).fill('FARGATE')])
 })
 
-test('migrate and deploy never run on Spot, and only what does is told so', async () => {
+test('migrate and deploy never run on Spot', async () => {
   const w = new World()
   await w.run(push(main))
-  assert.deepEqual(w.tasks.map((t) => t.environment.RUNNER_CAPACITY_PROVIDER), ['FARGATE_SPOT', 'FARGATE_SPOT', undefined, undefined, undefined, undefined])
   assert.deepEqual(w.tasks.map((t) => t.provider), ['FARGATE_SPOT', 'FARGATE_SPOT', 'FARGATE', 'FARGATE', 'FARGATE', 'FARGATE'])
 })
 
