@@ -10,6 +10,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/fargate"
 	"github.com/carlin-cicd/runner/runner/secrets"
 	"github.com/carlin-cicd/runner/runner/units"
 )
@@ -56,3 +57,6 @@ func Count(n int, what string) string { return plural(n, what) }
 
 // Nearby is a path as one would type it from here.
 func Nearby(path string) string { return nearby(path) }
+
+// Dollars is an amount of money as the summary of a run has it.
+func Dollars(amount float64) string { return fargate.Dollars(amount) }

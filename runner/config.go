@@ -47,6 +47,7 @@ type Config struct {
 	Metadata       string `env:"ECS_CONTAINER_METADATA_URI_V4"`
 	TraceParent    string `env:"TRACEPARENT"`
 	Force          bool   `env:"RUNNER_FORCE"`
+	Capacity       string `env:"RUNNER_CAPACITY_PROVIDER"` // the task's, which its metadata does not tell
 
 	Timeout    time.Duration `env:"RUNNER_TIMEOUT"` // 0: the step's own, else DefaultTimeout
 	Grace      time.Duration `env:"RUNNER_GRACE" envDefault:"20s"`
@@ -56,6 +57,9 @@ type Config struct {
 	StackPoll  time.Duration `env:"RUNNER_STACK_POLL" envDefault:"5s"`
 	ReportLink time.Duration `env:"RUNNER_REPORT_LINK" envDefault:"168h"` // how long it is valid; 0: there is none
 }
+
+// SpotProvider is the capacity provider of tasks on Spot.
+const SpotProvider = "FARGATE_SPOT"
 
 // DefaultTimeout ends a step that neither the environment nor runner.yaml gives one.
 const DefaultTimeout = time.Hour

@@ -41,6 +41,10 @@ func (r *run) attempt() (err error) {
 		begun := time.Now()
 		err := r.phase("command", func() error {
 			result, err := r.supervise(r.step.Command)
+			if before := r.result; before != nil { // what an attempt before it took, the run took, too
+				result.Usage = result.Usage.Plus(before.Usage, before.Started.Sub(result.Started))
+				result.Wall += before.Wall
+			}
 			r.result = &result
 			return err
 		})
@@ -114,7 +118,7 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	clean := r.redactor.Writer(io.MultiWriter(r.delivery.tee(lines), r.tail), redact.MaskCommands())
 	result, err := process.Run(process.Command{
 		Args: c.Argv(), Dir: r.inWorkspace(how.directory), Env: how.env.list(), Output: clean,
-		Deadline: how.deadline, Grace: how.grace, Marker: r.marker(),
+		Deadline: how.deadline, Grace: how.grace, Marker: r.marker(), Meter: r.meter(),
 	}, how.signals)
 	if e := errors.Join(clean.Close(), lines.Close(), result.OutputErr); e != nil {
 		r.log.Warn("a part of the command's output could not be written", "error", e.Error())

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 	"unicode"
 
 	"github.com/carlin-cicd/runner/runner/units"
@@ -71,7 +70,7 @@ func (r *run) markdownOf(o Outcome, shown int) string {
 	if !o.Passed() {
 		verdict = fmt.Sprintf("❌ %s failed (%s, exit %d)", r.code(r.step.Name), o.Reason, o.ExitCode)
 	}
-	fmt.Fprintf(&b, "\n### %s in %s\n\n", verdict, units.Duration(time.Since(r.begun)))
+	fmt.Fprintf(&b, "\n### %s in %s\n\n", verdict, units.Duration(r.now().Sub(r.begun)))
 	if o.Err != nil {
 		fmt.Fprintf(&b, "%s\n\n", r.code(o.Err.Error()))
 		if hint := HintOf(o.Err); hint != "" {
@@ -98,6 +97,13 @@ func (r *run) markdownOf(o Outcome, shown int) string {
 			continue
 		}
 		item(r.code(a.Name), fmt.Sprintf("%s, %s → %s", plural(a.Files, "file"), units.Size(a.Bytes), r.code(nearby(a.Location))))
+	}
+	u := r.usageRecord(o)
+	if u != nil {
+		item("usage", r.code(u.text()))
+	}
+	if c := r.cost(u); c != nil {
+		item("cost", r.code(c.text()))
 	}
 	item("record", r.code(nearby(r.place+"/"+r.runKey())))
 	if r.tests != nil {

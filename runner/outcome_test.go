@@ -67,31 +67,6 @@ func TestAHintIsFoundHoweverDeepTheErrorIs(t *testing.T) {
 	}
 }
 
-func TestTheFargateSizeThatFits(t *testing.T) {
-	const gib = 1 << 30
-	for name, c := range map[string]struct {
-		cpu, wall time.Duration
-		peak      int64
-		want      string
-	}{
-		"a little of all":               {time.Second, 10 * time.Second, 100 << 20, "0.25 vCPU, 0.5 GB"},
-		"memory with its headroom":      {time.Second, 10 * time.Second, 450 << 20, "0.25 vCPU, 1 GB"},
-		"more memory than a quarter":    {time.Second, 10 * time.Second, 2 * gib, "0.5 vCPU, 3 GB"},
-		"one core busy":                 {10 * time.Second, 10 * time.Second, gib, "1 vCPU, 2 GB"},
-		"a core and a half":             {15 * time.Second, 10 * time.Second, gib, "2 vCPU, 4 GB"},
-		"memory in steps of four":       {time.Second, 10 * time.Second, 26 * gib, "8 vCPU, 36 GB"},
-		"too short to tell the CPU":     {time.Second, 500 * time.Millisecond, 100 << 20, "0.25 vCPU, 0.5 GB"},
-		"nothing is large enough":       {time.Second, 10 * time.Second, 200 * gib, ""},
-		"nothing is known of the usage": {0, time.Second, 0, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := fit(c.cpu, c.wall, c.peak); got != c.want {
-				t.Errorf("%q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
 func TestVariablesOfTheRun(t *testing.T) {
 	dir := t.TempDir()
 	c, err := Configure(map[string]string{"PIPELINE_STEP": "", "RUNNER_TIMEOUT": "15m", "RUNNER_WORKSPACE": dir, "ENVIRONMENT": "staging", "RUNNER_DRY_RUN": "true"})

@@ -3,6 +3,7 @@ package runner
 import (
 	"bytes"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/report"
@@ -41,8 +42,9 @@ func (r *run) page(f finished) report.Page {
 	}
 	if u := f.Usage; u != nil {
 		p.Usage = report.Usage{CPULimit: u.CPULimit, MemoryLimit: u.MemoryLimit, PeakMemory: u.PeakMemory, CPUSeconds: u.CPUSeconds}
-		if u.Fargate != "" {
-			p.Usage.Advice = "Fargate: " + u.Fargate + " would fit"
+		p.Usage.Advice = u.advice()
+		if f.Cost != nil {
+			p.Usage.Advice = strings.TrimPrefix(p.Usage.Advice+"; "+f.Cost.text(), "; ")
 		}
 		before := r.result.Started.Sub(r.begun)
 		for _, s := range r.result.Usage.Samples {

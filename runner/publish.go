@@ -200,7 +200,7 @@ func (r *run) putJSON(ctx context.Context, name string, v any, batch bool) error
 	if err != nil {
 		return err
 	}
-	return r.put(ctx, name, "application/json", append(r.redactor.Bytes(text), '\n'), batch)
+	return r.put(ctx, name, "application/json", append(r.redactor.Bytes(compactNumbers(text)), '\n'), batch)
 }
 
 func (r *run) putLog(ctx context.Context) error {
@@ -334,6 +334,9 @@ func (r *run) metrics(o Outcome) telemetry.Run {
 	}
 	if r.result != nil {
 		m.PeakMemory, m.CPU = r.result.Usage.PeakMemory, r.result.Usage.CPU
+	}
+	if c := r.cost(nil); c != nil { // what it would cost elsewhere is nobody's bill
+		m.Cost = &c.Dollars
 	}
 	if r.coverage != nil && r.coverage.Lines.Total > 0 {
 		percent := r.coverage.Lines.Percent()

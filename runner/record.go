@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/results"
 )
@@ -55,6 +54,7 @@ type finished struct {
 	Coverage  *coverageRecord   `json:"coverage,omitempty"`
 	Artifacts []artifact        `json:"artifacts"`
 	Usage     *usage            `json:"usage,omitempty"`
+	Cost      *cost             `json:"cost,omitempty"`
 	Delivery  *outcome          `json:"delivery,omitempty"`
 	Outputs   map[string]string `json:"outputs,omitempty"` // what is handed on to later steps of the commit
 	Phases    []phase           `json:"phases"`
@@ -89,16 +89,6 @@ type artifact struct {
 	Unchanged int    `json:"unchanged"`
 	Removed   int    `json:"removed"`
 	Error     string `json:"error,omitempty"`
-}
-
-// usage is what the command took of the machine.
-type usage struct {
-	CPUSeconds  float64 `json:"cpu_seconds"`
-	PeakMemory  int64   `json:"peak_memory_bytes"`
-	MemoryLimit int64   `json:"memory_limit_bytes,omitempty"`
-	CPULimit    float64 `json:"cpu_limit,omitempty"`
-	Source      string  `json:"source"`
-	Fargate     string  `json:"fargate,omitempty"` // the smallest size that would have fit
 }
 
 // phase is a part of the run and the time it took.
@@ -196,8 +186,9 @@ func (r *run) finishedRecord(o Outcome) finished {
 		f.Error, f.Hint = o.Err.Error(), HintOf(o.Err)
 	}
 	f.Tests, f.Coverage, f.Delivery = r.testsRecord(), r.coverage, r.delivery.outcome()
+	f.Usage = r.usageRecord(o)
+	f.Cost = r.cost(f.Usage)
 	if r.result != nil {
-		f.Usage = usageRecord(*r.result)
 		for _, l := range r.result.Leftovers {
 			f.Leftovers = append(f.Leftovers, leftover{PID: l.PID, Command: l.Command, HeldOutput: l.HeldOutput})
 		}
@@ -218,13 +209,6 @@ func (r *run) testsRecord() *tests {
 	}
 	t.Failures, t.Flaky, t.Forgiven, t.Slowest = r.tests.Failures, r.tests.FlakyCases, r.tests.Forgiven, r.tests.Slowest
 	return t
-}
-
-func usageRecord(p process.Result) *usage {
-	return &usage{
-		CPUSeconds: seconds(p.Usage.CPU), PeakMemory: p.Usage.PeakMemory, MemoryLimit: p.Usage.MemoryLimit, CPULimit: p.Usage.CPULimit,
-		Source: p.Usage.Source, Fargate: fit(p.Usage.CPU, p.Wall, p.Usage.PeakMemory),
-	}
 }
 
 func artifactRecord(name string, p artifacts.Published, err error) artifact {

@@ -203,9 +203,8 @@ func (r *run) rerunOnce(n int, failing map[string]bool) (settled bool, err error
 	})
 	o := judge(err)
 	r.attempts = append(r.attempts, attempt{ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: seconds(time.Since(begun)), Rerun: len(failing)})
-	r.result.Usage.CPU += result.Usage.CPU
+	r.result.Usage = r.result.Usage.Plus(result.Usage, result.Started.Sub(r.result.Started))
 	r.result.Wall += result.Wall
-	r.result.Usage.PeakMemory = max(r.result.Usage.PeakMemory, result.Usage.PeakMemory)
 	r.result.Leftovers = append(r.result.Leftovers, result.Leftovers...)
 	switch o.Reason {
 	case Success, Failure:

@@ -55,6 +55,8 @@ type run struct {
 	env       environment
 	task      task
 
+	diskBefore int64 // bytes in use when the task told how much of its own is
+
 	stop     *stopper
 	redactor *redact.Redactor
 	sink     *logs.Sink
@@ -247,6 +249,7 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	commitErr := r.identify()
 	var taskErr error
 	r.task, taskErr = describeTask(ctx, config.Metadata)
+	r.diskBefore, _ = process.DiskUsed(config.Workspace)
 	r.step.Name = config.Step
 	r.openLog(format, level, r.attributes())
 	if taskErr != nil {

@@ -95,16 +95,12 @@ func (r *run) printSummary(o Outcome) {
 			row("report", nearby(r.place+"/"+r.runKey()+"/report.html"))
 		}
 	}
-	if r.result != nil {
-		u := usageRecord(*r.result)
-		text := fmt.Sprintf("peak %s of memory, %.1f s of CPU", units.Size(u.PeakMemory), u.CPUSeconds)
-		if u.MemoryLimit == 0 { // without a cgroup of our own the kernel keeps no account of all processes together
-			text = fmt.Sprintf("largest process %s, %.1f s of CPU", units.Size(u.PeakMemory), u.CPUSeconds)
-		}
-		if u.Fargate != "" {
-			text += "; Fargate: " + u.Fargate + " would fit"
-		}
-		row("usage", text)
+	u := r.usageRecord(o)
+	if u != nil {
+		row("usage", u.text())
+	}
+	if c := r.cost(u); c != nil {
+		row("cost", c.text())
 	}
 	r.sink.Print(r.redactor.String(b.String()))
 }

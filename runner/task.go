@@ -2,8 +2,6 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
-	"net/http"
 	"strings"
 	"time"
 )
@@ -13,6 +11,15 @@ type task struct {
 	ARN           string    `json:"TaskARN"`
 	Cluster       string    `json:"Cluster"`
 	PullStartedAt time.Time `json:"PullStartedAt"`
+	LaunchType    string    `json:"LaunchType"` // FARGATE, whichever capacity provider of Fargate's it is
+	Limits        struct {
+		CPU    float64 `json:"CPU"`    // vCPUs
+		Memory float64 `json:"Memory"` // MiB
+	} `json:"Limits"`
+	Storage struct {
+		Utilized int64 `json:"Utilized"` // MiB, when we asked
+		Reserved int64 `json:"Reserved"` // MiB
+	} `json:"EphemeralStorageMetrics"`
 }
 
 // metadataPatience bounds the question: the endpoint is on the same host, and a run must not wait for its name.
@@ -24,18 +31,7 @@ func describeTask(ctx context.Context, endpoint string) (task, error) {
 	if endpoint == "" {
 		return t, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, metadataPatience)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint+"/task", nil)
-	if err != nil {
-		return t, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return t, err
-	}
-	defer response.Body.Close()
-	err = json.NewDecoder(http.MaxBytesReader(nil, response.Body, 1<<20)).Decode(&t)
+	err := askTask(ctx, endpoint+"/task", metadataPatience, &t)
 	return t, err
 }
 

@@ -67,20 +67,25 @@ var options = []option{
 	{"spot", "RUNNER_SPOT", "", "trigger: on Spot, which costs less and may be taken back"},
 	{"detach", "RUNNER_DETACH", "", "trigger: start the task and leave it to itself"},
 	{"wait-start", "RUNNER_WAIT_START", "duration", "trigger: how long to wait for capacity, and for the task to come up (default 10m)"},
-	{asJSON, "RUNNER_JSON", "", "artifacts ls and doctor: one JSON object a line"},
-	{"limit", "RUNNER_LIMIT", "number", "artifacts ls: how many sets at most, 0 for all (default 20)"},
+	{rightSize, "RUNNER_RIGHT_SIZE", "", "tell which size of Fargate fits the step's last runs on record, and run nothing"},
+	{asJSON, "RUNNER_JSON", "", "artifacts ls, doctor and --right-size: one JSON object a line"},
+	{"limit", "RUNNER_LIMIT", "number", "artifacts ls: how many sets at most, 0 for all; --right-size: how many runs (default 20)"},
 	{"mirror", "RUNNER_MIRROR", "latest", "artifacts put: keep a copy of the newest set there"},
 }
 
-const asJSON = "json"
+const (
+	asJSON    = "json"
+	rightSize = "right-size"
+)
 
 // only names the commands of the flags that not all have.
 var only = map[string][]string{
-	asJSON:   {"artifacts ls", "doctor"},
-	"limit":  {"artifacts ls"},
-	"mirror": {"artifacts put"},
-	"from":   {"promote"},
-	"to":     {"promote", "rollback"},
+	asJSON:    {"artifacts ls", "doctor", "--right-size"},
+	"limit":   {"artifacts ls", "--right-size"},
+	"mirror":  {"artifacts put"},
+	rightSize: {"--right-size"},
+	"from":    {"promote"},
+	"to":      {"promote", "rollback"},
 
 	"stack":      {"trigger", "pipeline"},
 	"tag":        {"pipeline start"},
@@ -116,12 +121,24 @@ func (c console) route(ctx context.Context) int {
 	if *help {
 		return c.help(words)
 	}
+	command, sizing := words, false
+	if len(words) == 0 {
+		var err error
+		if sizing, err = truth(variables, "RUNNER_RIGHT_SIZE"); err != nil {
+			return c.refuse(err)
+		}
+		if sizing {
+			command = []string{"--" + rightSize}
+		}
+	}
 	for _, o := range options {
-		if flags.Lookup(o.flag).Changed && !o.suits(words) {
+		if flags.Lookup(o.flag).Changed && !o.suits(command) {
 			return c.fail(exitUsage, fmt.Sprintf("--%s is no flag of this command", o.flag), "it is one of runner "+strings.Join(only[o.flag], " and runner "))
 		}
 	}
 	switch {
+	case sizing:
+		return c.rightSize(ctx, variables)
 	case len(words) == 0:
 		return c.step(ctx, variables)
 	case words[0] == "artifacts":
@@ -268,6 +285,8 @@ const generalHelp = `runner runs one step of a pipeline: in a container, or righ
 
 usage:
   runner [--step name] [flags]   run the step
+  runner [--step name] --right-size
+                                 tell which size of Fargate fits the step's last runs, and what a run costs on it
   runner init                    write a runner.yaml that fits the workspace; with --dry-run, show it
   runner steps                   list the steps and where their settings come from
   runner doctor                  examine the set-up before anything runs; with --step, for that step

@@ -113,6 +113,9 @@ func (c console) remotely(ctx context.Context, variables map[string]string) (r r
 	if r.Spot, err = truth(variables, "RUNNER_SPOT"); err != nil {
 		return r, nil, err
 	}
+	if r.Spot { // the task cannot find out by itself, and tells what it costs
+		r.Variables["RUNNER_CAPACITY_PROVIDER"] = runner.SpotProvider
+	}
 	if config.Force {
 		r.Variables["RUNNER_FORCE"] = "true"
 	}

@@ -69,15 +69,32 @@ test('the alarm of an invocation looks at every rule of the bus that starts or t
   assert.deepEqual(watched, Object.entries(template).filter(([, r]) => r.Type === 'AWS::Events::Rule' && r.Properties.EventBusName === STACK).map(([n]) => n).sort())
 })
 
+test('the dashboard shows each figure by the statistic that makes it that of the runs', () => {
+  const { widgets } = JSON.parse(template.Dashboard.Properties.DashboardBody)
+  const stats = { Duration: 'p90', ColdStart: 'p90', Tests: 'Sum', TestsFailed: 'Sum', TestsFlaky: 'Sum', PeakMemory: 'Maximum' }
+  const units = Object.fromEntries([...emf.matchAll(/add\("(\w+)", "(\w+)"/g)].map((m) => [m[1], m[2]]))
+  const shown = new Set()
+  for (const { properties: p } of widgets) {
+    for (const [namespace, metric] of (p.metrics ?? []).filter((row) => row[0] === 'Carlin/CICD' || row[0] === '.')) {
+      if (namespace === '.' && p.metrics[0][0] !== 'Carlin/CICD') continue
+      assert.equal(p.stat, stats[metric], `${p.title}: ${metric}`)
+      if (/seconds/.test(p.title)) assert.equal(units[metric], 'Seconds')
+      if (metric === 'PeakMemory') assert.equal(units[metric], 'Bytes')
+      shown.add(metric)
+    }
+    for (const row of p.metrics ?? []) if (row[0].expression && /Memory/.test(p.title)) assert.match(row[0].expression, /^100\*[a-z]\/1048576\/\d+$/, 'of bytes, and of MiB')
+  }
+  assert.deepEqual([...shown].sort(), Object.keys(stats).sort())
+})
+
 test('the dashboard shows what there is', () => {
   const { widgets } = JSON.parse(template.Dashboard.Properties.DashboardBody)
   assert.ok(widgets.length >= 8)
   for (const { type, properties } of widgets) {
     if (type === 'log') {
-      for (const field of ['Failures', 'Step', 'Reason']) {
-        assert.match(properties.query, new RegExp(`\\b${field}\\b`))
-        assert.ok(emf.includes(`"${field}"`), `a line of metrics has ${field}`)
-      }
+      const asked = properties.query.replace(/'[^']*'|\bas \w+|\bSOURCE\b/g, '').match(/\b[A-Z]\w*\b/g)
+      assert.ok(asked.includes('Step') && asked.length > 2, properties.title)
+      for (const field of asked) assert.ok(emf.includes(`"${field}"`), `${properties.title}: a line of metrics has no ${field}`)
       continue
     }
     let last = []

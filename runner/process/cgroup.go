@@ -12,8 +12,11 @@ import (
 const (
 	cgroupV1 = "cgroup v1"
 	cgroupV2 = "cgroup v2"
-	rusage   = "rusage"
+	rusage   = SourceRusage
 )
+
+// SourceRusage is Usage.Source where only the processes themselves were counted: of memory the largest, or all that were seen at once.
+const SourceRusage = "rusage"
 
 // cgroup is the group that we are in, as one controller sees it. A nil one knows nothing.
 type cgroup struct {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -136,19 +137,7 @@ func TestUsageUnderLimits(t *testing.T) {
 		return
 	}
 	t.Cleanup(func() { os.Remove(group) })
-	if err := os.WriteFile(filepath.Join(group, limitFile), []byte(fmt.Sprint(400<<20)), 0); err != nil {
-		t.Fatal(err)
-	}
-	join := "echo $$ > " + group + "/cgroup.procs"
-	os.WriteFile(filepath.Join(group, "cpu.max"), []byte("50000 100000"), 0) // version 2 has it all in one
-	for _, controller := range []string{"cpu,cpuacct", "cpu", "cpuacct"} {
-		folder := filepath.Join("/sys/fs/cgroup", controller, filepath.Base(group))
-		if os.Mkdir(folder, 0o755) == nil {
-			t.Cleanup(func() { os.Remove(folder) })
-			os.WriteFile(filepath.Join(folder, "cpu.cfs_quota_us"), []byte("50000"), 0)
-			join += " && echo $$ > " + folder + "/cgroup.procs"
-		}
-	}
+	join := limit(t, group, limitFile, 400<<20)
 	file := filepath.Join(t.TempDir(), "cached")
 	r := nested(t, "dd if=/dev/zero of="+file+" bs=1M count=150 2>/dev/null; "+hungry, "sh", "-c", join+` && exec "$0"`)
 	u := r.Result.Usage
@@ -162,6 +151,97 @@ func TestUsageUnderLimits(t *testing.T) {
 	if u.CPULimit != 0.5 || u.CPU < 500*time.Millisecond || u.CPU > 3*time.Second || busy < 0.2 || busy > 0.9 {
 		t.Errorf("CPU limit %g, used %s, at most %.2f cores", u.CPULimit, u.CPU, busy)
 	}
+}
+
+// known takes what its arguments say: MiB of disk, then MiB of memory instead, and seconds of CPU, half of them with each. It says how much CPU
+// it has used by its own count.
+const known = `python3 -c '
+import os, sys, time
+disk, memory, cpu = (float(a) for a in sys.argv[1:])
+def burn(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end: pass
+with open("known", "wb") as f:
+    for _ in range(int(disk)): f.write(bytes(1 << 20))
+burn(cpu / 2)
+os.remove("known")
+held = bytearray(int(memory) << 20)
+for i in range(0, len(held), 4096): held[i] = 1
+burn(cpu / 2)
+print(time.process_time())
+' `
+
+// A process that takes a known amount of CPU, memory and disk, under a real limit of CPU and memory: what is told of it is what it took. The
+// disk is a tmpfs of its own, since on any other somebody else may write; while its file is there the kernel counts it as memory.
+func TestAKnownAmountIsToldAsItIs(t *testing.T) {
+	group, limitFile := limitedGroup(t)
+	disk := t.TempDir()
+	if group == "" || syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=256m") != nil {
+		t.Log("no memory cgroup or no file system can be made here; the recorded ones have to do")
+		return
+	}
+	t.Cleanup(func() { os.Remove(group); syscall.Unmount(disk, syscall.MNT_DETACH) })
+	join := limit(t, group, limitFile, 400<<20)
+	take := func(diskMiB, memoryMiB int, cpu float64) (u Usage, counted float64) {
+		r := nested(t, fmt.Sprintf("%s %d %d %g", known, diskMiB, memoryMiB, cpu), "sh", "-c", "cd "+disk+" && "+join+` && exec "$0"`)
+		if _, err := fmt.Sscan(r.Output, &counted); err != nil || r.Error != "" {
+			t.Fatalf("%s %s", r.Error, r.Output)
+		}
+		return r.Result.Usage, counted
+	}
+	little, _ := take(4, 20, 2)
+	much, counted := take(64, 120, 2)
+
+	const mib = 1 << 20
+	if much.MemoryLimit != 400*mib || much.CPULimit != 0.5 || much.DiskSize != 256*mib || !strings.HasPrefix(much.Source, "cgroup v") {
+		t.Errorf("%+v", much)
+	}
+	// Python counts itself from its first instruction; the shell before it is no tenth of a second.
+	if cpu := much.CPU.Seconds(); cpu < counted-0.05 || cpu > counted+0.3 {
+		t.Errorf("%.2f s of CPU, and by its own count %.2f", cpu, counted)
+	}
+	// Both peaks hold the same runner and the same Python.
+	if more := (much.PeakMemory - little.PeakMemory) / mib; more < 90 || more > 110 {
+		t.Errorf("%d MiB more of memory, not 100: %d and %d", more, much.PeakMemory/mib, little.PeakMemory/mib)
+	}
+	if much.PeakMemory < 120*mib || much.PeakMemory > 200*mib {
+		t.Errorf("%d MiB of memory", much.PeakMemory/mib)
+	}
+	if much.DiskGrowth < 64*mib || much.DiskGrowth > 65*mib || little.DiskGrowth < 4*mib || little.DiskGrowth > 5*mib {
+		t.Errorf("%d and %d bytes of disk", much.DiskGrowth, little.DiskGrowth)
+	}
+	// The samples tell the same story, but for the last second, and for what the largest process shares with others.
+	var used float64
+	most, fullest, before := int64(0), int64(0), time.Duration(0)
+	for _, s := range much.Samples {
+		used += s.CPU * (s.At - before).Seconds()
+		most, fullest, before = max(most, s.Memory), max(fullest, s.Disk), s.At
+		if s.CPU > 0.8 {
+			t.Errorf("%.2f cores at %s, with half a core", s.CPU, s.At)
+		}
+	}
+	if used < 0.7*counted || used > 1.1*counted || most > much.PeakMemory || most < much.PeakMemory*9/10 || fullest < 64*mib {
+		t.Errorf("the samples have %.2f s of CPU, %d bytes of memory, %d of disk: %+v", used, most, fullest, much)
+	}
+}
+
+// limit gives the group memory and half a core, and returns what a shell has to say to enter it.
+func limit(t *testing.T, group, limitFile string, memory int64) (join string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(group, limitFile), []byte(fmt.Sprint(memory)), 0); err != nil {
+		t.Fatal(err)
+	}
+	join = "echo $$ > " + group + "/cgroup.procs"
+	os.WriteFile(filepath.Join(group, "cpu.max"), []byte("50000 100000"), 0) // version 2 has it all in one
+	for _, controller := range []string{"cpu,cpuacct", "cpu", "cpuacct"} {
+		folder := filepath.Join("/sys/fs/cgroup", controller, filepath.Base(group))
+		if os.Mkdir(folder, 0o755) == nil {
+			t.Cleanup(func() { os.Remove(folder) })
+			os.WriteFile(filepath.Join(folder, "cpu.cfs_quota_us"), []byte("50000"), 0)
+			join += " && echo $$ > " + folder + "/cgroup.procs"
+		}
+	}
+	return join
 }
 
 // limitedGroup makes a cgroup that may get a memory limit, or returns "".

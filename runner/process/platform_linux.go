@@ -50,14 +50,15 @@ func enlarge(pipe *os.File, size int) { unix.FcntlInt(pipe.Fd(), unix.F_SETPIPE_
 // signalGroup signals the group of the leader, which must not have been reaped.
 func signalGroup(leader int, sig syscall.Signal) { syscall.Kill(-leader, sig) }
 
-// diskUsed returns how many bytes are in use on the file system of a folder, 0 if it does not say.
-func diskUsed(dir string) int64 {
+// DiskUsed returns how many bytes are in use on the file system of a folder, and how many it has for everybody; 0 if it does not say.
+func DiskUsed(dir string) (used, size int64) {
 	if dir == "" {
 		dir = "."
 	}
 	var fs unix.Statfs_t
 	if unix.Statfs(dir, &fs) != nil || fs.Bfree > fs.Blocks {
-		return 0
+		return 0, 0
 	}
-	return int64(fs.Blocks-fs.Bfree) * fs.Bsize
+	used = int64(fs.Blocks-fs.Bfree) * fs.Bsize
+	return used, used + int64(fs.Bavail)*fs.Bsize // what is kept for root is nobody's
 }

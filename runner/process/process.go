@@ -28,6 +28,9 @@ type Command struct {
 	// Marker is an entry of Env, KEY=VALUE, that nothing else on the machine has. By it a process of the run is known
 	// even if it has left both the group and the family.
 	Marker string
+
+	// Meter, if it is not nil, is asked for what our own cgroup does not tell.
+	Meter Meter
 }
 
 // DefaultDrain is the patience with those who hold the output of a command that has ended.
@@ -53,7 +56,10 @@ type Usage struct {
 	PeakMemory  int64         // bytes; of all processes together, less page cache, as far as we have looked in time; else of the cgroup since it was made, or of the largest process
 	MemoryLimit int64         // bytes; 0: none that we can see
 	CPULimit    float64       // cores; 0: none that we can see
-	Source      string        // where CPU and PeakMemory are from: "cgroup v2", "cgroup v1", "rusage", or one of each
+	PeakDisk    int64         // bytes in use at most of the disk that the command's directory is on, whoever uses it; 0: not known, as below
+	DiskGrowth  int64         // bytes that PeakDisk is more than what was in use before
+	DiskSize    int64         // bytes of that disk
+	Source      string        // where CPU and PeakMemory are from: "cgroup v2", "cgroup v1", "rusage", a meter's name, or one of each
 	Samples     []Sample      // over time; none of a run that was over at once
 }
 
@@ -84,6 +90,8 @@ func Run(c Command, signals <-chan os.Signal) (Result, error) {
 
 	becomeSubreaper()
 	account := openAccount("/")
+	account.meter = c.Meter
+	account.disk.look(c.Dir)
 	s := &supervisor{command: c, signals: signals, unwatch: func() {}}
 	if err := s.start(); err != nil {
 		return Result{ExitCode: -1, Started: time.Now()}, err

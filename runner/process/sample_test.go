@@ -1,6 +1,10 @@
 package process
 
 import (
+	"os"
+	"os/exec"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -94,5 +98,145 @@ func TestARunIsSampled(t *testing.T) {
 	}
 	if len(r.Usage.Samples) == 0 || highest(r.Usage.Samples) < 80<<20 || r.Usage.PeakMemory < 80<<20 || busy <= 0 || r.Usage.Samples[0].Disk == 0 {
 		t.Errorf("%+v", r.Usage)
+	}
+}
+
+func TestAnOddSampleIsNotLostAndCPUIsWeighedByTime(t *testing.T) {
+	got := Fold([]Sample{{At: time.Second, CPU: 1, Memory: 5, Disk: 7}, {At: 4 * time.Second, CPU: 3, Memory: 2, Disk: 9}, {At: 5 * time.Second, CPU: 2, Memory: 4, Disk: 8}}, 2)
+	want := []Sample{{At: 4 * time.Second, CPU: 2.5, Memory: 5, Disk: 9}, {At: 5 * time.Second, CPU: 2, Memory: 4, Disk: 8}}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestWhatTwoCommandsUsedIsAddedUp(t *testing.T) {
+	first := Usage{CPU: time.Second, PeakMemory: 10, MemoryLimit: 99, PeakDisk: 50, DiskGrowth: 20, DiskSize: 100, Source: rusage, Samples: []Sample{{At: time.Second, CPU: 1}}}
+	second := Usage{CPU: 2 * time.Second, PeakMemory: 7, PeakDisk: 60, DiskGrowth: 5, DiskSize: 100, Samples: []Sample{{At: time.Second, CPU: 2}}}
+	for name, got := range map[string]Usage{"the later to the earlier": first.Plus(second, time.Minute), "the earlier to the later": second.Plus(first, -time.Minute)} {
+		if got.CPU != 3*time.Second || got.PeakMemory != 10 || got.PeakDisk != 60 || got.DiskGrowth != 30 || got.DiskSize != 100 {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if len(got.Samples) != 2 || got.Samples[0].CPU != 1 || got.Samples[1].At-got.Samples[0].At != time.Minute {
+			t.Errorf("%s: %+v", name, got.Samples)
+		}
+	}
+	if got := (Usage{}).Plus(second, 0); got.DiskGrowth != 5 || got.PeakDisk != 60 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// readings is a meter that shows one after the other, and the last for ever.
+type readings struct {
+	all   []Reading
+	err   bool
+	shown atomic.Int32
+}
+
+func (r *readings) Read() (Reading, bool) {
+	if r.err || len(r.all) == 0 {
+		return Reading{}, false
+	}
+	i := min(int(r.shown.Add(1)), len(r.all)) - 1
+	return r.all[i], true
+}
+
+// sleeper is a process that takes next to nothing.
+func sleeper(t *testing.T) int {
+	c := exec.Command("sleep", "60")
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	return c.Process.Pid
+}
+
+// The look at a container that hides its cgroup, or one of two, from us.
+func TestWhoIsAskedForWhat(t *testing.T) {
+	const (
+		v2 = `
+proc/self/cgroup 0::/
+proc/self/mountinfo 30 20 0:26 / /sys/fs/cgroup ro - cgroup2 cgroup rw
+sys/fs/cgroup/cgroup.events populated 1
+sys/fs/cgroup/memory.max 1073741824
+sys/fs/cgroup/memory.current 104857600
+sys/fs/cgroup/memory.stat inactive_file 0
+sys/fs/cgroup/cpu.stat usage_usec 3600000000`
+		memoryOnly = `
+proc/self/cgroup 9:memory:/t
+proc/self/mountinfo 31 20 0:27 /t /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory
+sys/fs/cgroup/memory/memory.oom_control oom_kill 0
+sys/fs/cgroup/memory/memory.limit_in_bytes 1073741824
+sys/fs/cgroup/memory/memory.usage_in_bytes 104857600`
+		hidden = `
+proc/self/cgroup 0::/
+proc/self/mountinfo 1 1 0:1 / / rw - ext4 /dev/root rw`
+	)
+	taken := time.Now().Add(-3 * time.Second)
+	for _, c := range []struct {
+		name, files string
+		meter       Meter
+		memory      int64
+		by, metered string
+		at          time.Time // zero: when it was looked
+	}{
+		{"a cgroup that tells all", v2, &readings{all: []Reading{{At: taken, CPU: time.Hour, Memory: 1, Source: "ECS stats"}}}, 100 << 20, byGroup, "", time.Time{}},
+		{"one that tells of memory", memoryOnly, &readings{all: []Reading{{At: taken, CPU: time.Hour, Memory: 1, Source: "ECS stats"}}}, 100 << 20, byMeter, "", taken},
+		{"none", hidden, &readings{all: []Reading{{At: taken, CPU: time.Hour, Memory: 77, Source: "ECS stats"}}}, 77, byMeter, "ECS stats", taken},
+		{"none, and a meter that is broken", hidden, &readings{err: true}, 0, byTree, "", time.Time{}},
+		{"none, and no meter", hidden, nil, 0, byTree, "", time.Time{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			root := t.TempDir()
+			lay(t, root, c.files)
+			a := openAccount(root)
+			a.meter = c.meter
+			s := &sampler{account: a, tree: newTree(sleeper(t), "", nil)}
+			now := time.Now()
+			l, ok := s.look(now)
+			if c.at.IsZero() {
+				c.at = now
+			}
+			if !ok || l.by != c.by || !l.at.Equal(c.at) || l.source != c.metered {
+				t.Errorf("%v %+v", ok, l)
+			}
+			if c.by != byTree && l.memory != c.memory {
+				t.Errorf("%d bytes, want %d", l.memory, c.memory)
+			}
+			if c.by != byTree && (l.cpu < 50*time.Minute || l.cpu > time.Hour) {
+				t.Errorf("%s of CPU: an hour less our own", l.cpu)
+			}
+		})
+	}
+}
+
+// A meter that lags shows the same several times, and then what was used since all at once.
+func TestAMeterThatLagsMakesNoIdleSamples(t *testing.T) {
+	root := t.TempDir()
+	lay(t, root, "\nproc/self/cgroup 0::/\nproc/self/mountinfo 1 1 0:1 / / rw - ext4 /dev/root rw")
+	begun := time.Now()
+	at := func(seconds, cores float64, memory int64) Reading {
+		d := time.Duration(seconds * float64(time.Second))
+		return Reading{At: begun.Add(d), CPU: ourCPU() + time.Duration(cores*float64(d)), Memory: memory, Source: "ECS stats"}
+	}
+	a := openAccount(root)
+	meter := &readings{all: []Reading{at(0.1, 2, 1<<20), at(0.1, 2, 1<<20), at(2.1, 2, 300<<20), at(2.1, 2, 300<<20), at(4.1, 2, 200<<20)}}
+	a.meter = meter
+	s := &sampler{account: a, begun: begun, every: time.Millisecond, stopped: make(chan struct{}), tree: newTree(os.Getpid(), "", nil)}
+	s.done.Go(s.run)
+	for int(meter.shown.Load()) <= len(meter.all) { // one more, so that the last was dealt with
+		time.Sleep(time.Millisecond)
+	}
+	samples := s.stop()
+	if len(samples) != 2 || samples[0].At.Round(time.Millisecond) != 2100*time.Millisecond || samples[1].At.Round(time.Millisecond) != 4100*time.Millisecond {
+		t.Fatalf("%+v", samples)
+	}
+	for _, s := range samples { // our own CPU goes on meanwhile
+		if s.CPU > 2.01 || s.CPU < 1.5 {
+			t.Errorf("%g cores", s.CPU)
+		}
+	}
+	u, _ := a.close(usage{cpu: time.Minute, largest: 9 << 20}, samples)
+	if u.PeakMemory != 300<<20 || u.CPU != time.Minute || u.Source != "ECS stats (memory), rusage (CPU)" {
+		t.Errorf("%+v: what was reaped is exact, and the meter late", u)
 	}
 }

@@ -1,7 +1,9 @@
 package process
 
 import (
+	"cmp"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -31,6 +33,27 @@ type account struct {
 	memory, cpu, quota *cgroup
 	oomKills           int
 	used, ours         time.Duration
+	disk               disk
+
+	meter   Meter  // for what the cgroups do not tell, or nil
+	metered string // what the memory of the samples is from, if that is the meter
+}
+
+// disk is what was seen of the disk that the command's directory is on.
+type disk struct {
+	first, most, size int64 // bytes in use, and in all
+}
+
+// look returns the bytes in use, 0 if that cannot be asked.
+func (d *disk) look(dir string) int64 {
+	used, size := DiskUsed(dir)
+	if d.size == 0 {
+		d.first = used
+	}
+	if size > 0 {
+		d.most, d.size = max(d.most, used), size
+	}
+	return used
 }
 
 // openAccount begins an account of the cgroups of the system under root.
@@ -46,7 +69,10 @@ func openAccount(root string) *account {
 
 // close ends the account. What the cgroup cannot tell, or tells of others too, is taken from what was reaped.
 func (a *account) close(reaped usage, samples []Sample) (u Usage, oomKills int) {
-	u = Usage{Samples: samples, CPU: reaped.cpu, PeakMemory: reaped.largest, MemoryLimit: a.memory.limit(), CPULimit: a.quota.cores()}
+	u = Usage{
+		Samples: samples, CPU: reaped.cpu, PeakMemory: reaped.largest, MemoryLimit: a.memory.limit(), CPULimit: a.quota.cores(),
+		PeakDisk: a.disk.most, DiskGrowth: a.disk.most - a.disk.first, DiskSize: a.disk.size,
+	}
 	cpuSource, memorySource := rusage, rusage
 	if used, ok := a.cpu.used(); ok && a.tellsCPU() {
 		u.CPU, cpuSource = max(used-a.used-(ourCPU()-a.ours), 0), a.cpu.version
@@ -64,6 +90,9 @@ func (a *account) close(reaped usage, samples []Sample) (u Usage, oomKills int) 
 		}
 		u.PeakMemory = seen
 	}
+	if memorySource == rusage && a.metered != "" {
+		memorySource = a.metered
+	}
 	u.Source = memorySource
 	if cpuSource != memorySource {
 		u.Source = memorySource + " (memory), " + cpuSource + " (CPU)"
@@ -74,6 +103,24 @@ func (a *account) close(reaped usage, samples []Sample) (u Usage, oomKills int) 
 // tellsCPU and tellsMemory report whether the cgroup counts this run's processes, and no others.
 func (a *account) tellsCPU() bool    { return a.cpu.exclusive("") }
 func (a *account) tellsMemory() bool { return a.memory.exclusive(a.memory.limitFile()) }
+
+// Plus is what was used here and by another command of the same run, which began so much later (or earlier, if it is negative).
+func (u Usage) Plus(o Usage, later time.Duration) Usage {
+	first := u.PeakDisk - u.DiskGrowth
+	if o.DiskSize > 0 && (u.DiskSize == 0 || o.PeakDisk-o.DiskGrowth < first) {
+		first = o.PeakDisk - o.DiskGrowth
+	}
+	u.CPU += o.CPU
+	u.PeakMemory, u.PeakDisk, u.DiskSize = max(u.PeakMemory, o.PeakMemory), max(u.PeakDisk, o.PeakDisk), max(u.DiskSize, o.DiskSize)
+	u.DiskGrowth = u.PeakDisk - first
+	u.Samples = slices.Clone(u.Samples)
+	for _, s := range o.Samples {
+		s.At += later
+		u.Samples = append(u.Samples, s)
+	}
+	slices.SortStableFunc(u.Samples, func(a, b Sample) int { return cmp.Compare(a.At, b.At) })
+	return u
+}
 
 func highest(samples []Sample) int64 {
 	var memory int64

@@ -23,6 +23,7 @@ type Run struct {
 	PeakMemory                 int64 // bytes
 	CPU                        time.Duration
 	LineCoverage               *float64       // percent; a property
+	Cost                       *float64       // dollars; a property: as a metric it would cost more than it tells
 	ColdStart                  *time.Duration // from the request for the task to the start of the runner
 }
 
@@ -53,6 +54,9 @@ func EMF(r Run, at time.Time) []byte {
 	}
 	if r.LineCoverage != nil {
 		line["LineCoverage"] = math.Round(*r.LineCoverage*100) / 100
+	}
+	if r.Cost != nil {
+		line["Cost"] = *r.Cost
 	}
 	add := func(name, unit string, value any) {
 		d.Metrics = append(d.Metrics, metric{name, unit})

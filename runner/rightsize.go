@@ -1,0 +1,207 @@
+package runner
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/fargate"
+)
+
+// RightSizing is what the last runs of a step say of the task that it needs.
+type RightSizing struct {
+	Step        string    `json:"step"`
+	Environment string    `json:"environment,omitempty"`
+	Branches    []string  `json:"branches"` // whose runs these are
+	Runs        int       `json:"runs"`
+	From        time.Time `json:"from"` // when the oldest began, and the newest
+	To          time.Time `json:"to"`
+	Left        int       `json:"left_out,omitempty"`   // runs whose record tells no usage
+	Unseen      bool      `json:"incomplete,omitempty"` // there are so many records that not all were looked through
+
+	PeakMemory  int64   `json:"peak_memory_bytes"`
+	MemoryLimit int64   `json:"memory_limit_bytes,omitempty"` // of the newest run
+	OOM         int     `json:"out_of_memory,omitempty"`      // runs that ran out of it
+	CPUHigh     float64 `json:"cpu_p95"`                      // cores: for 95 % of the time of all runs it was not more
+	CPUAverage  float64 `json:"cpu_average"`
+	CPULimit    float64 `json:"cpu_limit,omitempty"` // of the newest run
+	DiskGrowth  int64   `json:"disk_growth_bytes,omitempty"`
+	Passed      int     `json:"passed"`           // runs that did; if any, those below are of them alone, as a failure may come early
+	Seconds     float64 `json:"duration_seconds"` // of a run on average
+
+	Current *Sized   `json:"current,omitempty"` // the task's of the newest run, if that was on Fargate
+	Advised *Sized   `json:"advised,omitempty"` // nil if no size is large enough, or nothing is known
+	Reasons []string `json:"reasons,omitempty"`
+	Region  string   `json:"region"`
+
+	Architecture string `json:"architecture"`
+	Capacity     string `json:"capacity"`
+	PricesAsOf   string `json:"prices_as_of"`
+	Estimated    bool   `json:"estimated,omitempty"` // see package fargate
+}
+
+// Sized is a size and what a run of average length costs on it.
+type Sized struct {
+	fargate.Size
+	Dollars float64 `json:"dollars"`
+}
+
+// fewRuns are too few to tell anything by: those of the main branch are looked at as well.
+const fewRuns = 3
+
+// NoRunsError is that there is nothing to size a task by.
+type NoRunsError struct{ Step, Place string }
+
+func (e *NoRunsError) Error() string {
+	return fmt.Sprintf("no run of %s on record in %s tells what it took", e.Step, e.Place)
+}
+
+// Hint says what makes a record.
+func (e *NoRunsError) Hint() string {
+	return "run the step first, or name another --branch, --environment or --artifact-bucket"
+}
+
+// RightSize looks at the last runs of the configuration's step, at most most of them, and finds the size that fits them all: those of the
+// branch, and where these are few, those of the branches that it comes from.
+func RightSize(ctx context.Context, variables map[string]string, c Config, store artifacts.Store, place string, most int) (RightSizing, error) {
+	r := besides(ctx, variables, c)
+	if err := r.identify(); err != nil {
+		return RightSizing{}, err
+	}
+	lister, ok := store.(artifacts.Lister)
+	if !ok {
+		return RightSizing{}, fmt.Errorf("what is in %s cannot be listed", place)
+	}
+	s := RightSizing{Step: c.Step, Environment: c.Environment}
+	var found []sizedRun
+	for _, branch := range r.earlierBranches() {
+		runs, all, err := artifacts.Runs(ctx, lister, branch, c.Step, c.Environment, most-len(found))
+		if err != nil {
+			return s, err
+		}
+		read, err := readRuns(ctx, store, runs)
+		if err != nil {
+			return s, err
+		}
+		s.Left += len(runs) - len(read)
+		s.Unseen = s.Unseen || !all
+		if len(read) > 0 {
+			found, s.Branches = append(found, read...), append(s.Branches, branch)
+		}
+		if len(found) >= min(fewRuns, most) {
+			break
+		}
+	}
+	if len(found) == 0 {
+		return s, &NoRunsError{c.Step, place}
+	}
+	s.judge(found)
+	return s, nil
+}
+
+// sizedRun is as much of a finished.json as tells what the run took.
+type sizedRun struct {
+	RunID     string    `json:"run_id"`
+	Reason    Reason    `json:"reason"`
+	StartedAt time.Time `json:"started_at"`
+	Seconds   float64   `json:"duration_seconds"`
+	Usage     *usage    `json:"usage"`
+	Cost      *cost     `json:"cost"`
+}
+
+// billed is the time in seconds that the run was charged for, or took if that is not known.
+func (r sizedRun) billed() float64 {
+	if r.Cost == nil {
+		return r.Seconds
+	}
+	return r.Cost.Seconds
+}
+
+// readRuns reads the records that tell of usage. One that has gone meanwhile, or cannot be understood, is left out.
+func readRuns(ctx context.Context, store artifacts.Store, runs []artifacts.StoredRun) ([]sizedRun, error) {
+	read := make([]sizedRun, len(runs))
+	g, inner := errgroup.WithContext(ctx)
+	g.SetLimit(8)
+	for i, run := range runs {
+		g.Go(func() error {
+			err := artifacts.GetJSON(inner, store, run.Key, &read[i])
+			var corrupt *artifacts.CorruptError
+			if errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt) {
+				read[i].Usage = nil
+				return nil
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(read, func(r sizedRun) bool { return r.Usage == nil }), nil
+}
+
+// judge sums the runs up and finds the size.
+func (s *RightSizing) judge(found []sizedRun) {
+	slices.SortFunc(found, func(a, b sizedRun) int { return cmp.Compare(b.RunID, a.RunID) }) // ids sort by time
+	newest := found[0]
+	s.Runs, s.From, s.To = len(found), found[len(found)-1].StartedAt, newest.StartedAt
+	s.MemoryLimit, s.CPULimit = newest.Usage.MemoryLimit, newest.Usage.CPULimit
+	var (
+		seen     []fargate.Run
+		loads    []fargate.Load
+		cpu, ran float64
+	)
+	for _, f := range found {
+		run := f.Usage.seen(f.Reason)
+		seen, loads = append(seen, run), append(loads, run.Loads...)
+		cpu, ran = cpu+f.Usage.CPUSeconds, ran+f.Usage.Seconds
+		s.PeakMemory, s.DiskGrowth = max(s.PeakMemory, f.Usage.PeakMemory), max(s.DiskGrowth, f.Usage.DiskGrowth)
+		if run.OutOfMemory {
+			s.OOM++
+		}
+	}
+	s.CPUHigh = twoDecimals(fargate.Percentile(loads, 0.95))
+	if ran > 0 {
+		s.CPUAverage = twoDecimals(cpu / ran)
+	}
+	billed := s.average(found)
+
+	var terms fargate.Terms
+	if c := newest.Cost; c != nil {
+		s.Estimated = c.Estimated
+		terms = fargate.Terms{Region: c.Region, ARM: c.Architecture == fargate.ARM, Spot: c.Capacity == fargate.Spot}
+	}
+	price := fargate.PriceOf(terms)
+	s.Region, s.Architecture, s.Capacity, s.PricesAsOf = price.Region, price.Architecture(), price.Capacity(), fargate.PricesAsOf
+	sized := func(size fargate.Size) *Sized {
+		s.Estimated = s.Estimated || price.Doubtful(size)
+		return &Sized{size, microDollars(price.Cost(size, billed))}
+	}
+	if c := newest.Cost; c != nil && !c.Would {
+		s.Current = sized(c.Size)
+	}
+	if advice, ok := fargate.Fit(seen...); ok {
+		s.Advised, s.Reasons = sized(advice.Size), advice.Reasons
+	}
+}
+
+// average finds how long a run takes, and returns how long one is charged for.
+func (s *RightSizing) average(found []sizedRun) (billed time.Duration) {
+	whole := slices.DeleteFunc(slices.Clone(found), func(r sizedRun) bool { return r.Reason != Success })
+	s.Passed = len(whole)
+	if s.Passed == 0 {
+		whole = found
+	}
+	var took, charged float64
+	for _, r := range whole {
+		took, charged = took+r.Seconds, charged+r.billed()
+	}
+	s.Seconds = seconds(duration(took / float64(len(whole))))
+	return duration(charged / float64(len(whole)))
+}
