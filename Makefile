@@ -22,8 +22,9 @@ export CGO_ENABLED := 0
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
 
+# HTTP/2 is left out, as S3 and Secrets Manager speak HTTP/1.1 only and nobody else here gains from it: 350 KB less.
 build: ## the static, reproducible binary: bin/runner
-	go build -trimpath -buildvcs=false -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/runner ./cmd/runner
+	go build -trimpath -buildvcs=false -tags nethttpomithttp2 -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/runner ./cmd/runner
 
 webhook: ## the webhook's Lambda as a reproducible zip: bin/webhook.zip
 	GOOS=linux GOARCH=arm64 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w' -o bin/bootstrap ./cmd/webhook
