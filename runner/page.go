@@ -50,7 +50,10 @@ func (r *run) page(f finished) report.Page {
 		}
 	}
 	if f.Coverage != nil {
-		p.Coverage = &report.Coverage{Summary: f.Coverage.Summary, Change: f.Coverage.Change}
+		p.Coverage = &report.Coverage{Summary: f.Coverage.Summary, Change: f.Coverage.Change, Folders: f.Coverage.Folders}
+		if a := f.Coverage.Against; a != nil {
+			p.Coverage.Against = shortSHA(a.SHA) + " of " + a.Branch
+		}
 	}
 	for _, a := range f.Artifacts {
 		p.Artifacts = append(p.Artifacts, report.Artifact{Name: a.Name, Location: a.Location, Files: a.Files, Bytes: a.Bytes, Error: clean(a.Error)})
