@@ -3,6 +3,8 @@ package runner
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/report"
@@ -29,15 +31,14 @@ func (r *run) page(f finished) report.Page {
 	p := report.Page{
 		Step: f.Step, Environment: f.Environment, Stack: f.Stack, Branch: f.Branch, SHA: f.SHA, Repository: r.config.GitHubName,
 		RunID: f.RunID, Task: f.Task, Runner: f.Runner,
-		Passed: f.Passed, Reason: string(f.Reason), ExitCode: f.ExitCode, Error: clean(f.Error), Hint: clean(f.Hint),
+		Passed: f.Passed, Reason: string(f.Reason), ExitCode: f.ExitCode, Killed: f.Killed, Retryable: f.Retryable,
+		Never: !f.Passed && r.result == nil && !r.in.Undo, Error: clean(f.Error), Hint: clean(f.Hint),
 		Command: clean(r.step.Command.String()), Started: f.StartedAt, Duration: duration(f.Seconds),
-		Tests: r.pageTests(), Variables: r.env.names(), Log: r.tail.Log(),
+		Phases: r.pagePhases(f), Delivery: r.pageDelivery(), Tests: r.pageTests(), Files: r.pageFiles(),
+		Variables: r.env.names(), Log: r.tail.Log(),
 	}
-	if r.file != nil {
+	if r.published["log.jsonl.gz"] {
 		p.Log.Link = "log.jsonl.gz"
-	}
-	for _, phase := range f.Phases {
-		p.Phases = append(p.Phases, report.Phase{Name: phase.Name, Start: phase.Started.Sub(r.begun), Took: duration(phase.Seconds), Error: clean(phase.Error)})
 	}
 	if u := f.Usage; u != nil {
 		p.Usage = report.Usage{CPULimit: u.CPULimit, MemoryLimit: u.MemoryLimit, PeakMemory: u.PeakMemory, CPUSeconds: u.CPUSeconds}
@@ -56,9 +57,37 @@ func (r *run) page(f finished) report.Page {
 		}
 	}
 	for _, a := range f.Artifacts {
-		p.Artifacts = append(p.Artifacts, report.Artifact{Name: a.Name, Location: a.Location, Files: a.Files, Bytes: a.Bytes, Error: clean(a.Error)})
+		p.Artifacts = append(p.Artifacts, r.pageArtifact(a))
+	}
+	if strings.HasPrefix(r.place, "s3://") {
+		p.Note = "Links into the bucket are for whoever may read it, and relative to this page: behind a presigned link they lead nowhere."
 	}
 	return p
+}
+
+// pagePhases tells the phases, and of those that started the command which attempt it was.
+func (r *run) pagePhases(f finished) (all []report.Phase) {
+	starts, next := 0, 0
+	for _, a := range f.Attempts {
+		if a.Rerun == 0 {
+			starts++
+		}
+	}
+	for _, phase := range f.Phases {
+		p := report.Phase{Name: phase.Name, Start: phase.Started.Sub(r.begun), Took: duration(phase.Seconds), Error: r.redactor.String(phase.Error)}
+		if (phase.Name == "command" || strings.HasPrefix(phase.Name, "rerun ")) && next < len(f.Attempts) {
+			a := f.Attempts[next]
+			next++
+			switch {
+			case a.Rerun > 0:
+				p.Note = plural(a.Rerun, "test")
+			case starts > 1:
+				p.Note = fmt.Sprintf("attempt %d", next)
+			}
+		}
+		all = append(all, p)
+	}
+	return all
 }
 
 func (r *run) pageTests() *report.Tests {
@@ -79,6 +108,12 @@ func (r *run) pageTests() *report.Tests {
 	p := &report.Tests{
 		Total: t.Total, Failed: t.Failed + t.Errored, Skipped: t.Skipped, Passed: t.Total - t.Failed - t.Errored - t.Skipped - t.Quarantined,
 		Failures: cases(t.Failures), Flaky: cases(t.FlakyCases), Quarantined: cases(t.Forgiven), Slowest: cases(t.Slowest),
+	}
+	if r.fewer != "" {
+		p.Remarks = append(p.Remarks, r.redactor.String(r.fewer))
+	}
+	if r.doubt != "" {
+		p.Remarks = append(p.Remarks, r.redactor.String("no test was run again: "+r.doubt))
 	}
 	for _, problem := range t.Problems {
 		p.Problems = append(p.Problems, r.redactor.String(problem.Report+": "+problem.Message))

@@ -33,6 +33,7 @@ type Page struct {
 	Tests     *Tests
 	Coverage  *Coverage
 	Artifacts []Artifact
+	Note      string   // what there is to know of their links
 	Files     []Link   // the run's own: its record, its log, its reports
 	Variables []string // names only
 	Log       Log

@@ -232,6 +232,7 @@ func (w *writer) artifacts(p Page) {
 		}
 		w.raw("</p>\n")
 	}
+	w.some("<p class=\"note\">%s</p>\n", p.Note)
 	w.raw("</section>\n")
 }
 
