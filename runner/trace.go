@@ -192,16 +192,23 @@ func (r *run) traceResource() []telemetry.Attribute {
 	set("cicd.pipeline.run.id", r.id)
 	set("cicd.pipeline.run.url.full", r.reportURL())
 	set("deployment.environment.name", r.config.Environment)
-	set("vcs.ref.head.name", r.ref.Branch)
-	if r.ref.Branch != "" {
-		set("vcs.ref.head.type", "branch")
+	if r.ref.Branch != detached {
+		kind := "branch"
+		if r.in.Variables["GITHUB_REF_TYPE"] == "tag" && r.ref.Branch == r.config.GitHubBranch {
+			kind = "tag"
+		}
+		set("vcs.ref.head.name", r.ref.Branch)
+		set("vcs.ref.head.type", kind)
+		set("vcs.ref.type", kind) // which a reference has, while a change has one for its head and one for its base
 	}
 	if r.ref.SHA != noCommit {
 		set("vcs.ref.head.revision", r.ref.SHA)
 	}
 	set("vcs.repository.url.full", repository)
-	if repository != "" {
-		set("vcs.repository.name", path.Base(repository))
+	if at, err := url.Parse(repository); err == nil && repository != "" {
+		set("vcs.repository.name", path.Base(at.Path))
+		set("vcs.owner.name", strings.Trim(path.Dir(at.Path), "/."))
+		set("vcs.provider.name", providers[at.Hostname()])
 	}
 	if r.task.ARN != "" {
 		set("cloud.provider", "aws")
@@ -231,6 +238,9 @@ func (r *run) reportURL() string {
 	}
 	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(r.place, filepath.FromSlash(r.runKey()), "report.html"))}).String()
 }
+
+// providers are those that are known by their host.
+var providers = map[string]string{"github.com": "github", "gitlab.com": "gitlab", "bitbucket.org": "bitbucket"}
 
 // repositoryURL is where a browser finds a repository, without what authenticates.
 func repositoryURL(clone, github string) string {

@@ -27,7 +27,11 @@ func (w *writer) timeline(p Page) {
 	w.raw("<div class=\"wide\" role=\"region\" aria-label=\"phases\" tabindex=\"0\"><table class=\"timeline\">\n<thead><tr><th scope=\"col\">phase</th><th scope=\"col\" class=\"track\"><span class=\"hidden\">when</span></th><th scope=\"col\" class=\"n\">after</th><th scope=\"col\" class=\"n\">took</th></tr></thead>\n<tbody>\n")
 	for i, phase := range p.Phases[:min(len(p.Phases), shownPhases)] {
 		class := barClass(phase)
-		w.put("<tr id=\"phase-%d\"><th scope=\"row\">%s", i+1, clip(phase.Name, maxName))
+		quick := markup("")
+		if phase.Error == "" && phase.Took < 10*time.Millisecond {
+			quick = ` class="quick"` // there are many, and few are of interest
+		}
+		w.put("<tr id=\"phase-%d\"%s><th scope=\"row\">%s", i+1, quick, clip(phase.Name, maxName))
 		w.some(" <span class=\"note\">%s</span>", clip(phase.Note, maxName))
 		w.some(" <span class=\"why\"><span class=\"hidden\">failed: </span>%s</span>", clip(phase.Error, maxName))
 		from := min(share(phase.Start), 99.6)
