@@ -3,6 +3,7 @@ package report
 import (
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // kind is what a line of a failing test's message is.
@@ -39,21 +40,45 @@ const (
 	actualWord   = `(actual|received|got)\b`
 )
 
-var (
-	minusIsWant = regexp.MustCompile(`(?i)^-{1,3} ?` + expectedWord + `|\+ ?` + actualWord + `,? ?- ?` + expectedWord + `|- ?` + expectedWord + `,? ?\+ ?` + actualWord)
-	plusIsWant  = regexp.MustCompile(`(?i)^-{1,3} ?` + actualWord + `|\+ ?` + expectedWord + `,? ?- ?` + actualWord + `|- ?` + actualWord + `,? ?\+ ?` + expectedWord)
+// patterns are what lines are told apart by. Most starts of the runner need none of them, so they are made when a page is.
+type patterns struct {
+	minusIsWant, plusIsWant *regexp.Regexp
+	labelsWant, labelsGot   *regexp.Regexp
 
-	labelsWant = regexp.MustCompile(`(?i)^` + expectedWord + `[^:]{0,40}: *\S`)
-	labelsGot  = regexp.MustCompile(`(?i)^` + actualWord + `[^:]{0,40}: *\S`)
+	isFrame *regexp.Regexp
+	foreign *regexp.Regexp // frames of the tools
+	endsGo  *regexp.Regexp
+	ofWhere *regexp.Regexp // pytest's explanation of a value, not of a difference
 
-	isFrame = regexp.MustCompile(`^at .*(:\d+|\)|>)$|^❯ .*:\d+$|^File ".*", line \d+`)
-	endsGo  = regexp.MustCompile(`^--- (FAIL|PASS|SKIP): |^\S+\.go:\d+: `)
-	ofWhere = regexp.MustCompile(`^\+ +(where|and) `) // pytest's explanation of a value, not of a difference
-)
+	// How the lines of a log that tell of a failure begin, where what it says comes after that, and where it comes before.
+	headsFailure, endsFailure *regexp.Regexp
+
+	overwrites *regexp.Regexp // lets what follows it take the place of what a line held before
+}
+
+var known = sync.OnceValue(func() patterns {
+	return patterns{
+		minusIsWant: regexp.MustCompile(`(?i)^-{1,3} ?` + expectedWord + `|\+ ?` + actualWord + `,? ?- ?` + expectedWord + `|- ?` + expectedWord + `,? ?\+ ?` + actualWord),
+		plusIsWant:  regexp.MustCompile(`(?i)^-{1,3} ?` + actualWord + `|\+ ?` + expectedWord + `,? ?- ?` + actualWord + `|- ?` + actualWord + `,? ?\+ ?` + expectedWord),
+
+		labelsWant: regexp.MustCompile(`(?i)^` + expectedWord + `[^:]{0,40}: *\S`),
+		labelsGot:  regexp.MustCompile(`(?i)^` + actualWord + `[^:]{0,40}: *\S`),
+
+		isFrame: regexp.MustCompile(`^at .*(:\d+|\)|>)$|^❯ .*:\d+$|^File ".*", line \d+`),
+		foreign: regexp.MustCompile(`node_modules|node:internal|site-packages|/go/src/`),
+		endsGo:  regexp.MustCompile(`^--- (FAIL|PASS|SKIP): |^\S+\.go:\d+: `),
+		ofWhere: regexp.MustCompile(`^\+ +(where|and) `),
+
+		headsFailure: regexp.MustCompile(`^(●|✕|✖|✗|×|FAIL\b|FAILED\b|not ok\b|\d+\) |_{3,} |⎯)`),
+		endsFailure:  regexp.MustCompile(`^--- FAIL: `),
+
+		overwrites: regexp.MustCompile("\r|\x1b\\[[012]?K|\x1b\\[[01]?G"),
+	}
+})
 
 // classify tells the lines of a message apart.
 func classify(lines []string) []kind {
-	kinds := make([]kind, len(lines))
+	kinds, like := make([]kind, len(lines)), known()
 	minus, plus := said, said // what the signs stand for; said where they stand for nothing
 	for i, line := range lines {
 		text := strings.TrimSpace(string(unstyled([]byte(line))))
@@ -62,14 +87,14 @@ func classify(lines []string) []kind {
 			text = strings.TrimSpace(line[1:])
 			minus, plus = want, got
 		}
-		ofStack := isFrame.MatchString(text)
-		if ofStack || endsGo.MatchString(text) { // a difference ends here, and another one may begin
+		ofStack := like.isFrame.MatchString(text)
+		if ofStack || like.endsGo.MatchString(text) { // a difference ends here, and another one may begin
 			minus, plus = said, said
 		}
 		switch {
-		case minusIsWant.MatchString(text):
+		case like.minusIsWant.MatchString(text):
 			minus, plus = want, got
-		case plusIsWant.MatchString(text):
+		case like.plusIsWant.MatchString(text):
 			minus, plus = got, want
 		}
 		switch {
@@ -80,19 +105,19 @@ func classify(lines []string) []kind {
 			if minus == said {
 				minus, plus = want, got
 			}
-		case ofPytest && ofWhere.MatchString(text):
+		case ofPytest && like.ofWhere.MatchString(text):
 		case ofPytest && strings.HasPrefix(text, "? "):
 			kinds[i] = hunk
-		case minus != said && strings.HasPrefix(text, "+ ") && minusIsWant.MatchString(text),
-			minus != said && strings.HasPrefix(text, "+ ") && plusIsWant.MatchString(text):
+		case minus != said && strings.HasPrefix(text, "+ ") && like.minusIsWant.MatchString(text),
+			minus != said && strings.HasPrefix(text, "+ ") && like.plusIsWant.MatchString(text):
 			kinds[i] = hunk // a head that names both
 		case strings.HasPrefix(text, "-"):
 			kinds[i] = minus
 		case strings.HasPrefix(text, "+"):
 			kinds[i] = plus
-		case labelsWant.MatchString(text):
+		case like.labelsWant.MatchString(text):
 			kinds[i] = want
-		case labelsGot.MatchString(text):
+		case like.labelsGot.MatchString(text):
 			kinds[i] = got
 		}
 		if ofPytest {

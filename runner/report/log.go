@@ -3,7 +3,6 @@ package report
 import (
 	"bufio"
 	"bytes"
-	"regexp"
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/units"
@@ -51,16 +50,13 @@ func viewLog(l Log) *logView {
 	return v
 }
 
-// overwrites lets what follows it take the place of what a line held before.
-var overwrites = regexp.MustCompile("\r|\x1b\\[[012]?K|\x1b\\[[01]?G")
-
 // lastState is what a terminal would have shown of a line last: a progress bar is many states of one line.
 func lastState(line []byte) []byte {
 	if bytes.IndexByte(line, '\r') < 0 && !bytes.Contains(line, []byte("\x1b[")) {
 		return line
 	}
 	for end := len(line); ; {
-		all := overwrites.FindAllIndex(line[:end], -1)
+		all := known().overwrites.FindAllIndex(line[:end], -1)
 		if all == nil {
 			return line[:end]
 		}
@@ -91,17 +87,16 @@ func unstyled(line []byte) []byte {
 }
 
 // separators stand between the parts of a test's name; each tool has its own, and its report may have another one.
-var separators = strings.NewReplacer(" › ", " ", " > ", " ", " » ", " ", " / ", " ", "::", " ", ".", " ")
+var separators = []string{" › ", " > ", " » ", " / ", "::", "."}
 
+// comparable is text in which all separators are the same.
 func comparable(text string) string {
-	return strings.Join(strings.Fields(separators.Replace(strings.ToValidUTF8(text, "\uFFFD"))), " ")
+	text = strings.ToValidUTF8(text, "\uFFFD")
+	for _, s := range separators {
+		text = strings.ReplaceAll(text, s, " ")
+	}
+	return strings.Join(strings.Fields(text), " ")
 }
-
-// How the lines that tell of a failure begin, where what it says comes after that, and where it comes before.
-var (
-	headsFailure = regexp.MustCompile(`^(●|✕|✖|✗|×|FAIL\b|FAILED\b|not ok\b|\d+\) |_{3,} |⎯)`)
-	endsFailure  = regexp.MustCompile(`^--- FAIL: `)
-)
 
 // find returns the lines around the place that says most of a test: where its failure is told, else where it is named last, else
 // where its file is. at is that place; from and to are indices of lines.
@@ -128,9 +123,9 @@ func (v *logView) find(c Test) (at, from, to int, found bool) {
 			}
 			line := strings.TrimSpace(string(unstyled(v.lines[i])))
 			switch {
-			case headsFailure.MatchString(line) && rank < 3:
+			case known().headsFailure.MatchString(line) && rank < 3:
 				rank, at, from, to = 3, i, i-2, i+2*around+4
-			case endsFailure.MatchString(line) && rank < 2:
+			case known().endsFailure.MatchString(line) && rank < 2:
 				rank, at, from, to = 2, i, i-2*around, i+3
 			case rank < 1:
 				rank, at, from, to = 1, i, i-around/2, i+2*around

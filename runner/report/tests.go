@@ -1,7 +1,6 @@
 package report
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/units"
@@ -110,9 +109,6 @@ func (w *writer) cases(heading, prefix string, all []Test, whole int, room int, 
 	}
 }
 
-// foreign are frames of the tools.
-var foreign = regexp.MustCompile(`node_modules|node:internal|site-packages|/go/src/`)
-
 // difference shows what a failing test said: what was expected and what came told apart, and the stack folded.
 func (w *writer) difference(text string) {
 	text = strings.Trim(text, "\r\n")
@@ -126,7 +122,7 @@ func (w *writer) difference(text string) {
 		stack--
 	}
 	visible := min(stack+1, len(lines)) // with the test's own line
-	if visible < len(lines) && !foreign.MatchString(lines[visible]) {
+	if visible < len(lines) && !known().foreign.MatchString(lines[visible]) {
 		visible++
 	}
 	w.raw("<pre class=\"difference\" tabindex=\"0\" role=\"group\" aria-label=\"what the test said\">")

@@ -2,6 +2,7 @@ package coverage
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"path"
 	"path/filepath"
@@ -110,13 +111,12 @@ func (t tally) list() []Folder {
 		t = folded
 	}
 	var all []Folder
-	for name, f := range t {
-		if f.Lines.Total > 0 {
+	for _, name := range slices.Sorted(maps.Keys(t)) {
+		if f := t[name]; f.Lines.Total > 0 {
 			f.Path = name
 			all = append(all, *f)
 		}
 	}
-	slices.SortFunc(all, func(a, b Folder) int { return strings.Compare(a.Path, b.Path) })
 	return all
 }
 
