@@ -186,7 +186,10 @@ func (r *run) readReports(commandErr error) error {
 		}
 		r.forgive(&read)
 		r.tests = &read
-		return r.judgeReports(commandErr == nil)
+		if red := r.judgeReports(commandErr == nil); commandErr == nil {
+			return red
+		}
+		return nil // the command's failure is told already
 	})
 	if commandErr != nil {
 		return commandErr

@@ -25,20 +25,37 @@ func (w *writer) timeline(p Page) {
 	}
 	w.section("timeline", "Timeline")
 	w.raw("<div class=\"wide\" role=\"region\" aria-label=\"phases\" tabindex=\"0\"><table class=\"timeline\">\n<thead><tr><th scope=\"col\">phase</th><th scope=\"col\" class=\"track\"><span class=\"hidden\">when</span></th><th scope=\"col\" class=\"n\">after</th><th scope=\"col\" class=\"n\">took</th></tr></thead>\n<tbody>\n")
-	for i, phase := range p.Phases[:min(len(p.Phases), shownPhases)] {
-		class := barClass(phase)
-		quick := markup("")
-		if phase.Error == "" && phase.Took < 10*time.Millisecond {
-			quick = ` class="quick"` // there are many, and few are of interest
+	phases := p.Phases[:min(len(p.Phases), shownPhases)]
+	for i := 0; i < len(phases); {
+		n := quick(phases[i:])
+		last := phases[i+n-1]
+		row := Phase{Name: phases[i].Name, Start: phases[i].Start, Took: last.Start + last.Took - phases[i].Start, Error: last.Error}
+		w.put("<tr id=\"phase-%d\"%s><th scope=\"row\">%s", i+1, classIf(n > 1, "quick"), clip(phases[i].Name, maxName))
+		for k := 1; k < n; k++ { // each is still to be found by its number
+			w.put(", <span id=\"phase-%d\">%s</span>", i+k+1, clip(phases[i+k].Name, maxName))
 		}
-		w.put("<tr id=\"phase-%d\"%s><th scope=\"row\">%s", i+1, quick, clip(phase.Name, maxName))
-		w.some(" <span class=\"note\">%s</span>", clip(phase.Note, maxName))
-		w.some(" <span class=\"why\"><span class=\"hidden\">failed: </span>%s</span>", clip(phase.Error, maxName))
-		from := min(share(phase.Start), 99.6)
+		w.some(" <span class=\"note\">%s</span>", clip(phases[i].Note, maxName))
+		w.some(" <span class=\"why\"><span class=\"hidden\">failed: </span>%s</span>", clip(row.Error, maxName))
+		from := min(share(row.Start), 99.6)
 		w.put("</th><td class=\"track\"><svg class=\"share\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"none\" width=\"100\" height=\"1\"/><rect class=\"%s\" x=\"%.2f\" width=\"%.2f\" height=\"1\"/></svg></td><td class=\"n\">%s</td><td class=\"n\">%s</td></tr>\n",
-			class, from, min(max(share(phase.Took), 0.4), 100-from), units.Duration(phase.Start), units.Duration(phase.Took))
+			barClass(row), from, min(max(share(row.Took), 0.4), 100-from), units.Duration(row.Start), units.Duration(row.Took))
+		i += n
 	}
 	w.raw("</tbody></table></div>\n</section>\n")
+}
+
+// quick is how many phases share the first one's row: those that follow each other, took next to no time and went well. There are
+// many of them, and few are of interest.
+func quick(phases []Phase) int {
+	const fast, few = 20 * time.Millisecond, 3
+	n := 0
+	for n < len(phases) && phases[n].Took < fast && phases[n].Error == "" && phases[n].Note == "" && barClass(phases[n]) == "aside" {
+		n++
+	}
+	if n < few {
+		return 1
+	}
+	return n
 }
 
 // barClass tells the command's own time from what is around it.

@@ -85,6 +85,13 @@ func changeOf(c *Coverage) string {
 	return fmt.Sprintf(" (%+.1f)", c.Change.Lines)
 }
 
+func classIf(yes bool, name string) markup {
+	if yes {
+		return markup(` class="` + name + `"`)
+	}
+	return ""
+}
+
 func short(sha string) string { return sha[:min(len(sha), 12)] }
 
 func prefixed(prefix, text string) string {
