@@ -90,7 +90,7 @@ func TestThePageTellsTheWholeRun(t *testing.T) {
 }
 
 func TestNothingOfTheRunCanBecomePartOfThePage(t *testing.T) {
-	const evil = `"><script>alert(1)</script><img src=x onerror='y'>` + "\x00\x1b[31m"
+	const evil = `"><script>alert(1)</script><img src=x onerror='y'>` + "\x00\x1b[31m\u202egnp.exe"
 	p := failing()
 	for _, s := range []*string{
 		&p.Step, &p.Environment, &p.Stack, &p.Branch, &p.SHA, &p.Repository, &p.RunID, &p.Task, &p.Runner, &p.Reason, &p.Error, &p.Hint, &p.Command,
@@ -102,7 +102,7 @@ func TestNothingOfTheRunCanBecomePartOfThePage(t *testing.T) {
 	p.Tests.Problems = []string{evil}
 	p.Log.Text = []byte(evil + "\n\x1b[38;2;300;-1;\"m" + evil)
 	page := write(t, p)
-	for _, never := range []string{"<script>alert", "<img", "onerror='y'", `href="&#34;`, "\x1b", "\x00"} {
+	for _, never := range []string{"<script>alert", "<img", "onerror='y'", `href="&#34;`, "\x1b", "\x00", "\u202e"} {
 		if strings.Contains(page, never) {
 			t.Errorf("the page holds %q", never)
 		}
