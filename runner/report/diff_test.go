@@ -37,6 +37,7 @@ func TestWhatWasExpectedAndWhatCameAreToldApart(t *testing.T) {
 		"ava":                 "   Difference (- actual, + expected):\n \ng  - 138.04\nw  + 119\n",
 		"pytest": " def test_add():\n >       assert lines() == ['a', 'b']\n E       AssertionError: assert ['a', 'c'] == ['a', 'b']\n E         \n E         At index 1 diff: 'c' != 'b'\n E         \n E         Full diff:\n" +
 			" E           [\n E               'a',\nwE         -     'b',\n@E         ?      ^\ngE         +     'c',\n@E         ?      ^\n E           ]\n \n test_lines.py:9: AssertionError\n",
+		"pytest, of texts":  " def test_text():\n >       assert \"one\\ntwo\\n\" == \"one\\n2\\n\"\n E       AssertionError: assert 'one\\ntwo\\n' == 'one\\n2\\n'\n E           one\nwE         - 2\ngE         + two\n \n test_lines.py:8: AssertionError\n",
 		"pytest, of a call": " E       assert 3 == 4\n E        +  where 3 = add(1, 2)\n",
 		"go test":           " === RUN   TestAdd/1_and_2\n     ledger_test.go:13: got 3, want 4\n --- FAIL: TestAdd/1_and_2 (0.00s)\n",
 		"go-cmp":            "     cart_test.go:30: mismatch (-want +got):\n           map[string]int{\nw        - \t\"a\": 1,\ng        + \t\"a\": 2,\n           }\n     cart_test.go:31: - no difference\n --- FAIL: TestCart (0.00s)\n",
