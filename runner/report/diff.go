@@ -72,7 +72,7 @@ var known = sync.OnceValue(func() patterns {
 		headsFailure: regexp.MustCompile(`^(●|✕|✖|✗|×|FAIL\b|FAILED\b|not ok\b|\d+\) |_{3,} |⎯)`),
 		endsFailure:  regexp.MustCompile(`^--- FAIL: `),
 
-		overwrites: regexp.MustCompile("\r|\x1b\\[[012]?K|\x1b\\[[01]?G"),
+		overwrites: regexp.MustCompile("\r|\x1b\\[2K|\x1b\\[[01]?G"),
 	}
 })
 

@@ -9,7 +9,10 @@ import (
 )
 
 // maxLogMarkup is how much room the log has in the page, in bytes: markup makes a multiple of a log of short or many-coloured lines.
-const maxLogMarkup = 1 << 20
+const (
+	maxLogMarkup = 1 << 20
+	leastMarkup  = 40 // of a line
+)
 
 // logView is the log as the page has it.
 type logView struct {
@@ -31,23 +34,34 @@ func viewLog(l Log) *logView {
 	}
 	var b bytes.Buffer
 	w := &writer{to: bufio.NewWriter(&b)}
-	begins := make([]int, 0, len(v.lines))
+	v.shown = max(0, len(v.lines)-maxLogMarkup/leastMarkup)
+	var begins []int
 	var s style
-	for i, line := range v.lines {
+	for i, line := range v.lines[v.shown:] {
 		begins = append(begins, b.Len())
-		w.put("<span class=\"l\" id=\"L%d\" data-n=\"%d\">", v.First+i, v.First+i)
-		s = w.line(line, s)
-		w.raw("\n</span>")
+		s = w.numbered(v.First+v.shown+i, line, s)
 		_ = w.flush() // to a buffer, which takes everything
 	}
-	for v.shown < len(begins)-1 && b.Len()-begins[v.shown] > maxLogMarkup {
+	for len(begins) > 1 && b.Len()-begins[0] > maxLogMarkup {
+		begins = begins[1:]
 		v.shown++
 	}
-	v.markup = b.Bytes()[begins[v.shown]:]
-	if len(v.markup) > maxLogMarkup { // one line, which cannot be cut in the middle of its markup
-		v.markup = []byte(escape(string(v.lines[v.shown][:maxLogMarkup/8])) + "…\n")
+	if v.markup = b.Bytes()[begins[0]:]; len(v.markup) > maxLogMarkup { // one line, which cannot be cut in the middle of its markup
+		const longest = 6 // bytes that a byte of text may become
+		b.Reset()
+		w.numbered(v.First+v.shown, clipBytes(unstyled(v.lines[v.shown]), maxLogMarkup/longest-leastMarkup), style{})
+		_ = w.flush()
+		v.markup = b.Bytes()
 	}
 	return v
+}
+
+// numbered writes a line that can be linked to.
+func (w *writer) numbered(n int, line []byte, s style) style {
+	w.put("<span class=\"l\" id=\"L%d\" data-n=\"%d\">", n, n)
+	s = w.line(line, s)
+	w.raw("\n</span>")
+	return s
 }
 
 // lastState is what a terminal would have shown of a line last: a progress bar is many states of one line.
@@ -89,8 +103,8 @@ func unstyled(line []byte) []byte {
 // separators stand between the parts of a test's name; each tool has its own, and its report may have another one.
 var separators = []string{" › ", " > ", " » ", " / ", "::", "."}
 
-// comparable is text in which all separators are the same.
-func comparable(text string) string {
+// levelled is text in which all separators are the same.
+func levelled(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	for _, s := range separators {
 		text = strings.ReplaceAll(text, s, " ")
@@ -103,15 +117,15 @@ func comparable(text string) string {
 func (v *logView) find(c Test) (at, from, to int, found bool) {
 	if v.plain == nil {
 		for _, line := range v.lines {
-			v.plain = append(v.plain, comparable(string(unstyled(line))))
+			v.plain = append(v.plain, levelled(string(unstyled(line))))
 		}
 	}
 	const short = 4 // names that may stand anywhere
-	names := []string{comparable(c.Class + " " + c.Name), comparable(c.Name)}
+	names := []string{levelled(c.Class + " " + c.Name), levelled(c.Name)}
 	if i := strings.LastIndexByte(c.Name, '/'); i > 0 { // Go indents a subtest under its own name
-		names = append(names, comparable(c.Name[:i]))
+		names = append(names, levelled(c.Name[:i]))
 	}
-	names = append(names, comparable(c.File))
+	names = append(names, levelled(c.File))
 	rank := 0
 	for _, name := range names {
 		if len(name) < short || rank > 0 {

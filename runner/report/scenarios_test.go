@@ -218,19 +218,40 @@ func TestThePageStaysSmall(t *testing.T) {
 			t.Errorf("the page does not say %q", want)
 		}
 	}
-	for name, line := range map[string]string{"empty lines": "\n", "short lines": "x\n", "many colours": "\x1b[1;2;3;4;31;44mx\x1b[K", "quotes": `"`, "one quote a line": "\"\n"} {
+	for name, line := range map[string]string{"empty lines": "\n", "short lines": "x\n", "many colours": "\x1b[1;2;3;4;31;44mx\x1b[K", "one colour a letter": "x\x1b[Ky\x1b[J", "quotes": `"`, "one quote a line": "\"\n"} {
 		p := build()
 		without := len(write(t, p))
 		p.Log.Text = []byte(strings.Repeat(line, 256<<10/len(line)))
-		if n := len(write(t, p)) - without; n > maxLogMarkup+1<<10 {
+		page := write(t, p)
+		if n := len(page) - without; n > maxLogMarkup+1<<10 || n < 50<<10 {
 			t.Errorf("a log of %s takes %d bytes", name, n)
 		}
+		if last := page[strings.LastIndex(page, `id="L`):]; !strings.HasPrefix(last, fmt.Sprintf(`id="L%d"`, max(strings.Count(strings.Repeat(line, 256<<10/len(line)), "\n"), 1))) {
+			t.Errorf("a log of %s ends with %.20s", name, last)
+		}
+	}
+}
+
+func TestALineWithTooMuchMarkupIsShownPlain(t *testing.T) {
+	p := build()
+	p.Log.Text = []byte("before\n\x1b[1;2;3;4;31;44m" + strings.Repeat("x\x1b[K", 31<<10) + "\n")
+	page := write(t, p)
+	if !strings.Contains(page, `<span class="l" id="L2" data-n="2">xxxx`) || strings.Contains(page, `id="L1"`) || len(page) > 100<<10 {
+		t.Errorf("%d bytes: %.300s", len(page), page[strings.Index(page, `<pre id="lines"`):])
+	}
+}
+
+func TestFoldersAreNotNewWhereNoneWereKnown(t *testing.T) {
+	p := failing()
+	p.Coverage.Folders[0].Change, p.Coverage.Folders[2].Change = nil, nil
+	if page := write(t, p); strings.Contains(page, ">new<") {
+		t.Error("a folder is said to be new though nobody knows")
 	}
 }
 
 func TestALineOfTheLogIsWhatATerminalShowsLast(t *testing.T) {
 	for in, want := range map[string]string{
-		"plain": "plain", "1 %\r50 %\r100 %": "100 %", "100 %\r": "100 %", "gone\x1b[2K\x1b[1Gnow": "now", "a\r\x1b[32mb\x1b[39m": "\x1b[32mb\x1b[39m",
+		"plain": "plain", "1 %\r50 %\r100 %": "100 %", "100 %\r": "100 %", "gone\x1b[2K\x1b[1Gnow": "now", "\x1b[01;31m\x1b[Kerror:\x1b[m\x1b[K gcc's": "\x1b[01;31m\x1b[Kerror:\x1b[m\x1b[K gcc's", "a\r\x1b[32mb\x1b[39m": "\x1b[32mb\x1b[39m",
 		"kept\r\x1b[0m": "kept", "windows\r": "windows", "\r\r": "", "a\x1b[31mb": "a\x1b[31mb",
 	} {
 		if got := string(lastState([]byte(in))); got != want {

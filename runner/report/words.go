@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -34,6 +35,11 @@ func moreLines(n int) string {
 		return "1 more line"
 	}
 	return fmt.Sprintf("%d more lines", n)
+}
+
+// compared reports whether the folders of an earlier run were known.
+func compared(folders []coverage.Folder) bool {
+	return slices.ContainsFunc(folders, func(f coverage.Folder) bool { return f.Change != nil })
 }
 
 // changeText is how a folder's coverage has changed, and the class of that.

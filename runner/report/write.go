@@ -187,9 +187,10 @@ func (w *writer) coverage(c *Coverage) {
 	w.put(" <span class=\"note\">%s</span></p>\n", clip(c.Source, maxName))
 	if len(c.Folders) > 0 {
 		w.raw("<div class=\"wide\" role=\"region\" aria-label=\"coverage by folder\" tabindex=\"0\"><table class=\"folders\">\n<thead><tr><th scope=\"col\">folder</th><th scope=\"col\" class=\"plotted\"><span class=\"hidden\">share</span></th><th scope=\"col\" class=\"n\">lines</th><th scope=\"col\" class=\"n\">covered</th><th scope=\"col\" class=\"n\">change</th></tr></thead>\n<tbody>\n")
+		known := compared(c.Folders)
 		for _, f := range c.Folders[:min(len(c.Folders), shownRows)] {
 			percent := f.Lines.Percent()
-			change, class := changeText(f, c.Against != "")
+			change, class := changeText(f, known)
 			w.put("<tr><th scope=\"row\"><code>%s</code></th><td class=\"plotted\"><svg class=\"share\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"none\" width=\"100\" height=\"1\"/><rect class=\"%s\" width=\"%.1f\" height=\"1\"/></svg></td><td class=\"n\">%d</td><td class=\"n\">%s</td><td class=\"n %s\">%s</td></tr>\n",
 				clip(f.Path, maxName), shareClass(percent), percent, f.Lines.Total, f.Lines.String(), class, change)
 		}
