@@ -96,14 +96,18 @@ func browse(t *testing.T, browser context.Context, file string, width int64, sch
 	if err != nil {
 		t.Fatal(err)
 	}
-	preferring := func(ctx context.Context, tab *chromedp.Target) (none chromedp.Void, err error) {
-		_, err = cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-		return none, err
-	}
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), preferring, chromedp.Navigate("file://"+file)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), as("screen", scheme), chromedp.Navigate("file://"+file)); err != nil {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// as has a medium, and a colour scheme that is preferred.
+func as(medium, scheme string) chromedp.Action[chromedp.Void] {
+	return func(ctx context.Context, tab *chromedp.Target) (none chromedp.Void, err error) {
+		_, err = cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: medium, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		return none, err
+	}
 }
 
 // quiet fails the test if the page asked for anything, or the browser had anything to say.
@@ -268,6 +272,18 @@ func TestOnPaper(t *testing.T) {
 		paper := ask(t, w, chromedp.PrintToPDF(chromedp.PDFPaper(chromedp.PaperA4), chromedp.PDFMargin(0.5)))
 		if pages := strings.Count(string(paper), "/Type /Page\n"); pages < 1 || pages > 16 {
 			t.Errorf("%s takes %d pages", name, pages)
+		}
+		if err := chromedp.Do(w, as("print", "dark")); err != nil {
+			t.Fatal(err)
+		}
+		if seen := ask(t, w, chromedp.Evaluate[[]string](`[...document.querySelectorAll("nav, .search, .context, .stack, .skip")].filter((e) => e.checkVisibility()).map((e) => e.className || e.localName)`)); len(seen) > 0 {
+			t.Errorf("%s has %q on paper", name, seen)
+		}
+		if lines := ask(t, w, chromedp.Evaluate[int](`[...document.querySelectorAll(".l")].filter((e) => e.checkVisibility()).length`)); lines != linesOnPaper {
+			t.Errorf("%d lines of the log of %s are on paper", lines, name)
+		}
+		if back := ask(t, w, chromedp.Evaluate[string](`getComputedStyle(document.body).backgroundColor`)); back != "rgb(255, 255, 255)" {
+			t.Errorf("the paper is %s", back)
 		}
 		if shut := ask(t, w, chromedp.Evaluate[int](`dispatchEvent(new Event("beforeprint")); document.querySelectorAll("details.case:not([open])").length`)); shut > 0 {
 			t.Errorf("%d tests are folded on paper", shut)
