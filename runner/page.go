@@ -3,7 +3,6 @@ package runner
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -63,31 +62,6 @@ func (r *run) page(f finished) report.Page {
 		p.Note = "Links into the bucket are for whoever may read it, and relative to this page: behind a presigned link they lead nowhere."
 	}
 	return p
-}
-
-// pagePhases tells the phases, and of those that started the command which attempt it was.
-func (r *run) pagePhases(f finished) (all []report.Phase) {
-	starts, next := 0, 0
-	for _, a := range f.Attempts {
-		if a.Rerun == 0 {
-			starts++
-		}
-	}
-	for _, phase := range f.Phases {
-		p := report.Phase{Name: phase.Name, Start: phase.Started.Sub(r.begun), Took: duration(phase.Seconds), Error: r.redactor.String(phase.Error)}
-		if (phase.Name == "command" || strings.HasPrefix(phase.Name, "rerun ")) && next < len(f.Attempts) {
-			a := f.Attempts[next]
-			next++
-			switch {
-			case a.Rerun > 0:
-				p.Note = plural(a.Rerun, "test")
-			case starts > 1:
-				p.Note = fmt.Sprintf("attempt %d", next)
-			}
-		}
-		all = append(all, p)
-	}
-	return all
 }
 
 func (r *run) pageTests() *report.Tests {
