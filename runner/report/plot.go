@@ -45,17 +45,22 @@ func (w *writer) timeline(p Page) {
 }
 
 // quick is how many phases share the first one's row: those that follow each other, took next to no time and went well. There are
-// many of them, and few are of interest.
+// many of them, and few are of interest; what the step itself runs has a row of its own.
 func quick(phases []Phase) int {
 	const fast, few = 20 * time.Millisecond, 3
 	n := 0
-	for n < len(phases) && phases[n].Took < fast && phases[n].Error == "" && phases[n].Note == "" && barClass(phases[n]) == "aside" {
+	for n < len(phases) && phases[n].Took < fast && phases[n].Error == "" && phases[n].Note == "" && barClass(phases[n]) == "aside" && !ofHook(phases[n]) {
 		n++
 	}
 	if n < few {
 		return 1
 	}
 	return n
+}
+
+func ofHook(phase Phase) bool {
+	hook, _, _ := strings.Cut(phase.Name, " ")
+	return hook == "before" || hook == "after" || hook == "on_failure"
 }
 
 // barClass tells the command's own time from what is around it.

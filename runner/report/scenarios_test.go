@@ -241,6 +241,20 @@ func TestALineWithTooMuchMarkupIsShownPlain(t *testing.T) {
 	}
 }
 
+func TestPhasesThatTookNoTimeShareARow(t *testing.T) {
+	p := build()
+	p.Phases = []Phase{{Name: "record"}, {Name: "source"}, {Name: "guard"}, {Name: "before 1"}, {Name: "setup"}, {Name: "snapshot"}, {Name: "lock", Error: "held"}, {Name: "command"}, {Name: "after"}}
+	page := write(t, p)
+	for _, want := range []string{
+		`<tr id="phase-1" class="quick"><th scope="row">record, <span id="phase-2">source</span>, <span id="phase-3">guard</span></th>`, `<tr id="phase-4"><th scope="row">before 1</th>`,
+		`<tr id="phase-5"><th scope="row">setup</th>`, `<tr id="phase-7"><th scope="row">lock <span class="why">`, `<tr id="phase-8"><th scope="row">command</th>`, `<tr id="phase-9"><th scope="row">after</th>`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
+}
+
 func TestFoldersAreNotNewWhereNoneWereKnown(t *testing.T) {
 	p := failing()
 	p.Coverage.Folders[0].Change, p.Coverage.Folders[2].Change = nil, nil
