@@ -19,18 +19,20 @@ import (
 // coverageRecord is what one run covered, in finished.json.
 type coverageRecord struct {
 	coverage.Summary
-	LinePercent float64          `json:"line_percent"`
-	Change      *coverage.Change `json:"change,omitempty"`  // percentage points
-	Against     *coverageMark    `json:"against,omitempty"` // the run that Change compares with
+	LinePercent float64           `json:"line_percent"`
+	Folders     []coverage.Folder `json:"folders,omitempty"`
+	Change      *coverage.Change  `json:"change,omitempty"`  // percentage points
+	Against     *coverageMark     `json:"against,omitempty"` // the run that Change compares with
 }
 
 // coverageMark is what the store keeps of the newest run of a branch that passed, for the next one to be compared with.
 type coverageMark struct {
-	Branch  string           `json:"branch"`
-	SHA     string           `json:"sha"`
-	RunID   string           `json:"run_id"`
-	At      time.Time        `json:"at"`
-	Summary coverage.Summary `json:"summary"`
+	Branch  string            `json:"branch"`
+	SHA     string            `json:"sha"`
+	RunID   string            `json:"run_id"`
+	At      time.Time         `json:"at"`
+	Summary coverage.Summary  `json:"summary"`
+	Folders []coverage.Folder `json:"folders,omitempty"`
 }
 
 // coverageFolder is where the step leaves its coverage, relative to its directory; "" if it measures none that we know of.
@@ -84,7 +86,7 @@ func (r *run) readCoverage(folder string) error {
 	if folder == "" {
 		return fs.ErrNotExist
 	}
-	summary, err := coverage.Find(dir)
+	summary, folders, err := coverage.Find(dir, r.directory())
 	var none *coverage.NotFoundError
 	if errors.As(err, &none) {
 		none.Dir = folder
@@ -97,7 +99,10 @@ func (r *run) readCoverage(folder string) error {
 		r.log.Warn("the coverage is older than the command and does not count", "report", summary.Source)
 		return fs.ErrNotExist
 	}
-	r.coverage = &coverageRecord{Summary: summary, LinePercent: twoDecimals(summary.Lines.Percent())}
+	for i, f := range folders {
+		folders[i].Path = r.redactor.String(f.Path)
+	}
+	r.coverage = &coverageRecord{Summary: summary, LinePercent: twoDecimals(summary.Lines.Percent()), Folders: folders}
 	ctx, cancel := r.stop.publishing()
 	defer cancel()
 	r.compareCoverage(ctx)
@@ -129,6 +134,8 @@ func (r *run) compareCoverage(ctx context.Context) {
 			change := r.coverage.Summary.Change(mark.Summary)
 			change = coverage.Change{Lines: twoDecimals(change.Lines), Branches: twoDecimals(change.Branches)}
 			r.coverage.Change, r.coverage.Against = &change, &mark
+			coverage.Against(r.coverage.Folders, mark.Folders)
+			r.coverage.Against.Folders = nil // which the change has told
 			return
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -159,10 +166,19 @@ func (r *run) rememberCoverage(err error) {
 	}
 	ctx, cancel := r.stop.publishing()
 	defer cancel()
-	mark := coverageMark{Branch: r.ref.Branch, SHA: r.ref.SHA, RunID: r.id, At: time.Now().UTC(), Summary: r.coverage.Summary}
+	mark := coverageMark{Branch: r.ref.Branch, SHA: r.ref.SHA, RunID: r.id, At: time.Now().UTC(), Summary: r.coverage.Summary, Folders: withoutChange(r.coverage.Folders)}
 	if err := artifacts.PutJSON(ctx, r.store, r.coverageKey(r.ref.Branch), mark); err != nil {
 		r.log.Warn("the coverage is not kept for the next run", "error", err.Error(), "hint", HintOf(err))
 	}
+}
+
+// withoutChange is what the next run compares with.
+func withoutChange(folders []coverage.Folder) []coverage.Folder {
+	kept := slices.Clone(folders)
+	for i := range kept {
+		kept[i].Change = nil
+	}
+	return kept
 }
 
 // coverageText is coverage in a line of a summary.

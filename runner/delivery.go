@@ -36,6 +36,9 @@ type delivery struct {
 	before   stack.Snapshot
 	mark     string // the last event of the command's doing, once it is known
 	unfollow func() // ends the telling of events
+
+	waited []string   // who held the lock, in words
+	told   stackStory // what was told of the stack
 }
 
 // lost returns a *GuardError once the lock is no longer ours.
@@ -150,7 +153,7 @@ func (r *run) acquire(name string) (*artifacts.Lease, error) {
 	if left := time.Until(r.deadline); !r.deadline.IsZero() && left < wait {
 		wait = max(left, 0)
 	}
-	lease, err := artifacts.Acquire(r.stop.work, swapper, artifacts.Claim{Key: key, Party: party, TTL: r.config.LockTTL, Wait: wait, Waiting: r.waiting})
+	lease, err := artifacts.Acquire(r.stop.work, swapper, artifacts.Claim{Key: key, Party: party, TTL: r.config.LockTTL, Wait: wait, Waiting: r.waitingForTurn})
 	var held *artifacts.HeldError
 	switch {
 	case errors.As(err, &held):
@@ -162,6 +165,14 @@ func (r *run) acquire(name string) (*artifacts.Lease, error) {
 	}
 	r.log.Debug("locked", "lock", key, "fence", lease.Fence())
 	return lease, nil
+}
+
+// waitingForTurn tells whom we wait for, and keeps it for the report.
+func (r *run) waitingForTurn(h artifacts.Holder) {
+	r.waiting(h)
+	if who := h.String(); !slices.Contains(r.delivery.waited, who) {
+		r.delivery.waited = append(r.delivery.waited, who)
+	}
 }
 
 // localOwner is who holds a lock outside of a task.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/stack"
 )
@@ -152,6 +153,7 @@ func (r *run) tellEvent(e stack.Event) {
 		attributes = append(attributes, "reason", e.Reason)
 	}
 	tell("stack event", attributes...)
+	r.delivery.told.add(report.Event{At: e.Time, Resource: e.Resource, Type: e.Type, Status: e.Status, Reason: e.Reason, Failed: e.Failed()})
 }
 
 // markStack notes what may be of the command's doing, right after its end.
@@ -272,8 +274,8 @@ func (r *run) rollBack(runErr error) {
 	r.markStack(!errors.As(runErr, &start))
 	ctx, cancel := r.rollingBack()
 	defer cancel()
-	report, err := d.stack.Restore(ctx, stack.Restoration{Before: d.before, Last: d.mark, Token: "runner-" + r.id, Tell: r.tellRollback})
-	r.recordRollback(report, err)
+	came, err := d.stack.Restore(ctx, stack.Restoration{Before: d.before, Last: d.mark, Token: "runner-" + r.id, Tell: r.tellRollback})
+	r.recordRollback(came, err)
 }
 
 // rollingBack is the time for a rollback: as much as the step has, while the lock is held and nobody tells us to stop.
@@ -285,16 +287,17 @@ func (r *run) rollingBack() (context.Context, context.CancelFunc) {
 
 func (r *run) tellRollback(what string, s stack.State) {
 	r.log.Info("rollback: "+what, "stack", r.delivery.name, "status", s.Status)
+	r.delivery.told.add(report.Event{At: time.Now(), Resource: "rollback", Status: s.Status, Reason: what})
 }
 
 // recordRollback says what became of the stack.
-func (r *run) recordRollback(report stack.Report, err error) {
+func (r *run) recordRollback(found stack.Report, err error) {
 	d := &r.delivery
-	d.record.Rollback, d.record.Status, d.record.Outcome = &report, report.Status, undone
-	attributes := []any{"stack", d.name, "action", string(report.Action), "status", report.Status, "proven", report.Proven}
-	if len(report.Kept) > 0 {
-		attributes = append(attributes, "kept", strings.Join(report.Kept, ", "))
-		r.log.Warn("hidden parameters cannot be read back, so they keep the values they have now", "stack", d.name, "parameters", strings.Join(report.Kept, ", "))
+	d.record.Rollback, d.record.Status, d.record.Outcome = &found, found.Status, undone
+	attributes := []any{"stack", d.name, "action", string(found.Action), "status", found.Status, "proven", found.Proven}
+	if len(found.Kept) > 0 {
+		attributes = append(attributes, "kept", strings.Join(found.Kept, ", "))
+		r.log.Warn("hidden parameters cannot be read back, so they keep the values they have now", "stack", d.name, "parameters", strings.Join(found.Kept, ", "))
 	}
 	if err != nil {
 		d.record.Outcome = notUndone

@@ -114,6 +114,7 @@ func (s supervision) with(name, value string) supervision {
 func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, error) {
 	r.log.Info("running", "command", c.String(), "directory", how.directory)
 	how = r.traced(how)
+	r.tail.Line("\x1b[2m$ " + r.redactor.String(c.String()) + "\x1b[22m")
 	lines := r.sink.Command()
 	clean := r.redactor.Writer(io.MultiWriter(r.delivery.tee(lines), r.tail), redact.MaskCommands())
 	result, err := process.Run(process.Command{
@@ -189,7 +190,10 @@ func (r *run) readReports(commandErr error) error {
 		}
 		r.forgive(&read)
 		r.tests = &read
-		return r.judgeReports(commandErr == nil)
+		if red := r.judgeReports(commandErr == nil); commandErr == nil {
+			return red
+		}
+		return nil // the command's failure is told already
 	})
 	if commandErr != nil {
 		return commandErr

@@ -43,14 +43,27 @@ func (e *OutputError) Hint() string { return e.Advice }
 var outputName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // loaded change what a shell or an interpreter runs: text that found its way into the file must not.
-var loaded = []string{"BASH_ENV", "ENV", "IFS", "NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONSTARTUP", "PERL5OPT", "PERL5LIB", "RUBYOPT", "RUBYLIB", "JAVA_TOOL_OPTIONS", "SHELL"}
+var loaded = []string{
+	"BASH_ENV", "ENV", "IFS", "NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONSTARTUP", "PERL5OPT", "PERL5LIB", "RUBYOPT", "RUBYLIB", "JAVA_TOOL_OPTIONS", "SHELL",
+	"PYTHONHOME", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "DOTNET_STARTUP_HOOKS", "PHP_INI_SCAN_DIR", "GOFLAGS", "GOTOOLCHAIN", "PROMPT_COMMAND", "PS4", "SHELLOPTS", "BASHOPTS", "CDPATH",
+	"NODE_EXTRA_CA_CERTS", "NODE_TLS_REJECT_UNAUTHORIZED", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "YARN_YARN_PATH", "YARN_RC_FILENAME",
+}
+
+// loadedPrefixes begin the names of whole families of such variables; npm and its like read theirs in any case.
+var loadedPrefixes = []string{"LD_", "DYLD_", "GIT_", "NPM_CONFIG_", "PNPM_CONFIG_"}
+
+// loads reports whether a variable changes which code is run, or whom it trusts.
+func loads(name string) bool {
+	upper := strings.ToUpper(name)
+	return slices.Contains(loaded, upper) || slices.ContainsFunc(loadedPrefixes, func(p string) bool { return strings.HasPrefix(upper, p) })
+}
 
 // refusedOutput says why a variable cannot be an output; "" if it can.
 func refusedOutput(name string) string {
 	switch {
 	case !outputName.MatchString(name):
 		return "it is no name of a variable"
-	case reserved(name), slices.Contains(loaded, name), strings.HasPrefix(name, "LD_"), strings.HasPrefix(name, "DYLD_"), strings.HasPrefix(name, "GIT_"):
+	case reserved(name), loads(name):
 		return "it is reserved"
 	case redact.SecretName(name):
 		return "by its name it is a secret, and outputs are on record as they are"

@@ -38,6 +38,8 @@ func TestParseOutputs(t *testing.T) {
 		{"and AWS's", "AWS_PROFILE=x\n", nil, 1},
 		{"and what changes which code is run", "LD_AUDIT=x\n", nil, 1},
 		{"as for node", "NODE_OPTIONS=--require=x\n", nil, 1},
+		{"as for npm, which takes it in any case", "npm_config_script_shell=x\n", nil, 1},
+		{"and whom a program trusts", "https_proxy=x\n", nil, 1},
 		{"as for git", "GIT_SSH_COMMAND=x\n", nil, 1},
 		{"also in the long form", "BASH_ENV<<E\nx\nE\n", nil, 1},
 		{"the number of a line after a long value counts its lines", "A<<E\nx\ny\nE\nPATH=x\n", nil, 5},

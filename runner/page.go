@@ -30,15 +30,14 @@ func (r *run) page(f finished) report.Page {
 	p := report.Page{
 		Step: f.Step, Environment: f.Environment, Stack: f.Stack, Branch: f.Branch, SHA: f.SHA, Repository: r.config.GitHubName,
 		RunID: f.RunID, Task: f.Task, Runner: f.Runner,
-		Passed: f.Passed, Reason: string(f.Reason), ExitCode: f.ExitCode, Error: clean(f.Error), Hint: clean(f.Hint),
+		Passed: f.Passed, Reason: string(f.Reason), ExitCode: f.ExitCode, Killed: f.Killed, Retryable: f.Retryable,
+		Never: !f.Passed && r.result == nil && !r.in.Undo, Error: clean(f.Error), Hint: clean(f.Hint),
 		Command: clean(r.step.Command.String()), Started: f.StartedAt, Duration: duration(f.Seconds),
-		Tests: r.pageTests(), Variables: r.env.names(), Log: r.tail.Log(),
+		Phases: r.pagePhases(f), Delivery: r.pageDelivery(), Tests: r.pageTests(), Files: r.pageFiles(),
+		Variables: r.env.names(), Log: r.tail.Log(),
 	}
-	if r.file != nil {
+	if r.published["log.jsonl.gz"] {
 		p.Log.Link = "log.jsonl.gz"
-	}
-	for _, phase := range f.Phases {
-		p.Phases = append(p.Phases, report.Phase{Name: phase.Name, Start: phase.Started.Sub(r.begun), Took: duration(phase.Seconds), Error: clean(phase.Error)})
 	}
 	if u := f.Usage; u != nil {
 		p.Usage = report.Usage{CPULimit: u.CPULimit, MemoryLimit: u.MemoryLimit, PeakMemory: u.PeakMemory, CPUSeconds: u.CPUSeconds}
@@ -52,10 +51,16 @@ func (r *run) page(f finished) report.Page {
 		}
 	}
 	if f.Coverage != nil {
-		p.Coverage = &report.Coverage{Summary: f.Coverage.Summary, Change: f.Coverage.Change}
+		p.Coverage = &report.Coverage{Summary: f.Coverage.Summary, Change: f.Coverage.Change, Folders: f.Coverage.Folders}
+		if a := f.Coverage.Against; a != nil {
+			p.Coverage.Against = shortSHA(a.SHA) + " of " + a.Branch
+		}
 	}
 	for _, a := range f.Artifacts {
-		p.Artifacts = append(p.Artifacts, report.Artifact{Name: a.Name, Location: a.Location, Files: a.Files, Bytes: a.Bytes, Error: clean(a.Error)})
+		p.Artifacts = append(p.Artifacts, r.pageArtifact(a))
+	}
+	if strings.HasPrefix(r.place, "s3://") {
+		p.Note = "Links into the bucket are for whoever may read it, and relative to this page: behind a presigned link they lead nowhere."
 	}
 	return p
 }
@@ -78,6 +83,12 @@ func (r *run) pageTests() *report.Tests {
 	p := &report.Tests{
 		Total: t.Total, Failed: t.Failed + t.Errored, Skipped: t.Skipped, Passed: t.Total - t.Failed - t.Errored - t.Skipped - t.Quarantined,
 		Failures: cases(t.Failures), Flaky: cases(t.FlakyCases), Quarantined: cases(t.Forgiven), Slowest: cases(t.Slowest),
+	}
+	if r.fewer != "" {
+		p.Remarks = append(p.Remarks, r.redactor.String(r.fewer))
+	}
+	if r.doubt != "" {
+		p.Remarks = append(p.Remarks, r.redactor.String("no test was run again: "+r.doubt))
 	}
 	for _, problem := range t.Problems {
 		p.Problems = append(p.Problems, r.redactor.String(problem.Report+": "+problem.Message))

@@ -89,6 +89,8 @@ type artifact struct {
 	Unchanged int    `json:"unchanged"`
 	Removed   int    `json:"removed"`
 	Error     string `json:"error,omitempty"`
+
+	entry string // the page that a set of pages begins with; empty if it is no such set
 }
 
 // phase is a part of the run and the time it took.
@@ -216,6 +218,7 @@ func artifactRecord(name string, p artifacts.Published, err error) artifact {
 	if err != nil {
 		a.Error = err.Error()
 	}
+	a.entry = entryOf(p.Manifest)
 	return a
 }
 

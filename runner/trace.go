@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -56,7 +57,7 @@ func (r *run) span(name string) (end func(error)) {
 	if t == nil {
 		return func(error) {}
 	}
-	number := t.Len() // of the task in this run
+	number, phase := t.Len(), len(r.phases)+1 // of the task in this run, and of its row in the report
 	s := t.Begin(name)
 	return func(err error) {
 		o := judge(err)
@@ -68,6 +69,7 @@ func (r *run) span(name string) (end func(error)) {
 			s,
 			telemetry.Attribute{Key: "cicd.pipeline.task.name", Value: name},
 			telemetry.Attribute{Key: "cicd.pipeline.task.run.id", Value: r.id + "/" + strconv.Itoa(number)},
+			telemetry.Attribute{Key: "cicd.pipeline.task.run.url.full", Value: r.reportURL() + "#phase-" + strconv.Itoa(phase)},
 			telemetry.Attribute{Key: "cicd.pipeline.task.run.result", Value: traceResult(o)},
 		)
 	}
@@ -188,17 +190,25 @@ func (r *run) traceResource() []telemetry.Attribute {
 	set("service.version", r.in.Version)
 	set("cicd.pipeline.name", r.step.Name)
 	set("cicd.pipeline.run.id", r.id)
+	set("cicd.pipeline.run.url.full", r.reportURL())
 	set("deployment.environment.name", r.config.Environment)
-	set("vcs.ref.head.name", r.ref.Branch)
-	if r.ref.Branch != "" {
-		set("vcs.ref.head.type", "branch")
+	if r.ref.Branch != detached {
+		kind := "branch"
+		if r.in.Variables["GITHUB_REF_TYPE"] == "tag" && r.ref.Branch == r.config.GitHubBranch {
+			kind = "tag"
+		}
+		set("vcs.ref.head.name", r.ref.Branch)
+		set("vcs.ref.head.type", kind)
+		set("vcs.ref.type", kind) // which a reference has, while a change has one for its head and one for its base
 	}
 	if r.ref.SHA != noCommit {
 		set("vcs.ref.head.revision", r.ref.SHA)
 	}
 	set("vcs.repository.url.full", repository)
-	if repository != "" {
-		set("vcs.repository.name", path.Base(repository))
+	if at, err := url.Parse(repository); err == nil && repository != "" {
+		set("vcs.repository.name", path.Base(at.Path))
+		set("vcs.owner.name", strings.Trim(path.Dir(at.Path), "/."))
+		set("vcs.provider.name", providers[at.Hostname()])
 	}
 	if r.task.ARN != "" {
 		set("cloud.provider", "aws")
@@ -220,6 +230,17 @@ func (r *run) traceResource() []telemetry.Attribute {
 	}
 	return all
 }
+
+// reportURL is where the run's report is, or will be: a file:// or an s3:// address.
+func (r *run) reportURL() string {
+	if bucket, ok := strings.CutPrefix(r.place, "s3://"); ok {
+		return "s3://" + bucket + "/" + (&url.URL{Path: r.runKey() + "/report.html"}).EscapedPath()
+	}
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(r.place, filepath.FromSlash(r.runKey()), "report.html"))}).String()
+}
+
+// providers are those that are known by their host.
+var providers = map[string]string{"github.com": "github", "gitlab.com": "gitlab", "bitbucket.org": "bitbucket"}
 
 // repositoryURL is where a browser finds a repository, without what authenticates.
 func repositoryURL(clone, github string) string {

@@ -145,7 +145,7 @@ func texts(list []*common.KeyValue) map[string]string {
 	return all
 }
 
-// resource KEY VALUE: of the newest trace; header.NAME is of its request, count the number of traces.
+// resource KEY VALUE: of the newest trace; header.NAME is of its request, count the number of traces; ~ before the value: a part of it.
 func cmdResource(ts *testscript.TestScript, neg bool, args []string) {
 	c := collected(ts)
 	if args[0] == "count" {
@@ -161,7 +161,8 @@ func cmdResource(ts *testscript.TestScript, neg bool, args []string) {
 	if name, ok := strings.CutPrefix(args[0], "header."); ok {
 		got = c.heads[len(c.heads)-1].Get(name)
 	}
-	if (got == args[1]) == neg {
+	want, part := strings.CutPrefix(args[1], "~")
+	if (got == want || part && strings.Contains(got, want)) == neg {
 		ts.Fatalf("%s is %q among %v", args[0], got, all)
 	}
 }

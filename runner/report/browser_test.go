@@ -5,24 +5,29 @@ package report
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
 
 // The page as a browser shows it. Run by make test-report, which has Chromium and axe-core at hand.
 
-// browse opens the page in a window of a width and a colour scheme.
-func browse(t *testing.T, p Page, width int64, scheme string) context.Context {
+// startBrowser starts one whose windows browse opens.
+func startBrowser(t *testing.T) context.Context {
 	t.Helper()
 	program := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -34,94 +39,321 @@ func browse(t *testing.T, p Page, width int64, scheme string) context.Context {
 	if program == "" {
 		t.Fatal("no Chromium on PATH: install Debian's package chromium")
 	}
-	file := filepath.Join(t.TempDir(), "report.html")
-	if err := os.WriteFile(file, []byte(write(t, p)), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	options := slices.Concat(chromedp.DefaultExecAllocatorOptions[:], []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
-	preferring := func(ctx context.Context, tab *chromedp.Target) (none chromedp.Void, err error) {
-		_, err = cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
-		return none, err
-	}
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), preferring, chromedp.Navigate("file://"+file)); err != nil {
+	if err := chromedp.Do(ctx); err != nil { // now it runs, and the windows are its
 		t.Fatal(err)
 	}
 	return ctx
 }
+
+// window is a page in a browser, and what came of loading it.
+type window struct {
+	context.Context
+	file string
+
+	mu       sync.Mutex
+	requests []string
+	problems []string // what the browser had to say: refused scripts and styles, errors, dialogs
+}
+
+// stored writes a page to a folder of its own.
+func stored(t *testing.T, p Page) (file string) {
+	t.Helper()
+	file = filepath.Join(t.TempDir(), "report.html")
+	if err := os.WriteFile(file, []byte(write(t, p)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// browse opens a file in a window of a width and a colour scheme.
+func browse(t *testing.T, browser context.Context, file string, width int64, scheme string) *window {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(browser)
+	t.Cleanup(cancel)
+	w := &window{Context: ctx, file: file}
+	err := chromedp.Listen(ctx, func(event any) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		switch e := event.(type) {
+		case *network.EventRequestWillBeSent:
+			w.requests = append(w.requests, e.Request.URL)
+		case *cdplog.EventEntryAdded:
+			w.problems = append(w.problems, e.Entry.Text)
+		case *page.EventJavascriptDialogOpening:
+			w.problems = append(w.problems, "a dialog: "+e.Message)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 900), as("screen", scheme), chromedp.Navigate("file://"+file)); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// as has a medium, and a colour scheme that is preferred.
+func as(medium, scheme string) chromedp.Action[chromedp.Void] {
+	return func(ctx context.Context, tab *chromedp.Target) (none chromedp.Void, err error) {
+		_, err = cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: medium, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		return none, err
+	}
+}
+
+// quiet fails the test if the page asked for anything, or the browser had anything to say.
+func (w *window) quiet(t *testing.T) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.requests {
+		if r != "file://"+w.file && !strings.HasPrefix(r, "data:image/svg+xml,") {
+			t.Errorf("the page asks for %s", r)
+		}
+	}
+	if len(w.requests) == 0 {
+		t.Error("no request was seen, not even that for the page")
+	}
+	for _, p := range w.problems {
+		t.Errorf("the browser says: %s", p)
+	}
+}
+
+const unfold = `document.querySelectorAll("details").forEach((d) => d.open = true)`
 
 func TestInABrowser(t *testing.T) {
 	axe, err := os.ReadFile(filepath.Join("..", "..", ".tools", "npm", "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		t.Fatalf("%v: make test-report installs it", err)
 	}
-	for _, width := range []int64{400, 1400} {
-		for _, scheme := range []string{"light", "dark"} {
-			t.Run(fmt.Sprintf("%s at %d px", scheme, width), func(t *testing.T) {
-				ctx := browse(t, failing(), width, scheme)
-
-				overflow := ask(t, ctx, chromedp.Evaluate[int](`document.querySelectorAll("details").forEach((d) => d.open = true); document.documentElement.scrollWidth - window.innerWidth`))
-				ask(t, ctx, chromedp.Evaluate[chromedp.Void](string(axe)))
-				violations := ask(t, ctx, chromedp.Evaluate[[]string](`axe.run().then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html + " " + n.failureSummary).join("; ")))`, chromedp.EvalAwaitPromise))
-				asked := ask(t, ctx, chromedp.Evaluate[[]string](`performance.getEntriesByType("resource").map((e) => e.name)`))
-				for _, v := range violations {
-					t.Error(v)
-				}
-				if overflow > 0 {
-					t.Errorf("the page is %d px wider than its window", overflow)
-				}
-				if len(asked) > 0 {
-					t.Errorf("the page asks for %q", asked)
-				}
-				if dir := os.Getenv("RUNNER_REPORT_SHOTS"); dir != "" {
-					picture := ask(t, ctx, chromedp.FullScreenshot(100))
-					if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("report-%s-%d.png", scheme, width)), picture, 0o644); err != nil {
-						t.Fatal(err)
+	browser := startBrowser(t)
+	for name, p := range scenarios(t) {
+		file := stored(t, p)
+		for _, width := range []int64{400, 1400} {
+			for _, scheme := range []string{"light", "dark"} {
+				t.Run(fmt.Sprintf("%s, %s at %d px", name, scheme, width), func(t *testing.T) {
+					w := browse(t, browser, file, width, scheme)
+					w.shoot(t, fmt.Sprintf("%s-%s-%d", name, scheme, width))
+					overflow := ask(t, w, chromedp.Evaluate[int](unfold+`; document.documentElement.scrollWidth - window.innerWidth`))
+					ask(t, w, chromedp.Evaluate[chromedp.Void](string(axe)))
+					violations := ask(t, w, chromedp.Evaluate[[]string](`axe.run().then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html + " " + n.failureSummary).join("; ")))`, chromedp.EvalAwaitPromise))
+					for _, v := range violations {
+						t.Error(v)
 					}
-				}
-			})
+					if overflow > 0 {
+						t.Errorf("the page is %d px wider than its window", overflow)
+					}
+					if moving := ask(t, w, chromedp.Evaluate[int](`[...document.querySelectorAll("*")].filter((e) => { const s = getComputedStyle(e); return s.animationName !== "none" || parseFloat(s.transitionDuration) > 0; }).length`)); moving > 0 {
+						t.Errorf("%d elements move", moving)
+					}
+					w.quiet(t)
+				})
+			}
 		}
 	}
 }
 
-func TestSearchingByKeyboard(t *testing.T) {
-	ctx := browse(t, failing(), 1400, "light")
+// shoot keeps a picture for a person to look at, if somebody wants one.
+func (w *window) shoot(t *testing.T, name string) {
+	t.Helper()
+	dir := os.Getenv("RUNNER_REPORT_SHOTS")
+	if dir == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), ask(t, w, chromedp.FullScreenshot(100)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Whatever a log, a test or a branch is called, nothing of it is run, loaded or shown but as text.
+func TestNothingOfTheRunIsRun(t *testing.T) {
+	browser := startBrowser(t)
+	p := jest(t)
+	const evil = `</script></style></title><script>window.owned=1;alert(1)</script><img src="https://evil.example/x.png" onerror="window.owned=2"><svg onload="window.owned=3"><style>body{display:none}</style><a href="javascript:window.owned=4">x</a>`
+	p.Step, p.Branch, p.Error, p.Hint, p.Command, p.RunID = evil, evil, evil, evil, evil, evil
+	p.Tests.Failures[0] = Test{Name: evil, Class: evil, File: evil, Message: evil, Details: evil, Note: evil}
+	p.Coverage.Folders[0].Path = evil
+	p.Artifacts[0].Location, p.Artifacts[0].Link, p.Artifacts[0].Entry, p.Artifacts[0].Get = evil, "javascript:window.owned=5", "data:text/html,"+url.PathEscape(evil), evil
+	p.Variables = []string{evil}
+	p.Log.Text = []byte(evil + "\n\x1b]8;;javascript:window.owned=6\x07click\x1b]8;;\x07\n\x1b]0;" + evil + "\x07title\n\x1b[31m" + evil + "\x1b[0m\n")
+	w := browse(t, browser, stored(t, p), 1400, "light")
+	ask(t, w, chromedp.Evaluate[chromedp.Void](unfold+`; document.querySelectorAll("a").forEach((a) => { if (!a.href.startsWith("file:") && !a.href.startsWith("https://github.com/")) a.click(); })`))
+	for what, script := range map[string]string{
+		"scripts beside the page's own":   `document.querySelectorAll("script").length - 1`,
+		"images":                          `document.images.length`,
+		"styles beside the page's own":    `document.querySelectorAll("style").length - 1`,
+		"elements with a handler":         `document.querySelectorAll("[onload],[onerror],[onclick]").length`,
+		"links that run something":        `[...document.links].filter((a) => !/^(https?|file):$/.test(a.protocol)).length`,
+		"things that were run":            `window.owned ?? 0`,
+		"times that the page is not seen": `getComputedStyle(document.body).display === "none" ? 1 : 0`,
+	} {
+		if n := ask(t, w, chromedp.Evaluate[int](script)); n != 0 {
+			t.Errorf("%d %s", n, what)
+		}
+	}
+	// Even if some text did become markup, the policy keeps it from being run, styled or loaded.
+	ask(t, w, chromedp.Evaluate[chromedp.Void](`{
+		const d = document.createElement("div");
+		d.innerHTML = '<b id="styled" style="color: rgb(1, 2, 3)">x</b><img src="https://evil.example/y.png" onerror="window.owned=7">';
+		document.body.append(d);
+		const s = document.createElement("script"); s.textContent = "window.owned=8"; document.body.append(s);
+	}`))
+	if n := ask(t, w, chromedp.Evaluate[int](`(window.owned ?? 0) + (getComputedStyle(document.getElementById("styled")).color === "rgb(1, 2, 3)" ? 100 : 0)`)); n != 0 {
+		t.Errorf("the policy lets something happen: %d", n)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.requests) == 0 || slices.ContainsFunc(w.problems, func(p string) bool { return strings.HasPrefix(p, "a dialog") }) {
+		t.Errorf("requests %q, problems %q", w.requests, w.problems)
+	}
+}
+
+// The links of a page that lies in the folder of its run lead to what is there.
+func TestLinksInAFolder(t *testing.T) {
+	browser := startBrowser(t)
+	store := t.TempDir()
+	put := func(key, text string) string {
+		name := filepath.Join(store, filepath.FromSlash(key))
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	p := jest(t)
+	run := "runs/main/" + sha + "/test/01kav4"
+	put("coverage/main/"+sha+"/lcov-report/index.html", "<title>lcov</title>")
+	for _, f := range p.Files {
+		put(run+"/"+f.Text, "{}")
+	}
+	file := put(run+"/report.html", write(t, p))
+	w := browse(t, browser, file, 1400, "light")
+	links := ask(t, w, chromedp.Evaluate[[]string](`[...document.querySelectorAll("a")].map((a) => a.href).filter((h) => h.startsWith("file:") && !h.includes("#"))`))
+	if len(links) < 5 {
+		t.Errorf("the page leads only to %q", links)
+	}
+	for _, to := range links {
+		at, err := url.Parse(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(at.Path); err != nil {
+			t.Errorf("%s leads nowhere: %v", to, err)
+		}
+	}
+	to := ask(t, w, chromedp.Evaluate[string](`[...document.querySelectorAll("a")].find((a) => a.textContent.startsWith("open ")).href`))
+	if err := chromedp.Do(w, chromedp.Navigate(to)); err != nil {
+		t.Fatal(err)
+	}
+	if title := ask(t, w, chromedp.Evaluate[string](`document.title`)); title != "lcov" {
+		t.Errorf("the report of the coverage is %q", title)
+	}
+}
+
+func TestOnPaper(t *testing.T) {
+	browser := startBrowser(t)
+	for _, name := range []string{"jest", "everything", "rollback"} {
+		p := scenarios(t)[name]
+		p.Log.Text = append([]byte(strings.Repeat("a line that is on no paper\n", 3000)), p.Log.Text...)
+		w := browse(t, browser, stored(t, p), 1400, "dark")
+		const open = `document.querySelectorAll("details[open]").length`
+		before := ask(t, w, chromedp.Evaluate[int](open))
+		paper := ask(t, w, chromedp.PrintToPDF(chromedp.PDFPaper(chromedp.PaperA4), chromedp.PDFMargin(0.5)))
+		if pages := strings.Count(string(paper), "/Type /Page\n"); pages < 1 || pages > 16 {
+			t.Errorf("%s takes %d pages", name, pages)
+		}
+		if err := chromedp.Do(w, as("print", "dark")); err != nil {
+			t.Fatal(err)
+		}
+		if seen := ask(t, w, chromedp.Evaluate[[]string](`[...document.querySelectorAll("nav, .search, .context, .stack, .skip")].filter((e) => e.checkVisibility()).map((e) => e.className || e.localName)`)); len(seen) > 0 {
+			t.Errorf("%s has %q on paper", name, seen)
+		}
+		if lines := ask(t, w, chromedp.Evaluate[int](`[...document.querySelectorAll(".l")].filter((e) => e.checkVisibility()).length`)); lines != linesOnPaper {
+			t.Errorf("%d lines of the log of %s are on paper", lines, name)
+		}
+		if back := ask(t, w, chromedp.Evaluate[string](`getComputedStyle(document.body).backgroundColor`)); back != "rgb(255, 255, 255)" {
+			t.Errorf("the paper is %s", back)
+		}
+		if shut := ask(t, w, chromedp.Evaluate[int](`dispatchEvent(new Event("beforeprint")); document.querySelectorAll("details.case:not([open])").length`)); shut > 0 {
+			t.Errorf("%d tests are folded on paper", shut)
+		}
+		if after := ask(t, w, chromedp.Evaluate[int](`dispatchEvent(new Event("afterprint")); `+open)); after != before {
+			t.Errorf("%d folds are open after printing, %d before", after, before)
+		}
+		if dir := os.Getenv("RUNNER_REPORT_SHOTS"); dir != "" {
+			if err := os.WriteFile(filepath.Join(dir, name+".pdf"), paper, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestByKeyboard(t *testing.T) {
+	w := browse(t, startBrowser(t), stored(t, failing()), 1400, "light")
 	press := func(keys string, options ...chromedp.KeyOption) {
 		t.Helper()
-		ask(t, ctx, chromedp.KeyEvent(keys, options...))
+		ask(t, w, chromedp.KeyEvent(keys, options...))
 	}
 	expect := func(what string, hits int, found, here string) {
 		t.Helper()
-		gotHits := ask(t, ctx, chromedp.Evaluate[int](`document.querySelectorAll(".l.hit").length`))
-		gotFound := ask(t, ctx, chromedp.Evaluate[string](`document.getElementById("found").textContent`))
-		gotHere := ask(t, ctx, chromedp.Evaluate[string](`document.querySelector(".l.here")?.id ?? ""`))
+		gotHits := ask(t, w, chromedp.Evaluate[int](`document.querySelectorAll(".l.hit").length`))
+		gotFound := ask(t, w, chromedp.Evaluate[string](`document.getElementById("found").textContent`))
+		gotHere := ask(t, w, chromedp.Evaluate[string](`document.querySelector(".l.here")?.id ?? ""`))
 		if gotHits != hits || gotFound != found || gotHere != here {
 			t.Errorf("%s: %d hits, %q, at %q; want %d, %q, %q", what, gotHits, gotFound, gotHere, hits, found, here)
 		}
 	}
 	press(kb.Tab)
-	if first := ask(t, ctx, chromedp.Evaluate[string](`document.activeElement.textContent`)); !strings.Contains(first, "Skip to the content") {
+	if first := ask(t, w, chromedp.Evaluate[string](`document.activeElement.textContent`)); !strings.Contains(first, "Skip to the content") {
 		t.Errorf("the first Tab leads to %q", first)
 	}
-	ask(t, ctx, chromedp.Focus("#search"))
+	// Tab goes through everything that can be used, in order, and each shows that it has the focus.
+	reached := 1
+	for ; reached < 200; reached++ {
+		press(kb.Tab)
+		at := ask(t, w, chromedp.Evaluate[string](`(() => { const e = document.activeElement, s = getComputedStyle(e); if (e === document.body) return ""; return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 ? "seen" : e.outerHTML; })()`))
+		if at == "" {
+			break
+		}
+		if at != "seen" {
+			t.Errorf("nobody sees that %.120s has the focus", at)
+		}
+	}
+	if usable := ask(t, w, chromedp.Evaluate[int](`[...document.querySelectorAll("a[href], button, input, summary, [tabindex='0']")].filter((e) => e.checkVisibility()).length`)); reached != usable {
+		t.Errorf("Tab reaches %d of %d", reached, usable)
+	}
+	ask(t, w, chromedp.Focus("details.f > summary"))
+	press(kb.Enter)
+	if !ask(t, w, chromedp.Evaluate[bool](`document.querySelector("details.f").open`)) {
+		t.Error("Enter does not unfold a test")
+	}
+
+	ask(t, w, chromedp.Focus("#search"))
 	press("STEP 1")
 	press(kb.Enter)
 	press(kb.Enter)
 	expect("the second hit", 31, "2 of 31", "L23") // step 1, 10 to 19, 100 to 119
 	press(kb.Enter, chromedp.KeyModifiers(chromedp.ModifierShift))
 	expect("one back", 31, "1 of 31", "L14")
-	ask(t, ctx, chromedp.Evaluate[chromedp.Void](`document.getElementById("search").select()`))
+	ask(t, w, chromedp.Evaluate[chromedp.Void](`document.getElementById("search").select()`))
 	press("nowhere")
 	press(kb.Enter)
 	expect("no hit", 0, "not found", "")
+	ask(t, w, chromedp.Evaluate[chromedp.Void](`document.getElementById("search").select()`))
+	press("Received: 138.04")
+	press(kb.Enter)
+	expect("across colours", 1, "1 of 1", "L12")
 }
 
 // ask does something in the browser and returns what comes of it.

@@ -15,14 +15,16 @@ type markup string
 
 // writer puts a page together. The first error is kept, and ends the writing.
 type writer struct {
-	to  *bufio.Writer
-	err error
+	to      *bufio.Writer
+	written int // bytes
+	err     error
 }
 
 func newWriter(w io.Writer) *writer { return &writer{to: bufio.NewWriterSize(w, 16<<10)} }
 
 func (w *writer) raw(s string) {
 	if w.err == nil {
+		w.written += len(s)
 		_, w.err = w.to.WriteString(s)
 	}
 }
@@ -37,7 +39,9 @@ func (w *writer) put(format string, args ...any) {
 			args[i] = escape(text)
 		}
 	}
-	_, w.err = fmt.Fprintf(w.to, format, args...)
+	n, err := fmt.Fprintf(w.to, format, args...)
+	w.written += n
+	w.err = err
 }
 
 // some is put for text that may be missing, and then leaves out what stands around it.
@@ -54,7 +58,8 @@ func (w *writer) flush() error {
 	return w.err
 }
 
-// escape makes text safe between tags and in quoted attributes. What HTML has no character for is shown as U+FFFD.
+// escape makes text safe between tags and in quoted attributes. What HTML has no character for is shown as U+FFFD, and so is
+// what turns the direction of writing: it makes a text read as another one.
 func escape(s string) string {
 	clean := true
 	for i := 0; i < len(s) && clean; i++ {
@@ -63,6 +68,8 @@ func escape(s string) string {
 	if !clean {
 		s = strings.Map(func(r rune) rune {
 			switch {
+			case r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
+				return utf8.RuneError
 			case r == '\n' || r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f):
 				return r
 			case r == '\r':

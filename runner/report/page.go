@@ -19,6 +19,9 @@ type Page struct {
 	Passed      bool
 	Reason      string
 	ExitCode    int
+	Killed      bool // the command had to be
+	Retryable   bool // the same run may end otherwise if it is tried again
+	Never       bool // the command was not started
 	Error, Hint string
 	Command     string
 	Started     time.Time
@@ -26,9 +29,12 @@ type Page struct {
 
 	Phases    []Phase
 	Usage     Usage
+	Delivery  *Delivery
 	Tests     *Tests
 	Coverage  *Coverage
 	Artifacts []Artifact
+	Note      string   // what there is to know of their links
+	Files     []Link   // the run's own: its record, its log, its reports
 	Variables []string // names only
 	Log       Log
 }
@@ -36,6 +42,7 @@ type Page struct {
 // Phase is a part of the run.
 type Phase struct {
 	Name  string
+	Note  string        // what else there is to say of it: how many tests were run again
 	Start time.Duration // since the run began
 	Took  time.Duration
 	Error string
@@ -59,6 +66,28 @@ type Sample struct {
 	Disk   int64         // bytes used of the workspace's disk
 }
 
+// Delivery is what became of the environment that the run changed.
+type Delivery struct {
+	Outcome string   // in words
+	Facts   []Fact   // the stack's state, what was live before, how it was brought back
+	Waited  []string // who held the lock that the run waited for
+	Events  []Event  // of the stack and of its way back, in order
+	Dropped int      // events that came before those
+}
+
+// Fact is something that there is one word or two for.
+type Fact struct {
+	Name, Value string
+	Link        string
+}
+
+// Event is something that happened to a stack.
+type Event struct {
+	At                             time.Time
+	Resource, Type, Status, Reason string
+	Failed                         bool
+}
+
 // Tests is what the reports said.
 type Tests struct {
 	Total, Passed, Failed, Skipped int // Failed counts errors, too
@@ -66,6 +95,7 @@ type Tests struct {
 	Flaky                          []Test // passed after they had failed; Message is of the first failure
 	Quarantined                    []Test // failed without failing the step
 	Slowest                        []Test
+	Remarks                        []string // why nothing was run again, that tests went missing
 	Problems                       []string // reports that could not be read
 }
 
@@ -81,30 +111,29 @@ type Test struct {
 type Coverage struct {
 	coverage.Summary
 	Change  *coverage.Change // against the branch's last run, if there was one
-	Folders []Folder
-}
-
-// Folder is the part of the coverage that is of one folder.
-type Folder struct {
-	Path     string
-	Lines    coverage.Figure
-	Branches coverage.Figure
-	Change   float64 // of the lines, in percentage points
+	Against string           // which run that was
+	Folders []coverage.Folder
 }
 
 // Artifact is a set of files that was published.
 type Artifact struct {
 	Name     string
 	Location string
-	Link     string // http(s) or relative to the page; empty for none
+	Link     string // to the set, http(s) or relative to the page; empty for none
+	Entry    string // to the page that it begins with, such as that of a coverage report
+	Get      string // the command that fetches it
 	Files    int
 	Bytes    int64
 	Error    string
 }
 
+// Link is a text that leads somewhere, http(s) or relative to the page.
+type Link struct{ Text, To string }
+
 // Log is the end of what the command printed, colours and all.
 type Log struct {
 	Text    []byte
 	Dropped int64  // bytes that came before
+	First   int    // the number of the first line in the whole log; 0 counts as 1
 	Link    string // to the whole log
 }

@@ -1,10 +1,24 @@
 "use strict";
+// Paper has no folds.
+addEventListener("beforeprint", () => {
+  for (const fold of document.querySelectorAll("details.case:not([open]), section > details:not([open])")) {
+    fold.open = true;
+    fold.dataset.shut = "";
+  }
+});
+addEventListener("afterprint", () => {
+  for (const fold of document.querySelectorAll("details[data-shut]")) {
+    fold.open = false;
+    delete fold.dataset.shut;
+  }
+});
 (() => {
   const input = document.getElementById("search");
   if (!input) return;
+  document.getElementById("searching").hidden = false; // without this script it would do nothing
   const lines = [...document.querySelectorAll("#lines .l")];
-  const text = lines.map((line) => line.textContent.toLowerCase());
   const found = document.getElementById("found");
+  let text; // of the lines, once somebody searches
   let hits = [];
   let at = -1;
   let waiting; // for the typing to pause
@@ -20,12 +34,13 @@
   const search = () => {
     clearTimeout(waiting);
     waiting = undefined;
+    text ??= lines.map((line) => line.textContent.toLowerCase());
     for (const line of hits) line.classList.remove("hit", "here");
     const wanted = input.value.trim().toLowerCase();
     hits = wanted ? lines.filter((_, i) => text[i].includes(wanted)) : [];
     for (const line of hits) line.classList.add("hit");
     at = -1;
-    found.textContent = wanted ? (hits.length ? `${hits.length} lines` : "not found") : "";
+    found.textContent = wanted ? (hits.length ? `${hits.length} ${hits.length === 1 ? "line" : "lines"}` : "not found") : "";
   };
   input.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(search, 120); });
   input.addEventListener("keydown", (event) => {

@@ -11,6 +11,8 @@ import (
 	"github.com/carlin-cicd/runner/steps/coverage"
 )
 
+var lost = -12.0
+
 // failing is a run with something of everything.
 func failing() Page {
 	at := time.Date(2026, 11, 20, 9, 30, 0, 0, time.UTC)
@@ -38,9 +40,11 @@ func failing() Page {
 		Coverage: &Coverage{
 			Summary: coverage.Summary{Lines: coverage.Figure{Covered: 830, Total: 1000}, Branches: coverage.Figure{Covered: 60, Total: 90}, Source: "coverage-summary.json"},
 			Change:  &coverage.Change{Lines: -1.2},
-			Folders: []Folder{{Path: "src/price", Lines: coverage.Figure{Covered: 40, Total: 100}, Change: -12}, {Path: "src/cart", Lines: coverage.Figure{Covered: 790, Total: 900}}},
+			Against: "1a2b3c4 of main",
+			Folders: []coverage.Folder{{Path: "src/price", Lines: coverage.Figure{Covered: 40, Total: 100}, Change: &lost}, {Path: "src/cart", Lines: coverage.Figure{Covered: 790, Total: 900}}, {Path: "src/same", Lines: coverage.Figure{Covered: 6, Total: 10}, Change: new(float64)}},
 		},
-		Artifacts: []Artifact{{Name: "coverage", Location: "s3://bucket/coverage/feature/tax/4f0c1d2e/", Link: "https://bucket.example/coverage/", Files: 31, Bytes: 1 << 20}, {Name: "builds", Error: "access denied"}},
+		Artifacts: []Artifact{{Name: "coverage", Location: "s3://bucket/coverage/feature/tax/4f0c1d2e/", Link: "../../coverage/x/", Entry: "../../coverage/x/lcov-report/index.html", Get: "runner artifacts get coverage out", Files: 31, Bytes: 1 << 20}, {Name: "builds", Error: "access denied"}},
+		Files:     []Link{{"finished.json", "finished.json"}},
 		Variables: []string{"CI", "NODE_ENV", "NPM_TOKEN"},
 		Log:       Log{Text: []byte(log), Dropped: 4 << 20, Link: "log.jsonl.gz"},
 	}
@@ -67,13 +71,13 @@ func TestThePageTellsTheWholeRun(t *testing.T) {
 		`<span class="verdict">failed</span> test · staging`,
 		"failure, exit code 1", "1m1s", `<a href="https://github.com/example/shop/commit/4f0c1d2e3a4b5c6d7e8f90123456789012345678">4f0c1d2e3a4b</a>`,
 		"211 passed, 1 failed, 2 skipped, 1 flaky, 214 in all",
-		`price › adds the tax once <span class="note">failing since 1a2b3c4</span> <span class="file">src/price.test.ts</span>`,
-		`<span class="want">Expected: 119</span>`, `<span class="got">Received: 138.04</span>`,
-		`<a href="#L7">line 7</a>`, "flaky 4 of the last 50", "9s",
-		"83.0 % of 1000 lines (-1.2), 66.6 % of 90 branches", `<code>src/price</code>`, "-12.0",
-		"0.25 vCPU and 512 MiB would have fit", `aria-label="Memory over 59s: peak 348.0 MiB, limit 512.0 MiB"`,
-		`<a href="https://bucket.example/coverage/">s3://bucket/coverage/feature/tax/4f0c1d2e/</a>`, "not published: access denied",
-		"<code>NPM_TOKEN</code>", `<span class="c3">step 0</span>`, "4.0 MiB came before, see <a href=\"log.jsonl.gz\">the whole log</a>",
+		`<span class="title">price › adds the tax once</span> <span class="note">failing since 1a2b3c4</span> <span class="file">src/price.test.ts</span>`,
+		"<span class=\"want\">Expected: 119\n</span>", "<span class=\"got\">Received: 138.04\n</span>",
+		`<a href="#L7">line 7 of the log</a>`, "flaky 4 of the last 50", "9s",
+		"83.0 % of 1000 lines (-1.2), 66.6 % of 90 branches; compared with 1a2b3c4 of main", `<code>src/price</code>`, `lost">-12.0<`, `note">new<`, `note">±0<`,
+		"0.25 vCPU and 512 MiB would have fit", `aria-label="Memory over 1m1s: peak 348.0 MiB, limit 512.0 MiB"`,
+		`<a href="../../coverage/x/">s3://bucket/coverage/feature/tax/4f0c1d2e/</a>`, `<a href="../../coverage/x/lcov-report/index.html">open the report</a>`, "<code>runner artifacts get coverage out</code>", "not published: access denied", `Of the run itself: <a href="finished.json">finished.json</a>`,
+		"<code>NPM_TOKEN</code>", `<span class="c3">step 0</span>`, "from line 1 on; 4.0 MiB came before, see <a href=\"log.jsonl.gz\">the whole log</a>",
 		`<span class="b bc1"> FAIL </span>`,
 	} {
 		if !strings.Contains(page, want) {
@@ -86,7 +90,7 @@ func TestThePageTellsTheWholeRun(t *testing.T) {
 }
 
 func TestNothingOfTheRunCanBecomePartOfThePage(t *testing.T) {
-	const evil = `"><script>alert(1)</script><img src=x onerror='y'>` + "\x00\x1b[31m"
+	const evil = `"><script>alert(1)</script><img src=x onerror='y'>` + "\x00\x1b[31m\u202egnp.exe"
 	p := failing()
 	for _, s := range []*string{
 		&p.Step, &p.Environment, &p.Stack, &p.Branch, &p.SHA, &p.Repository, &p.RunID, &p.Task, &p.Runner, &p.Reason, &p.Error, &p.Hint, &p.Command,
@@ -98,7 +102,7 @@ func TestNothingOfTheRunCanBecomePartOfThePage(t *testing.T) {
 	p.Tests.Problems = []string{evil}
 	p.Log.Text = []byte(evil + "\n\x1b[38;2;300;-1;\"m" + evil)
 	page := write(t, p)
-	for _, never := range []string{"<script>alert", "<img", "onerror='y'", `href="&#34;`, "\x1b", "\x00"} {
+	for _, never := range []string{"<script>alert", "<img", "onerror='y'", `href="&#34;`, "\x1b", "\x00", "\u202e"} {
 		if strings.Contains(page, never) {
 			t.Errorf("the page holds %q", never)
 		}

@@ -12,6 +12,8 @@ type Tail struct {
 	size    int // of the ring when it is full
 	next    int // where the oldest byte is, once it is full
 	written int64
+	lines   int  // newlines that were written
+	within  bool // a line has been begun
 }
 
 // NewTail keeps the last size bytes.
@@ -22,7 +24,12 @@ func (t *Tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := len(p)
+	if n == 0 {
+		return 0, nil
+	}
 	t.written += int64(n)
+	t.lines += bytes.Count(p, []byte("\n"))
+	t.within = p[n-1] != '\n'
 	if len(p) > t.size {
 		p = p[len(p)-t.size:]
 	}
@@ -39,6 +46,17 @@ func (t *Tail) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// Line writes a line of our own, which begins one whatever came before.
+func (t *Tail) Line(text string) {
+	t.mu.Lock()
+	within := t.within
+	t.mu.Unlock()
+	if within {
+		text = "\n" + text
+	}
+	_, _ = t.Write([]byte(text + "\n"))
+}
+
 // Log returns what is kept, from the beginning of a line on.
 func (t *Tail) Log() Log {
 	t.mu.Lock()
@@ -49,5 +67,5 @@ func (t *Tail) Log() Log {
 			text = text[i+1:]
 		}
 	}
-	return Log{Text: text, Dropped: t.written - int64(len(text))}
+	return Log{Text: text, Dropped: t.written - int64(len(text)), First: 1 + t.lines - bytes.Count(text, []byte("\n"))}
 }

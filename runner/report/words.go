@@ -2,8 +2,12 @@ package report
 
 import (
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/carlin-cicd/runner/steps/coverage"
 )
 
 func counts(t Tests) string {
@@ -20,10 +24,63 @@ func counts(t Tests) string {
 }
 
 func title(c Test) string {
-	if c.Class != "" && !strings.Contains(c.Name, c.Class) {
-		return c.Class + " › " + c.Name
+	if c.Class != "" && c.Class != c.File && !strings.Contains(c.Name, c.Class) {
+		return clip(c.Class+" › "+c.Name, maxName)
 	}
-	return c.Name
+	return clip(c.Name, maxName)
+}
+
+func moreLines(n int) string {
+	if n == 1 {
+		return "1 more line"
+	}
+	return fmt.Sprintf("%d more lines", n)
+}
+
+// compared reports whether the folders of an earlier run were known.
+func compared(folders []coverage.Folder) bool {
+	return slices.ContainsFunc(folders, func(f coverage.Folder) bool { return f.Change != nil })
+}
+
+// changeText is how a folder's coverage has changed, and the class of that.
+func changeText(f coverage.Folder, compared bool) (text string, class markup) {
+	switch {
+	case !compared:
+		return "", ""
+	case f.Change == nil:
+		return "new", "note"
+	case *f.Change <= -0.05:
+		return fmt.Sprintf("%+.1f", *f.Change), "lost"
+	case *f.Change >= 0.05:
+		return fmt.Sprintf("%+.1f", *f.Change), "won"
+	}
+	return "±0", "note"
+}
+
+// shareClass is how good a share of lines looks.
+func shareClass(percent float64) markup {
+	switch {
+	case percent < 50:
+		return "bad"
+	case percent < 80:
+		return "warn"
+	}
+	return "good"
+}
+
+func filesText(n int) string {
+	if n == 1 {
+		return "1 file"
+	}
+	return fmt.Sprintf("%d files", n)
+}
+
+// entryName is what a set's own page is called by.
+func entryName(to string) string {
+	if strings.HasSuffix(to, "lcov-report/index.html") || strings.Contains(to, "/coverage/") {
+		return "the report"
+	}
+	return path.Base(to)
 }
 
 // changeOf is how the coverage differs from the branch's last run, where that is worth a word.
@@ -32,6 +89,13 @@ func changeOf(c *Coverage) string {
 		return ""
 	}
 	return fmt.Sprintf(" (%+.1f)", c.Change.Lines)
+}
+
+func classIf(yes bool, name string) markup {
+	if yes {
+		return markup(` class="` + name + `"`)
+	}
+	return ""
 }
 
 func short(sha string) string { return sha[:min(len(sha), 12)] }

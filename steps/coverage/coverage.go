@@ -31,6 +31,8 @@ func (f Figure) String() string {
 
 func (f Figure) plus(g Figure) Figure { return Figure{f.Covered + g.Covered, f.Total + g.Total} }
 
+func (f Figure) minus(g Figure) Figure { return Figure{f.Covered - g.Covered, f.Total - g.Total} }
+
 // possible is a figure as a report states it, with nonsense made harmless.
 func possible(covered, total int64) Figure {
 	total = min(max(total, 0), maxCount)

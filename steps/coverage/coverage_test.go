@@ -22,7 +22,7 @@ func TestTheReportsOfTheRealTools(t *testing.T) {
 		"go":          {Lines: Figure{6, 10}, Files: 2},
 		"go-coverpkg": {Lines: Figure{8, 10}, Files: 2},
 	} {
-		got, err := Find(filepath.Join("testdata/reports", folder))
+		got, _, err := Find(filepath.Join("testdata/reports", folder), ".")
 		want.Source = got.Source
 		if err != nil || got != want || got.Source == "" {
 			t.Errorf("%s: %+v, %v, want %+v", folder, got, err, want)
@@ -78,7 +78,7 @@ func TestEachFormat(t *testing.T) {
 		"a profile of nothing":                  {"cover.out", "mode: set\n", Summary{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := Find(folder(t, map[string]string{c.file: c.text}))
+			got, _, err := Find(folder(t, map[string]string{c.file: c.text}), ".")
 			c.want.Source = c.file
 			if err != nil || got != c.want {
 				t.Errorf("%+v, %v, want %+v", got, err, c.want)
@@ -104,7 +104,7 @@ func TestABrokenReportIsAnError(t *testing.T) {
 		"a profile with other things":  {"cover.out", profile + "PASS\n", "line 4 is no block of a profile: \"PASS\""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Find(folder(t, map[string]string{c.file: c.text, "z/lcov.info": lcovInfo}))
+			_, _, err := Find(folder(t, map[string]string{c.file: c.text, "z/lcov.info": lcovInfo}), ".")
 			var broken *ReportError
 			if !errors.As(err, &broken) || !strings.Contains(err.Error(), c.want) || broken.Report != c.file || broken.Hint() == "" {
 				t.Errorf("%v, want %q", err, c.want)
@@ -132,7 +132,7 @@ func TestWhichReportCounts(t *testing.T) {
 			for _, f := range c.files {
 				files[f] = texts[filepath.Base(f)]
 			}
-			got, err := Find(folder(t, files))
+			got, _, err := Find(folder(t, files), ".")
 			if err != nil || got.Source != c.source || got.Lines.Total != c.total {
 				t.Errorf("%+v, %v", got, err)
 			}
@@ -153,10 +153,10 @@ func TestAFolderWithoutAReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	var none *NotFoundError
-	if got, err := Find(root); !errors.As(err, &none) || none.Hint() == "" {
+	if got, _, err := Find(root, "."); !errors.As(err, &none) || none.Hint() == "" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	if _, err := Find(filepath.Join(root, "missing")); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := Find(filepath.Join(root, "missing"), "."); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 }
@@ -213,11 +213,16 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		for _, format := range formats() {
-			s, err := format.read(strings.NewReader(string(text)))
+			folders := tally{}
+			s, err := format.read(strings.NewReader(string(text)), folders)
 			if err != nil {
 				continue
 			}
-			for _, figure := range []Figure{s.Lines, s.Branches} {
+			figures := []Figure{s.Lines, s.Branches}
+			for _, f := range folders.in("/", "").list() {
+				figures = append(figures, f.Lines, f.Branches)
+			}
+			for _, figure := range figures {
 				if figure.Covered < 0 || figure.Covered > figure.Total || figure.Percent() < 0 || figure.Percent() > 100 {
 					t.Errorf("%s: %+v of %q", format.name, s, text)
 				}
@@ -241,7 +246,7 @@ func BenchmarkLcov(b *testing.B) {
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if s, err := readLcov(strings.NewReader(text)); err != nil || s.Lines != (Figure{600, 900}) {
+		if s, err := readLcov(strings.NewReader(text), tally{}); err != nil || s.Lines != (Figure{600, 900}) {
 			b.Fatal(s, err)
 		}
 	}

@@ -21,7 +21,7 @@ type format struct {
 	name  string
 	named func(base string) bool // whether a file of that name is worth a look
 	is    func(head []byte) bool // whether its first bytes are of this format
-	read  func(io.Reader) (Summary, error)
+	read  func(io.Reader, tally) (Summary, error)
 }
 
 // formats, the most exact first. A tool often writes several for the same run: istanbul's summary has totals
@@ -60,52 +60,68 @@ var hidden = []string{"node_modules", ".git", ".runner", ".pnpm-store", "lcov-re
 
 // Find summarizes the reports of coverage in a folder and below. Those that are nearest to the top count, of each folder
 // the most exact one; where packages have folders of their own, side by side, their reports are added up. Links are not
-// followed. It returns a *NotFoundError, or a *ReportError: a broken report is not passed over for a less exact one.
-func Find(dir string) (Summary, error) {
+// followed. The folders are those of the sources, by name, relative to their root. It returns a *NotFoundError, or a
+// *ReportError: a broken report is not passed over for a less exact one.
+func Find(dir, root string) (Summary, []Folder, error) {
 	folder, err := os.OpenRoot(dir)
 	if err != nil {
-		return Summary{}, err
+		return Summary{}, nil, err
 	}
 	defer folder.Close()
 	level := []string{"."}
 	for depth := 0; depth < maxDepth && len(level) > 0; depth++ {
-		var found []Summary
+		var found []found
 		var next []string
 		for _, name := range level {
-			summary, folders, err := look(folder, name)
+			report, folders, err := look(folder, name)
 			if err != nil {
-				return Summary{}, err
+				return Summary{}, nil, err
 			}
-			if summary.Source != "" {
-				found = append(found, summary)
+			if report.Source != "" {
+				found = append(found, report)
 			}
 			next = append(next, folders...)
 		}
 		if len(found) > 0 {
-			return sum(found), nil
+			summary, folders := sum(found, root)
+			return summary, folders, nil
 		}
 		level = next
 	}
-	return Summary{}, &NotFoundError{dir}
+	return Summary{}, nil, &NotFoundError{dir}
 }
 
-func sum(found []Summary) Summary {
+// found is what one report says.
+type found struct {
+	Summary
+	tally tally
+}
+
+func sum(reports []found, root string) (Summary, []Folder) {
 	var all Summary
-	for _, s := range found {
-		all = all.plus(s)
+	folders := tally{}
+	for _, r := range reports {
+		all = all.plus(r.Summary)
+		below := ""
+		if len(reports) > 1 {
+			below = packageOf(r.Source)
+		}
+		for name, f := range r.tally.in(root, below) {
+			folders.merge(name, *f)
+		}
 	}
-	all.Source = found[0].Source
-	if n := len(found) - 1; n > 0 {
+	all.Source = reports[0].Source
+	if n := len(reports) - 1; n > 0 {
 		all.Source += fmt.Sprintf(" and %d more", n)
 	}
-	return all
+	return all, folders.list()
 }
 
 // look reads the most exact report of one folder, and lists the folders in it.
-func look(folder *os.Root, name string) (best Summary, folders []string, err error) {
+func look(folder *os.Root, name string) (best found, folders []string, err error) {
 	entries, err := fs.ReadDir(folder.FS(), name)
 	if err != nil {
-		return Summary{}, nil, err
+		return found{}, nil, err
 	}
 	known := formats()
 	rank, report := len(known), ""
@@ -126,24 +142,24 @@ func look(folder *os.Root, name string) (best Summary, folders []string, err err
 		}
 	}
 	if report == "" {
-		return Summary{}, folders, nil
+		return found{}, folders, nil
 	}
 	best, err = readAs(known[rank], folder, report)
 	return best, folders, err
 }
 
-func readAs(f format, folder *os.Root, name string) (Summary, error) {
+func readAs(f format, folder *os.Root, name string) (found, error) {
 	file, err := open(folder, name)
 	if err != nil {
-		return Summary{}, &ReportError{name, err}
+		return found{}, &ReportError{name, err}
 	}
 	defer file.Close()
-	s, err := f.read(bufio.NewReaderSize(file, 64<<10))
-	if err != nil {
-		return Summary{}, &ReportError{name, fmt.Errorf("as %s: %w", f.name, err)}
+	r := found{tally: tally{}}
+	if r.Summary, err = f.read(bufio.NewReaderSize(file, 64<<10), r.tally); err != nil {
+		return found{}, &ReportError{name, fmt.Errorf("as %s: %w", f.name, err)}
 	}
-	s.Source = name
-	return s, nil
+	r.Source = name
+	return r, nil
 }
 
 // head is the beginning of a file, nothing of one that cannot be read.

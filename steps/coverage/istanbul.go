@@ -8,7 +8,7 @@ import (
 )
 
 // readSummary reads istanbul's coverage-summary.json: an object of files, and of a total. It is read a file at a time.
-func readSummary(in io.Reader) (Summary, error) {
+func readSummary(in io.Reader, folders tally) (Summary, error) {
 	type entry struct {
 		Lines, Branches struct {
 			Total, Covered int64
@@ -33,6 +33,9 @@ func readSummary(in io.Reader) (Summary, error) {
 		if name == "total" {
 			total, stated = s, true
 			continue
+		}
+		if file, ok := name.(string); ok {
+			folders.add([]byte(file), s.Lines, s.Branches)
 		}
 		s.Files = 1
 		files = files.plus(s)

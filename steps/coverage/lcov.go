@@ -54,19 +54,21 @@ type source struct {
 type lcov struct {
 	sum     Summary
 	sources map[uint64]*source
+	folders tally
 	room    int
 	seed    maphash.Seed
 
 	current        *source
 	name           string
+	before         Summary // what the sum was when the record began
 	branch         int64   // in the record
 	stated         Summary // by the record
 	linesListed    bool
 	branchesListed bool
 }
 
-func readLcov(in io.Reader) (Summary, error) {
-	r := lcov{sources: map[uint64]*source{}, room: maxMarks, seed: maphash.MakeSeed()}
+func readLcov(in io.Reader, folders tally) (Summary, error) {
+	r := lcov{sources: map[uint64]*source{}, folders: folders, room: maxMarks, seed: maphash.MakeSeed()}
 	l := newLines(in)
 	for l.next() {
 		if err := r.line(l); err != nil {
@@ -140,7 +142,7 @@ func (r *lcov) begin(name []byte) {
 			r.sources[hash] = r.current
 		}
 	}
-	r.name = string(name[:min(len(name), 200)])
+	r.name, r.before = string(name[:min(len(name), maxPath)]), r.sum
 	r.branch, r.stated = 0, Summary{}
 	r.linesListed, r.branchesListed = false, false
 }
@@ -153,6 +155,7 @@ func (r *lcov) end() {
 	if !r.current.ended && !r.branchesListed {
 		r.sum.Branches = r.sum.Branches.plus(possible(r.stated.Branches.Covered, r.stated.Branches.Total))
 	}
+	r.folders.add([]byte(r.name), r.sum.Lines.minus(r.before.Lines), r.sum.Branches.minus(r.before.Branches))
 	r.current.ended = true
 	r.current = nil
 }

@@ -11,7 +11,7 @@ import (
 const maxBlocks = 300_000
 
 // readProfile reads a profile of Go. One of several packages may have a block once for each test binary that could run it.
-func readProfile(in io.Reader) (Summary, error) {
+func readProfile(in io.Reader, folders tally) (Summary, error) {
 	var s Summary
 	seed := maphash.MakeSeed()
 	blocks := map[uint64]bool{} // whether they were covered
@@ -35,12 +35,16 @@ func readProfile(in io.Reader) (Summary, error) {
 		covered, known := blocks[key]
 		switch {
 		case !known:
-			s.Lines.count(n, times > 0)
+			var block Figure
+			block.count(n, times > 0)
+			s.Lines = s.Lines.plus(block)
+			folders.add(file, block, Figure{})
 			if len(blocks) < maxBlocks {
 				blocks[key] = times > 0
 			}
 		case !covered && times > 0:
 			s.Lines.Covered += n
+			folders.add(file, Figure{Covered: n}, Figure{})
 			blocks[key] = true
 		}
 	}

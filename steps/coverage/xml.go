@@ -2,8 +2,10 @@ package coverage
 
 import (
 	"bytes"
+	"cmp"
 	"hash/maphash"
 	"io"
+	"slices"
 
 	"github.com/carlin-cicd/runner/steps/markup"
 )
@@ -31,8 +33,10 @@ func rootTag(head []byte) []byte {
 
 // readCobertura takes the totals that the root states, else those of the lines of classes. The lines of their methods
 // are the same ones again.
-func readCobertura(in io.Reader) (Summary, error) {
+func readCobertura(in io.Reader, folders tally) (Summary, error) {
 	var stated, counted Summary
+	var source, file []byte // the folder that names are relative to, where there is just one; the file of this class
+	sources := 0
 	files := map[uint64]struct{}{}
 	seed := maphash.MakeSeed()
 	methods := 0 // that we are inside of
@@ -40,20 +44,31 @@ func readCobertura(in io.Reader) (Summary, error) {
 	for s.Next() {
 		name := string(s.Name())
 		switch {
+		case s.Kind() == markup.Text && string(s.Parent()) == "source":
+			source = s.AppendText(source, maxPath)
 		case s.Kind() == markup.End && name == "methods":
 			methods--
 		case s.Kind() != markup.Start:
 		case name == "coverage":
 			stated.Lines = figure(s, "lines-covered", "lines-valid")
 			stated.Branches = figure(s, "branches-covered", "branches-valid")
+		case name == "source":
+			sources++
 		case name == "methods":
 			methods++
 		case name == "class":
 			files[maphash.Bytes(seed, s.Attr("filename"))] = struct{}{}
+			file = append(file[:0], s.Attr("filename")...)
+			if from := bytes.TrimSpace(source); sources == 1 && bytes.HasPrefix(from, []byte("/")) && !bytes.HasPrefix(file, []byte("/")) {
+				file = slices.Concat(bytes.TrimRight(from, "/"), []byte("/"), file)
+			}
 		case name == "line" && methods == 0:
 			n, _ := parseCount(s.Attr("hits"))
-			counted.Lines.count(1, n > 0)
-			counted.Branches = counted.Branches.plus(conditions(s.Attr("condition-coverage")))
+			var line Figure
+			line.count(1, n > 0)
+			branches := conditions(s.Attr("condition-coverage"))
+			counted.Lines, counted.Branches = counted.Lines.plus(line), counted.Branches.plus(branches)
+			folders.add(file, line, branches)
 		}
 	}
 	if err := s.Err(); err != nil {
@@ -71,8 +86,9 @@ func readCobertura(in io.Reader) (Summary, error) {
 
 // readClover counts lines, as the totals that clover states are of statements. Those of branches it takes, of the
 // project: packages and files have theirs as well. Code that only tests is left out.
-func readClover(in io.Reader) (Summary, error) {
+func readClover(in io.Reader, folders tally) (Summary, error) {
 	var sum Summary
+	var file []byte
 	files := 0
 	tests := false // we are inside of code that tests
 	s := markup.New(markup.UTF8(in))
@@ -87,9 +103,14 @@ func readClover(in io.Reader) (Summary, error) {
 		switch name {
 		case "file":
 			files++
+			file = append(file[:0], cmp.Or(string(s.Attr("path")), string(s.Attr("name")))...)
 		case "metrics":
-			if string(s.Parent()) == "project" {
-				sum.Branches = sum.Branches.plus(figure(s, "coveredconditionals", "conditionals"))
+			branches := figure(s, "coveredconditionals", "conditionals")
+			switch string(s.Parent()) {
+			case "project":
+				sum.Branches = sum.Branches.plus(branches)
+			case "file":
+				folders.add(file, Figure{}, branches)
 			}
 		case "line":
 			if string(s.Attr("type")) == "method" {
@@ -101,7 +122,10 @@ func readClover(in io.Reader) (Summary, error) {
 				no, _ := parseCount(s.Attr("falsecount"))
 				n = yes + no
 			}
-			sum.Lines.count(1, n > 0)
+			var line Figure
+			line.count(1, n > 0)
+			sum.Lines = sum.Lines.plus(line)
+			folders.add(file, line, Figure{})
 		}
 	}
 	sum.Files = files

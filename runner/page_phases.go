@@ -1,0 +1,33 @@
+package runner
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/carlin-cicd/runner/runner/report"
+)
+
+// pagePhases tells the phases, and of those that started the command which attempt it was.
+func (r *run) pagePhases(f finished) (all []report.Phase) {
+	starts, next := 0, 0
+	for _, a := range f.Attempts {
+		if a.Rerun == 0 {
+			starts++
+		}
+	}
+	for _, phase := range f.Phases {
+		p := report.Phase{Name: phase.Name, Start: phase.Started.Sub(r.begun), Took: duration(phase.Seconds), Error: r.redactor.String(phase.Error)}
+		if (phase.Name == "command" || strings.HasPrefix(phase.Name, "rerun ")) && next < len(f.Attempts) {
+			a := f.Attempts[next]
+			next++
+			switch {
+			case a.Rerun > 0:
+				p.Note = plural(a.Rerun, "test")
+			case starts > 1:
+				p.Note = fmt.Sprintf("attempt %d", next)
+			}
+		}
+		all = append(all, p)
+	}
+	return all
+}
