@@ -129,13 +129,17 @@ func (e *engine) bases(t *testing.T) {
 // build builds a target of the unmodified Dockerfile.
 func (e *engine) build(t *testing.T, target, tag string, more ...string) {
 	t.Helper()
+	// On a machine that is new, only those modules are there that something was built of. The Dockerfile asks for all.
+	if out, err := exec.Command("go", "mod", "download").CombinedOutput(); err != nil {
+		t.Fatalf("go mod download: %v\n%s", err, out)
+	}
 	cache, err := exec.Command("go", "env", "GOMODCACHE").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	args := append([]string{
 		"build", "--quiet", "--isolation", "chroot", "--layers", "--target", target, "--tag", tag, "--file", filepath.Join(top(t), "image/Dockerfile"),
-		// The modules are on this machine already. The public base asks the proxy for them all the same.
+		// The modules are on this machine now. The public base asks the proxy for them all the same.
 		"--volume", filepath.Join(strings.TrimSpace(string(cache)), "cache/download") + ":/modules:ro",
 	}, more...)
 	e.podman(t, append(args, top(t))...)
