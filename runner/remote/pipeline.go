@@ -244,7 +244,7 @@ func (p *Pipeline) explain(ctx context.Context, what, action string, err error) 
 // Passing reports whether an error may not come again: AWS could not be reached, or is busy, or has not heard yet of what
 // was started a moment ago.
 func Passing(err error) bool {
-	return awsjson.Transient(err) || errors.Is(err, errUnknown)
+	return passing(err) || errors.Is(err, errUnknown)
 }
 
 // errUnknown is an execution that Step Functions does not know.
