@@ -21,7 +21,7 @@ var sharedCluster = sync.OnceValues(func() (*ecs.Server, error) {
 	return ecs.Start(ecs.Options{Driver: "process", Entrypoint: entrypoint, Phase: 100 * time.Millisecond, LogDelay: 200 * time.Millisecond})
 })
 
-// cluster NAME FOLDER: a cluster of the script's own, whose image is the folder.
+// cluster NAME FOLDER [SUBNET...]: a cluster of the script's own, whose image is the folder.
 func cmdCluster(ts *testscript.TestScript, _ bool, args []string) {
 	server, err := sharedCluster()
 	ts.Check(err)
@@ -29,7 +29,7 @@ func cmdCluster(ts *testscript.TestScript, _ bool, args []string) {
 		name, value, _ := strings.Cut(entry, "=")
 		ts.Setenv(name, value)
 	}
-	ts.Check(server.Deploy(context.Background(), args[0], ts.MkAbs(args[1])))
+	ts.Check(server.Deploy(context.Background(), args[0], ts.MkAbs(args[1]), args[2:]...))
 	ts.Setenv("RUNNER_CLUSTER_STACK", args[0])
 	ts.Setenv("RUNNER_TASK_POLL", "100ms")
 }
