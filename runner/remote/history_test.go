@@ -2,6 +2,7 @@ package remote
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -68,6 +69,70 @@ func TestSomebodyWhoIsAskedIsAStep(t *testing.T) {
  {"id":20,"previousEventId":19,"timestamp":1763900081,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"aws-sdk:dynamodb","resource":"putItem.waitForTaskToken"}}`)
 	if len(steps) != 3 || steps[2].Name != "Approval" || steps[2].Status != "waiting" {
 		t.Errorf("%+v", steps)
+	}
+}
+
+// machine is a Step Functions that says what a test wants it to.
+func machine(t *testing.T, p *played) *Pipeline {
+	t.Helper()
+	c := client(t, p)
+	pipeline, err := NewPipeline(t.Context(), c.ecs.Config, Cluster{Stack: "ci", Outputs: map[string]string{"StateMachineArn": "arn:aws:states:eu-west-1:1:stateMachine:ci", "TableName": "ci"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pipeline
+}
+
+func described(name, status, more string) string {
+	return fmt.Sprintf(`{"name":%q,"status":%q,"startDate":1763900000,"input":"{\"detail\":{\"ref\":\"refs/heads/main\",\"after\":\"0\"}}"%s}`, name, status, more)
+}
+
+func entered(state string) string {
+	return fmt.Sprintf(`{"events":[{"id":2,"previousEventId":0,"timestamp":1763900001,"type":"X","stateEnteredEventDetails":{"name":%q}}]}`, state)
+}
+
+const asked = `{"events":[{"id":2,"previousEventId":0,"timestamp":1763900001,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"Approval"}},
+ {"id":3,"previousEventId":2,"timestamp":1763900001,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"aws-sdk:dynamodb","resource":"putItem.waitForTaskToken"}}]}`
+
+func TestWhatWasNotRunHasNotPassed(t *testing.T) {
+	for _, c := range []struct{ status, more, state, want string }{
+		{"SUCCEEDED", "", "Done", "SUCCEEDED"},
+		{"SUCCEEDED", "", "Superseded", Superseded},
+		{"SUCCEEDED", "", "Duplicate", Duplicate},
+		{"ABORTED", `,"error":"Superseded","cause":"by b, for 1"`, "Debounce", Superseded},
+		{"ABORTED", `,"error":"Cancelled"`, "Build", "ABORTED"},
+		{"RUNNING", "", "Build", "RUNNING"},
+	} {
+		p := &played{answers: map[string][]string{"DescribeExecution": {described("a", c.status, c.more)}, "GetExecutionHistory": {entered(c.state)}}}
+		e, _, err := machine(t, p).Look(t.Context(), "a")
+		if err != nil || e.Status != c.want || (e.Status == Superseded || e.Status == Duplicate) && e.Cause == "" {
+			t.Errorf("%s in %s is %+v, %v", c.status, c.state, e, err)
+		}
+	}
+}
+
+func TestWhoIsAskedForIsTheOneThatWaits(t *testing.T) {
+	const listed = `{"executions":[{"executionArn":"arn:aws:states:eu-west-1:1:execution:ci:new"},{"executionArn":"arn:aws:states:eu-west-1:1:execution:ci:old"}]}`
+	for name, c := range map[string]struct {
+		histories []string
+		want, say string
+	}{
+		"the older one, while the newer is tested": {[]string{entered("Test"), asked}, "old", ""},
+		"nobody":            {[]string{entered("Test")}, "", "no execution of main waits for approval"},
+		"it cannot be told": {[]string{asked}, "", "2 executions of main wait for approval"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &played{answers: map[string][]string{
+				"ListExecutions": {listed}, "DescribeExecution": {described("new", "RUNNING", ""), described("old", "RUNNING", "")}, "GetExecutionHistory": c.histories,
+			}}
+			e, err := machine(t, p).Waiting(t.Context(), "main")
+			if e.Name != c.want || (err == nil) != (c.say == "") || err != nil && err.Error() != c.say {
+				t.Errorf("%+v, %v", e, err)
+			}
+			if !strings.Contains(p.inputs["ListExecutions"][0], `"statusFilter":"RUNNING"`) {
+				t.Errorf("asked is %s", p.inputs["ListExecutions"][0])
+			}
+		})
 	}
 }
 
