@@ -177,6 +177,21 @@ func (e *engine) remove(t *testing.T, name string) {
 	})
 }
 
+// empty fails if a task's container has outlived its server, and removes it.
+func (e *engine) empty(t *testing.T) {
+	c := exec.Command("podman", "ps", "--all", "--quiet", "--filter", "name=^ecs-")
+	c.Env = e.env
+	left, err := c.Output()
+	if err != nil || len(left) > 0 {
+		t.Errorf("containers are left: %s %v", left, err)
+	}
+	for id := range strings.FieldsSeq(string(left)) {
+		c := exec.Command("podman", "rm", "--force", "--volumes", "--time", "0", id)
+		c.Env = e.env
+		_ = c.Run()
+	}
+}
+
 func containerName(t *testing.T) string {
 	return "runner-" + strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
