@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,18 +14,22 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// Whatever comes from the internet is answered as documented, starts nothing unless it is signed, and is not quoted.
-func FuzzWhateverComesIsAnswered(f *testing.F) {
+// payloads are those in testdata, by their names.
+func payloads(f *testing.F, add func(name string, body []byte)) {
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(files) == 0 {
 		f.Fatal("no payloads", err)
 	}
-	for _, name := range files {
-		body, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		event, _, _ := strings.Cut(filepath.Base(name), ".")
+	for _, path := range files {
+		name := strings.TrimSuffix(filepath.Base(path), ".json")
+		add(name, file(f, name))
+	}
+}
+
+// Whatever comes from the internet is answered as documented, starts nothing unless it is signed, and is not quoted.
+func FuzzWhateverComesIsAnswered(f *testing.F) {
+	payloads(f, func(name string, body []byte) {
+		event := name
 		switch {
 		case strings.HasPrefix(event, "pull_request"):
 			event = "pull_request"
@@ -37,7 +40,7 @@ func FuzzWhateverComesIsAnswered(f *testing.F) {
 			f.Add("POST", "application/json", signature(testKey, body), event, testDelivery, body, false, signed)
 		}
 		f.Add("POST", "application/x-www-form-urlencoded", "sha256=00", event, testDelivery, append([]byte("payload="), body...), true, true)
-	}
+	})
 	f.Fuzz(func(t *testing.T, method, kind, given, event, delivery string, body []byte, encode, sign bool) {
 		const mark = "aMarkThatNobodyLogs"
 		var sent events.LambdaFunctionURLRequest
