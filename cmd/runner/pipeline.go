@@ -321,7 +321,7 @@ func (d driver) decide(ctx context.Context, yes bool) error {
 		return err
 	}
 	word := map[bool]string{true: "approve", false: "reject"}[yes]
-	if !d.confirm(fmt.Sprintf("%s %.12s of %s for %s?", word, a.SHA, a.Ref, a.Environment)) {
+	if !d.confirm(ctx, fmt.Sprintf("%s %.12s of %s for %s?", word, a.SHA, a.Ref, a.Environment)) {
 		return &runner.ConfigError{Message: "nothing was decided", Advice: "answer y, or say --yes"}
 	}
 	if err := d.pipeline.Decide(ctx, a, yes, d.who(), d.variables["RUNNER_REASON"]); err != nil {
@@ -337,7 +337,7 @@ func (d driver) cancel(ctx context.Context) error {
 		return err
 	case !e.Running():
 		return &runner.ConfigError{Message: e.Name + " has ended already, as " + strings.ToLower(e.Status)}
-	case !d.confirm("cancel " + e.Name + "? The task that runs is stopped."):
+	case !d.confirm(ctx, "cancel " + e.Name + "? The task that runs is stopped."):
 		return &runner.ConfigError{Message: "nothing was cancelled", Advice: "answer y, or say --yes"}
 	}
 	if err := d.pipeline.Cancel(ctx, e.Name, strings.TrimSuffix("by "+d.who()+": "+d.variables["RUNNER_REASON"], ": ")); err != nil {
@@ -346,12 +346,22 @@ func (d driver) cancel(ctx context.Context) error {
 	return d.say("%s: cancelled\n", e.Name)
 }
 
-// confirm asks a person. Where there is none, silence is no yes.
-func (d driver) confirm(question string) bool {
+// confirm asks a person. Where there is none, silence is no yes, and neither is Ctrl-C.
+func (d driver) confirm(ctx context.Context, question string) bool {
 	if d.yes || !d.terminal {
 		return d.yes
 	}
 	fmt.Fprintf(d.stderr, "%s [y/N] ", question)
-	answer, _ := bufio.NewReader(d.stdin).ReadString('\n')
-	return strings.EqualFold(strings.TrimSpace(answer), "y") || strings.EqualFold(strings.TrimSpace(answer), "yes")
+	answers := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(d.stdin).ReadString('\n')
+		answers <- strings.ToLower(strings.TrimSpace(answer))
+	}()
+	select {
+	case answer := <-answers:
+		return answer == "y" || answer == "yes"
+	case <-ctx.Done():
+		fmt.Fprintln(d.stderr)
+		return false
+	}
 }

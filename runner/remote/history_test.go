@@ -136,6 +136,41 @@ func TestWhoIsAskedForIsTheOneThatWaits(t *testing.T) {
 	}
 }
 
+func TestADecisionIsPassedOnWithWhoAndWhy(t *testing.T) {
+	const item = `{"Item":{"token":{"S":"AQC-the-token"},"environment":{"S":"production"},"ref":{"S":"refs/heads/main"},"sha":{"S":"0123"}}}`
+	for name, c := range map[string]struct {
+		yes             bool
+		reason          string
+		operation, want string
+	}{
+		"yes":              {true, "it is green", "SendTaskSuccess", `{"output":"{\"approved\":\"by octocat: it is green\"}","taskToken":"AQC-the-token"}`},
+		"no":               {false, "not today", "SendTaskFailure", `{"cause":"by octocat: not today","error":"Rejected","taskToken":"AQC-the-token"}`},
+		"without a reason": {false, "", "SendTaskFailure", `{"cause":"by octocat","error":"Rejected","taskToken":"AQC-the-token"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &played{answers: map[string][]string{"GetItem": {item}, c.operation: {"{}", "!TaskTimedOut", "!AccessDeniedException"}}}
+			m := machine(t, p)
+			a, err := m.Approval(t.Context(), "main-1")
+			if err != nil || a.Environment != "production" || a.SHA != "0123" {
+				t.Fatalf("%+v, %v", a, err)
+			}
+			for _, want := range []string{"", "does not wait any more", "cannot be passed on"} {
+				err := m.Decide(t.Context(), a, c.yes, "octocat", c.reason)
+				if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(fmt.Sprintf("%v %+v", err, err), "AQC")) {
+					t.Errorf("%v, not %q", err, want)
+				}
+			}
+			if got := p.inputs[c.operation][0]; got != c.want {
+				t.Errorf("%s, not %s", got, c.want)
+			}
+		})
+	}
+	p := &played{answers: map[string][]string{"GetItem": {`{}`}}}
+	if _, err := machine(t, p).Approval(t.Context(), "main-1"); err == nil || err.Error() != "main-1 waits for nobody's approval" {
+		t.Error(err)
+	}
+}
+
 func TestAnExecutionsNameIsLegal(t *testing.T) {
 	for _, branch := range []string{"main", "feature/a_b.c", strings.Repeat("x/", 90), "…"} {
 		name := executionName(branch, "0123456789abcdef")
