@@ -157,27 +157,30 @@ func (c *chain) triggers(t *testing.T, green, red string) {
 		{"hungry", green, 137, "reason=oom"},
 		{"wait", green, 143, "reason=cancelled"},
 	} {
-		trigger := exec.CommandContext(t.Context(), c.runner, "trigger", "--step", run.step, "--branch", "main", "--sha", run.sha, "--stack", pipeline)
-		trigger.Env = append(os.Environ(), "GITHUB_REPOSITORY="+shop)
-		var said lines
-		trigger.Stdout, trigger.Stderr = &said, &said
-		if err := trigger.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if run.step == "wait" {
-			for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(said.String(), "waiting for a signal"); time.Sleep(100 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatal(said.String())
-				}
-			}
-			if err := trigger.Process.Signal(os.Interrupt); err != nil {
+		t.Run(fmt.Sprintf("%s of %.7s ends with %d", run.step, run.sha, run.code), func(t *testing.T) {
+			t.Parallel() // mostly they wait
+			trigger := exec.CommandContext(t.Context(), c.runner, "trigger", "--step", run.step, "--branch", "main", "--sha", run.sha, "--stack", pipeline)
+			trigger.Env = append(os.Environ(), "GITHUB_REPOSITORY="+shop)
+			var said lines
+			trigger.Stdout, trigger.Stderr = &said, &said
+			if err := trigger.Start(); err != nil {
 				t.Fatal(err)
 			}
-		}
-		_ = trigger.Wait()
-		if code := trigger.ProcessState.ExitCode(); code != run.code || !strings.Contains(said.String(), "the task is running") || !strings.Contains(said.String(), run.says) {
-			t.Errorf("%s: exit code %d, want %d\n%s", run.step, code, run.code, tail(said.String()))
-		}
+			if run.step == "wait" {
+				for deadline := time.Now().Add(4 * time.Minute); !strings.Contains(said.String(), "waiting for a signal"); time.Sleep(100 * time.Millisecond) {
+					if time.Now().After(deadline) {
+						t.Fatal(said.String())
+					}
+				}
+				if err := trigger.Process.Signal(os.Interrupt); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_ = trigger.Wait()
+			if code := trigger.ProcessState.ExitCode(); code != run.code || !strings.Contains(said.String(), "the task is running") || !strings.Contains(said.String(), run.says) {
+				t.Errorf("exit code %d, want %d\n%s", code, run.code, tail(said.String()))
+			}
+		})
 	}
 }
 
