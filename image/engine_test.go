@@ -83,10 +83,14 @@ func (e *engine) podman(t *testing.T, args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// try runs podman whatever its end, for at most five minutes.
+// try runs podman whatever its end, for at most five minutes; for a build, which takes all the machine there is, fifteen.
 func (e *engine) try(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	patience := 5 * time.Minute
+	if args[0] == "build" {
+		patience = 15 * time.Minute
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c := exec.CommandContext(ctx, "podman", args...)
 	c.Env, c.Dir = e.env, t.TempDir() // where runc notes that memory ran out
@@ -133,14 +137,17 @@ func (e *engine) build(t *testing.T, target, tag string, more ...string) {
 	if out, err := exec.Command("go", "mod", "download").CombinedOutput(); err != nil {
 		t.Fatalf("go mod download: %v\n%s", err, out)
 	}
-	cache, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	caches, err := exec.Command("go", "env", "GOMODCACHE", "GOCACHE").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
+	modules, compiled, _ := strings.Cut(strings.TrimSpace(string(caches)), "\n")
 	args := append([]string{
 		"build", "--quiet", "--isolation", "chroot", "--layers", "--target", target, "--tag", tag, "--file", filepath.Join(top(t), "image/Dockerfile"),
 		// The modules are on this machine now. The public base asks the proxy for them all the same.
-		"--volume", filepath.Join(strings.TrimSpace(string(cache)), "cache/download") + ":/modules:ro",
+		"--volume", filepath.Join(modules, "cache/download") + ":/modules:ro",
+		// And the same compiler has compiled them here.
+		"--volume", compiled + ":/root/.cache/go-build",
 	}, more...)
 	e.podman(t, append(args, top(t))...)
 }
