@@ -48,6 +48,11 @@ func (c *Client) Follow(ctx context.Context, t Task, stop <-chan string, viewer 
 			viewer.Tell("stopping the task")
 			pause.Reset(0)
 		case <-pause.C:
+			select {
+			case f.stopping = <-stop: // both were there: this one comes first
+				viewer.Tell("stopping the task")
+			default:
+			}
 			switch done, behind, err := f.look(ctx); {
 			case done || err != nil:
 				return f.ended, err
