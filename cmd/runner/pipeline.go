@@ -337,7 +337,7 @@ func (d driver) cancel(ctx context.Context) error {
 		return err
 	case !e.Running():
 		return &runner.ConfigError{Message: e.Name + " has ended already, as " + strings.ToLower(e.Status)}
-	case !d.confirm(ctx, "cancel " + e.Name + "? The task that runs is stopped."):
+	case !d.confirm(ctx, "cancel "+e.Name+"? The task that runs is stopped."):
 		return &runner.ConfigError{Message: "nothing was cancelled", Advice: "answer y, or say --yes"}
 	}
 	if err := d.pipeline.Cancel(ctx, e.Name, strings.TrimSuffix("by "+d.who()+": "+d.variables["RUNNER_REASON"], ": ")); err != nil {
