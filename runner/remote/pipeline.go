@@ -100,14 +100,14 @@ func (p *Pipeline) arn(name string) string {
 
 // Execution is one run of the machine.
 type Execution struct {
-	Name, Status string // RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED; by Look, SUPERSEDED and DUPLICATE, too
+	Name, Status string // RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, SUPERSEDED; by Look, DUPLICATE, too
 	Started      time.Time
 	Stopped      time.Time
 	Ref, SHA     string
 	Error, Cause string
 }
 
-// Statuses of ours: Step Functions lets these executions succeed, or has them aborted.
+// Statuses of ours. Step Functions has the machine stop an execution that is superseded; one that sees it by itself succeeds.
 const (
 	Superseded = "SUPERSEDED" // a newer commit of the branch took its turn
 	Duplicate  = "DUPLICATE"  // its event had come before
@@ -158,8 +158,11 @@ const lookedAt = 100
 // Newest returns the newest execution of a branch or tag; any, if branch is empty. The error is an *Error.
 func (p *Pipeline) Newest(ctx context.Context, branch string) (Execution, error) {
 	found, err := p.of(ctx, branch, nil, 1)
-	if err != nil || len(found) > 0 {
-		return append(found, Execution{})[0], err
+	switch {
+	case err != nil:
+		return Execution{}, err
+	case len(found) > 0:
+		return found[0], nil
 	}
 	what := "there is no execution yet"
 	if branch != "" {
