@@ -137,8 +137,8 @@ func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.C
 	s.cmd.Dir = ts.MkAbs(".")
 	connect(s.cmd)
 	for _, v := range []string{
-		"PATH", "HOME", "TMPDIR", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "WORK",
-		"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL", "NO_COLOR",
+		"PATH", "HOME", "TMPDIR", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "NO_COLOR", "WORK",
+		"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
 	} {
 		s.cmd.Env = append(s.cmd.Env, v+"="+ts.Getenv(v))
 	}
