@@ -52,8 +52,32 @@ func TestTheChain(t *testing.T) {
 	e.build(t, "runner", "localhost/runner-chain:base", "--build-arg", "CARLIN_VERSION="+carlinVersion)
 	c := newChain(t, e, e.derive(t, "localhost/runner-chain:base", repository.url))
 
-	// A commit that is good goes all the way, and waits for somebody before production.
+	// Each goes on from what the one before has left.
 	green := repository.commit(t, "a shop", nil)
+	red := repository.commit(t, "a test that fails", map[string]string{
+		"packages/core/src/red.test.ts": "test('adds up', () => { expect(1 + 1).toBe(3); });\n",
+	})
+	unfit := repository.commit(t, "a deployment that does not work", map[string]string{
+		"packages/core/src/red.test.ts": "",
+		"src/cloudformation.yml":        template("Queue"),
+		"runner.yaml":                   steps("echo not well; exit 1"),
+	})
+	for _, part := range []struct {
+		name string
+		run  func(t *testing.T)
+	}{
+		{"a good commit goes all the way, and waits for somebody before production", func(t *testing.T) { c.allTheWay(t, green) }},
+		{"a commit whose test fails goes nowhere", func(t *testing.T) { c.nowhere(t, red) }},
+		{"a deployment that does not work is taken back", func(t *testing.T) { c.takenBack(t, unfit) }},
+		{"steps are run by hand", func(t *testing.T) { c.triggers(t, green, red) }},
+	} {
+		if !t.Run(part.name, part.run) {
+			return
+		}
+	}
+}
+
+func (c *chain) allTheWay(t *testing.T, green string) {
 	ran := c.push(t, green, approve)
 	if ran.Status != "SUCCEEDED" || ran.families() != "ci-Build ci-Test ci-MigrateStaging ci-DeployStaging ci-MigrateProduction ci-DeployProduction" {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
@@ -79,13 +103,11 @@ func TestTheChain(t *testing.T) {
 	c.lines(t, ran, "ci-Test", `"msg":"step passed"`, `"_aws"`)
 	c.tells(t, "approval needed", green)
 	c.unlocked(t)
-	before := c.stack(t, "Shop-Staging")
+}
 
-	// A commit whose test fails goes nowhere.
-	red := repository.commit(t, "a test that fails", map[string]string{
-		"packages/core/src/red.test.ts": "test('adds up', () => { expect(1 + 1).toBe(3); });\n",
-	})
-	ran = c.push(t, red, nil)
+func (c *chain) nowhere(t *testing.T, red string) {
+	before := c.stack(t, "Shop-Staging")
+	ran := c.push(t, red, nil)
 	if ran.Status != "FAILED" || ran.families() != "ci-Build ci-Test" || *ran.Tasks[1].ExitCode != 1 {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
 	}
@@ -101,14 +123,11 @@ func TestTheChain(t *testing.T) {
 			t.Errorf("there is a %s", key)
 		}
 	}
+}
 
-	// A commit whose deployment goes well and whose verification does not is taken back.
-	unfit := repository.commit(t, "a deployment that does not work", map[string]string{
-		"packages/core/src/red.test.ts": "",
-		"src/cloudformation.yml":        template("Queue"),
-		"runner.yaml":                   steps("echo not well; exit 1"),
-	})
-	ran = c.push(t, unfit, nil)
+func (c *chain) takenBack(t *testing.T, unfit string) {
+	before := c.stack(t, "Shop-Staging")
+	ran := c.push(t, unfit, nil)
 	if ran.Status != "FAILED" || ran.families() != "ci-Build ci-Test ci-MigrateStaging ci-DeployStaging" || *ran.Tasks[3].ExitCode != 1 {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
 	}
@@ -122,8 +141,6 @@ func TestTheChain(t *testing.T) {
 		t.Errorf("the stack was %s and is %s\n%s", before, after, c.logs(t, ran))
 	}
 	c.unlocked(t)
-
-	c.triggers(t, green, red)
 }
 
 // triggers runs steps by hand, from a shell: the same tasks, their logs live, their exit codes.
@@ -140,27 +157,30 @@ func (c *chain) triggers(t *testing.T, green, red string) {
 		{"hungry", green, 137, "reason=oom"},
 		{"wait", green, 143, "reason=cancelled"},
 	} {
-		trigger := exec.Command(c.runner, "trigger", "--step", run.step, "--branch", "main", "--sha", run.sha, "--stack", pipeline)
-		trigger.Env = append(os.Environ(), "GITHUB_REPOSITORY="+shop)
-		var said lines
-		trigger.Stdout, trigger.Stderr = &said, &said
-		if err := trigger.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if run.step == "wait" {
-			for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(said.String(), "waiting for a signal"); time.Sleep(100 * time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatal(said.String())
-				}
-			}
-			if err := trigger.Process.Signal(os.Interrupt); err != nil {
+		t.Run(fmt.Sprintf("%s of %.7s ends with %d", run.step, run.sha, run.code), func(t *testing.T) {
+			t.Parallel() // mostly they wait
+			trigger := exec.CommandContext(t.Context(), c.runner, "trigger", "--step", run.step, "--branch", "main", "--sha", run.sha, "--stack", pipeline)
+			trigger.Env = append(os.Environ(), "GITHUB_REPOSITORY="+shop)
+			var said lines
+			trigger.Stdout, trigger.Stderr = &said, &said
+			if err := trigger.Start(); err != nil {
 				t.Fatal(err)
 			}
-		}
-		_ = trigger.Wait()
-		if code := trigger.ProcessState.ExitCode(); code != run.code || !strings.Contains(said.String(), "the task is running") || !strings.Contains(said.String(), run.says) {
-			t.Errorf("%s: exit code %d, want %d\n%s", run.step, code, run.code, tail(said.String()))
-		}
+			if run.step == "wait" {
+				for deadline := time.Now().Add(4 * time.Minute); !strings.Contains(said.String(), "waiting for a signal"); time.Sleep(100 * time.Millisecond) {
+					if time.Now().After(deadline) {
+						t.Fatal(said.String())
+					}
+				}
+				if err := trigger.Process.Signal(os.Interrupt); err != nil {
+					t.Fatal(err)
+				}
+			}
+			_ = trigger.Wait()
+			if code := trigger.ProcessState.ExitCode(); code != run.code || !strings.Contains(said.String(), "the task is running") || !strings.Contains(said.String(), run.says) {
+				t.Errorf("exit code %d, want %d\n%s", code, run.code, tail(said.String()))
+			}
+		})
 	}
 }
 
@@ -295,7 +315,10 @@ func newChain(t *testing.T, e *engine, image string) *chain {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(cloud.Close)
+	t.Cleanup(func() {
+		cloud.Close()
+		e.empty(t)
+	})
 	for _, entry := range cloud.Environment() {
 		name, value, _ := strings.Cut(entry, "=")
 		t.Setenv(name, value)

@@ -83,10 +83,14 @@ func (e *engine) podman(t *testing.T, args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// try runs podman whatever its end, for at most five minutes.
+// try runs podman whatever its end, for at most five minutes; for a build, which takes all the machine there is, fifteen.
 func (e *engine) try(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	patience := 5 * time.Minute
+	if args[0] == "build" {
+		patience = 15 * time.Minute
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	c := exec.CommandContext(ctx, "podman", args...)
 	c.Env, c.Dir = e.env, t.TempDir() // where runc notes that memory ran out
@@ -129,14 +133,21 @@ func (e *engine) bases(t *testing.T) {
 // build builds a target of the unmodified Dockerfile.
 func (e *engine) build(t *testing.T, target, tag string, more ...string) {
 	t.Helper()
-	cache, err := exec.Command("go", "env", "GOMODCACHE").Output()
+	// On a machine that is new, only those modules are there that something was built of. The Dockerfile asks for all.
+	if out, err := exec.Command("go", "mod", "download").CombinedOutput(); err != nil {
+		t.Fatalf("go mod download: %v\n%s", err, out)
+	}
+	caches, err := exec.Command("go", "env", "GOMODCACHE", "GOCACHE").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
+	modules, compiled, _ := strings.Cut(strings.TrimSpace(string(caches)), "\n")
 	args := append([]string{
 		"build", "--quiet", "--isolation", "chroot", "--layers", "--target", target, "--tag", tag, "--file", filepath.Join(top(t), "image/Dockerfile"),
-		// The modules are on this machine already. The public base asks the proxy for them all the same.
-		"--volume", filepath.Join(strings.TrimSpace(string(cache)), "cache/download") + ":/modules:ro",
+		// The modules are on this machine now. The public base asks the proxy for them all the same.
+		"--volume", filepath.Join(modules, "cache/download") + ":/modules:ro",
+		// And the same compiler has compiled them here.
+		"--volume", compiled + ":/root/.cache/go-build",
 	}, more...)
 	e.podman(t, append(args, top(t))...)
 }
@@ -171,6 +182,21 @@ func (e *engine) remove(t *testing.T, name string) {
 		c.Env = e.env
 		_ = c.Run()
 	})
+}
+
+// empty fails if a task's container has outlived its server, and removes it.
+func (e *engine) empty(t *testing.T) {
+	c := exec.Command("podman", "ps", "--all", "--quiet", "--filter", "name=^ecs-")
+	c.Env = e.env
+	left, err := c.Output()
+	if err != nil || len(left) > 0 {
+		t.Errorf("containers are left: %s %v", left, err)
+	}
+	for id := range strings.FieldsSeq(string(left)) {
+		c := exec.Command("podman", "rm", "--force", "--volumes", "--time", "0", id)
+		c.Env = e.env
+		_ = c.Run()
+	}
 }
 
 func containerName(t *testing.T) string {

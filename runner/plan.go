@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/source"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -36,7 +37,7 @@ func (r *run) printPlan(w io.Writer) {
 	if s.Retry.Attempts > 0 {
 		row("retry", fmt.Sprintf("%d more on %s", s.Retry.Attempts, strings.Join(s.Retry.On, ", ")), s.Origin["retry"])
 	}
-	row("source", r.config.Repository, "")
+	row("source", r.origin(), "")
 	if setup := r.steps.Setup(); r.awaitsCheckout() {
 		row("setup", setup.Command.String(), setup.Origin+", if the lockfile is not the image's")
 	}
@@ -159,4 +160,16 @@ func PrintSteps(w io.Writer, c Config) error {
 		row("coverage", floorText(s.Coverage))
 	}
 	return nil
+}
+
+// origin is where the commit comes from, as it may be shown.
+func (r *run) origin() string {
+	if r.config.Repository == "" {
+		return ""
+	}
+	address, err := source.Public(r.config.Repository)
+	if err != nil {
+		return "refused: " + err.Error()
+	}
+	return address
 }

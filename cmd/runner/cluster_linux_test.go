@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -21,7 +23,10 @@ var sharedCluster = sync.OnceValues(func() (*ecs.Server, error) {
 	return ecs.Start(ecs.Options{Driver: "process", Entrypoint: entrypoint, Phase: 100 * time.Millisecond, LogDelay: 200 * time.Millisecond})
 })
 
-// cluster NAME FOLDER: a cluster of the script's own, whose image is the folder.
+// clusters counts those that there are on the server.
+var clusters atomic.Int32
+
+// cluster NAME FOLDER [SUBNET...]: a cluster of the script's own, whose image is the folder.
 func cmdCluster(ts *testscript.TestScript, _ bool, args []string) {
 	server, err := sharedCluster()
 	ts.Check(err)
@@ -29,7 +34,13 @@ func cmdCluster(ts *testscript.TestScript, _ bool, args []string) {
 		name, value, _ := strings.Cut(entry, "=")
 		ts.Setenv(name, value)
 	}
-	ts.Check(server.Deploy(context.Background(), args[0], ts.MkAbs(args[1])))
-	ts.Setenv("RUNNER_CLUSTER_STACK", args[0])
+	number := clusters.Add(1) // a script may be run more than once, and the server counts what it refuses
+	stack := fmt.Sprintf("%s-%d", args[0], number)
+	var subnets []string
+	for _, subnet := range args[2:] {
+		subnets = append(subnets, fmt.Sprintf("%s-r%d", subnet, number))
+	}
+	ts.Check(server.Deploy(context.Background(), stack, ts.MkAbs(args[1]), subnets...))
+	ts.Setenv("RUNNER_CLUSTER_STACK", stack)
 	ts.Setenv("RUNNER_TASK_POLL", "100ms")
 }

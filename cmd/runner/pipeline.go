@@ -6,9 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+
+	"golang.org/x/term"
 
 	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/remote"
@@ -119,8 +123,8 @@ func (d driver) start(ctx context.Context) error {
 	return d.show(ctx, remote.Execution{Name: name, Status: "RUNNING", Started: time.Now(), SHA: ref.SHA, Ref: ref.Branch})
 }
 
-// find is the execution that is meant: the one that was named, else the newest of the branch.
-func (d driver) find(ctx context.Context) (remote.Execution, error) {
+// find is the execution that is meant: the one that was named, else that of the branch which choose finds.
+func (d driver) find(ctx context.Context, choose func(ctx context.Context, branch string) (remote.Execution, error)) (remote.Execution, error) {
 	if d.name != "" {
 		return d.pipeline.Describe(ctx, d.name)
 	}
@@ -132,7 +136,7 @@ func (d driver) find(ctx context.Context) (remote.Execution, error) {
 	if ref.Branch == "detached" {
 		return remote.Execution{}, &runner.ConfigError{Message: "nobody says which execution is meant", Advice: "name it, or a branch with --branch"}
 	}
-	return d.pipeline.Newest(ctx, ref.Branch)
+	return choose(ctx, ref.Branch)
 }
 
 // notPassedError is a pipeline that ended otherwise than well.
@@ -142,7 +146,7 @@ func (e *notPassedError) Error() string { return "the pipeline ended as " + e.st
 
 // status draws the steps; following, it draws them as they go, and its end is the pipeline's.
 func (d driver) status(ctx context.Context) error {
-	e, err := d.find(ctx)
+	e, err := d.find(ctx, d.pipeline.Newest)
 	if err != nil {
 		return err
 	}
@@ -153,7 +157,7 @@ func (d driver) show(ctx context.Context, e remote.Execution) error {
 	drawn := 0
 	var told []string
 	for {
-		now, steps, err := d.look(ctx, e)
+		now, steps, err := d.pipeline.Look(ctx, e.Name)
 		switch {
 		case err != nil && d.follow && ctx.Err() == nil && remote.Passing(err): // the pipeline goes on, and so do we
 			if err := sleep(ctx, d.poll); err != nil {
@@ -170,6 +174,9 @@ func (d driver) show(ctx context.Context, e remote.Execution) error {
 			back := ""
 			if drawn > 0 {
 				back = fmt.Sprintf("\x1b[%dA\x1b[J", drawn)
+			}
+			if d.follow { // what is drawn anew must not have been broken into more lines
+				lines = fitted(lines, d.width())
 			}
 			drawn = len(lines)
 			err = d.say("%s%s\n", back, strings.Join(lines, "\n"))
@@ -193,16 +200,6 @@ func (d driver) show(ctx context.Context, e remote.Execution) error {
 			return err
 		}
 	}
-}
-
-// look asks for an execution and its steps.
-func (d driver) look(ctx context.Context, e remote.Execution) (remote.Execution, []remote.Step, error) {
-	now, err := d.pipeline.Describe(ctx, e.Name)
-	if err != nil {
-		return e, nil, err
-	}
-	steps, err := d.pipeline.Steps(ctx, e.Name)
-	return now, steps, err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -254,10 +251,43 @@ func head(e remote.Execution) string {
 	if e.Ref != "" {
 		text += fmt.Sprintf("  %s %.12s", e.Ref, e.SHA)
 	}
-	if e.Error != "" {
-		text += "  " + e.Error + ": " + e.Cause
+	if why := strings.Trim(e.Error+": "+e.Cause, ": "); why != "" {
+		text += "  " + why
 	}
-	return text
+	return still(text)
+}
+
+// still is a text of others as it can stand in a line: what would move the cursor is taken out.
+func still(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// fitted cuts lines that a terminal would break; a width of 0 is not known.
+func fitted(lines []string, width int) []string {
+	for i, line := range lines {
+		if runes := []rune(line); width > 0 && len(runes) >= width {
+			lines[i] = string(runes[:max(0, width-2)]) + "…"
+		}
+	}
+	return lines
+}
+
+// width of the terminal, in columns; 0 if it does not say.
+func (c console) width() int {
+	file, ok := c.stdout.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 func stepLine(e remote.Execution, s remote.Step) string {
@@ -278,11 +308,11 @@ func stepLine(e remote.Execution, s remote.Step) string {
 	if s.Task != "" && s.Status != "passed" {
 		text += "  task " + s.Task
 	}
-	return strings.TrimRight(text, " ")
+	return still(strings.TrimRight(text, " "))
 }
 
 func (d driver) decide(ctx context.Context, yes bool) error {
-	e, err := d.find(ctx)
+	e, err := d.find(ctx, d.pipeline.Waiting)
 	if err != nil {
 		return err
 	}
@@ -291,7 +321,7 @@ func (d driver) decide(ctx context.Context, yes bool) error {
 		return err
 	}
 	word := map[bool]string{true: "approve", false: "reject"}[yes]
-	if !d.confirm(fmt.Sprintf("%s %.12s of %s for %s?", word, a.SHA, a.Ref, a.Environment)) {
+	if !d.confirm(ctx, fmt.Sprintf("%s %.12s of %s for %s?", word, a.SHA, a.Ref, a.Environment)) {
 		return &runner.ConfigError{Message: "nothing was decided", Advice: "answer y, or say --yes"}
 	}
 	if err := d.pipeline.Decide(ctx, a, yes, d.who(), d.variables["RUNNER_REASON"]); err != nil {
@@ -301,13 +331,13 @@ func (d driver) decide(ctx context.Context, yes bool) error {
 }
 
 func (d driver) cancel(ctx context.Context) error {
-	e, err := d.find(ctx)
+	e, err := d.find(ctx, d.pipeline.Newest)
 	switch {
 	case err != nil:
 		return err
 	case !e.Running():
 		return &runner.ConfigError{Message: e.Name + " has ended already, as " + strings.ToLower(e.Status)}
-	case !d.confirm("cancel " + e.Name + "? The task that runs is stopped."):
+	case !d.confirm(ctx, "cancel "+e.Name+"? The task that runs is stopped."):
 		return &runner.ConfigError{Message: "nothing was cancelled", Advice: "answer y, or say --yes"}
 	}
 	if err := d.pipeline.Cancel(ctx, e.Name, strings.TrimSuffix("by "+d.who()+": "+d.variables["RUNNER_REASON"], ": ")); err != nil {
@@ -316,12 +346,22 @@ func (d driver) cancel(ctx context.Context) error {
 	return d.say("%s: cancelled\n", e.Name)
 }
 
-// confirm asks a person. Where there is none, silence is no yes.
-func (d driver) confirm(question string) bool {
+// confirm asks a person. Where there is none, silence is no yes, and neither is Ctrl-C.
+func (d driver) confirm(ctx context.Context, question string) bool {
 	if d.yes || !d.terminal {
 		return d.yes
 	}
 	fmt.Fprintf(d.stderr, "%s [y/N] ", question)
-	answer, _ := bufio.NewReader(d.stdin).ReadString('\n')
-	return strings.EqualFold(strings.TrimSpace(answer), "y") || strings.EqualFold(strings.TrimSpace(answer), "yes")
+	answers := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(d.stdin).ReadString('\n')
+		answers <- strings.ToLower(strings.TrimSpace(answer))
+	}()
+	select {
+	case answer := <-answers:
+		return answer == "y" || answer == "yes"
+	case <-ctx.Done():
+		fmt.Fprintln(d.stderr)
+		return false
+	}
 }

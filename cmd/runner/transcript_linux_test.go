@@ -61,6 +61,8 @@ func TestTranscripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   cmdExits,
 			"start":   cmdStart,
+			"attend":  cmdAttend,
+			"press":   cmdPress,
 			"signal":  cmdSignal,
 			"ends":    cmdEnds,
 			"until":   cmdUntil,
@@ -114,15 +116,22 @@ func checkCode(ts *testscript.TestScript, want string, err error) {
 
 // started is a program in the background.
 type started struct {
-	cmd  *exec.Cmd
-	done chan error
+	cmd      *exec.Cmd
+	done     chan error
+	keyboard *os.File // of its terminal, if it has one
 }
 
 // start NAME program args...: starts a program; its output goes to NAME.out.
 func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
-	name := args[0]
-	out, err := os.Create(ts.MkAbs(name + ".out"))
+	out, err := os.Create(ts.MkAbs(args[0] + ".out"))
 	ts.Check(err)
+	startProgram(ts, args, func(cmd *exec.Cmd) { cmd.Stdout, cmd.Stderr = out, out }, func() {})
+	out.Close()
+}
+
+// startProgram starts a program with what a script's environment has for it. It counts as ended when last has returned.
+func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.Cmd), last func()) *started {
+	name := args[0]
 	path := args[1]
 	if !strings.Contains(path, "/") {
 		for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
@@ -133,19 +142,24 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	s := &started{cmd: exec.Command(path, args[2:]...), done: make(chan error, 1)}
-	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = ts.MkAbs("."), out, out
+	s.cmd.Dir = ts.MkAbs(".")
+	connect(s.cmd)
 	for _, v := range []string{
-		"PATH", "HOME", "TMPDIR", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "WORK",
+		"PATH", "HOME", "TMPDIR", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "NO_COLOR", "WORK",
 		"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
 		"SLACK_WEBHOOK_URL", "GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL",
 	} {
 		s.cmd.Env = append(s.cmd.Env, v+"="+ts.Getenv(v))
 	}
 	ts.Check(s.cmd.Start())
-	out.Close()
-	go func() { s.done <- s.cmd.Wait() }()
+	go func() {
+		err := s.cmd.Wait()
+		last()
+		s.done <- err
+	}()
 	ts.Defer(func() { s.cmd.Process.Kill() })
 	background(ts)[name] = s
+	return s
 }
 
 func background(ts *testscript.TestScript) map[string]*started {

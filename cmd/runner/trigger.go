@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -13,18 +14,11 @@ import (
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/remote"
+	"github.com/carlin-cicd/runner/runner/source"
 )
 
 // trigger runs a step on the cluster: it starts the task, shows its log, and exits as it does.
 func (c console) trigger(ctx context.Context, variables map[string]string) int {
-	r, client, err := c.remotely(ctx, variables)
-	if err != nil {
-		return c.refuse(err)
-	}
-	config, err := runner.Configure(variables)
-	if err != nil {
-		return c.refuse(err)
-	}
 	format, err := logs.ParseFormat(cmp.Or(variables["RUNNER_LOG_FORMAT"], "text"), c.terminal)
 	if err != nil {
 		return c.refuse(err)
@@ -36,32 +30,25 @@ func (c console) trigger(ctx context.Context, variables map[string]string) int {
 	view := remote.NewView(c.stdout, format, c.color(variables))
 	defer view.Close()
 
-	starting, stop := c.interruptible(ctx)
-	task, err := client.Start(starting, r, func(reason string) { view.Tell("waiting for capacity: " + reason) })
-	told := starting.Err() != nil
-	stop()
+	o := order{console: c, view: view, begun: make(chan struct{}), stopping: make(chan string, 1)}
+	following, leave := context.WithCancelCause(ctx)
+	defer leave(nil)
+	starting, giveUp := context.WithCancelCause(following)
+	defer giveUp(nil)
+	go o.attend(following, giveUp, leave)
+
+	task, err := o.start(starting, variables)
+	close(o.begun)
 	if err != nil {
-		if told {
-			return c.end(starting, err)
-		}
-		return c.fail(exitUsage, err.Error(), runner.HintOf(err))
+		return c.untriggered(starting, err)
 	}
-	view.Tell(fmt.Sprintf("started step %s of %s as task %s", config.Step, r.Variables["GIT_SHA"], task.ID()))
-	if detach {
+	if detach && starting.Err() == nil {
 		return 0
 	}
-
-	following, ended := context.WithCancelCause(ctx)
-	defer ended(nil)
-	stopping := make(chan string, 1)
-	go c.passOn(following, ended, view, stopping)
-	end, err := client.Follow(following, task, stopping, view)
+	end, err := o.client.Follow(following, task, o.stopping, view)
 	view.Close()
 	if err != nil {
-		if following.Err() != nil {
-			return c.end(following, err)
-		}
-		return c.fail(exitUsage, err.Error(), runner.HintOf(err))
+		return c.untriggered(following, err)
 	}
 	if end.Reason != "" {
 		view.Tell(end.Reason)
@@ -69,26 +56,69 @@ func (c console) trigger(ctx context.Context, variables map[string]string) int {
 	return end.ExitCode
 }
 
-// passOn has the task stopped when we are told to stop. A person is asked first, for what is started by the way may be
-// meant to go on: by a second Ctrl-C. The one after that leaves the task to itself.
-func (c console) passOn(ctx context.Context, leave context.CancelCauseFunc, view *remote.View, stopping chan<- string) {
-	asked := !c.terminal
+// untriggered tells why there is no end to exit with.
+func (c console) untriggered(ctx context.Context, err error) int {
+	var told *remote.Error
+	var cancelled *process.CancelledError
+	switch {
+	case !errors.As(context.Cause(ctx), &cancelled):
+		return c.refuse(err)
+	case errors.As(err, &told): // what was begun when we were told to stop
+		return c.fail(128+int(cancelled.Signal), err.Error(), runner.HintOf(err))
+	}
+	return c.end(ctx, err)
+}
+
+// order is a step that somebody has ordered from the cluster.
+type order struct {
+	console
+	view     *remote.View
+	client   *remote.Client
+	begun    chan struct{} // closed once there is a task, or none to come
+	stopping chan string   // why the task is to be stopped
+}
+
+func (o *order) start(ctx context.Context, variables map[string]string) (remote.Task, error) {
+	r, client, err := o.remotely(ctx, variables)
+	if err != nil {
+		return remote.Task{}, err
+	}
+	o.client = client
+	task, err := client.Start(ctx, r, func(reason string) { o.view.Tell("waiting to start: " + reason) })
+	if err == nil {
+		o.view.Tell(fmt.Sprintf("started step %s of %s as task %s", r.Step, r.Variables["GIT_SHA"], task.ID()))
+	}
+	return task, err
+}
+
+// attend has the task stopped when we are told to stop. A person is asked first, for what is started by the way may be
+// meant to go on: by a second Ctrl-C. The one after that leaves the task to itself. As long as there is none, none is to come.
+func (o *order) attend(ctx context.Context, giveUp, leave context.CancelCauseFunc) {
+	asked := !o.terminal
 	for told := false; ; {
 		var sig os.Signal
 		select {
-		case sig = <-c.signals:
+		case sig = <-o.signals:
 		case <-ctx.Done():
 			return
 		}
 		n, ok := sig.(syscall.Signal)
+		if !ok || n == syscall.SIGPIPE {
+			continue
+		}
+		select {
+		case <-o.begun:
+		default:
+			asked = true
+		}
 		switch {
-		case !ok || n == syscall.SIGPIPE:
 		case n == syscall.SIGINT && !asked:
-			view.Tell("the task goes on: press Ctrl-C again to stop it, or twice to leave it to itself")
+			o.view.Tell("the task goes on: press Ctrl-C again to stop it, or twice to leave it to itself")
 			asked = true
 		case !told:
 			told = true
-			stopping <- fmt.Sprintf("runner trigger was told to stop by SIG%s", map[syscall.Signal]string{syscall.SIGINT: "INT", syscall.SIGTERM: "TERM", syscall.SIGHUP: "HUP", syscall.SIGQUIT: "QUIT"}[n])
+			o.stopping <- fmt.Sprintf("runner trigger was told to stop by SIG%s", map[syscall.Signal]string{syscall.SIGINT: "INT", syscall.SIGTERM: "TERM", syscall.SIGHUP: "HUP", syscall.SIGQUIT: "QUIT"}[n])
+			giveUp(&process.CancelledError{Signal: n})
 		default:
 			leave(&process.CancelledError{Signal: n})
 			return
@@ -109,7 +139,7 @@ func (c console) remotely(ctx context.Context, variables map[string]string) (r r
 	if dirty {
 		fmt.Fprintln(c.stderr, "runner: the workspace has changes that are not in the commit, and the task will not have them")
 	}
-	r = remote.Request{Step: config.Step, Environment: config.Environment, StartedBy: variables["USER"], Variables: map[string]string{"BRANCH": ref.Branch, "GIT_SHA": ref.SHA}}
+	r = remote.Request{Step: config.Step, Environment: config.Environment, StartedBy: startedBy(variables), Variables: map[string]string{"BRANCH": ref.Branch, "GIT_SHA": ref.SHA}}
 	if r.Spot, err = truth(variables, "RUNNER_SPOT"); err != nil {
 		return r, nil, err
 	}
@@ -123,8 +153,10 @@ func (c console) remotely(ctx context.Context, variables map[string]string) (r r
 		r.Variables["GITHUB_REPOSITORY"] = config.GitHubName
 		r.Variables["REPOSITORY_URL"] = "https://github.com/" + config.GitHubName + ".git"
 	}
-	if config.Repository != "" {
-		r.Variables["REPOSITORY_URL"] = config.Repository
+	if config.Repository != "" { // whoever may look at tasks sees what they were told
+		if r.Variables["REPOSITORY_URL"], err = source.Public(config.Repository); err != nil {
+			return r, nil, err
+		}
 	}
 	settings, err := runner.NewAWS()(ctx)
 	if err != nil {
@@ -145,6 +177,14 @@ func (c console) remotely(ctx context.Context, variables map[string]string) (r r
 		}
 	}
 	return r, client, nil
+}
+
+// startedBy names the workflow's run, else whoever types.
+func startedBy(variables map[string]string) string {
+	if run := variables["GITHUB_RUN_ID"]; run != "" {
+		return "github-" + run
+	}
+	return variables["USER"]
 }
 
 // truth reads a variable that is true or false.

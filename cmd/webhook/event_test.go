@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -70,17 +68,7 @@ func FuzzARefIsTakenIfItsArtifactsCanBeKept(f *testing.F) {
 }
 
 func FuzzWhateverIsSentAnEventIsWholeOrNone(f *testing.F) {
-	files, err := filepath.Glob("testdata/*.json")
-	if err != nil || len(files) == 0 {
-		f.Fatal("no payloads", err)
-	}
-	for _, name := range files {
-		body, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(strings.HasPrefix(filepath.Base(name), "pull"), body)
-	}
+	payloads(f, func(name string, body []byte) { f.Add(strings.HasPrefix(name, "pull"), body) })
 	f.Fuzz(func(t *testing.T, isPull bool, body []byte) {
 		name := "push"
 		if isPull {

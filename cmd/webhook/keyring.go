@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 )
@@ -77,10 +76,7 @@ func (k *keyring) fetch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the secret %s: %w", k.arn, err)
 	}
-	key := []byte(aws.ToString(current.SecretString))
-	if current.SecretString == nil {
-		key = current.SecretBinary
-	}
+	key := keyOf(current)
 	if len(key) < minKey {
 		return fmt.Errorf("the secret %s has fewer than %d bytes: put a random one in its place", k.arn, minKey)
 	}
@@ -90,12 +86,23 @@ func (k *keyring) fetch(ctx context.Context) error {
 		if missing := (*types.ResourceNotFoundException)(nil); err != nil && !errors.As(err, &missing) {
 			return fmt.Errorf("the version of the secret %s before its rotation: %w", k.arn, err)
 		}
-		if before != nil && len(aws.ToString(before.SecretString)) >= minKey {
-			keys = append(keys, []byte(*before.SecretString))
+		if key := keyOf(before); len(key) >= minKey {
+			keys = append(keys, key)
 		}
 	}
 	k.keys, k.fetched = keys, k.now()
 	return nil
+}
+
+// keyOf is a version's value, kept as text or as bytes.
+func keyOf(version *secretsmanager.GetSecretValueOutput) []byte {
+	switch {
+	case version == nil:
+		return nil
+	case version.SecretString != nil:
+		return []byte(*version.SecretString)
+	}
+	return version.SecretBinary
 }
 
 // get tries twice: a lost packet should not cost a delivery.

@@ -26,6 +26,7 @@ func signature(key string, body []byte) string {
 type vault struct {
 	current, previous string
 	rotated           time.Time
+	binary            bool
 	fail              int // calls that fail first
 	calls             int
 }
@@ -43,7 +44,11 @@ func (v *vault) GetSecretValue(_ context.Context, in *secretsmanager.GetSecretVa
 	if value == "" {
 		return nil, &types.ResourceNotFoundException{}
 	}
-	return &secretsmanager.GetSecretValueOutput{SecretString: &value, CreatedDate: &v.rotated}, nil
+	out := &secretsmanager.GetSecretValueOutput{CreatedDate: &v.rotated}
+	if out.SecretString = &value; v.binary {
+		out.SecretString, out.SecretBinary = nil, []byte(value)
+	}
+	return out, nil
 }
 
 const (
@@ -95,6 +100,14 @@ func TestARotatedSecretIsNoticedByItsFirstSignature(t *testing.T) {
 	d.rotate(second)
 	d.check(second, true, 2)
 	d.check(first, true, 0) // GitHub may not have the new one yet
+}
+
+func TestASecretOfBytesIsRotatedAsOneOfTextIs(t *testing.T) {
+	d := newDesk(t)
+	d.binary = true
+	d.rotate(second)
+	d.check(second, true, 2)
+	d.check(first, true, 0)
 }
 
 func TestTheSecretBeforeIsTakenForADayOnly(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -104,11 +105,12 @@ func (s *Server) Config() aws.Config {
 //go:embed cluster.yaml
 var cluster string
 
-// Deploy makes a stack with the outputs of infra/cicd.yaml, whose tasks run the image.
-func (s *Server) Deploy(ctx context.Context, stack, image string) error {
-	_, err := cloudformation.NewFromConfig(s.Config()).CreateStack(ctx, &cloudformation.CreateStackInput{
-		StackName: &stack, TemplateBody: &cluster,
-		Parameters: []types.Parameter{{ParameterKey: aws.String("Image"), ParameterValue: &image}},
-	})
+// Deploy makes a stack with the outputs of infra/cicd.yaml, whose tasks run the image, in subnets if any are named.
+func (s *Server) Deploy(ctx context.Context, stack, image string, subnets ...string) error {
+	parameters := []types.Parameter{{ParameterKey: aws.String("Image"), ParameterValue: &image}}
+	if len(subnets) > 0 {
+		parameters = append(parameters, types.Parameter{ParameterKey: aws.String("SubnetIds"), ParameterValue: aws.String(strings.Join(subnets, ","))})
+	}
+	_, err := cloudformation.NewFromConfig(s.Config()).CreateStack(ctx, &cloudformation.CreateStackInput{StackName: &stack, TemplateBody: &cluster, Parameters: parameters})
 	return err
 }

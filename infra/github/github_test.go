@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,6 +22,7 @@ type step struct {
 	Run   string            `yaml:"run"`
 	Shell string            `yaml:"shell"`
 	Env   map[string]string `yaml:"env"`
+	With  map[string]string `yaml:"with"`
 }
 
 type workflow struct {
@@ -146,6 +148,62 @@ func TestTheWorkflowAndTheActionAgree(t *testing.T) {
 	}
 }
 
+// What the action fetches is what make release makes, by the names that are in its SHA256SUMS.
+func TestTheActionFetchesWhatAReleaseIs(t *testing.T) {
+	release, err := os.ReadFile("../../image/release")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{`for arch in amd64 arm64; do`, `-o "$1/runner-linux-$arch" ./cmd/runner`, `sha256sum runner-linux-* >SHA256SUMS`} {
+		if !strings.Contains(string(release), part) {
+			t.Errorf("a release is made otherwise than by %s", part)
+		}
+	}
+	action := read(t, "action.yml")
+	for _, name := range []string{"runner-linux-amd64", "runner-linux-arm64", "SHA256SUMS"} {
+		if !strings.Contains(action.Inputs["sha256"].Description, name) {
+			t.Errorf("nobody is told where the checksum of %s is", name)
+		}
+	}
+	for name, input := range action.Inputs {
+		if input.Required == (input.Default != "") && name != "step" && name != "environment" && name != "branch" && name != "sha" {
+			t.Errorf("%s is neither required nor has it a default", name)
+		}
+	}
+}
+
+// Credentials that end before the job does leave the task to itself.
+func TestTheCredentialsLastAsLongAsTheJob(t *testing.T) {
+	text, err := os.ReadFile("../cicd.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template struct {
+		Resources map[string]struct {
+			Properties struct {
+				MaxSessionDuration int `yaml:"MaxSessionDuration"`
+			} `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	if err := yaml.Unmarshal(text, &template); err != nil {
+		t.Fatal(err)
+	}
+	most := template.Resources["GitHubTriggerRole"].Properties.MaxSessionDuration
+	for _, name := range []string{"hybrid.yml", "push-events.yml"} {
+		for job, j := range read(t, name).Jobs {
+			for _, s := range j.Steps {
+				if !strings.HasPrefix(s.Uses, "aws-actions/configure-aws-credentials@") {
+					continue
+				}
+				seconds, err := strconv.Atoi(s.With["role-duration-seconds"])
+				if err != nil || seconds < 60*j.Timeout || seconds > most {
+					t.Errorf("%s: the credentials of %s last %d seconds, the job up to %d, and the role gives %d at most (%v)", name, job, seconds, 60*j.Timeout, most, err)
+				}
+			}
+		}
+	}
+}
+
 // stage is a folder with programs that play a part, before all others on the PATH.
 type stage struct {
 	*testing.T
@@ -204,19 +262,19 @@ func TestTheActionRunsWhatMatchesItsChecksumAndNothingElse(t *testing.T) {
 	right := hex.EncodeToString(sum[:])
 
 	for name, c := range map[string]struct {
-		system, arch, checksum, url string
-		code                        int
-		fetched                     string
+		system, arch, checksum, releases string
+		code                             int
+		fetched                          string
 	}{
-		"x64":              {"Linux", "X64", right, "", 0, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-amd64"},
-		"arm64":            {"Linux", "ARM64", right, "", 0, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-arm64"},
-		"from elsewhere":   {"Linux", "X64", right, "https://example.com/r", 0, "https://example.com/r"},
-		"another checksum": {"Linux", "X64", strings.Repeat("0", 64), "", 1, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-amd64"},
-		"no checksum":      {"Linux", "X64", "", "", 1, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-amd64"},
+		"x64":              {"Linux", "X64", right, action.Inputs["releases"].Default, 0, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-amd64"},
+		"arm64":            {"Linux", "ARM64", right, action.Inputs["releases"].Default, 0, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-arm64"},
+		"from elsewhere":   {"Linux", "X64", right, "https://example.com/r", 0, "https://example.com/r/v1.2.3/runner-linux-amd64"},
+		"another checksum": {"Linux", "X64", strings.Repeat("0", 64), action.Inputs["releases"].Default, 1, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-amd64"},
+		"no checksum":      {"Linux", "X64", "", action.Inputs["releases"].Default, 1, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-amd64"},
 		"a Mac":            {"macOS", "ARM64", right, "", 1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, "RUNNER_OS="+c.system, "RUNNER_ARCH="+c.arch, "SHA256="+c.checksum, "URL="+c.url, "VERSION=v1.2.3")
+			s := newStage(t, "RUNNER_OS="+c.system, "RUNNER_ARCH="+c.arch, "SHA256="+c.checksum, "RELEASES="+c.releases, "VERSION=v1.2.3")
 			s.write("release", binary)
 			s.program("curl", `for a; do last=$a; done; echo "$last" >"$STAGE/fetched"; while [ "$1" != --output ]; do shift; done; cp "$STAGE/release" "$2"`)
 			said, code := s.run(install)

@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,18 +24,29 @@ import (
 // played is an ECS and a CloudWatch Logs that say what a test wants them to, call by call; the last answer stays.
 type played struct {
 	mu      sync.Mutex
-	answers map[string][]string // by operation; "!code" is a refusal, "" is a connection that is cut
+	answers map[string][]string      // by operation; "!code" is a refusal, "" is a connection that is cut
+	made    map[string]func() string // answers that are made when they are asked for
 	asked   []string
+	inputs  map[string][]string // by operation
 }
 
 func (p *played) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, operation, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	input, _ := io.ReadAll(r.Body)
 	p.mu.Lock()
 	p.asked = append(p.asked, operation)
-	answers := p.answers[operation]
-	answer := answers[0]
-	if len(answers) > 1 {
-		p.answers[operation] = answers[1:]
+	if p.inputs == nil {
+		p.inputs = map[string][]string{}
+	}
+	p.inputs[operation] = append(p.inputs[operation], string(input))
+	var answer string
+	if answers := p.answers[operation]; len(answers) > 0 {
+		answer = answers[0]
+		if len(answers) > 1 {
+			p.answers[operation] = answers[1:]
+		}
+	} else {
+		answer = p.made[operation]()
 	}
 	p.mu.Unlock()
 	code, refused := strings.CutPrefix(answer, "!")
@@ -151,40 +165,140 @@ func TestToldToStopTheTaskIsStoppedAndFollowedToItsEnd(t *testing.T) {
 	}
 }
 
-const definition = `{"taskDefinition":{"containerDefinitions":[{"name":"runner","logConfiguration":{"logDriver":"awslogs","options":{"awslogs-group":"g","awslogs-stream-prefix":"test"}}}]}}`
+const missing = `{"tasks":[],"failures":[{"reason":"MISSING"}]}`
 
-func TestCapacityIsWaitedFor(t *testing.T) {
+func TestATaskThatNotAllOfECSHasHeardOfIsLookedForAgain(t *testing.T) {
+	p := &played{answers: map[string][]string{"DescribeTasks": {missing, missing, task("RUNNING", ""), task("STOPPED", failed)}}}
+	ended, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1"}, nil, &viewed{})
+	if err != nil || ended.ExitCode != 7 {
+		t.Errorf("%+v %v", ended, err)
+	}
+	p = &played{answers: map[string][]string{"DescribeTasks": {missing}}}
+	if _, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1"}, nil, &viewed{}); err == nil || !strings.Contains(err.Error(), "does not know the task 1") {
+		t.Error(err)
+	}
+}
+
+// The lid of a laptop was shut, and an hour after its end ECS has forgotten the task: its log is there.
+func TestOfATaskThatIsForgottenTheLogIsShown(t *testing.T) {
 	p := &played{answers: map[string][]string{
-		"DescribeTaskDefinition": {definition},
-		"RunTask":                {`{"failures":[{"reason":"Capacity is unavailable at this time"}]}`, `{"tasks":[{"taskArn":"arn:task/1"}]}`},
+		"DescribeTasks": {task("RUNNING", ""), missing}, "GetLogEvents": {events("1", "one"), events("1"), events("2", "last"), events("2")},
 	}}
-	waited := 0
-	got, err := client(t, p).Start(t.Context(), Request{Step: "test"}, func(string) { waited++ })
-	if err != nil || waited != 1 || got.ARN != "arn:task/1" || got.stream != "test/runner/1" || got.group != "g" {
-		t.Errorf("%+v %v %d", got, err, waited)
+	v := &viewed{}
+	_, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", group: "g", stream: "s"}, nil, v)
+	if err == nil || !strings.Contains(err.Error(), "any more") || !slices.Equal(v.lines, []string{"one", "last"}) {
+		t.Errorf("%v %v", err, v.lines)
 	}
-	p.answers["RunTask"] = []string{`{"failures":[{"reason":"Capacity is unavailable at this time"}]}`}
-	c := client(t, p)
-	c.Patience = time.Millisecond
-	if _, err := c.Start(t.Context(), Request{Step: "test"}, func(string) {}); err == nil || !strings.Contains(err.Error(), "Capacity is unavailable") {
+}
+
+func TestTheExitCodeIsThatOfTheStepsOwnContainer(t *testing.T) {
+	p := &played{answers: map[string][]string{"DescribeTasks": {task("STOPPED", `,"startedAt":1,"stopCode":"EssentialContainerExited","containers":[`+
+		`{"name":"aws-guardduty-agent-x","exitCode":0},{"name":"runner","exitCode":7},{"name":"another","exitCode":1}]`)}}}
+	ended, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", container: "runner"}, nil, &viewed{})
+	if err != nil || ended.ExitCode != 7 {
+		t.Errorf("%+v %v", ended, err)
+	}
+}
+
+func TestATaskWhoseEndNobodyKnowsDidRun(t *testing.T) {
+	for name, answers := range map[string][]string{
+		"as ECS says":  {task("STOPPED", `,"startedAt":1.7e9,"stopCode":"SpotInterruption","stoppedReason":"Your Spot Task was interrupted.","containers":[{"name":"runner"}]`)},
+		"as we saw it": {task("RUNNING", ""), task("DEPROVISIONING", ""), task("STOPPED", `,"stoppedReason":"Host EC2 terminated.","containers":[]`)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &played{answers: map[string][]string{"DescribeTasks": answers, "GetLogEvents": {events("1", "one", "last"), events("1")}}}
+			v := &viewed{}
+			_, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", container: "runner", group: "g", stream: "s"}, nil, v)
+			if err == nil || strings.Contains(err.Error(), "never ran") || !strings.Contains(err.Error(), "does not know how it ended") || !slices.Contains(v.lines, "last") {
+				t.Errorf("%v %v", err, v.lines)
+			}
+		})
+	}
+	p := &played{answers: map[string][]string{"DescribeTasks": {task("PENDING", ""), task("DEPROVISIONING", ""), task("STOPPED", `,"stopCode":"TaskFailedToStart","stoppedReason":"CannotPullContainerError: gone","containers":[{"name":"runner"}]`)}}}
+	if _, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", container: "runner"}, nil, &viewed{}); err == nil || !strings.Contains(err.Error(), "never ran: CannotPull") {
 		t.Error(err)
 	}
 }
 
-func TestWhatIsTooLongIsRefusedBeforeAnythingIsStarted(t *testing.T) {
-	p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}}}
-	_, err := client(t, p).Start(t.Context(), Request{Step: "test", Variables: map[string]string{"A": strings.Repeat("x", 8200)}}, func(string) {})
-	if err == nil || !strings.Contains(err.Error(), "ECS takes 8192") || slices.Contains(p.asked, "RunTask") {
-		t.Errorf("%v %v", err, p.asked)
+// A page is there as often as it is asked for: whoever reads to the end first never gets to the task.
+func TestALogThatIsWrittenFasterThanItIsReadKeepsNobodyFromStopping(t *testing.T) {
+	stop := make(chan string, 1)
+	page, stopped := 0, false
+	p := &played{answers: map[string][]string{}, made: map[string]func() string{
+		"GetLogEvents": func() string {
+			page++
+			if page == 3 {
+				stop <- "told"
+			}
+			if stopped {
+				return events("end", "last")
+			}
+			return events(fmt.Sprint(page), "again")
+		},
+		"StopTask": func() string { stopped = true; return "{}" },
+		"DescribeTasks": func() string {
+			if stopped {
+				return task("STOPPED", `,"stopCode":"UserInitiated","containers":[{"exitCode":143}]`)
+			}
+			return task("RUNNING", "")
+		},
+	}}
+	v := &viewed{}
+	ended, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", group: "g", stream: "s"}, stop, v)
+	if err != nil || ended.ExitCode != 143 || v.lines[len(v.lines)-1] != "last" {
+		t.Errorf("%+v %v after %d pages", ended, err, page)
 	}
 }
 
-func TestNobodyMayStartIt(t *testing.T) {
-	p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}, "RunTask": {"!AccessDeniedException"}}}
-	_, err := client(t, p).Start(context.Background(), Request{Step: "test"}, func(string) {})
+func TestATaskIsStoppedOnceAWSIsReachedAgain(t *testing.T) {
+	p := &played{answers: map[string][]string{
+		"StopTask":      {"", "!InvalidParameterException", "{}"},
+		"DescribeTasks": {missing, task("RUNNING", ""), task("STOPPED", `,"stopCode":"UserInitiated","containers":[{"exitCode":143}]`)},
+	}}
+	stop := make(chan string, 1)
+	stop <- "told"
+	v := &viewed{}
+	c := impatient(t, p)
+	ended, err := c.Follow(t.Context(), Task{ARN: "arn:task/1"}, stop, v)
+	if told := strings.Join(v.told, "\n"); err != nil || ended.ExitCode != 143 || !strings.Contains(told, "cannot be reached") || !strings.Contains(told, "reached again") {
+		t.Errorf("%+v %v: %s", ended, err, told)
+	}
+	p.answers = map[string][]string{"StopTask": {"!AccessDeniedException"}, "DescribeTasks": {task("RUNNING", "")}}
+	stop <- "told"
 	var e *Error
-	if !asError(err, &e) || !strings.Contains(e.Advice, "iam:PassRole") {
+	if _, err := c.Follow(t.Context(), Task{ARN: "arn:task/1"}, stop, v); !asError(err, &e) || !strings.Contains(e.Advice, "ecs:StopTask") {
 		t.Error(err)
+	}
+}
+
+func TestCredentialsThatExpireSaySo(t *testing.T) {
+	p := &played{answers: map[string][]string{"DescribeTasks": {task("RUNNING", ""), "!ExpiredTokenException"}}}
+	_, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1"}, nil, &viewed{})
+	var e *Error
+	if !asError(err, &e) || !strings.Contains(e.Error(), "the task 1 goes on") || !strings.Contains(e.Advice, "shorter-lived") {
+		t.Errorf("%v, %+v", err, e)
+	}
+	// The task's end is known by then, and only the log's is not.
+	p = &played{answers: map[string][]string{"DescribeTasks": {task("STOPPED", failed)}, "GetLogEvents": {"!ExpiredTokenException"}}}
+	v := &viewed{}
+	ended, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", group: "g", stream: "s"}, nil, v)
+	if err != nil || ended.ExitCode != 7 || !strings.Contains(strings.Join(v.told, "\n"), "the end of the log cannot be read") {
+		t.Errorf("%+v %v %v", ended, err, v.told)
+	}
+}
+
+func TestCredentialsThatCannotBeRenewedForTheMomentAreWaitedFor(t *testing.T) {
+	p := &played{answers: map[string][]string{"DescribeTasks": {task("RUNNING", ""), task("STOPPED", failed)}}}
+	c := client(t, p)
+	renewed := 0
+	c.ecs.Config.Credentials = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		if renewed++; renewed == 2 {
+			return aws.Credentials{}, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		}
+		return aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b"}, nil
+	})
+	if ended, err := c.Follow(t.Context(), Task{ARN: "arn:task/1"}, nil, &viewed{}); err != nil || ended.ExitCode != 7 {
+		t.Errorf("%+v %v", ended, err)
 	}
 }
 

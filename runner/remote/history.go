@@ -33,8 +33,32 @@ type historyEvent struct {
 	StartFailed         struct{ Error, Cause string }           `json:"taskStartFailedEventDetails"`
 }
 
-// Steps returns what an execution has done so far, in the order in which it was begun. The error is an *Error.
-func (p *Pipeline) Steps(ctx context.Context, name string) ([]Step, error) {
+// Look returns an execution and what it has done so far, in the order in which it was begun. The error is an *Error.
+func (p *Pipeline) Look(ctx context.Context, name string) (Execution, []Step, error) {
+	e, err := p.Describe(ctx, name)
+	if err != nil {
+		return Execution{}, nil, err
+	}
+	events, err := p.history(ctx, name)
+	if err != nil {
+		return Execution{}, nil, err
+	}
+	// What is not run for a good reason does not fail. It has not passed either.
+	if e.Status == "SUCCEEDED" {
+		for _, event := range events {
+			switch event.Entered.Name {
+			case "Superseded":
+				e.Status, e.Cause = Superseded, "a newer commit took its turn"
+			case "Duplicate":
+				e.Status, e.Cause = Duplicate, "its event had come before"
+			}
+		}
+	}
+	return e, stepsOf(events), nil
+}
+
+// history is all that Step Functions has written down of an execution. The error is an *Error.
+func (p *Pipeline) history(ctx context.Context, name string) ([]historyEvent, error) {
 	var events []historyEvent
 	input := map[string]any{"executionArn": p.arn(name), "maxResults": 1000, "includeExecutionData": true}
 	for {
@@ -48,7 +72,7 @@ func (p *Pipeline) Steps(ctx context.Context, name string) ([]Step, error) {
 		}
 		events = append(events, page.Events...)
 		if page.NextToken == "" {
-			return stepsOf(events), nil
+			return events, nil
 		}
 		input["nextToken"] = page.NextToken
 	}

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -68,6 +69,105 @@ func TestSomebodyWhoIsAskedIsAStep(t *testing.T) {
  {"id":20,"previousEventId":19,"timestamp":1763900081,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"aws-sdk:dynamodb","resource":"putItem.waitForTaskToken"}}`)
 	if len(steps) != 3 || steps[2].Name != "Approval" || steps[2].Status != "waiting" {
 		t.Errorf("%+v", steps)
+	}
+}
+
+// machine is a Step Functions that says what a test wants it to.
+func machine(t *testing.T, p *played) *Pipeline {
+	t.Helper()
+	c := client(t, p)
+	pipeline, err := NewPipeline(t.Context(), c.ecs.Config, Cluster{Stack: "ci", Outputs: map[string]string{"StateMachineArn": "arn:aws:states:eu-west-1:1:stateMachine:ci", "TableName": "ci"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pipeline
+}
+
+func described(name, status, more string) string {
+	return fmt.Sprintf(`{"name":%q,"status":%q,"startDate":1763900000,"input":"{\"detail\":{\"ref\":\"refs/heads/main\",\"after\":\"0\"}}"%s}`, name, status, more)
+}
+
+func entered(state string) string {
+	return fmt.Sprintf(`{"events":[{"id":2,"previousEventId":0,"timestamp":1763900001,"type":"X","stateEnteredEventDetails":{"name":%q}}]}`, state)
+}
+
+const asked = `{"events":[{"id":2,"previousEventId":0,"timestamp":1763900001,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"Approval"}},
+ {"id":3,"previousEventId":2,"timestamp":1763900001,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"aws-sdk:dynamodb","resource":"putItem.waitForTaskToken"}}]}`
+
+func TestWhatWasNotRunHasNotPassed(t *testing.T) {
+	for _, c := range []struct{ status, more, state, want string }{
+		{"SUCCEEDED", "", "Done", "SUCCEEDED"},
+		{"SUCCEEDED", "", "Superseded", Superseded},
+		{"SUCCEEDED", "", "Duplicate", Duplicate},
+		{"ABORTED", `,"error":"Superseded","cause":"by b, for 1"`, "Debounce", Superseded},
+		{"ABORTED", `,"error":"Cancelled"`, "Build", "ABORTED"},
+		{"RUNNING", "", "Build", "RUNNING"},
+	} {
+		p := &played{answers: map[string][]string{"DescribeExecution": {described("a", c.status, c.more)}, "GetExecutionHistory": {entered(c.state)}}}
+		e, _, err := machine(t, p).Look(t.Context(), "a")
+		if err != nil || e.Status != c.want || (e.Status == Superseded || e.Status == Duplicate) && e.Cause == "" {
+			t.Errorf("%s in %s is %+v, %v", c.status, c.state, e, err)
+		}
+	}
+}
+
+func TestWhoIsAskedForIsTheOneThatWaits(t *testing.T) {
+	const listed = `{"executions":[{"executionArn":"arn:aws:states:eu-west-1:1:execution:ci:new"},{"executionArn":"arn:aws:states:eu-west-1:1:execution:ci:old"}]}`
+	for name, c := range map[string]struct {
+		histories []string
+		want, say string
+	}{
+		"the older one, while the newer is tested": {[]string{entered("Test"), asked}, "old", ""},
+		"nobody":            {[]string{entered("Test")}, "", "no execution of main waits for approval"},
+		"it cannot be told": {[]string{asked}, "", "2 executions of main wait for approval"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &played{answers: map[string][]string{
+				"ListExecutions": {listed}, "DescribeExecution": {described("new", "RUNNING", ""), described("old", "RUNNING", "")}, "GetExecutionHistory": c.histories,
+			}}
+			e, err := machine(t, p).Waiting(t.Context(), "main")
+			if e.Name != c.want || (err == nil) != (c.say == "") || err != nil && err.Error() != c.say {
+				t.Errorf("%+v, %v", e, err)
+			}
+			if !strings.Contains(p.inputs["ListExecutions"][0], `"statusFilter":"RUNNING"`) {
+				t.Errorf("asked is %s", p.inputs["ListExecutions"][0])
+			}
+		})
+	}
+}
+
+func TestADecisionIsPassedOnWithWhoAndWhy(t *testing.T) {
+	const item = `{"Item":{"token":{"S":"AQC-the-token"},"environment":{"S":"production"},"ref":{"S":"refs/heads/main"},"sha":{"S":"0123"}}}`
+	for name, c := range map[string]struct {
+		yes             bool
+		reason          string
+		operation, want string
+	}{
+		"yes":              {true, "it is green", "SendTaskSuccess", `{"output":"{\"approved\":\"by octocat: it is green\"}","taskToken":"AQC-the-token"}`},
+		"no":               {false, "not today", "SendTaskFailure", `{"cause":"by octocat: not today","error":"Rejected","taskToken":"AQC-the-token"}`},
+		"without a reason": {false, "", "SendTaskFailure", `{"cause":"by octocat","error":"Rejected","taskToken":"AQC-the-token"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &played{answers: map[string][]string{"GetItem": {item}, c.operation: {"{}", "!TaskTimedOut", "!AccessDeniedException"}}}
+			m := machine(t, p)
+			a, err := m.Approval(t.Context(), "main-1")
+			if err != nil || a.Environment != "production" || a.SHA != "0123" {
+				t.Fatalf("%+v, %v", a, err)
+			}
+			for _, want := range []string{"", "does not wait any more", "cannot be passed on"} {
+				err := m.Decide(t.Context(), a, c.yes, "octocat", c.reason)
+				if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(fmt.Sprintf("%v %+v", err, err), "AQC")) {
+					t.Errorf("%v, not %q", err, want)
+				}
+			}
+			if got := p.inputs[c.operation][0]; got != c.want {
+				t.Errorf("%s, not %s", got, c.want)
+			}
+		})
+	}
+	p := &played{answers: map[string][]string{"GetItem": {`{}`}}}
+	if _, err := machine(t, p).Approval(t.Context(), "main-1"); err == nil || err.Error() != "main-1 waits for nobody's approval" {
+		t.Error(err)
 	}
 }
 

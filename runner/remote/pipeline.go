@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,12 +100,18 @@ func (p *Pipeline) arn(name string) string {
 
 // Execution is one run of the machine.
 type Execution struct {
-	Name, Status string // RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED
+	Name, Status string // RUNNING, SUCCEEDED, FAILED, TIMED_OUT, ABORTED, SUPERSEDED; by Look, DUPLICATE, too
 	Started      time.Time
 	Stopped      time.Time
 	Ref, SHA     string
 	Error, Cause string
 }
+
+// Statuses of ours. Step Functions has the machine stop an execution that is superseded; one that sees it by itself succeeds.
+const (
+	Superseded = "SUPERSEDED" // a newer commit of the branch took its turn
+	Duplicate  = "DUPLICATE"  // its event had come before
+)
 
 // Running reports whether it goes on.
 func (e Execution) Running() bool { return e.Status == "RUNNING" }
@@ -135,6 +143,9 @@ func (p *Pipeline) Describe(ctx context.Context, name string) (Execution, error)
 		Detail struct{ Ref, After string }
 	}
 	_ = json.Unmarshal([]byte(output.Input), &input)
+	if output.Status == "ABORTED" && output.Error == "Superseded" {
+		output.Status, output.Error = Superseded, ""
+	}
 	return Execution{
 		Name: output.Name, Status: output.Status, Started: output.StartDate.time(), Stopped: output.StopDate.time(),
 		Ref: input.Detail.Ref, SHA: input.Detail.After, Error: output.Error, Cause: output.Cause,
@@ -146,27 +157,72 @@ const lookedAt = 100
 
 // Newest returns the newest execution of a branch or tag; any, if branch is empty. The error is an *Error.
 func (p *Pipeline) Newest(ctx context.Context, branch string) (Execution, error) {
-	var output struct {
-		Executions []struct{ ExecutionArn string }
-	}
-	err := p.states.Call(ctx, "ListExecutions", map[string]any{"stateMachineArn": p.machine, "maxResults": lookedAt}, &output)
-	if err := p.explain(ctx, "the executions cannot be listed", "states:ListExecutions", err); err != nil {
+	found, err := p.of(ctx, branch, nil, 1)
+	switch {
+	case err != nil:
 		return Execution{}, err
-	}
-	for _, found := range output.Executions {
-		e, err := p.Describe(ctx, found.ExecutionArn)
-		if err != nil {
-			return Execution{}, err
-		}
-		if branch == "" || e.Ref == "refs/heads/"+branch || e.Ref == "refs/tags/"+branch {
-			return e, nil
-		}
+	case len(found) > 0:
+		return found[0], nil
 	}
 	what := "there is no execution yet"
 	if branch != "" {
 		what = fmt.Sprintf("none of the last %d executions is of %s", lookedAt, branch)
 	}
 	return Execution{}, &Error{Message: what, Advice: "runner pipeline start begins one"}
+}
+
+// of lists executions of a branch or tag, the newest first, at most so many; narrowed by more of what ListExecutions takes.
+func (p *Pipeline) of(ctx context.Context, branch string, more map[string]any, most int) ([]Execution, error) {
+	input := map[string]any{"stateMachineArn": p.machine, "maxResults": lookedAt}
+	maps.Copy(input, more)
+	var output struct {
+		Executions []struct{ ExecutionArn string }
+	}
+	err := p.states.Call(ctx, "ListExecutions", input, &output)
+	if err := p.explain(ctx, "the executions cannot be listed", "states:ListExecutions", err); err != nil {
+		return nil, err
+	}
+	var found []Execution
+	for _, listed := range output.Executions {
+		e, err := p.Describe(ctx, listed.ExecutionArn)
+		if err != nil {
+			return nil, err
+		}
+		if branch == "" || e.Ref == "refs/heads/"+branch || e.Ref == "refs/tags/"+branch {
+			if found = append(found, e); len(found) == most {
+				break
+			}
+		}
+	}
+	return found, nil
+}
+
+// Waiting returns the one execution of a branch or tag that waits for somebody's word. If there is none, or more than one, the
+// error, an *Error, says so.
+func (p *Pipeline) Waiting(ctx context.Context, branch string) (Execution, error) {
+	running, err := p.of(ctx, branch, map[string]any{"statusFilter": "RUNNING"}, lookedAt)
+	if err != nil {
+		return Execution{}, err
+	}
+	var waiting []Execution
+	var names []string
+	for _, e := range running {
+		events, err := p.history(ctx, e.Name)
+		if err != nil {
+			return Execution{}, err
+		}
+		if slices.ContainsFunc(stepsOf(events), func(s Step) bool { return s.Status == "waiting" }) {
+			waiting, names = append(waiting, e), append(names, e.Name)
+		}
+	}
+	of := strings.TrimSuffix("of "+branch, "of ")
+	switch len(waiting) {
+	case 0:
+		return Execution{}, &Error{Message: strings.TrimSpace("no execution "+of) + " waits for approval", Advice: "runner pipeline status shows the newest"}
+	case 1:
+		return waiting[0], nil
+	}
+	return Execution{}, &Error{Message: fmt.Sprintf("%d executions %s wait for approval", len(waiting), of), Advice: "name the one: " + strings.Join(names, ", ")}
 }
 
 // Cancel stops an execution; Step Functions stops the task that it waits for. The error is an *Error.
@@ -244,7 +300,7 @@ func (p *Pipeline) explain(ctx context.Context, what, action string, err error) 
 // Passing reports whether an error may not come again: AWS could not be reached, or is busy, or has not heard yet of what
 // was started a moment ago.
 func Passing(err error) bool {
-	return awsjson.Transient(err) || errors.Is(err, errUnknown)
+	return passing(err) || errors.Is(err, errUnknown)
 }
 
 // errUnknown is an execution that Step Functions does not know.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -18,11 +20,14 @@ type Request struct {
 	Step, Environment string
 	Variables         map[string]string // besides: BRANCH, GIT_SHA and the like
 	Spot              bool
-	StartedBy         string // at most 36 characters of it are kept
+	StartedBy         string // who or what; ECS finds tasks by it
 }
 
-// maxOverrides is what ECS takes of overrides, in characters.
-const maxOverrides = 8192
+const (
+	maxOverrides = 8192             // characters that ECS takes of overrides
+	maxStartedBy = 128              // characters that ECS takes of the tag
+	linger       = 10 * time.Second // for an answer that is under way when we are told to stop
+)
 
 // Client runs steps on one cluster.
 type Client struct {
@@ -46,6 +51,7 @@ func NewClient(ctx context.Context, config aws.Config, cluster Cluster) (*Client
 // Task is one that was started.
 type Task struct {
 	ARN           string
+	container     string // whose end is the task's; AWS may put others beside it, as GuardDuty's agent
 	group, stream string // of its log; empty: it has none that can be followed
 }
 
@@ -90,14 +96,15 @@ type runTask struct {
 	Overrides overrides `json:"overrides"`
 }
 
-// Start starts the step's task, and waits a bounded time for capacity, of which waiting is told. The error is an *Error, one
+// Start starts the step's task, and waits a bounded time for capacity, of which waiting is told. Once ctx has ended, nothing
+// more is asked for; but a task that was asked for before is returned, for whoever called to stop. The error is an *Error, one
 // of awsjson's or the context's.
 func (c *Client) Start(ctx context.Context, r Request, waiting func(reason string)) (Task, error) {
 	name, own, err := c.Cluster.definition(r.Step, r.Environment)
 	if err != nil {
 		return Task{}, err
 	}
-	input := runTask{Token: rand.Text(), Group: "ci:" + r.Step, StartedBy: r.StartedBy[:min(len(r.StartedBy), 36)], Capacity: []capacity{{"FARGATE", 1}}}
+	input := runTask{Token: rand.Text(), Group: "ci:" + r.Step, StartedBy: startedBy(r.StartedBy), Capacity: []capacity{{"FARGATE", 1}}}
 	if r.Spot {
 		input.Capacity[0].Provider = "FARGATE_SPOT"
 	}
@@ -111,12 +118,11 @@ func (c *Client) Start(ctx context.Context, r Request, waiting func(reason strin
 		}
 	}
 	input.Network.VPC.Subnets, input.Network.VPC.SecurityGroups = strings.Split(subnets, ","), []string{group}
-	task := Task{}
-	container, err := c.describe(ctx, input.Definition, &task)
+	task, err := c.describe(ctx, input.Definition)
 	if err != nil {
 		return Task{}, err
 	}
-	override := containerOverride{Name: container}
+	override := containerOverride{Name: task.container}
 	if own {
 		override.Environment = append(override.Environment, keyValue{"PIPELINE_STEP", r.Step})
 	}
@@ -131,47 +137,99 @@ func (c *Client) Start(ctx context.Context, r Request, waiting func(reason strin
 		return Task{}, err
 	}
 	if task.group != "" {
-		task.stream += "/" + container + "/" + task.ID()
+		task.stream += "/" + task.container + "/" + task.ID()
 	}
 	return task, nil
 }
 
-// place asks ECS to run the task until there is room for it.
+// startedBy is as much of a name as ECS takes: letters, digits, hyphens, slashes and underscores.
+func startedBy(who string) string {
+	who = unfitForTags.ReplaceAllString(who, "-")
+	return who[:min(len(who), maxStartedBy)]
+}
+
+var unfitForTags = regexp.MustCompile(`[^A-Za-z0-9/_-]+`)
+
+// place asks ECS to run the task until there is room for it. Asked again with the same token, ECS answers with the task that
+// it has started, so that an answer that is lost does not make two of them.
 func (c *Client) place(ctx context.Context, input runTask, waiting func(reason string)) (arn string, err error) {
 	pause := c.Poll
 	for begun := time.Now(); ; {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
 		var output struct {
 			Tasks    []struct{ TaskArn string }
 			Failures []struct{ Reason, Detail string }
 		}
-		switch err := c.ecs.Call(ctx, "RunTask", input, &output); {
+		err := c.ask(ctx, "RunTask", input, &output)
+		var reason string
+		late := &Error{Advice: "try again later, without --spot, or with subnets in more availability zones"}
+		switch {
 		case awsjson.Is(err, "AccessDeniedException"):
 			return "", &Error{Message: "the task may not be started", Advice: "allow ecs:RunTask on its definition, and iam:PassRole on its two roles", Err: err}
-		case err != nil:
+		case err != nil && !passing(err) && !errors.Is(err, context.Canceled):
 			return "", &Error{Message: "the task cannot be started", Advice: "see what ECS says", Err: err}
+		case err != nil:
+			late = &Error{Message: "ECS has not answered, and may have started a task", Advice: "see what aws ecs list-tasks shows with --started-by " + input.StartedBy, Err: err}
+			if ctx.Err() != nil {
+				return "", late
+			}
+			reason = "AWS cannot be reached: " + err.Error()
 		case len(output.Tasks) > 0:
 			return output.Tasks[0].TaskArn, nil
-		}
-		reason := "ECS gives no reason"
-		if len(output.Failures) > 0 {
-			reason = strings.TrimSuffix(output.Failures[0].Reason+": "+output.Failures[0].Detail, ": ")
-		}
-		if lower := strings.ToLower(reason); !strings.Contains(lower, "capacity") && !strings.Contains(lower, "resource") {
-			return "", &Error{Message: "the task was not started: " + reason, Advice: "see the task definition and the subnets of the stack"}
+		default:
+			input.Token = rand.Text() // the answer was that there is no task
+			reason = "ECS gives no reason"
+			if len(output.Failures) > 0 {
+				reason = strings.TrimSuffix(output.Failures[0].Reason+": "+output.Failures[0].Detail, ": ")
+			}
+			late.Message = "the task was not started: " + reason
+			if !isCapacity(reason) {
+				late.Advice = "see the task definition and the subnets of the stack"
+				return "", late
+			}
 		}
 		if time.Since(begun) > c.Patience {
-			return "", &Error{Message: "the task was not started: " + reason, Advice: "try again later, without --spot, or with subnets in more availability zones"}
+			return "", late
 		}
 		waiting(reason)
 		if err := sleep(ctx, pause); err != nil {
+			if late.Err != nil {
+				return "", late
+			}
 			return "", err
 		}
 		pause = min(2*pause, 30*time.Second)
 	}
 }
 
-// describe finds the container and where its log goes.
-func (c *Client) describe(ctx context.Context, definition string, task *Task) (container string, err error) {
+// isCapacity reports whether ECS may have room for a task later: Fargate has none, or all that the account may have is taken.
+func isCapacity(reason string) bool {
+	reason = strings.ToLower(reason)
+	return strings.Contains(reason, "capacity") || strings.Contains(reason, "resource") || strings.Contains(reason, "limit on the number of")
+}
+
+// ask calls ECS. When ctx ends, an answer that is under way gets the time to arrive: it may name a task that runs.
+func (c *Client) ask(ctx context.Context, operation string, input, output any) error {
+	asking, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(linger, cancel) })()
+	return c.ecs.Call(asking, operation, input, output)
+}
+
+// passing reports whether an error may not come again: AWS cannot be reached or is busy, or the credentials cannot be renewed
+// for that reason.
+func passing(err error) bool {
+	var unsigned *awsjson.CredentialsError
+	if errors.As(err, &unsigned) {
+		err = unsigned.Err
+	}
+	return awsjson.Transient(err)
+}
+
+// describe finds the container and where its log goes: of the stream, the prefix.
+func (c *Client) describe(ctx context.Context, definition string) (Task, error) {
 	var output struct {
 		TaskDefinition struct {
 			ContainerDefinitions []struct {
@@ -183,55 +241,67 @@ func (c *Client) describe(ctx context.Context, definition string, task *Task) (c
 			}
 		}
 	}
-	err = c.ecs.Call(ctx, "DescribeTaskDefinition", map[string]string{"taskDefinition": definition}, &output)
+	err := c.ecs.Call(ctx, "DescribeTaskDefinition", map[string]string{"taskDefinition": definition}, &output)
 	switch {
 	case ctx.Err() != nil:
-		return "", ctx.Err()
+		return Task{}, ctx.Err()
 	case err != nil:
-		return "", &Error{Message: "the task definition cannot be looked at", Advice: "allow ecs:DescribeTaskDefinition", Err: err}
+		return Task{}, &Error{Message: "the task definition cannot be looked at", Advice: "allow ecs:DescribeTaskDefinition", Err: err}
 	case len(output.TaskDefinition.ContainerDefinitions) == 0:
-		return "", &Error{Message: definition + " has no container", Advice: "update the stack that it is of"}
+		return Task{}, &Error{Message: definition + " has no container", Advice: "update the stack that it is of"}
 	}
 	d := output.TaskDefinition.ContainerDefinitions[0]
+	task := Task{container: d.Name}
 	if d.LogConfiguration.LogDriver == "awslogs" {
 		task.group, task.stream = d.LogConfiguration.Options["awslogs-group"], d.LogConfiguration.Options["awslogs-stream-prefix"]
 	}
-	return d.Name, nil
+	return task, nil
 }
 
 // status is what ECS says of a task.
 type status struct {
 	LastStatus    string
+	StartedAt     any // nil: it never ran
 	StopCode      string
 	StoppedReason string
-	Containers    []struct {
-		ExitCode *int
-		Reason   string
-	}
+	Containers    []containerStatus
 }
 
+type containerStatus struct {
+	Name     string
+	ExitCode *int // nil: it never ran, or ECS does not know how it ended
+	Reason   string
+}
+
+// container is the one of a name; of one alone the name does not matter.
+func (s status) container(name string) containerStatus {
+	for _, c := range s.Containers {
+		if c.Name == name || len(s.Containers) == 1 {
+			return c
+		}
+	}
+	return containerStatus{}
+}
+
+// errMissing is a task that ECS does not know: not yet, or, an hour after it has stopped, no more.
+var errMissing = errors.New("MISSING")
+
+// status asks for a task. The error is errMissing, one of awsjson's or the context's.
 func (c *Client) status(ctx context.Context, t Task) (status, error) {
-	var output struct {
-		Tasks    []status
-		Failures []struct{ Reason string }
-	}
+	var output struct{ Tasks []status }
 	err := c.ecs.Call(ctx, "DescribeTasks", map[string]any{"cluster": c.Cluster.Outputs["ClusterArn"], "tasks": []string{t.ARN}}, &output)
-	if err == nil && len(output.Tasks) == 0 {
-		err = &Error{Message: "ECS does not know the task " + t.ID() + " any more", Advice: "its log is in CloudWatch, and its record in the artifact bucket"}
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return status{}, err
+	case len(output.Tasks) == 0:
+		return status{}, errMissing
 	}
 	return output.Tasks[0], nil
 }
 
-// Stop asks ECS to stop the task, as ECS does it: TERM, stopTimeout, KILL.
-func (c *Client) Stop(ctx context.Context, t Task, reason string) error {
-	err := c.ecs.Call(ctx, "StopTask", map[string]string{"cluster": c.Cluster.Outputs["ClusterArn"], "task": t.ARN, "reason": reason}, nil)
-	if err != nil && ctx.Err() == nil {
-		return &Error{Message: "the task cannot be stopped", Advice: "allow ecs:StopTask, or stop " + t.ID() + " in the console", Err: err}
-	}
-	return err
+// stop asks ECS to stop the task, as ECS does it: TERM, stopTimeout, KILL.
+func (c *Client) stop(ctx context.Context, t Task, reason string) error {
+	return c.ecs.Call(ctx, "StopTask", map[string]string{"cluster": c.Cluster.Outputs["ClusterArn"], "task": t.ARN, "reason": reason}, nil)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -15,7 +15,6 @@ import (
 
 // View shows a task to a person, or hands its lines on as they are.
 type View struct {
-	out    io.Writer
 	format logs.Format
 	sink   *logs.Sink
 	log    *slog.Logger
@@ -24,7 +23,7 @@ type View struct {
 
 // NewView shows a task on out: as text, the runner's own JSON lines are what they are on a laptop.
 func NewView(out io.Writer, format logs.Format, color bool) *View {
-	v := &View{out: out, format: format, sink: logs.New(out, logs.Options{Format: format, Color: color, Level: slog.LevelDebug})}
+	v := &View{format: format, sink: logs.New(out, logs.Options{Format: format, Color: color, Level: slog.LevelDebug})}
 	v.log, v.lines = slog.New(v.sink.Handler()), v.sink.Command()
 	return v
 }
@@ -47,7 +46,9 @@ func (v *View) Line(text string) (last bool) {
 	_, last = fields["_aws"]
 	switch {
 	case v.format == logs.JSON:
-		fmt.Fprintln(v.out, text)
+		for line := range strings.Lines(text) {
+			_ = v.sink.Raw([]byte(line)) // who reads has gone: that ends nothing here
+		}
 	case !ok:
 		fmt.Fprintln(v.lines, text)
 	case last:

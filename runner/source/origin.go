@@ -56,6 +56,13 @@ func parseOrigin(address, token string) (origin, error) {
 	return o, nil
 }
 
+// Public is an address as it may be told: without the user name, which often is a token. The error is an *Error: with a password
+// it is refused, here as by a checkout.
+func Public(address string) (string, error) {
+	o, err := parseOrigin(address, "")
+	return o.url, err
+}
+
 // helper is what git runs when a server asks who we are.
 const helper = `!f() { test "$1" = get && printf 'username=%s\npassword=%s\n' "$RUNNER_GIT_USER" "$RUNNER_GIT_TOKEN"; }; f`
 

@@ -43,6 +43,9 @@ func TestOrigin(t *testing.T) {
 			}
 			told := strings.Join(append(o.settings, o.variables...), " ")
 			told = strings.Replace(strings.Replace(told, helper, "", 1), "-c credential.helper= -c ", "", 1)
+			if public, err := Public(c.address); err != nil || public != c.url {
+				t.Errorf("others are told %s, %v", public, err)
+			}
 			if err != nil || o.url != c.url || told != c.credentials {
 				t.Errorf("url %s, git is told %q, %v", o.url, told, err)
 			}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"github.com/carlin-cicd/runner/runner/remote"
+)
+
+// moments are what Step Functions knows of an execution, one look after the other; the last one stays.
+type moments []struct{ execution, history string }
+
+func (m *moments) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	now := (*m)[0]
+	if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), "GetExecutionHistory") {
+		fmt.Fprint(w, now.execution)
+		return
+	}
+	fmt.Fprint(w, now.history)
+	if len(*m) > 1 {
+		*m = (*m)[1:]
+	}
+}
+
+func watch(t *testing.T, m moments, out io.Writer, terminal bool) error {
+	t.Helper()
+	server := httptest.NewServer(&m)
+	t.Cleanup(server.Close)
+	p, err := remote.NewPipeline(t.Context(), aws.Config{
+		Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
+	}, remote.Cluster{Outputs: map[string]string{"StateMachineArn": "arn:aws:states:eu-west-1:1:stateMachine:ci", "TableName": "ci"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := driver{console: console{stdout: out, terminal: terminal}, pipeline: p, name: "main-1", follow: true, poll: time.Millisecond}
+	return d.status(t.Context())
+}
+
+const (
+	underWay   = `{"name":"main-1","status":"RUNNING","startDate":1763900000,"input":"{\"detail\":{\"ref\":\"refs/heads/main\",\"after\":\"0123456789abcdef\"}}"}`
+	wellEnded  = `{"name":"main-1","status":"SUCCEEDED","startDate":1763900000,"stopDate":1763900100,"input":"{}"}`
+	building   = `{"id":2,"previousEventId":0,"timestamp":1763900001,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"Build"}},{"id":3,"previousEventId":2,"timestamp":1763900002,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"ecs","resource":"runTask.sync"}}`
+	built      = building + `,{"id":4,"previousEventId":3,"timestamp":1763900062,"type":"TaskSucceeded"}`
+	superseded = built + `,{"id":5,"previousEventId":4,"timestamp":1763900063,"type":"SucceedStateEntered","stateEnteredEventDetails":{"name":"Superseded"}}`
+)
+
+func events(list string) string { return `{"events":[` + list + `]}` }
+
+func TestWhoFollowsAPipelineIsToldEachStepOnce(t *testing.T) {
+	var out bytes.Buffer
+	if err := watch(t, moments{{underWay, events(building)}, {underWay, events(building)}, {underWay, events(built)}, {wellEnded, events(built)}}, &out, false); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := out.String(), "Build running\nBuild              passed   1m0s\nmain-1  succeeded, 1m40s\n"; got != want {
+		t.Errorf("told is\n%s, not\n%s", got, want)
+	}
+}
+
+func TestOnATerminalTheStepsAreDrawnInTheirPlace(t *testing.T) {
+	var out bytes.Buffer
+	if err := watch(t, moments{{underWay, events("")}, {underWay, events(building)}, {wellEnded, events(built)}}, &out, true); err != nil {
+		t.Fatal(err)
+	}
+	drawings := strings.Split(out.String(), "\x1b[J")
+	if len(drawings) != 3 || !strings.HasSuffix(drawings[0], "\x1b[1A") || !strings.HasSuffix(drawings[1], "\x1b[2A") || drawings[2] != "main-1  succeeded, 1m40s\n  Build              passed   1m0s\n" {
+		t.Errorf("%q", drawings)
+	}
+}
+
+// Its commit is not delivered, and whoever goes on after --follow must hear of it.
+func TestAPipelineThatWasSupersededHasNotEndedWell(t *testing.T) {
+	var out bytes.Buffer
+	err := watch(t, moments{{underWay, events(built)}, {wellEnded, events(superseded)}}, &out, false)
+	if err == nil || err.Error() != "the pipeline ended as superseded" || !strings.Contains(out.String(), "superseded, 1m40s  a newer commit took its turn") {
+		t.Errorf("%v: %s", err, out.String())
+	}
+}
+
+func TestNobodysTextMovesTheCursor(t *testing.T) {
+	e := remote.Execution{Name: "a", Status: "FAILED", Error: "E", Cause: "one\ntwo\x1b[2Jthree " + strings.Repeat("ü", 200)}
+	lines := draw(e, []remote.Step{{Name: "Test", Status: "failed", Reason: "a\r\nb"}})
+	if text := strings.Join(lines, ""); strings.ContainsAny(text, "\n\r\x1b") {
+		t.Errorf("%q", text)
+	}
+	for _, width := range []int{0, 1, 2, 40, 80} {
+		for _, line := range fitted(append([]string{}, lines...), width) {
+			if n := utf8.RuneCountInString(line); width > 0 && n >= max(width, 2) {
+				t.Errorf("%d columns in %d: %s", n, width, line)
+			}
+		}
+	}
+}
