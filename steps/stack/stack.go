@@ -194,11 +194,14 @@ func passing(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
+	var status interface{ HTTPStatusCode() int }
+	var network interface{ Timeout() bool }
 	var api smithy.APIError
-	if !errors.As(e.Err, &api) {
-		var status interface{ HTTPStatusCode() int }
-		var network interface{ Timeout() bool }
-		return errors.As(e.Err, &status) && status.HTTPStatusCode() >= 500 || errors.As(e.Err, &network)
+	switch {
+	case errors.As(e.Err, &status) && status.HTTPStatusCode() >= 500:
+		return true
+	case errors.As(e.Err, &api):
+		return api.ErrorFault() == smithy.FaultServer || strings.Contains(api.ErrorCode(), "Throttl")
 	}
-	return api.ErrorFault() == smithy.FaultServer || strings.Contains(api.ErrorCode(), "Throttl") || api.ErrorCode() == "ServiceUnavailable"
+	return errors.As(e.Err, &network)
 }
