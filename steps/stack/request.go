@@ -50,6 +50,10 @@ func (w *way) reapply(ctx context.Context, state State) error {
 			return w.refuse(Failed, "cannot be brought back: its template is larger than a request may be, and there is no bucket for it", "set ARTIFACT_BUCKET to a bucket")
 		}
 		url, err := w.Upload(ctx, w.Before.Template)
+		var known *RestoreError
+		if errors.As(err, &known) {
+			return known
+		}
 		if err != nil {
 			return fmt.Errorf("the template of stack %s cannot be put where CloudFormation can read it: %w", w.Name, err)
 		}
