@@ -184,25 +184,12 @@ func (r *run) markStack(cutShort bool) {
 	d.mark = mark
 }
 
-// settleStack waits for CloudFormation before the command is started again.
-func (r *run) settleStack() {
-	if r.delivery.stack == nil {
-		return
-	}
-	ctx, cancel := context.WithDeadline(r.stop.work, r.deadline)
-	defer cancel()
-	if _, err := r.delivery.stack.Settle(ctx, nil); err != nil {
-		r.log.Warn("the stack is busy, or cannot be asked", "stack", r.delivery.name, "error", err.Error())
-	}
-}
-
 // conclude brings the stack back if the run failed, and puts the end on record. The run's error stays what it was.
 func (r *run) conclude(runErr error) error {
 	d := &r.delivery
 	if d.record == nil {
 		return runErr
 	}
-	d.unfollow()
 	if runErr == nil {
 		runErr = d.lost()
 	}
@@ -210,6 +197,7 @@ func (r *run) conclude(runErr error) error {
 		r.bringBack(runErr)
 		return nil
 	})
+	d.unfollow() // what happens while the stack is brought back is told, too
 	ctx, cancel := r.stop.recording()
 	defer cancel()
 	if runErr == nil {

@@ -62,6 +62,9 @@ func (r *run) verify() error {
 	if err := r.deployed(); err != nil {
 		return err
 	}
+	if err := r.arrived(); err != nil {
+		return err
+	}
 	if r.step.Verify.IsZero() {
 		return nil
 	}

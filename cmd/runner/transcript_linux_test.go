@@ -73,6 +73,7 @@ func TestTranscripts(t *testing.T) {
 			"secret":  cmdSecret,
 			"leaks":   cmdLeaks,
 			"tags":    cmdTags,
+			"fake":    cmdFake,
 			"cluster": cmdCluster,
 
 			"collector": cmdCollector,
@@ -128,7 +129,7 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	s.cmd.Dir, s.cmd.Stdout, s.cmd.Stderr = ts.MkAbs("."), out, out
 	for _, v := range []string{
 		"PATH", "HOME", "TMPDIR", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "WORK",
-		"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
+		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDFORMATION", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
 	} {
 		s.cmd.Env = append(s.cmd.Env, v+"="+ts.Getenv(v))
 	}

@@ -261,6 +261,9 @@ func (w *way) unlike() string {
 	if slices.ContainsFunc(w.report.Differences, func(d string) bool { return strings.HasSuffix(d, resolved) }) {
 		return "what a parameter names in Parameter Store has another value now: set that back, and run runner rollback"
 	}
+	if len(w.report.Failures) == 0 {
+		return "look at its events: the snapshot was applied, and led elsewhere"
+	}
 	return "look at its events: the snapshot could not be applied; " + w.obstacles()
 }
 

@@ -53,6 +53,8 @@ type Step struct {
 type Stack struct {
 	Revision
 	ID, Name, Status string
+	stable           Revision                     // that of its last state in which all was well
+	known            map[string]map[string]string // outputs, by template
 	coming           []Step
 	events           []event
 	token            string   // of the operation that is on, or was the last
@@ -88,11 +90,25 @@ func New(t testing.TB) *Server {
 	return s
 }
 
+// Obey has every request that changes a stack do what CloudFormation does when nothing is in the way.
+func (s *Server) Obey() {
+	back := func(k *Stack, _ url.Values) []Step {
+		return []Step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &k.stable}}
+	}
+	s.On("RollbackStack", back)
+	s.On("ContinueUpdateRollback", back)
+	s.On("UpdateStack", func(k *Stack, form url.Values) []Step {
+		next := RevisionOf(k.Revision, form)
+		next.Outputs = k.known[next.Template]
+		return []Step{{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}, {Status: "UPDATE_COMPLETE", Revision: next}}
+	})
+}
+
 // Make puts a stack there, as CREATE_COMPLETE.
 func (s *Server) Make(name string, r Revision) *Stack {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made := &Stack{Name: name, ID: fmt.Sprintf("arn:aws:cloudformation:%s:%s:stack/%s/%08d", Region, Account, name, s.events), made: time.Now().UTC()}
+	made := &Stack{Name: name, ID: fmt.Sprintf("arn:aws:cloudformation:%s:%s:stack/%s/%08d", Region, Account, name, s.events), made: time.Now().UTC(), known: map[string]map[string]string{}}
 	s.stacks[name] = made
 	s.apply(made, Step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"})
 	s.apply(made, Step{Status: "CREATE_COMPLETE", Revision: &r})
@@ -208,6 +224,10 @@ func (s *Server) apply(stack *Stack, step Step) {
 	}
 	if step.Revision != nil {
 		stack.Revision = *step.Revision
+		stack.known[stack.Template] = stack.Outputs
+	}
+	if step.Resource == "" && strings.HasSuffix(step.Status, "_COMPLETE") {
+		stack.stable = stack.Revision
 	}
 }
 
