@@ -81,19 +81,30 @@ func (x *promotion) proved() {
 		x.say(artifacts.Failure, x.From, fmt.Sprintf("the last deploy of commit %.12s ended with %s (exit %d)", r.ref.SHA, passed.Reason, passed.ExitCode), hint)
 		return
 	}
-	x.say(artifacts.OK, x.From, fmt.Sprintf("commit %.12s was deployed by run %s", r.ref.SHA, passed.RunID), "")
 	var ended finished
 	var there deployment
+	var d delivery
 	if err = artifacts.GetJSON(r.stop.work, r.store, passed.Key+"/finished.json", &ended); err == nil {
 		config := r.config
 		config.Environment, config.StackName = x.From, ended.Stack
-		var d delivery
 		d.locate(r.step, config)
 		err = artifacts.GetJSON(r.stop.work, r.store, deploymentKey(x.From, d.scope, passed.RunID), &there)
+	}
+	if err == nil {
+		err = d.ledger.load(r.stop.work, r.store, x.From, d.scope)
 	}
 	if err != nil {
 		x.say(artifacts.Failure, x.From, "what was deployed cannot be read: "+err.Error(), HintOf(err))
 		return
+	}
+	by := r.undoneBy(x.From, d.scope, there, 0)
+	switch p := d.ledger.Pending; {
+	case by != "":
+		x.say(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s was deployed by run %s, and taken back by run %s", r.ref.SHA, passed.RunID, by), "deploy it there again: "+hint)
+	case p != nil && p.SHA == r.ref.SHA && p.RunID != passed.RunID: // newer than what is on record as passed
+		x.say(artifacts.Failure, x.From, fmt.Sprintf("run %s of commit %.12s began at %s and has not ended by itself", p.RunID, p.SHA, p.At.Format(time.RFC3339)), hint)
+	default:
+		x.say(artifacts.OK, x.From, fmt.Sprintf("commit %.12s was deployed by run %s", r.ref.SHA, passed.RunID), "")
 	}
 	x.same(there)
 }
