@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -39,6 +40,9 @@ func (p Promotion) Examine(ctx context.Context, tell func(artifacts.Finding)) (b
 		return false, err
 	}
 	x := promotion{Promotion: p, run: r, may: true, tell: tell}
+	if r.ref.Branch == noBranch {
+		x.say(artifacts.Warning, "branch", "the workspace is on none, so the records of "+noBranch+" are looked at", "name the one it was built on with --branch")
+	}
 	lock := r.delivery.locate(r.step, r.config)
 	if err := r.delivery.ledger.load(ctx, r.store, p.To, r.delivery.scope); err != nil {
 		return false, artifactsError{err}
@@ -48,6 +52,7 @@ func (p Promotion) Examine(ctx context.Context, tell func(artifacts.Finding)) (b
 	x.workspace()
 	x.newer()
 	x.held(lock)
+	x.plan()
 	x.say(artifacts.OK, "approval", "is not asked for here: that is the pipeline's, or the protection rules of "+p.To, "")
 	return x.may, nil
 }
@@ -171,6 +176,31 @@ func (x *promotion) newer() {
 	default:
 		x.say(artifacts.OK, x.To, fmt.Sprintf("commit %.12s is live", live.SHA), "")
 	}
+}
+
+// plan says what happens if it may.
+func (x *promotion) plan() {
+	r := x.run
+	does := fmt.Sprintf("runs step %s with commit %.12s", r.step.Name, r.ref.SHA)
+	if name := r.delivery.name; name != "" {
+		does += " for stack " + name
+	}
+	if kinds := r.step.Fetch; len(kinds) > 0 {
+		does += ", with its " + strings.Join(kinds, ", ")
+	}
+	if !r.step.Verify.IsZero() {
+		does += ", verified by " + firstLine(r.step.Verify.String())
+	}
+	x.say(artifacts.OK, "would", does+": "+firstLine(r.step.Command.String()), "")
+}
+
+// firstLine is as much of a command as a line has room for.
+func firstLine(command string) string {
+	line, rest, more := strings.Cut(strings.TrimSpace(command), "\n")
+	if more && strings.TrimSpace(rest) != "" {
+		line += " …"
+	}
+	return line
 }
 
 // held looks whether somebody is at work there now. That is no reason against it: it will be waited for.

@@ -92,8 +92,13 @@ func (r *run) tryUndo() error {
 	r.sink.Flush()
 	differences := former.Before.Differences(now)
 	what := "differs in " + strings.Join(differences, ", ")
-	if len(differences) == 0 {
+	switch {
+	case len(differences) == 0:
 		what = "is the same, so nothing would change"
+	case former.Before.Missing():
+		what = "is there and was not, so there is no revision to go back to"
+	case now.Missing():
+		what = "is not there, and no update brings it back"
 	}
 	fmt.Fprintf(r.in.Stdout, "stack    %s in %s, %s\nto       what run %s found, %s\nnow      %s\n",
 		r.delivery.name, r.config.Environment, now.Status, former.RunID, former.Before.Taken.Format("2006-01-02 15:04:05 UTC"), what)

@@ -339,8 +339,11 @@ func LoadSteps(c Config) (steps.Catalogue, error) {
 	return steps.Collect(c.Workspace, file), err
 }
 
-// noCommit stands where there is none.
-const noCommit = "0000000000000000000000000000000000000000"
+// noCommit and noBranch stand where there is none.
+const (
+	noCommit = "0000000000000000000000000000000000000000"
+	noBranch = "detached"
+)
 
 // identify finds the branch and the commit: from the variables, else from GitHub's, else from the workspace's git.
 func (r *run) identify() error {
@@ -352,7 +355,7 @@ func (r *run) identify() error {
 		r.ref.Branch, r.ref.SHA = first(r.ref.Branch, commit.Branch), first(r.ref.SHA, commit.SHA)
 	}
 	if r.ref.Branch == "" {
-		r.ref.Branch = "detached"
+		r.ref.Branch = noBranch
 	}
 	if r.ref.SHA == "" {
 		r.ref.SHA = noCommit

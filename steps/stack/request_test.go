@@ -111,6 +111,19 @@ func TestAnOutageDoesNotEndARestoration(t *testing.T) {
 	}
 }
 
+func TestAChangeSetThatNobodyHasRunIsNoStack(t *testing.T) {
+	f := stacktest.New(t)
+	f.Begin("web", first, step{Status: "REVIEW_IN_PROGRESS", Reason: "User Initiated"})
+	s := open(t, f.URL, "web")
+	state, err := s.Settle(t.Context(), func(stack.State) { t.Error("it is waited for") })
+	if err != nil || !state.Missing() {
+		t.Errorf("%s, %v", state.Status, err)
+	}
+	if before, err := s.Snapshot(t.Context()); err != nil || !before.Missing() || before.Template != "" {
+		t.Errorf("%+v, %v", before, err)
+	}
+}
+
 func TestARestorationByHandGoesOnFromAStuckRollback(t *testing.T) {
 	f := stacktest.New(t)
 	f.Make("web", first)

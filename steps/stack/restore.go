@@ -286,7 +286,7 @@ func (w *way) compare(now Snapshot) {
 // first explains a stack that was not there before.
 func (w *way) first(status types.StackStatus) error {
 	if strings.HasSuffix(string(status), "_COMPLETE") && status != types.StackStatusRollbackComplete {
-		return w.refuse(FirstCreate, "was made by this run, so there is no revision before it; it is left as it is", "repair it by another deploy, or delete it")
+		return w.refuse(FirstCreate, "was not there before, so there is no revision before it; it is left as it is", "repair it by another deploy, or delete it")
 	}
 	return w.refuse(FirstCreate, fmt.Sprintf("is %s: its first create failed, and a stack in that state takes no update: %s", status, w.obstacles()),
 		fmt.Sprintf("correct the cause, delete the stack (aws cloudformation delete-stack --stack-name %s) and deploy again", w.Name))

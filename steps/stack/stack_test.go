@@ -322,6 +322,13 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 			},
 			action: stack.Superseded, err: "began after the command had ended", requests: []string{"UpdateStack"},
 		},
+		"somebody else is at work when we ask": {
+			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
+			script: func(f fake) {
+				f.Fail("UpdateStack", "ValidationError=Stack:arn:aws:cloudformation:eu-central-1:123456789012:stack/web/1 is in UPDATE_IN_PROGRESS state and can not be updated.")
+			},
+			action: stack.Superseded, err: "is being changed by somebody else", hint: "wait for it", requests: []string{"UpdateStack"},
+		},
 		"the stack is deleted": {
 			during: func(f fake) {
 				f.Pass(web, step{Status: "DELETE_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "DELETE_COMPLETE"})

@@ -3,6 +3,7 @@
 package stacktest
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -163,7 +164,7 @@ func (s *Server) Deny(action string) {
 	s.denied[action] = true
 }
 
-// Fail has the next requests by a name answered with an error of the service, one each.
+// Fail has the next requests by a name answered with an error of the service, one each: CODE, or CODE=MESSAGE.
 func (s *Server) Fail(action string, codes ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -247,7 +248,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if codes := s.failing[action]; len(codes) > 0 {
 		s.failing[action] = codes[1:]
-		refuse(w, codes[0], "try again")
+		code, message, _ := strings.Cut(codes[0], "=")
+		refuse(w, code, cmp.Or(message, "try again"))
 		return
 	}
 	stack := s.find(form.Get("StackName"))
