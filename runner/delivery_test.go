@@ -99,6 +99,7 @@ func TestWhoeverHasLostTheLockDoesNotWriteOverItsSuccessor(t *testing.T) {
 	if err := late.load(t.Context(), store, "staging", "web"); err != nil || late.Live.RunID != "next" {
 		t.Errorf("live is %+v (%v)", late.Live, err)
 	}
+	next.Pending = next.Live
 	if err := next.save(t.Context(), store); err != nil {
 		t.Errorf("whoever has the lock cannot write twice: %v", err)
 	}

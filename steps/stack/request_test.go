@@ -12,12 +12,7 @@ import (
 // What a request leaves out, CloudFormation leaves as it is: tags are taken away only where the list is there and empty.
 func TestAllThatASnapshotHasIsAskedFor(t *testing.T) {
 	f := stacktest.New(t)
-	f.Make("web", stacktest.Revision{Template: "Transform: AWS::Serverless-2016-10-31\nResources: { R: { Type: AWS::IAM::Role } }\n", Outputs: second.Outputs})
-	s := open(t, f.URL, "web")
-	before, err := s.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, before := made(t, f, stacktest.Revision{Template: "Transform: AWS::Serverless-2016-10-31\nResources: { R: { Type: AWS::IAM::Role } }\n", Outputs: second.Outputs})
 	f.Pass("web", begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
 	f.On("UpdateStack", reapplies)
 	report, err := s.Restore(t.Context(), stack.Restoration{Before: before, Token: "run-1", Last: mark(t, s, before)})
@@ -46,12 +41,7 @@ func mark(t *testing.T, s *stack.Stack, before stack.Snapshot) string {
 
 func TestARequestWhoseAnswerWasLostIsNotAskedForTwice(t *testing.T) {
 	f := stacktest.New(t)
-	f.Make("web", first)
-	s := open(t, f.URL, "web")
-	before, err := s.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, before := made(t, f, first)
 	f.Pass("web", begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
 	last := mark(t, s, before)
 	ours := begun
@@ -89,12 +79,7 @@ func TestQuestionsThatFailInPassingAreAskedAgain(t *testing.T) {
 
 func TestAnOutageDoesNotEndARestoration(t *testing.T) {
 	f := stacktest.New(t)
-	f.Make("web", first)
-	s := open(t, f.URL, "web")
-	before, err := s.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, before := made(t, f, first)
 	f.Pass("web", begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
 	f.Fail("DescribeStackEvents", "Throttling", "ServiceUnavailable")
 	last := mark(t, s, before)

@@ -27,6 +27,18 @@ func open(t *testing.T, endpoint, name string) *stack.Stack {
 	return &stack.Stack{Client: client, Name: name, Poll: time.Millisecond}
 }
 
+// made is a stack that is there, and what it is.
+func made(t *testing.T, f fake, r stacktest.Revision) (*stack.Stack, stack.Snapshot) {
+	t.Helper()
+	f.Make("web", r)
+	s := open(t, f.URL, "web")
+	before, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, before
+}
+
 var (
 	first = stacktest.Revision{
 		Template: `{"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}`, Parameters: map[string]string{"Size": "1", "Password": "one"},
@@ -450,12 +462,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 
 func TestEventsAreToldOnceInOrderFromTheSnapshotOn(t *testing.T) {
 	f := stacktest.New(t)
-	f.Make("web", first)
-	s := open(t, f.URL, "web")
-	before, err := s.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, before := made(t, f, first)
 	want := []string{"web UPDATE_IN_PROGRESS"}
 	f.Pass("web", begun)
 	for _, name := range []string{"A", "B", "C", "D", "E", "F", "G", "H", "I"} { // more than a page
@@ -509,14 +516,9 @@ func TestWhatIsStoredOfASnapshotHoldsNoSecret(t *testing.T) {
 
 func TestATemplateThatHeldSecretsIsNotAppliedAgain(t *testing.T) {
 	f := stacktest.New(t)
-	f.Make("web", first)
-	s := open(t, f.URL, "web")
-	before, err := s.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, before := made(t, f, first)
 	before.Template, before.Altered = "x", []string{"template"}
-	_, err = s.Restore(t.Context(), stack.Restoration{Before: before, Anyone: true})
+	_, err := s.Restore(t.Context(), stack.Restoration{Before: before, Anyone: true})
 	if err == nil || !strings.Contains(err.Error(), "held secrets") || len(f.Requests("UpdateStack")) > 0 {
 		t.Errorf("error is %v", err)
 	}
@@ -526,12 +528,7 @@ func TestALargeTemplateGoesByWayOfABucket(t *testing.T) {
 	f := stacktest.New(t)
 	large := first
 	large.Template = `{"Description": "` + strings.Repeat("x", 60000) + `"}`
-	f.Make("web", large)
-	s := open(t, f.URL, "web")
-	before, err := s.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, before := made(t, f, large)
 	f.Pass("web", begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
 	f.On("UpdateStack", func(*stacktest.Stack, url.Values) []step {
 		return []step{begun, {Status: "UPDATE_COMPLETE", Revision: &large}}
