@@ -16,8 +16,8 @@ import (
 //   - A command begins one operation each time it is started; of more than that, one is somebody else's.
 //   - A command that was refused since somebody was at work has not begun what was at work.
 //
-// What is left is one operation that begins while the command runs, without the command having tried to begin one: that
-// is taken for the command's.
+// What is left is one operation that begins while the command runs, of which the command has begun none: that is taken for the
+// command's.
 
 // operation is something that was asked of a stack: an update, a deletion, a rollback by hand.
 type operation struct {
