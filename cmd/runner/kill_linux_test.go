@@ -50,17 +50,21 @@ func newKilled(t *testing.T) *killed {
 		}
 	}
 	k.env = append(account.Environment(), "PATH="+os.Getenv("PATH"), "HOME="+k.dir, "BRANCH="+testBranch, "GIT_SHA="+testSHA, "ENVIRONMENT=staging", "STACK_NAME="+k.stack,
-		"RUNNER_LOG_FORMAT=text", "RUNNER_LOCK_TTL=1s", "RUNNER_STACK_POLL=20ms", "RUNNER_GRACE=200ms", "RUNNER_STOP_BUDGET=5s")
+		"RUNNER_LOG_FORMAT=text", "RUNNER_STACK_POLL=20ms", "RUNNER_GRACE=200ms", "RUNNER_STOP_BUDGET=5s")
 	return k
 }
 
+// short is for how long the lock of a run that is to be killed outlives it; those of the others outlive a machine that has too
+// much to do.
+const short, long = "1s", "60s"
+
 // start begins a run in a group of its own, so that its whole tree can be found.
-func (k *killed) start(step string) (*exec.Cmd, *bytes.Buffer) {
+func (k *killed) start(step, ttl string) (*exec.Cmd, *bytes.Buffer) {
 	k.size++
 	var out bytes.Buffer
 	c := exec.Command("runner", "--step", step)
 	c.Dir, c.Stdout, c.Stderr = k.dir, &out, &out
-	c.Env = append([]string{fmt.Sprintf("SIZE=%d", k.size)}, k.env...)
+	c.Env = append([]string{fmt.Sprintf("SIZE=%d", k.size), "RUNNER_LOCK_TTL=" + ttl}, k.env...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := c.Start(); err != nil {
 		k.t.Fatal(err)
@@ -145,14 +149,14 @@ func TestARunThatIsKilledLeavesNoLockAndNoHalfToldStory(t *testing.T) {
 			t.Parallel()
 			k := newKilled(t)
 			folder := map[string]string{"deploy": k.stack, "migrate": "migrate"}[c.next]
-			if first, said := k.start(c.next); first.Wait() != nil {
+			if first, said := k.start(c.next, long); first.Wait() != nil {
 				t.Fatal(said.String())
 			}
 			seen := k.records(folder)
 			for i := range *killRounds {
 				how := []string{"KILL", "TERM", "power"}[i%3]
 				cut := k.unfinished(c.step)
-				run, out := k.start(c.step)
+				run, out := k.start(c.step, short)
 				time.Sleep(time.Duration(rand.IntN(700)) * time.Millisecond)
 				k.end(run, how)
 				now := k.records(folder)
@@ -169,7 +173,7 @@ func TestARunThatIsKilledLeavesNoLockAndNoHalfToldStory(t *testing.T) {
 					}
 				}
 
-				next, said := k.start(c.next)
+				next, said := k.start(c.next, long)
 				if err := next.Wait(); err != nil {
 					t.Fatalf("after %s number %d, the next run ends with %v:\n%s\nafter\n%s", how, i, err, said, out)
 				}
