@@ -364,6 +364,14 @@ func TestRecords(t *testing.T) {
 	}
 	var got record
 	must(t, GetJSON(t.Context(), s, "runs/x.json", &got))
+	must(t, PutFirstJSON(t.Context(), s, "runs/y.json", record{"first"}))
+	if err := PutFirstJSON(t.Context(), s, "runs/y.json", record{"second"}); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("the second one: %v", err)
+	}
+	var kept record
+	if must(t, GetJSON(t.Context(), s, "runs/y.json", &kept)); kept != (record{"first"}) {
+		t.Errorf("kept is %+v", kept)
+	}
 	if got.A != "<&>\u2028" {
 		t.Errorf("got %q", got.A)
 	}

@@ -12,18 +12,32 @@ import (
 
 // PutJSON stores v as indented JSON, durably.
 func PutJSON(ctx context.Context, s Store, key string, v any) error {
+	o, err := jsonObject(key, v)
+	if err == nil {
+		_, err = s.Put(ctx, o)
+	}
+	return err
+}
+
+// PutFirstJSON is PutJSON where there is nothing yet; otherwise the error is fs.ErrExist. An answer that was lost can make it
+// so of its own doing.
+func PutFirstJSON(ctx context.Context, s Swapper, key string, v any) error {
+	o, err := jsonObject(key, v)
+	if err == nil {
+		_, err = s.Swap(ctx, o, "")
+	}
+	return err
+}
+
+func jsonObject(key string, v any) (Object, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", " ")
 	if err := e.Encode(v); err != nil {
-		return fmt.Errorf("encode %s: %w", key, err)
+		return Object{}, fmt.Errorf("encode %s: %w", key, err)
 	}
-	_, err := s.Put(ctx, Object{
-		Key: key, Body: bytes.NewReader(b.Bytes()), Size: int64(b.Len()),
-		Type: "application/json", CacheControl: "no-cache",
-	})
-	return err
+	return Object{Key: key, Body: bytes.NewReader(b.Bytes()), Size: int64(b.Len()), Type: "application/json", CacheControl: "no-cache"}, nil
 }
 
 // GetJSON decodes what PutJSON stored into v; the error is fs.ErrNotExist when there is nothing, a *CorruptError

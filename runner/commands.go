@@ -30,7 +30,7 @@ func Identify(ctx context.Context, variables map[string]string, c Config) (ref a
 
 // besides is as much of a run as is needed to ask what it would do.
 func besides(ctx context.Context, variables map[string]string, c Config) *run {
-	return &run{in: Invocation{Variables: variables}, config: c, id: NewID(), aws: NewAWS(), stop: newStopper(ctx, time.Second, nil)}
+	return &run{in: Invocation{Variables: variables}, begun: time.Now(), config: c, id: NewID(), aws: NewAWS(), stop: newStopper(ctx, time.Second, nil)}
 }
 
 // CheckSecrets asks for every secret of a step as a run would, and writes what there is: never a value. The error is a

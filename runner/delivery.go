@@ -35,6 +35,7 @@ type delivery struct {
 	stack    *stack.Stack
 	before   stack.Snapshot
 	mark     string // the last event of the command's doing, once it is known
+	refusal  *stack.Refusal
 	unfollow func() // ends the telling of events
 
 	waited []string   // who held the lock, in words
@@ -50,12 +51,16 @@ func (d *delivery) lost() error {
 	return &GuardError{Message: lost.Error(), Advice: lost.Hint()}
 }
 
-// tee keeps the end of what a command says where that goes on record.
+// tee keeps the end of what a command says where that goes on record, and listens to what it says of its stack.
 func (d *delivery) tee(lines io.Writer) io.Writer {
-	if d.tail == nil {
-		return lines
+	all := []io.Writer{lines}
+	if d.tail != nil {
+		all = append(all, d.tail)
 	}
-	return io.MultiWriter(lines, d.tail)
+	if d.refusal != nil {
+		all = append(all, d.refusal)
+	}
+	return io.MultiWriter(all...)
 }
 
 // tail keeps the end of what is written to it.

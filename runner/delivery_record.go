@@ -47,6 +47,7 @@ type deployment struct {
 	Output    string            `json:"output,omitempty"` // the end of it
 	ClosedBy  string            `json:"closed_by,omitempty"`
 	Undoes    string            `json:"undoes,omitempty"` // the run that a rollback took back
+	UndoneBy  string            `json:"undone_by,omitempty"`
 	outcome
 }
 

@@ -5,16 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/stack"
@@ -30,7 +29,7 @@ func (r *run) openStack(ctx context.Context, name string) (*stack.Stack, error) 
 		return nil, &stack.ServiceError{Stack: name, Action: "cloudformation:DescribeStacks", Err: err}
 	}
 	region := config.Region // of the bucket, too
-	if deploysByCarlin(r.step.Command) {
+	if deploysByCarlin(r.carlinLine()) {
 		region = first(carlinRegion(r.directory(), r.env.variables), region)
 	}
 	client := cloudformation.NewFromConfig(config, func(o *cloudformation.Options) { o.Region = region })
@@ -40,13 +39,28 @@ func (r *run) openStack(ctx context.Context, name string) (*stack.Stack, error) 
 	}
 	if l, ok := r.store.(artifacts.Locator); ok && strings.HasPrefix(l.Locate(""), "s3://") {
 		s.Upload = func(ctx context.Context, template string) (string, error) {
-			key := "deployments/" + r.config.Environment + "/" + r.delivery.scope + "/" + r.id + ".template"
-			_, err := r.store.Put(ctx, artifacts.Object{Key: key, Body: strings.NewReader(template), Size: int64(len(template)), Type: "text/plain"})
-			bucket, path, _ := strings.Cut(strings.TrimPrefix(l.Locate(key), "s3://"), "/")
-			return fmt.Sprintf("https://%s.s3.%s.amazonaws.com/%s", bucket, config.Region, path), err
+			return r.uploadTemplate(ctx, l, template, config.Region)
 		}
 	}
 	return s, nil
+}
+
+// uploadTemplate puts a template beside the records, as it is, and returns the URL by which CloudFormation knows it.
+func (r *run) uploadTemplate(ctx context.Context, l artifacts.Locator, template, region string) (string, error) {
+	if r.redactor.String(template) != template {
+		return "", &stack.RestoreError{
+			Stack: r.delivery.name, Action: stack.Failed,
+			Message: "cannot be brought back: its template is too large for a request and holds a secret, which is not stored", Advice: "deploy the earlier commit again, with --force",
+		}
+	}
+	key := "deployments/" + r.config.Environment + "/" + r.delivery.scope + "/" + r.id + ".template"
+	_, err := r.store.Put(ctx, artifacts.Object{Key: key, Body: strings.NewReader(template), Size: int64(len(template)), Type: "text/plain"})
+	bucket, path, _ := strings.Cut(strings.TrimPrefix(l.Locate(key), "s3://"), "/")
+	domain := "amazonaws.com"
+	if strings.HasPrefix(region, "cn-") {
+		domain += ".cn"
+	}
+	return (&url.URL{Scheme: "https", Host: bucket + ".s3." + region + "." + domain, Path: path}).String(), err
 }
 
 // begin looks at the stack and puts the start on record. Nothing is changed before that is done.
@@ -113,9 +127,12 @@ func (r *run) snapshot() error {
 		r.log.Warn("there is no snapshot of the stack, so it will not be brought back", "stack", d.name, "error", err.Error(), "hint", HintOf(err))
 		return nil
 	}
-	d.stack = s
+	d.stack, d.refusal = s, stack.NewRefusal(d.name)
 	d.record.Before = &d.before
 	r.log.Info("the stack as it is now is kept", "stack", d.name, "status", d.before.Status)
+	if why, advice := d.before.Unfit(); why != "" {
+		r.log.Warn("the stack takes no update as it is: "+why, "stack", d.name, "status", d.before.Status, "hint", advice)
+	}
 	return nil
 }
 
@@ -156,10 +173,10 @@ func (r *run) tellEvent(e stack.Event) {
 	r.delivery.told.add(report.Event{At: e.Time, Resource: e.Resource, Type: e.Type, Status: e.Status, Reason: e.Reason, Failed: e.Failed()})
 }
 
-// markStack notes what may be of the command's doing, right after its end.
+// markStack notes what may be of the command's doing, right after its end: what begins later, while hooks run, is not.
 func (r *run) markStack(cutShort bool) {
 	d := &r.delivery
-	if d.stack == nil || d.mark != "" {
+	if d.stack == nil || d.mark != "" || r.stop.work.Err() != nil {
 		return
 	}
 	mark, err := d.stack.Mark(r.stop.work, d.before, cutShort)
@@ -169,25 +186,12 @@ func (r *run) markStack(cutShort bool) {
 	d.mark = mark
 }
 
-// settleStack waits for CloudFormation before the command is started again.
-func (r *run) settleStack() {
-	if r.delivery.stack == nil {
-		return
-	}
-	ctx, cancel := context.WithDeadline(r.stop.work, r.deadline)
-	defer cancel()
-	if _, err := r.delivery.stack.Settle(ctx, nil); err != nil {
-		r.log.Warn("the stack is busy, or cannot be asked", "stack", r.delivery.name, "error", err.Error())
-	}
-}
-
 // conclude brings the stack back if the run failed, and puts the end on record. The run's error stays what it was.
 func (r *run) conclude(runErr error) error {
 	d := &r.delivery
 	if d.record == nil {
 		return runErr
 	}
-	d.unfollow()
 	if runErr == nil {
 		runErr = d.lost()
 	}
@@ -195,6 +199,7 @@ func (r *run) conclude(runErr error) error {
 		r.bringBack(runErr)
 		return nil
 	})
+	d.unfollow() // what happens while the stack is brought back is told, too
 	ctx, cancel := r.stop.recording()
 	defer cancel()
 	if runErr == nil {
@@ -242,7 +247,7 @@ func (r *run) bringBack(runErr error) {
 	case d.stack == nil, r.step.Rollback != nil && !*r.step.Rollback:
 		d.record.Outcome = leftAsIs
 	default:
-		r.rollBack(runErr)
+		r.rollBack()
 	}
 }
 
@@ -268,13 +273,14 @@ func (r *run) lastLook() {
 }
 
 // rollBack brings the stack back, with as much time as the step has.
-func (r *run) rollBack(runErr error) {
+func (r *run) rollBack() {
 	d := &r.delivery
-	var start *process.StartError
-	r.markStack(!errors.As(runErr, &start))
+	r.markStack(false)
 	ctx, cancel := r.rollingBack()
 	defer cancel()
-	came, err := d.stack.Restore(ctx, stack.Restoration{Before: d.before, Last: d.mark, Token: "runner-" + r.id, Tell: r.tellRollback})
+	came, err := d.stack.Restore(ctx, stack.Restoration{
+		Before: d.before, Last: d.mark, Attempts: len(r.attempts), Refused: d.refusal.Seen(), Token: "runner-" + r.id, Tell: r.tellRollback,
+	})
 	r.recordRollback(came, err)
 }
 
@@ -326,58 +332,6 @@ func (r *run) comparePlace() {
 	if err == nil && json.Unmarshal(text, &latest) == nil && latest.StackName != "" && latest.StackName != r.delivery.name {
 		r.log.Warn("the command deployed another stack than was expected", "deployed", latest.StackName, "expected", r.delivery.name, "hint", "set STACK_NAME="+latest.StackName)
 	}
-}
-
-var ownStackName = regexp.MustCompile(`(?m)^stackName:\s*["']?([A-Za-z][A-Za-z0-9-]*)["']?\s*$`)
-
-// stackName is the stack that a step is about: the one that is given, else the one that carlin makes up, which is told by
-// its configuration or by the package's name and the environment. Empty: nobody knows.
-func stackName(step steps.Step, c Config) string {
-	if c.StackName != "" {
-		return c.StackName
-	}
-	if !strings.Contains(step.Command.String(), "carlin deploy") {
-		return ""
-	}
-	dir := filepath.Join(c.Workspace, filepath.FromSlash(step.Directory))
-	if name := carlinSetting(dir, ownStackName); name != "" {
-		return name
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "package.json"))
-	var of struct {
-		Name string `json:"name"`
-	}
-	if err != nil || json.Unmarshal(text, &of) != nil || of.Name == "" {
-		return ""
-	}
-	return carlinName(of.Name, c.Environment)
-}
-
-var (
-	wordEnds   = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
-	notOfWords = regexp.MustCompile(`[^A-Za-z0-9]+`)
-	notOfNames = regexp.MustCompile(`[^A-Za-z0-9]+`)
-)
-
-// maxStackName is where carlin cuts a name.
-const maxStackName = 100
-
-// carlinName is the name that carlin gives the stack of a package in an environment: "@acme/my-app" in "staging" is
-// AcmeMyApp-staging.
-func carlinName(pkg, environment string) string {
-	split := wordEnds.ReplaceAllString(wordEnds.ReplaceAllString(pkg, "$1$3 $2$4"), "$1$3 $2$4")
-	var b strings.Builder
-	for i, word := range strings.Fields(notOfWords.ReplaceAllString(split, " ")) {
-		if i > 0 && word[0] >= '0' && word[0] <= '9' {
-			b.WriteByte('_')
-		}
-		b.WriteString(strings.ToUpper(word[:1]) + strings.ToLower(word[1:]))
-	}
-	name := strings.Trim(notOfNames.ReplaceAllString(b.String()+"-"+environment, "-"), "-")
-	if name != "" && (name[0] >= '0' && name[0] <= '9') {
-		name = "Stack-" + name
-	}
-	return name[:min(len(name), maxStackName)]
 }
 
 // keepBuilds marks what is deployed, so that the bucket's lifecycle keeps it.

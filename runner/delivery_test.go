@@ -55,6 +55,9 @@ func TestTheStackIsNamedByWhoeverKnowsItBest(t *testing.T) {
 		"by STACK_NAME":                   {files: map[string]string{"carlin.yml": "stackName: Other\n"}, command: carlin, given: "web", want: "web"},
 		"by carlin's configuration":       {files: map[string]string{"carlin.yml": "region: x\nstackName: 'Other'\n", "package.json": `{"name": "p"}`}, command: carlin, want: "Other"},
 		"by the package":                  {files: map[string]string{"package.json": `{"name": "p"}`}, command: carlin, want: "P-staging"},
+		"by the script's own words":       {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy --stack-name shop"}}`}, command: steps.Command{Shell: "pnpm run deploy"}, want: "shop"},
+		"by the package and the script":   {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy -e Production"}}`}, command: steps.Command{Shell: "npm run deploy"}, want: "P-Production"},
+		"by the package, for a variable":  {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy --environment \"$ENVIRONMENT\""}}`}, command: steps.Command{Args: []string{"yarn", "deploy"}}, want: "P-staging"},
 		"by nobody, without a package":    {command: carlin},
 		"by nobody, with a broken one":    {files: map[string]string{"package.json": `{`}, command: carlin},
 		"by nobody, with another command": {files: map[string]string{"package.json": `{"name": "p"}`}, command: steps.Command{Shell: "cdk deploy"}},
@@ -96,6 +99,7 @@ func TestWhoeverHasLostTheLockDoesNotWriteOverItsSuccessor(t *testing.T) {
 	if err := late.load(t.Context(), store, "staging", "web"); err != nil || late.Live.RunID != "next" {
 		t.Errorf("live is %+v (%v)", late.Live, err)
 	}
+	next.Pending = next.Live
 	if err := next.save(t.Context(), store); err != nil {
 		t.Errorf("whoever has the lock cannot write twice: %v", err)
 	}

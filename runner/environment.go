@@ -46,7 +46,7 @@ func (r *run) childEnvironment() environment {
 			delete(e.variables, name)
 		}
 	}
-	if deploysByCarlin(r.step.Command) && carlinRegion(r.directory(), e.variables) == "" { // which would then deploy to us-east-1
+	if deploysByCarlin(r.carlinLine()) && carlinRegion(r.directory(), e.variables) == "" { // which would then deploy to us-east-1
 		if region := first(e.variables["AWS_REGION"], e.variables["AWS_DEFAULT_REGION"]); region != "" {
 			e.variables["CARLIN_REGION"] = region
 		}

@@ -50,10 +50,10 @@ func (r *run) attempt() (err error) {
 		})
 		o := judge(err)
 		r.attempts = append(r.attempts, attempt{ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: seconds(time.Since(begun))})
-		if err == nil {
-			return nil
-		}
-		if len(r.attempts) > r.step.Retry.Attempts || !r.step.Retry.Allows(string(o.Reason)) {
+		// Who was told to stop does not start it again: that is for whoever starts runs. See mayRetry.
+		if err == nil || r.stop.work.Err() != nil || len(r.attempts) > r.step.Retry.Attempts || !r.step.Retry.Allows(string(o.Reason)) {
+			var start *process.StartError
+			r.markStack(err != nil && !errors.As(err, &start))
 			return err
 		}
 		r.settleStack()
@@ -66,10 +66,12 @@ func (r *run) verify() error {
 	if err := r.deployed(); err != nil {
 		return err
 	}
+	if err := r.arrived(); err != nil {
+		return err
+	}
 	if r.step.Verify.IsZero() {
 		return nil
 	}
-	r.markStack(false)
 	return r.phase("verify", func() error {
 		if _, err := r.supervise(r.step.Verify); err != nil {
 			return fmt.Errorf("verify: %w", err)

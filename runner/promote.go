@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -39,6 +40,9 @@ func (p Promotion) Examine(ctx context.Context, tell func(artifacts.Finding)) (b
 		return false, err
 	}
 	x := promotion{Promotion: p, run: r, may: true, tell: tell}
+	if r.ref.Branch == detached {
+		x.say(artifacts.Warning, "branch", "the workspace is on none, so the records of "+detached+" are looked at", "name the one it was built on with --branch")
+	}
 	lock := r.delivery.locate(r.step, r.config)
 	if err := r.delivery.ledger.load(ctx, r.store, p.To, r.delivery.scope); err != nil {
 		return false, artifactsError{err}
@@ -48,6 +52,7 @@ func (p Promotion) Examine(ctx context.Context, tell func(artifacts.Finding)) (b
 	x.workspace()
 	x.newer()
 	x.held(lock)
+	x.plan()
 	x.say(artifacts.OK, "approval", "is not asked for here: that is the pipeline's, or the protection rules of "+p.To, "")
 	return x.may, nil
 }
@@ -81,19 +86,30 @@ func (x *promotion) proved() {
 		x.say(artifacts.Failure, x.From, fmt.Sprintf("the last deploy of commit %.12s ended with %s (exit %d)", r.ref.SHA, passed.Reason, passed.ExitCode), hint)
 		return
 	}
-	x.say(artifacts.OK, x.From, fmt.Sprintf("commit %.12s was deployed by run %s", r.ref.SHA, passed.RunID), "")
 	var ended finished
 	var there deployment
+	var d delivery
 	if err = artifacts.GetJSON(r.stop.work, r.store, passed.Key+"/finished.json", &ended); err == nil {
 		config := r.config
 		config.Environment, config.StackName = x.From, ended.Stack
-		var d delivery
 		d.locate(r.step, config)
 		err = artifacts.GetJSON(r.stop.work, r.store, deploymentKey(x.From, d.scope, passed.RunID), &there)
+	}
+	if err == nil {
+		err = d.ledger.load(r.stop.work, r.store, x.From, d.scope)
 	}
 	if err != nil {
 		x.say(artifacts.Failure, x.From, "what was deployed cannot be read: "+err.Error(), HintOf(err))
 		return
+	}
+	by := r.undoneBy(x.From, d.scope, there, 0)
+	switch p := d.ledger.Pending; {
+	case by != "":
+		x.say(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s was deployed by run %s, and taken back by run %s", r.ref.SHA, passed.RunID, by), "deploy it there again: "+hint)
+	case p != nil && p.SHA == r.ref.SHA && p.RunID != passed.RunID: // newer than what is on record as passed
+		x.say(artifacts.Failure, x.From, fmt.Sprintf("run %s of commit %.12s began at %s and has not ended by itself", p.RunID, p.SHA, p.At.Format(time.RFC3339)), hint)
+	default:
+		x.say(artifacts.OK, x.From, fmt.Sprintf("commit %.12s was deployed by run %s", r.ref.SHA, passed.RunID), "")
 	}
 	x.same(there)
 }
@@ -160,6 +176,31 @@ func (x *promotion) newer() {
 	default:
 		x.say(artifacts.OK, x.To, fmt.Sprintf("commit %.12s is live", live.SHA), "")
 	}
+}
+
+// plan says what happens if it may.
+func (x *promotion) plan() {
+	r := x.run
+	does := fmt.Sprintf("runs step %s with commit %.12s", r.step.Name, r.ref.SHA)
+	if name := r.delivery.name; name != "" {
+		does += " for stack " + name
+	}
+	if kinds := r.step.Fetch; len(kinds) > 0 {
+		does += ", with its " + strings.Join(kinds, ", ")
+	}
+	if !r.step.Verify.IsZero() {
+		does += ", verified by " + firstLine(r.step.Verify.String())
+	}
+	x.say(artifacts.OK, "would", does+": "+firstLine(r.step.Command.String()), "")
+}
+
+// firstLine is as much of a command as a line has room for.
+func firstLine(command string) string {
+	line, rest, more := strings.Cut(strings.TrimSpace(command), "\n")
+	if more && strings.TrimSpace(rest) != "" {
+		line += " …"
+	}
+	return line
 }
 
 // held looks whether somebody is at work there now. That is no reason against it: it will be waited for.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func (r *run) runKey() string {
 	return artifacts.RunKey(r.ref, r.step.Name, r.config.Environment, r.id)
 }
 
-// latestKey is where a step's newest run of a commit is on record.
+// latestKey is where a step's newest run of a commit is on record. See putLatest.
 func latestKey(ref artifacts.Ref, step, environment string) string {
 	return strings.TrimSuffix(artifacts.RunKey(ref, step, environment, "x"), "x") + "latest.json"
 }
@@ -176,12 +177,34 @@ func (r *run) publishRecord(o Outcome) {
 	}
 	put("report.html", r.putPage(ctx, o))
 	record := latest{RunID: r.id, Key: r.runKey(), Passed: o.Passed(), Reason: o.Reason, ExitCode: o.ExitCode, Outputs: len(r.outputs.own)}
-	// It says which of the others are in the store, so it is written when that is known, if need be once more.
-	put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o), true))
-	problems = append(problems, artifacts.PutJSON(ctx, r.store, latestKey(r.ref, r.step.Name, r.config.Environment), record))
+	// It says which of the others are in the store, so it is written when that is known, if need be once more. Where latest.json
+	// may stay as it is, this is the last of the batch.
+	idle := r.idle(o.Reason)
+	put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o), !idle))
+	problems = append(problems, r.putLatest(ctx, record, idle))
 	if err := errors.Join(problems...); err != nil {
 		r.log.Warn("the record of the run is not whole", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "hint", HintOf(err))
 	}
+}
+
+// putLatest says that this is the newest run of the step for the commit, which is what needs: and promote go by. One that was
+// idle takes no other one's place: a deploy that passed stays one that passed, although a second one was turned away.
+func (r *run) putLatest(ctx context.Context, record latest, idle bool) error {
+	key := latestKey(r.ref, r.step.Name, r.config.Environment)
+	swapper, ok := r.store.(artifacts.Swapper)
+	if !idle || !ok {
+		return artifacts.PutJSON(ctx, r.store, key, record)
+	}
+	if err := artifacts.PutFirstJSON(ctx, swapper, key, record); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// idle reports whether the run ended before its command, and not by a command that comes before that: it says nothing of the commit.
+func (r *run) idle(reason Reason) bool {
+	before := []Reason{Guard, BadConfig, Secrets, Source, Artifacts, Cancelled}
+	return r.result == nil && !r.in.Undo && slices.Contains(before, reason)
 }
 
 // recorded reports whether the run got as far as its records: input that is refused leaves none.

@@ -124,7 +124,7 @@ type stopRecord struct {
 	Used   float64 `json:"used_seconds"`
 }
 
-// latest is what latest.json of a step says: the newest run, for those who ask whether a commit passed.
+// latest is what latest.json of a step says: the newest run whose command began, for those who ask whether a commit passed.
 type latest struct {
 	RunID    string `json:"run_id"`
 	Key      string `json:"key"`

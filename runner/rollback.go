@@ -92,8 +92,13 @@ func (r *run) tryUndo() error {
 	r.sink.Flush()
 	differences := former.Before.Differences(now)
 	what := "differs in " + strings.Join(differences, ", ")
-	if len(differences) == 0 {
+	switch {
+	case len(differences) == 0:
 		what = "is the same, so nothing would change"
+	case former.Before.Missing():
+		what = "is there and was not, so there is no revision to go back to"
+	case now.Missing():
+		what = "is not there, and no update brings it back"
 	}
 	fmt.Fprintf(r.in.Stdout, "stack    %s in %s, %s\nto       what run %s found, %s\nnow      %s\n",
 		r.delivery.name, r.config.Environment, now.Status, former.RunID, former.Before.Taken.Format("2006-01-02 15:04:05 UTC"), what)
@@ -122,6 +127,7 @@ func (r *run) undoLocked() error {
 	d.unfollow()
 	r.recordRollback(report, err)
 	if err == nil {
+		r.tellUndone(former)
 		d.record.Outcome, d.ledger.Live = rolledBackHere, former.Replaced
 	}
 	if d.record.Outcome != interrupted {
@@ -129,4 +135,54 @@ func (r *run) undoLocked() error {
 	}
 	r.close(err)
 	return err
+}
+
+// tellUndone puts on record which runs are taken back: the one that is named, and what went live after it.
+func (r *run) tellUndone(former deployment) {
+	var all []deployment
+	if live := r.delivery.ledger.Live; live != nil && live.RunID != former.RunID {
+		all = r.backTo(former.RunID, live.RunID)
+	}
+	for _, taken := range append(all, former) {
+		taken.UndoneBy = r.id
+		key := deploymentKey(r.config.Environment, r.delivery.scope, taken.RunID)
+		if err := artifacts.PutJSON(r.stop.work, r.store, key, taken); err != nil {
+			r.log.Warn("that a run was taken back cannot be put on its record", "record", key, "error", err.Error())
+		}
+	}
+}
+
+// maxBack is how many runs are looked through for the one that is taken back.
+const maxBack = 200
+
+// backTo returns the runs from one back to another, each by what it replaced, and without the last; none if that is not
+// among them.
+func (r *run) backTo(last, id string) (all []deployment) {
+	for range maxBack {
+		var one deployment
+		if artifacts.GetJSON(r.stop.work, r.store, deploymentKey(r.config.Environment, r.delivery.scope, id), &one) != nil {
+			return nil
+		}
+		if one.RunID == last {
+			return all
+		}
+		if all = append(all, one); one.Replaced == nil {
+			return nil
+		}
+		id = one.Replaced.RunID
+	}
+	return nil
+}
+
+// undoneBy returns the run that took another one back; "" if none has, or if that was taken back itself. Depth is 0.
+func (r *run) undoneBy(environment, scope string, one deployment, depth int) string {
+	var by deployment
+	if one.UndoneBy == "" || depth > maxBack { // a record that leads to itself is nobody's doing
+		return ""
+	}
+	err := artifacts.GetJSON(r.stop.work, r.store, deploymentKey(environment, scope, one.UndoneBy), &by)
+	if err == nil && r.undoneBy(environment, scope, by, depth+1) != "" {
+		return ""
+	}
+	return one.UndoneBy
 }

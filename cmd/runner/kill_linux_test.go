@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -28,8 +29,12 @@ type killed struct {
 const killedSteps = `version: 1
 steps:
   deploy: { command: "sleep 0.1; stackctl deploy $STACK_NAME template.yaml Size=$SIZE && sleep 0.2", wait: 30s }
+  unfit: { command: "stackctl deploy $STACK_NAME template.yaml Size=$SIZE", lock: stack, verify: "exit 7", wait: 30s }
   migrate: { command: "echo begun; sleep 0.3; echo done", wait: 30s }
 `
+
+// killRounds is how often each step is ended: -kill-rounds 60 looks for windows that a few rounds seldom meet.
+var killRounds = flag.Int("kill-rounds", 6, "how often each step is ended at a random moment")
 
 func newKilled(t *testing.T) *killed {
 	account, err := awstest.Start()
@@ -45,17 +50,21 @@ func newKilled(t *testing.T) *killed {
 		}
 	}
 	k.env = append(account.Environment(), "PATH="+os.Getenv("PATH"), "HOME="+k.dir, "BRANCH="+testBranch, "GIT_SHA="+testSHA, "ENVIRONMENT=staging", "STACK_NAME="+k.stack,
-		"RUNNER_LOG_FORMAT=text", "RUNNER_LOCK_TTL=1s", "RUNNER_STACK_POLL=20ms", "RUNNER_GRACE=200ms", "RUNNER_STOP_BUDGET=5s")
+		"RUNNER_LOG_FORMAT=text", "RUNNER_STACK_POLL=20ms", "RUNNER_GRACE=200ms", "RUNNER_STOP_BUDGET=5s")
 	return k
 }
 
+// short is for how long the lock of a run that is to be killed outlives it; those of the others outlive a machine that has too
+// much to do.
+const short, long = "1s", "60s"
+
 // start begins a run in a group of its own, so that its whole tree can be found.
-func (k *killed) start(step string) (*exec.Cmd, *bytes.Buffer) {
+func (k *killed) start(step, ttl string) (*exec.Cmd, *bytes.Buffer) {
 	k.size++
 	var out bytes.Buffer
 	c := exec.Command("runner", "--step", step)
 	c.Dir, c.Stdout, c.Stderr = k.dir, &out, &out
-	c.Env = append([]string{fmt.Sprintf("SIZE=%d", k.size)}, k.env...)
+	c.Env = append([]string{fmt.Sprintf("SIZE=%d", k.size), "RUNNER_LOCK_TTL=" + ttl}, k.env...)
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := c.Start(); err != nil {
 		k.t.Fatal(err)
@@ -116,21 +125,55 @@ func (k *killed) records(folder string) map[string]map[string]any {
 	return found
 }
 
-// However a run ends: the next one gets the lock once that has expired, no record is lost or half, and every story has an
-// end, told by the run itself or by its successor.
+// unfinished are the runs of a step whose start is on record and whose end is not.
+func (k *killed) unfinished(step string) map[string]bool {
+	found := map[string]bool{}
+	files, _ := filepath.Glob(filepath.Join(k.dir, ".runner/artifacts/runs", testBranch, testSHA, step+"-staging/*/started.json"))
+	for _, name := range files {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(name), "finished.json")); err != nil {
+			found[filepath.Base(filepath.Dir(name))] = true
+		}
+	}
+	return found
+}
+
+// However a run ends, while it deploys, migrates or brings a stack back: the next one gets the lock once that has expired, no
+// record is lost or half, and every story has an end, told by the run itself or by its successor.
 func TestARunThatIsKilledLeavesNoLockAndNoHalfToldStory(t *testing.T) {
-	for _, step := range []string{"deploy", "migrate"} {
-		t.Run(step, func(t *testing.T) {
+	for _, c := range []struct{ name, step, next string }{
+		{"deploy", "deploy", "deploy"},
+		{"migrate", "migrate", "migrate"},
+		{"rollback", "unfit", "deploy"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			k := newKilled(t)
-			folder := map[string]string{"deploy": k.stack, "migrate": "migrate"}[step]
-			for i, how := range []string{"KILL", "TERM", "power", "KILL", "TERM", "power"} {
-				c, out := k.start(step)
+			folder := map[string]string{"deploy": k.stack, "migrate": "migrate"}[c.next]
+			if first, said := k.start(c.next, long); first.Wait() != nil {
+				t.Fatal(said.String())
+			}
+			seen := k.records(folder)
+			for i := range *killRounds {
+				how := []string{"KILL", "TERM", "power"}[i%3]
+				cut := k.unfinished(c.step)
+				run, out := k.start(c.step, short)
 				time.Sleep(time.Duration(rand.IntN(700)) * time.Millisecond)
-				k.end(c, how)
-				pending := k.records(folder)["live"]["pending"] != nil
+				k.end(run, how)
+				now := k.records(folder)
+				pending := now["live"]["pending"] != nil
+				for id := range seen {
+					if now[id] == nil {
+						t.Errorf("after %s, the record of %s is lost", how, id)
+					}
+				}
+				seen = now
+				for id := range k.unfinished(c.step) {
+					if how == "TERM" && !cut[id] {
+						t.Errorf("run %s was asked to stop, and has not said how it ended:\n%s", id, out)
+					}
+				}
 
-				next, said := k.start(step)
+				next, said := k.start(c.next, long)
 				if err := next.Wait(); err != nil {
 					t.Fatalf("after %s number %d, the next run ends with %v:\n%s\nafter\n%s", how, i, err, said, out)
 				}
@@ -142,30 +185,40 @@ func TestARunThatIsKilledLeavesNoLockAndNoHalfToldStory(t *testing.T) {
 					t.Errorf("after %s, a record is lost:\n%s\nafter\n%s", how, text, out)
 				}
 			}
-			records := k.records(folder)
-			live := records["live"]
-			delete(records, "live")
-			if live["pending"] != nil {
-				t.Errorf("something is pending: %v", live)
-			}
-			newest := ""
-			for id, record := range records {
-				if record["outcome"] == nil {
-					t.Errorf("the story of %s has no end: %v", id, record)
-				}
-				if record["outcome"] == "passed" {
-					newest = max(newest, id)
-				}
-			}
-			if of := live["live"].(map[string]any); of["run_id"] != newest {
-				t.Errorf("live is %v, the newest that passed is %s", of, newest)
-			}
-			locks, _ := filepath.Glob(filepath.Join(k.dir, ".runner/artifacts/locks/staging/*.json"))
-			for _, name := range locks {
-				if text, _ := os.ReadFile(name); !bytes.Contains(text, []byte(`"released"`)) {
-					t.Errorf("%s is still held: %s", name, text)
-				}
-			}
+			k.check(t, folder)
 		})
+	}
+}
+
+// check looks at all that is left in the end.
+func (k *killed) check(t *testing.T, folder string) {
+	records := k.records(folder)
+	live := records["live"]
+	delete(records, "live")
+	if live["pending"] != nil {
+		t.Errorf("something is pending: %v", live)
+	}
+	newest, ends := "", map[string]int{}
+	for id, record := range records {
+		ends[fmt.Sprint(record["outcome"])]++
+		if record["outcome"] == nil {
+			t.Errorf("the story of %s has no end: %v", id, record)
+		}
+		if folder != "migrate" && record["before"] == nil {
+			t.Errorf("%s does not say what it found: %v", id, record)
+		}
+		if record["outcome"] == "passed" {
+			newest = max(newest, id)
+		}
+	}
+	t.Logf("how they ended: %v", ends)
+	if of := live["live"].(map[string]any); of["run_id"] != newest {
+		t.Errorf("live is %v, the newest that passed is %s", of, newest)
+	}
+	locks, _ := filepath.Glob(filepath.Join(k.dir, ".runner/artifacts/locks/staging/*.json"))
+	for _, name := range locks {
+		if text, _ := os.ReadFile(name); !bytes.Contains(text, []byte(`"released"`)) {
+			t.Errorf("%s is still held: %s", name, text)
+		}
 	}
 }

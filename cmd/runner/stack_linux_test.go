@@ -3,9 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
+	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -15,10 +19,12 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/carlin-cicd/runner/runner/awstest"
+	"github.com/carlin-cicd/runner/steps/stack/stacktest"
 )
 
 // stackctl stands for whatever deploys: "stackctl deploy NAME TEMPLATE [KEY=VALUE...]" makes or updates a stack,
-// "stackctl delete NAME" deletes it, "stackctl show NAME" prints it.
+// "stackctl delete NAME" deletes it, "stackctl show NAME" prints it. With the fake, "stackctl pass NAME STATUS..." has a
+// stack pass through states, and "stackctl deny ACTION" has a request denied.
 func stackctl() {
 	ctx := context.Background()
 	c, err := config.LoadDefaultConfig(ctx)
@@ -26,6 +32,10 @@ func stackctl() {
 	client := cloudformation.NewFromConfig(c)
 	name := &os.Args[2]
 	switch os.Args[1] {
+	case "pass", "deny":
+		answer, err := http.PostForm(os.Getenv("AWS_ENDPOINT_URL_CLOUDFORMATION")+"/"+os.Args[1], url.Values{"args": os.Args[2:]})
+		must(err)
+		must(answer.Body.Close())
 	case "deploy":
 		text, err := os.ReadFile(os.Args[3])
 		must(err)
@@ -65,6 +75,70 @@ func must(err error) {
 		os.Exit(1)
 	}
 }
+
+// fake NAME [STATUS...]: a CloudFormation of the script's own, which knows the states and requests that moto does not, with
+// a stack that has passed through the states. "stackctl pass" has it pass through others.
+func cmdFake(ts *testscript.TestScript, _ bool, args []string) {
+	fake := stacktest.New(&scriptTB{ts: ts})
+	fake.Obey()
+	fake.Make(args[0], revisionOf("one"))
+	fake.Pass(args[0], passOf(args[1:])...)
+	fake.Drain(args[0])
+	mux := http.NewServeMux()
+	mux.Handle("/", fake)
+	mux.HandleFunc("/pass", func(_ http.ResponseWriter, r *http.Request) {
+		ts.Check(r.ParseForm())
+		args := r.PostForm["args"]
+		if steps := passOf(args[1:]); strings.HasPrefix(steps[0].Status, "CREATE_") {
+			fake.Begin(args[0], revisionOf("one"), steps...)
+		} else {
+			fake.Pass(args[0], steps...)
+		}
+	})
+	mux.HandleFunc("/deny", func(_ http.ResponseWriter, r *http.Request) {
+		ts.Check(r.ParseForm())
+		fake.Deny(r.PostForm["args"][0])
+	})
+	server := httptest.NewServer(mux)
+	ts.Defer(server.Close)
+	ts.Setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", server.URL)
+	for _, entry := range []string{"AWS_REGION=" + stacktest.Region, "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"} {
+		name, value, _ := strings.Cut(entry, "=")
+		ts.Setenv(name, value)
+	}
+}
+
+// passOf reads states: STATUS, of the stack or RESOURCE:STATUS, then @TEMPLATE if the stack becomes that, and =REASON, with _ for a space.
+func passOf(words []string) (steps []stacktest.Step) {
+	for _, word := range words {
+		var step stacktest.Step
+		word, reason, _ := strings.Cut(word, "=")
+		step.Reason = strings.ReplaceAll(reason, "_", " ")
+		word, template, changed := strings.Cut(word, "@")
+		if changed {
+			r := revisionOf(template)
+			step.Revision = &r
+		}
+		step.Status = word
+		if resource, status, ok := strings.Cut(word, ":"); ok {
+			step.Resource, step.Type, step.Status = resource, "AWS::SQS::Queue", status
+		}
+		steps = append(steps, step)
+	}
+	return steps
+}
+
+func revisionOf(template string) stacktest.Revision {
+	return stacktest.Revision{Template: template, Outputs: map[string]string{"URL": "https://" + template + ".example"}}
+}
+
+// scriptTB has a server end with a script.
+type scriptTB struct {
+	testing.TB
+	ts *testscript.TestScript
+}
+
+func (s *scriptTB) Cleanup(f func()) { s.ts.Defer(f) }
 
 // tags KEY TAG=VALUE...: the tags of an object in the script's bucket are these, sorted.
 func cmdTags(ts *testscript.TestScript, _ bool, args []string) {

@@ -75,6 +75,7 @@ func TestTranscripts(t *testing.T) {
 			"secret":  cmdSecret,
 			"leaks":   cmdLeaks,
 			"tags":    cmdTags,
+			"fake":    cmdFake,
 			"cluster": cmdCluster,
 
 			"collector": cmdCollector,
@@ -146,7 +147,7 @@ func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.C
 	connect(s.cmd)
 	for _, v := range []string{
 		"PATH", "HOME", "TMPDIR", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "NO_COLOR", "WORK",
-		"AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
+		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDFORMATION", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
 		"SLACK_WEBHOOK_URL", "GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL",
 	} {
 		s.cmd.Env = append(s.cmd.Env, v+"="+ts.Getenv(v))

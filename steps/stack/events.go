@@ -26,13 +26,13 @@ type Event struct {
 func (e Event) Failed() bool { return strings.HasSuffix(e.Status, "_FAILED") }
 
 // begins reports whether somebody asked for what begins here. CloudFormation says so in the reason of the stack's own
-// event; a rollback of its own has another one.
+// event; a rollback of its own has another one. REVIEW_IN_PROGRESS is a change set, which changes nothing.
 func (e Event) begins() bool {
 	if !e.OfStack {
 		return false
 	}
 	switch e.Status {
-	case "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "IMPORT_IN_PROGRESS", "REVIEW_IN_PROGRESS":
+	case "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "IMPORT_IN_PROGRESS":
 		return true
 	case "UPDATE_ROLLBACK_IN_PROGRESS", "ROLLBACK_IN_PROGRESS":
 		return e.Reason == "User Initiated"

@@ -1,15 +1,12 @@
 package stack
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
@@ -75,6 +72,10 @@ type Restoration struct {
 	Before Snapshot
 	// Last is the last event that may be of the command's doing; what began after it is somebody else's. See Mark.
 	Last string
+	// Attempts is how often the command was started; 0 counts as 1. It has begun at most as many operations.
+	Attempts int
+	// Refused says that the command was turned away since somebody was at work on the stack. See Refusal.
+	Refused bool
 	// Anyone lets the restoration undo what others did since: a person has asked for it.
 	Anyone bool
 	// Token is in the requests that are made, letters, digits and dashes, so that everybody sees whose they were.
@@ -95,6 +96,13 @@ func (s *Stack) Mark(ctx context.Context, before Snapshot, cutShort bool) (strin
 		}
 	}
 	events, err := s.since(ctx, before)
+	for tries := 0; passing(err) && tries < 3; tries++ { // without it nothing can be told from somebody else's
+		s.trouble(err)
+		if err := s.pause(ctx); err != nil {
+			return before.LastEvent, err
+		}
+		events, err = s.since(ctx, before)
+	}
 	if len(events) == 0 {
 		return before.LastEvent, err
 	}
@@ -137,94 +145,86 @@ type way struct {
 	Restoration
 	report Report
 	done   Action // the last thing that was done, or ""
+	asked  int    // how many of our requests were taken
 	events []Event
 }
 
 // walk looks at the stack, does the one thing that its state calls for, and looks again.
 //
 //  1. CloudFormation is waited for: most failed updates roll back by themselves.
-//  2. Nothing is done over an operation that is not ours.
-//  3. What is done moves the stack on to a state in which there is less to do; the same is not done twice.
+//  2. A stack that is what it was is left as it is, whoever saw to that.
+//  3. Nothing is done over an operation that is not ours.
+//  4. What is done moves the stack on to a state in which there is less to do; the same is not done twice.
 func (w *way) walk(ctx context.Context) error {
 	for {
-		state, err := w.Settle(ctx, func(s State) { w.Tell("waiting for CloudFormation", s) })
-		w.report.Status = state.Status
-		if err != nil {
+		more, err := w.step(ctx)
+		switch {
+		case passing(err):
+			w.trouble(err)
+		case err != nil, !more:
 			return err
 		}
-		if w.events, err = w.since(ctx, w.Before); err != nil {
-			return err
-		}
-		w.report.Failures = failures(w.events)
-		if foreign := w.foreign(); foreign != nil {
-			return w.refuse(Superseded, "was changed by somebody else since, so it is left as it is: "+foreign.Reason,
-				"look at what they did; runner rollback brings the snapshot back if that is wanted after all")
-		}
-		next, do, err := w.decide(ctx, state)
-		if err != nil || do == nil {
-			if err == nil {
-				w.report.Action = next
-			}
-			return err
-		}
-		w.Tell(string(next), state)
-		w.done = next
-		if err := do(ctx, state); err != nil {
-			return err
-		}
-		if err := w.pause(ctx); err != nil { // the state follows the request, not always at once
+		if err := w.pause(ctx); err != nil { // the state follows a request, not always at once
 			return err
 		}
 	}
 }
 
-// foreign returns an operation that is not the command's, with a reason that says so; nil if there is none.
-func (w *way) foreign() *Event {
-	if w.Anyone {
-		return nil
+// step looks once, and asks for one thing at most. Something was asked for, or an error was passing: there is more to do.
+func (w *way) step(ctx context.Context) (more bool, err error) {
+	state, err := w.Settle(ctx, func(s State) { w.Tell("waiting for CloudFormation", s) })
+	w.report.Status = state.Status
+	if err != nil {
+		return false, err
 	}
-	after := w.Last == "" || w.Last == w.Before.LastEvent
-	token := ""
-	for _, e := range w.events {
-		if e.begins() && (w.Token == "" || !strings.HasPrefix(e.Token, w.Token)) {
-			at := fmt.Sprintf("%s at %s", e.Status, e.Time.UTC().Format("15:04:05 UTC"))
-			switch {
-			case after && w.done == "", after && e.Token != "":
-				e.Reason = at + " began after the command had ended"
-				return &e
-			case strings.HasPrefix(e.Token, "Console-"):
-				e.Reason = at + " was begun in the console"
-				return &e
-			case token != "" && e.Token != "" && e.Token != token:
-				e.Reason = at + " is of another request than the one before"
-				return &e
-			}
-			token = cmp.Or(e.Token, token)
-		}
-		after = after || e.ID == w.Last
+	if w.events, err = w.since(ctx, w.Before); err != nil {
+		return false, err
 	}
-	return nil
+	w.report.Failures = failures(w.events)
+	next, do, err := w.decide(ctx, state)
+	var known *RestoreError
+	switch {
+	case err != nil && !errors.As(err, &known):
+		return false, err
+	case err == nil && do == nil:
+		w.report.Action = next
+		return false, nil
+	}
+	if theirs := w.foreign(); theirs != "" {
+		return false, w.refuse(Superseded, "was changed by somebody else since, so it is left as it is: "+theirs,
+			"look at what they did; runner rollback brings the snapshot back if that is wanted after all")
+	}
+	if err != nil {
+		return false, err
+	}
+	w.Tell(string(next), state)
+	if err := do(ctx, state); err != nil {
+		return false, err
+	}
+	w.done = next // not before: the same token asks for it again, once
+	return true, nil
 }
 
 // decide says what the state calls for: nothing, something to do, or an error that explains why nothing can be done.
 func (w *way) decide(ctx context.Context, state State) (Action, func(context.Context, State) error, error) {
 	status := types.StackStatus(state.Status)
+	began := w.Anyone || len(operations(w.events, w.Restoration)) > 0 // else it was so before
+	stuck := status == types.StackStatusUpdateRollbackFailed || status == types.StackStatusUpdateFailed || status == types.StackStatusImportRollbackFailed
 	switch {
 	case state.Missing() && w.Before.Missing():
 		w.report.Proven = true
 		return Removed, nil, nil
-	case state.Missing(), !w.Before.Missing() && state.ID != w.Before.ID, status == types.StackStatusDeleteFailed:
+	case w.Before.Missing(), w.Before.dead() && !state.Missing() && state.ID != w.Before.ID:
+		return FirstCreate, nil, w.first(status)
+	case state.Missing(), state.ID != w.Before.ID, status == types.StackStatusDeleteFailed && began:
 		return Gone, nil, w.refuse(Gone, "was deleted, which no update undoes",
 			"make it anew from the template and the parameters in the snapshot; hidden parameters and the data of its resources are not in there")
-	case w.Before.Missing():
-		return FirstCreate, nil, w.first(status)
-	case status == types.StackStatusUpdateFailed && w.done == "":
+	case status == types.StackStatusUpdateFailed && w.done == "" && began:
 		return Resumed, w.resume, nil
-	case status == types.StackStatusUpdateRollbackFailed && w.done != Continued && len(w.events) > 0:
+	case status == types.StackStatusUpdateRollbackFailed && w.done != Continued && began:
 		return Continued, w.carryOn, nil
-	case status == types.StackStatusUpdateRollbackFailed, status == types.StackStatusUpdateFailed:
-		return Stuck, nil, w.refuse(Stuck, "is "+state.Status+": "+w.obstacles(),
-			"repair what the resources complain of and run runner rollback again; to go on without them, aws cloudformation continue-update-rollback --resources-to-skip")
+	case stuck && began:
+		return Stuck, nil, w.stuck(state)
 	}
 	now, err := w.snapshotOf(ctx, state)
 	if err != nil {
@@ -237,6 +237,8 @@ func (w *way) decide(ctx context.Context, state State) (Action, func(context.Con
 		return RolledBack, nil, nil
 	case w.report.Proven && w.done == "":
 		return Untouched, nil, nil
+	case stuck:
+		return Stuck, nil, w.stuck(state)
 	case w.report.Proven && w.done == Reapplied && rolledBack:
 		return Untouched, nil, nil
 	case w.report.Proven:
@@ -246,12 +248,28 @@ func (w *way) decide(ctx context.Context, state State) (Action, func(context.Con
 		return w.done, nil, nil
 	case w.done == Reapplied:
 		return Failed, nil, w.refuse(Failed, fmt.Sprintf("is %s and differs from the snapshot in %s", state.Status, strings.Join(w.report.Differences, ", ")),
-			"look at its events: the snapshot could not be applied; "+w.obstacles())
+			w.unlike())
 	case rolledBack && w.done != "", rolledBack && slices.ContainsFunc(w.events, Event.begins) && !w.Anyone:
 		return Failed, nil, w.refuse(Failed, "was rolled back by CloudFormation, yet differs from the snapshot in "+strings.Join(w.report.Differences, ", "),
 			"detect its drift: something was changed past CloudFormation")
 	}
 	return Reapplied, w.reapply, nil
+}
+
+// unlike advises what to do about a snapshot that was applied and is not what there is.
+func (w *way) unlike() string {
+	if slices.ContainsFunc(w.report.Differences, func(d string) bool { return strings.HasSuffix(d, resolved) }) {
+		return "what a parameter names in Parameter Store has another value now: set that back, and run runner rollback"
+	}
+	if len(w.report.Failures) == 0 {
+		return "look at its events: the snapshot was applied, and led elsewhere"
+	}
+	return "look at its events: the snapshot could not be applied; " + w.obstacles()
+}
+
+func (w *way) stuck(state State) error {
+	return w.refuse(Stuck, "is "+state.Status+": "+w.obstacles(),
+		"repair what the resources complain of and run runner rollback again; to go on without them, aws cloudformation continue-update-rollback --resources-to-skip")
 }
 
 func (w *way) compare(now Snapshot) {
@@ -268,7 +286,7 @@ func (w *way) compare(now Snapshot) {
 // first explains a stack that was not there before.
 func (w *way) first(status types.StackStatus) error {
 	if strings.HasSuffix(string(status), "_COMPLETE") && status != types.StackStatusRollbackComplete {
-		return w.refuse(FirstCreate, "was made by this run, so there is no revision before it; it is left as it is", "repair it by another deploy, or delete it")
+		return w.refuse(FirstCreate, "was not there before, so there is no revision before it; it is left as it is", "repair it by another deploy, or delete it")
 	}
 	return w.refuse(FirstCreate, fmt.Sprintf("is %s: its first create failed, and a stack in that state takes no update: %s", status, w.obstacles()),
 		fmt.Sprintf("correct the cause, delete the stack (aws cloudformation delete-stack --stack-name %s) and deploy again", w.Name))
@@ -305,81 +323,4 @@ func failures(events []Event) []Resource {
 		}
 	}
 	return found
-}
-
-func (w *way) token(action Action) *string {
-	if w.Token == "" {
-		return nil
-	}
-	return aws.String(w.Token + "-" + strings.ReplaceAll(string(action), "_", "-"))
-}
-
-func (w *way) resume(ctx context.Context, state State) error {
-	_, err := w.Client.RollbackStack(ctx, &cloudformation.RollbackStackInput{StackName: &state.ID, ClientRequestToken: w.token(Resumed)})
-	return w.asked(ctx, "cloudformation:RollbackStack", err)
-}
-
-func (w *way) carryOn(ctx context.Context, state State) error {
-	_, err := w.Client.ContinueUpdateRollback(ctx, &cloudformation.ContinueUpdateRollbackInput{StackName: &state.ID, ClientRequestToken: w.token(Continued)})
-	return w.asked(ctx, "cloudformation:ContinueUpdateRollback", err)
-}
-
-func (w *way) reapply(ctx context.Context, state State) error {
-	if slices.Contains(w.Before.Altered, "template") {
-		return w.refuse(Failed, "cannot be brought back: the template in the record held secrets, which were not stored", "deploy the earlier commit again, with --force")
-	}
-	in := &cloudformation.UpdateStackInput{
-		StackName: &state.ID, ClientRequestToken: w.token(Reapplied), Tags: []types.Tag{}, NotificationARNs: w.Before.Notifications,
-	}
-	if w.Before.RoleARN != "" {
-		in.RoleARN = &w.Before.RoleARN
-	}
-	if len(w.Before.Template) <= maxTemplate {
-		in.TemplateBody = &w.Before.Template
-	} else {
-		if w.Upload == nil {
-			return w.refuse(Failed, "cannot be brought back: its template is larger than a request may be, and there is no bucket for it", "set ARTIFACT_BUCKET to a bucket")
-		}
-		url, err := w.Upload(ctx, w.Before.Template)
-		if err != nil {
-			return fmt.Errorf("the template of stack %s cannot be put where CloudFormation can read it: %w", w.Name, err)
-		}
-		in.TemplateURL = &url
-	}
-	for _, p := range w.Before.Parameters {
-		one := types.Parameter{ParameterKey: aws.String(p.Key), ParameterValue: aws.String(p.Value)}
-		if p.Hidden {
-			one.ParameterValue, one.UsePreviousValue = nil, aws.Bool(true)
-		}
-		in.Parameters = append(in.Parameters, one)
-	}
-	for key, value := range w.Before.Tags {
-		if !slices.Contains(w.Before.Altered, "tag "+key) {
-			in.Tags = append(in.Tags, types.Tag{Key: aws.String(key), Value: aws.String(value)})
-		}
-	}
-	for _, c := range w.Before.Capabilities {
-		in.Capabilities = append(in.Capabilities, types.Capability(c))
-	}
-	_, err := w.Client.UpdateStack(ctx, in)
-	if says(err, "No updates are to be performed") {
-		return nil // CloudFormation sees no difference; the comparison that follows says what it does not see
-	}
-	return w.asked(ctx, "cloudformation:UpdateStack", err)
-}
-
-// asked judges the answer to a request that changes the stack.
-func (w *way) asked(ctx context.Context, action string, err error) error {
-	switch {
-	case err == nil, codeOf(err) == "TokenAlreadyExistsException": // it was asked before, and the answer was lost
-		return nil
-	case says(err, "_IN_PROGRESS state"):
-		return w.refuse(Superseded, "is being changed by somebody else", "wait for it, look at what it did, and run runner rollback if that is wanted after all")
-	}
-	failed := w.failed(ctx, action, err)
-	var service *ServiceError
-	if !errors.As(failed, &service) {
-		return failed
-	}
-	return &RestoreError{Stack: w.Name, Action: Failed, Message: "could not be brought back", Advice: service.Hint(), Err: service}
 }

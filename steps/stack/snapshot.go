@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,9 +37,10 @@ type Snapshot struct {
 // Parameter is a parameter of a stack. The value of a hidden one is nowhere to be read: CloudFormation keeps it for itself
 // (NoEcho), or we do not store it.
 type Parameter struct {
-	Key    string `json:"key"`
-	Value  string `json:"value,omitempty"`
-	Hidden bool   `json:"hidden,omitempty"`
+	Key      string `json:"key"`
+	Value    string `json:"value,omitempty"`
+	Hidden   bool   `json:"hidden,omitempty"`
+	Resolved string `json:"resolved,omitempty"` // what Parameter Store had under Value when the stack was last updated
 }
 
 // noEcho is what CloudFormation shows of a hidden value.
@@ -46,6 +48,34 @@ const noEcho = "****"
 
 // Missing reports whether there was no stack.
 func (s Snapshot) Missing() bool { return State{Status: s.Status}.Missing() }
+
+// Unfit says why a stack in this state takes no update, and what to do about it; "" if it takes one.
+func (s Snapshot) Unfit() (why, advice string) {
+	switch types.StackStatus(s.Status) {
+	case types.StackStatusRollbackComplete, types.StackStatusRollbackFailed, types.StackStatusCreateFailed:
+		return "its first create failed", "delete it, and deploy again: aws cloudformation delete-stack --stack-name " + s.name()
+	case types.StackStatusDeleteFailed:
+		return "it could not be deleted whole", "delete what is left: aws cloudformation delete-stack --stack-name " + s.name()
+	case types.StackStatusUpdateRollbackFailed, types.StackStatusImportRollbackFailed:
+		return "its last rollback is stuck", "repair what its events complain of, then: aws cloudformation continue-update-rollback --stack-name " + s.name()
+	case types.StackStatusUpdateFailed:
+		return "its last update failed and was not rolled back", "go on from there with --disable-rollback, or: aws cloudformation rollback-stack --stack-name " + s.name()
+	}
+	return "", ""
+}
+
+// dead reports whether there never was a revision of the stack that stood.
+func (s Snapshot) dead() bool {
+	status := types.StackStatus(s.Status)
+	return status == types.StackStatusRollbackComplete || status == types.StackStatusRollbackFailed || status == types.StackStatusCreateFailed
+}
+
+// name is in the middle of arn:…:stack/name/uuid.
+func (s Snapshot) name() string {
+	_, rest, _ := strings.Cut(s.ID, "/")
+	name, _, _ := strings.Cut(rest, "/")
+	return name
+}
 
 // Snapshot looks at everything there is to know of the stack. One that is not there has a snapshot, too.
 func (s *Stack) Snapshot(ctx context.Context) (Snapshot, error) {
@@ -75,7 +105,7 @@ func (s *Stack) snapshotOf(ctx context.Context, state State) (Snapshot, error) {
 	snap.Template = aws.ToString(out.TemplateBody)
 	found := state.found
 	for _, p := range found.Parameters {
-		one := Parameter{Key: aws.ToString(p.ParameterKey), Value: aws.ToString(p.ParameterValue)}
+		one := Parameter{Key: aws.ToString(p.ParameterKey), Value: aws.ToString(p.ParameterValue), Resolved: aws.ToString(p.ResolvedValue)}
 		if one.Value == noEcho {
 			one.Value, one.Hidden = "", true
 		}
@@ -133,10 +163,19 @@ func (s Snapshot) Differences(now Snapshot) []string {
 			}
 		}
 	}
+	for _, p := range s.Parameters {
+		at := slices.IndexFunc(now.Parameters, func(q Parameter) bool { return q.Key == p.Key })
+		if at >= 0 && p.Resolved != "" && now.Parameters[at].Resolved != "" {
+			before[p.Key+resolved], after[p.Key+resolved] = p.Resolved, now.Parameters[at].Resolved
+		}
+	}
 	found = append(found, differing("parameter", before, after)...)
 	found = append(found, differing("tag", s.Tags, now.Tags)...)
 	return append(found, differing("output", s.Outputs, now.Outputs)...)
 }
+
+// resolved marks a parameter that names the same and means something else.
+const resolved = " (resolved)"
 
 func differing(what string, before, after map[string]string) []string {
 	names := map[string]bool{}
@@ -183,6 +222,9 @@ func (s Snapshot) Redacted(clean func(string) string, secret func(name string) b
 	for _, p := range parameters {
 		if !p.Hidden && (secret(p.Key) || clean(p.Value) != p.Value) {
 			p.Value, p.Hidden = "", true
+		}
+		if p.Hidden || clean(p.Resolved) != p.Resolved {
+			p.Resolved = ""
 		}
 		s.Parameters = append(s.Parameters, p)
 	}

@@ -94,24 +94,26 @@ func (s *Stack) look(ctx context.Context, name string) (State, error) {
 }
 
 // Settle waits until CloudFormation is no longer at work on the stack. Busy, if it is not nil, is told each state that is
-// waited for. Questions that fail in passing are asked again.
+// waited for. Questions that fail in passing are asked again. With an error comes the state that was seen last.
 func (s *Stack) Settle(ctx context.Context, busy func(State)) (State, error) {
-	last := ""
+	var last State
 	for {
 		state, err := s.Look(ctx)
 		switch {
 		case err != nil && !passing(err):
-			return state, err
+			return last, err
 		case err != nil:
 			s.trouble(err)
 		case !state.Busy():
 			return state, nil
-		case busy != nil && state.Status != last:
-			last = state.Status
-			busy(state)
+		default:
+			if busy != nil && state.Status != last.Status {
+				busy(state)
+			}
+			last = state
 		}
 		if err := s.pause(ctx); err != nil {
-			return state, err
+			return last, err
 		}
 	}
 }
@@ -194,11 +196,14 @@ func passing(err error) bool {
 	if !errors.As(err, &e) {
 		return false
 	}
+	var status interface{ HTTPStatusCode() int }
+	var network interface{ Timeout() bool }
 	var api smithy.APIError
-	if !errors.As(e.Err, &api) {
-		var status interface{ HTTPStatusCode() int }
-		var network interface{ Timeout() bool }
-		return errors.As(e.Err, &status) && status.HTTPStatusCode() >= 500 || errors.As(e.Err, &network)
+	switch {
+	case errors.As(e.Err, &status) && status.HTTPStatusCode() >= 500:
+		return true
+	case errors.As(e.Err, &api):
+		return api.ErrorFault() == smithy.FaultServer || strings.Contains(api.ErrorCode(), "Throttl")
 	}
-	return api.ErrorFault() == smithy.FaultServer || strings.Contains(api.ErrorCode(), "Throttl") || api.ErrorCode() == "ServiceUnavailable"
+	return errors.As(e.Err, &network)
 }

@@ -27,6 +27,18 @@ func open(t *testing.T, endpoint, name string) *stack.Stack {
 	return &stack.Stack{Client: client, Name: name, Poll: time.Millisecond}
 }
 
+// made is a stack that is there, and what it is.
+func made(t *testing.T, f fake, r stacktest.Revision) (*stack.Stack, stack.Snapshot) {
+	t.Helper()
+	f.Make("web", r)
+	s := open(t, f.URL, "web")
+	before, err := s.Snapshot(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, before
+}
+
 var (
 	first = stacktest.Revision{
 		Template: `{"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}`, Parameters: map[string]string{"Size": "1", "Password": "one"},
@@ -37,6 +49,13 @@ var (
 		Hidden: []string{"Password"}, Tags: map[string]string{"team": "web", "new": "yes"}, Outputs: map[string]string{"URL": "https://a.example"},
 	}
 )
+
+// named is a revision with a parameter that names something in Parameter Store.
+func named(value string) *stacktest.Revision {
+	r := first
+	r.Resolved = map[string]string{"Size": value}
+	return &r
+}
 
 type (
 	step = stacktest.Step
@@ -59,6 +78,9 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 	const web = "web"
 	for name, c := range map[string]struct {
 		absent   bool         // there is no stack before
+		prior    func(fake)   // what had happened to the stack before we looked
+		attempts int          // how often the command was started
+		refused  bool         // the command was turned away
 		during   func(fake)   // what the command does
 		going    bool         // it goes on after the command's end
 		later    func(fake)   // what else happens after that
@@ -192,7 +214,114 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				a.Token, b.Token = "deploy-a", "deploy-b"
 				f.Pass(web, a, step{Status: "UPDATE_COMPLETE", Revision: &second}, b, step{Status: "UPDATE_COMPLETE"})
 			},
-			action: stack.Superseded, err: "is of another request",
+			action: stack.Superseded, err: "is operation 2, and the command was started once",
+		},
+		"somebody else updates it while the command runs, and neither has a token": {
+			during: func(f fake) {
+				f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}, begun, step{Status: "UPDATE_COMPLETE"})
+			},
+			action: stack.Superseded, err: "is operation 2, and the command was started once",
+		},
+		"somebody else was at work when the command asked, and it was turned away": {
+			during:  func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
+			refused: true, action: stack.Superseded, err: "was on when the command asked for an update, which was refused",
+		},
+		"the command was started twice, and has begun two updates": {
+			during: func(f fake) {
+				a, b := begun, begun
+				a.Token, b.Token = "deploy-a", "deploy-b"
+				f.Pass(web, a, step{Status: "UPDATE_ROLLBACK_COMPLETE"}, b, step{Status: "UPDATE_COMPLETE", Revision: &second})
+			},
+			script:   func(f fake) { f.On("UpdateStack", reapplies) },
+			attempts: 2, action: stack.Reapplied, requests: []string{"UpdateStack"}, back: true,
+		},
+		"macros are expanded first, which is no update of its own": {
+			during: func(f fake) {
+				f.Pass(web, step{Status: "UPDATE_IN_PROGRESS", Reason: "Transformation started"}, step{Status: "UPDATE_IN_PROGRESS", Reason: "Transformation succeeded"},
+					begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
+			},
+			script: func(f fake) { f.On("UpdateStack", reapplies) },
+			action: stack.Reapplied, requests: []string{"UpdateStack"}, back: true,
+		},
+		"somebody else has brought it back already": {
+			during: func(f fake) {
+				byHand := begun
+				byHand.Token = "Console-UpdateStack-1"
+				f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}, byHand, step{Status: "UPDATE_COMPLETE", Revision: &first})
+			},
+			action: stack.Untouched, back: true,
+		},
+		"somebody cancels the update in the console": {
+			during: func(f fake) {
+				f.Pass(web, begun, step{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated", Token: "Console-CancelUpdateStack-1"}, step{Status: "UPDATE_ROLLBACK_COMPLETE"})
+			},
+			action: stack.RolledBack, back: true,
+		},
+		"somebody begins without a token right after our rollback": {
+			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_FAILED", Revision: &second}) },
+			script: func(f fake) {
+				f.On("RollbackStack", func(*stacktest.Stack, url.Values) []step {
+					return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &first, Brief: true}, begun, {Status: "UPDATE_COMPLETE", Revision: &second}}
+				})
+			},
+			action: stack.Superseded, err: "began after the command had ended", requests: []string{"RollbackStack"},
+		},
+		"an earlier update had failed without a rollback, and the command began nothing": {
+			prior:  func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_FAILED"}) },
+			going:  true,
+			action: stack.Untouched, back: true,
+		},
+		"an earlier rollback was stuck, and the command began nothing": {
+			prior:  func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_ROLLBACK_FAILED"}) },
+			going:  true,
+			action: stack.Untouched, back: true,
+		},
+		"the rollback of an import is stuck": {
+			during: func(f fake) {
+				f.Pass(web, step{Status: "IMPORT_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "IMPORT_ROLLBACK_FAILED", Revision: &second})
+			},
+			action: stack.Stuck, err: "is IMPORT_ROLLBACK_FAILED",
+		},
+		"the first create is by way of a change set, and what follows is not fine": {
+			absent: true,
+			during: func(f fake) {
+				f.Begin(web, first, step{Status: "REVIEW_IN_PROGRESS", Reason: "User Initiated", Token: "a"},
+					step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated", Token: "b"}, step{Status: "CREATE_COMPLETE", Token: "b"})
+			},
+			action: stack.FirstCreate, err: "no revision before it",
+		},
+		"the first create fails, and what it made cannot be deleted": {
+			absent: true,
+			during: func(f fake) {
+				f.Begin(web, stacktest.Revision{}, step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "ROLLBACK_COMPLETE"},
+					step{Status: "DELETE_IN_PROGRESS", Reason: "User Initiated"}, failing("Bucket", "DELETE_FAILED", "not empty"), step{Status: "DELETE_FAILED"})
+			},
+			attempts: 2, action: stack.FirstCreate, err: "is DELETE_FAILED: its first create failed, and a stack in that state takes no update: Bucket DELETE_FAILED (not empty)",
+		},
+		"its first create had failed, and the command makes it anew": {
+			prior: func(f fake) {
+				f.Pass(web, step{Status: "ROLLBACK_IN_PROGRESS"}, step{Status: "ROLLBACK_COMPLETE"})
+				f.Drain(web)
+			},
+			during: func(f fake) { f.Make(web, second) },
+			action: stack.FirstCreate, err: "no revision before it",
+		},
+		"a hidden parameter is gone with the update": {
+			during: func(f fake) {
+				without := second
+				without.Parameters, without.Hidden = map[string]string{"Size": "2"}, nil
+				f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &without})
+			},
+			script: func(f fake) { f.On("UpdateStack", reapplies) },
+			action: stack.Failed, err: "the value of parameter Password was hidden, and the stack has it no longer", hint: "--force",
+		},
+		"what a parameter names has another value now": {
+			prior: func(f fake) { f.Pass(web, step{Status: "UPDATE_COMPLETE", Revision: named("ami-1")}) },
+			during: func(f fake) {
+				f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: named("ami-2")})
+			},
+			script: func(f fake) { f.On("UpdateStack", reapplies) },
+			action: stack.Failed, err: "differs from the snapshot in parameter Size (resolved)", hint: "in Parameter Store", requests: []string{"UpdateStack"},
 		},
 		"somebody else begins between our look and our request": {
 			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
@@ -204,6 +333,13 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				})
 			},
 			action: stack.Superseded, err: "began after the command had ended", requests: []string{"UpdateStack"},
+		},
+		"somebody else is at work when we ask": {
+			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
+			script: func(f fake) {
+				f.Fail("UpdateStack", "ValidationError=Stack:arn:aws:cloudformation:eu-central-1:123456789012:stack/web/1 is in UPDATE_IN_PROGRESS state and can not be updated.")
+			},
+			action: stack.Superseded, err: "is being changed by somebody else", hint: "wait for it", requests: []string{"UpdateStack"},
 		},
 		"the stack is deleted": {
 			during: func(f fake) {
@@ -260,6 +396,9 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 			if !c.absent {
 				f.Make(web, first)
 			}
+			if c.prior != nil {
+				c.prior(f)
+			}
 			s := open(t, f.URL, web)
 			before, err := s.Snapshot(ctx)
 			if err != nil {
@@ -267,10 +406,8 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 			}
 			if c.during != nil {
 				c.during(f)
-				for range 8 { // the fake takes a step with each look
-					if !c.going {
-						_, _ = s.Look(ctx)
-					}
+				if !c.going {
+					f.Drain(web)
 				}
 			}
 			mark, err := s.Mark(ctx, before, true)
@@ -283,7 +420,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 			if c.script != nil {
 				c.script(f)
 			}
-			report, err := s.Restore(ctx, stack.Restoration{Before: before, Last: mark, Token: "run-1"})
+			report, err := s.Restore(ctx, stack.Restoration{Before: before, Last: mark, Token: "run-1", Attempts: c.attempts, Refused: c.refused})
 			if report.Action != c.action {
 				t.Errorf("reports %s, want %s (%v)", report.Action, c.action, err)
 			}
@@ -325,12 +462,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 
 func TestEventsAreToldOnceInOrderFromTheSnapshotOn(t *testing.T) {
 	f := stacktest.New(t)
-	f.Make("web", first)
-	s := open(t, f.URL, "web")
-	before, err := s.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, before := made(t, f, first)
 	want := []string{"web UPDATE_IN_PROGRESS"}
 	f.Pass("web", begun)
 	for _, name := range []string{"A", "B", "C", "D", "E", "F", "G", "H", "I"} { // more than a page
@@ -384,14 +516,9 @@ func TestWhatIsStoredOfASnapshotHoldsNoSecret(t *testing.T) {
 
 func TestATemplateThatHeldSecretsIsNotAppliedAgain(t *testing.T) {
 	f := stacktest.New(t)
-	f.Make("web", first)
-	s := open(t, f.URL, "web")
-	before, err := s.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, before := made(t, f, first)
 	before.Template, before.Altered = "x", []string{"template"}
-	_, err = s.Restore(t.Context(), stack.Restoration{Before: before, Anyone: true})
+	_, err := s.Restore(t.Context(), stack.Restoration{Before: before, Anyone: true})
 	if err == nil || !strings.Contains(err.Error(), "held secrets") || len(f.Requests("UpdateStack")) > 0 {
 		t.Errorf("error is %v", err)
 	}
@@ -401,12 +528,7 @@ func TestALargeTemplateGoesByWayOfABucket(t *testing.T) {
 	f := stacktest.New(t)
 	large := first
 	large.Template = `{"Description": "` + strings.Repeat("x", 60000) + `"}`
-	f.Make("web", large)
-	s := open(t, f.URL, "web")
-	before, err := s.Snapshot(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, before := made(t, f, large)
 	f.Pass("web", begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
 	f.On("UpdateStack", func(*stacktest.Stack, url.Values) []step {
 		return []step{begun, {Status: "UPDATE_COMPLETE", Revision: &large}}

@@ -3,6 +3,7 @@
 package stacktest
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -22,11 +23,18 @@ const (
 	Account = "123456789012"
 )
 
+// Topic is told of every stack's events, and Role is what every stack is changed as.
+const (
+	Topic = "arn:aws:sns:" + Region + ":" + Account + ":stacks"
+	Role  = "arn:aws:iam::" + Account + ":role/stacks"
+)
+
 // Revision is what a deploy can change.
 type Revision struct {
 	Template   string
 	Parameters map[string]string
-	Hidden     []string // parameters whose value is not shown
+	Hidden     []string          // parameters whose value is not shown
+	Resolved   map[string]string // what Parameter Store has for parameters that name something there
 	Tags       map[string]string
 	Outputs    map[string]string
 }
@@ -39,14 +47,19 @@ type Step struct {
 	// Resource, if it is set, is what the event is about, instead of the stack.
 	Resource, Type string
 	Revision       *Revision // the stack has become this, if it is set
+	Brief          bool      // nobody looks while it lasts
 }
 
 // Stack is one stack of the fake.
 type Stack struct {
 	Revision
 	ID, Name, Status string
+	stable           Revision                     // that of its last state in which all was well
+	known            map[string]map[string]string // outputs, by template
 	coming           []Step
 	events           []event
+	token            string   // of the operation that is on, or was the last
+	tokens           []string // of the requests that were taken
 	made             time.Time
 }
 
@@ -63,6 +76,7 @@ type Server struct {
 	mu       sync.Mutex
 	stacks   map[string]*Stack
 	denied   map[string]bool
+	failing  map[string][]string
 	script   map[string]func(*Stack, url.Values) []Step
 	requests []url.Values
 	events   int
@@ -70,18 +84,32 @@ type Server struct {
 
 // New starts a server that ends with the test.
 func New(t testing.TB) *Server {
-	s := &Server{stacks: map[string]*Stack{}, denied: map[string]bool{}, script: map[string]func(*Stack, url.Values) []Step{}}
+	s := &Server{stacks: map[string]*Stack{}, denied: map[string]bool{}, failing: map[string][]string{}, script: map[string]func(*Stack, url.Values) []Step{}}
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
 	s.URL = h.URL
 	return s
 }
 
+// Obey has every request that changes a stack do what CloudFormation does when nothing is in the way.
+func (s *Server) Obey() {
+	back := func(k *Stack, _ url.Values) []Step {
+		return []Step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &k.stable}}
+	}
+	s.On("RollbackStack", back)
+	s.On("ContinueUpdateRollback", back)
+	s.On("UpdateStack", func(k *Stack, form url.Values) []Step {
+		next := RevisionOf(k.Revision, form)
+		next.Outputs = k.known[next.Template]
+		return []Step{{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}, {Status: "UPDATE_COMPLETE", Revision: next}}
+	})
+}
+
 // Make puts a stack there, as CREATE_COMPLETE.
 func (s *Server) Make(name string, r Revision) *Stack {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made := &Stack{Name: name, ID: fmt.Sprintf("arn:aws:cloudformation:%s:%s:stack/%s/%08d", Region, Account, name, s.events), made: time.Now().UTC()}
+	made := &Stack{Name: name, ID: fmt.Sprintf("arn:aws:cloudformation:%s:%s:stack/%s/%08d", Region, Account, name, s.events), made: time.Now().UTC(), known: map[string]map[string]string{}}
 	s.stacks[name] = made
 	s.apply(made, Step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"})
 	s.apply(made, Step{Status: "CREATE_COMPLETE", Revision: &r})
@@ -93,6 +121,17 @@ func (s *Server) Pass(name string, steps ...Step) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pass(s.stacks[name], steps)
+}
+
+// Drain has a stack pass through all that is to come.
+func (s *Server) Drain(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stack := s.stacks[name]
+	for _, step := range stack.coming {
+		s.apply(stack, step)
+	}
+	stack.coming = nil
 }
 
 func (s *Server) pass(stack *Stack, steps []Step) {
@@ -125,6 +164,13 @@ func (s *Server) Deny(action string) {
 	s.denied[action] = true
 }
 
+// Fail has the next requests by a name answered with an error of the service, one each: CODE, or CODE=MESSAGE.
+func (s *Server) Fail(action string, codes ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing[action] = append(s.failing[action], codes...)
+}
+
 // Requests returns what was asked for by the name.
 func (s *Server) Requests(action string) []url.Values {
 	s.mu.Lock()
@@ -145,9 +191,12 @@ func (s *Server) Now(name string) Stack {
 	return *s.stacks[name]
 }
 
-// RevisionOf reads the revision that an UpdateStack asks for.
+// RevisionOf reads the revision that an UpdateStack asks for. Tags that are not mentioned stay.
 func RevisionOf(now Revision, form url.Values) *Revision {
-	r := Revision{Template: form.Get("TemplateBody"), Parameters: map[string]string{}, Tags: map[string]string{}, Outputs: now.Outputs, Hidden: now.Hidden}
+	r := Revision{Template: form.Get("TemplateBody"), Parameters: map[string]string{}, Tags: map[string]string{}, Outputs: now.Outputs, Hidden: now.Hidden, Resolved: now.Resolved}
+	if !form.Has("Tags") && !form.Has("Tags.member.1.Key") {
+		r.Tags = now.Tags
+	}
 	for i := 1; form.Has("Parameters.member." + strconv.Itoa(i) + ".ParameterKey"); i++ {
 		at := "Parameters.member." + strconv.Itoa(i) + "."
 		key := form.Get(at + "ParameterKey")
@@ -165,12 +214,21 @@ func RevisionOf(now Revision, form url.Values) *Revision {
 
 func (s *Server) apply(stack *Stack, step Step) {
 	s.events++
+	if step.Reason == "User Initiated" {
+		stack.token = step.Token
+	} else if step.Token == "" {
+		step.Token = stack.token // all events of an operation have it
+	}
 	stack.events = append(stack.events, event{fmt.Sprintf("event-%06d", s.events), time.Now().UTC(), step})
 	if step.Resource == "" {
 		stack.Status = step.Status
 	}
 	if step.Revision != nil {
 		stack.Revision = *step.Revision
+		stack.known[stack.Template] = stack.Outputs
+	}
+	if step.Resource == "" && strings.HasSuffix(step.Status, "_COMPLETE") {
+		stack.stable = stack.Revision
 	}
 }
 
@@ -188,6 +246,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(w, "AccessDenied", "User: arn:aws:sts::123456789012:assumed-role/deploy/task is not authorized to perform: cloudformation:"+action)
 		return
 	}
+	if codes := s.failing[action]; len(codes) > 0 {
+		s.failing[action] = codes[1:]
+		code, message, _ := strings.Cut(codes[0], "=")
+		refuse(w, code, cmp.Or(message, "try again"))
+		return
+	}
 	stack := s.find(form.Get("StackName"))
 	if stack == nil {
 		refuse(w, "ValidationError", "Stack with id "+form.Get("StackName")+" does not exist")
@@ -195,9 +259,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch action {
 	case "DescribeStacks":
-		if len(stack.coming) > 0 {
+		for brief := true; brief && len(stack.coming) > 0; stack.coming = stack.coming[1:] {
+			brief = stack.coming[0].Brief
 			s.apply(stack, stack.coming[0])
-			stack.coming = stack.coming[1:]
 		}
 		if stack.Status == "DELETE_COMPLETE" && form.Get("StackName") == stack.Name {
 			refuse(w, "ValidationError", "Stack with id "+stack.Name+" does not exist")
@@ -210,16 +274,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, action, tag("TemplateBody", stack.Template))
 	case "UpdateStack", "RollbackStack", "ContinueUpdateRollback":
 		script := s.script[action]
+		code, message := stack.objection(action, form)
 		switch {
 		case script == nil:
 			refuse(w, "ValidationError", action+" is not in the test's script")
-		case strings.HasSuffix(stack.Status, "_IN_PROGRESS"):
-			refuse(w, "ValidationError", "Stack:"+stack.ID+" is in "+stack.Status+" state and can not be updated.")
+		case code != "":
+			refuse(w, code, message)
 		default:
 			steps := script(stack, form)
 			if len(steps) > 0 && steps[0].Token == "" {
 				steps[0].Token = form.Get("ClientRequestToken")
 			}
+			stack.tokens = append(stack.tokens, form.Get("ClientRequestToken"))
 			s.pass(stack, steps)
 			answer(w, action, tag("StackId", stack.ID))
 		}
@@ -246,14 +312,18 @@ func (k *Stack) xml() string {
 			if name == "Parameters" && slices.Contains(k.Hidden, n) {
 				v = "****"
 			}
-			b.WriteString("<member>" + tag(key, n) + tag(value, v) + "</member>")
+			b.WriteString("<member>" + tag(key, n) + tag(value, v))
+			if at := k.Resolved[n]; name == "Parameters" && at != "" {
+				b.WriteString(tag("ResolvedValue", at))
+			}
+			b.WriteString("</member>")
 		}
 		fmt.Fprintf(&b, "</%s>", name)
 	}
 	list("Parameters", "ParameterKey", "ParameterValue", k.Parameters)
 	list("Tags", "Key", "Value", k.Tags)
 	list("Outputs", "OutputKey", "OutputValue", k.Outputs)
-	b.WriteString("<Capabilities><member>CAPABILITY_IAM</member></Capabilities>")
+	b.WriteString("<Capabilities><member>CAPABILITY_IAM</member></Capabilities><NotificationARNs><member>" + Topic + "</member></NotificationARNs>" + tag("RoleARN", Role))
 	return b.String()
 }
 
@@ -308,8 +378,11 @@ func answer(w http.ResponseWriter, action, result string) {
 func refuse(w http.ResponseWriter, code, message string) {
 	w.Header().Set("Content-Type", "text/xml")
 	status := http.StatusBadRequest
-	if code == "AccessDenied" {
+	switch code {
+	case "AccessDenied":
 		status = http.StatusForbidden
+	case "ServiceUnavailable", "InternalFailure":
+		status = http.StatusServiceUnavailable
 	}
 	w.WriteHeader(status)
 	fmt.Fprintf(w, `<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type><Code>%s</Code>%s</Error><RequestId>1</RequestId></ErrorResponse>`, code, tag("Message", message))
