@@ -194,6 +194,14 @@ test('a step that takes too long ends, and says which', async () => {
   assert.deepEqual([failure(w).step, failure(w).error], ['migrate staging', 'States.Timeout'])
 })
 
+for (const [family, runs] of [['Build', 2], ['MigrateStaging', 1], ['DeployStaging', 1], ['MigrateProduction', 1], ['DeployProduction', 1]]) {
+  test(`a ${family} of which nobody knows whether it was started is asked for ${runs === 1 ? 'once' : 'again'}`, async () => {
+    const w = new World({ ecs: (f, n) => { if (f === family && n < 2) throw new Failed('ECS.ServerException', 'These errors are usually caused by a server issue.') } })
+    assert.equal((await w.run(push(main))).status, runs === 1 ? 'FAILED' : 'SUCCEEDED')
+    assert.equal(names(w).filter((n) => n === family).length, runs)
+  })
+}
+
 test('a deploy that finds no capacity is tried again', async () => {
   const w = new World({ ecs: (f, n) => { if (f === 'DeployStaging' && n < 3) throw new Failed('AmazonECS.Unknown', 'Capacity is unavailable at this time') } })
   assert.equal((await w.run(push(main))).status, 'SUCCEEDED')
