@@ -140,6 +140,9 @@ func (c console) remotely(ctx context.Context, variables map[string]string) (r r
 		fmt.Fprintln(c.stderr, "runner: the workspace has changes that are not in the commit, and the task will not have them")
 	}
 	r = remote.Request{Step: config.Step, Environment: config.Environment, StartedBy: startedBy(variables), Variables: map[string]string{"BRANCH": ref.Branch, "GIT_SHA": ref.SHA}}
+	if actor := cmp.Or(config.Actor, variables["USER"]); actor != "" { // whom people are told of
+		r.Variables["GITHUB_ACTOR"] = actor
+	}
 	if r.Spot, err = truth(variables, "RUNNER_SPOT"); err != nil {
 		return r, nil, err
 	}
