@@ -69,6 +69,9 @@ class Tasks:
         except CannotStart as reason:
             self.ended(task, "TaskFailedToStart", str(reason))
             return
+        except Exception as error:  # of ours: whoever follows the task must not wait for ever
+            self.ended(task, "TaskFailedToStart", f"this ECS has failed: {error!r}")
+            raise
         container.exitCode = code
         if code == KILLED and task.desired_status != "STOPPED":
             container.reason = "OutOfMemoryError: Container killed due to memory usage"
@@ -110,7 +113,7 @@ class Tasks:
         }
         for entry in [*definition.get("environment", []), *overrides.get("environment", [])]:
             environment[entry["name"]] = entry["value"]
-        for secret in definition.get("secrets", []):
+        for secret in filter(None, definition.get("secrets", [])):  # moto leaves null where CloudFormation leaves out AWS::NoValue
             environment[secret["name"]] = self.secret(task, secret["valueFrom"])
         return environment
 
