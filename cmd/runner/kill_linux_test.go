@@ -93,11 +93,14 @@ func (k *killed) end(c *exec.Cmd, how string) {
 	}
 }
 
-func (k *killed) processes() (pids []int) {
+func (k *killed) processes() []int { return processesWith("STACK_NAME=" + k.stack) }
+
+// processesWith finds processes by an entry of their environment.
+func processesWith(entry string) (pids []int) {
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, name := range files {
 		text, _ := os.ReadFile(name)
-		if pid := 0; bytes.Contains(text, []byte("STACK_NAME="+k.stack+"\x00")) {
+		if pid := 0; bytes.Contains(append([]byte{0}, text...), []byte("\x00"+entry+"\x00")) {
 			if fmt.Sscanf(name, "/proc/%d/", &pid); pid > 0 {
 				pids = append(pids, pid)
 			}

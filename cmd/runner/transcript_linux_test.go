@@ -158,7 +158,12 @@ func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.C
 		last()
 		s.done <- err
 	}()
-	ts.Defer(func() { s.cmd.Process.Kill() })
+	ts.Defer(func() {
+		s.cmd.Process.Kill()
+		for _, pid := range processesWith("WORK=" + ts.Getenv("WORK")) { // what a killed runner has left would be gone with its container
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
 	background(ts)[name] = s
 	return s
 }
