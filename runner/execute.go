@@ -119,6 +119,9 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	r.tail.Line("\x1b[2m$ " + r.redactor.String(c.String()) + "\x1b[22m")
 	lines := r.sink.Command()
 	clean := r.redactor.Writer(io.MultiWriter(r.delivery.tee(lines), r.tail), redact.MaskCommands())
+	if r.in.Frugal != nil {
+		r.in.Frugal()
+	}
 	result, err := process.Run(process.Command{
 		Args: c.Argv(), Dir: r.inWorkspace(how.directory), Env: how.env.list(), Output: clean,
 		Deadline: how.deadline, Grace: how.grace, Marker: r.marker(), Meter: r.meter(),

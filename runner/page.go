@@ -11,11 +11,12 @@ import (
 )
 
 // pageLog is how much of the command's output the page has, in bytes: its end.
-const pageLog = 256 << 10
+const pageLog = 192 << 10
 
 // putPage stores the run as a page for people.
 func (r *run) putPage(ctx context.Context, o Outcome) error {
 	var text bytes.Buffer
+	text.Grow(2 * pageLog)
 	if err := report.Write(&text, r.page(r.finishedRecord(o))); err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type Invocation struct {
 	Signals   <-chan os.Signal
 	Version   string
 	Started   time.Time
+	Frugal    func() // called when a command is about to start: from then on memory counts more than time; nil: nobody is told
 
 	Undo bool   // bring the stack back instead of running the step
 	To   string // to what this run found it to be; empty: the newest

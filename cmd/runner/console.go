@@ -202,7 +202,7 @@ func (c console) step(ctx context.Context, variables map[string]string) int {
 func (c console) invocation(variables map[string]string) runner.Invocation {
 	return runner.Invocation{
 		Variables: variables, Stdout: c.stdout, Stderr: c.stderr, Terminal: c.terminal, Color: c.color(variables),
-		Signals: c.signals, Version: release(), Started: c.started,
+		Signals: c.signals, Version: release(), Started: c.started, Frugal: frugal,
 	}
 }
 

@@ -21,8 +21,11 @@ type maskReader struct {
 // maybeCommand reports whether a line that begins with p is a command, for all that p tells.
 func maybeCommand(p []byte) bool {
 	p = p[:min(len(p), maxIndent+len(maskCommand))]
-	rest := bytes.TrimLeft(p, " \t")
-	return bytes.HasPrefix(rest, []byte(maskCommand)) || strings.HasPrefix(maskCommand, string(rest))
+	for len(p) > 0 && (p[0] == ' ' || p[0] == '\t') {
+		p = p[1:]
+	}
+	n := min(len(p), len(maskCommand))
+	return string(p[:n]) == maskCommand[:n] // without a copy: this is asked of every line
 }
 
 // read hands the text of p to text, and the values of commands to mask.

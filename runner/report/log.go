@@ -33,6 +33,7 @@ func viewLog(l Log) *logView {
 		v.lines = append(v.lines, lastState(line))
 	}
 	var b bytes.Buffer
+	b.Grow(min(2*len(l.Text), maxLogMarkup)) // what markup takes of most logs: a run's memory is measured, too
 	w := &writer{to: bufio.NewWriter(&b)}
 	v.shown = max(0, len(v.lines)-maxLogMarkup/leastMarkup)
 	var begins []int
