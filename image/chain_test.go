@@ -160,7 +160,7 @@ func (c *chain) triggers(t *testing.T, green, red string) {
 		t.Run(fmt.Sprintf("%s of %.7s ends with %d", run.step, run.sha, run.code), func(t *testing.T) {
 			t.Parallel() // mostly they wait
 			trigger := exec.CommandContext(t.Context(), c.runner, "trigger", "--step", run.step, "--branch", "main", "--sha", run.sha, "--stack", pipeline)
-			trigger.Env = append(os.Environ(), "GITHUB_REPOSITORY="+shop)
+			trigger.Env = append(os.Environ(), "GITHUB_REPOSITORY="+shop, "RUNNER_TASK_POLL=500ms") // often enough to see each of them run
 			var said lines
 			trigger.Stdout, trigger.Stderr = &said, &said
 			if err := trigger.Start(); err != nil {
