@@ -51,6 +51,8 @@ def apply(ecs):
             definition = self.ecs_backend.describe_task_definition(self._get_param("taskDefinition"))
             for container in definition.container_definitions:
                 container.setdefault("memoryReservation", 0)  # moto cannot do without, Fargate can
+                for name in ("environment", "secrets"):  # CloudFormation leaves out AWS::NoValue, moto leaves null in its place
+                    container[name] = [entry for entry in container.get(name) or [] if entry is not None]
             network = self._get_param("networkConfiguration")
             if network:
                 network["awsvpcConfiguration"].setdefault("securityGroups", [])

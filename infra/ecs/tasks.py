@@ -113,7 +113,7 @@ class Tasks:
         }
         for entry in [*definition.get("environment", []), *overrides.get("environment", [])]:
             environment[entry["name"]] = entry["value"]
-        for secret in filter(None, definition.get("secrets", [])):  # moto leaves null where CloudFormation leaves out AWS::NoValue
+        for secret in definition.get("secrets", []):
             environment[secret["name"]] = self.secret(task, secret["valueFrom"])
         return environment
 
