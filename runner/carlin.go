@@ -169,8 +169,7 @@ func stackName(step steps.Step, c Config) string {
 
 var (
 	wordEnds   = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
-	notOfWords = regexp.MustCompile(`[^A-Za-z0-9]+`)
-	notOfNames = regexp.MustCompile(`[^A-Za-z0-9]+`)
+	notOfNames = regexp.MustCompile(`[^A-Za-z0-9]+`) // nor of words
 )
 
 // maxStackName is where carlin cuts a name.
@@ -181,7 +180,7 @@ const maxStackName = 100
 func carlinName(pkg, environment string) string {
 	split := wordEnds.ReplaceAllString(wordEnds.ReplaceAllString(pkg, "$1$3 $2$4"), "$1$3 $2$4")
 	var b strings.Builder
-	for i, word := range strings.Fields(notOfWords.ReplaceAllString(split, " ")) {
+	for i, word := range strings.Fields(notOfNames.ReplaceAllString(split, " ")) {
 		if i > 0 && word[0] >= '0' && word[0] <= '9' {
 			b.WriteByte('_')
 		}

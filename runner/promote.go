@@ -102,7 +102,7 @@ func (x *promotion) proved() {
 		x.say(artifacts.Failure, x.From, "what was deployed cannot be read: "+err.Error(), HintOf(err))
 		return
 	}
-	by := r.undoneBy(x.From, d.scope, there, 0)
+	by := r.undoneBy(x.From, d.scope, there)
 	switch p := d.ledger.Pending; {
 	case by != "":
 		x.say(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s was deployed by run %s, and taken back by run %s", r.ref.SHA, passed.RunID, by), "deploy it there again: "+hint)

@@ -174,14 +174,17 @@ func (r *run) backTo(last, id string) (all []deployment) {
 	return nil
 }
 
-// undoneBy returns the run that took another one back; "" if none has, or if that was taken back itself. Depth is 0.
-func (r *run) undoneBy(environment, scope string, one deployment, depth int) string {
-	var by deployment
-	if one.UndoneBy == "" || depth > maxBack { // a record that leads to itself is nobody's doing
-		return ""
+// undoneBy returns the run that took another one back; "" if none has, or if that was taken back itself.
+func (r *run) undoneBy(environment, scope string, one deployment) string {
+	back := 0
+	for at := one; at.UndoneBy != "" && back <= maxBack; back++ { // a record that leads to itself is nobody's doing
+		var by deployment
+		if artifacts.GetJSON(r.stop.work, r.store, deploymentKey(environment, scope, at.UndoneBy), &by) != nil {
+			by = deployment{} // nothing tells that it was taken back
+		}
+		at = by
 	}
-	err := artifacts.GetJSON(r.stop.work, r.store, deploymentKey(environment, scope, one.UndoneBy), &by)
-	if err == nil && r.undoneBy(environment, scope, by, depth+1) != "" {
+	if back%2 == 0 { // what takes back what took it back brings it back
 		return ""
 	}
 	return one.UndoneBy
