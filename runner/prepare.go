@@ -69,7 +69,9 @@ func (r *run) fetch() error {
 		if !ok {
 			return &ConfigError{Message: fmt.Sprintf("no step makes %s, so there is no place for it", kind), Advice: "see runner steps for the artifacts there are"}
 		}
-		manifest, err := artifacts.Fetch(r.stop.work, r.store, kind, r.ref, filepath.Join(r.config.Workspace, path))
+		ctx, done := r.showing(r.stop.work, "fetching "+kind)
+		manifest, err := artifacts.Fetch(ctx, r.store, kind, r.ref, filepath.Join(r.config.Workspace, path))
+		done()
 		if errors.Is(err, os.ErrNotExist) {
 			return &GuardError{
 				Message: fmt.Sprintf("there are no %s of commit %.12s in %s", kind, r.ref.SHA, r.place),

@@ -129,7 +129,9 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	var published artifacts.Published
 	err := r.scrub(ctx, set, a)
 	if err == nil {
-		published, err = artifacts.Publish(ctx, r.store, set)
+		shown, done := r.showing(ctx, "storing "+set.Kind)
+		published, err = artifacts.Publish(shown, r.store, set)
+		done()
 	}
 	var missing *artifacts.MissingError
 	if mayBeMissing && errors.As(err, &missing) {

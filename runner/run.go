@@ -30,6 +30,7 @@ type Invocation struct {
 	Stdout    io.Writer         // the log, and the summary
 	Stderr    io.Writer         // what a person is told of input that is refused
 	Terminal  bool              // whether Stdout is one
+	Width     func() int        // its columns, 0 if it does not say; nil: no terminal, or one that cannot draw a line anew
 	Color     bool
 	Signals   <-chan os.Signal
 	Version   string

@@ -200,10 +200,14 @@ func (c console) step(ctx context.Context, variables map[string]string) int {
 }
 
 func (c console) invocation(variables map[string]string) runner.Invocation {
-	return runner.Invocation{
+	in := runner.Invocation{
 		Variables: variables, Stdout: c.stdout, Stderr: c.stderr, Terminal: c.terminal, Color: c.color(variables),
 		Signals: c.signals, Version: release(), Started: c.started, Frugal: frugal,
 	}
+	if c.terminal && variables["TERM"] != "dumb" {
+		in.Width = func() int { return width(c.stdout) }
+	}
+	return in
 }
 
 // color reports whether stdout is for eyes that want it.

@@ -6,13 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 	"unicode"
-
-	"golang.org/x/term"
 
 	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/remote"
@@ -176,7 +173,7 @@ func (d driver) show(ctx context.Context, e remote.Execution) error {
 				back = fmt.Sprintf("\x1b[%dA\x1b[J", drawn)
 			}
 			if d.follow { // what is drawn anew must not have been broken into more lines
-				lines = fitted(lines, d.width())
+				lines = fitted(lines, width(d.stdout))
 			}
 			drawn = len(lines)
 			err = d.say("%s%s\n", back, strings.Join(lines, "\n"))
@@ -275,19 +272,6 @@ func fitted(lines []string, width int) []string {
 		}
 	}
 	return lines
-}
-
-// width of the terminal, in columns; 0 if it does not say.
-func (c console) width() int {
-	file, ok := c.stdout.(*os.File)
-	if !ok {
-		return 0
-	}
-	width, _, err := term.GetSize(int(file.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
 }
 
 func stepLine(e remote.Execution, s remote.Step) string {

@@ -270,3 +270,41 @@ func TestTwoCommandsDoNotWriteIntoEachOthersLine(t *testing.T) {
 		t.Errorf("got %q, want %q", &out, want)
 	}
 }
+
+func TestAStatusGoesWithWhatComesNext(t *testing.T) {
+	var out bytes.Buffer
+	for _, c := range []struct {
+		name string
+		then func(s *Sink)
+		want string
+	}{
+		{"the next status", func(s *Sink) { s.Status("2%") }, "1%\r\x1b[K2%"},
+		{"none", func(s *Sink) { s.Status(""); s.Status("") }, "1%\r\x1b[K"},
+		{"a record", func(s *Sink) { _ = s.Handler().Handle(t.Context(), slog.Record{Message: "hi"}) }, "1%\r\x1b[KINFO  hi\n"},
+		{"a table", func(s *Sink) { s.Print("a table") }, "1%\r\x1b[Ka table\n"},
+		{"a command's line, below which there is no status while it is not finished", func(s *Sink) {
+			w := s.Command()
+			feed(t, w, "proceed? ")
+			s.Status("2%")
+			feed(t, w, "y\n")
+			s.Status("3%")
+		}, "1%\r\x1b[Kproceed? y\n3%"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out.Reset()
+			s := New(&out, Options{Format: Text, Live: true})
+			s.Status("1%")
+			c.then(s)
+			if out.String() != c.want {
+				t.Errorf("got %q, want %q", &out, c.want)
+			}
+		})
+	}
+	for _, o := range []Options{{Format: Text}, {Format: JSON, Live: true}} {
+		out.Reset()
+		New(&out, o).Status("1%")
+		if out.Len() > 0 {
+			t.Errorf("%+v: a log has no status: %q", o, &out)
+		}
+	}
+}

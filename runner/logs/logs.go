@@ -171,6 +171,17 @@ func (s *Sink) Print(text string) {
 	})
 }
 
+// Status shows where something stands on the last line of a terminal, which it may not be longer than, until anything else is
+// written, or "". Only Options.Live shows it, and not below a line that the command has not finished.
+func (s *Sink) Status(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if o := s.text; o != nil && o.live && o.open == nil && (o.status || line != "") {
+		o.write([]byte(line))
+		o.status = line != ""
+	}
+}
+
 // Flush hands everything that is complete to the writers. It is always done already when a method
 // of the sink or a Write of a command has returned; what is new is the error, which is Err's.
 func (s *Sink) Flush() error {

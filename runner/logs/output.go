@@ -56,7 +56,8 @@ type output struct {
 	digits int    // where they start in tail; 0: no seq
 	millis int64  // of the time in head
 
-	open *framer // whose unfinished line stands on the reader's last line; nil: that line is empty
+	status bool    // what stands on the reader's last line is a status, and goes with what is written next
+	open   *framer // whose unfinished line stands on the reader's last line; nil: that line is empty
 }
 
 func newJSONOutput(dest []*destination, shared []byte) *output {
@@ -152,6 +153,10 @@ func (o *output) flush() {
 }
 
 func (o *output) write(p []byte) {
+	if o.status {
+		o.status = false
+		o.write([]byte(eraseLine))
+	}
 	for _, d := range o.dest {
 		d.write(p)
 	}
