@@ -38,6 +38,7 @@ test('a task gets the branch, the commit and the network', async () => {
   await w.run(push('refs/heads/feature/a/b'))
   assert.deepEqual(w.tasks[0].environment, {
     BRANCH: 'feature/a/b', GIT_SHA: sha, RUNNER_FORCE: '', GITHUB_ACTOR: 'octocat', GITHUB_REPOSITORY: 'acme/shop', REPOSITORY_URL: 'https://github.com/acme/shop.git',
+    RUNNER_CAPACITY_PROVIDER: 'FARGATE_SPOT',
   })
   const nobody = new World(), { sender, ...detail } = push('refs/heads/x').detail
   assert.equal((await nobody.run({ ...push('refs/heads/x'), detail })).status, 'SUCCEEDED', `without ${sender}`)
@@ -232,6 +233,19 @@ test('on demand there is no third way', async () => {
   const w = new World({ ecs: (f) => { if (f === 'Build') throw new Failed('AmazonECS.Unknown', 'Capacity is unavailable at this time') } })
   assert.equal((await w.run(push(main))).status, 'FAILED')
   assert.deepEqual(w.tasks.map((t) => t.provider), [...Array(4).fill('FARGATE_SPOT'), ...Array(4).fill('FARGATE')])
+})
+
+test('a task is told when it is on Spot, and only then', async () => {
+  const told = (w) => w.tasks.map((t) => [t.family, t.provider, t.environment.RUNNER_CAPACITY_PROVIDER ?? ''])
+  const w = new World({ ecs: (f) => { if (f === 'Test' && w.tasks.at(-1).provider === 'FARGATE_SPOT') throw ended(143, { StopCode: 'SpotInterruption', StoppedReason: 'Your Spot Task was interrupted.' }) } })
+  assert.equal((await w.run(push(main))).status, 'SUCCEEDED')
+  assert.deepEqual(told(w), [
+    ['Build', 'FARGATE_SPOT', 'FARGATE_SPOT'], ['Test', 'FARGATE_SPOT', 'FARGATE_SPOT'], ['Test', 'FARGATE', 'FARGATE'],
+    ['MigrateStaging', 'FARGATE', ''], ['DeployStaging', 'FARGATE', ''], ['MigrateProduction', 'FARGATE', ''], ['DeployProduction', 'FARGATE', ''],
+  ])
+  const dear = new World({ UseSpot: 'false' })
+  await dear.run(push('refs/heads/x'))
+  assert.deepEqual(told(dear), [['Build', 'FARGATE', 'FARGATE'], ['Test', 'FARGATE', 'FARGATE']])
 })
 
 test('migrate and deploy never run on Spot', async () => {
