@@ -259,6 +259,31 @@ func TestUnfinishedLinesOnATerminal(t *testing.T) {
 	}
 }
 
+// Every way a character can begin, with what may and may not follow, at each place of a word.
+func TestCharactersBeyondASCII(t *testing.T) {
+	var in bytes.Buffer
+	var want []string
+	followers := []string{"\x7f", "\x80", "\x8f", "\x90", "\x9f", "\xa0", "\xbf", "\xc0"}
+	for lead := 0x80; lead <= 0xff; lead++ {
+		for i, second := range followers {
+			for _, rest := range []string{"", "\x80", "\xbfz", "\x80\xbf", "\x80\x80\x80", "z\x80"} {
+				line := "01234567"[:(lead+i)%9] + string([]byte{byte(lead)}) + second + rest + "é"
+				in.WriteString(line + "\n")
+				want = append(want, string([]rune(line))) // a byte that belongs to nothing becomes a U+FFFD
+			}
+		}
+	}
+	in.WriteString("long enough that none of the lines before is the last bytes of its block\n")
+	var out bytes.Buffer
+	feed(t, New(&out, Options{}).Command(), in.String())
+	got := messages(jsonLines(t, out.Bytes()))
+	for i, w := range want {
+		if got[i] != w {
+			t.Fatalf("line %d is %q, want %q", i+1, got[i], w)
+		}
+	}
+}
+
 func TestTwoCommandsDoNotWriteIntoEachOthersLine(t *testing.T) {
 	var out bytes.Buffer
 	s := New(&out, Options{Format: Text, Live: true})

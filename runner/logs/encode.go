@@ -11,12 +11,12 @@ const (
 	highs = 0x8080808080808080
 )
 
-// special marks the first byte of v that cannot be copied as it is with its highest bit: a control character, a quote or a
-// backslash. What is marked after it may be none, for a byte that is too small borrows from its neighbour. The two
-// subtractions know all three, as flipping one bit puts the quote next to the control characters.
-func special(v uint64) uint64 {
+// unusual marks the first byte of v that is not the same in every form with its highest bit: a control character, a quote, a
+// backslash, or one that is not ASCII. What is marked after it may be none, for a byte that is too small borrows from its
+// neighbour. The two subtractions know those of ASCII, as flipping one bit puts the quote next to the control characters.
+func unusual(v uint64) uint64 {
 	const flip = 0x02
-	return (((v ^ flip*ones) - ('"'^flip+1)*ones) | ((v ^ '\\'*ones) - ones)) &^ v & highs
+	return (((v ^ flip*ones) - ('"'^flip+1)*ones) | ((v ^ '\\'*ones) - ones) | v) & highs
 }
 
 // lines encodes the whole lines at the start of p that are ordinary and returns their length:
@@ -43,14 +43,12 @@ func (o *output) ordinary(p []byte) int {
 	d := len(o.buf)
 	d += copy(dst[d:], o.head)
 	start, s, size := d, 0, 0
-	var seen uint64 // every byte so far, or'ed: are there bytes beyond ASCII?
 
 	for size == 0 {
-		n, all := copyPlain(dst[d:], src[s:])
-		seen |= all
+		n, ok := copyPlain(dst[d:], src[s:])
 		s += n
 		d += n
-		if s == len(src) {
+		if !ok || s == len(src) {
 			return 0
 		}
 
@@ -79,58 +77,63 @@ func (o *output) ordinary(p []byte) int {
 			return 0
 		}
 	}
-	if seen&highs != 0 && !valid(src[:s]) {
-		return 0
-	}
 	d += copy(dst[d:], o.tail)
 	o.buf = dst[:d]
 	o.count()
 	return size
 }
 
-// copyPlain copies the start of src that needs no thought and returns its length, and its bytes
-// or'ed. It looks at eight bytes at a time and copies them before it knows, so up to seven bytes
-// of dst after those are garbage. It is a function of its own to stay in registers.
-func copyPlain(dst, src []byte) (n int, seen uint64) {
+// copyPlain copies the start of src that needs no thought and returns its length, and whether it is UTF-8. It looks at
+// eight bytes at a time and copies them before it knows, so up to seven bytes of dst after those are garbage. It is
+// a function of its own to stay in registers.
+func copyPlain(dst, src []byte) (n int, ok bool) {
 	dst = dst[:len(src)]
-	for ; n <= len(src)-8; n += 8 {
+	for n <= len(src)-8 {
 		v := binary.LittleEndian.Uint64(src[n : n+8])
 		binary.LittleEndian.PutUint64(dst[n:n+8], v)
-		if m := special(v); m != 0 {
-			k := bits.TrailingZeros64(m) &^ 7
-			return n + k/8, seen | v&(1<<k-1)
+		m := unusual(v)
+		if m == 0 {
+			n += 8
+			continue
 		}
-		seen |= v
-	}
-	for ; n < len(src); n++ {
-		c := src[n]
-		if c < ' ' || c == '"' || c == '\\' {
+		k := bits.TrailingZeros64(m) &^ 7
+		n += k / 8
+		if byte(v>>k) < utf8.RuneSelf {
+			return n, true
+		}
+		if n > len(src)-8 {
 			break
 		}
-		dst[n] = c
-		seen |= uint64(c)
+		c := binary.LittleEndian.Uint64(src[n : n+8])
+		binary.LittleEndian.PutUint64(dst[n:n+8], c)
+		// Most characters are three bytes long, and of those that may begin with 0xe0 and 0xed some must not be.
+		if c&0xc0c0f0 == 0x8080e0 && c&0x0f != 0 && c&0x0f != 0x0d {
+			n += 3
+			continue
+		}
+		r, size := utf8.DecodeRune(src[n:])
+		if r == utf8.RuneError && size == 1 {
+			return n, false
+		}
+		n += size
 	}
-	return n, seen
-}
-
-// valid is utf8.Valid for text that is mostly ASCII even after its first character that is not.
-func valid(p []byte) bool {
-	for i := 0; i < len(p); {
-		if i+8 <= len(p) {
-			m := binary.LittleEndian.Uint64(p[i:]) & highs
-			if m == 0 {
-				i += 8
-				continue
+	for n < len(src) {
+		c := src[n]
+		switch {
+		case c < ' ' || c == '"' || c == '\\':
+			return n, true
+		case c < utf8.RuneSelf:
+			dst[n] = c
+			n++
+		default:
+			r, size := utf8.DecodeRune(src[n:])
+			if r == utf8.RuneError && size == 1 {
+				return n, false
 			}
-			i += bits.TrailingZeros64(m) >> 3
+			n += copy(dst[n:], src[n:n+size])
 		}
-		r, n := utf8.DecodeRune(p[i:])
-		if r == utf8.RuneError && n == 1 {
-			return false
-		}
-		i += n
 	}
-	return true
+	return n, true
 }
 
 // appendASCII appends one ASCII character in the output's form.
@@ -162,6 +165,9 @@ func appendJSONChar(b []byte, c byte) []byte {
 	}
 	return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 }
+
+// special is unusual without what is not ASCII.
+func special(v uint64) uint64 { return unusual(v) &^ v }
 
 // plain returns the length of the start of p that is the same in JSON.
 func plain(p []byte) int {
