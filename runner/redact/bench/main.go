@@ -5,7 +5,9 @@
 //	bench run redact|json FOLDER SECRETS      feeds the first SECRETS of them and the log to the redactor
 //	bench compare PEER FOLDER                 runs all, in turns, and prints the table
 //
-// A run prints what it took, in seconds of CPU: reading its input is not in it, writing to /dev/null is.
+// A run prints what the log took, in seconds of CPU: writing to /dev/null is in it, reading is not. What was read is where a
+// read of a pipe leaves it, in a buffer that is used again and again. The log passes several times, and of each block the
+// least time counts: on a machine that others use, too, that is the time that it takes.
 package main
 
 import (
@@ -19,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/logs/cilog"
@@ -62,10 +65,6 @@ func input(folder string) error {
 
 // run measures the redactor, alone or before the sink that makes JSON of lines.
 func run(what, folder, secrets string, out io.Writer) error {
-	text, err := os.ReadFile(filepath.Join(folder, logFile))
-	if err != nil {
-		return err
-	}
 	list, err := os.ReadFile(filepath.Join(folder, secretsFile))
 	if err != nil {
 		return err
@@ -90,21 +89,57 @@ func run(what, folder, secrets string, out io.Writer) error {
 	}
 	_ = redactor.String("made ready")
 
-	before := cilog.CPU()
-	w := redactor.Writer(to)
-	for block := range slices.Chunk(text, cilog.Block) {
-		if _, err := w.Write(block); err != nil {
+	var least []time.Duration // of each block
+	for range passes {
+		log, err := os.Open(filepath.Join(folder, logFile))
+		if err != nil {
 			return err
 		}
+		taken, err := pass(log, redactor.Writer(to))
+		if err := errors.Join(err, log.Close()); err != nil {
+			return err
+		}
+		for i, t := range taken {
+			if len(least) < len(taken) {
+				least = append(least, t)
+			}
+			least[i] = min(least[i], t)
+		}
 	}
-	if err := errors.Join(w.Close(), to.Close()); err != nil {
+	if err := to.Close(); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(out, (cilog.CPU() - before).Seconds())
+	var sum time.Duration
+	for _, t := range least {
+		sum += t
+	}
+	_, err = fmt.Fprintln(out, sum.Seconds())
 	return err
 }
 
-const rounds = 7
+// pass returns the time that each block of the log took, and what came after the last.
+func pass(log io.Reader, w io.WriteCloser) (taken []time.Duration, err error) {
+	buffer := make([]byte, cilog.Block)
+	for err == nil {
+		var n int
+		if n, err = log.Read(buffer); err == nil {
+			before := cilog.CPU()
+			_, err = w.Write(buffer[:n])
+			taken = append(taken, cilog.CPU()-before)
+		}
+	}
+	if err != io.EOF {
+		return nil, err
+	}
+	before := cilog.CPU()
+	err = w.Close()
+	return append(taken, cilog.CPU()-before), err
+}
+
+const (
+	passes = 5 // of the log in a run
+	rounds = 3
+)
 
 // compare runs ours and the peer's in turns, so that a busy machine hits both, and prints the medians.
 func compare(peer, folder string, out io.Writer) error {

@@ -19,7 +19,6 @@ import (
 
 func main() {
 	what, folder := os.Args[2], os.Args[3]
-	text := must(os.ReadFile(filepath.Join(folder, "log")))
 	list := must(os.ReadFile(filepath.Join(folder, "secrets")))
 	secrets := strings.Split(string(list), "\n")[:must(strconv.Atoi(os.Args[4]))]
 	null := must(os.OpenFile(os.DevNull, os.O_WRONLY, 0))
@@ -37,17 +36,43 @@ func main() {
 		)
 		to = &lines{log: log}
 	}
-	before := cpu()
-	w := replacer.New(to, redact.AppendGoEscaped(secrets), redact.Redacted)
-	for len(text) > 0 {
-		n := min(len(text), 256<<10)
-		must(w.Write(text[:n]))
-		text = text[n:]
+	var least []float64 // seconds that a block of the log took, of five passes
+	for range 5 {
+		text := must(os.Open(filepath.Join(folder, "log")))
+		w := replacer.New(to, redact.AppendGoEscaped(secrets), redact.Redacted)
+		for i, t := range pass(text, w) {
+			if i == len(least) {
+				least = append(least, t)
+			}
+			least[i] = min(least[i], t)
+		}
+		text.Close()
 	}
+	sum := 0.0
+	for _, t := range least {
+		sum += t
+	}
+	fmt.Println(sum)
+}
+
+// pass returns what each block of the log took, and what came after the last.
+func pass(text io.Reader, w *replacer.Replacer) (taken []float64) {
+	buffer := make([]byte, 256<<10)
+	for {
+		n, err := text.Read(buffer)
+		if err == io.EOF {
+			break
+		}
+		must(n, err)
+		before := cpu()
+		must(w.Write(buffer[:n]))
+		taken = append(taken, cpu()-before)
+	}
+	before := cpu()
 	if err := w.Flush(); err != nil {
 		panic(err)
 	}
-	fmt.Println(cpu() - before)
+	return append(taken, cpu()-before)
 }
 
 // lines makes a record of each line, as the agent's own logger makes one of each write.
