@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -100,7 +101,7 @@ func candidates(c results.Case, pattern *regexp.Regexp) []string {
 		}
 	}
 	// pytest has tests.test_bill.TestTax for the class TestTax in tests/test_bill.py.
-	for module := c.Class; module != "" && dotted.MatchString(module); {
+	for module := c.Class; module != "" && dotted().MatchString(module); {
 		all = append(all, strings.ReplaceAll(module, ".", "/")+".py")
 		i := strings.LastIndexByte(module, '.')
 		module = module[:max(i, 0)]
@@ -108,7 +109,11 @@ func candidates(c results.Case, pattern *regexp.Regexp) []string {
 	return all
 }
 
-var dotted = regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*$`)
+// dotted and packagePath are compiled when they are needed: with letters of all scripts that takes as long as all else that is
+// made ready when a run starts.
+var dotted = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*$`)
+})
 
 // here returns a name relative to the folder, if it is that of a regular file in it. Links that leave the folder are not followed.
 func (f *finder) here(name string) (string, bool) {
@@ -176,13 +181,13 @@ func printable(name string) bool {
 	return name != "" && utf8.ValidString(name) && strings.IndexFunc(name, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }) < 0
 }
 
-var packagePath = regexp.MustCompile(`^[\pL\pN_.][\pL\pN_.~/+-]*$`)
+var packagePath = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\pL\pN_.][\pL\pN_.~/+-]*$`) })
 
 // packages are the packages of the tests, as go test takes them: reports have them as the class.
 func packages(failed []results.Case) ([]string, error) {
 	var found []string
 	for _, c := range failed {
-		if !packagePath.MatchString(c.Class) {
+		if !packagePath().MatchString(c.Class) {
 			return nil, &SelectError{c.Name, "the report does not name its package"}
 		}
 		found = append(found, c.Class)
