@@ -88,38 +88,35 @@ func (o *output) ordinary(p []byte) int {
 // a function of its own to stay in registers.
 func copyPlain(dst, src []byte) (n int, ok bool) {
 	dst = dst[:len(src)]
-	for n <= len(src)-8 {
-		v := binary.LittleEndian.Uint64(src[n : n+8])
-		binary.LittleEndian.PutUint64(dst[n:n+8], v)
-		m := unusual(v)
-		if m == 0 {
-			n += 8
-			continue
+	for n < len(src) {
+		for n <= len(src)-8 {
+			v := binary.LittleEndian.Uint64(src[n : n+8])
+			binary.LittleEndian.PutUint64(dst[n:n+8], v)
+			m := unusual(v)
+			if m == 0 {
+				n += 8
+				continue
+			}
+			k := bits.TrailingZeros64(m) &^ 7
+			n += k / 8
+			if byte(v>>k) < utf8.RuneSelf {
+				return n, true
+			}
+			if n > len(src)-8 {
+				break
+			}
+			c := binary.LittleEndian.Uint64(src[n : n+8])
+			binary.LittleEndian.PutUint64(dst[n:n+8], c)
+			// Most characters are three bytes long, and of those that may begin with 0xe0 and 0xed some must not be.
+			if c&0xc0c0f0 != 0x8080e0 || c&0x0f == 0 || c&0x0f == 0x0d {
+				break
+			}
+			n += 3
 		}
-		k := bits.TrailingZeros64(m) &^ 7
-		n += k / 8
-		if byte(v>>k) < utf8.RuneSelf {
-			return n, true
-		}
-		if n > len(src)-8 {
+		if n == len(src) {
 			break
 		}
-		c := binary.LittleEndian.Uint64(src[n : n+8])
-		binary.LittleEndian.PutUint64(dst[n:n+8], c)
-		// Most characters are three bytes long, and of those that may begin with 0xe0 and 0xed some must not be.
-		if c&0xc0c0f0 == 0x8080e0 && c&0x0f != 0 && c&0x0f != 0x0d {
-			n += 3
-			continue
-		}
-		r, size := utf8.DecodeRune(src[n:])
-		if r == utf8.RuneError && size == 1 {
-			return n, false
-		}
-		n += size
-	}
-	for n < len(src) {
-		c := src[n]
-		switch {
+		switch c := src[n]; {
 		case c < ' ' || c == '"' || c == '\\':
 			return n, true
 		case c < utf8.RuneSelf:
