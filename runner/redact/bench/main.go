@@ -5,9 +5,9 @@
 //	bench run redact|json FOLDER SECRETS      feeds the first SECRETS of them and the log to the redactor
 //	bench compare PEER FOLDER                 runs all, in turns, and prints the table
 //
-// A run prints what the log took, in seconds of CPU: writing to /dev/null is in it, reading is not. What was read is where a
-// read of a pipe leaves it, in a buffer that is used again and again. The log passes several times, and of each block the
-// least time counts: on a machine that others use, too, that is the time that it takes.
+// A run prints what each block of the log took, and what came after the last, in seconds of CPU: writing to /dev/null is in it,
+// reading is not. What was read is where a read of a pipe leaves it, in a buffer that is used again and again. Of all runs the
+// least time of each block counts: on a machine that others use, too, that is the time that it takes.
 package main
 
 import (
@@ -21,7 +21,6 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/logs/cilog"
@@ -89,59 +88,36 @@ func run(what, folder, secrets string, out io.Writer) error {
 	}
 	_ = redactor.String("made ready")
 
-	var least []time.Duration // of each block
-	for range passes {
-		log, err := os.Open(filepath.Join(folder, logFile))
+	log, err := os.Open(filepath.Join(folder, logFile))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	w := redactor.Writer(to)
+	timed := func(work func() error) error {
+		before := cilog.CPU()
+		err := work()
+		fmt.Fprintln(out, (cilog.CPU() - before).Seconds())
+		return err
+	}
+	buffer := make([]byte, cilog.Block)
+	for {
+		n, err := log.Read(buffer)
+		if err == io.EOF {
+			return timed(func() error { return errors.Join(w.Close(), to.Close()) })
+		}
 		if err != nil {
 			return err
 		}
-		taken, err := pass(log, redactor.Writer(to))
-		if err := errors.Join(err, log.Close()); err != nil {
+		if err := timed(func() error { _, err := w.Write(buffer[:n]); return err }); err != nil {
 			return err
 		}
-		for i, t := range taken {
-			if len(least) < len(taken) {
-				least = append(least, t)
-			}
-			least[i] = min(least[i], t)
-		}
 	}
-	if err := to.Close(); err != nil {
-		return err
-	}
-	var sum time.Duration
-	for _, t := range least {
-		sum += t
-	}
-	_, err = fmt.Fprintln(out, sum.Seconds())
-	return err
 }
 
-// pass returns the time that each block of the log took, and what came after the last.
-func pass(log io.Reader, w io.WriteCloser) (taken []time.Duration, err error) {
-	buffer := make([]byte, cilog.Block)
-	for err == nil {
-		var n int
-		if n, err = log.Read(buffer); err == nil {
-			before := cilog.CPU()
-			_, err = w.Write(buffer[:n])
-			taken = append(taken, cilog.CPU()-before)
-		}
-	}
-	if err != io.EOF {
-		return nil, err
-	}
-	before := cilog.CPU()
-	err = w.Close()
-	return append(taken, cilog.CPU()-before), err
-}
+const rounds = 15
 
-const (
-	passes = 5 // of the log in a run
-	rounds = 3
-)
-
-// compare runs ours and the peer's in turns, so that a busy machine hits both, and prints the medians.
+// compare runs ours and the peer's in turns, so that a busy machine hits both.
 func compare(peer, folder string, out io.Writer) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -155,24 +131,30 @@ func compare(peer, folder string, out io.Writer) error {
 		{"peer, replacer, 100 secrets", peer, "redact", "100"},
 		{"peer, replacer + JSON, 100 secrets", peer, "json", "100"},
 	}
-	seconds := make([][]float64, len(contenders))
+	least := make([][]float64, len(contenders))   // seconds of each block
+	seconds := make([][]float64, len(contenders)) // of each run
 	for range rounds {
 		for i, c := range contenders {
-			taken, err := seconded(exec.Command(c.program, "run", c.what, folder, c.secrets))
+			blocks, err := timesOf(exec.Command(c.program, "run", c.what, folder, c.secrets))
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
-			seconds[i] = append(seconds[i], taken)
+			seconds[i] = append(seconds[i], sum(blocks))
+			if least[i] == nil {
+				least[i] = blocks
+			}
+			for j, t := range blocks {
+				least[i][j] = min(least[i][j], t)
+			}
 		}
 	}
 	speeds := make([]float64, len(contenders)) // MB a second of CPU
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "contender\tMB/s of CPU\tslowest\tfastest\t")
+	fmt.Fprintln(table, "contender\tMB/s of CPU\tslowest run\tfastest run\t")
 	for i, c := range contenders {
-		slices.Sort(seconds[i])
 		speed := func(s float64) float64 { return float64(cilog.Size) / 1e6 / s }
-		speeds[i] = speed(seconds[i][rounds/2])
-		fmt.Fprintf(table, "%s\t%.0f\t%.0f\t%.0f\t\n", c.name, speeds[i], speed(seconds[i][rounds-1]), speed(seconds[i][0]))
+		speeds[i] = speed(sum(least[i]))
+		fmt.Fprintf(table, "%s\t%.0f\t%.0f\t%.0f\t\n", c.name, speeds[i], speed(slices.Max(seconds[i])), speed(slices.Min(seconds[i])))
 	}
 	fmt.Fprintln(table, "\nratio\tis\ttarget\t\t")
 	for _, r := range []struct {
@@ -190,12 +172,26 @@ func compare(peer, folder string, out io.Writer) error {
 	return table.Flush()
 }
 
-// seconded runs a program and returns the number that it prints.
-func seconded(program *exec.Cmd) (float64, error) {
+// timesOf runs a program and returns the numbers that it prints.
+func timesOf(program *exec.Cmd) (times []float64, err error) {
 	program.Stderr = os.Stderr
 	printed, err := program.Output()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return strconv.ParseFloat(strings.TrimSpace(string(printed)), 64)
+	for _, word := range strings.Fields(string(printed)) {
+		t, err := strconv.ParseFloat(word, 64)
+		if err != nil {
+			return nil, err
+		}
+		times = append(times, t)
+	}
+	return times, nil
+}
+
+func sum(times []float64) (all float64) {
+	for _, t := range times {
+		all += t
+	}
+	return all
 }
