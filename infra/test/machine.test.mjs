@@ -243,6 +243,8 @@ test('a task is told when it is on Spot, and only then', async () => {
     ['Build', 'FARGATE_SPOT', 'FARGATE_SPOT'], ['Test', 'FARGATE_SPOT', 'FARGATE_SPOT'], ['Test', 'FARGATE', 'FARGATE'],
     ['MigrateStaging', 'FARGATE', ''], ['DeployStaging', 'FARGATE', ''], ['MigrateProduction', 'FARGATE', ''], ['DeployProduction', 'FARGATE', ''],
   ])
+  const [build, , , , deploy] = w.tasks // for build and test the definition picks what all are told one by one
+  assert.deepEqual(build.environment, { ...deploy.environment, RUNNER_CAPACITY_PROVIDER: 'FARGATE_SPOT' })
   const dear = new World({ UseSpot: 'false' })
   await dear.run(push('refs/heads/x'))
   assert.deepEqual(told(dear), [['Build', 'FARGATE', 'FARGATE'], ['Test', 'FARGATE', 'FARGATE']])
