@@ -173,7 +173,7 @@ func digestOf(m artifacts.Manifest) string {
 func (r *run) putDelivery(ctx context.Context) error {
 	record := *r.delivery.record
 	if record.Before != nil {
-		stored := record.Before.Redacted(r.redactor.String, redact.SecretName)
+		stored := record.Before.Redacted(r.redactor.String, redact.IsSecretName)
 		record.Before = &stored
 	}
 	text, err := json.MarshalIndent(record, "", " ")

@@ -265,7 +265,7 @@ func (e *examination) secrets(ctx context.Context) {
 			e.tell(f)
 		}
 	}
-	for _, name := range e.redactor.Short() {
+	for _, name := range e.redactor.Unredacted() {
 		e.wrong(artifacts.Warning, "secret "+name, "is too short or too common to be redacted", "make it longer, or give the variable another name if it is no secret")
 	}
 }

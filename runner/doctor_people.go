@@ -48,7 +48,7 @@ func (e *examination) github(ctx context.Context) {
 		e.ok(subject, "GITHUB_REPOSITORY is not set, so commits get no status")
 		return
 	}
-	access, err := hub.Look(ctx)
+	access, err := hub.CheckAccess(ctx)
 	kind := map[bool]string{true: "private", false: "public"}[access.Private]
 	switch {
 	case err != nil:
@@ -59,7 +59,7 @@ func (e *examination) github(ctx context.Context) {
 		e.ok(subject, "GITHUB_TOKEN is let see %s (%s); the workflow has a status of its own, so commits get no other", c.GitHubName, kind)
 	case c.GitHubStatus != "on" && e.run.dirty:
 		e.ok(subject, "GITHUB_TOKEN is let see %s (%s); the workspace has changes that are not in the commit, which so gets no status", c.GitHubName, kind)
-	case !access.MaySetStatus():
+	case !access.CanSetStatus():
 		e.wrong(artifacts.Warning, subject, fmt.Sprintf("GITHUB_TOKEN may not set the status of a commit of %s", c.GitHubName), "give it the scope repo:status, or set RUNNER_GITHUB_STATUS=off")
 	case access.Classic:
 		e.ok(subject, "GITHUB_TOKEN may set the status of commits of %s (%s)", c.GitHubName, kind)

@@ -41,7 +41,7 @@ func (r *run) childEnvironment() environment {
 	for name, value := range e.variables {
 		// ARTIFACT_BUCKET=file:///dir is a place, not a secret: the runner's own variables are never resolved.
 		_, declared := r.step.Secrets[name]
-		if ref, ok := secrets.Parse(value, declared || redact.SecretName(name)); ok {
+		if ref, ok := secrets.Parse(value, declared || redact.IsSecretName(name)); ok {
 			e.references[name] = ref
 			delete(e.variables, name)
 		}
@@ -101,7 +101,7 @@ func (e environment) list() []string {
 func known(variables map[string]string) []redact.Secret {
 	var found []redact.Secret
 	for name, value := range variables {
-		if redact.SecretName(name) || slices.Contains(private, name) {
+		if redact.IsSecretName(name) || slices.Contains(private, name) {
 			if _, isReference := secrets.Parse(value, true); !isReference && value != "" {
 				found = append(found, redact.Secret{Name: name, Value: value})
 			}
@@ -156,9 +156,9 @@ func (r *run) resolve(e environment) error {
 		}
 		e.variables[s.Variable] = s.Value()
 	}
-	told := r.redactor.Short()
+	told := r.redactor.Unredacted()
 	r.redactor.Add(values...)
-	for _, name := range r.redactor.Short() {
+	for _, name := range r.redactor.Unredacted() {
 		if !slices.Contains(told, name) {
 			r.log.Warn("the value is too short or too common to be redacted", "variable", name)
 		}

@@ -14,7 +14,7 @@ func (r *run) heading() notify.Run {
 	clean := r.redactor.String
 	n := notify.Run{
 		ID: r.id, Step: r.step.Name, Environment: r.config.Environment, Branch: clean(first(r.ref.Branch, r.config.Branch, r.config.GitHubBranch)), SHA: r.ref.SHA,
-		Repository: r.config.GitHubName, Web: r.web(), Actor: clean(r.actor()), Started: r.begun,
+		Repository: r.config.GitHubName, RepositoryURL: r.web(), Actor: clean(r.actor()), Started: r.begun,
 	}
 	if n.SHA == noCommit {
 		n.SHA = ""
@@ -26,7 +26,7 @@ func (r *run) heading() notify.Run {
 func (r *run) news(o Outcome) notify.Run {
 	clean := r.redactor.String
 	n := r.heading()
-	n.Passed, n.Aborted, n.Reason, n.ExitCode, n.Duration = o.Passed(), o.Reason == Cancelled, string(o.Reason), o.ExitCode, r.now().Sub(r.begun)
+	n.Passed, n.Cancelled, n.Reason, n.ExitCode, n.Duration = o.Passed(), o.Reason == Cancelled, string(o.Reason), o.ExitCode, r.now().Sub(r.begun)
 	switch o.Reason {
 	case BadConfig, Secrets, Source, Guard:
 		n.Blocked = true
@@ -65,7 +65,7 @@ func (r *run) failure(c results.Case, within string) notify.Failure {
 		name = c.Class + " › " + name
 	}
 	f := notify.Failure{Name: clean(name), Message: clean(c.Message), Details: clean(c.Details)}
-	f.File, f.Line = notify.Place(strings.TrimPrefix(c.File, here), within, strings.ReplaceAll(c.Message+"\n"+c.Details, here, ""))
+	f.File, f.Line = notify.FindLocation(strings.TrimPrefix(c.File, here), within, strings.ReplaceAll(c.Message+"\n"+c.Details, here, ""))
 	f.File = clean(f.File)
 	return f
 }

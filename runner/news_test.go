@@ -89,11 +89,11 @@ func TestHowTheEndOfARunIsTold(t *testing.T) {
 		{"what it made cannot be stored", artifactsError{os.ErrPermission}, false, false},
 	} {
 		n := ended(t, t.TempDir(), ".", nil).news(judge(c.err))
-		if n.Passed || n.Aborted != c.aborted || n.Blocked != c.blocked || n.Reason == "" || n.Error == "" {
+		if n.Passed || n.Cancelled != c.aborted || n.Blocked != c.blocked || n.Reason == "" || n.Error == "" {
 			t.Errorf("%s: %+v", c.name, n)
 		}
 	}
-	if n := ended(t, t.TempDir(), ".", nil).news(judge(nil)); !n.Passed || n.Aborted || n.Blocked {
+	if n := ended(t, t.TempDir(), ".", nil).news(judge(nil)); !n.Passed || n.Cancelled || n.Blocked {
 		t.Errorf("%+v", n)
 	}
 }

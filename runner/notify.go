@@ -86,7 +86,7 @@ func (r *run) tellBeginning() {
 		defer cancel()
 		hub, err := r.github(ctx)
 		if err == nil {
-			err = hub.Begin(ctx, news)
+			err = hub.Start(ctx, news)
 		}
 		if refused(err) {
 			r.untold("GitHub", err) // now, so that it is in the stored log
@@ -133,7 +133,7 @@ func (r *run) tell(o Outcome) (wait func()) {
 		defer cancel()
 		defer cancelIn()
 		if reported {
-			news.Report, news.Until = r.linkReport(ctx)
+			news.Report, news.ReportExpires = r.linkReport(ctx)
 		}
 		var all sync.WaitGroup
 		if toGitHub {
@@ -160,7 +160,7 @@ func (r *run) tellGitHub(ctx context.Context, news notify.Run) error {
 	if err != nil {
 		return err
 	}
-	return hub.End(ctx, news)
+	return hub.Finish(ctx, news)
 }
 
 // tellSlack says nothing of an ordinary pass.

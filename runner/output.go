@@ -65,7 +65,7 @@ func refusedOutput(name string) string {
 		return "it is no name of a variable"
 	case reserved(name), loads(name):
 		return "it is reserved"
-	case redact.SecretName(name):
+	case redact.IsSecretName(name):
 		return "by its name it is a secret, and outputs are on record as they are"
 	}
 	return ""

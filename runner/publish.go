@@ -347,8 +347,8 @@ func (r *run) end(err error) Outcome {
 	return o
 }
 
-func (r *run) metrics(o Outcome) telemetry.Run {
-	m := telemetry.Run{
+func (r *run) metrics(o Outcome) telemetry.Metrics {
+	m := telemetry.Metrics{
 		Cluster: r.task.cluster(), Step: r.step.Name, Environment: r.config.Environment,
 		Reason: string(o.Reason), RunID: r.id, Branch: r.ref.Branch, SHA: r.ref.SHA,
 		Failed: !o.Passed(), Duration: r.now().Sub(r.begun), ColdStart: r.task.coldStart(r.begun),
@@ -368,7 +368,7 @@ func (r *run) metrics(o Outcome) telemetry.Run {
 		m.LineCoverage = &percent
 	}
 	if r.tests != nil {
-		m.Tests = &telemetry.Tests{Total: r.tests.Total, Failed: r.tests.Failed + r.tests.Errored, Flaky: r.tests.Flaky}
+		m.Tests = &telemetry.TestCounts{Total: r.tests.Total, Failed: r.tests.Failed + r.tests.Errored, Flaky: r.tests.Flaky}
 	}
 	return m
 }

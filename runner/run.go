@@ -293,7 +293,7 @@ func (r *run) settle() error {
 	if err := r.required(len(r.step.Needs) > 0); err != nil {
 		return err
 	}
-	for _, name := range r.redactor.Short() {
+	for _, name := range r.redactor.Unredacted() {
 		r.log.Warn("the value is too short or too common to be redacted", "variable", name)
 	}
 	return nil

@@ -33,7 +33,7 @@ func (r *run) beginTrace() {
 	if exporter == nil {
 		return
 	}
-	parent, ok := telemetry.ParseParent(r.config.TraceParent)
+	parent, ok := telemetry.ParseTraceParent(r.config.TraceParent)
 	if !ok && r.config.TraceParent != "" {
 		r.log.Warn("TRACEPARENT is none, so the run begins a trace of its own")
 	}
@@ -48,7 +48,7 @@ func (r *run) traced(how supervision) supervision {
 	if r.tracing.trace == nil {
 		return how
 	}
-	return how.with("TRACEPARENT", r.tracing.trace.Current().String())
+	return how.with("TRACEPARENT", r.tracing.trace.TraceParent().String())
 }
 
 // span opens a span, which the function that it returns closes.
@@ -58,14 +58,14 @@ func (r *run) span(name string) (end func(error)) {
 		return func(error) {}
 	}
 	number, phase := t.Len(), len(r.phases)+1 // of the task in this run, and of its row in the report
-	s := t.Begin(name)
+	s := t.StartSpan(name)
 	return func(err error) {
 		o := judge(err)
 		if err != nil {
 			s.Failed, s.Message = true, err.Error()
 			s.Attributes = append(s.Attributes, telemetry.Attribute{Key: "error.type", Value: string(o.Reason)})
 		}
-		t.End(
+		t.EndSpan(
 			s,
 			telemetry.Attribute{Key: "cicd.pipeline.task.name", Value: name},
 			telemetry.Attribute{Key: "cicd.pipeline.task.run.id", Value: r.id + "/" + strconv.Itoa(number)},
@@ -139,15 +139,15 @@ func (r *run) sendTrace(o Outcome) (wait func()) {
 				return
 			}
 			var whole bool
-			if headers, whole = telemetry.ParsePairs(values[name]); !whole {
+			if headers, whole = telemetry.ParseBaggage(values[name]); !whole {
 				done <- &telemetry.SettingError{Message: name + " is no list of key=value pairs", Advice: "write them as in Authorization=Bearer%20TOKEN,X-Tenant=team"}
 				return
 			}
 			r.redactor.Add(headerSecrets(headers, name)...)
 			break
 		}
-		t.Clean(r.cleanForTrace) // now that the last secret is known
-		telemetry.CleanAttributes(resource, r.cleanForTrace)
+		t.Redact(r.cleanForTrace) // now that the last secret is known
+		telemetry.RedactAttributes(resource, r.cleanForTrace)
 		err := exporter.Export(ctx, t, resource, r.in.Version, headers)
 		if cause := context.Cause(ctx); err != nil && cause != nil {
 			err = fmt.Errorf("%w: %w", cause, err)
@@ -216,7 +216,7 @@ func (r *run) traceResource() []telemetry.Attribute {
 		set("aws.ecs.task.arn", r.task.ARN)
 		set("aws.ecs.task.id", r.task.id())
 	}
-	pairs, ok := telemetry.ParsePairs(r.in.Variables["OTEL_RESOURCE_ATTRIBUTES"])
+	pairs, ok := telemetry.ParseBaggage(r.in.Variables["OTEL_RESOURCE_ATTRIBUTES"])
 	if !ok {
 		r.log.Warn("OTEL_RESOURCE_ATTRIBUTES is no list of key=value pairs, so some of it is left out")
 	}
@@ -281,7 +281,7 @@ func knownHeaders(variables map[string]string) []redact.Secret {
 	var all []redact.Secret
 	for _, name := range telemetry.HeaderVariables {
 		if _, isReference := secrets.Parse(variables[name], true); !isReference {
-			pairs, _ := telemetry.ParsePairs(variables[name])
+			pairs, _ := telemetry.ParseBaggage(variables[name])
 			all = append(all, headerSecrets(pairs, name)...)
 		}
 	}

@@ -27,8 +27,8 @@ const (
 	githubAnnotations = 50 // of a request
 )
 
-// Begin says that a run has begun: a status that is pending.
-func (g GitHub) Begin(ctx context.Context, r Run) error {
+// Start says that a run has begun: a status that is pending.
+func (g GitHub) Start(ctx context.Context, r Run) error {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	s, err := g.open()
@@ -38,9 +38,9 @@ func (g GitHub) Begin(ctx context.Context, r Run) error {
 	return s.status(ctx, r, "pending", "running")
 }
 
-// End says how a run went: the commit's status and, where the token may, a check with a note on each failing line.
+// Finish says how a run went: the commit's status and, where the token may, a check with a note on each failing line.
 // The link to the report goes where only those can follow it who may see the code: to private repositories.
-func (g GitHub) End(ctx context.Context, r Run) error {
+func (g GitHub) Finish(ctx context.Context, r Run) error {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	s, err := g.open()
@@ -56,7 +56,7 @@ func (g GitHub) End(ctx context.Context, r Run) error {
 	switch {
 	case r.Passed:
 		state = "success"
-	case r.Aborted || r.Blocked:
+	case r.Cancelled || r.Blocked:
 		state = "error"
 	}
 	if err := s.status(ctx, r, state, r.summary()); err != nil {
@@ -72,14 +72,14 @@ type Access struct {
 	Scopes  []string // "repo", "repo:status"
 }
 
-// MaySetStatus reports whether the token can set a commit's status, as far as it says what it may: a fine-grained token and an
+// CanSetStatus reports whether the token can set a commit's status, as far as it says what it may: a fine-grained token and an
 // app's do not.
-func (a Access) MaySetStatus() bool {
+func (a Access) CanSetStatus() bool {
 	return !a.Classic || slices.Contains(a.Scopes, "repo") || slices.Contains(a.Scopes, "repo:status") || !a.Private && slices.Contains(a.Scopes, "public_repo")
 }
 
-// Look asks what the token is let see. It changes nothing. The error is an *Error.
-func (g GitHub) Look(ctx context.Context) (Access, error) {
+// CheckAccess asks what the token is let see. It changes nothing. The error is an *Error.
+func (g GitHub) CheckAccess(ctx context.Context) (Access, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	s, err := g.open()
@@ -155,7 +155,7 @@ func (s *session) check(ctx context.Context, r Run) error {
 	switch {
 	case r.Passed:
 		conclusion = "success"
-	case r.Aborted:
+	case r.Cancelled:
 		conclusion = "cancelled"
 	case r.Reason == "timeout":
 		conclusion = "timed_out"

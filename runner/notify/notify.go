@@ -22,12 +22,12 @@ type Run struct {
 	ID, Step, Environment string
 	Branch, SHA           string
 	Repository            string // owner/name on GitHub, or ""
-	Web                   string // where a browser finds the repository, or ""
+	RepositoryURL         string // where a browser finds the repository, or ""
 	Actor                 string // who has caused the run, or ""
 
 	Passed    bool
 	Recovered bool   // it passes now, and did not when it ran on this branch before
-	Aborted   bool   // it was told to stop
+	Cancelled bool   // it was told to stop
 	Blocked   bool   // it never began: bad input, no secret, a lock
 	Reason    string // as the record of the run has it
 	ExitCode  int
@@ -36,12 +36,12 @@ type Run struct {
 	Started   time.Time
 	Duration  time.Duration
 
-	Tests    *Tests
-	Report   string    // a link that needs no login, or ""
-	Until    time.Time // when that link ends
-	Record   string    // where the run's record is, in words
-	Coverage string    // "83.1 % (-1.2)", or ""
-	Stack    string    // what became of the stack that was deployed: "web: rolled back", or ""
+	Tests         *Tests
+	Report        string    // a link that needs no login, or ""
+	ReportExpires time.Time // when that link ends
+	Record        string    // where the run's record is, in words
+	Coverage      string    // "83.1 % (-1.2)", or ""
+	Stack         string    // what became of the stack that was deployed: "web: rolled back", or ""
 }
 
 // Tests is what the reports said.
@@ -74,7 +74,7 @@ func (r Run) title() string {
 		verb = "passes again"
 	case r.Passed:
 		verb = "passed"
-	case r.Aborted:
+	case r.Cancelled:
 		verb = "was stopped"
 	}
 	if r.Branch == "" { // what was refused may have been the branch itself

@@ -23,7 +23,7 @@ func failed() Run {
 		ID: "01k", Step: "test", Branch: "main", SHA: sha, Repository: "example/shop", Actor: "ana", Reason: "failure", ExitCode: 1,
 		Error: "the command ended with exit code 1", Hint: "see the report", Started: time.Unix(1_800_000_000, 0).UTC(), Duration: 61 * time.Second,
 		Tests:  &Tests{Total: 214, Passed: 212, Failed: 2, Flaky: 1, Failures: []Failure{{Name: "price › adds the tax once", File: "src/price.test.ts", Line: 12, Message: "expected 119\nreceived 138.04"}, {Name: "no place", Message: "boom"}}},
-		Report: "https://bucket.example/report.html?X-Amz-Signature=abc", Until: time.Unix(1_800_086_400, 0), Web: "https://github.com/example/shop", Stack: "web: rolled back", Record: "s3://bucket/runs/main/4f0c", Coverage: "83.1 % (-1.2)",
+		Report: "https://bucket.example/report.html?X-Amz-Signature=abc", ReportExpires: time.Unix(1_800_086_400, 0), RepositoryURL: "https://github.com/example/shop", Stack: "web: rolled back", Record: "s3://bucket/runs/main/4f0c", Coverage: "83.1 % (-1.2)",
 	}
 }
 
@@ -76,7 +76,7 @@ func TestSlackTakesWhateverARunHasToSay(t *testing.T) {
 		func(r *Run) { *r = vast() },
 		func(r *Run) { *r = Run{Step: "build", Branch: "main", Passed: true} },
 		func(r *Run) { r.Passed, r.Recovered, r.Tests.Failed, r.Tests.Failures = true, true, 0, nil },
-		func(r *Run) { r.Aborted = true },
+		func(r *Run) { r.Cancelled = true },
 	} {
 		r := failed()
 		change(&r)
@@ -95,7 +95,7 @@ func TestTitles(t *testing.T) {
 		"test failed on main":                   {Step: "test", Branch: "main"},
 		"test passes again on main":             {Step: "test", Branch: "main", Passed: true, Recovered: true},
 		"deploy · production passed on v1.2.0":  {Step: "deploy", Environment: "production", Branch: "v1.2.0", Passed: true},
-		"build was stopped on feature/a":        {Step: "build", Branch: "feature/a", Aborted: true},
+		"build was stopped on feature/a":        {Step: "build", Branch: "feature/a", Cancelled: true},
 		"migrate · staging passed on release/2": {Step: "migrate", Environment: "staging", Branch: "release/2", Passed: true},
 	} {
 		if got := r.title(); got != want {
@@ -116,7 +116,7 @@ func TestServicesThatMisbehave(t *testing.T) {
 			return Slack{WebhookURL: s.URL + "/services/hook-secret"}.Post(ctx, failed())
 		},
 		"GitHub": func(ctx context.Context) error {
-			return GitHub{Token: "token-secret", Repository: "example/shop", URL: s.URL}.Begin(ctx, failed())
+			return GitHub{Token: "token-secret", Repository: "example/shop", URL: s.URL}.Start(ctx, failed())
 		},
 	}
 	for name, post := range services {
@@ -200,10 +200,10 @@ func githubServer(t *testing.T, change func(*notifytest.GitHub)) (*notifytest.Gi
 
 func TestGitHubHasAStatusAndACheckWithNotesOnLines(t *testing.T) {
 	g, hub := githubServer(t, nil)
-	if err := hub.Begin(t.Context(), failed()); err != nil {
+	if err := hub.Start(t.Context(), failed()); err != nil {
 		t.Fatal(err)
 	}
-	if err := hub.End(t.Context(), failed()); err != nil {
+	if err := hub.Finish(t.Context(), failed()); err != nil {
 		t.Fatal(err, g.Refused())
 	}
 	posts := g.Posts()
@@ -220,7 +220,7 @@ func TestGitHubHasAStatusAndACheckWithNotesOnLines(t *testing.T) {
 
 func TestTheReportIsNotLinkedWhereEverybodyCouldFollow(t *testing.T) {
 	g, hub := githubServer(t, func(g *notifytest.GitHub) { g.Private = false })
-	if err := hub.End(t.Context(), failed()); err != nil || len(g.Posts()) != 2 {
+	if err := hub.Finish(t.Context(), failed()); err != nil || len(g.Posts()) != 2 {
 		t.Fatal(err, g.Refused())
 	}
 	if said := fmt.Sprint(g.Posts()); strings.Contains(said, "X-Amz-Signature") {
@@ -232,7 +232,7 @@ func TestALinkThatGitHubDoesNotTakeCostsTheLinkOnly(t *testing.T) {
 	g, hub := githubServer(t, nil)
 	r := failed()
 	r.Report = "ftp://example.com/report.html"
-	if err := hub.End(t.Context(), r); err != nil {
+	if err := hub.Finish(t.Context(), r); err != nil {
 		t.Error(err)
 	}
 	if posts := g.Posts(); len(posts) != 2 || posts[0].JSON["state"] != "failure" || posts[0].JSON["target_url"] != nil || posts[1].JSON["details_url"] != nil {
@@ -242,8 +242,8 @@ func TestALinkThatGitHubDoesNotTakeCostsTheLinkOnly(t *testing.T) {
 
 func TestGitHubTakesWhateverARunHasToSay(t *testing.T) {
 	g, hub := githubServer(t, nil)
-	for _, r := range []Run{vast(), {Step: "build", Environment: "staging", Branch: "main", SHA: sha, Passed: true}, {Step: "x", SHA: sha, Aborted: true}, {Step: "x", SHA: sha, Blocked: true, Reason: "guard"}} {
-		if err := hub.End(t.Context(), r); err != nil {
+	for _, r := range []Run{vast(), {Step: "build", Environment: "staging", Branch: "main", SHA: sha, Passed: true}, {Step: "x", SHA: sha, Cancelled: true}, {Step: "x", SHA: sha, Blocked: true, Reason: "guard"}} {
+		if err := hub.Finish(t.Context(), r); err != nil {
 			t.Errorf("%s: %v, %v", clip(r.title(), 40), err, g.Refused())
 		}
 	}
@@ -255,7 +255,7 @@ func TestGitHubTakesWhateverARunHasToSay(t *testing.T) {
 
 func TestATokenThatMayNotMakeChecksIsNoError(t *testing.T) {
 	g, hub := githubServer(t, func(g *notifytest.GitHub) { g.App = false })
-	if err := hub.End(t.Context(), failed()); err != nil || len(g.Posts()) != 1 {
+	if err := hub.Finish(t.Context(), failed()); err != nil || len(g.Posts()) != 1 {
 		t.Errorf("%v, %v", err, g.Posts())
 	}
 }
@@ -268,7 +268,7 @@ func TestATokenThatMayNotIsRefusedOnce(t *testing.T) {
 	} {
 		g, hub := githubServer(t, change)
 		var refused *Error
-		if err := hub.Begin(t.Context(), failed()); !errors.As(err, &refused) || !refused.Refused() || refused.Hint() == "" || g.Asked() != 1 {
+		if err := hub.Start(t.Context(), failed()); !errors.As(err, &refused) || !refused.Refused() || refused.Hint() == "" || g.Asked() != 1 {
 			t.Errorf("%s: %v after %d requests", name, err, g.Asked())
 		}
 	}
@@ -276,7 +276,7 @@ func TestATokenThatMayNotIsRefusedOnce(t *testing.T) {
 	var other *Error
 	r := failed()
 	r.SHA = strings.Repeat("0", 40)
-	if err := hub.Begin(t.Context(), r); !errors.As(err, &other) || other.Refused() || !strings.Contains(other.Hint(), "commit") {
+	if err := hub.Start(t.Context(), r); !errors.As(err, &other) || other.Refused() || !strings.Contains(other.Hint(), "commit") {
 		t.Errorf("no such commit: %v, %v", err, g.Refused())
 	}
 }
@@ -290,8 +290,8 @@ func TestWhatATokenSaysItMay(t *testing.T) {
 		{"", true, true}, {"repo", true, true}, {"read:org, repo:status", true, true}, {"read:org", true, false}, {"public_repo", true, false}, {"public_repo", false, true},
 	} {
 		_, hub := githubServer(t, func(g *notifytest.GitHub) { g.Scopes, g.Private = c.scopes, c.private })
-		access, err := hub.Look(t.Context())
-		if err != nil || access.MaySetStatus() != c.may || access.Private != c.private {
+		access, err := hub.CheckAccess(t.Context())
+		if err != nil || access.CanSetStatus() != c.may || access.Private != c.private {
 			t.Errorf("%q: %+v, %v", c.scopes, access, err)
 		}
 	}
@@ -307,7 +307,7 @@ func TestNothingIsSentInTheClear(t *testing.T) {
 		if address == "" {
 			continue // is github.com's
 		}
-		if err := (GitHub{Token: "x", Repository: "a/b", URL: address}).Begin(t.Context(), failed()); !errors.As(err, &refused) || !strings.Contains(refused.Hint(), "GITHUB_API_URL") {
+		if err := (GitHub{Token: "x", Repository: "a/b", URL: address}).Start(t.Context(), failed()); !errors.As(err, &refused) || !strings.Contains(refused.Hint(), "GITHUB_API_URL") {
 			t.Errorf("GitHub at %q: %v", address, err)
 		}
 	}
@@ -315,13 +315,13 @@ func TestNothingIsSentInTheClear(t *testing.T) {
 
 func TestARepositoryThatIsNone(t *testing.T) {
 	for _, name := range []string{"", "shop", "a/b/c", "/shop", "example/"} {
-		if err := (GitHub{Token: "x", Repository: name}).Begin(t.Context(), failed()); err == nil || !regexp.MustCompile("GITHUB_REPOSITORY").MatchString(err.(*Error).Hint()) {
+		if err := (GitHub{Token: "x", Repository: name}).Start(t.Context(), failed()); err == nil || !regexp.MustCompile("GITHUB_REPOSITORY").MatchString(err.(*Error).Hint()) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
 }
 
-func TestPlaces(t *testing.T) {
+func TestFindLocations(t *testing.T) {
 	for _, c := range []struct{ name, file, directory, details, want string }{
 		{"jest, by an absolute path", "src/price.test.ts", ".", "at Object.<anonymous> (/workspace/src/price.test.ts:12:23)\n at x (/workspace/src/price.ts:3:1)", "src/price.test.ts:12"},
 		{"jest, relative", "src/price.test.ts", ".", "    at Object.toBe (src/price.test.ts:8:9)", "src/price.test.ts:8"},
@@ -334,7 +334,7 @@ func TestPlaces(t *testing.T) {
 		{"an absolute path that nobody can place", "", ".", "at /usr/lib/x.py:3", ":0"},
 		{"a path that leads out", "../../etc/passwd", ".", "", ":0"},
 	} {
-		file, line := Place(c.file, c.directory, c.details)
+		file, line := FindLocation(c.file, c.directory, c.details)
 		if got := fmt.Sprintf("%s:%d", file, line); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}

@@ -78,7 +78,7 @@ func message(r Run) *slack.WebhookMessage {
 	switch {
 	case r.Passed:
 		sign = ":white_check_mark:"
-	case r.Aborted:
+	case r.Cancelled:
 		sign = ":black_square_for_stop:"
 	}
 	blocks := []slack.Block{
@@ -118,8 +118,8 @@ func message(r Run) *slack.WebhookMessage {
 	var facts []string
 	if r.SHA != "" {
 		commit := "`" + escape(r.SHA[:min(len(r.SHA), 7)]) + "`"
-		if r.Web != "" {
-			commit = fmt.Sprintf("<%s/commit/%s|%s>", escape(strings.NewReplacer("|", "%7C", " ", "%20").Replace(r.Web)), escape(r.SHA), commit)
+		if r.RepositoryURL != "" {
+			commit = fmt.Sprintf("<%s/commit/%s|%s>", escape(strings.NewReplacer("|", "%7C", " ", "%20").Replace(r.RepositoryURL)), escape(r.SHA), commit)
 		}
 		facts = append(facts, commit)
 	}
@@ -129,8 +129,8 @@ func message(r Run) *slack.WebhookMessage {
 		}
 	}
 	linked := r.Report != "" && len(r.Report) <= slackButton
-	if linked && !r.Until.IsZero() {
-		facts = append(facts, "report until "+r.Until.UTC().Format("2 Jan 15:04 UTC"))
+	if linked && !r.ReportExpires.IsZero() {
+		facts = append(facts, "report until "+r.ReportExpires.UTC().Format("2 Jan 15:04 UTC"))
 	}
 	if facts != nil {
 		blocks = append(blocks, slack.NewContextBlock("", slack.NewTextBlockObject(slack.MarkdownType, clip(strings.Join(facts, " · "), slackSection), false, false)))

@@ -10,9 +10,9 @@ import (
 // places are how tools name a line: "src/a.test.ts:12:23" and "(src/a.py:7)", and as pytest has it "a.py:7: AssertionError".
 var places = regexp.MustCompile(`([A-Za-z0-9_@./\\-]+\.[A-Za-z0-9]+):(\d+)(?::\d+)?`)
 
-// Place finds the line of a test's file that a failure names, in what it says. File is the one that the report names, if
+// FindLocation finds the line of a test's file that a failure names, in what it says. File is the one that the report names, if
 // it does; directory is where the command ran, both relative to the repository. The place is "" and 0 where nothing fits.
-func Place(file, directory, details string) (string, int) {
+func FindLocation(file, directory, details string) (string, int) {
 	within := func(name string) string {
 		name = strings.TrimSpace(strings.ReplaceAll(name, `\`, "/"))
 		if i := strings.Index(name, "/"+directory+"/"); directory != "." && directory != "" && i >= 0 {

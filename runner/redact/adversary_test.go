@@ -100,7 +100,7 @@ func TestFiveThousandSecrets(t *testing.T) {
 		secrets = append(secrets, Secret{fmt.Sprint("S", i), value})
 	}
 	r := New(secrets...)
-	r.KeepTokens()
+	r.DisableTokens()
 	var text, want strings.Builder
 	for range 2000 {
 		filler := "fill " + cilog.Hex(rnd, rnd.IntN(100)) + " . "

@@ -38,7 +38,7 @@ func redactLog(tb testing.TB, r *Redactor) {
 func BenchmarkWriter(b *testing.B) {
 	cilog.Log()
 	nothing, short := New(), New(ciSecrets(100)...)
-	nothing.KeepTokens()
+	nothing.DisableTokens()
 	short.Add(Secret{"SHORT", "s3cr3t"}, Secret{"MEDIUM", "hunter2hunter"})
 	for _, c := range []struct {
 		name string

@@ -40,7 +40,7 @@ func (c *collector) field(name, key, value string) {
 	case "", "null", "true", "false":
 		return
 	}
-	if secret := SecretName(key); secret || !plain(value) {
+	if secret := IsSecretName(key); secret || !plain(value) {
 		c.add(name+"."+key, value, secret)
 		if before, _, ok := strings.Cut(value, " #"); ok { // a comment
 			c.add(name+"."+key, before, secret)

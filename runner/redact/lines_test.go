@@ -104,7 +104,7 @@ func TestWhichLinesOfASecretAreSecret(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := New(Secret{"S", c.value})
-			r.KeepTokens()
+			r.DisableTokens()
 			for _, text := range c.gone {
 				if got := cleaned(t, r, "<"+text+">"); got != "<[REDACTED:S]>" {
 					t.Errorf("%q became %q", text, got)
@@ -127,7 +127,7 @@ func TestWhichLinesOfASecretAreSecret(t *testing.T) {
 
 func TestFieldsThatAreTooShortAreNamed(t *testing.T) {
 	r := New(Secret{"FILE", "user: me\npassword: abc\ntoken: null\nsecrets: {}\nkeys:\n  key: |\n    swordfish\n"})
-	if got := strings.Join(r.Short(), " "); got != "FILE.password" {
+	if got := strings.Join(r.Unredacted(), " "); got != "FILE.password" {
 		t.Errorf("%q", got)
 	}
 }

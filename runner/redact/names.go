@@ -13,12 +13,12 @@ var (
 	harmless = []string{"PUBLIC_KEY", "PUBLIC_KEYS", "CACHE_KEY", "PRIMARY_KEY", "PARTITION_KEY", "SORT_KEY", "FOREIGN_KEY", "PUBLISHABLE_KEY"}
 )
 
-// SecretName reports whether a variable of that name holds a secret, in whatever case: *_TOKEN, *_SECRET,
+// IsSecretName reports whether a variable of that name holds a secret, in whatever case: *_TOKEN, *_SECRET,
 // *_PASSWORD, *_PASSPHRASE, *_KEY, *_CREDENTIALS and their like and plurals, or one of these alone.
 //
 // Not: keys that are public or name a place (PUBLIC_KEY, CACHE_KEY, …), the id of a key (AWS_ACCESS_KEY_ID), which
 // is what one looks a leak up by, and PWD, the working directory.
-func SecretName(name string) bool {
+func IsSecretName(name string) bool {
 	upper := strings.Map(func(c rune) rune {
 		switch {
 		case c >= 'a' && c <= 'z':

@@ -69,18 +69,18 @@ func (r *Redactor) Add(secrets ...Secret) {
 	}
 }
 
-// Short returns the names of the secrets that are not redacted, sorted: their values are under 6 bytes, or
+// Unredacted returns the names of the secrets that are not redacted, sorted: their values are under 6 bytes, or
 // so common ("true", a number, "{") that redacting them would make the text unreadable and tell the value, too.
 // A string inside a JSON secret is listed as NAME.key, if its key says that it is one.
-func (r *Redactor) Short() []string {
+func (r *Redactor) Unredacted() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.short)
 }
 
-// KeepTokens turns off what needs no secret to be known: GitHub's, GitLab's, Slack's and npm's tokens, AWS's
+// DisableTokens turns off what needs no secret to be known: GitHub's, GitLab's, Slack's and npm's tokens, AWS's
 // secret keys after their ids, and private keys.
-func (r *Redactor) KeepTokens() {
+func (r *Redactor) DisableTokens() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keepTokens = true

@@ -109,7 +109,7 @@ func TestShortAndCommonValuesAreNamedAndLeftAlone(t *testing.T) {
 		Secret{"LONG_PIN", "4929103857201"}, Secret{"DB", `{"password":"short","user":"me","port":5432}`}, Secret{"PIN", "54321"},
 	)
 	want := "BRACES DB.password FLAG_TOKEN LINE MAX_TOKENS PIN STAGE_KEY VERSION_KEY"
-	if got := strings.Join(r.Short(), " "); got != want {
+	if got := strings.Join(r.Unredacted(), " "); got != want {
 		t.Errorf("short ones are %s, want %s", got, want)
 	}
 	text := "true 12345 { production 128000 v10.20.30 {}[]{} ------------ short 5432 "
@@ -258,7 +258,7 @@ func TestOneRedactorServesManyAtOnce(t *testing.T) {
 				if got := r.String(value); !strings.HasPrefix(got, "[REDACTED:") {
 					t.Errorf("%s became %s", value, got)
 				}
-				r.Short()
+				r.Unredacted()
 			}
 			if err := w.Close(); err != nil {
 				t.Error(err)

@@ -60,7 +60,7 @@ func TestTokensThatAreKnownByTheirPrefix(t *testing.T) {
 				t.Errorf("%q\nwant %q", got, c.want)
 			}
 			r := New()
-			r.KeepTokens()
+			r.DisableTokens()
 			if got := cleaned(t, r, c.text); got != c.text {
 				t.Errorf("tokens are to be kept: %q", got)
 			}

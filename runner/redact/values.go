@@ -78,7 +78,7 @@ func (c *collector) leaves(name string, tree any, expected bool) {
 		}
 	case map[string]any:
 		for key, e := range t {
-			c.leaves(name+"."+key, e, SecretName(key))
+			c.leaves(name+"."+key, e, IsSecretName(key))
 		}
 	}
 }

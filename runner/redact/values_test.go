@@ -50,7 +50,7 @@ func TestWhatCountsAsTheSecret(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := New(Secret{"S", c.value})
-			r.KeepTokens()
+			r.DisableTokens()
 			if got := cleaned(t, r, c.text); got != c.want {
 				t.Errorf("%q\nwant %q", got, c.want)
 			}
@@ -58,7 +58,7 @@ func TestWhatCountsAsTheSecret(t *testing.T) {
 	}
 }
 
-func TestSecretNames(t *testing.T) {
+func TestIsSecretName(t *testing.T) {
 	for name, want := range map[string]bool{
 		"NPM_TOKEN": true, "GITHUB_TOKEN": true, "npm_token": true, "Npm-Token": true, "authToken": true, "NPM_CONFIG__AUTH": true, "TOKEN": true, "REFRESH_TOKENS": true,
 		"AWS_SECRET_ACCESS_KEY": true, "AWS_SESSION_TOKEN": true, "API_KEY": true, "apiKey": true, "KEY": true, "SSH_PRIVATE_KEY": true, "KEYS": true,
@@ -69,7 +69,7 @@ func TestSecretNames(t *testing.T) {
 		"AWS_ACCESS_KEY_ID": false, "PUBLIC_KEY": false, "STRIPE_PUBLISHABLE_KEY": false, "CACHE_KEY": false, "PWD": false, "OLDPWD": false, "SSH_AUTH_SOCK": false,
 		"TOKENIZER": false, "MONKEY": false, "SECRET_FILE": false, "GOOGLE_CREDENTIALS_PATH": false, "PATH": false, "COMPASS": false, "AUTHOR": false, "": false,
 	} {
-		if got := SecretName(name); got != want {
+		if got := IsSecretName(name); got != want {
 			t.Errorf("%q is secret: %v", name, got)
 		}
 	}

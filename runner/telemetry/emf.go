@@ -10,14 +10,14 @@ import (
 // Namespace is where the metrics are found in CloudWatch.
 const Namespace = "Carlin/CICD"
 
-// Run is what is measured of one run. Nil pointers are metrics that this run has no value for.
-type Run struct {
+// Metrics is what is measured of one run. Nil pointers are metrics that this run has no value for.
+type Metrics struct {
 	Cluster, Step, Environment string // the dimensions; an empty Environment leaves its dimension set out
 	Reason                     string // a property: it can be searched for, and makes no metric of its own
 	RunID, Branch, SHA         string // properties too: as dimensions they would make (and cost) a metric a commit
 	Failed                     bool
 	Duration                   time.Duration
-	Tests                      *Tests
+	Tests                      *TestCounts
 	ArtifactFiles              int
 	ArtifactBytes              int64
 	PeakMemory                 int64 // bytes
@@ -27,8 +27,8 @@ type Run struct {
 	ColdStart                  *time.Duration // from the request for the task to the start of the runner
 }
 
-// Tests are the counts of a run that read reports.
-type Tests struct{ Total, Failed, Flaky int }
+// TestCounts are the counts of a run that read reports.
+type TestCounts struct{ Total, Failed, Flaky int }
 
 type metric struct {
 	Name string
@@ -43,7 +43,7 @@ type directive struct {
 
 // EMF returns the run as one line in CloudWatch's embedded metric format, without a newline.
 // CloudWatch reads it only if it is alone on its line and whole.
-func EMF(r Run, at time.Time) []byte {
+func EMF(r Metrics, at time.Time) []byte {
 	d := directive{Namespace: Namespace, Dimensions: [][]string{{"Cluster"}, {"Cluster", "Step"}}}
 	if r.Environment != "" {
 		d.Dimensions = append(d.Dimensions, []string{"Cluster", "Step", "Environment"})

@@ -10,10 +10,10 @@ import (
 // CloudWatch drops a directive without a word if it names a metric or a dimension that the line does not have.
 func TestTheLineHasWhatItsDirectiveNames(t *testing.T) {
 	cold := 12 * time.Second
-	for name, r := range map[string]Run{
+	for name, r := range map[string]Metrics{
 		"with all there is": {
 			Cluster: "ci", Step: "test", Environment: "staging", Reason: "failure", RunID: "r", Branch: "main", SHA: "abc", Failed: true, Duration: 1500 * time.Millisecond,
-			Tests: &Tests{Total: 10, Failed: 2, Flaky: 1}, ArtifactFiles: 3, ArtifactBytes: 4096, PeakMemory: 1 << 20, CPU: time.Second, ColdStart: &cold,
+			Tests: &TestCounts{Total: 10, Failed: 2, Flaky: 1}, ArtifactFiles: 3, ArtifactBytes: 4096, PeakMemory: 1 << 20, CPU: time.Second, ColdStart: &cold,
 		},
 		"with the least": {Cluster: "local", Step: "build", Reason: "success"},
 	} {
@@ -74,7 +74,7 @@ func TestTheLineHasWhatItsDirectiveNames(t *testing.T) {
 		})
 	}
 	var root map[string]any
-	json.Unmarshal(EMF(Run{Failed: true, Duration: 2470 * time.Millisecond}, time.Now()), &root)
+	json.Unmarshal(EMF(Metrics{Failed: true, Duration: 2470 * time.Millisecond}, time.Now()), &root)
 	if root["Runs"] != 1.0 || root["Failures"] != 1.0 || root["Duration"] != 2.47 {
 		t.Errorf("%v", root)
 	}

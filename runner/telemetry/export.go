@@ -90,9 +90,9 @@ func NewExporter(variables map[string]string) (*Exporter, error) {
 	return e, nil
 }
 
-// ParsePairs reads key=value,key=value as W3C Baggage has it: percent-encoded, with spaces around. What is no pair is left out,
+// ParseBaggage reads key=value,key=value as W3C Baggage has it: percent-encoded, with spaces around. What is no pair is left out,
 // and reported by ok.
-func ParsePairs(text string) (pairs [][2]string, ok bool) {
+func ParseBaggage(text string) (pairs [][2]string, ok bool) {
 	ok = true
 	for part := range strings.SplitSeq(text, ",") {
 		if strings.TrimSpace(part) == "" {

@@ -100,7 +100,7 @@ func (t *Trace) protobuf(resource []Attribute, version string) []byte {
 		if s.Parent != (SpanID{}) {
 			m = m.bytes(4, s.Parent[:])
 		}
-		m = m.text(5, s.Name).number(6, uint64(s.kind())).instant(7, s.Begun).instant(8, s.Ended).attributes(9, s.Attributes)
+		m = m.text(5, s.Name).number(6, uint64(s.kind())).instant(7, s.Start).instant(8, s.End).attributes(9, s.Attributes)
 		if s.Failed {
 			m = m.bytes(15, message(nil).text(2, s.Message).number(3, statusError))
 		}
@@ -127,8 +127,8 @@ type (
 		Flags      uint32          `json:"flags"`
 		Name       string          `json:"name"`
 		Kind       int             `json:"kind"`
-		Begun      string          `json:"startTimeUnixNano"`
-		Ended      string          `json:"endTimeUnixNano"`
+		Start      string          `json:"startTimeUnixNano"`
+		End        string          `json:"endTimeUnixNano"`
 		Attributes []jsonAttribute `json:"attributes,omitempty"`
 		Status     *jsonStatus     `json:"status,omitempty"`
 	}
@@ -171,7 +171,7 @@ func (t *Trace) json(resource []Attribute, version string) ([]byte, error) {
 	for _, s := range t.spans {
 		j := jsonSpan{
 			TraceID: hex.EncodeToString(t.id[:]), SpanID: hex.EncodeToString(s.ID[:]), Flags: t.flagsOf(s), Name: s.Name, Kind: s.kind(),
-			Begun: strconv.FormatInt(s.Begun.UnixNano(), 10), Ended: strconv.FormatInt(s.Ended.UnixNano(), 10),
+			Start: strconv.FormatInt(s.Start.UnixNano(), 10), End: strconv.FormatInt(s.End.UnixNano(), 10),
 			Attributes: jsonAttributes(s.Attributes),
 		}
 		if s.Parent != (SpanID{}) {

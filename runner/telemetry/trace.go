@@ -13,8 +13,8 @@ type (
 	SpanID  [8]byte
 )
 
-// Parent is a position in a trace, as TRACEPARENT has it.
-type Parent struct {
+// TraceParent is a position in a trace, as TRACEPARENT has it.
+type TraceParent struct {
 	Trace TraceID
 	Span  SpanID
 	Flags byte
@@ -24,31 +24,31 @@ type Parent struct {
 const sampled = 1
 
 // Sampled reports whether whoever began the trace records it.
-func (p Parent) Sampled() bool { return p.Flags&sampled != 0 }
+func (p TraceParent) Sampled() bool { return p.Flags&sampled != 0 }
 
 // String is the value of a traceparent header.
-func (p Parent) String() string {
+func (p TraceParent) String() string {
 	return "00-" + hex.EncodeToString(p.Trace[:]) + "-" + hex.EncodeToString(p.Span[:]) + "-" + hex.EncodeToString([]byte{p.Flags})
 }
 
-// ParseParent reads a traceparent header of version 00, or what a later version has in common with it.
-func ParseParent(text string) (p Parent, ok bool) {
+// ParseTraceParent reads a traceparent header of version 00, or what a later version has in common with it.
+func ParseTraceParent(text string) (p TraceParent, ok bool) {
 	parts := strings.Split(strings.TrimSpace(text), "-")
 	if len(parts) < 4 || parts[0] == "ff" || parts[0] == "00" && len(parts) > 4 || strings.ToLower(text) != text {
-		return Parent{}, false
+		return TraceParent{}, false
 	}
 	var version, flags [1]byte
 	for i, to := range [][]byte{version[:], p.Trace[:], p.Span[:], flags[:]} {
 		if len(parts[i]) != 2*len(to) {
-			return Parent{}, false
+			return TraceParent{}, false
 		}
 		if _, err := hex.Decode(to, []byte(parts[i])); err != nil {
-			return Parent{}, false
+			return TraceParent{}, false
 		}
 	}
 	p.Flags = flags[0]
 	if p.Trace == (TraceID{}) || p.Span == (SpanID{}) {
-		return Parent{}, false
+		return TraceParent{}, false
 	}
 	return p, true
 }
@@ -59,14 +59,14 @@ type Attribute struct {
 	Value any
 }
 
-// Span is one thing that took time. The zero Parent is none.
+// Span is one thing that took time. The zero Parent means a root.
 type Span struct {
 	ID, Parent SpanID
 	Name       string
 	Server     bool // it was asked for from outside
 	Remote     bool // its parent is somebody else's
-	Begun      time.Time
-	Ended      time.Time
+	Start      time.Time
+	End        time.Time
 	Failed     bool
 	Message    string // what went wrong
 	Attributes []Attribute
@@ -81,7 +81,7 @@ type Trace struct {
 }
 
 // NewTrace begins with the root span, below the parent if there is one.
-func NewTrace(parent Parent, name string, begun time.Time) *Trace {
+func NewTrace(parent TraceParent, name string, begun time.Time) *Trace {
 	t := &Trace{id: parent.Trace, flags: parent.Flags | parentless(parent)}
 	if t.id == (TraceID{}) {
 		_, _ = rand.Read(t.id[:]) // it never fails
@@ -92,7 +92,7 @@ func NewTrace(parent Parent, name string, begun time.Time) *Trace {
 }
 
 // parentless are the flags of a trace that begins here.
-func parentless(p Parent) byte {
+func parentless(p TraceParent) byte {
 	if p.Span == (SpanID{}) {
 		return sampled
 	}
@@ -100,26 +100,26 @@ func parentless(p Parent) byte {
 }
 
 func (t *Trace) add(name string, parent SpanID, begun time.Time) *Span {
-	s := &Span{Parent: parent, Name: name, Begun: begun}
+	s := &Span{Parent: parent, Name: name, Start: begun}
 	_, _ = rand.Read(s.ID[:])
 	t.spans, t.open = append(t.spans, s), append(t.open, s)
 	return s
 }
 
-// Begin opens a span below the one that is open, which has to be ended after it.
-func (t *Trace) Begin(name string) *Span {
+// StartSpan opens a span below the one that is open, which has to be ended after it.
+func (t *Trace) StartSpan(name string) *Span {
 	if t == nil {
 		return nil
 	}
 	return t.add(name, t.open[len(t.open)-1].ID, time.Now())
 }
 
-// End closes the span that was opened last, of which s is one that Begin returned.
-func (t *Trace) End(s *Span, attributes ...Attribute) {
+// EndSpan closes the span that was opened last, of which s is one that Begin returned.
+func (t *Trace) EndSpan(s *Span, attributes ...Attribute) {
 	if t == nil {
 		return
 	}
-	s.Ended = time.Now()
+	s.End = time.Now()
 	s.Attributes = append(s.Attributes, attributes...)
 	t.open = t.open[:len(t.open)-1]
 }
@@ -127,29 +127,29 @@ func (t *Trace) End(s *Span, attributes ...Attribute) {
 // Len is the number of spans so far.
 func (t *Trace) Len() int { return len(t.spans) }
 
-// Current is where the work of the moment is, for those who have spans of their own.
-func (t *Trace) Current() Parent {
-	return Parent{Trace: t.id, Span: t.open[len(t.open)-1].ID, Flags: t.flags}
+// TraceParent is where the work of the moment is, for those who have spans of their own.
+func (t *Trace) TraceParent() TraceParent {
+	return TraceParent{Trace: t.id, Span: t.open[len(t.open)-1].ID, Flags: t.flags}
 }
 
 // Finish closes what is open and returns the root.
 func (t *Trace) Finish() *Span {
 	for len(t.open) > 0 {
-		t.End(t.open[len(t.open)-1])
+		t.EndSpan(t.open[len(t.open)-1])
 	}
 	return t.spans[0]
 }
 
-// Clean has every text of the trace go through a function, as through a redactor.
-func (t *Trace) Clean(clean func(string) string) {
+// Redact has every text of the trace go through a function, as through a redactor.
+func (t *Trace) Redact(clean func(string) string) {
 	for _, s := range t.spans {
 		s.Name, s.Message = clean(s.Name), clean(s.Message)
-		CleanAttributes(s.Attributes, clean)
+		RedactAttributes(s.Attributes, clean)
 	}
 }
 
-// CleanAttributes does so with attributes.
-func CleanAttributes(attributes []Attribute, clean func(string) string) {
+// RedactAttributes does so with attributes.
+func RedactAttributes(attributes []Attribute, clean func(string) string) {
 	for i, a := range attributes {
 		if text, ok := a.Value.(string); ok {
 			attributes[i].Value = clean(text)

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-func TestParseParent(t *testing.T) {
+func TestParseTraceParent(t *testing.T) {
 	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	for _, c := range []struct {
 		sentence, text string
@@ -30,7 +30,7 @@ func TestParseParent(t *testing.T) {
 		{"what is not hexadecimal is refused", "00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01", false},
 		{"nothing is refused", "", false},
 	} {
-		p, ok := ParseParent(c.text)
+		p, ok := ParseTraceParent(c.text)
 		if ok != c.ok {
 			t.Errorf("%s: %v", c.sentence, ok)
 		}
@@ -40,14 +40,14 @@ func TestParseParent(t *testing.T) {
 	}
 }
 
-func FuzzParseParent(f *testing.F) {
+func FuzzParseTraceParent(f *testing.F) {
 	f.Add("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
 	f.Fuzz(func(t *testing.T, text string) {
-		p, ok := ParseParent(text)
+		p, ok := ParseTraceParent(text)
 		if !ok {
 			return
 		}
-		if again, ok := ParseParent(p.String()); !ok || again != p {
+		if again, ok := ParseTraceParent(p.String()); !ok || again != p {
 			t.Fatalf("%q became %v and that %v", text, p, again)
 		}
 	})
@@ -95,7 +95,7 @@ func TestParsePairs(t *testing.T) {
 		{"what is no pair is left out", "a,b=c,=d,e=%zz", [][2]string{{"b", "c"}}, false},
 		{"nothing is no pair", "", nil, true},
 	} {
-		if got, whole := ParsePairs(c.text); !reflect.DeepEqual(got, c.want) || whole != c.whole {
+		if got, whole := ParseBaggage(c.text); !reflect.DeepEqual(got, c.want) || whole != c.whole {
 			t.Errorf("%s: %q, %v", c.sentence, got, whole)
 		}
 	}
@@ -103,11 +103,11 @@ func TestParsePairs(t *testing.T) {
 
 func TestNoTraceCollectsNothing(t *testing.T) {
 	var trace *Trace
-	trace.End(trace.Begin("x"))
+	trace.EndSpan(trace.StartSpan("x"))
 }
 
 func TestTextThatIsNoUTF8IsReplaced(t *testing.T) {
-	trace := NewTrace(Parent{}, "RUN \xff", time.Now())
+	trace := NewTrace(TraceParent{}, "RUN \xff", time.Now())
 	root := trace.Finish()
 	root.Failed, root.Message, root.Attributes = true, "a\xffb", []Attribute{{"k", "\xfe"}, {"empty", ""}, {"b", true}, {"n", int64(-1)}}
 	var data v1.TracesData
@@ -145,7 +145,7 @@ func TestWhatACollectorAnswers(t *testing.T) {
 			w.Header().Set("Location", other.URL)
 			w.WriteHeader(c.status)
 		}))
-		trace := NewTrace(Parent{}, "RUN x", time.Now())
+		trace := NewTrace(TraceParent{}, "RUN x", time.Now())
 		trace.Finish()
 		e := &Exporter{URL: server.URL + "/?key=hidden", Timeout: time.Minute}
 		err := e.Export(context.Background(), trace, nil, "1", [][2]string{{"Authorization", "Bearer hidden"}})
@@ -158,9 +158,9 @@ func TestWhatACollectorAnswers(t *testing.T) {
 }
 
 func BenchmarkEncode(b *testing.B) {
-	trace := NewTrace(Parent{}, "RUN test", time.Now())
+	trace := NewTrace(TraceParent{}, "RUN test", time.Now())
 	for range 30 {
-		trace.End(trace.Begin("phase"), Attribute{"cicd.pipeline.task.name", "phase"}, Attribute{"cicd.pipeline.task.run.result", "success"})
+		trace.EndSpan(trace.StartSpan("phase"), Attribute{"cicd.pipeline.task.name", "phase"}, Attribute{"cicd.pipeline.task.run.result", "success"})
 	}
 	trace.Finish()
 	b.ReportAllocs()
