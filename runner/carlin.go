@@ -106,7 +106,7 @@ func (e *NotDeployedError) Hint() string {
 // deploy by other means, as a script or a make target can, an empty success is worth a warning.
 func (r *run) deployed() error {
 	certain := deploysByCarlin(r.carlinLine())
-	if r.result == nil || !certain && (r.step.Lock != steps.OfStack || !configuresCarlin(r.directory())) {
+	if r.result == nil || !certain && (r.step.Lock != steps.LockStack || !configuresCarlin(r.directory())) {
 		return nil
 	}
 	if info, err := os.Stat(filepath.Join(r.directory(), ".carlin", "latest-deploy.json")); err == nil && !info.ModTime().Before(r.result.Started.Truncate(time.Second)) {

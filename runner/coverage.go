@@ -134,7 +134,7 @@ func (r *run) compareCoverage(ctx context.Context) {
 			change := r.coverage.Summary.Change(mark.Summary)
 			change = coverage.Change{Lines: twoDecimals(change.Lines), Branches: twoDecimals(change.Branches)}
 			r.coverage.Change, r.coverage.Against = &change, &mark
-			coverage.Against(r.coverage.Folders, mark.Folders)
+			coverage.SetChanges(r.coverage.Folders, mark.Folders)
 			r.coverage.Against.Folders = nil // which the change has told
 			return
 		}

@@ -106,7 +106,7 @@ func (r *run) lock() error {
 	}
 	d := &r.delivery
 	lockName := d.locate(r.step, r.config)
-	if d.name == "" && r.step.Lock == steps.OfStack {
+	if d.name == "" && r.step.Lock == steps.LockStack {
 		r.log.Warn("the stack's name is not known, so there will be no snapshot of it, and no way back", "hint", "set STACK_NAME")
 	}
 	lease, err := r.acquire(lockName)
@@ -127,7 +127,7 @@ func (r *run) lock() error {
 
 // locate finds the stack, the folder of its records and the name of its lock.
 func (d *delivery) locate(step steps.Step, c Config) (lock string) {
-	if step.Lock == steps.OfEnvironment {
+	if step.Lock == steps.LockEnvironment {
 		d.scope = step.Name
 		return step.Name
 	}
@@ -298,7 +298,7 @@ func (r *run) older(live revision) (bool, string) {
 
 // takeBack says what can be done about a run that has left things half-way.
 func (r *run) takeBack(id string) string {
-	if r.step.Lock == steps.OfEnvironment {
+	if r.step.Lock == steps.LockEnvironment {
 		return "look at what it left in the environment"
 	}
 	return "runner rollback --to " + id + " brings back what was there before it"

@@ -74,7 +74,7 @@ func (r *run) begin() error {
 		identity: r.identity(), Committed: v.Committed, Fence: d.lease.Fence(), Forced: r.config.Force, Builds: v.Builds,
 		Replaced: d.ledger.Live, Started: v.At,
 	}
-	if r.step.Lock == steps.OfEnvironment {
+	if r.step.Lock == steps.LockEnvironment {
 		d.tail = &tail{}
 	}
 	if err := r.snapshot(); err != nil {
@@ -336,7 +336,7 @@ func (r *run) comparePlace() {
 
 // keepBuilds marks what is deployed, so that the bucket's lifecycle keeps it.
 func (r *run) keepBuilds(ctx context.Context) {
-	if r.step.Lock != steps.OfStack {
+	if r.step.Lock != steps.LockStack {
 		return
 	}
 	for _, kind := range r.step.Fetch {

@@ -16,6 +16,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/secrets"
 	"github.com/carlin-cicd/runner/steps"
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // Doctor examines what a run relies on before there is one.
@@ -24,7 +25,7 @@ type Doctor struct {
 
 	// Secrets says of each reference whether it can be resolved, and Stack whether the stack can be reached. Nil: the
 	// services are asked.
-	Secrets func(ctx context.Context, references map[string]secrets.Reference) []artifacts.Finding
+	Secrets func(ctx context.Context, references map[string]reference.Reference) []artifacts.Finding
 	Stack   func(ctx context.Context, name string) []artifacts.Finding
 }
 
@@ -163,7 +164,7 @@ func (e *examination) step(s steps.Step) {
 		}
 	}
 	for _, kind := range s.Fetch {
-		if _, ok := e.run.steps.PathOf(kind); !ok {
+		if _, ok := e.run.steps.ArtifactPath(kind); !ok {
 			wrong(artifacts.Failure, fmt.Sprintf("it fetches %s, which no step makes", kind), fmt.Sprintf("correct fetch: (%s)", s.Origin["fetch"]))
 		}
 	}
@@ -242,7 +243,7 @@ func (e *examination) store(ctx context.Context) {
 
 // secrets asks for every value, once for each variable and reference, and forgets it.
 func (e *examination) secrets(ctx context.Context) {
-	references := map[string]secrets.Reference{}
+	references := map[string]reference.Reference{}
 	all := e.steps
 	if len(all) == 0 {
 		all = []steps.Step{{}} // what the runner itself was given is known in any case
@@ -271,7 +272,7 @@ func (e *examination) secrets(ctx context.Context) {
 }
 
 // resolve asks for all values, as a run would.
-func (e *examination) resolve(ctx context.Context, references map[string]secrets.Reference) []artifacts.Finding {
+func (e *examination) resolve(ctx context.Context, references map[string]reference.Reference) []artifacts.Finding {
 	resolved, err := e.run.resolver().Resolve(ctx, references)
 	var found []artifacts.Finding
 	for _, s := range resolved.Secrets {

@@ -11,8 +11,8 @@ import (
 	"testing"
 
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/runner/secrets"
 	"github.com/carlin-cicd/runner/steps"
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // examineIn examines a workspace of these files, and returns a line for each finding: "severity subject: problem".
@@ -204,7 +204,7 @@ func TestDoctorAsksOthers(t *testing.T) {
 	var references []string
 	lines, sound := examineIn(t, nil, Doctor{
 		Variables: map[string]string{"A_TOKEN": "ssm:/a", "STACK_NAME": "web", "GITHUB_TOKEN": "hunter2hunter2"},
-		Secrets: func(_ context.Context, r map[string]secrets.Reference) []artifacts.Finding {
+		Secrets: func(_ context.Context, r map[string]reference.Reference) []artifacts.Finding {
 			references = slices.Collect(maps.Keys(r))
 			return []artifacts.Finding{{Subject: "secret A_TOKEN", Problem: "access denied for hunter2hunter2", Advice: "allow it", Severity: artifacts.Failure}}
 		},

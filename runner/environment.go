@@ -14,6 +14,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/secrets"
 	"github.com/carlin-cicd/runner/runner/telemetry"
 	"github.com/carlin-cicd/runner/steps"
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // private are the runner's own variables: the command has no use for them, and a secret it does not have it cannot leak.
@@ -22,17 +23,17 @@ var private = []string{"SLACK_WEBHOOK_URL", "GITHUB_TOKEN", "RUNNER_SSH_KEY"}
 // environment is what the command will be given, before and after its secrets are known.
 type environment struct {
 	variables  map[string]string
-	references map[string]secrets.Reference // what variables still has to get from elsewhere
+	references map[string]reference.Reference // what variables still has to get from elsewhere
 }
 
 // childEnvironment is what the runner got, less what is private, plus what the step sets and what the run is called.
 func (r *run) childEnvironment() environment {
-	e := environment{variables: maps.Clone(r.in.Variables), references: map[string]secrets.Reference{}}
+	e := environment{variables: maps.Clone(r.in.Variables), references: map[string]reference.Reference{}}
 	for _, name := range private {
 		delete(e.variables, name)
 	}
 	for _, name := range telemetry.HeaderVariables { // the command's own OpenTelemetry cannot resolve a reference
-		if _, ok := secrets.Parse(e.variables[name], true); ok {
+		if _, ok := reference.Parse(e.variables[name], true); ok {
 			delete(e.variables, name)
 		}
 	}
@@ -41,7 +42,7 @@ func (r *run) childEnvironment() environment {
 	for name, value := range e.variables {
 		// ARTIFACT_BUCKET=file:///dir is a place, not a secret: the runner's own variables are never resolved.
 		_, declared := r.step.Secrets[name]
-		if ref, ok := secrets.Parse(value, declared || redact.IsSecretName(name)); ok {
+		if ref, ok := reference.Parse(value, declared || redact.IsSecretName(name)); ok {
 			e.references[name] = ref
 			delete(e.variables, name)
 		}
@@ -102,7 +103,7 @@ func known(variables map[string]string) []redact.Secret {
 	var found []redact.Secret
 	for name, value := range variables {
 		if redact.IsSecretName(name) || slices.Contains(private, name) {
-			if _, isReference := secrets.Parse(value, true); !isReference && value != "" {
+			if _, isReference := reference.Parse(value, true); !isReference && value != "" {
 				found = append(found, redact.Secret{Name: name, Value: value})
 			}
 		}

@@ -46,7 +46,7 @@ func (r *run) recall(passed bool) {
 			ID: r.id, SHA: r.ref.SHA, Branch: r.ref.Branch, At: r.begun, Tests: r.tests.Total, Passed: passed,
 			Dirty: r.dirty || r.ref.SHA == noCommit,
 		}
-		m.sample.Settle(*r.tests)
+		m.sample.ApplyReruns(*r.tests)
 		r.missTests(h)
 		if r.tests.Total == 0 {
 			return nil
@@ -61,24 +61,24 @@ func (r *run) recall(passed bool) {
 
 // remark adds to each test that is shown what is known of it.
 func (r *run) remark(h *history.History) {
-	for _, list := range [][]results.Case{r.tests.Failures, r.tests.FlakyCases, r.tests.Forgiven} {
+	for _, list := range [][]results.Case{r.tests.Failures, r.tests.FlakyCases, r.tests.QuarantinedCases} {
 		for i := range list {
-			if text := h.About(list[i], r.directory(), r.id).Text(r.ref.Branch); text != "" {
-				list[i].Remark(text)
+			if text := h.Note(list[i], r.directory(), r.id).Text(r.ref.Branch); text != "" {
+				list[i].AddNote(text)
 				r.log.Info("known of the test", "test", list[i].Name, "file", list[i].File, "note", text)
 			}
 		}
 	}
 	for i, c := range r.tests.Slowest {
-		if text := h.About(c, r.directory(), r.id).Slow(c.Duration); text != "" {
-			r.tests.Slowest[i].Remark(text)
+		if text := h.Note(c, r.directory(), r.id).SlowText(c.Duration); text != "" {
+			r.tests.Slowest[i].AddNote(text)
 		}
 	}
 }
 
 // missTests warns if a great part of the tests was not run: what went missing cannot fail.
 func (r *run) missTests(h *history.History) {
-	before, ok := h.Before(r.id)
+	before, ok := h.Baseline(r.id)
 	lost := before.Tests - r.tests.Total
 	const some, quarters = 3, 4 // fewer may well have been taken out
 	if !ok || lost < some || r.tests.Total*quarters >= before.Tests*(quarters-1) {

@@ -109,7 +109,7 @@ func (r *run) markdownOf(o Outcome, shown int) string {
 	if r.tests != nil {
 		r.markdownCases(&b, "Failed", "❌", r.tests.Failures, shown)
 		r.markdownCases(&b, "Flaky", "⚠️", r.tests.FlakyCases, shown)
-		r.markdownCases(&b, "Quarantined", "🔇", r.tests.Forgiven, shown)
+		r.markdownCases(&b, "Quarantined", "🔇", r.tests.QuarantinedCases, shown)
 		for i, p := range r.tests.Problems {
 			if i == shown {
 				break

@@ -166,7 +166,7 @@ func (r *run) tellGitHub(ctx context.Context, news notify.Run) error {
 // tellSlack says nothing of an ordinary pass.
 func (r *run) tellSlack(ctx context.Context, news notify.Run, o Outcome) error {
 	news.Recovered = r.recovers(ctx, o)
-	if news.Passed && !news.Recovered && r.step.Lock != steps.OfStack {
+	if news.Passed && !news.Recovered && r.step.Lock != steps.LockStack {
 		return nil
 	}
 	slack, err := r.slack(ctx)

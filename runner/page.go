@@ -83,7 +83,7 @@ func (r *run) pageTests() *report.Tests {
 	}
 	p := &report.Tests{
 		Total: t.Total, Failed: t.Failed + t.Errored, Skipped: t.Skipped, Passed: t.Total - t.Failed - t.Errored - t.Skipped - t.Quarantined,
-		Failures: cases(t.Failures), Flaky: cases(t.FlakyCases), Quarantined: cases(t.Forgiven), Slowest: cases(t.Slowest),
+		Failures: cases(t.Failures), Flaky: cases(t.FlakyCases), Quarantined: cases(t.QuarantinedCases), Slowest: cases(t.Slowest),
 	}
 	if r.fewer != "" {
 		p.Remarks = append(p.Remarks, r.redactor.String(r.fewer))

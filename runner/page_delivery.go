@@ -87,7 +87,7 @@ func (r *run) pageDelivery() *report.Delivery {
 // outcomeText is the outcome of a delivery as a sentence.
 func (r *run) outcomeText() string {
 	what := "the stack"
-	if r.step.Lock == steps.OfEnvironment || r.delivery.stack == nil {
+	if r.step.Lock == steps.LockEnvironment || r.delivery.stack == nil {
 		what = "the environment"
 	}
 	switch r.delivery.record.Outcome {

@@ -50,7 +50,7 @@ func (r *run) printPlan(w io.Writer) {
 		}
 	}
 	row("secrets", strings.Join(references, ", "), "")
-	if s.Lock == steps.OfStack {
+	if s.Lock == steps.LockStack {
 		row("stack", first(stackName(s, r.config), "not known, so it cannot be brought back: set STACK_NAME"), "")
 	}
 	row("guards", strings.Join(guards(s), "; "), "")

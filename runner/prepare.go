@@ -65,7 +65,7 @@ func (r *run) guard() error {
 // fetch brings sets of this commit into the workspace, to where the step that made them had them.
 func (r *run) fetch() error {
 	for _, kind := range r.step.Fetch {
-		path, ok := r.steps.PathOf(kind)
+		path, ok := r.steps.ArtifactPath(kind)
 		if !ok {
 			return &ConfigError{Message: fmt.Sprintf("no step makes %s, so there is no place for it", kind), Advice: "see runner steps for the artifacts there are"}
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/secrets"
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // privateValues are those of the runner's own variables that have been asked for, so that each is asked for once.
@@ -20,12 +21,12 @@ type privateValues struct {
 func (r *run) privately(ctx context.Context, names ...string) (map[string]string, error) {
 	r.private.mu.Lock() // whoever comes second need not ask
 	defer r.private.mu.Unlock()
-	values, references := map[string]string{}, map[string]secrets.Reference{}
+	values, references := map[string]string{}, map[string]reference.Reference{}
 	for _, name := range names {
 		value := r.in.Variables[name]
 		if known, ok := r.private.known[name]; ok {
 			values[name] = known
-		} else if ref, ok := secrets.Parse(value, true); ok {
+		} else if ref, ok := reference.Parse(value, true); ok {
 			references[name] = ref
 		} else if value != "" {
 			values[name] = value

@@ -33,7 +33,7 @@ func (p Promotion) Examine(ctx context.Context, tell func(artifacts.Finding)) (b
 	if err := r.chooseStep(); err != nil {
 		return false, refuse(err)
 	}
-	if r.step.Lock != steps.OfStack {
+	if r.step.Lock != steps.LockStack {
 		return false, &ConfigError{Message: fmt.Sprintf("step %s deploys no stack", r.step.Name), Advice: "name the step that does with --step"}
 	}
 	if r.store, r.place, err = OpenStore(ctx, config, r.aws, r.party(), r.waiting); err != nil {

@@ -64,13 +64,13 @@ func (r *run) forgive(t *results.Results) {
 	for i, c := range t.Failures {
 		for _, q := range r.step.Quarantine {
 			if q.Matches(c) {
-				t.Failures[i].Remark("its quarantine ended after " + q.LastDay())
+				t.Failures[i].AddNote("its quarantine ended after " + q.LastDay())
 				break
 			}
 		}
 	}
 	// A Go test fails with its subtests: it is forgiven with them, unless it has something to say itself.
-	forgiven := t.Forgiven
+	forgiven := t.QuarantinedCases
 	t.Failures = slices.DeleteFunc(t.Failures, func(c results.Case) bool {
 		below := func(other results.Case) bool {
 			return other.Class == c.Class && strings.HasPrefix(other.Name, c.Name+"/")
@@ -93,8 +93,8 @@ func (r *run) setApart(t *results.Results, c results.Case, note string) {
 		t.Failed--
 	}
 	t.Quarantined++
-	c.Remark(note)
-	t.Forgiven = append(t.Forgiven, c)
+	c.AddNote(note)
+	t.QuarantinedCases = append(t.QuarantinedCases, c)
 	r.log.Warn("test "+string(c.Status)+", which does not count", "test", c.Name, "suite", first(c.Class, c.Suite), "file", c.File, "note", note, "message", c.Message)
 }
 

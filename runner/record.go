@@ -67,15 +67,15 @@ type finished struct {
 // tests is what the reports said.
 type tests struct {
 	results.Counts
-	Failures []results.Case    `json:"failures,omitempty"`
-	Flaky    []results.Case    `json:"flaky_cases,omitempty"`       // with what they first failed with
-	Forgiven []results.Case    `json:"quarantined_cases,omitempty"` // failed, but do not count
-	Doubt    string            `json:"doubt,omitempty"`             // why failing tests were neither run again nor forgiven
-	Fewer    string            `json:"fewer,omitempty"`             // how many are missing, if they are many
-	Slowest  []results.Case    `json:"slowest,omitempty"`
-	Reports  []string          `json:"reports,omitempty"`
-	Stale    []string          `json:"stale,omitempty"`
-	Problems []results.Problem `json:"problems,omitempty"`
+	Failures         []results.Case    `json:"failures,omitempty"`
+	Flaky            []results.Case    `json:"flaky_cases,omitempty"`       // with what they first failed with
+	QuarantinedCases []results.Case    `json:"quarantined_cases,omitempty"` // failed, but do not count
+	Doubt            string            `json:"doubt,omitempty"`             // why failing tests were neither run again nor forgiven
+	Fewer            string            `json:"fewer,omitempty"`             // how many are missing, if they are many
+	Slowest          []results.Case    `json:"slowest,omitempty"`
+	Reports          []string          `json:"reports,omitempty"`
+	Stale            []string          `json:"stale,omitempty"`
+	Problems         []results.Problem `json:"problems,omitempty"`
 }
 
 // artifact is what became of one set of files.
@@ -173,7 +173,7 @@ func (r *run) finishedRecord(o Outcome) finished {
 	f := finished{
 		Timestamp: now.Unix(), Passed: o.Passed(), Result: "FAILURE", Revision: r.ref.SHA, Metadata: r.metadata(),
 		identity: r.identity(),
-		ExitCode: o.ExitCode, Reason: o.Reason, Killed: o.Killed, Retryable: o.Retryable && r.step.Lock != steps.OfEnvironment,
+		ExitCode: o.ExitCode, Reason: o.Reason, Killed: o.Killed, Retryable: o.Retryable && r.step.Lock != steps.LockEnvironment,
 		Allowed:   r.mayRetry(o),
 		StartedAt: r.begun.UTC(), EndedAt: now.UTC(), Seconds: seconds(now.Sub(r.begun)),
 		Artifacts: r.artifacts, Outputs: r.outputs.own, Phases: r.phases, Attempts: r.attempts, Published: r.published,
@@ -209,7 +209,7 @@ func (r *run) testsRecord() *tests {
 	for _, report := range r.tests.Reports {
 		t.Reports = append(t.Reports, report.Path)
 	}
-	t.Failures, t.Flaky, t.Forgiven, t.Slowest = r.tests.Failures, r.tests.FlakyCases, r.tests.Forgiven, r.tests.Slowest
+	t.Failures, t.Flaky, t.QuarantinedCases, t.Slowest = r.tests.Failures, r.tests.FlakyCases, r.tests.QuarantinedCases, r.tests.Slowest
 	return t
 }
 

@@ -105,14 +105,14 @@ func unexplained(t results.Results, exitCode int) string {
 		return "the report " + t.Problems[0].Report + " cannot be read whole"
 	case len(t.Reports) == 0:
 		return "there is no fresh report"
-	case t.Failed+t.Errored+t.Quarantined > len(t.Failures)+len(t.Forgiven):
+	case t.Failed+t.Errored+t.Quarantined > len(t.Failures)+len(t.QuarantinedCases):
 		return "too many tests failed for all of them to be known"
 	case exitCode >= reserved:
 		return fmt.Sprintf("the exit code %d is not that of failing tests", exitCode)
 	case exitCode == interrupted && t.Total == t.Errored+t.Skipped+t.Quarantined && t.Failed == 0:
 		return "nothing but errors: the tests were not run"
 	}
-	for _, list := range [][]results.Case{t.Failures, t.Forgiven} {
+	for _, list := range [][]results.Case{t.Failures, t.QuarantinedCases} {
 		for _, c := range list {
 			if why := cutShort(c); why != "" {
 				return c.Name + why
@@ -229,7 +229,7 @@ func (r *run) rerunOnce(n int, failing map[string]bool) (settled bool, err error
 	}
 	r.storeRerun(n, read)
 	r.forgive(&read)
-	for _, c := range read.Forgiven { // a Go test around one in quarantine may be among those that are run again
+	for _, c := range read.QuarantinedCases { // a Go test around one in quarantine may be among those that are run again
 		seen[identify(c)]++
 	}
 	why := unexplained(read, result.ExitCode)
@@ -280,7 +280,7 @@ func (r *run) compare(n int, failing map[string]bool, read results.Results, seen
 		}
 		t.Flaky++
 		c.Status, c.Flaky = results.Passed, true
-		c.Remark(fmt.Sprintf("passed on rerun %d", n))
+		c.AddNote(fmt.Sprintf("passed on rerun %d", n))
 		t.FlakyCases = append(t.FlakyCases, c)
 		r.log.Warn("test is flaky: it failed, and passed when it was run again", "test", c.Name, "suite", first(c.Class, c.Suite), "file", c.File, "rerun", n, "message", c.Message)
 	}
@@ -290,7 +290,7 @@ func (r *run) compare(n int, failing map[string]bool, read results.Results, seen
 			continue
 		}
 		failing[id] = true
-		c.Remark(fmt.Sprintf("it had passed before rerun %d", n))
+		c.AddNote(fmt.Sprintf("it had passed before rerun %d", n))
 		c.Report = path.Join(rerunFolder(n), c.Report)
 		if c.Status == results.Errored {
 			t.Errored++

@@ -37,7 +37,7 @@ func (r *run) chooseUndo() error {
 	if !r.in.Undo {
 		return nil
 	}
-	if r.step.Lock != steps.OfStack {
+	if r.step.Lock != steps.LockStack {
 		return &ConfigError{Message: fmt.Sprintf("step %s deploys no stack", r.step.Name), Advice: "name the step that does with --step"}
 	}
 	if stackName(r.step, r.config) == "" {

@@ -320,7 +320,7 @@ func (r *run) chooseStep() error {
 	if err := errors.Join(r.chooseGrace(), r.chooseUndo()); err != nil {
 		return err
 	}
-	if r.config.Retries >= 0 && r.step.Lock != steps.OfEnvironment {
+	if r.config.Retries >= 0 && r.step.Lock != steps.LockEnvironment {
 		r.step.Retry.Attempts, r.step.Origin["retry"] = r.config.Retries, "RUNNER_RETRIES"
 		if r.step.Retry.On == nil {
 			r.step.Retry.On = []string{string(OOM), "infrastructure"}

@@ -31,7 +31,7 @@ func (r *run) baked() string {
 			return "" // there is a lockfile, and nothing was installed from it
 		}
 	}
-	found, err := steps.Dependencies(r.config.Workspace)
+	found, err := steps.LockfileDigest(r.config.Workspace)
 	if err != nil {
 		return ""
 	}
@@ -45,7 +45,7 @@ func (r *run) setup() error {
 	if !r.awaitsCheckout() || setup.Command.IsZero() {
 		return nil
 	}
-	wanted, err := steps.Dependencies(r.config.Workspace)
+	wanted, err := steps.LockfileDigest(r.config.Workspace)
 	if err != nil {
 		return sourceError{fmt.Errorf("a lockfile cannot be read: %w", err)}
 	}

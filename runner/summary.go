@@ -67,7 +67,7 @@ func (r *run) printSummary(o Outcome) {
 			}
 		}
 		r.cases(&b, paint(yellow, "~"), "flaky", r.tests.FlakyCases)
-		r.cases(&b, paint(dim, "-"), "quarantined", r.tests.Forgiven)
+		r.cases(&b, paint(dim, "-"), "quarantined", r.tests.QuarantinedCases)
 		if r.doubt != "" {
 			row("rerun", "none: "+r.doubt)
 		}

@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/redact"
-	"github.com/carlin-cicd/runner/runner/secrets"
 	"github.com/carlin-cicd/runner/runner/telemetry"
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // A run is a trace where OTEL_EXPORTER_OTLP_ENDPOINT is set: a span for the run, one below it for each phase, and below that of
@@ -280,7 +280,7 @@ func headerSecrets(headers [][2]string, variable string) []redact.Secret {
 func knownHeaders(variables map[string]string) []redact.Secret {
 	var all []redact.Secret
 	for _, name := range telemetry.HeaderVariables {
-		if _, isReference := secrets.Parse(variables[name], true); !isReference {
+		if _, isReference := reference.Parse(variables[name], true); !isReference {
 			pairs, _ := telemetry.ParseBaggage(variables[name])
 			all = append(all, headerSecrets(pairs, name)...)
 		}

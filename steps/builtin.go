@@ -56,13 +56,13 @@ func builtins(packageManager string) []Step {
 			Name:     "deploy",
 			Command:  Command{Shell: `carlin deploy --environment "$ENVIRONMENT" ${STACK_NAME:+--stack-name "$STACK_NAME"}`},
 			Required: []string{"ENVIRONMENT"},
-			Lock:     OfStack,
+			Lock:     LockStack,
 		},
 		{
 			Name:     "migrate",
 			Command:  Command{Shell: "node scripts/migrate.js"},
 			Required: []string{"ENVIRONMENT"},
-			Lock:     OfEnvironment,
+			Lock:     LockEnvironment,
 		},
 	}
 }
@@ -131,8 +131,8 @@ func (c Catalogue) Find(name string) (Step, error) {
 	return Step{}, &UnknownError{Name: name, Known: c.Names()}
 }
 
-// PathOf returns where in the workspace artifacts of a kind live, and whether any step makes that kind.
-func (c Catalogue) PathOf(kind string) (string, bool) {
+// ArtifactPath returns where in the workspace artifacts of a kind live, and whether any step makes that kind.
+func (c Catalogue) ArtifactPath(kind string) (string, bool) {
 	for _, s := range c.steps {
 		for _, a := range s.Artifacts {
 			if a.Name == kind {
@@ -146,7 +146,7 @@ func (c Catalogue) PathOf(kind string) (string, bool) {
 // settleLock gives a step that locks something what goes with it.
 func (s *Step) settleLock() {
 	if s.Rollback != nil && *s.Rollback && s.Lock == "" {
-		s.Lock, s.Origin["lock"] = OfStack, s.Origin["rollback"]
+		s.Lock, s.Origin["lock"] = LockStack, s.Origin["rollback"]
 	}
 	if s.Lock == "" {
 		return
@@ -157,7 +157,7 @@ func (s *Step) settleLock() {
 	if !slices.Contains(s.Required, "ENVIRONMENT") {
 		s.Required = append(s.Required[:len(s.Required):len(s.Required)], "ENVIRONMENT")
 	}
-	if s.Lock == OfEnvironment { // what has run half-way is not to be run again before somebody has looked
+	if s.Lock == LockEnvironment { // what has run half-way is not to be run again before somebody has looked
 		s.Retry = Retry{}
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/goccy/go-yaml/ast"
 
-	"github.com/carlin-cicd/runner/runner/secrets"
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // FileName is where a workspace keeps its steps.
@@ -221,7 +221,7 @@ func (d *decoder) variables(n ast.Node, what string, to *map[string]string, chec
 
 // reference refuses a value where a reference belongs, without repeating it: the file is in everybody's checkout.
 func (d *decoder) reference(name, value string, n ast.Node) error {
-	if _, ok := secrets.Parse(value, true); ok {
+	if _, ok := reference.Parse(value, true); ok {
 		return nil
 	}
 	e := d.errorf(n, "write an ARN, secretsmanager:NAME, ssm:/NAME or file:PATH; what is no secret belongs under environment", "the secret %s is no reference", name)

@@ -67,7 +67,7 @@ steps:
 	if lint.Directory != "packages/app" {
 		t.Errorf("directory is %q", lint.Directory)
 	}
-	if path, ok := all.PathOf("coverage"); !ok || path != "out/coverage" {
+	if path, ok := all.ArtifactPath("coverage"); !ok || path != "out/coverage" {
 		t.Errorf("coverage lives in %q", path)
 	}
 }

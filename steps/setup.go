@@ -44,9 +44,9 @@ func defaultSetup(workspace string) Setup {
 	return Setup{Command: Command{Shell: line}, Origin: builtIn}
 }
 
-// Dependencies is a fingerprint of the lockfiles at the top of a workspace: "" if there are none. Two workspaces with the
+// LockfileDigest is a fingerprint of the lockfiles at the top of a workspace: "" if there are none. Two workspaces with the
 // same one need the same dependencies.
-func Dependencies(workspace string) (string, error) {
+func LockfileDigest(workspace string) (string, error) {
 	sum := sha256.New()
 	found := false
 	for _, name := range lockfiles {

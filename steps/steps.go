@@ -28,7 +28,7 @@ type Step struct {
 	Verify      Command  // run after the command passed; its failure is the step's
 	Hooks       Hooks
 
-	Lock     Scope         // what only one run at a time may change; empty for nothing
+	Lock     LockScope     // what only one run at a time may change; empty for nothing
 	Wait     time.Duration // for the lock, and for a stack that is busy
 	Rollback *bool         // whether the stack is brought back after a failure; nil: where that is possible
 	Grace    time.Duration // between TERM and KILL; 0: the run's
@@ -37,13 +37,13 @@ type Step struct {
 	Origin map[string]string
 }
 
-// Scope is what a step changes, and therefore locks.
-type Scope string
+// LockScope is what a step changes, and therefore locks.
+type LockScope string
 
 // The two scopes. Either needs ENVIRONMENT.
 const (
-	OfStack       Scope = "stack"       // a CloudFormation stack of the environment
-	OfEnvironment Scope = "environment" // what there is once in an environment, such as its database
+	LockStack       LockScope = "stack"       // a CloudFormation stack of the environment
+	LockEnvironment LockScope = "environment" // what there is once in an environment, such as its database
 )
 
 // DefaultWait is the patience with whoever holds the lock.

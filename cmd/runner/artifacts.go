@@ -176,7 +176,7 @@ func (s shelf) get(ctx context.Context, words []string) error {
 		if err != nil {
 			return err
 		}
-		if made, ok := known.PathOf(m.Kind); ok {
+		if made, ok := known.ArtifactPath(m.Kind); ok {
 			dir = filepath.Join(s.config.Workspace, filepath.FromSlash(made))
 		}
 	}

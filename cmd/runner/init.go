@@ -21,7 +21,7 @@ func (c console) init(variables map[string]string) int {
 	if err != nil {
 		return c.refuse(err)
 	}
-	found, err := detect.Look(config.Workspace)
+	found, err := detect.Workspace(config.Workspace)
 	if err != nil {
 		return c.refuse(err)
 	}

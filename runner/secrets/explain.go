@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/awsjson"
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // Codes of the services by what they mean. The rest of them is told as it comes.
@@ -82,7 +83,7 @@ func (p place) what() string { return p.thing() + " in " + p.region }
 
 func (p place) thing() string {
 	switch {
-	case p.kind == SecretsManager:
+	case p.kind == reference.SecretsManager:
 		return "the secret " + p.name()
 	case p.path:
 		return "the path " + p.name()
@@ -99,7 +100,7 @@ func (p place) absent(missing *missingError) (said, advice string) {
 		return fmt.Sprintf("%s has no version or label %s; its newest version is %d", p.what(), p.version, missing.newest), "see its history"
 	case p.path:
 		return "there is no parameter under " + p.name() + where, advice
-	case p.kind == ParameterStore:
+	case p.kind == reference.ParameterStore:
 		return "there is no parameter " + p.name() + where, advice + ", and so is a parameter whose name begins with no slash"
 	}
 	return "there is no secret " + p.name() + where, advice
@@ -163,7 +164,7 @@ func (p place) resource() string {
 	if !strings.HasPrefix(p.id, "arn:") {
 		prefix := "arn:" + awsjson.Partition(p.region) + ":" + services[p.kind].Name + ":" + p.region + ":" + either(p.account, "*")
 		switch {
-		case p.kind == SecretsManager:
+		case p.kind == reference.SecretsManager:
 			return prefix + ":secret:" + p.id + "-??????"
 		case p.path:
 			return prefix + ":parameter" + strings.TrimSuffix(p.id, "/") + " and " + prefix + ":parameter" + strings.TrimSuffix(p.id, "/") + "/*"
@@ -171,7 +172,7 @@ func (p place) resource() string {
 			resource = prefix + ":parameter" + p.id
 		}
 	}
-	if p.kind == SecretsManager && !hasRandomEnd(resource) {
+	if p.kind == reference.SecretsManager && !hasRandomEnd(resource) {
 		resource += "-??????"
 	}
 	return resource

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/carlin-cicd/runner/runner/awsjson"
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // refuse is an error as the services send it.
@@ -351,11 +352,11 @@ func BenchmarkResolve(b *testing.B) {
 		}
 		return http.StatusOK, object{"SecretValues": found}
 	})
-	references := map[string]Reference{}
+	references := map[string]reference.Reference{}
 	for i := range 25 {
-		references[fmt.Sprint("USER", i)] = Reference{SecretsManager, fmt.Sprint("secretsmanager:s", i, ":user")}
-		references[fmt.Sprint("TOKEN", i)] = Reference{SecretsManager, fmt.Sprint("secretsmanager:s", i, ":token")}
-		references[fmt.Sprint("P", i)] = Reference{ParameterStore, fmt.Sprint("ssm:/p", i)}
+		references[fmt.Sprint("USER", i)] = reference.Reference{Kind: reference.SecretsManager, Text: fmt.Sprint("secretsmanager:s", i, ":user")}
+		references[fmt.Sprint("TOKEN", i)] = reference.Reference{Kind: reference.SecretsManager, Text: fmt.Sprint("secretsmanager:s", i, ":token")}
+		references[fmt.Sprint("P", i)] = reference.Reference{Kind: reference.ParameterStore, Text: fmt.Sprint("ssm:/p", i)}
 	}
 	b.ReportAllocs()
 	for b.Loop() {

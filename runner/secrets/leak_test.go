@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // TestNoPrintingShowsAValue prints everything that this package returns in every way that comes to mind.
@@ -53,9 +55,9 @@ func TestNoPrintingShowsAValue(t *testing.T) {
 		err      error
 	}
 	held := holder{resolved, secret, &secret, resolved.Secrets, err}
-	reference, _ := Parse("secretsmanager:s:a", true)
+	ref, _ := reference.Parse("secretsmanager:s:a", true)
 	var out bytes.Buffer
-	for _, v := range []any{resolved, &resolved, secret, &secret, resolved.Secrets, []*Secret{&secret}, map[string]Secret{"x": secret}, held, &held, err, failed, *failed, failed.Failures, failed.Failures[0], reference, r, *r} {
+	for _, v := range []any{resolved, &resolved, secret, &secret, resolved.Secrets, []*Secret{&secret}, map[string]Secret{"x": secret}, held, &held, err, failed, *failed, failed.Failures, failed.Failures[0], ref, r, *r} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%t", "%-10.3v"} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/carlin-cicd/runner/runner/awstest"
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // counter counts the requests by operation.
@@ -47,7 +48,7 @@ func (c *counter) take() map[string]int {
 }
 
 // moto returns a resolver for the package's moto_server, and what asks it for anything.
-func moto(t *testing.T) (*Resolver, *counter, func(kind Kind, operation string, input any) map[string]any) {
+func moto(t *testing.T) (*Resolver, *counter, func(kind reference.Kind, operation string, input any) map[string]any) {
 	t.Helper()
 	awstest.Moto(t)
 	count := &counter{}
@@ -60,7 +61,7 @@ func moto(t *testing.T) (*Resolver, *counter, func(kind Kind, operation string, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r, count, func(kind Kind, operation string, input any) map[string]any {
+	return r, count, func(kind reference.Kind, operation string, input any) map[string]any {
 		t.Helper()
 		a, err := s.api(context.Background(), kind, awstest.Region)
 		if err != nil {
@@ -87,13 +88,13 @@ func guard(t *testing.T) context.Context {
 // resolve resolves references as they are written in the environment.
 func resolve(t *testing.T, r *Resolver, written map[string]string) (Resolved, error) {
 	t.Helper()
-	references := map[string]Reference{}
+	references := map[string]reference.Reference{}
 	for variable, text := range written {
-		reference, ok := Parse(text, true)
+		ref, ok := reference.Parse(text, true)
 		if !ok {
 			t.Fatalf("%s is no reference", text)
 		}
-		references[variable] = reference
+		references[variable] = ref
 	}
 	return r.Resolve(guard(t), references)
 }
@@ -114,7 +115,7 @@ func problems(t *testing.T, err error) map[string]Failure {
 
 func TestASecretIsFetchedOnceHoweverManyKeysOfItAreUsed(t *testing.T) {
 	r, count, call := moto(t)
-	created := call(SecretsManager, "CreateSecret", object{"Name": "once/json", "SecretString": `{"user":"ci","port":5432,"ratio":1.0,"huge":1e400,"on":true,"deep":{"x":"y"}}`})
+	created := call(reference.SecretsManager, "CreateSecret", object{"Name": "once/json", "SecretString": `{"user":"ci","port":5432,"ratio":1.0,"huge":1e400,"on":true,"deep":{"x":"y"}}`})
 	arn := created["ARN"].(string)
 	partial := arn[:len(arn)-7]
 	resolved, err := resolve(t, r, map[string]string{
@@ -157,13 +158,13 @@ func TestManySecretsAreReadInBatchesOfTwenty(t *testing.T) {
 	written, want := map[string]string{}, map[string]string{}
 	for i := range 41 {
 		name := fmt.Sprintf("many/%02d", i)
-		call(SecretsManager, "CreateSecret", object{"Name": name, "SecretString": "value " + name})
+		call(reference.SecretsManager, "CreateSecret", object{"Name": name, "SecretString": "value " + name})
 		written[fmt.Sprintf("V%02d", i)] = "secretsmanager:" + name
 		want[fmt.Sprintf("V%02d", i)] = "value " + name
 	}
 	for i := range 23 {
 		name := fmt.Sprintf("/many/%02d", i)
-		call(ParameterStore, "PutParameter", object{"Name": name, "Value": "value " + name, "Type": "SecureString"})
+		call(reference.ParameterStore, "PutParameter", object{"Name": name, "Value": "value " + name, "Type": "SecureString"})
 		written[fmt.Sprintf("P%02d", i)] = "ssm:" + name
 		want[fmt.Sprintf("P%02d", i)] = "value " + name
 	}
@@ -184,8 +185,8 @@ func TestManySecretsAreReadInBatchesOfTwenty(t *testing.T) {
 
 func TestVersionsAndStagesOfASecret(t *testing.T) {
 	r, _, call := moto(t)
-	first := call(SecretsManager, "CreateSecret", object{"Name": "staged", "SecretString": `{"k":"old"}`})["VersionId"].(string)
-	call(SecretsManager, "PutSecretValue", object{"SecretId": "staged", "SecretString": `{"k":"new"}`})
+	first := call(reference.SecretsManager, "CreateSecret", object{"Name": "staged", "SecretString": `{"k":"old"}`})["VersionId"].(string)
+	call(reference.SecretsManager, "PutSecretValue", object{"SecretId": "staged", "SecretString": `{"k":"new"}`})
 	resolved, err := resolve(t, r, map[string]string{
 		"NOW": "secretsmanager:staged:k", "STAGE": "secretsmanager:staged:k:AWSPREVIOUS", "ID": "secretsmanager:staged:k::" + first, "BOTH": "secretsmanager:staged:k:AWSPREVIOUS:" + first,
 	})
@@ -210,7 +211,7 @@ func TestVersionsAndStagesOfASecret(t *testing.T) {
 func TestBinarySecretsAreTextOrRefused(t *testing.T) {
 	r, _, call := moto(t)
 	for name, bytes := range map[string]string{"binary/text": "pass\nwörd", "binary/nul": "pass\x00word", "binary/key": "\xff\xfe\x01"} {
-		call(SecretsManager, "CreateSecret", object{"Name": name, "SecretBinary": base64.StdEncoding.EncodeToString([]byte(bytes))})
+		call(reference.SecretsManager, "CreateSecret", object{"Name": name, "SecretBinary": base64.StdEncoding.EncodeToString([]byte(bytes))})
 	}
 	resolved, err := resolve(t, r, map[string]string{"TEXT": "secretsmanager:binary/text", "NUL": "secretsmanager:binary/nul", "KEY": "secretsmanager:binary/key"})
 	if got := values(resolved); !maps.Equal(got, map[string]string{"TEXT": "pass\nwörd"}) {
@@ -227,10 +228,10 @@ func TestBinarySecretsAreTextOrRefused(t *testing.T) {
 
 func TestWhatThereIsNotIsNamedWithItsRegion(t *testing.T) {
 	r, _, call := moto(t)
-	call(SecretsManager, "CreateSecret", object{"Name": "there", "SecretString": "value"})
-	call(SecretsManager, "CreateSecret", object{"Name": "deleted", "SecretString": "value"})
-	call(SecretsManager, "DeleteSecret", object{"SecretId": "deleted"})
-	call(ParameterStore, "PutParameter", object{"Name": "/there", "Value": "v", "Type": "String"})
+	call(reference.SecretsManager, "CreateSecret", object{"Name": "there", "SecretString": "value"})
+	call(reference.SecretsManager, "CreateSecret", object{"Name": "deleted", "SecretString": "value"})
+	call(reference.SecretsManager, "DeleteSecret", object{"SecretId": "deleted"})
+	call(reference.ParameterStore, "PutParameter", object{"Name": "/there", "Value": "v", "Type": "String"})
 	resolved, err := resolve(t, r, map[string]string{
 		"THERE": "secretsmanager:there", "GONE": "secretsmanager:gone", "DELETED": "secretsmanager:deleted",
 		"ELSEWHERE": "arn:aws:secretsmanager:us-west-2:123456789012:secret:there", "PARAM": "ssm:/gone", "PATH_OF_NONE": "ssm:/nothing/*",
@@ -262,9 +263,9 @@ func TestWhatThereIsNotIsNamedWithItsRegion(t *testing.T) {
 func TestVersionsAndLabelsOfAParameter(t *testing.T) {
 	r, count, call := moto(t)
 	for _, value := range []string{"one", "two", "three"} {
-		call(ParameterStore, "PutParameter", object{"Name": "/labelled", "Value": value, "Type": "SecureString", "Overwrite": true})
+		call(reference.ParameterStore, "PutParameter", object{"Name": "/labelled", "Value": value, "Type": "SecureString", "Overwrite": true})
 	}
-	call(ParameterStore, "LabelParameterVersion", object{"Name": "/labelled", "ParameterVersion": 2, "Labels": []string{"prod"}})
+	call(reference.ParameterStore, "LabelParameterVersion", object{"Name": "/labelled", "ParameterVersion": 2, "Labels": []string{"prod"}})
 	resolved, err := resolve(t, r, map[string]string{"NEWEST": "ssm:/labelled", "FIRST": "ssm:/labelled:1", "PROD": "ssm:/labelled:prod"})
 	if got := values(resolved); err != nil || !maps.Equal(got, map[string]string{"NEWEST": "three", "FIRST": "one", "PROD": "two"}) {
 		t.Errorf("%q, %v", got, err)
@@ -281,7 +282,7 @@ func TestAnARNLeadsToItsOwnParameterAlsoWhereARNsAreNotTaken(t *testing.T) {
 	r, _, call := moto(t)
 	const arn = "arn:aws:ssm:eu-central-1:123456789012:parameter"
 	for name, value := range map[string]string{"/arn/deep": "deep", "arn-flat": "flat", "/arn-rooted": "rooted"} {
-		call(ParameterStore, "PutParameter", object{"Name": name, "Value": value, "Type": "SecureString"})
+		call(reference.ParameterStore, "PutParameter", object{"Name": name, "Value": value, "Type": "SecureString"})
 	}
 	resolved, err := resolve(t, r, map[string]string{"DEEP": arn + "/arn/deep", "FIRST": arn + "/arn/deep:1", "FLAT": arn + "/arn-flat", "ROOTED": arn + "/arn-rooted"})
 	if got := values(resolved); err != nil || !maps.Equal(got, map[string]string{"DEEP": "deep", "FIRST": "deep", "FLAT": "flat", "ROOTED": "rooted"}) {
@@ -298,14 +299,14 @@ func TestAPathSetsAVariableForEachParameterUnderIt(t *testing.T) {
 	r, count, call := moto(t)
 	want := map[string]string{"OWN": "explicit"}
 	for i := range 12 {
-		call(ParameterStore, "PutParameter", object{"Name": fmt.Sprintf("/path/app/n%02d", i), "Value": fmt.Sprint(i), "Type": "SecureString"})
+		call(reference.ParameterStore, "PutParameter", object{"Name": fmt.Sprintf("/path/app/n%02d", i), "Value": fmt.Sprint(i), "Type": "SecureString"})
 		want[fmt.Sprintf("N%02d", i)] = fmt.Sprint(i)
 	}
 	for name, value := range map[string]string{"/path/app/db/pass-word.v2": "deep", "/path/app/2fa": "digit", "/path/app/own": "by path", "/path/apple/x": "another path"} {
-		call(ParameterStore, "PutParameter", object{"Name": name, "Value": value, "Type": "String"})
+		call(reference.ParameterStore, "PutParameter", object{"Name": name, "Value": value, "Type": "String"})
 	}
 	want["DB_PASS_WORD_V2"], want["_2FA"] = "deep", "digit"
-	call(ParameterStore, "PutParameter", object{"Name": "/path/explicit", "Value": "explicit", "Type": "String"})
+	call(reference.ParameterStore, "PutParameter", object{"Name": "/path/explicit", "Value": "explicit", "Type": "String"})
 	written := map[string]string{"APP": "ssm:/path/app/*", "AGAIN": "arn:aws:ssm:eu-central-1:123456789012:parameter/path/app/*", "OWN": "ssm:/path/explicit"}
 	resolved, err := resolve(t, r, written)
 	if got := values(resolved); err != nil || !maps.Equal(got, want) {
@@ -321,8 +322,8 @@ func TestAPathSetsAVariableForEachParameterUnderIt(t *testing.T) {
 	}
 
 	r.Reserved = func(name string) bool { return name == "N03" || name == "OWN" }
-	call(ParameterStore, "PutParameter", object{"Name": "/path/app/n-04", "Value": "x", "Type": "String"})
-	call(ParameterStore, "PutParameter", object{"Name": "/path/app/n_04", "Value": "x", "Type": "String"})
+	call(reference.ParameterStore, "PutParameter", object{"Name": "/path/app/n-04", "Value": "x", "Type": "String"})
+	call(reference.ParameterStore, "PutParameter", object{"Name": "/path/app/n_04", "Value": "x", "Type": "String"})
 	delete(written, "AGAIN")
 	_, err = resolve(t, r, written)
 	var failed *Error
@@ -339,7 +340,7 @@ func TestAPathSetsAVariableForEachParameterUnderIt(t *testing.T) {
 
 func TestRegionsHaveAClientEach(t *testing.T) {
 	r, count, call := moto(t)
-	arn := call(SecretsManager, "CreateSecret", object{"Name": "regional", "SecretString": "here"})["ARN"].(string)
+	arn := call(reference.SecretsManager, "CreateSecret", object{"Name": "regional", "SecretString": "here"})["ARN"].(string)
 	r.Region = "us-west-2"
 	resolved, err := resolve(t, r, map[string]string{"HERE": arn, "THERE": "secretsmanager:regional", "EMPTY": "secretsmanager:regional-2"})
 	if got := values(resolved); !maps.Equal(got, map[string]string{"HERE": "here"}) {

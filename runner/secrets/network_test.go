@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/carlin-cicd/runner/runner/awsjson"
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 func TestAServiceThatDoesNotAnswerIsGivenUp(t *testing.T) {
@@ -138,7 +139,7 @@ func TestADeadlineIsNotTheServicesFault(t *testing.T) {
 		return http.StatusOK, nil
 	})
 	t.Cleanup(func() { close(done) })
-	_, err := r.Resolve(ctx, map[string]Reference{"A": {SecretsManager, "secretsmanager:a"}})
+	_, err := r.Resolve(ctx, map[string]reference.Reference{"A": {Kind: reference.SecretsManager, Text: "secretsmanager:a"}})
 	if f := problems(t, err)["A"]; !errors.Is(err, context.DeadlineExceeded) || f.Retryable() || !strings.Contains(f.Problem, "the secret a in eu-west-1 was not read in time") {
 		t.Errorf("%v", err)
 	}
@@ -153,7 +154,7 @@ func TestARunThatIsStoppedStopsAsking(t *testing.T) {
 		return http.StatusOK, nil
 	})
 	t.Cleanup(func() { close(done) })
-	_, err := r.Resolve(ctx, map[string]Reference{"A": {SecretsManager, "secretsmanager:a"}, "B": {ParameterStore, "ssm:/b"}})
+	_, err := r.Resolve(ctx, map[string]reference.Reference{"A": {Kind: reference.SecretsManager, Text: "secretsmanager:a"}, "B": {Kind: reference.ParameterStore, Text: "ssm:/b"}})
 	if !errors.Is(err, context.Canceled) || len(problems(t, err)) != 2 {
 		t.Errorf("%v", err)
 	}

@@ -3,11 +3,13 @@ package secrets
 import (
 	"fmt"
 	"strings"
+
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // item is what a service is asked for. Variables that differ in the JSON key alone share one, which is fetched once.
 type item struct {
-	kind    Kind
+	kind    reference.Kind
 	region  string
 	id      string // a name or an ARN
 	stage   string // of a secret: AWSCURRENT, AWSPREVIOUS, …
@@ -41,7 +43,7 @@ func isName(name, of string, most int) bool {
 }
 
 // locate reads a reference of Secrets Manager or Parameter Store; its region stays empty if it names none.
-func locate(r Reference) (place, error) {
+func locate(r reference.Reference) (place, error) {
 	p := place{item: item{kind: r.Kind}}
 	rest, prefix := r.Text, ""
 	if part := strings.SplitN(r.Text, ":", 6); part[0] == "arn" && len(part) == 6 {
@@ -52,7 +54,7 @@ func locate(r Reference) (place, error) {
 		p.origin = "the region that its ARN names"
 		prefix = strings.Join(part[:5], ":") + ":"
 	}
-	if r.Kind == ParameterStore {
+	if r.Kind == reference.ParameterStore {
 		return p, p.locateParameter(rest, prefix)
 	}
 	return p, p.locateSecret(rest, prefix)
@@ -115,7 +117,7 @@ func (i item) name() string {
 		return i.id
 	}
 	resource := strings.SplitN(i.id, ":", 6)[5]
-	if i.kind == ParameterStore {
+	if i.kind == reference.ParameterStore {
 		return strings.TrimPrefix(resource, "parameter")
 	}
 	return strings.TrimPrefix(resource, "secret:")

@@ -3,15 +3,17 @@ package secrets
 import (
 	"strings"
 	"testing"
+
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 func TestReferencesAreReadInAllTheirForms(t *testing.T) {
 	const account = "123456789012"
 	sm := func(region, id, stage, version string) item {
-		return item{kind: SecretsManager, region: region, id: id, stage: stage, version: version}
+		return item{kind: reference.SecretsManager, region: region, id: id, stage: stage, version: version}
 	}
 	ps := func(region, id, version string, path bool) item {
-		return item{kind: ParameterStore, region: region, id: id, version: version, path: path}
+		return item{kind: reference.ParameterStore, region: region, id: id, version: version, path: path}
 	}
 	const secret = "arn:aws:secretsmanager:eu-west-1:" + account + ":secret:"
 	const param = "arn:aws:ssm:eu-west-1:" + account + ":parameter"
@@ -48,7 +50,7 @@ func TestReferencesAreReadInAllTheirForms(t *testing.T) {
 		"ssm:/ci/*":                                {item: ps("", "/ci", "", true)},
 		"ssm:/*":                                   {item: ps("", "/", "", true)},
 	} {
-		r, ok := Parse(text, false)
+		r, ok := reference.Parse(text, false)
 		if !ok {
 			t.Errorf("%s is no reference", text)
 			continue
@@ -86,7 +88,7 @@ func TestWhatCannotBeMeantIsRefusedWithTheFormThatCan(t *testing.T) {
 		"ssm:/a/*/b": `"/a/*/b" is no name of a parameter`,
 		"ssm:/a*":    `"/a*" is no name of a parameter`,
 	} {
-		r, ok := Parse(text, false)
+		r, ok := reference.Parse(text, false)
 		if !ok {
 			t.Errorf("%s is taken for a value, and would be handed on as one", text)
 			continue
@@ -104,8 +106,8 @@ func TestWhatCannotBeMeantIsRefusedWithTheFormThatCan(t *testing.T) {
 
 func TestARNsMadeByHandDoNotPanic(t *testing.T) {
 	for _, text := range []string{"", "arn:", "arn:aws", "arn:aws:ssm:::", ":::::::", "arn:aws:ssm:r:a:x"} {
-		for _, kind := range []Kind{SecretsManager, ParameterStore} {
-			if p, err := locate(Reference{kind, text}); err == nil && p.id == "" {
+		for _, kind := range []reference.Kind{reference.SecretsManager, reference.ParameterStore} {
+			if p, err := locate(reference.Reference{Kind: kind, Text: text}); err == nil && p.id == "" {
 				t.Errorf("%q is a place without a name", text)
 			}
 		}
@@ -121,11 +123,11 @@ func FuzzParse(f *testing.F) {
 		f.Add(seed, false)
 	}
 	f.Fuzz(func(t *testing.T, text string, secretName bool) {
-		r, ok := Parse(text, secretName)
+		r, ok := reference.Parse(text, secretName)
 		if !ok {
 			return
 		}
-		if r.Kind == File {
+		if r.Kind == reference.File {
 			if !secretName || "file:"+r.Text != text {
 				t.Fatalf("%q became the file %q", text, r.Text)
 			}
@@ -144,18 +146,18 @@ func FuzzParse(f *testing.F) {
 		// Written out again it is the same place.
 		again := "secretsmanager:" + p.id + ":" + p.key + ":" + p.stage + ":" + p.version
 		switch {
-		case p.kind == ParameterStore && p.path && p.account != "":
+		case p.kind == reference.ParameterStore && p.path && p.account != "":
 			return
-		case p.kind == ParameterStore && p.path:
+		case p.kind == reference.ParameterStore && p.path:
 			again = "ssm:" + strings.TrimSuffix(p.id, "/") + "/*"
-		case p.kind == ParameterStore && p.account != "":
+		case p.kind == reference.ParameterStore && p.account != "":
 			again = p.asked()
-		case p.kind == ParameterStore:
+		case p.kind == reference.ParameterStore:
 			again = "ssm:" + p.asked()
 		case p.account != "":
 			again = p.id + ":" + p.key + ":" + p.stage + ":" + p.version
 		}
-		r, ok = Parse(again, secretName)
+		r, ok = reference.Parse(again, secretName)
 		q, err := locate(r)
 		if !ok || err != nil || q != p {
 			t.Fatalf("%q is %+v, but %q is %+v, %v", text, p, again, q, err)

@@ -8,12 +8,14 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // resolution is one Resolve on its way.
 type resolution struct {
 	*Resolver
-	references map[string]Reference
+	references map[string]reference.Reference
 	resolved   Resolved
 	failures   []Failure
 	from       map[string]string // where a variable is from, for those that a path set
@@ -25,7 +27,7 @@ type resolution struct {
 // A reference to a path sets a variable for each parameter under it, named after the rest of the parameter's name:
 // ssm:/ci/app/* makes /ci/app/db/password DB_PASSWORD. The variable that the reference was in is not set. A variable
 // with a reference of its own keeps that one.
-func (r *Resolver) Resolve(ctx context.Context, references map[string]Reference) (Resolved, error) {
+func (r *Resolver) Resolve(ctx context.Context, references map[string]reference.Reference) (Resolved, error) {
 	res := &resolution{Resolver: r, references: references, from: map[string]string{}}
 	places := res.locate()
 	if len(places) > 0 {
@@ -44,16 +46,16 @@ func (r *Resolver) Resolve(ctx context.Context, references map[string]Reference)
 // locate reads the references, and the files at once. It returns what has to be asked for elsewhere, by variable.
 func (r *resolution) locate() map[string]place {
 	places := map[string]place{}
-	for variable, reference := range r.references {
-		if reference.Kind == File {
-			text, err := readFile(reference.Text, r.Dir)
+	for variable, ref := range r.references {
+		if ref.Kind == reference.File {
+			text, err := readFile(ref.Text, r.Dir)
 			if err != nil {
 				err = &problem{said: err.Error(), advice: "see that the file is there, as a file that this task may read", cause: err}
 			}
-			r.add(Secret{Variable: variable, Source: "file " + reference.Text}, content{text, text}, err)
+			r.add(Secret{Variable: variable, Source: "file " + ref.Text}, content{text, text}, err)
 			continue
 		}
-		p, err := locate(reference)
+		p, err := locate(ref)
 		if err != nil {
 			r.fail(variable, err)
 			continue

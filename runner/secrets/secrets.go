@@ -1,8 +1,6 @@
 // Package secrets turns references in the environment into values.
 //
-// A reference is ECS's own form (an ARN of Secrets Manager or of Parameter Store), one of the short forms
-// secretsmanager:NAME[:JSON-KEY[:STAGE[:VERSION-ID]]] and ssm:/NAME[:VERSION-OR-LABEL], or file:PATH. A reference to
-// Parameter Store that ends in /* is to everything under a path: each parameter becomes a variable.
+// steps/reference has their grammar.
 package secrets
 
 import (
@@ -10,54 +8,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"regexp"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
-
-// Kind is the service that keeps a secret.
-type Kind string
-
-// The kinds of references.
-const (
-	SecretsManager Kind = "Secrets Manager"
-	ParameterStore Kind = "Parameter Store"
-	File           Kind = "file"
-)
-
-// Reference says where a value is kept.
-type Reference struct {
-	Kind Kind
-	Text string // as it was written, without "file:" for a file
-}
-
-var arn = regexp.MustCompile(`^arn:aws[a-z-]*:(secretsmanager|ssm):[a-z0-9-]*:[0-9]*:(secret:|parameter/)`)
-
-// Parse reads a reference. file: is one only in a variable whose name says that it is secret:
-// DATABASE_URL=file:./dev.db is a database, NPM_TOKEN=file:/run/secrets/npm a token. What looks like a reference and
-// is none that can be resolved is reported by Resolve: it is never handed on as a value.
-func Parse(value string, secretName bool) (Reference, bool) {
-	if m := arn.FindStringSubmatch(value); m != nil {
-		if m[1] == "ssm" {
-			return Reference{ParameterStore, value}, true
-		}
-		return Reference{SecretsManager, value}, true
-	}
-	switch {
-	case strings.HasPrefix(value, "secretsmanager:"):
-		return Reference{SecretsManager, value}, true
-	case strings.HasPrefix(value, "ssm:/"):
-		return Reference{ParameterStore, value}, true
-	case secretName && strings.HasPrefix(value, "file:"):
-		return Reference{File, strings.TrimPrefix(value, "file:")}, true
-	}
-	return Reference{}, false
-}
-
-// IsPath reports whether the reference is to all parameters under a path.
-func (r Reference) IsPath() bool { return r.Kind == ParameterStore && strings.HasSuffix(r.Text, "/*") }
 
 // Resolver reads the values of references. The zero Resolver reads files only.
 type Resolver struct {

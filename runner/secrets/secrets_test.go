@@ -7,34 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-)
 
-func TestWhatIsAReference(t *testing.T) {
-	for value, want := range map[string]Kind{
-		"arn:aws:secretsmanager:eu-west-1:123456789012:secret:ci/npm-AbCdEf:token::": SecretsManager,
-		"arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:x":                 SecretsManager,
-		"arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:x":          SecretsManager,
-		"arn:aws:ssm:eu-west-1:123456789012:parameter/ci/npm":                        ParameterStore,
-		"arn:aws-iso-b:ssm:us-isob-east-1:123456789012:parameter/ci/npm":             ParameterStore,
-		"secretsmanager:ci/npm:token":                                                SecretsManager,
-		"ssm:/ci/npm":                                                                ParameterStore,
-		"ssm:/ci/*":                                                                  ParameterStore,
-		"file:/run/secrets/npm":                                                      File,
-		"arn:aws:s3:::bucket":                                                        "",
-		"arn:aws:iam::123456789012:role/secretsmanager":                              "",
-		"arn:aws:ssm:eu-west-1:123456789012:document/x":                              "",
-		"ssm:relative": "",
-		"plain":        "",
-		"":             "",
-	} {
-		if got, ok := Parse(value, true); got.Kind != want || ok != (want != "") {
-			t.Errorf("%q is a reference to %q, want %q", value, got.Kind, want)
-		}
-	}
-	if _, ok := Parse("file:./dev.db", false); ok {
-		t.Error("a database in a file is taken for a secret")
-	}
-}
+	"github.com/carlin-cicd/runner/steps/reference"
+)
 
 // values are the resolved ones, by variable.
 func values(r Resolved) map[string]string {
@@ -53,13 +28,13 @@ func TestFilesAreReadAndEveryFailureIsNamed(t *testing.T) {
 		}
 	}
 	r := Resolver{Dir: dir}
-	resolved, err := r.Resolve(context.Background(), map[string]Reference{
-		"A": {File, "plain"}, "B": {File, filepath.Join(dir, "newline")}, "C": {File, "windows"}, "D": {File, "two"},
+	resolved, err := r.Resolve(context.Background(), map[string]reference.Reference{
+		"A": {Kind: reference.File, Text: "plain"}, "B": {Kind: reference.File, Text: filepath.Join(dir, "newline")}, "C": {Kind: reference.File, Text: "windows"}, "D": {Kind: reference.File, Text: "two"},
 	})
 	if got := values(resolved); err != nil || got["A"] != "value" || got["B"] != "value" || got["C"] != "value" || got["D"] != "a\nb" {
 		t.Errorf("%q, %v", got, err)
 	}
-	resolved, err = r.Resolve(context.Background(), map[string]Reference{"A": {File, "plain"}, "Z": {File, "gone"}, "N": {File, "nul"}, "L": {File, "large"}, "F": {File, "."}, "U": {File, "latin"}, "S": {SecretsManager, "secretsmanager:x"}})
+	resolved, err = r.Resolve(context.Background(), map[string]reference.Reference{"A": {Kind: reference.File, Text: "plain"}, "Z": {Kind: reference.File, Text: "gone"}, "N": {Kind: reference.File, Text: "nul"}, "L": {Kind: reference.File, Text: "large"}, "F": {Kind: reference.File, Text: "."}, "U": {Kind: reference.File, Text: "latin"}, "S": {Kind: reference.SecretsManager, Text: "secretsmanager:x"}})
 	var failed *Error
 	if !errors.As(err, &failed) || len(failed.Failures) != 6 || failed.Failures[0].Variable != "F" || failed.Failures[5].Variable != "Z" {
 		t.Fatalf("%v", err)

@@ -13,6 +13,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"github.com/carlin-cicd/runner/runner/awsjson"
+	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // answer is what a service says about one item.
@@ -26,9 +27,9 @@ type answer struct {
 }
 
 // services are asked over the one protocol. For Secrets Manager it lends its limits to the SDK's client, see manager.
-var services = map[Kind]awsjson.Service{
-	SecretsManager: {Name: "secretsmanager", ID: "Secrets Manager", Target: "secretsmanager"},
-	ParameterStore: {Name: "ssm", ID: "SSM", Target: "AmazonSSM"},
+var services = map[reference.Kind]awsjson.Service{
+	reference.SecretsManager: {Name: "secretsmanager", ID: "Secrets Manager", Target: "secretsmanager"},
+	reference.ParameterStore: {Name: "ssm", ID: "SSM", Target: "AmazonSSM"},
 }
 
 // atOnce is how many requests are under way.
@@ -78,7 +79,7 @@ func open(ctx context.Context, r *Resolver) (*session, error) {
 // fetch asks for all items at once and waits for the answers.
 func (s *session) fetch(ctx context.Context, items []item) {
 	type where struct {
-		kind   Kind
+		kind   reference.Kind
 		region string
 	}
 	groups := map[where][]item{}
@@ -94,7 +95,7 @@ func (s *session) fetch(ctx context.Context, items []item) {
 			continue
 		}
 		asked.Go(func() {
-			if to.kind == SecretsManager {
+			if to.kind == reference.SecretsManager {
 				s.secrets(ctx, a, items)
 			} else {
 				s.parameters(ctx, a, items)
@@ -104,7 +105,7 @@ func (s *session) fetch(ctx context.Context, items []item) {
 	asked.Wait()
 }
 
-func (s *session) api(ctx context.Context, kind Kind, region string) (*awsjson.Client, error) {
+func (s *session) api(ctx context.Context, kind reference.Kind, region string) (*awsjson.Client, error) {
 	url, err := awsjson.Endpoint(ctx, s.config, services[kind], region)
 	var none *awsjson.RegionError
 	if errors.As(err, &none) {

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/carlin-cicd/runner/steps/markup"
+	"github.com/carlin-cicd/runner/steps/xmlstream"
 )
 
 // format is a kind of report.
@@ -169,7 +169,7 @@ func head(folder *os.Root, name string) []byte {
 		return nil
 	}
 	defer file.Close()
-	text, _ := io.ReadAll(io.LimitReader(markup.UTF8(file), headSize))
+	text, _ := io.ReadAll(io.LimitReader(xmlstream.UTF8(file), headSize))
 	return text
 }
 

@@ -120,8 +120,8 @@ func (t tally) list() []Folder {
 	return all
 }
 
-// Against sets how each folder has changed against those of an earlier run. One that was not there has no change.
-func Against(now, previous []Folder) {
+// SetChanges sets how each folder has changed against those of an earlier run. One that was not there has no change.
+func SetChanges(now, previous []Folder) {
 	before := map[string]Figure{}
 	for _, f := range previous {
 		before[f.Path] = f.Lines

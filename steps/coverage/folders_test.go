@@ -88,7 +88,7 @@ func TestManyFoldersBecomeFewer(t *testing.T) {
 
 func TestAFolderChangesAgainstItself(t *testing.T) {
 	now := []Folder{{Path: "a", Lines: Figure{1, 4}}, {Path: "b", Lines: Figure{1, 2}}, {Path: "new", Lines: Figure{1, 2}}}
-	Against(now, []Folder{{Path: "a", Lines: Figure{1, 2}}, {Path: "b", Lines: Figure{2, 4}}, {Path: "gone", Lines: Figure{1, 2}}})
+	SetChanges(now, []Folder{{Path: "a", Lines: Figure{1, 2}}, {Path: "b", Lines: Figure{2, 4}}, {Path: "gone", Lines: Figure{1, 2}}})
 	if got, want := told(now), "a 1/4 -25.0, b 1/2 +0.0, new 1/2"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -7,7 +7,7 @@ import (
 	"io"
 	"slices"
 
-	"github.com/carlin-cicd/runner/steps/markup"
+	"github.com/carlin-cicd/runner/steps/xmlstream"
 )
 
 // Cobertura and clover have the same root; cobertura's bears its rates.
@@ -40,15 +40,15 @@ func readCobertura(in io.Reader, folders tally) (Summary, error) {
 	files := map[uint64]struct{}{}
 	seed := maphash.MakeSeed()
 	methods := 0 // that we are inside of
-	s := markup.New(markup.UTF8(in))
+	s := xmlstream.New(xmlstream.UTF8(in))
 	for s.Next() {
 		name := string(s.Name())
 		switch {
-		case s.Kind() == markup.Text && string(s.Parent()) == "source":
+		case s.Kind() == xmlstream.Text && string(s.Parent()) == "source":
 			source = s.AppendText(source, maxPath)
-		case s.Kind() == markup.End && name == "methods":
+		case s.Kind() == xmlstream.End && name == "methods":
 			methods--
-		case s.Kind() != markup.Start:
+		case s.Kind() != xmlstream.Start:
 		case name == "coverage":
 			stated.Lines = figure(s, "lines-covered", "lines-valid")
 			stated.Branches = figure(s, "branches-covered", "branches-valid")
@@ -91,13 +91,13 @@ func readClover(in io.Reader, folders tally) (Summary, error) {
 	var file []byte
 	files := 0
 	tests := false // we are inside of code that tests
-	s := markup.New(markup.UTF8(in))
+	s := xmlstream.New(xmlstream.UTF8(in))
 	for s.Next() {
 		name := string(s.Name())
-		if name == "testproject" && s.Kind() != markup.Text {
-			tests = s.Kind() == markup.Start
+		if name == "testproject" && s.Kind() != xmlstream.Text {
+			tests = s.Kind() == xmlstream.Start
 		}
-		if s.Kind() != markup.Start || tests {
+		if s.Kind() != xmlstream.Start || tests {
 			continue
 		}
 		switch name {
@@ -133,7 +133,7 @@ func readClover(in io.Reader, folders tally) (Summary, error) {
 }
 
 // figure reads two counts of an element's attributes.
-func figure(s *markup.Scanner, covered, total string) Figure {
+func figure(s *xmlstream.Scanner, covered, total string) Figure {
 	n, _ := parseCount(s.Attr(covered))
 	all, _ := parseCount(s.Attr(total))
 	return possible(n, all)

@@ -39,8 +39,8 @@ type Found struct {
 	Steps []Step
 }
 
-// Look looks at a workspace. What it does not know has no steps; the error is of reading.
-func Look(dir string) (Found, error) {
+// Workspace looks at a workspace. What it does not know has no steps; the error is of reading.
+func Workspace(dir string) (Found, error) {
 	w := workspace{dir: dir}
 	var found Found
 	for _, look := range []func(*workspace, *Found) error{javascript, golang, python, others} {

@@ -141,7 +141,7 @@ func TestARunnerYamlFitsItsWorkspace(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			found, err := Look(dir)
+			found, err := Workspace(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +163,7 @@ func TestAPackageThatCannotBeReadIsSaid(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Look(dir); err == nil || !strings.Contains(err.Error(), "package.json") {
+	if _, err := Workspace(dir); err == nil || !strings.Contains(err.Error(), "package.json") {
 		t.Error(err)
 	}
 }

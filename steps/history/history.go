@@ -44,14 +44,14 @@ type History struct {
 
 // test is a row.
 type test struct {
-	Outcomes string `json:"o"`               // one for each run
-	Typical  int64  `json:"ms,omitempty"`    // of its duration when it passes; 0 if it takes no time
-	Since    *Mark  `json:"since,omitempty"` // it was failing already when the first run of the table came
-	Name     string `json:"name,omitempty"`  // of one that failed or was flaky
+	Outcomes string    `json:"o"`               // one for each run
+	Typical  int64     `json:"ms,omitempty"`    // of its duration when it passes; 0 if it takes no time
+	Since    *Revision `json:"since,omitempty"` // it was failing already when the first run of the table came
+	Name     string    `json:"name,omitempty"`  // of one that failed or was flaky
 }
 
-// Mark is a commit at a time.
-type Mark struct {
+// Revision is a commit at a time.
+type Revision struct {
 	SHA    string    `json:"sha"`
 	Branch string    `json:"branch"`
 	At     time.Time `json:"at"`
@@ -128,7 +128,7 @@ func (h *History) forgetOldest() {
 		switch t.Outcomes[0] {
 		case failed:
 			if t.Since == nil {
-				t.Since = oldest.mark()
+				t.Since = oldest.revision()
 			}
 		case passed, flaky:
 			t.Since = nil
@@ -177,9 +177,9 @@ func (h *History) prune(tests, names int) {
 	}
 }
 
-// Before returns the newest run that passed of those before the one with the given ID, else the newest of any; the second value is
+// Baseline returns the newest run that passed of those before the one with the given ID, else the newest of any; the second value is
 // false if there is none.
-func (h *History) Before(id string) (Run, bool) {
+func (h *History) Baseline(id string) (Run, bool) {
 	n := h.indexOf(id)
 	if n < 0 {
 		n = len(h.runs)
@@ -199,7 +199,7 @@ func (h *History) indexOf(id string) int {
 	return slices.IndexFunc(h.runs, func(r Run) bool { return r.ID == id })
 }
 
-func (r Run) mark() *Mark { return &Mark{SHA: r.SHA, Branch: r.Branch, At: r.At} }
+func (r Run) revision() *Revision { return &Revision{SHA: r.SHA, Branch: r.Branch, At: r.At} }
 
 // settle moves an estimate towards a new value, by at most a tenth: one slow machine does not make a test slow. Two digits are
 // all that an estimate has.

@@ -76,7 +76,7 @@ func TestWhatIsKnownOfATest(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := historyOf(c.ends)
-			if got := h.About(test1, "", at(len(c.ends)-1).ID).Text("main"); got != c.want {
+			if got := h.Note(test1, "", at(len(c.ends)-1).ID).Text("main"); got != c.want {
 				t.Errorf("after %s: %q, want %q", c.ends, got, c.want)
 			}
 		})
@@ -96,7 +96,7 @@ func TestAFailureAtACommitThatAlsoPassedIsFlaky(t *testing.T) {
 				r.SHA, r.Dirty = at(0).SHA, c.dirty
 				h.Add(r, sampleOf(o))
 			}
-			if got := h.About(test1, "", at(2).ID).Flaky; got != c.want {
+			if got := h.Note(test1, "", at(2).ID).Flaky; got != c.want {
 				t.Errorf("flaky in %d runs, want %d", got, c.want)
 			}
 		})
@@ -105,10 +105,10 @@ func TestAFailureAtACommitThatAlsoPassedIsFlaky(t *testing.T) {
 
 func TestTheBranchIsNamedIfItIsAnotherOne(t *testing.T) {
 	h := historyOf(".FF")
-	if got := h.About(test1, "", at(2).ID).Text("feature"); got != "failing since a000001 of main" {
+	if got := h.Note(test1, "", at(2).ID).Text("feature"); got != "failing since a000001 of main" {
 		t.Error(got)
 	}
-	m := Mark{SHA: strings.Repeat("0", 40), Branch: "main", At: began}
+	m := Revision{SHA: strings.Repeat("0", 40), Branch: "main", At: began}
 	if got := m.text("main"); got != "2026-03-01 12:00" {
 		t.Errorf("without a commit: %q", got)
 	}
@@ -176,18 +176,18 @@ func TestTheTypicalDurationIsRobust(t *testing.T) {
 	}
 	note := Note{Typical: 2 * time.Second}
 	for d, want := range map[time.Duration]string{3 * time.Second: "", 4 * time.Second: "usually 2s"} {
-		if got := note.Slow(d); got != want {
+		if got := note.SlowText(d); got != want {
 			t.Errorf("%v: %q, want %q", d, got, want)
 		}
 	}
-	if got := (Note{Typical: 10 * time.Millisecond}).Slow(time.Second / 2); got != "" {
+	if got := (Note{Typical: 10 * time.Millisecond}).SlowText(time.Second / 2); got != "" {
 		t.Errorf("half a second is nothing: %q", got)
 	}
 }
 
 func TestTheMeasureIsTheLastRunThatPassed(t *testing.T) {
 	h := &History{}
-	if _, ok := h.Before("x"); ok {
+	if _, ok := h.Baseline("x"); ok {
 		t.Error("there is none")
 	}
 	for i, ok := range []bool{true, true, false, true} {
@@ -195,10 +195,10 @@ func TestTheMeasureIsTheLastRunThatPassed(t *testing.T) {
 		r.Passed = ok
 		h.Add(r, sampleOf(passed))
 	}
-	if r, ok := h.Before(at(3).ID); !ok || r.ID != at(1).ID {
+	if r, ok := h.Baseline(at(3).ID); !ok || r.ID != at(1).ID {
 		t.Errorf("%v", r)
 	}
-	if r, ok := h.Before("another"); !ok || r.ID != at(3).ID {
+	if r, ok := h.Baseline("another"); !ok || r.ID != at(3).ID {
 		t.Errorf("%v", r)
 	}
 }
@@ -230,11 +230,11 @@ func TestWhatBecameOfACaseCounts(t *testing.T) {
 		t.Errorf("of several, %c wins", o)
 	}
 	good.Flaky = true
-	s.Settle(results.Results{FlakyCases: []results.Case{good}})
+	s.ApplyReruns(results.Results{FlakyCases: []results.Case{good}})
 	if o := s.outcome(s.keyOf(test1)).outcome; o != flaky {
 		t.Errorf("one that passed on a rerun is %c", o)
 	}
-	s.Settle(results.Results{Forgiven: []results.Case{bad}})
+	s.ApplyReruns(results.Results{QuarantinedCases: []results.Case{bad}})
 	if o := s.outcome(s.keyOf(test1)).outcome; o != failed {
 		t.Errorf("one in quarantine is %c", o)
 	}

@@ -11,14 +11,14 @@ import (
 // Note is what is known of a test beyond one run.
 type Note struct {
 	New     bool          // no other run had it, and there are some
-	Since   *Mark         // the run before the first failure of all those in a row; nil if it is not older than the run
+	Since   *Revision     // the run before the first failure of all those in a row; nil if it is not older than the run
 	Flaky   int           // in so many runs it failed and passed at one commit
 	Of      int           // of so many that had it
 	Typical time.Duration // of those that passed; 0 for unknown
 }
 
-// About tells what is known of a test of the run with the given ID, which has been added. The folder is that of its sample.
-func (h *History) About(c results.Case, root, id string) Note {
+// Note tells what is known of a test of the run with the given ID, which has been added. The folder is that of its sample.
+func (h *History) Note(c results.Case, root, id string) Note {
 	at := h.indexOf(id)
 	t, ok := h.tests[keyOf(root, c)]
 	if at < 0 || !ok {
@@ -39,7 +39,7 @@ func (h *History) About(c results.Case, root, id string) Note {
 const enoughRuns = 5
 
 // since finds the first failure of those in a row that end in a column.
-func (h *History) since(t test, at int) *Mark {
+func (h *History) since(t test, at int) *Revision {
 	first := at
 	for i := at; i >= 0; i-- {
 		switch t.Outcomes[i] {
@@ -49,7 +49,7 @@ func (h *History) since(t test, at int) *Mark {
 			if first == at {
 				return nil
 			}
-			return h.runs[first].mark()
+			return h.runs[first].revision()
 		}
 	}
 	switch {
@@ -58,7 +58,7 @@ func (h *History) since(t test, at int) *Mark {
 	case first == at:
 		return nil
 	}
-	return h.runs[first].mark()
+	return h.runs[first].revision()
 }
 
 // flakes counts the runs in which a test failed at a commit at which it also passed, in the same run or in another one.
@@ -102,8 +102,8 @@ func (n Note) Text(branch string) string {
 	return strings.Join(parts, ", ")
 }
 
-// Slow says what a test usually takes, if this time it took far longer; else "".
-func (n Note) Slow(d time.Duration) string {
+// SlowText says what a test usually takes, if this time it took far longer; else "".
+func (n Note) SlowText(d time.Duration) string {
 	const matters = time.Second
 	if n.Typical == 0 || d < 2*n.Typical || d-n.Typical < matters {
 		return ""
@@ -111,7 +111,7 @@ func (n Note) Slow(d time.Duration) string {
 	return fmt.Sprintf("usually %v", n.Typical)
 }
 
-func (m Mark) text(branch string) string {
+func (m Revision) text(branch string) string {
 	const short = 7
 	text := m.SHA[:min(len(m.SHA), short)]
 	if strings.Trim(m.SHA, "0") == "" { // there was no commit

@@ -56,9 +56,9 @@ func (s *Sample) Add(c results.Case) {
 	}
 }
 
-// Settle corrects cases by what became of them after all: those that passed when they were run again are flaky.
-func (s *Sample) Settle(r results.Results) {
-	for _, list := range [][]results.Case{r.FlakyCases, r.Failures, r.Forgiven} {
+// ApplyReruns corrects cases by what became of them after all: those that passed when they were run again are flaky.
+func (s *Sample) ApplyReruns(r results.Results) {
+	for _, list := range [][]results.Case{r.FlakyCases, r.Failures, r.QuarantinedCases} {
 		for _, c := range list {
 			delete(s.seen, s.keyOf(c))
 		}
@@ -66,7 +66,7 @@ func (s *Sample) Settle(r results.Results) {
 	for _, c := range r.FlakyCases {
 		s.put(c, flaky)
 	}
-	for _, list := range [][]results.Case{r.Failures, r.Forgiven} {
+	for _, list := range [][]results.Case{r.Failures, r.QuarantinedCases} {
 		for _, c := range list {
 			s.put(c, failed)
 		}

@@ -264,8 +264,8 @@ func FuzzDecode(f *testing.F) {
 		}
 		run := at(0)
 		h.Add(run, sampleOf(failed))
-		h.About(test1, "", run.ID).Text("main")
-		h.Before(run.ID)
+		h.Note(test1, "", run.ID).Text("main")
+		h.Baseline(run.ID)
 		body, err := h.encode()
 		must(t, err)
 		if _, err := decode(body); err != nil {

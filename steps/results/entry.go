@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carlin-cicd/runner/steps/markup"
+	"github.com/carlin-cicd/runner/steps/xmlstream"
 )
 
 // entry is a test case as a report shows it, before it is known whether more than its status is kept.
@@ -57,9 +57,9 @@ func (e *entry) status() Status {
 }
 
 func (e *entry) toCase(report string) Case {
-	name, class, suite := markup.Plain(e.name), markup.Plain(e.class), markup.Plain(e.suite)
+	name, class, suite := xmlstream.Plain(e.name), xmlstream.Plain(e.class), xmlstream.Plain(e.suite)
 	c := Case{
-		Name: shorten(name, maxMessage), Class: shorten(class, maxMessage), Suite: shorten(suite, maxMessage), File: markup.Plain(e.file),
+		Name: shorten(name, maxMessage), Class: shorten(class, maxMessage), Suite: shorten(suite, maxMessage), File: xmlstream.Plain(e.file),
 		Status: e.status(), Duration: e.duration, Report: report,
 	}
 	c.Flaky = e.flaky && c.Status == Passed
@@ -72,8 +72,8 @@ func (e *entry) toCase(report string) Case {
 		c.File = "" // a part of a path is none
 	}
 	if c.Flaky || c.Status == Failed || c.Status == Errored {
-		message, body := markup.Plain(e.why.message), markup.Plain(e.why.body)
-		c.Message = shorten(telling(message, body, markup.Plain(e.why.kind), name), maxMessage)
+		message, body := xmlstream.Plain(e.why.message), xmlstream.Plain(e.why.body)
+		c.Message = shorten(telling(message, body, xmlstream.Plain(e.why.kind), name), maxMessage)
 		c.Details = bothEnds(strings.TrimSpace(body), maxDetails)
 	}
 	return c

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/carlin-cicd/runner/steps/markup"
+	"github.com/carlin-cicd/runner/steps/xmlstream"
 )
 
 // Whatever is in a report, reading it ends. What another parser finds broken or failed in it is red.
@@ -33,7 +33,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("<A\x01A=\"\"/><testcase/>"))
 	f.Add([]byte("\xff\xfe<\x00a\x00/\x00>\x00"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		text, err := io.ReadAll(markup.UTF8(bytes.NewReader(raw)))
+		text, err := io.ReadAll(xmlstream.UTF8(bytes.NewReader(raw)))
 		if err != nil {
 			t.Fatal(err)
 		}

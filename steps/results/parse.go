@@ -11,7 +11,7 @@ import (
 
 	"github.com/joshdk/go-junit"
 
-	"github.com/carlin-cicd/runner/steps/markup"
+	"github.com/carlin-cicd/runner/steps/xmlstream"
 )
 
 // Up to here go-junit reads a report. It takes thirty times the size in bytes, more for each tag, and as much again
@@ -24,7 +24,7 @@ const (
 
 // parse shows see the cases of a report; an entry holds until the next one. The error is for what is wrong with the report.
 func parse(in io.Reader, info fs.FileInfo, see func(*entry)) error {
-	in = markup.UTF8(io.LimitReader(in, info.Size())) // a file that somebody still writes to has no end
+	in = xmlstream.UTF8(io.LimitReader(in, info.Size())) // a file that somebody still writes to has no end
 	if info.Size() > maxIngest {
 		_, err := readReport(in, see)
 		return err
@@ -112,7 +112,7 @@ func tame(text []byte) []byte {
 	if bytes.Contains(text, []byte("&#")) {
 		text = numbered.ReplaceAllFunc(text, unnumber)
 	}
-	return []byte(markup.Plain(text))
+	return []byte(xmlstream.Plain(text))
 }
 
 // unnumber puts ESC in the place of a reference to it, so that colours are found, and leaves out other references to
@@ -127,7 +127,7 @@ func unnumber(ref []byte) []byte {
 		return nil
 	case n == 0x1b:
 		return []byte{0x1b}
-	case !markup.Legal(rune(n)):
+	case !xmlstream.Legal(rune(n)):
 		return nil
 	}
 	return ref

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
-	"github.com/carlin-cicd/runner/steps/markup"
+	"github.com/carlin-cicd/runner/steps/xmlstream"
 )
 
 func TestOneReport(t *testing.T) {
@@ -129,7 +129,7 @@ func TestOneReport(t *testing.T) {
 // bothWays reads a report with go-junit's help and without: that must come to the same.
 func bothWays(t *testing.T, text string) ([]Case, error) {
 	t.Helper()
-	whole, err := io.ReadAll(markup.UTF8(strings.NewReader(text)))
+	whole, err := io.ReadAll(xmlstream.UTF8(strings.NewReader(text)))
 	if err != nil {
 		t.Fatal(err)
 	}

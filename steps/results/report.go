@@ -8,7 +8,7 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/carlin-cicd/runner/steps/markup"
+	"github.com/carlin-cicd/runner/steps/xmlstream"
 )
 
 // The bounds in bytes of what is held of one case before it is known what of it is kept.
@@ -19,7 +19,7 @@ const (
 
 // reader goes through a report of any size. What it holds is what it is inside of.
 type reader struct {
-	scanner *markup.Scanner
+	scanner *xmlstream.Scanner
 	see     func(*entry)
 
 	isReport bool
@@ -51,17 +51,17 @@ type suite struct {
 // readReport shows see the cases of a report of UTF-8, each when it ends; an entry holds until the next one. The error
 // is for what is wrong with the report; what was shown before is valid. deepest is the number of elements within each other.
 func readReport(in io.Reader, see func(*entry)) (deepest int, err error) {
-	r := reader{scanner: markup.New(in), see: see, seed: maphash.MakeSeed()}
+	r := reader{scanner: xmlstream.New(in), see: see, seed: maphash.MakeSeed()}
 	for r.scanner.Next() {
 		switch r.scanner.Kind() {
-		case markup.Start:
+		case xmlstream.Start:
 			r.start(r.scanner.Name())
-		case markup.Text:
+		case xmlstream.Text:
 			if r.telling && !output(r.scanner.Parent()) {
 				c := r.cases[r.inside-1]
 				c.why.body = r.scanner.AppendText(c.why.body, rawBody)
 			}
-		case markup.End:
+		case xmlstream.End:
 			r.end(r.scanner.Name())
 		}
 	}
@@ -112,7 +112,7 @@ func (r *reader) start(name []byte) {
 			r.mark(string(name))
 		case "testsuite", "testsuites":
 			if r.broken == "" {
-				message, kind := markup.Plain(r.scanner.Attr("message")), markup.Plain(r.scanner.Attr("type"))
+				message, kind := xmlstream.Plain(r.scanner.Attr("message")), xmlstream.Plain(r.scanner.Attr("type"))
 				r.broken = shorten(first(message, kind, string(name)), maxMessage)
 			}
 		}

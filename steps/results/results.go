@@ -38,8 +38,8 @@ type Case struct {
 	Note     string        `json:"note,omitempty"` // what is known of it beyond this report: that it passed on a rerun, since when it fails
 }
 
-// Remark adds to the note.
-func (c *Case) Remark(text string) {
+// AddNote adds to the note.
+func (c *Case) AddNote(text string) {
 	if c.Note != "" {
 		text = c.Note + "; " + text
 	}
@@ -81,13 +81,13 @@ type Problem struct {
 // Results is what all reports say together.
 type Results struct {
 	Counts
-	Failures   []Case    `json:"failures,omitempty"`          // failed and errored ones, at most maxFailures; the counts have them all
-	FlakyCases []Case    `json:"flaky_cases,omitempty"`       // at most maxFailures, with what they first failed with
-	Forgiven   []Case    `json:"quarantined_cases,omitempty"` // failures that do not count; Read finds none, it is for those who know which
-	Slowest    []Case    `json:"slowest,omitempty"`           // at most ten, the slowest first, without details
-	Reports    []Report  `json:"reports,omitempty"`
-	Problems   []Problem `json:"problems,omitempty"`
-	Stale      []string  `json:"stale,omitempty"` // reports that are older than the command; they are not counted
+	Failures         []Case    `json:"failures,omitempty"`          // failed and errored ones, at most maxFailures; the counts have them all
+	FlakyCases       []Case    `json:"flaky_cases,omitempty"`       // at most maxFailures, with what they first failed with
+	QuarantinedCases []Case    `json:"quarantined_cases,omitempty"` // failures that do not count; Read finds none, it is for those who know which
+	Slowest          []Case    `json:"slowest,omitempty"`           // at most ten, the slowest first, without details
+	Reports          []Report  `json:"reports,omitempty"`
+	Problems         []Problem `json:"problems,omitempty"`
+	Stale            []string  `json:"stale,omitempty"` // reports that are older than the command; they are not counted
 
 	Duration time.Duration `json:"-"` // of all cases together, which may well be longer than the step
 }

@@ -1,9 +1,9 @@
-// Package markup is a pull scanner for the XML of reports: fast, in bounded memory, and able to go on where a report
+// Package xmlstream is a pull scanner for the XML of reports: fast, in bounded memory, and able to go on where a report
 // holds what XML forbids but nobody can misread.
 //
 // Test runners copy what a test printed into their reports, control characters and broken text included, and a run that
 // is killed leaves half a file. What was read before a fault stays read; that there was one, Err says at the end.
-package markup
+package xmlstream
 
 import (
 	"bytes"
