@@ -41,7 +41,7 @@ func CheckSecrets(ctx context.Context, w io.Writer, variables map[string]string,
 		return refuse(err)
 	}
 	resolved, err := r.resolver().Resolve(ctx, r.childEnvironment().references)
-	err = secrets.Check(w, resolved, err)
+	err = secrets.WriteReport(w, resolved, err)
 	var failed *secrets.Error
 	if errors.As(err, &failed) {
 		return &SecretsError{Message: Count(len(failed.Failures), "secret") + " cannot be had", Transient: failed.Retryable()}

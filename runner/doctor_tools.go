@@ -27,7 +27,7 @@ type tool struct {
 func (e *examination) tools() {
 	var all []*tool
 	need := func(name, user string, severity artifacts.Severity) {
-		path, err := process.LookUp(process.Command{Args: []string{name}, Dir: e.run.directory(), Env: e.run.childEnvironment().list()})
+		path, err := process.LookPath(process.Command{Args: []string{name}, Dir: e.run.directory(), Env: e.run.childEnvironment().list()})
 		i := slices.IndexFunc(all, func(t *tool) bool { return t.name == name && t.path == path })
 		if i < 0 {
 			i = len(all)

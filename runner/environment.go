@@ -122,7 +122,7 @@ func reserved(name string) bool {
 
 // resolver finds the values of references, as seen from this workspace and with this run's AWS.
 func (r *run) resolver() *secrets.Resolver {
-	return &secrets.Resolver{Dir: r.config.Workspace, Reserved: reserved, Load: r.aws}
+	return &secrets.Resolver{Dir: r.config.Workspace, Reserved: reserved, LoadConfig: r.aws}
 }
 
 // resolve asks for the values of all references and tells the redactor before anything else can see them.

@@ -42,7 +42,7 @@ func (r *run) attempt() (err error) {
 		err := r.phase("command", func() error {
 			result, err := r.supervise(r.step.Command)
 			if before := r.result; before != nil { // what an attempt before it took, the run took, too
-				result.Usage = result.Usage.Plus(before.Usage, before.Started.Sub(result.Started))
+				result.Usage = result.Usage.Add(before.Usage, before.Started.Sub(result.Started))
 				result.Wall += before.Wall
 			}
 			r.result = &result
@@ -129,7 +129,7 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	if e := errors.Join(clean.Close(), lines.Close(), result.OutputErr); e != nil {
 		r.log.Warn("a part of the command's output could not be written", "error", e.Error())
 	}
-	if result.OutputCut {
+	if result.OutputTruncated {
 		r.log.Warn("somebody who cannot be found holds the command's output open; it is no longer read")
 	}
 	var timeout *process.TimeoutError

@@ -167,7 +167,7 @@ func (r *run) origin() string {
 	if r.config.Repository == "" {
 		return ""
 	}
-	address, err := source.Public(r.config.Repository)
+	address, err := source.PublicURL(r.config.Repository)
 	if err != nil {
 		return "refused: " + err.Error()
 	}

@@ -203,7 +203,7 @@ func (r *run) rerunOnce(n int, failing map[string]bool) (settled bool, err error
 	})
 	o := judge(err)
 	r.attempts = append(r.attempts, attempt{ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: seconds(time.Since(begun)), Rerun: len(failing)})
-	r.result.Usage = r.result.Usage.Plus(result.Usage, result.Started.Sub(r.result.Started))
+	r.result.Usage = r.result.Usage.Add(result.Usage, result.Started.Sub(r.result.Started))
 	r.result.Wall += result.Wall
 	r.result.Leftovers = append(r.result.Leftovers, result.Leftovers...)
 	switch o.Reason {

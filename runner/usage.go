@@ -77,7 +77,7 @@ func samplesRecord(all []process.Sample, began time.Duration) *samples {
 		return nil
 	}
 	s := &samples{}
-	for _, one := range process.Fold(all, maxRecorded) {
+	for _, one := range process.Downsample(all, maxRecorded) {
 		s.Seconds = append(s.Seconds, seconds(began+one.At))
 		s.CPU = append(s.CPU, twoDecimals(one.CPU))
 		s.Memory = append(s.Memory, one.Memory)

@@ -51,7 +51,7 @@ func start(tb testing.TB, address, program string, arguments ...string) {
 	var said bytes.Buffer
 	server := exec.Command(program, arguments...)
 	server.Stdout, server.Stderr = &said, &said
-	awstest.EndWithParent(server)
+	awstest.KillWithParent(server)
 	started, ended := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -37,7 +37,7 @@ func bucketClient(a awstest.AWS) *s3.Client {
 
 // aws: an account of the script's own, with a bucket that takes the artifacts.
 func cmdAWS(ts *testscript.TestScript, _ bool, _ []string) {
-	account, err := awstest.Start()
+	account, err := awstest.StartMoto()
 	ts.Check(err)
 	for _, entry := range account.Environment() {
 		name, value, _ := strings.Cut(entry, "=")
@@ -54,7 +54,7 @@ func cmdAWS(ts *testscript.TestScript, _ bool, _ []string) {
 
 // secret NAME FILE: keeps the file's text, less the newline at its end, in Secrets Manager. Its ARN is in $ARN.
 func cmdSecret(ts *testscript.TestScript, _ bool, args []string) {
-	account, err := awstest.Start()
+	account, err := awstest.StartMoto()
 	ts.Check(err)
 	value := strings.TrimSuffix(ts.ReadFile(args[1]), "\n")
 	name := args[0] + "-" + strings.ToLower(rand.Text())
@@ -70,7 +70,7 @@ func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
 	if !neg {
 		ts.Fatalf("usage: ! leaks file object...")
 	}
-	account, err := awstest.Start()
+	account, err := awstest.StartMoto()
 	ts.Check(err)
 	value := strings.TrimSuffix(ts.ReadFile(args[0]), "\n")
 	texts := map[string]string{"stdout": ts.ReadFile("stdout"), "stderr": ts.ReadFile("stderr")}

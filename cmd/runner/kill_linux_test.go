@@ -37,7 +37,7 @@ steps:
 var killRounds = flag.Int("kill-rounds", 6, "how often each step is ended at a random moment")
 
 func newKilled(t *testing.T) *killed {
-	account, err := awstest.Start()
+	account, err := awstest.StartMoto()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,8 +107,8 @@ func (d driver) start(ctx context.Context) error {
 	if dirty {
 		fmt.Fprintln(d.stderr, "runner: the workspace has changes that are not in the commit, and the pipeline will not have them")
 	}
-	name, err := d.pipeline.Start(ctx, remote.Start{
-		Repository: d.config.GitHubName, Branch: ref.Branch, SHA: ref.SHA, Tag: d.tag, Environment: d.config.Environment, Force: d.config.Force, Who: d.who(),
+	name, err := d.pipeline.Start(ctx, remote.StartRequest{
+		Repository: d.config.GitHubName, Branch: ref.Branch, SHA: ref.SHA, Tag: d.tag, Environment: d.config.Environment, Force: d.config.Force, StartedBy: d.who(),
 	})
 	if err != nil {
 		return err
@@ -143,7 +143,7 @@ func (e *notPassedError) Error() string { return "the pipeline ended as " + e.st
 
 // status draws the steps; following, it draws them as they go, and its end is the pipeline's.
 func (d driver) status(ctx context.Context) error {
-	e, err := d.find(ctx, d.pipeline.Newest)
+	e, err := d.find(ctx, d.pipeline.Latest)
 	if err != nil {
 		return err
 	}
@@ -154,9 +154,9 @@ func (d driver) show(ctx context.Context, e remote.Execution) error {
 	drawn := 0
 	var told []string
 	for {
-		now, steps, err := d.pipeline.Look(ctx, e.Name)
+		now, steps, err := d.pipeline.Status(ctx, e.Name)
 		switch {
-		case err != nil && d.follow && ctx.Err() == nil && remote.Passing(err): // the pipeline goes on, and so do we
+		case err != nil && d.follow && ctx.Err() == nil && remote.IsTransient(err): // the pipeline goes on, and so do we
 			if err := sleep(ctx, d.poll); err != nil {
 				return err
 			}
@@ -296,7 +296,7 @@ func stepLine(e remote.Execution, s remote.Step) string {
 }
 
 func (d driver) decide(ctx context.Context, yes bool) error {
-	e, err := d.find(ctx, d.pipeline.Waiting)
+	e, err := d.find(ctx, d.pipeline.AwaitingApproval)
 	if err != nil {
 		return err
 	}
@@ -315,7 +315,7 @@ func (d driver) decide(ctx context.Context, yes bool) error {
 }
 
 func (d driver) cancel(ctx context.Context) error {
-	e, err := d.find(ctx, d.pipeline.Newest)
+	e, err := d.find(ctx, d.pipeline.Latest)
 	switch {
 	case err != nil:
 		return err

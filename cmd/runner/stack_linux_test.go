@@ -142,7 +142,7 @@ func (s *scriptTB) Cleanup(f func()) { s.ts.Defer(f) }
 
 // tags KEY TAG=VALUE...: the tags of an object in the script's bucket are these, sorted.
 func cmdTags(ts *testscript.TestScript, _ bool, args []string) {
-	account, err := awstest.Start()
+	account, err := awstest.StartMoto()
 	ts.Check(err)
 	out, err := bucketClient(account).GetObjectTagging(context.Background(), &s3.GetObjectTaggingInput{
 		Bucket: aws.String(ts.Getenv("BUCKET")), Key: aws.String("team/" + strings.ReplaceAll(args[0], "SHA", testSHA)),

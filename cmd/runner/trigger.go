@@ -51,7 +51,7 @@ func (c console) trigger(ctx context.Context, variables map[string]string) int {
 		return c.untriggered(following, err)
 	}
 	if end.Reason != "" {
-		view.Tell(end.Reason)
+		view.Notice(end.Reason)
 	}
 	return end.ExitCode
 }
@@ -84,9 +84,9 @@ func (o *order) start(ctx context.Context, variables map[string]string) (remote.
 		return remote.Task{}, err
 	}
 	o.client = client
-	task, err := client.Start(ctx, r, func(reason string) { o.view.Tell("waiting to start: " + reason) })
+	task, err := client.Start(ctx, r, func(reason string) { o.view.Notice("waiting to start: " + reason) })
 	if err == nil {
-		o.view.Tell(fmt.Sprintf("started step %s of %s as task %s", r.Step, r.Variables["GIT_SHA"], task.ID()))
+		o.view.Notice(fmt.Sprintf("started step %s of %s as task %s", r.Step, r.Variables["GIT_SHA"], task.ID()))
 	}
 	return task, err
 }
@@ -113,7 +113,7 @@ func (o *order) attend(ctx context.Context, giveUp, leave context.CancelCauseFun
 		}
 		switch {
 		case n == syscall.SIGINT && !asked:
-			o.view.Tell("the task goes on: press Ctrl-C again to stop it, or twice to leave it to itself")
+			o.view.Notice("the task goes on: press Ctrl-C again to stop it, or twice to leave it to itself")
 			asked = true
 		case !told:
 			told = true
@@ -157,7 +157,7 @@ func (c console) remotely(ctx context.Context, variables map[string]string) (r r
 		r.Variables["REPOSITORY_URL"] = "https://github.com/" + config.GitHubName + ".git"
 	}
 	if config.Repository != "" { // whoever may look at tasks sees what they were told
-		if r.Variables["REPOSITORY_URL"], err = source.Public(config.Repository); err != nil {
+		if r.Variables["REPOSITORY_URL"], err = source.PublicURL(config.Repository); err != nil {
 			return r, nil, err
 		}
 	}
@@ -172,7 +172,7 @@ func (c console) remotely(ctx context.Context, variables map[string]string) (r r
 	if client, err = remote.NewClient(ctx, settings, cluster); err != nil {
 		return r, nil, err
 	}
-	for name, d := range map[string]*time.Duration{"RUNNER_WAIT_START": &client.Patience, "RUNNER_TASK_POLL": &client.Poll} {
+	for name, d := range map[string]*time.Duration{"RUNNER_WAIT_START": &client.StartTimeout, "RUNNER_TASK_POLL": &client.PollInterval} {
 		if v := variables[name]; v != "" {
 			if *d, err = time.ParseDuration(v); err != nil || *d <= 0 {
 				return r, nil, &runner.ConfigError{Message: fmt.Sprintf("%s cannot be %q", name, v), Advice: "write a duration such as 90s, 15m or 1h30m"}

@@ -40,14 +40,14 @@ type Client struct {
 	Config   aws.Config // for the credentials
 	HTTP     aws.HTTPClient
 	Retryer  *retry.Standard
-	Patience time.Duration // for one try
-	UnderWay chan struct{} // holds a token for every request under way; nil: no limit
+	AttemptTimeout time.Duration // for one try
+	InFlight chan struct{} // holds a token for every request under way; nil: no limit
 }
 
 const (
-	Tries    = 6                // Tries of one call, for a service that is busy
-	Stalls   = 3                // Stalls of one call, tries that take all of their time: who does not answer will not for long
-	Patience = 10 * time.Second // Patience with one try
+	MaxAttempts    = 6                // Tries of one call, for a service that is busy
+	MaxTimeouts   = 3                // Stalls of one call, tries that take all of their time: who does not answer will not for long
+	DefaultAttemptTimeout = 10 * time.Second // Patience with one try
 
 	// maxAnswer bounds an answer, in bytes: 20 secrets of 64 KiB, every byte of them escaped.
 	maxAnswer = 20*6*(64<<10) + 1<<20
@@ -59,11 +59,11 @@ func New(ctx context.Context, config aws.Config, service Service) (*Client, erro
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{Service: service, Region: config.Region, Endpoint: endpoint, Config: config, HTTP: config.HTTPClient, Patience: Patience}
+	c := &Client{Service: service, Region: config.Region, Endpoint: endpoint, Config: config, HTTP: config.HTTPClient, AttemptTimeout: DefaultAttemptTimeout}
 	if c.HTTP == nil {
 		c.HTTP = awshttp.NewBuildableClient()
 	}
-	c.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = max(Tries, config.RetryMaxAttempts) })
+	c.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = max(MaxAttempts, config.RetryMaxAttempts) })
 	return c, nil
 }
 
@@ -84,11 +84,11 @@ func (c *Client) Call(ctx context.Context, operation string, input, output any) 
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		var stall *StallError
+		var stall *TimeoutError
 		if errors.As(err, &stall) {
 			stalled++
 		}
-		if try == c.Retryer.MaxAttempts() || stalled == Stalls || !c.Retryer.IsErrorRetryable(err) {
+		if try == c.Retryer.MaxAttempts() || stalled == MaxTimeouts || !c.Retryer.IsErrorRetryable(err) {
 			return err
 		}
 		delay, e := c.Retryer.RetryDelay(try, err)
@@ -137,7 +137,7 @@ func (c *Client) try(ctx context.Context, operation string, body []byte, output 
 	case answer.StatusCode != http.StatusOK:
 		return refusal(answer, text)
 	case output != nil && json.Unmarshal(text, output) != nil: // what is wrong with it could quote a secret
-		return &AnswerError{Status: answer.StatusCode, Message: "the answer is not understood"}
+		return &APIError{Status: answer.StatusCode, Message: "the answer is not understood"}
 	}
 	return nil
 }
@@ -146,16 +146,16 @@ func (c *Client) try(ctx context.Context, operation string, body []byte, output 
 // is read whole: a body that stalls is a try that has failed.
 func (c *Client) Do(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
-	if c.UnderWay != nil {
+	if c.InFlight != nil {
 		select {
-		case c.UnderWay <- struct{}{}:
-			defer func() { <-c.UnderWay }()
+		case c.InFlight <- struct{}{}:
+			defer func() { <-c.InFlight }()
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
-	stall := &StallError{c.Endpoint, c.Patience}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.Patience, stall)
+	stall := &TimeoutError{c.Endpoint, c.AttemptTimeout}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.AttemptTimeout, stall)
 	defer cancel()
 	var text []byte
 	answer, err := c.HTTP.Do(request.WithContext(ctx))
@@ -171,14 +171,14 @@ func (c *Client) Do(request *http.Request) (*http.Response, error) {
 }
 
 // lost tells an answer that did not come in time from one that did not come.
-func (c *Client) lost(ctx context.Context, stall *StallError, err error) error {
+func (c *Client) lost(ctx context.Context, stall *TimeoutError, err error) error {
 	if errors.Is(context.Cause(ctx), stall) {
 		return stall
 	}
 	if named := (*url.Error)(nil); errors.As(err, &named) {
 		err = named.Err // its URL is the endpoint
 	}
-	return &LostError{c.Endpoint, err}
+	return &ConnectionError{c.Endpoint, err}
 }
 
 const userAgent = "carlin-cicd-runner"
@@ -199,5 +199,5 @@ func refusal(answer *http.Response, text []byte) error {
 	if i := strings.LastIndexByte(code, '#'); i >= 0 {
 		code = code[i+1:]
 	}
-	return &AnswerError{Status: answer.StatusCode, Code: code, Message: body.Message}
+	return &APIError{Status: answer.StatusCode, Code: code, Message: body.Message}
 }

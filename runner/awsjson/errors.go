@@ -14,14 +14,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 )
 
-// AnswerError is an answer that says no.
-type AnswerError struct {
+// APIError is an answer that says no.
+type APIError struct {
 	Status  int    // of HTTP
 	Code    string // AWS's, without name spaces; "" if whoever answered is no AWS
 	Message string
 }
 
-func (e *AnswerError) Error() string {
+func (e *APIError) Error() string {
 	switch {
 	case e.Code != "":
 		return strings.TrimSuffix(e.Code+": "+e.Message, ": ")
@@ -32,26 +32,26 @@ func (e *AnswerError) Error() string {
 }
 
 // ErrorCode is what the SDK's retryer judges by, as HTTPStatusCode is.
-func (e *AnswerError) ErrorCode() string { return e.Code }
+func (e *APIError) ErrorCode() string { return e.Code }
 
 // HTTPStatusCode is the answer's.
-func (e *AnswerError) HTTPStatusCode() int { return e.Status }
+func (e *APIError) HTTPStatusCode() int { return e.Status }
 
-// StallError is a try that was given up for its time.
-type StallError struct {
+// TimeoutError is a try that was given up for its time.
+type TimeoutError struct {
 	Endpoint string
 	After    time.Duration
 }
 
-func (e *StallError) Error() string {
+func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("%s does not answer within %s", Host(e.Endpoint), e.After)
 }
 
 // Timeout and RetryableError are what the SDK's retryer asks for.
-func (e *StallError) Timeout() bool { return true }
+func (e *TimeoutError) Timeout() bool { return true }
 
 // RetryableError is always true: the next one may be answered.
-func (e *StallError) RetryableError() bool { return true }
+func (e *TimeoutError) RetryableError() bool { return true }
 
 // CredentialsError says that there is nothing to sign a request with.
 type CredentialsError struct{ Err error }
@@ -62,33 +62,33 @@ func (e *CredentialsError) Unwrap() error { return e.Err }
 // RetryableError is always false: the credentials have been tried for already.
 func (e *CredentialsError) RetryableError() bool { return false }
 
-// LostError is an answer that did not arrive, or not whole.
-type LostError struct {
+// ConnectionError is an answer that did not arrive, or not whole.
+type ConnectionError struct {
 	Endpoint string
 	Err      error
 }
 
-func (e *LostError) Error() string { return e.Err.Error() }
-func (e *LostError) Unwrap() error { return e.Err }
+func (e *ConnectionError) Error() string { return e.Err.Error() }
+func (e *ConnectionError) Unwrap() error { return e.Err }
 
 // RetryableError is what the SDK's retryer asks for. Connections break and listeners restart; names that do not exist
 // and certificates that are wrong stay so.
-func (e *LostError) RetryableError() bool {
+func (e *ConnectionError) RetryableError() bool {
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	return !errors.As(e.Err, &certificate) && !(errors.As(e.Err, &dns) && dns.IsNotFound)
 }
 
-// Transient reports whether a later try may well succeed: the SDK's own judgement.
-func Transient(err error) bool {
-	var no *AnswerError
+// IsTransient reports whether a later try may well succeed: the SDK's own judgement.
+func IsTransient(err error) bool {
+	var no *APIError
 	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err).Bool() ||
 		errors.As(err, &no) && no.Status == http.StatusTooManyRequests
 }
 
-// Is reports whether err is an answer with one of the codes.
-func Is(err error, codes ...string) bool {
-	var no *AnswerError
+// HasCode reports whether err is an answer with one of the codes.
+func HasCode(err error, codes ...string) bool {
+	var no *APIError
 	return errors.As(err, &no) && slices.Contains(codes, no.Code)
 }
 

@@ -39,7 +39,7 @@ func (a AWS) Environment() []string {
 // A machine without moto_server fails the test: make test installs it.
 func Moto(tb testing.TB) AWS {
 	tb.Helper()
-	aws, err := Start()
+	aws, err := StartMoto()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -56,8 +56,8 @@ func Moto(tb testing.TB) AWS {
 	return aws
 }
 
-// Start is Moto without a test: it leaves the environment alone.
-func Start() (AWS, error) { return shared() }
+// StartMoto is Moto without a test: it leaves the environment alone.
+func StartMoto() (AWS, error) { return shared() }
 
 var shared = sync.OnceValues(func() (AWS, error) {
 	address, err := FreeAddress()
@@ -72,7 +72,7 @@ var shared = sync.OnceValues(func() (AWS, error) {
 		runtime.LockOSThread()
 		server := exec.Command("moto_server", "-H", host, "-p", port)
 		server.Stdout, server.Stderr = &said, &said
-		EndWithParent(server)
+		KillWithParent(server)
 		ended <- server.Run()
 	}()
 	aws := AWS{Endpoint: "http://" + address}

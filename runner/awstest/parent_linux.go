@@ -5,5 +5,5 @@ import (
 	"syscall"
 )
 
-// EndWithParent has a server end when the thread that starts it does, where the system can do that.
-func EndWithParent(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+// KillWithParent has a server end when the thread that starts it does, where the system can do that.
+func KillWithParent(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

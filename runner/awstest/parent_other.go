@@ -4,5 +4,5 @@ package awstest
 
 import "os/exec"
 
-// EndWithParent has a server end when the thread that starts it does, where the system can do that.
-func EndWithParent(*exec.Cmd) {}
+// KillWithParent has a server end when the thread that starts it does, where the system can do that.
+func KillWithParent(*exec.Cmd) {}

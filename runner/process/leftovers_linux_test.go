@@ -58,7 +58,7 @@ func TestWhatOutlivesTheCommandIsNamedAndEnded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, out, err := outcome(t, c.line, func(c *Command) { c.Drain, c.Grace = 200*time.Millisecond, 500*time.Millisecond })
-			if err != nil || out != "done\n" || r.Killed || r.OutputCut {
+			if err != nil || out != "done\n" || r.Killed || r.OutputTruncated {
 				t.Fatalf("%v %q %+v", err, out, r)
 			}
 			found := 0
@@ -195,7 +195,7 @@ func TestTheMarkerAndTheUnknownHolder(t *testing.T) {
 					return out.Write(p)
 				})
 			})
-			if err != nil || r.OutputCut == c.found || len(r.Leftovers) > 0 != c.found || !strings.Contains(out.String(), "held") {
+			if err != nil || r.OutputTruncated == c.found || len(r.Leftovers) > 0 != c.found || !strings.Contains(out.String(), "held") {
 				t.Errorf("%v %+v %q", err, r, out.String())
 			}
 			if c.found && (r.Leftovers[0].PID != holder.Process.Pid || !r.Leftovers[0].HeldOutput) {

@@ -5,8 +5,8 @@ import (
 	"io/fs"
 )
 
-// LookUp returns the file that Run would execute for a command, or the *StartError that it would end with.
-func LookUp(c Command) (string, error) {
+// LookPath returns the file that Run would execute for a command, or the *StartError that it would end with.
+func LookPath(c Command) (string, error) {
 	if len(c.Args) == 0 || c.Args[0] == "" {
 		return "", &StartError{Path: "the command", NotFound: true, Err: errors.New("it is empty")}
 	}

@@ -33,7 +33,7 @@ func TestLookUp(t *testing.T) {
 		"there is no command":                          {fails: true, notFound: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := LookUp(c.command)
+			got, err := LookPath(c.command)
 			var start *StartError
 			if got != c.want || errors.As(err, &start) != c.fails || c.fails && start.NotFound != c.notFound {
 				t.Errorf("got %q, %v", got, err)

@@ -24,8 +24,8 @@ func TestASlowWriterLosesNothing(t *testing.T) {
 		c.Drain = 10 * time.Millisecond // over long before the writer is
 		c.Output = writerFunc(func(p []byte) (int, error) { time.Sleep(30 * time.Millisecond); got += len(p); return len(p), nil })
 	})
-	if err != nil || got != 3000000 || r.OutputCut {
-		t.Errorf("%v: %d of 3000000 bytes, cut: %v", err, got, r.OutputCut)
+	if err != nil || got != 3000000 || r.OutputTruncated {
+		t.Errorf("%v: %d of 3000000 bytes, cut: %v", err, got, r.OutputTruncated)
 	}
 }
 

@@ -47,7 +47,7 @@ type Result struct {
 	OOMKills  int        // by the kernel in our cgroup during the run; they are no error if the command exited 0
 	Leftovers []Leftover // what outlived the command, and had to be ended
 	OutputErr error      // the first error of Output
-	OutputCut bool       // Output was given up while somebody unknown to us still held it open
+	OutputTruncated bool       // Output was given up while somebody unknown to us still held it open
 }
 
 // Usage is what the run used.
@@ -109,7 +109,7 @@ func Run(c Command, signals <-chan os.Signal) (Result, error) {
 	result := Result{
 		ExitCode: s.exitCode(), Signal: s.signal(), Killed: s.killed,
 		Started: s.started, Wall: wall, Leftovers: s.leftovers,
-		OutputErr: s.output.err, OutputCut: s.output.cut,
+		OutputErr: s.output.err, OutputTruncated: s.output.cut,
 	}
 	result.Usage, result.OOMKills = account.close(s.usage, samples)
 	return result, s.verdict(result)

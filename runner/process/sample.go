@@ -148,8 +148,8 @@ func (s *sampler) keep(new Sample) {
 	s.every *= 2
 }
 
-// Fold makes at most most samples of them, by making one of two until it is so: with their peaks, and what they used of CPU on average.
-func Fold(samples []Sample, most int) []Sample {
+// Downsample makes at most most samples of them, by making one of two until it is so: with their peaks, and what they used of CPU on average.
+func Downsample(samples []Sample, most int) []Sample {
 	samples = slices.Clone(samples)
 	for len(samples) > most {
 		samples = fold(samples)

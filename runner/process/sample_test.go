@@ -102,7 +102,7 @@ func TestARunIsSampled(t *testing.T) {
 }
 
 func TestAnOddSampleIsNotLostAndCPUIsWeighedByTime(t *testing.T) {
-	got := Fold([]Sample{{At: time.Second, CPU: 1, Memory: 5, Disk: 7}, {At: 4 * time.Second, CPU: 3, Memory: 2, Disk: 9}, {At: 5 * time.Second, CPU: 2, Memory: 4, Disk: 8}}, 2)
+	got := Downsample([]Sample{{At: time.Second, CPU: 1, Memory: 5, Disk: 7}, {At: 4 * time.Second, CPU: 3, Memory: 2, Disk: 9}, {At: 5 * time.Second, CPU: 2, Memory: 4, Disk: 8}}, 2)
 	want := []Sample{{At: 4 * time.Second, CPU: 2.5, Memory: 5, Disk: 9}, {At: 5 * time.Second, CPU: 2, Memory: 4, Disk: 8}}
 	if !slices.Equal(got, want) {
 		t.Errorf("%v", got)
@@ -112,7 +112,7 @@ func TestAnOddSampleIsNotLostAndCPUIsWeighedByTime(t *testing.T) {
 func TestWhatTwoCommandsUsedIsAddedUp(t *testing.T) {
 	first := Usage{CPU: time.Second, PeakMemory: 10, MemoryLimit: 99, PeakDisk: 50, DiskGrowth: 20, DiskSize: 100, Source: rusage, Samples: []Sample{{At: time.Second, CPU: 1}}}
 	second := Usage{CPU: 2 * time.Second, PeakMemory: 7, PeakDisk: 60, DiskGrowth: 5, DiskSize: 100, Samples: []Sample{{At: time.Second, CPU: 2}}}
-	for name, got := range map[string]Usage{"the later to the earlier": first.Plus(second, time.Minute), "the earlier to the later": second.Plus(first, -time.Minute)} {
+	for name, got := range map[string]Usage{"the later to the earlier": first.Add(second, time.Minute), "the earlier to the later": second.Add(first, -time.Minute)} {
 		if got.CPU != 3*time.Second || got.PeakMemory != 10 || got.PeakDisk != 60 || got.DiskGrowth != 30 || got.DiskSize != 100 {
 			t.Errorf("%s: %+v", name, got)
 		}
@@ -120,7 +120,7 @@ func TestWhatTwoCommandsUsedIsAddedUp(t *testing.T) {
 			t.Errorf("%s: %+v", name, got.Samples)
 		}
 	}
-	if got := (Usage{}).Plus(second, 0); got.DiskGrowth != 5 || got.PeakDisk != 60 {
+	if got := (Usage{}).Add(second, 0); got.DiskGrowth != 5 || got.PeakDisk != 60 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -16,7 +16,7 @@ const defaultPath = "/usr/local/bin:/usr/bin:/bin"
 
 // spawn starts the command as the leader of a process group of its own, reading nothing and writing both streams to output.
 func spawn(c Command, output *os.File) (pid int, err error) {
-	path, err := LookUp(c)
+	path, err := LookPath(c)
 	if err != nil {
 		return 0, err
 	}

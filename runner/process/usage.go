@@ -104,8 +104,8 @@ func (a *account) close(reaped usage, samples []Sample) (u Usage, oomKills int) 
 func (a *account) tellsCPU() bool    { return a.cpu.exclusive("") }
 func (a *account) tellsMemory() bool { return a.memory.exclusive(a.memory.limitFile()) }
 
-// Plus is what was used here and by another command of the same run, which began so much later (or earlier, if it is negative).
-func (u Usage) Plus(o Usage, later time.Duration) Usage {
+// Add is what was used here and by another command of the same run, which began so much later (or earlier, if it is negative).
+func (u Usage) Add(o Usage, later time.Duration) Usage {
 	first := u.PeakDisk - u.DiskGrowth
 	if o.DiskSize > 0 && (u.DiskSize == 0 || o.PeakDisk-o.DiskGrowth < first) {
 		first = o.PeakDisk - o.DiskGrowth

@@ -16,12 +16,12 @@ import (
 type Viewer interface {
 	// Line is a line of the task's log, without its newline. It reports whether the run has said its last word with it.
 	Line(text string) (last bool)
-	// Tell is news of the task itself.
-	Tell(message string)
+	// Notice is news of the task itself.
+	Notice(message string)
 }
 
-// Ended is how a task ended.
-type Ended struct {
+// TaskResult is how a task ended.
+type TaskResult struct {
 	ExitCode int    // of the container
 	Reason   string // what else ECS knows of it, or ""
 }
@@ -36,21 +36,21 @@ const (
 // limit of its own, and goes on when AWS cannot be reached for a while. Told to stop by a reason, it has the task stopped,
 // and follows on. The error is the context's, or an *Error: for a task that never ran or whose end nobody knows, and for one
 // that can no longer be followed.
-func (c *Client) Follow(ctx context.Context, t Task, stop <-chan string, viewer Viewer) (Ended, error) {
+func (c *Client) Follow(ctx context.Context, t Task, stop <-chan string, viewer Viewer) (TaskResult, error) {
 	f := follower{client: c, task: t, viewer: viewer, begun: time.Now()}
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return Ended{}, ctx.Err()
+			return TaskResult{}, ctx.Err()
 		case f.stopping = <-stop:
-			viewer.Tell("stopping the task")
+			viewer.Notice("stopping the task")
 			pause.Reset(0)
 		case <-pause.C:
 			select {
 			case f.stopping = <-stop: // both were there: this one comes first
-				viewer.Tell("stopping the task")
+				viewer.Notice("stopping the task")
 			default:
 			}
 			switch done, behind, err := f.look(ctx); {
@@ -59,7 +59,7 @@ func (c *Client) Follow(ctx context.Context, t Task, stop <-chan string, viewer 
 			case behind:
 				pause.Reset(0)
 			default:
-				pause.Reset(c.Poll)
+				pause.Reset(c.PollInterval)
 			}
 		}
 	}
@@ -79,7 +79,7 @@ type follower struct {
 	token   string    // where in the log we are
 	last    bool      // the run has said its last word
 	stopped time.Time // when we learned of it
-	ended   Ended
+	ended   TaskResult
 	unknown error // an *Error: the task has stopped, and nobody knows how
 }
 
@@ -109,11 +109,11 @@ func (f *follower) look(ctx context.Context) (done, behind bool, err error) {
 		if err == nil || ctx.Err() != nil || f.stopped.IsZero() {
 			return false, false, err
 		}
-		f.viewer.Tell("the end of the log cannot be read: " + cause.Error()) // of the task all is known
+		f.viewer.Notice("the end of the log cannot be read: " + cause.Error()) // of the task all is known
 		return true, false, f.unknown
 	}
 	f.regain()
-	if f.stopped.IsZero() || !whole || !f.last && f.task.group != "" && time.Since(f.stopped) <= drain*f.client.Poll {
+	if f.stopped.IsZero() || !whole || !f.last && f.task.group != "" && time.Since(f.stopped) <= drain*f.client.PollInterval {
 		return false, !whole, nil
 	}
 	return true, false, f.unknown
@@ -123,7 +123,7 @@ func (f *follower) look(ctx context.Context) (done, behind bool, err error) {
 func (f *follower) ask(ctx context.Context) (status, error) {
 	if f.stopping != "" {
 		switch err := f.client.stop(ctx, f.task, f.stopping); {
-		case awsjson.Is(err, "InvalidParameterException") && f.said == "":
+		case awsjson.HasCode(err, "InvalidParameterException") && f.said == "":
 			return status{}, errMissing
 		case err != nil && ctx.Err() == nil && !passing(err):
 			return status{}, &Error{Message: "the task cannot be stopped, and goes on", Advice: "allow ecs:StopTask, or stop " + f.task.ID() + " in the console", Err: err}
@@ -146,15 +146,15 @@ func (f *follower) bear(ctx context.Context, err error) error {
 	case !passing(err):
 		e := &Error{Message: "the task " + f.task.ID() + " goes on, but cannot be followed any more", Advice: "see what AWS says; the task's record will be in the artifact bucket", Err: err}
 		switch {
-		case awsjson.Is(err, "ExpiredTokenException", "ExpiredToken", "RequestExpired"):
+		case awsjson.HasCode(err, "ExpiredTokenException", "ExpiredToken", "RequestExpired"):
 			e.Advice = "the credentials were shorter-lived than the step: get some that last, as by role-duration-seconds in a workflow"
-		case awsjson.Is(err, "AccessDeniedException"):
+		case awsjson.HasCode(err, "AccessDeniedException"):
 			e.Advice = "allow ecs:DescribeTasks"
 		}
 		return e
 	}
 	if !f.lost {
-		f.viewer.Tell("AWS cannot be reached, and the task goes on: " + err.Error())
+		f.viewer.Notice("AWS cannot be reached, and the task goes on: " + err.Error())
 		f.lost = true
 	}
 	return nil
@@ -162,7 +162,7 @@ func (f *follower) bear(ctx context.Context, err error) error {
 
 func (f *follower) regain() {
 	if f.lost {
-		f.viewer.Tell("AWS is reached again")
+		f.viewer.Notice("AWS is reached again")
 		f.lost = false
 	}
 }
@@ -172,16 +172,16 @@ func (f *follower) tell(ctx context.Context, s status) error {
 	if s.LastStatus != f.said {
 		switch s.LastStatus {
 		case "PROVISIONING", "PENDING", "RUNNING":
-			f.viewer.Tell(fmt.Sprintf("the task is %s after %s", strings.ToLower(s.LastStatus), time.Since(f.begun).Round(time.Second)))
+			f.viewer.Notice(fmt.Sprintf("the task is %s after %s", strings.ToLower(s.LastStatus), time.Since(f.begun).Round(time.Second)))
 		}
 	}
 	f.said = s.LastStatus
 	f.ran = f.ran || s.StartedAt != nil || s.LastStatus == "RUNNING"
 	switch s.LastStatus {
 	case "PROVISIONING", "PENDING", "ACTIVATING":
-		if time.Since(f.begun) > f.client.Patience {
+		if time.Since(f.begun) > f.client.StartTimeout {
 			err := f.client.stop(ctx, f.task, "it did not come up in time")
-			return errors.Join(&Error{Message: fmt.Sprintf("the task is still %s after %s, and was stopped", strings.ToLower(s.LastStatus), f.client.Patience), Advice: "see the subnets' way to the registry, or give it more time with --wait-start"}, err)
+			return errors.Join(&Error{Message: fmt.Sprintf("the task is still %s after %s, and was stopped", strings.ToLower(s.LastStatus), f.client.StartTimeout), Advice: "see the subnets' way to the registry, or give it more time with --wait-start"}, err)
 		}
 		return nil
 	case "STOPPED":
@@ -199,7 +199,7 @@ func (f *follower) tell(ctx context.Context, s status) error {
 	}
 	switch {
 	case container.ExitCode != nil:
-		f.ended = Ended{ExitCode: *container.ExitCode, Reason: reason}
+		f.ended = TaskResult{ExitCode: *container.ExitCode, Reason: reason}
 	case !f.ran || s.StopCode == "TaskFailedToStart":
 		return neverRan(s, container.Reason)
 	default:
@@ -252,10 +252,10 @@ func (f *follower) read(ctx context.Context) (whole bool, err error) {
 		}
 		err := f.client.logs.Call(ctx, "GetLogEvents", input, &page)
 		switch {
-		case awsjson.Is(err, "ResourceNotFoundException"):
+		case awsjson.HasCode(err, "ResourceNotFoundException"):
 			return true, nil // nothing has been written
-		case awsjson.Is(err, "AccessDeniedException"):
-			f.viewer.Tell("the log may not be read, so only the end of the task is told: allow logs:GetLogEvents")
+		case awsjson.HasCode(err, "AccessDeniedException"):
+			f.viewer.Notice("the log may not be read, so only the end of the task is told: allow logs:GetLogEvents")
 			f.task.group = ""
 			return true, nil
 		case err != nil:

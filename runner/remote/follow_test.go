@@ -92,7 +92,7 @@ func client(t *testing.T, p *played) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Poll = time.Millisecond
+	c.PollInterval = time.Millisecond
 	return c
 }
 
@@ -100,7 +100,7 @@ func client(t *testing.T, p *played) *Client {
 type viewed struct{ lines, told []string }
 
 func (v *viewed) Line(text string) bool { v.lines = append(v.lines, text); return text == "last" }
-func (v *viewed) Tell(message string)   { v.told = append(v.told, message) }
+func (v *viewed) Notice(message string)   { v.told = append(v.told, message) }
 
 const (
 	passed = `,"stopCode":"EssentialContainerExited","containers":[{"exitCode":0}]`
@@ -146,7 +146,7 @@ func TestATaskThatSpotTookSaysSo(t *testing.T) {
 func TestATaskThatDoesNotComeUpIsStopped(t *testing.T) {
 	p := &played{answers: map[string][]string{"DescribeTasks": {task("PENDING", "")}, "StopTask": {"{}"}}}
 	c := client(t, p)
-	c.Patience = 5 * time.Millisecond
+	c.StartTimeout = 5 * time.Millisecond
 	_, err := c.Follow(t.Context(), Task{ARN: "arn:task/1"}, nil, &viewed{})
 	if err == nil || !strings.Contains(err.Error(), "still pending") || !slices.Contains(p.asked, "StopTask") {
 		t.Errorf("%v %v", err, p.asked)

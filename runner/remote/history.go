@@ -33,8 +33,8 @@ type historyEvent struct {
 	StartFailed         struct{ Error, Cause string }           `json:"taskStartFailedEventDetails"`
 }
 
-// Look returns an execution and what it has done so far, in the order in which it was begun. The error is an *Error.
-func (p *Pipeline) Look(ctx context.Context, name string) (Execution, []Step, error) {
+// Status returns an execution and what it has done so far, in the order in which it was begun. The error is an *Error.
+func (p *Pipeline) Status(ctx context.Context, name string) (Execution, []Step, error) {
 	e, err := p.Describe(ctx, name)
 	if err != nil {
 		return Execution{}, nil, err

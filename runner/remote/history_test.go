@@ -104,7 +104,7 @@ func TestWhatWasNotRunHasNotPassed(t *testing.T) {
 		{"RUNNING", "", "Build", "RUNNING"},
 	} {
 		p := &played{answers: map[string][]string{"DescribeExecution": {described("a", c.status, c.more)}, "GetExecutionHistory": {entered(c.state)}}}
-		e, _, err := machine(t, p).Look(t.Context(), "a")
+		e, _, err := machine(t, p).Status(t.Context(), "a")
 		if err != nil || e.Status != c.want || (e.Status == Superseded || e.Status == Duplicate) && e.Cause == "" {
 			t.Errorf("%s in %s is %+v, %v", c.status, c.state, e, err)
 		}
@@ -125,7 +125,7 @@ func TestWhoIsAskedForIsTheOneThatWaits(t *testing.T) {
 			p := &played{answers: map[string][]string{
 				"ListExecutions": {listed}, "DescribeExecution": {described("new", "RUNNING", ""), described("old", "RUNNING", "")}, "GetExecutionHistory": c.histories,
 			}}
-			e, err := machine(t, p).Waiting(t.Context(), "main")
+			e, err := machine(t, p).AwaitingApproval(t.Context(), "main")
 			if e.Name != c.want || (err == nil) != (c.say == "") || err != nil && err.Error() != c.say {
 				t.Errorf("%+v, %v", e, err)
 			}

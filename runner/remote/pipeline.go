@@ -42,13 +42,13 @@ func NewPipeline(ctx context.Context, config aws.Config, cluster Cluster) (*Pipe
 	return p, err
 }
 
-// Start is a pipeline to start.
-type Start struct {
+// StartRequest is a pipeline to start.
+type StartRequest struct {
 	Repository, Branch, SHA string
 	Tag                     bool   // Branch is a tag's name
 	Environment             string // staging or production: deliver there, without the steps before; empty: as a push does
 	Force                   bool
-	Who                     string
+	StartedBy                     string
 }
 
 // event is what the machine is started with: the event of somebody's own hand.
@@ -67,12 +67,12 @@ func executionName(branch, sha string) string {
 }
 
 // Start starts the machine, and returns the execution's name. The error is an *Error.
-func (p *Pipeline) Start(ctx context.Context, s Start) (name string, err error) {
+func (p *Pipeline) Start(ctx context.Context, s StartRequest) (name string, err error) {
 	kind := "heads"
 	if s.Tag {
 		kind = "tags"
 	}
-	e := event{"ci.manual", "manual", map[string]string{"version": "1", "ref": "refs/" + kind + "/" + s.Branch, "after": s.SHA, "sender": s.Who}}
+	e := event{"ci.manual", "manual", map[string]string{"version": "1", "ref": "refs/" + kind + "/" + s.Branch, "after": s.SHA, "sender": s.StartedBy}}
 	for key, value := range map[string]string{"repository": s.Repository, "environment": s.Environment} {
 		if value != "" {
 			e.Detail[key] = value
@@ -133,7 +133,7 @@ func (p *Pipeline) Describe(ctx context.Context, name string) (Execution, error)
 		StartDate, StopDate               stamp
 	}
 	err := p.states.Call(ctx, "DescribeExecution", map[string]string{"executionArn": p.arn(name)}, &output)
-	if awsjson.Is(err, "ExecutionDoesNotExist") {
+	if awsjson.HasCode(err, "ExecutionDoesNotExist") {
 		return Execution{}, &Error{Message: "there is no execution " + name, Err: errUnknown, Advice: "runner pipeline status, without a name, shows the newest"}
 	}
 	if err := p.explain(ctx, "the execution cannot be looked at", "states:DescribeExecution", err); err != nil {
@@ -155,8 +155,8 @@ func (p *Pipeline) Describe(ctx context.Context, name string) (Execution, error)
 // lookedAt is how many executions are searched for the newest of a branch.
 const lookedAt = 100
 
-// Newest returns the newest execution of a branch or tag; any, if branch is empty. The error is an *Error.
-func (p *Pipeline) Newest(ctx context.Context, branch string) (Execution, error) {
+// Latest returns the newest execution of a branch or tag; any, if branch is empty. The error is an *Error.
+func (p *Pipeline) Latest(ctx context.Context, branch string) (Execution, error) {
 	found, err := p.of(ctx, branch, nil, 1)
 	switch {
 	case err != nil:
@@ -197,9 +197,9 @@ func (p *Pipeline) of(ctx context.Context, branch string, more map[string]any, m
 	return found, nil
 }
 
-// Waiting returns the one execution of a branch or tag that waits for somebody's word. If there is none, or more than one, the
+// AwaitingApproval returns the one execution of a branch or tag that waits for somebody's word. If there is none, or more than one, the
 // error, an *Error, says so.
-func (p *Pipeline) Waiting(ctx context.Context, branch string) (Execution, error) {
+func (p *Pipeline) AwaitingApproval(ctx context.Context, branch string) (Execution, error) {
 	running, err := p.of(ctx, branch, map[string]any{"statusFilter": "RUNNING"}, lookedAt)
 	if err != nil {
 		return Execution{}, err
@@ -228,7 +228,7 @@ func (p *Pipeline) Waiting(ctx context.Context, branch string) (Execution, error
 // Cancel stops an execution; Step Functions stops the task that it waits for. The error is an *Error.
 func (p *Pipeline) Cancel(ctx context.Context, name, cause string) error {
 	err := p.states.Call(ctx, "StopExecution", map[string]string{"executionArn": p.arn(name), "error": "Cancelled", "cause": cause}, nil)
-	if awsjson.Is(err, "ExecutionDoesNotExist") {
+	if awsjson.HasCode(err, "ExecutionDoesNotExist") {
 		return &Error{Message: "there is no execution " + name, Advice: "runner pipeline status, without a name, shows the newest"}
 	}
 	return p.explain(ctx, "the execution cannot be cancelled", "states:StopExecution", err)
@@ -275,7 +275,7 @@ func (p *Pipeline) Decide(ctx context.Context, a Approval, yes bool, who, reason
 		input["error"], input["cause"] = "Rejected", said
 	}
 	err := p.states.Call(ctx, operation, input, nil)
-	if awsjson.Is(err, "TaskTimedOut", "TaskDoesNotExist", "InvalidToken") {
+	if awsjson.HasCode(err, "TaskTimedOut", "TaskDoesNotExist", "InvalidToken") {
 		return &Error{Message: a.Execution + " does not wait any more", Advice: "somebody was quicker, or its time is up: runner pipeline status " + a.Execution}
 	}
 	return p.explain(ctx, "the decision cannot be passed on", action, err)
@@ -283,13 +283,13 @@ func (p *Pipeline) Decide(ctx context.Context, a Approval, yes bool, who, reason
 
 // explain makes an *Error of what AWS says.
 func (p *Pipeline) explain(ctx context.Context, what, action string, err error) error {
-	var no *awsjson.AnswerError
+	var no *awsjson.APIError
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case awsjson.Is(err, "AccessDeniedException", "AccessDenied"):
+	case awsjson.HasCode(err, "AccessDeniedException", "AccessDenied"):
 		return &Error{Message: what, Advice: "allow " + action, Err: err}
 	case errors.As(err, &no):
 		return &Error{Message: what, Advice: "see what AWS says", Err: err}
@@ -297,9 +297,9 @@ func (p *Pipeline) explain(ctx context.Context, what, action string, err error) 
 	return &Error{Message: what, Advice: "check that the network lets this machine reach AWS, and that there are credentials", Err: err}
 }
 
-// Passing reports whether an error may not come again: AWS could not be reached, or is busy, or has not heard yet of what
+// IsTransient reports whether an error may not come again: AWS could not be reached, or is busy, or has not heard yet of what
 // was started a moment ago.
-func Passing(err error) bool {
+func IsTransient(err error) bool {
 	return passing(err) || errors.Is(err, errUnknown)
 }
 

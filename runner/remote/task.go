@@ -32,8 +32,8 @@ const (
 // Client runs steps on one cluster.
 type Client struct {
 	Cluster  Cluster
-	Poll     time.Duration // between two looks; 0: a second
-	Patience time.Duration // for capacity, and for a task to come up; 0: ten minutes
+	PollInterval     time.Duration // between two looks; 0: a second
+	StartTimeout time.Duration // for capacity, and for a task to come up; 0: ten minutes
 
 	ecs, logs *awsjson.Client
 }
@@ -45,7 +45,7 @@ func NewClient(ctx context.Context, config aws.Config, cluster Cluster) (*Client
 		return nil, err
 	}
 	logs, err := awsjson.New(ctx, config, awsjson.Service{Name: "logs", ID: "CloudWatch Logs", Target: "Logs_20140328"})
-	return &Client{Cluster: cluster, Poll: time.Second, Patience: 10 * time.Minute, ecs: ecs, logs: logs}, err
+	return &Client{Cluster: cluster, PollInterval: time.Second, StartTimeout: 10 * time.Minute, ecs: ecs, logs: logs}, err
 }
 
 // Task is one that was started.
@@ -153,7 +153,7 @@ var unfitForTags = regexp.MustCompile(`[^A-Za-z0-9/_-]+`)
 // place asks ECS to run the task until there is room for it. Asked again with the same token, ECS answers with the task that
 // it has started, so that an answer that is lost does not make two of them.
 func (c *Client) place(ctx context.Context, input runTask, waiting func(reason string)) (arn string, err error) {
-	pause := c.Poll
+	pause := c.PollInterval
 	for begun := time.Now(); ; {
 		if ctx.Err() != nil {
 			return "", ctx.Err()
@@ -166,7 +166,7 @@ func (c *Client) place(ctx context.Context, input runTask, waiting func(reason s
 		var reason string
 		late := &Error{Advice: "try again later, without --spot, or with subnets in more availability zones"}
 		switch {
-		case awsjson.Is(err, "AccessDeniedException"):
+		case awsjson.HasCode(err, "AccessDeniedException"):
 			return "", &Error{Message: "the task may not be started", Advice: "allow ecs:RunTask on its definition, and iam:PassRole on its two roles", Err: err}
 		case err != nil && !passing(err) && !errors.Is(err, context.Canceled):
 			return "", &Error{Message: "the task cannot be started", Advice: "see what ECS says", Err: err}
@@ -190,7 +190,7 @@ func (c *Client) place(ctx context.Context, input runTask, waiting func(reason s
 				return "", late
 			}
 		}
-		if time.Since(begun) > c.Patience {
+		if time.Since(begun) > c.StartTimeout {
 			return "", late
 		}
 		waiting(reason)
@@ -225,7 +225,7 @@ func passing(err error) bool {
 	if errors.As(err, &unsigned) {
 		err = unsigned.Err
 	}
-	return awsjson.Transient(err)
+	return awsjson.IsTransient(err)
 }
 
 // describe finds the container and where its log goes: of the stream, the prefix.

@@ -26,7 +26,7 @@ func TestCapacityIsWaitedFor(t *testing.T) {
 	}
 	p.answers["RunTask"] = []string{`{"failures":[{"reason":"Capacity is unavailable at this time"}]}`}
 	c := client(t, p)
-	c.Patience = time.Millisecond
+	c.StartTimeout = time.Millisecond
 	if _, err := c.Start(t.Context(), Request{Step: "test"}, func(string) {}); err == nil || !strings.Contains(err.Error(), "Capacity is unavailable") {
 		t.Error(err)
 	}
@@ -98,7 +98,7 @@ func TestAnAnswerThatThereIsNoTaskUsesItsTokenUp(t *testing.T) {
 func TestATaskThatMayHaveBeenStartedIsToldOf(t *testing.T) {
 	p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}, "RunTask": {""}}}
 	c := impatient(t, p)
-	c.Patience = time.Millisecond
+	c.StartTimeout = time.Millisecond
 	_, err := c.Start(t.Context(), Request{Step: "test", StartedBy: "octocat"}, func(string) {})
 	var e *Error
 	if !errors.As(err, &e) || !strings.Contains(e.Message, "may have started a task") || !strings.HasSuffix(e.Advice, "--started-by octocat") {

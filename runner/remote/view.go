@@ -28,8 +28,8 @@ func NewView(out io.Writer, format logs.Format, color bool) *View {
 	return v
 }
 
-// Tell is news of ours.
-func (v *View) Tell(message string) { v.log.Info(message) }
+// Notice is news of ours.
+func (v *View) Notice(message string) { v.log.Info(message) }
 
 // Close shows what was not finished.
 func (v *View) Close() {

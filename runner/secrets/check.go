@@ -7,15 +7,15 @@ import (
 	"text/tabwriter"
 )
 
-// Check writes what Resolve returned as a table: each variable with the source, the version and the class of the length
+// WriteReport writes what Resolve returned as a table: each variable with the source, the version and the class of the length
 // of its value, and each failure with what to do about it. It never writes a value. The error is Resolve's or, without
 // one, that of writing.
-func Check(w io.Writer, resolved Resolved, err error) error {
+func WriteReport(w io.Writer, resolved Resolved, err error) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(resolved.Secrets) > 0 {
 		fmt.Fprintln(table, "NAME\tSOURCE\tVERSION\tLENGTH")
 		for _, s := range resolved.Secrets {
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Variable, s.Source, either(s.Version, "-"), s.Class())
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Variable, s.Source, either(s.Version, "-"), s.LengthClass())
 		}
 	}
 	writeErr := table.Flush()

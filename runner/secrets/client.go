@@ -44,8 +44,8 @@ type retryer struct{ *retry.Standard }
 
 // RetryDelay implements aws.Retryer.
 func (r retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
-	var stall *awsjson.StallError
-	if attempt >= awsjson.Stalls && errors.As(err, &stall) {
+	var stall *awsjson.TimeoutError
+	if attempt >= awsjson.MaxTimeouts && errors.As(err, &stall) {
 		return 0, err
 	}
 	return r.Standard.RetryDelay(attempt, err)
@@ -60,8 +60,8 @@ func plain(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	var (
-		stall       *awsjson.StallError
-		lost        *awsjson.LostError
+		stall       *awsjson.TimeoutError
+		lost        *awsjson.ConnectionError
 		credentials *awsjson.CredentialsError
 		garbled     *smithy.DeserializationError
 		no          smithy.APIError
@@ -79,10 +79,10 @@ func plain(ctx context.Context, err error) error {
 	case errors.As(err, &credentials):
 		return credentials
 	case errors.As(err, &garbled): // what is wrong with it could quote a secret
-		return &awsjson.AnswerError{Status: status, Message: "the answer is not understood"}
+		return &awsjson.APIError{Status: status, Message: "the answer is not understood"}
 	case errors.As(err, &no):
 		const unknown = "UnknownError" // the SDK's word for what an answer does not say
-		return &awsjson.AnswerError{Status: status, Code: without(no.ErrorCode(), unknown), Message: without(no.ErrorMessage(), unknown)}
+		return &awsjson.APIError{Status: status, Code: without(no.ErrorCode(), unknown), Message: without(no.ErrorMessage(), unknown)}
 	}
 	return err
 }

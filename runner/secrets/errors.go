@@ -10,7 +10,7 @@ type Failure struct {
 	Variable string
 	Problem  string // names the secret, never its value
 	Advice   string // what to do about it; "" if there is nothing to say
-	Service  bool   // the service failed, rather than the reference or the permissions
+	ServiceFailed  bool   // the service failed, rather than the reference or the permissions
 
 	cause error
 }
@@ -21,7 +21,7 @@ func (f Failure) Error() string { return f.Variable + ": " + f.Problem }
 func (f Failure) Hint() string { return f.Advice }
 
 // Retryable reports whether the same reference may well be resolved later.
-func (f Failure) Retryable() bool { return f.Service }
+func (f Failure) Retryable() bool { return f.ServiceFailed }
 
 func (f Failure) Unwrap() error { return f.cause }
 
@@ -59,7 +59,7 @@ func (e *Error) Hint() string {
 
 // Retryable reports whether every failure was the service's: with one that was not, another try is in vain.
 func (e *Error) Retryable() bool {
-	return len(e.Failures) > 0 && !slices.ContainsFunc(e.Failures, func(f Failure) bool { return !f.Service })
+	return len(e.Failures) > 0 && !slices.ContainsFunc(e.Failures, func(f Failure) bool { return !f.ServiceFailed })
 }
 
 // Unwrap returns the failures.

@@ -26,29 +26,29 @@ var (
 	nameCodes       = []string{"ValidationException", "InvalidParameterException"}
 )
 
-func has(err error, codes []string) bool { return awsjson.Is(err, codes...) }
+func has(err error, codes []string) bool { return awsjson.HasCode(err, codes...) }
 
 func denied(err error) bool { return has(err, deniedCodes) }
 
 // hopeless reports whether asking for one thing instead of several would end the same.
 func hopeless(err error) bool {
-	var no *awsjson.AnswerError
-	return !errors.As(err, &no) || awsjson.Transient(err) || has(err, expiredCodes) || has(err, refusedCodes)
+	var no *awsjson.APIError
+	return !errors.As(err, &no) || awsjson.IsTransient(err) || has(err, expiredCodes) || has(err, refusedCodes)
 }
 
 // explain says why there is no answer for what is kept in p, and what to do about it.
 func explain(p place, a answer) error {
 	var (
 		already     *problem
-		lost        *awsjson.LostError
+		lost        *awsjson.ConnectionError
 		certificate *tls.CertificateVerificationError
 		credentials *awsjson.CredentialsError
-		stall       *awsjson.StallError
-		no          *awsjson.AnswerError
+		stall       *awsjson.TimeoutError
+		no          *awsjson.APIError
 		missing     *missingError
 		dns         *net.DNSError
 	)
-	said := &problem{cause: a.err, service: awsjson.Transient(a.err)}
+	said := &problem{cause: a.err, service: awsjson.IsTransient(a.err)}
 	route := fmt.Sprintf("its subnet needs a way there: a NAT gateway, or a VPC endpoint of %s whose security group lets the task in at port 443", services[p.kind].Name)
 	switch {
 	case errors.As(a.err, &already):
@@ -107,7 +107,7 @@ func (p place) absent(missing *missingError) (said, advice string) {
 }
 
 // refused says what the service's code means.
-func (p place) refused(said *problem, no *awsjson.AnswerError, action string) {
+func (p place) refused(said *problem, no *awsjson.APIError, action string) {
 	switch {
 	case said.service:
 		said.said = p.what() + " cannot be read, and the service is to blame: " + no.Error()

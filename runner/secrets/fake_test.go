@@ -54,7 +54,7 @@ func fake(t testing.TB, reply func(operation string, input object) (int, any)) (
 	count := &counter{}
 	return &Resolver{
 		maxBackoff: time.Millisecond,
-		Load: func(context.Context) (aws.Config, error) {
+		LoadConfig: func(context.Context) (aws.Config, error) {
 			return aws.Config{
 				Region: "eu-west-1", BaseEndpoint: aws.String(server.URL), HTTPClient: count,
 				Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
@@ -174,7 +174,7 @@ func TestWhatABusyServiceRefusesIsTriedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var asked atomic.Int32
 			r, _ := fake(t, func(_ string, input object) (int, any) {
-				if asked.Add(1) < awsjson.Tries {
+				if asked.Add(1) < awsjson.MaxAttempts {
 					return busy()
 				}
 				return single(input)
@@ -191,7 +191,7 @@ func TestWhatABusyServiceRefusesIsTriedAgain(t *testing.T) {
 			if !errors.As(err, &failed) || len(failed.Failures) != 2 || !failed.Retryable() || !strings.Contains(err.Error(), "the service is to blame") {
 				t.Errorf("%v", err)
 			}
-			if asked := count.take(); !maps.Equal(asked, map[string]int{"BatchGetSecretValue": awsjson.Tries}) {
+			if asked := count.take(); !maps.Equal(asked, map[string]int{"BatchGetSecretValue": awsjson.MaxAttempts}) {
 				t.Errorf("asked for %v", asked)
 			}
 		})

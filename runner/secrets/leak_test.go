@@ -70,7 +70,7 @@ func TestNoPrintingShowsAValue(t *testing.T) {
 			out.Write(text)
 		}
 	}
-	_ = Check(&out, resolved, err)
+	_ = WriteReport(&out, resolved, err)
 	for _, form := range []string{hidden, "hunter2", fmt.Sprintf("%x", hidden), fmt.Sprintf("%X", hidden), fmt.Sprint([]byte(hidden))} {
 		if i := strings.Index(out.String(), form); i >= 0 {
 			t.Fatalf("a value is shown: …%s", out.String()[max(0, i-200):i+20])
@@ -86,11 +86,11 @@ func TestALengthsClass(t *testing.T) {
 		"": "empty", "12345": "under 6 bytes", "123456": "6-15", strings.Repeat("x", 15): "6-15", strings.Repeat("x", 16): "16-63",
 		strings.Repeat("x", 63): "16-63", strings.Repeat("x", 64): "64 and more", "ééé": "6-15",
 	} {
-		if got := (Secret{reveal: func() content { return content{value, value} }}).Class(); got != want {
+		if got := (Secret{reveal: func() content { return content{value, value} }}).LengthClass(); got != want {
 			t.Errorf("%d bytes are %s", len(value), got)
 		}
 	}
-	if s := (Secret{}); s.Value() != "" || s.Leaves() != nil || s.Class() != "empty" {
+	if s := (Secret{}); s.Value() != "" || s.Leaves() != nil || s.LengthClass() != "empty" {
 		t.Error("a secret that is not set has something")
 	}
 }
@@ -110,7 +110,7 @@ func TestTheTableOfWhatIsResolved(t *testing.T) {
 	})
 	resolved, err := resolve(t, r, map[string]string{"NPM_TOKEN": "secretsmanager:ci/npm:token", "GONE_TOKEN": "secretsmanager:gone", "PIN_SECRET": "ssm:/ci/pin", "EMPTY_SECRET": "file:/dev/../dev/null", "NULL_SECRET": "file:" + empty(t)})
 	var out strings.Builder
-	if got := Check(&out, resolved, err); !errors.Is(got, err) {
+	if got := WriteReport(&out, resolved, err); !errors.Is(got, err) {
 		t.Errorf("the error is lost: %v", got)
 	}
 	text := out.String()
@@ -131,15 +131,15 @@ func TestTheTableOfWhatIsResolved(t *testing.T) {
 			t.Errorf("%q is missing in\n%s", want, text)
 		}
 	}
-	if err := Check(failingWriter{}, resolved, nil); !errors.Is(err, io.ErrClosedPipe) {
+	if err := WriteReport(failingWriter{}, resolved, nil); !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("a table that cannot be written is no error: %v", err)
 	}
 	out.Reset()
-	if err := Check(&out, Resolved{}, nil); err != nil || out.String() != "no variable is a reference\n" {
+	if err := WriteReport(&out, Resolved{}, nil); err != nil || out.String() != "no variable is a reference\n" {
 		t.Errorf("%q, %v", out.String(), err)
 	}
 	out.Reset()
-	if err := Check(&out, Resolved{}, context.Canceled); !errors.Is(err, context.Canceled) {
+	if err := WriteReport(&out, Resolved{}, context.Canceled); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }
@@ -157,7 +157,7 @@ type failingWriter struct{}
 func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
 func TestOneProblemOfManyVariablesIsSaidOnce(t *testing.T) {
-	err := &Error{[]Failure{{Variable: "A", Problem: "no credentials", Advice: "log in"}, {Variable: "B", Problem: "gone", Service: true}, {Variable: "C", Problem: "no credentials", Advice: "log in"}, {Variable: "C", Problem: "no credentials", Advice: "log in"}}}
+	err := &Error{[]Failure{{Variable: "A", Problem: "no credentials", Advice: "log in"}, {Variable: "B", Problem: "gone", ServiceFailed: true}, {Variable: "C", Problem: "no credentials", Advice: "log in"}, {Variable: "C", Problem: "no credentials", Advice: "log in"}}}
 	if got := err.Error(); got != "cannot be resolved: A, C: no credentials; B: gone" {
 		t.Error(got)
 	}

@@ -52,7 +52,7 @@ func moto(t *testing.T) (*Resolver, *counter, func(kind reference.Kind, operatio
 	t.Helper()
 	awstest.Moto(t)
 	count := &counter{}
-	r := &Resolver{Load: func(ctx context.Context) (aws.Config, error) {
+	r := &Resolver{LoadConfig: func(ctx context.Context) (aws.Config, error) {
 		loaded, err := config.LoadDefaultConfig(ctx)
 		loaded.HTTPClient = count
 		return loaded, err

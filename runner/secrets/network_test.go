@@ -34,7 +34,7 @@ func TestAServiceThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	if !strings.Contains(f.Problem, "does not answer within 20ms") || !strings.Contains(f.Advice, "VPC endpoint of secretsmanager") || !f.Retryable() {
 		t.Errorf("%s (%s)", f.Problem, f.Advice)
 	}
-	if asked := count.take(); asked["GetSecretValue"] != awsjson.Stalls {
+	if asked := count.take(); asked["GetSecretValue"] != awsjson.MaxTimeouts {
 		t.Errorf("asked for %v", asked)
 	}
 }
@@ -72,7 +72,7 @@ func TestAnAnswerThatStopsHalfWayIsAskedForAgain(t *testing.T) {
 func fixed(url string) *Resolver {
 	return &Resolver{
 		maxBackoff: time.Millisecond,
-		Load: func(context.Context) (aws.Config, error) {
+		LoadConfig: func(context.Context) (aws.Config, error) {
 			return aws.Config{Region: "eu-west-1", BaseEndpoint: aws.String(url), Credentials: credentials.NewStaticCredentialsProvider("A", "B", "")}, nil
 		},
 	}
@@ -104,8 +104,8 @@ func TestAHostThatIsNotThereIsNamed(t *testing.T) {
 	}
 	nowhere := &net.DNSError{Err: "no such host", Name: "ssm.eu-wset-1.amazonaws.com", IsNotFound: true}
 	r := fixed("https://ssm.eu-wset-1.amazonaws.com")
-	load := r.Load
-	r.Load = func(ctx context.Context) (aws.Config, error) {
+	load := r.LoadConfig
+	r.LoadConfig = func(ctx context.Context) (aws.Config, error) {
 		c, err := load(ctx)
 		c.HTTPClient = clientFunc(func(*http.Request) (*http.Response, error) { return nil, nowhere })
 		return c, err
@@ -175,7 +175,7 @@ func TestCredentialsAndRegionThatAreMissing(t *testing.T) {
 		{"no configuration", aws.Config{}, errors.New("failed to get shared config profile, nobody"), "A, B: the AWS configuration cannot be loaded: failed to get shared config profile, nobody", "AWS_PROFILE"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := &Resolver{Load: func(context.Context) (aws.Config, error) { return c.config, c.err }}
+			r := &Resolver{LoadConfig: func(context.Context) (aws.Config, error) { return c.config, c.err }}
 			_, err := resolve(t, r, map[string]string{"A": "secretsmanager:a", "B": "ssm:/b"})
 			var failed *Error
 			if !errors.As(err, &failed) || !strings.Contains(err.Error(), c.problem) || !strings.Contains(failed.Hint(), c.advice) || failed.Retryable() {
@@ -187,7 +187,7 @@ func TestCredentialsAndRegionThatAreMissing(t *testing.T) {
 		})
 	}
 	loaded := 0
-	r := &Resolver{Load: func(context.Context) (aws.Config, error) { loaded++; return aws.Config{}, nil }}
+	r := &Resolver{LoadConfig: func(context.Context) (aws.Config, error) { loaded++; return aws.Config{}, nil }}
 	if _, err := resolve(t, r, map[string]string{"A": "file:/dev/null", "B": "secretsmanager:a b"}); err == nil || loaded != 0 {
 		t.Errorf("AWS is configured %d times for nothing: %v", loaded, err)
 	}

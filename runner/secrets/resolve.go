@@ -198,7 +198,7 @@ func (r *resolution) fail(variable string, err error) {
 	f := Failure{Variable: variable, Problem: err.Error(), cause: err}
 	var p *problem
 	if errors.As(err, &p) {
-		f.Advice, f.Service = p.advice, p.service
+		f.Advice, f.ServiceFailed = p.advice, p.service
 	}
 	r.failures = append(r.failures, f)
 }

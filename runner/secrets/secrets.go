@@ -18,7 +18,7 @@ type Resolver struct {
 	Dir      string                                    // where relative files are looked up
 	Region   string                                    // of references that name none; "" for the region of what Load returns
 	Reserved func(variable string) bool                // what a path of Parameter Store may not set; nil for nothing
-	Load     func(context.Context) (aws.Config, error) // asked at most once a Resolve, and only if a reference needs AWS
+	LoadConfig     func(context.Context) (aws.Config, error) // asked at most once a Resolve, and only if a reference needs AWS
 
 	patience   time.Duration // how long one try may take; 0 for the default
 	maxBackoff time.Duration // between two tries; 0 for the default
@@ -62,9 +62,9 @@ func (s Secret) Leaves() []string {
 	return leaves(s.reveal().whole)
 }
 
-// Class says how long the value is, in bytes, and nothing else about it: "empty", "under 6 bytes" (too short to be
+// LengthClass says how long the value is, in bytes, and nothing else about it: "empty", "under 6 bytes" (too short to be
 // redacted), "6-15", "16-63" or "64 and more".
-func (s Secret) Class() string {
+func (s Secret) LengthClass() string {
 	switch n := len(s.Value()); {
 	case n == 0:
 		return "empty"

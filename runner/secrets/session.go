@@ -52,17 +52,17 @@ type session struct {
 
 // open loads the AWS configuration.
 func open(ctx context.Context, r *Resolver) (*session, error) {
-	if r.Load == nil {
+	if r.LoadConfig == nil {
 		return nil, &problem{said: "no AWS configuration is at hand", advice: "use file: references here"}
 	}
-	config, err := r.Load(ctx)
+	config, err := r.LoadConfig(ctx)
 	if err != nil {
 		return nil, &problem{said: "the AWS configuration cannot be loaded: " + err.Error(), advice: "look at AWS_PROFILE and at the files of the AWS CLI", cause: err}
 	}
 	s := &session{
 		config: config, region: cmp.Or(r.Region, config.Region), client: config.HTTPClient, resolver: r,
 		retryer: retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts = max(awsjson.Tries, config.RetryMaxAttempts)
+			o.MaxAttempts = max(awsjson.MaxAttempts, config.RetryMaxAttempts)
 			o.MaxBackoff = cmp.Or(r.maxBackoff, o.MaxBackoff)
 		}),
 		underWay: make(chan struct{}, atOnce), answers: map[item]answer{},
@@ -113,7 +113,7 @@ func (s *session) api(ctx context.Context, kind reference.Kind, region string) (
 	}
 	return &awsjson.Client{
 		Service: services[kind], Region: region, Endpoint: url, Config: s.config, HTTP: s.client, Retryer: s.retryer,
-		Patience: cmp.Or(s.resolver.patience, awsjson.Patience), UnderWay: s.underWay,
+		AttemptTimeout: cmp.Or(s.resolver.patience, awsjson.DefaultAttemptTimeout), InFlight: s.underWay,
 	}, nil
 }
 

@@ -27,28 +27,28 @@ func openAgent(key, knownHosts string) (*keyAgent, error) {
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case errors.As(err, &locked):
-		return nil, &Error{What: "the key in RUNNER_SSH_KEY has a passphrase", Advice: "make a deploy key without one: ssh-keygen -t ed25519 -N ''; the secret's own access is what protects it"}
+		return nil, &Error{Message: "the key in RUNNER_SSH_KEY has a passphrase", Advice: "make a deploy key without one: ssh-keygen -t ed25519 -N ''; the secret's own access is what protects it"}
 	case err != nil: // whose text says nothing of the key's
-		return nil, &Error{What: "RUNNER_SSH_KEY is no private key", Advice: "store the whole file, from the line -----BEGIN to the line -----END, line breaks included"}
+		return nil, &Error{Message: "RUNNER_SSH_KEY is no private key", Advice: "store the whole file, from the line -----BEGIN to the line -----END, line breaks included"}
 	}
 	ring := agent.NewKeyring()
 	if err := ring.Add(agent.AddedKey{PrivateKey: private}); err != nil {
-		return nil, &Error{What: "the key in RUNNER_SSH_KEY cannot be used: " + err.Error(), Advice: "make one of another type: ssh-keygen -t ed25519"}
+		return nil, &Error{Message: "the key in RUNNER_SSH_KEY cannot be used: " + err.Error(), Advice: "make one of another type: ssh-keygen -t ed25519"}
 	}
 	dir, err := os.MkdirTemp("", "runner-ssh-")
 	if err != nil {
-		return nil, &Error{What: "there is no place for a socket: " + err.Error(), Advice: "give the task a /tmp that can be written to"}
+		return nil, &Error{Message: "there is no place for a socket: " + err.Error(), Advice: "give the task a /tmp that can be written to"}
 	}
 	a := &keyAgent{dir: dir}
 	if a.listener, err = net.Listen("unix", filepath.Join(dir, "agent")); err != nil {
 		a.close()
-		return nil, &Error{What: "the key cannot be lent to ssh: " + err.Error(), Advice: "give the task a /tmp that can be written to"}
+		return nil, &Error{Message: "the key cannot be lent to ssh: " + err.Error(), Advice: "give the task a /tmp that can be written to"}
 	}
 	if knownHosts != "" {
 		a.known = filepath.Join(dir, "known_hosts")
 		if err := os.WriteFile(a.known, []byte(strings.TrimSpace(knownHosts)+"\n"), 0o600); err != nil {
 			a.close()
-			return nil, &Error{What: "the known hosts cannot be written: " + err.Error(), Advice: "give the task a /tmp that can be written to"}
+			return nil, &Error{Message: "the known hosts cannot be written: " + err.Error(), Advice: "give the task a /tmp that can be written to"}
 		}
 	}
 	go a.serve(ring)

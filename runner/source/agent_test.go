@@ -30,7 +30,7 @@ func TestACommitIsFetchedBySSHWithAKeyThatIsInNoFile(t *testing.T) {
 			return r.run(ctx, dir, variables, args...)
 		}
 	}(&recorder{})
-	o := Options{URL: "ssh://git@" + s.Address + "/" + filepath.Base(dir), SHA: first, Dir: ws, SSHKey: strings.ReplaceAll(strings.TrimSpace(key), "\n", "\r\n"), KnownHosts: s.Known}
+	o := Options{URL: "ssh://git@" + s.Address + "/" + filepath.Base(dir), SHA: first, Dir: ws, SSHKey: strings.ReplaceAll(strings.TrimSpace(key), "\n", "\r\n"), KnownHosts: s.KnownHosts}
 	if _, changed, err := Checkout(t.Context(), run, o); err != nil || !changed || content(t, ws, "file") != "one" {
 		t.Fatalf("%v, changed %v", err, changed)
 	}
@@ -54,12 +54,12 @@ func TestWhatAnSSHServerRefuses(t *testing.T) {
 		is                    func(error) bool
 		says                  string
 	}{
-		{"a key that it does not know", other, s.Known, first, is[*AccessError], ""},
-		{"a commit that it does not have", key, s.Known, strings.Repeat("f", 40), is[*NotFoundError], ""},
-		{"we do not know it", key, stranger.Known, first, is[*HostKeyError], ""},
-		{"it is not who it was", key, strings.Split(s.Known, " ")[0] + strings.TrimPrefix(stranger.Known, strings.Split(stranger.Known, " ")[0]), first, is[*HostKeyError], ""},
-		{"the key has a passphrase", locked, s.Known, first, is[*Error], "passphrase"},
-		{"it is no key", "hunter2hunter2", s.Known, first, is[*Error], "no private key"},
+		{"a key that it does not know", other, s.KnownHosts, first, is[*AccessError], ""},
+		{"a commit that it does not have", key, s.KnownHosts, strings.Repeat("f", 40), is[*NotFoundError], ""},
+		{"we do not know it", key, stranger.KnownHosts, first, is[*HostKeyError], ""},
+		{"it is not who it was", key, strings.Split(s.KnownHosts, " ")[0] + strings.TrimPrefix(stranger.KnownHosts, strings.Split(stranger.KnownHosts, " ")[0]), first, is[*HostKeyError], ""},
+		{"the key has a passphrase", locked, s.KnownHosts, first, is[*Error], "passphrase"},
+		{"it is no key", "hunter2hunter2", s.KnownHosts, first, is[*Error], "no private key"},
 	} {
 		o := Options{URL: "ssh://git@" + s.Address + "/" + filepath.Base(dir), SHA: c.sha, Dir: t.TempDir(), SSHKey: c.key, KnownHosts: c.known}
 		_, _, err := Checkout(t.Context(), (&recorder{}).run, o)

@@ -40,7 +40,7 @@ func Checkout(ctx context.Context, run Runner, o Options) (Commit, bool, error) 
 	}
 	o.SHA = strings.ToLower(o.SHA)
 	if !isWhole(o.SHA) {
-		return Commit{}, false, &Error{What: fmt.Sprintf("GIT_SHA %q is not a whole commit id", o.SHA), Advice: "give all 40 digits, as git rev-parse prints them: a server finds a commit by nothing shorter"}
+		return Commit{}, false, &Error{Message: fmt.Sprintf("GIT_SHA %q is not a whole commit id", o.SHA), Advice: "give all 40 digits, as git rev-parse prints them: a server finds a commit by nothing shorter"}
 	}
 	here, err := Describe(ctx, run, o.Dir)
 	switch {
@@ -134,7 +134,7 @@ func (c checkout) openRepository() (fresh bool, err error) {
 		return false, nil
 	default: // to check out all of it would touch files outside of the workspace, to nest one in it is hardly meant
 		return false, &Error{
-			What:   fmt.Sprintf("the workspace %s is a part of the repository in %s", c.Dir, top),
+			Message:   fmt.Sprintf("the workspace %s is a part of the repository in %s", c.Dir, top),
 			Advice: "let RUNNER_WORKSPACE be that folder, and name the part by directory: in runner.yaml",
 		}
 	}
@@ -195,7 +195,7 @@ func (c checkout) retried(do func() error) error {
 func (c checkout) save() error {
 	out, err := c.git("stash", "create")
 	if err != nil {
-		return &Error{What: "the workspace has changes that cannot be saved: " + err.Error(), Advice: "commit or discard them"}
+		return &Error{Message: "the workspace has changes that cannot be saved: " + err.Error(), Advice: "commit or discard them"}
 	}
 	stash := strings.TrimSpace(out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:])
 	if !isWhole(stash) { // nothing that is tracked has changed

@@ -3,10 +3,10 @@ package source
 import "fmt"
 
 // NotFoundError says that the repository has no such commit.
-type NotFoundError struct{ SHA, URL, Said string }
+type NotFoundError struct{ SHA, URL, Message string }
 
 func (e *NotFoundError) Error() string {
-	return fmt.Sprintf("commit %s is not in %s: %s", e.SHA, e.URL, e.Said)
+	return fmt.Sprintf("commit %s is not in %s: %s", e.SHA, e.URL, e.Message)
 }
 
 // Hint says how that comes about.
@@ -16,19 +16,19 @@ func (e *NotFoundError) Hint() string {
 
 // AccessError says that we may not read the repository, or that it is not there; servers do not tell which.
 type AccessError struct {
-	URL, Said string
+	URL, Message string
 	HasToken  bool // a token was given
-	Withheld  bool // but not sent, since the URL is not for https
+	TokenWithheld  bool // but not sent, since the URL is not for https
 }
 
 func (e *AccessError) Error() string {
-	return fmt.Sprintf("%s cannot be read: %s", e.URL, e.Said)
+	return fmt.Sprintf("%s cannot be read: %s", e.URL, e.Message)
 }
 
 // Hint says what is needed.
 func (e *AccessError) Hint() string {
 	switch {
-	case e.Withheld:
+	case e.TokenWithheld:
 		return "see that the URL is right and can be read without GITHUB_TOKEN, which is sent over https only"
 	case e.HasToken:
 		return "see that the URL is right and that GITHUB_TOKEN is valid and may read its contents"
@@ -37,10 +37,10 @@ func (e *AccessError) Hint() string {
 }
 
 // HostKeyError says that the server's SSH key is not the one that is expected, or that none is known.
-type HostKeyError struct{ URL, Said string }
+type HostKeyError struct{ URL, Message string }
 
 func (e *HostKeyError) Error() string {
-	return fmt.Sprintf("the host key of %s is not trusted: %s", e.URL, e.Said)
+	return fmt.Sprintf("the host key of %s is not trusted: %s", e.URL, e.Message)
 }
 
 // Hint says where host keys are kept.
@@ -49,10 +49,10 @@ func (e *HostKeyError) Hint() string {
 }
 
 // NetworkError is a failure that may pass.
-type NetworkError struct{ URL, Said string }
+type NetworkError struct{ URL, Message string }
 
 func (e *NetworkError) Error() string {
-	return fmt.Sprintf("%s cannot be reached: %s", e.URL, e.Said)
+	return fmt.Sprintf("%s cannot be reached: %s", e.URL, e.Message)
 }
 
 // Hint says what to look at.
@@ -61,9 +61,9 @@ func (e *NetworkError) Hint() string {
 }
 
 // Error is anything else that keeps the commit from the workspace.
-type Error struct{ What, Advice string }
+type Error struct{ Message, Advice string }
 
-func (e *Error) Error() string { return e.What }
+func (e *Error) Error() string { return e.Message }
 
 // Hint says what to do about it.
 func (e *Error) Hint() string { return e.Advice }

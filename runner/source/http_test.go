@@ -18,7 +18,7 @@ const token = sourcetest.Token
 
 // trusting runs git so that it takes the server's certificate.
 func trusting(t *testing.T, s *sourcetest.Server) *recorder {
-	return &recorder{variables: []string{"GIT_SSL_CAINFO=" + s.Authority(t)}}
+	return &recorder{variables: []string{"GIT_SSL_CAINFO=" + s.CAFile(t)}}
 }
 
 func TestATokenOpensTheRepositoryAndLeavesNoTrace(t *testing.T) {
@@ -31,13 +31,13 @@ func TestATokenOpensTheRepositoryAndLeavesNoTrace(t *testing.T) {
 	s.FailFirst(http.StatusBadGateway, http.StatusTooManyRequests)
 	ws := t.TempDir()
 	var j journal
-	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.Repository(dir), SHA: first, Dir: ws, Token: token + "\n", Retries: 2, Log: j.log}); err != nil {
+	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.RepositoryURL(dir), SHA: first, Dir: ws, Token: token + "\n", Retries: 2, Log: j.log}); err != nil {
 		t.Fatal(err, j.lines)
 	}
 	if content(t, ws, "file") != "one" || strings.Count(strings.Join(j.lines, "\n"), "tried again") != 2 {
 		t.Errorf("file has %q; %q", content(t, ws, "file"), j.lines)
 	}
-	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.Repository(dir), SHA: second, Dir: ws, Token: token}); err != nil {
+	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.RepositoryURL(dir), SHA: second, Dir: ws, Token: token}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(stored); err == nil {
@@ -68,8 +68,8 @@ func TestATokenOpensTheRepositoryAndLeavesNoTrace(t *testing.T) {
 func TestATokenIsNotSentToWhereARedirectLeads(t *testing.T) {
 	dir, first, _ := repository(t)
 	s, elsewhere := sourcetest.Serve(t, dir), sourcetest.Serve(t, dir)
-	s.Moved = elsewhere.URL
-	_, _, err := Checkout(t.Context(), trusting(t, s).run, Options{URL: s.Repository(dir), SHA: first, Dir: t.TempDir(), Token: token, Retries: 2})
+	s.RedirectTo = elsewhere.URL
+	_, _, err := Checkout(t.Context(), trusting(t, s).run, Options{URL: s.RepositoryURL(dir), SHA: first, Dir: t.TempDir(), Token: token, Retries: 2})
 	if err == nil {
 		t.Error("the other server, which wants the token, was satisfied")
 	}
@@ -100,7 +100,7 @@ func TestOnlyTheNetworkIsTriedAgain(t *testing.T) {
 				s.FailFirst(502, 502, 502, 502)
 			}
 			r := trusting(t, s)
-			c.options.URL, c.options.Dir, c.options.Retries = s.Repository(dir), t.TempDir(), 1
+			c.options.URL, c.options.Dir, c.options.Retries = s.RepositoryURL(dir), t.TempDir(), 1
 			if _, _, err := Checkout(t.Context(), r.run, c.options); err == nil || is[*NetworkError](err) != (c.tries > 1) {
 				t.Errorf("error is %v", err)
 			}
@@ -130,14 +130,14 @@ func TestWhatGoesWrongIsTold(t *testing.T) {
 		hint    string
 	}{
 		"there is no such commit":         {Options{URL: "file://" + dir, SHA: missing}, is[*NotFoundError], "push it"},
-		"there is no such commit, https":  {Options{URL: s.Repository(dir), SHA: missing, Token: token}, is[*NotFoundError], "push it"},
-		"the token is wrong":              {Options{URL: s.Repository(dir), SHA: first, Token: "ghp_wrong"}, is[*AccessError], "GITHUB_TOKEN is valid"},
-		"there is no token":               {Options{URL: s.Repository(dir), SHA: first}, is[*AccessError], "needs GITHUB_TOKEN"},
+		"there is no such commit, https":  {Options{URL: s.RepositoryURL(dir), SHA: missing, Token: token}, is[*NotFoundError], "push it"},
+		"the token is wrong":              {Options{URL: s.RepositoryURL(dir), SHA: first, Token: "ghp_wrong"}, is[*AccessError], "GITHUB_TOKEN is valid"},
+		"there is no token":               {Options{URL: s.RepositoryURL(dir), SHA: first}, is[*AccessError], "needs GITHUB_TOKEN"},
 		"the token is not sent over http": {Options{URL: plain.URL + "/x/.git", SHA: first, Token: "ghp_wrong"}, is[*AccessError], "https only"},
 		"there is no such repository":     {Options{URL: "file://" + dir + "-nowhere", SHA: first}, is[*AccessError], "URL is right"},
 		"nobody answers":                  {Options{URL: "https://" + closed.Addr().String() + "/x.git", SHA: first}, is[*NetworkError], "security group"},
-		"the commit is abbreviated":       {Options{URL: s.Repository(dir), SHA: first[:10]}, is[*Error], "all 40 digits"},
-		"the commit is a branch":          {Options{URL: s.Repository(dir), SHA: "main"}, is[*Error], "all 40 digits"},
+		"the commit is abbreviated":       {Options{URL: s.RepositoryURL(dir), SHA: first[:10]}, is[*Error], "all 40 digits"},
+		"the commit is a branch":          {Options{URL: s.RepositoryURL(dir), SHA: "main"}, is[*Error], "all 40 digits"},
 		"the URL has a password in it":    {Options{URL: "https://me:hunter2@example.com/x.git", SHA: first}, is[*Error], "GITHUB_TOKEN"},
 		"the URL runs a command":          {Options{URL: "ext::touch " + filepath.Join(broken, "ran"), SHA: first}, is[*Error], "use https"},
 		"what .git points to is missing":  {Options{URL: "file://" + dir, SHA: first, Dir: broken}, is[*Error], ".git is whole"},
@@ -161,7 +161,7 @@ func TestWhatGoesWrongIsTold(t *testing.T) {
 		})
 	}
 	t.Run("the certificate is not trusted", func(t *testing.T) {
-		_, _, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: s.Repository(dir), SHA: first, Dir: t.TempDir(), Retries: 3})
+		_, _, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: s.RepositoryURL(dir), SHA: first, Dir: t.TempDir(), Retries: 3})
 		if e := (*Error)(nil); !errors.As(err, &e) || !strings.Contains(e.Advice, "GIT_SSL_CAINFO") {
 			t.Errorf("error is %T: %v", err, err)
 		}

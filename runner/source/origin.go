@@ -21,27 +21,27 @@ func parseOrigin(address, token string) (origin, error) {
 	token = strings.TrimSpace(token) // read from a file, it ends with a newline
 	switch {
 	case address == "":
-		return origin{}, &Error{What: "REPOSITORY_URL is empty", Advice: "set it, as in https://github.com/owner/name"}
+		return origin{}, &Error{Message: "REPOSITORY_URL is empty", Advice: "set it, as in https://github.com/owner/name"}
 	case strings.HasPrefix(address, "-") || strings.ContainsFunc(address+token, isControl):
-		return origin{}, &Error{What: "REPOSITORY_URL or its token has characters that cannot be in one", Advice: "see for a leading dash or a line break"}
+		return origin{}, &Error{Message: "REPOSITORY_URL or its token has characters that cannot be in one", Advice: "see for a leading dash or a line break"}
 	case !strings.Contains(address, "://"): // git@host:path, or a folder
 		if user, _, ok := strings.Cut(address, "@"); ok && strings.Contains(user, ":") {
-			return origin{}, &Error{What: "REPOSITORY_URL has a password in it", Advice: passwordAdvice}
+			return origin{}, &Error{Message: "REPOSITORY_URL has a password in it", Advice: passwordAdvice}
 		}
 		return origin{url: address}, nil
 	}
 	u, err := url.Parse(address)
 	if err != nil { // whose text would show the URL, with whatever is in it
-		return origin{}, &Error{What: "REPOSITORY_URL is not a valid URL", Advice: "see for blanks, and for % signs that are not encoded"}
+		return origin{}, &Error{Message: "REPOSITORY_URL is not a valid URL", Advice: "see for blanks, and for % signs that are not encoded"}
 	}
 	if _, has := u.User.Password(); has {
-		return origin{}, &Error{What: "REPOSITORY_URL has a password in it", Advice: passwordAdvice}
+		return origin{}, &Error{Message: "REPOSITORY_URL has a password in it", Advice: passwordAdvice}
 	}
 	if u.Scheme != "https" && u.Scheme != "http" {
 		return origin{url: address}, nil
 	}
 	if u.RawQuery != "" || u.Fragment != "" || !host.MatchString(u.Host) {
-		return origin{}, &Error{What: "REPOSITORY_URL is not that of a repository", Advice: "it has to be https://host/path, with nothing behind it"}
+		return origin{}, &Error{Message: "REPOSITORY_URL is not that of a repository", Advice: "it has to be https://host/path, with nothing behind it"}
 	}
 	user := first(u.User.Username(), "x-access-token")
 	u.User = nil
@@ -56,9 +56,9 @@ func parseOrigin(address, token string) (origin, error) {
 	return o, nil
 }
 
-// Public is an address as it may be told: without the user name, which often is a token. The error is an *Error: with a password
+// PublicURL is an address as it may be told: without the user name, which often is a token. The error is an *Error: with a password
 // it is refused, here as by a checkout.
-func Public(address string) (string, error) {
+func PublicURL(address string) (string, error) {
 	o, err := parseOrigin(address, "")
 	return o.url, err
 }

@@ -43,7 +43,7 @@ func TestOrigin(t *testing.T) {
 			}
 			told := strings.Join(append(o.settings, o.variables...), " ")
 			told = strings.Replace(strings.Replace(told, helper, "", 1), "-c credential.helper= -c ", "", 1)
-			if public, err := Public(c.address); err != nil || public != c.url {
+			if public, err := PublicURL(c.address); err != nil || public != c.url {
 				t.Errorf("others are told %s, %v", public, err)
 			}
 			if err != nil || o.url != c.url || told != c.credentials {

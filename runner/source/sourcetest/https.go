@@ -26,7 +26,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	failures []int
-	Moved    string   // where all requests with the token are sent on to
+	RedirectTo    string   // where all requests with the token are sent on to
 	seen     []string // Authorization headers
 }
 
@@ -68,7 +68,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(s.failures) > 0 {
 		failure, s.failures = s.failures[0], s.failures[1:]
 	}
-	moved := s.Moved
+	moved := s.RedirectTo
 	s.mu.Unlock()
 	switch {
 	case failure != 0:
@@ -83,8 +83,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Authority writes the server's certificate into a file, for GIT_SSL_CAINFO, and returns its name.
-func (s *Server) Authority(t testing.TB) string {
+// CAFile writes the server's certificate into a file, for GIT_SSL_CAINFO, and returns its name.
+func (s *Server) CAFile(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o644); err != nil {
@@ -93,5 +93,5 @@ func (s *Server) Authority(t testing.TB) string {
 	return path
 }
 
-// Repository is the URL of the repository in a folder.
-func (s *Server) Repository(dir string) string { return s.URL + "/" + filepath.Base(dir) + "/.git" }
+// RepositoryURL is the URL of the repository in a folder.
+func (s *Server) RepositoryURL(dir string) string { return s.URL + "/" + filepath.Base(dir) + "/.git" }

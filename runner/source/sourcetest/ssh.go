@@ -25,7 +25,7 @@ var alone = []string{"GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1"}
 // SSHServer serves the repositories below a folder by ssh to whoever has the key.
 type SSHServer struct {
 	Address string
-	Known   string // its line of known_hosts
+	KnownHosts   string // its line of known_hosts
 }
 
 // NewKey returns a private key as OpenSSH writes it, and its public half.
@@ -72,7 +72,7 @@ func ServeSSH(t testing.TB, dir string, allowed ssh.PublicKey) *SSHServer {
 	}
 	t.Cleanup(func() { l.Close() })
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	s := &SSHServer{Address: l.Addr().String(), Known: "[127.0.0.1]:" + port + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(hostPublic)))}
+	s := &SSHServer{Address: l.Addr().String(), KnownHosts: "[127.0.0.1]:" + port + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(hostPublic)))}
 	go func() {
 		for {
 			conn, err := l.Accept()
