@@ -6,7 +6,12 @@ import (
 	"context"
 	"io"
 	"io/fs"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
+
+// Ref is the commit a set belongs to, and the branch it was made for.
+type Ref = keys.Ref
 
 // Object is what a store is asked to keep under a key.
 type Object struct {

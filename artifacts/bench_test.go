@@ -9,13 +9,13 @@ func BenchmarkPublish5000First(b *testing.B) {
 		b.StopTimer()
 		s, _ := newStore(b)
 		b.StartTimer()
-		publishOK(b, s, Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir})
+		publishOK(b, s, Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir})
 	}
 }
 
 func BenchmarkPublish5000Unchanged(b *testing.B) {
 	s, _ := newStore(b)
-	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: many(5000, "bench").dir(b)}
+	set := Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: many(5000, "bench").dir(b)}
 	publishOK(b, s, set)
 	b.SetBytes(5000 * 1536)
 	for b.Loop() {
@@ -25,7 +25,7 @@ func BenchmarkPublish5000Unchanged(b *testing.B) {
 
 func BenchmarkFetch5000(b *testing.B) {
 	s, _ := newStore(b)
-	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: many(5000, "bench").dir(b)}
+	set := Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: many(5000, "bench").dir(b)}
 	publishOK(b, s, set)
 	b.SetBytes(5000 * 1536)
 	for b.Loop() {

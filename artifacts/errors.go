@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // MissingError says that there is nothing to publish.
@@ -80,16 +82,8 @@ func (e *CorruptError) Error() string {
 // Hint says what to do about it.
 func (e *CorruptError) Hint() string { return "remove the set's manifest, and publish it again" }
 
-// KeyError says that a key, a kind, a branch, a SHA or a run id cannot name anything in a store.
-type KeyError struct {
-	Part   string // what it is: "key", "kind", "branch", "sha"
-	Value  string
-	Reason string
-}
-
-func (e *KeyError) Error() string {
-	return fmt.Sprintf("%s %q %s", e.Part, e.Value, e.Reason)
-}
+// KeyError reports a name that cannot be used in a store.
+type KeyError = keys.Error
 
 // LocationError says that a location does not name a store.
 type LocationError struct {

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // Severity says what a finding means for a run.
@@ -33,7 +35,7 @@ type Examiner interface {
 // probe stores something where the records of runs are, reads it and removes it.
 func probe(ctx context.Context, s Store) error {
 	want := struct{ Probe string }{rand.Text()}
-	key := "runs/probe" + mark + want.Probe + ".json" // a name that no branch can have
+	key := keys.Probe(want.Probe)
 	if err := PutJSON(ctx, s, key, want); err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // Fetch puts the files of a set into dir, with their modes, and makes dir if need be. Nothing gets its name there
@@ -27,7 +29,7 @@ func Fetch(ctx context.Context, s Store, kind string, ref Ref, dir string) (Mani
 		m, err = fetch(ctx, s, m, dir)
 	}
 	if err != nil {
-		return Manifest{}, fmt.Errorf("fetch %s: %w", SetKey(kind, ref), err)
+		return Manifest{}, fmt.Errorf("fetch %s: %w", keys.Set(kind, ref), err)
 	}
 	return m, nil
 }
@@ -45,7 +47,7 @@ func fetch(ctx context.Context, s Store, m Manifest, dir string) (Manifest, erro
 	}
 	defer root.Close()
 	sp := spool{root}
-	mine := "fetch-" + shortSum(SetKey(m.Kind, m.Ref()))
+	mine := "fetch-" + shortSum(keys.Set(m.Kind, m.Ref()))
 	sp.sweep(mine)
 	held, staging, err := sp.folder(mine)
 	if err != nil {
@@ -59,7 +61,7 @@ func fetch(ctx context.Context, s Store, m Manifest, dir string) (Manifest, erro
 	}
 	if !resumable(err) {
 		root.RemoveAll(staging)
-		root.Remove(partial) // unless another fetch is at work in it
+		root.Remove(keys.Partial) // unless another fetch is at work in it
 	}
 	if err != nil {
 		return Manifest{}, err
@@ -205,7 +207,7 @@ func check(ctx context.Context, s Store, m Manifest, f File, disk *sink) error {
 	meter := progressOf(ctx)
 	meter.moved(n)
 	if n < f.Size || f.Size == 0 {
-		r, err := open(ctx, s, SetKey(m.Kind, m.Ref())+"/"+f.Path, f.VersionID, n)
+		r, err := open(ctx, s, keys.Set(m.Kind, m.Ref())+"/"+f.Path, f.VersionID, n)
 		if errors.Is(err, fs.ErrNotExist) {
 			// Not wrapped, as it would say that the set does not exist.
 			return &CorruptError{f.Path, f.SHA256, "nothing"}
@@ -269,7 +271,7 @@ func (p Problem) String() string { return p.Err.Error() }
 func Verify(ctx context.Context, s Store, kind string, ref Ref) ([]Problem, error) {
 	m, err := ReadManifest(ctx, s, kind, ref)
 	if err != nil {
-		return nil, fmt.Errorf("verify %s: %w", SetKey(kind, ref), err)
+		return nil, fmt.Errorf("verify %s: %w", keys.Set(kind, ref), err)
 	}
 	var mu sync.Mutex
 	found := map[string]*CorruptError{}
@@ -287,7 +289,7 @@ func Verify(ctx context.Context, s Store, kind string, ref Ref) ([]Problem, erro
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("verify %s: %w", SetKey(kind, ref), err)
+		return nil, fmt.Errorf("verify %s: %w", keys.Set(kind, ref), err)
 	}
 	var problems []Problem
 	for _, f := range m.Files {

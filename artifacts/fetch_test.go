@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 func TestFetchRestoresASet(t *testing.T) {
@@ -19,11 +21,11 @@ func TestFetchRestoresASet(t *testing.T) {
 	for name, mode := range modes {
 		must(t, os.Chmod(filepath.Join(dir, name), mode))
 	}
-	publishOK(t, s, Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir})
+	publishOK(t, s, Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir})
 
 	out := filepath.Join(t.TempDir(), "new/out")
 	for range 2 { // the second time over the first
-		m, err := Fetch(t.Context(), s, "builds", Ref{"main", sha1}, out)
+		m, err := Fetch(t.Context(), s, "builds", Ref{Branch: "main", SHA: sha1}, out)
 		must(t, err)
 		if len(m.Files) != len(site) {
 			t.Errorf("%d files", len(m.Files))
@@ -36,16 +38,16 @@ func TestFetchRestoresASet(t *testing.T) {
 		}
 		must(t, os.WriteFile(filepath.Join(out, "assets/app.js.map"), []byte("stale"), 0o644))
 	}
-	if _, err := os.Stat(filepath.Join(out, partial)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(out, keys.Partial)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the temporary folder: %v", err)
 	}
-	if _, err := Fetch(t.Context(), s, "builds", Ref{"main", sha2}, out); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := Fetch(t.Context(), s, "builds", Ref{Branch: "main", SHA: sha2}, out); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a set that does not exist: %v", err)
 	}
 }
 
 func TestWhatIsCorruptIsNotFetched(t *testing.T) {
-	ref := Ref{"main", sha1}
+	ref := Ref{Branch: "main", SHA: sha1}
 	for name, tt := range map[string]struct {
 		harm      func(s *Folder, key string) error
 		want, got string
@@ -64,7 +66,7 @@ func TestWhatIsCorruptIsNotFetched(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, _ := newStore(t)
 			publishOK(t, s, Set{Kind: "builds", Ref: ref, Dir: site.dir(t)})
-			must(t, tt.harm(s, SetKey("builds", ref)+"/assets/app.js"))
+			must(t, tt.harm(s, keys.Set("builds", ref)+"/assets/app.js"))
 
 			out := files{"index.html": "mine"}.dir(t)
 			_, err := Fetch(t.Context(), s, "builds", ref, out)
@@ -83,7 +85,7 @@ func TestWhatIsCorruptIsNotFetched(t *testing.T) {
 }
 
 func TestManifestsAreNotTrusted(t *testing.T) {
-	ref := Ref{"main", sha1}
+	ref := Ref{Branch: "main", SHA: sha1}
 	sum := "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b" // of "1"
 	good := File{"x", 1, sum, "text/plain", "0644", ""}
 	bad := func(change func(*Manifest)) Manifest {
@@ -95,7 +97,7 @@ func TestManifestsAreNotTrusted(t *testing.T) {
 		"a way up":                bad(func(m *Manifest) { m.Files[0].Path = "../x" }),
 		"a way up in the middle":  bad(func(m *Manifest) { m.Files[0].Path = "a/../../x" }),
 		"an absolute path":        bad(func(m *Manifest) { m.Files[0].Path = "/x" }),
-		"the temporary folder":    bad(func(m *Manifest) { m.Files[0].Path = partial + "/x" }),
+		"the temporary folder":    bad(func(m *Manifest) { m.Files[0].Path = keys.Partial + "/x" }),
 		"no path":                 bad(func(m *Manifest) { m.Files[0].Path = "" }),
 		"a file twice":            bad(func(m *Manifest) { m.Files = append(m.Files, good) }),
 		"a negative size":         bad(func(m *Manifest) { m.Files[0].Size = -1 }),
@@ -107,12 +109,12 @@ func TestManifestsAreNotTrusted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s, _ := newStore(t)
-			must(t, s.put(t.Context(), object(SetKey("builds", ref)+"/x", "1")))
-			must(t, PutJSON(t.Context(), s, ManifestKey("builds", ref), m))
+			must(t, s.put(t.Context(), object(keys.Set("builds", ref)+"/x", "1")))
+			must(t, PutJSON(t.Context(), s, keys.Manifest("builds", ref), m))
 			out := filepath.Join(t.TempDir(), "out")
 			_, err := Fetch(t.Context(), s, "builds", ref, out)
 			var corrupt *CorruptError
-			if !errors.As(err, &corrupt) || corrupt.Path != ManifestKey("builds", ref) {
+			if !errors.As(err, &corrupt) || corrupt.Path != keys.Manifest("builds", ref) {
 				t.Errorf("fetch: %v", err)
 			}
 			equal(t, "fetched", read(t, filepath.Dir(out)), files{})
@@ -128,7 +130,7 @@ func TestManifestsAreNotTrusted(t *testing.T) {
 
 func TestLinksInTheDestinationLeadNowhere(t *testing.T) {
 	s, _ := newStore(t)
-	ref := Ref{"main", sha1}
+	ref := Ref{Branch: "main", SHA: sha1}
 	publishOK(t, s, Set{Kind: "builds", Ref: ref, Dir: files{"sub/x": "new", "y": "new"}.dir(t)})
 	outside := files{"x": "old", "y": "old"}.dir(t)
 
@@ -147,7 +149,7 @@ func TestLinksInTheDestinationLeadNowhere(t *testing.T) {
 }
 
 func TestASetPublishedAnewWhileFetched(t *testing.T) {
-	ref := Ref{"main", sha1}
+	ref := Ref{Branch: "main", SHA: sha1}
 	contents := map[string]files{"old": {"a": "1", "b": "1", "c": "1"}, "new": {"a": "2", "b": "2", "d": "2"}}
 	s, _ := newStore(t)
 	dir := contents["old"].dir(t)
@@ -233,7 +235,7 @@ func TestFilesThatDoNotHoldStill(t *testing.T) {
 				}
 				return o.Body
 			}
-			set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir}
+			set := Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir}
 			_, err := Publish(t.Context(), watch, set)
 			if tt.reason == "" {
 				must(t, err)
@@ -249,7 +251,7 @@ func TestFilesThatDoNotHoldStill(t *testing.T) {
 			if got := state(t, s, "builds", set.Ref, nil); got != "none" {
 				t.Error(got)
 			}
-			if _, ok := read(t, store)[SetKey("builds", set.Ref)+"/x"]; ok {
+			if _, ok := read(t, store)[keys.Set("builds", set.Ref)+"/x"]; ok {
 				t.Error("what was read is stored")
 			}
 		})

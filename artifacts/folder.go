@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // Folder is a store in a folder of this machine: an object is a file under its key. Any number of processes may
@@ -75,7 +77,7 @@ func (f *Folder) Put(ctx context.Context, o Object) (string, error) {
 }
 
 func (f *Folder) put(ctx context.Context, o Object) error {
-	if err := checkKey(o.Key); err != nil {
+	if err := keys.Check(o.Key); err != nil {
 		return err
 	}
 	temp, name, err := f.spool.create()
@@ -240,7 +242,7 @@ func (f *Folder) syncDir(dir string) error {
 
 // Get implements Store.
 func (f *Folder) Get(ctx context.Context, key string) (io.ReadCloser, error) {
-	if err := checkKey(key); err != nil {
+	if err := keys.Check(key); err != nil {
 		return nil, err
 	}
 	if err := stopped(ctx); err != nil {
@@ -265,10 +267,10 @@ func (f *Folder) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 }
 
 // Delete implements Store.
-func (f *Folder) Delete(ctx context.Context, keys ...string) error {
+func (f *Folder) Delete(ctx context.Context, names ...string) error {
 	touched := map[string]bool{}
-	for _, key := range keys {
-		if err := checkKey(key); err != nil {
+	for _, key := range names {
+		if err := keys.Check(key); err != nil {
 			return err
 		}
 		if err := stopped(ctx); err != nil {

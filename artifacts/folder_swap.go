@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // maxSwapped is the size in bytes up to which an object can be loaded whole.
@@ -34,7 +36,7 @@ func (f *Folder) Load(ctx context.Context, key string) ([]byte, string, error) {
 // Swap implements Swapper among the processes of this machine: a lock of the spool, which a killed process gives up,
 // is held from the comparison to the rename. Put takes no such lock, so a key is for the one or for the other.
 func (f *Folder) Swap(ctx context.Context, o Object, tag string) (string, error) {
-	if err := checkKey(o.Key); err != nil {
+	if err := keys.Check(o.Key); err != nil {
 		return "", err
 	}
 	if err := stopped(ctx); err != nil {

@@ -16,6 +16,7 @@ import (
 	"testing/iotest"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 func object(key, content string) Object {
@@ -66,7 +67,7 @@ func TestFolderRefusesBadKeys(t *testing.T) {
 	s, store := newStore(t)
 	outside := files{"x": "x"}.dir(t)
 	must(t, os.Symlink(outside, filepath.Join(store, "link")))
-	for _, key := range []string{"", "/a", "../a", "a/../../b", "a//b", "a\x00", partial + "/a", "link/x"} {
+	for _, key := range []string{"", "/a", "../a", "a/../../b", "a//b", "a\x00", keys.Partial + "/a", "link/x"} {
 		var keyErr *KeyError
 		var storeErr *StoreError
 		want := func(op string, err error) {
@@ -198,7 +199,7 @@ func TestSweepTellsTheDeadFromTheLiving(t *testing.T) {
 	defer live.Close()
 	_, release, err := s.Lock(t.Context(), "x")
 	must(t, err)
-	files{"dead": "d", "deep/dead": "d", "lock-dead": ""}.add(t, filepath.Join(store, partial))
+	files{"dead": "d", "deep/dead": "d", "lock-dead": ""}.add(t, filepath.Join(store, keys.Partial))
 
 	other, err := NewFolder(store)
 	must(t, err)

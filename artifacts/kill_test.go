@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 const victim = "ARTIFACTS_TEST_VICTIM"
@@ -86,7 +87,7 @@ func TestKilledPublishersLeaveOldNewOrNone(t *testing.T) {
 	whole := time.Since(began) // not to the exit, which the race detector takes its time for
 	must(t, cmd.Wait())
 
-	ref := Ref{"main", sha1}
+	ref := Ref{Branch: "main", SHA: sha1}
 	seen := map[string]int{}
 	for i := range 40 {
 		name := []string{"b", "a"}[i%2]
@@ -108,8 +109,8 @@ func TestKilledPublishersLeaveOldNewOrNone(t *testing.T) {
 			other := []string{"a", "b"}[i/4%2]
 			publishOK(t, s, coverage("main", sha1, dirs[other]))
 			got := read(t, store)
-			want := contents[other].under(SetKey("coverage", ref))
-			for k, v := range contents[other].under(MirrorKey("coverage", "main")) {
+			want := contents[other].under(keys.Set("coverage", ref))
+			for k, v := range contents[other].under(keys.Mirror("coverage", "main")) {
 				want[k] = v
 			}
 			equal(t, "after repair", got.without("manifests/"), want)

@@ -19,43 +19,6 @@ type Swapper interface {
 	Swap(ctx context.Context, o Object, tag string) (newTag string, err error)
 }
 
-// LockKey is the key of a lock's record: "locks/<environment>/<name>.json". What is not a letter, a digit, a dot, a dash
-// or an underscore is written as "~" and its bytes in hexadecimal, so that no two locks meet. The error is a *KeyError.
-func LockKey(environment, name string) (string, error) {
-	e, err := lockSegment("environment", environment)
-	if err != nil {
-		return "", err
-	}
-	n, err := lockSegment("lock", name)
-	if err != nil {
-		return "", err
-	}
-	return "locks/" + e + "/" + n + ".json", nil
-}
-
-// maxSegment leaves room for ".json" in the 255 bytes of a file's name.
-const maxSegment = 250
-
-func lockSegment(part, name string) (string, error) {
-	if name == "" {
-		return "", &KeyError{part, name, "is empty: a lock needs a name"}
-	}
-	var b strings.Builder
-	for i := range len(name) {
-		c := name[i]
-		plain := c == '-' || c == '_' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if plain || c == '.' && i > 0 {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, mark+"%02x", c)
-		}
-	}
-	if b.Len() > maxSegment {
-		return "", &KeyError{part, name, fmt.Sprintf("is longer than %d bytes: shorten it", maxSegment)}
-	}
-	return b.String(), nil
-}
-
 // Party is who wants a lock, or has it, in words for people. All of it is optional, and stored as it is: no secrets.
 type Party struct {
 	Owner   string `json:"owner"` // e.g. the ARN of a task, or user@host

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	randv2 "math/rand/v2"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // Acquire takes a lock, and keeps it by heartbeats until Release. While somebody else has it, Acquire waits for up to
@@ -29,7 +31,7 @@ import (
 // write that was confirmed: whoever finds that the lock is its own without knowing it writes once more. What Acquire
 // leaves undecided when it fails it gives back, or that expires.
 func Acquire(ctx context.Context, s Swapper, c Claim) (*Lease, error) {
-	if err := checkKey(c.Key); err != nil {
+	if err := keys.Check(c.Key); err != nil {
 		return nil, err
 	}
 	a := acquisition{claim: c.withDefaults(), slot: slot{s, c.Key}, id: rand.Text(), began: time.Now()}

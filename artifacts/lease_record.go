@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"strings"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // lockRecord is what is stored for a lock. It is never deleted, so that the fence goes on from holder to holder. No two
@@ -57,7 +59,7 @@ func (c Claim) now() time.Time { return c.wall().UTC().Truncate(time.Microsecond
 // clipped keeps the record small, and its text what JSON can say.
 func (p Party) clipped() Party {
 	for _, s := range []*string{&p.Owner, &p.RunID, &p.Step, &p.SHA, &p.Branch, &p.Purpose} {
-		*s = strings.ToValidUTF8((*s)[:min(len(*s), maxKey)], "")
+		*s = strings.ToValidUTF8((*s)[:min(len(*s), keys.MaxKey)], "")
 	}
 	return p
 }

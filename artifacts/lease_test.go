@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 const lockName = "locks/production/deploy-web.json"
@@ -203,7 +205,7 @@ func TestAcquire(t *testing.T) {
 		c := claimOf(strings.Repeat("ü", 4000))
 		c.Purpose = "a\xffb"
 		release(t, acquire(t, s, c))
-		if r := s.record(lockName); len(r.Owner) != maxKey || r.Purpose != "ab" {
+		if r := s.record(lockName); len(r.Owner) != keys.MaxKey || r.Purpose != "ab" {
 			t.Errorf("%d bytes of owner, purpose %q", len(r.Owner), r.Purpose)
 		}
 	})
@@ -392,67 +394,6 @@ func TestUnreadableRecords(t *testing.T) {
 	}
 }
 
-func TestLockKey(t *testing.T) {
-	for _, tt := range []struct{ environment, name, want string }{
-		{"production", "deploy-web", "locks/production/deploy-web.json"},
-		{"Production_2", "v1.2", "locks/Production_2/v1.2.json"},
-		{"pr/12", "a b", "locks/pr~2f12/a~20b.json"},
-		{".", "..", "locks/~2e/~2e..json"},
-		{"~", "ü", "locks/~7e/~c3~bc.json"},
-		{"", "x", ""},
-		{"x", "", ""},
-		{"x", strings.Repeat("x", maxSegment), "locks/x/" + strings.Repeat("x", maxSegment) + ".json"},
-		{"x", strings.Repeat("x", maxSegment+1), ""},
-		{strings.Repeat("/", maxSegment), "x", ""},
-	} {
-		got, err := LockKey(tt.environment, tt.name)
-		var bad *KeyError
-		if got != tt.want || (err == nil) != (tt.want != "") || err != nil && !errors.As(err, &bad) {
-			t.Errorf("LockKey(%q, %q) = %q, %v", tt.environment, tt.name, got, err)
-		}
-	}
-}
-
-func TestHoldersAreNamed(t *testing.T) {
-	for _, tt := range []struct {
-		p    Party
-		want string
-	}{
-		{Party{}, `"somebody"`},
-		{Party{Owner: "me@here", Step: "migrate"}, `"me@here" (step migrate)`},
-		{Party{Owner: "a", RunID: "1", Step: "s", SHA: "abc", Branch: "b"}, `"a" (run 1, step s, commit abc of "b")`},
-		{Party{Owner: "a", Branch: "b", Purpose: "p"}, `"a" (branch "b") for "p"`},
-		{Party{Owner: "a", SHA: "abc"}, `"a" (commit abc)`},
-		{
-			Party{Owner: "\x1b[2J", RunID: "\x1b", Step: "\n", SHA: "\a", Branch: "\r", Purpose: "\x00"},
-			`"\x1b[2J" (run "\x1b", step "\n", commit "\a" of "\r") for "\x00"`,
-		},
-	} {
-		if got := (Holder{Party: tt.p}).String(); got != tt.want {
-			t.Errorf("%+v: %s", tt.p, got)
-		}
-	}
-}
-
-func FuzzLockKey(f *testing.F) {
-	f.Add("production", "deploy-web", "production", "deploy~web")
-	f.Add("a/b", "c", "a", "b/c")
-	f.Add("~2f", ".", "/", "..")
-	f.Fuzz(func(t *testing.T, e1, n1, e2, n2 string) {
-		k1, err1 := LockKey(e1, n1)
-		k2, err2 := LockKey(e2, n2)
-		if err1 != nil || err2 != nil {
-			return
-		}
-		if err := checkKey(k1); err != nil || strings.Count(k1, "/") != 2 {
-			t.Errorf("%q: %v", k1, err)
-		}
-		if k1 == k2 && (e1 != e2 || n1 != n2) {
-			t.Errorf("%q is both %q %q and %q %q", k1, e1, n1, e2, n2)
-		}
-	})
-}
-
 func FuzzLockRecord(f *testing.F) {
 	c := claimOf("a").withDefaults()
 	r := lockRecord{}.taken("id", c)
@@ -484,4 +425,25 @@ func FuzzLockRecord(f *testing.F) {
 		}
 		_ = r.String()
 	})
+}
+
+func TestHoldersAreNamed(t *testing.T) {
+	for _, tt := range []struct {
+		p    Party
+		want string
+	}{
+		{Party{}, `"somebody"`},
+		{Party{Owner: "me@here", Step: "migrate"}, `"me@here" (step migrate)`},
+		{Party{Owner: "a", RunID: "1", Step: "s", SHA: "abc", Branch: "b"}, `"a" (run 1, step s, commit abc of "b")`},
+		{Party{Owner: "a", Branch: "b", Purpose: "p"}, `"a" (branch "b") for "p"`},
+		{Party{Owner: "a", SHA: "abc"}, `"a" (commit abc)`},
+		{
+			Party{Owner: "\x1b[2J", RunID: "\x1b", Step: "\n", SHA: "\a", Branch: "\r", Purpose: "\x00"},
+			`"\x1b[2J" (run "\x1b", step "\n", commit "\a" of "\r") for "\x00"`,
+		},
+	} {
+		if got := (Holder{Party: tt.p}).String(); got != tt.want {
+			t.Errorf("%+v: %s", tt.p, got)
+		}
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // Entry is an object as a listing shows it.
@@ -35,28 +37,24 @@ type Stored struct {
 
 // Sets returns the sets that there are, the newest first: all of them, or those of a kind, of a branch, or of both.
 func Sets(ctx context.Context, l Lister, kind, branch string) ([]Stored, error) {
-	prefix := "manifests/"
 	if kind != "" {
-		if err := checkKind(kind); err != nil {
+		if err := keys.CheckKind(kind); err != nil {
 			return nil, err
 		}
-		prefix += kind + "/"
 	}
 	if branch != "" {
-		if err := checkBranch(branch); err != nil {
+		if err := keys.CheckBranch(branch); err != nil {
 			return nil, err
 		}
-		if kind != "" {
-			prefix += branchKey(branch) + "/"
-		}
 	}
+	prefix := keys.Manifests(kind, branch)
 	var sets []Stored
 	for e, err := range l.List(ctx, prefix) {
 		if err != nil {
 			return nil, err
 		}
 		// Branches below this one, as "a/b" is below "a", have the prefix, too.
-		if kind, ref, ok := parseManifestKey(e.Key); ok && (branch == "" || ref.Branch == branch) {
+		if kind, ref, ok := keys.ParseManifest(e.Key); ok && (branch == "" || ref.Branch == branch) {
 			sets = append(sets, Stored{kind, ref, e.Modified})
 		}
 	}
@@ -66,27 +64,12 @@ func Sets(ctx context.Context, l Lister, kind, branch string) ([]Stored, error) 
 	return sets, nil
 }
 
-// parseManifestKey is the way back from ManifestKey. It is not ok for what else is kept among the manifests.
-func parseManifestKey(key string) (kind string, ref Ref, ok bool) {
-	segments := strings.Split(strings.TrimSuffix(key, ".json"), "/")
-	last := len(segments) - 1
-	if last < 3 {
-		return "", Ref{}, false
-	}
-	for i := range segments {
-		segments[i] = strings.TrimSuffix(segments[i], mark)
-	}
-	kind, ref = segments[1], Ref{strings.Join(segments[2:last], "/"), segments[last]}
-	ok = checkKind(kind) == nil && ref.Validate() == nil && ManifestKey(kind, ref) == key
-	return kind, ref, ok
-}
-
 // List implements Lister. What is no regular file is not listed: nothing of the kind was stored.
 func (f *Folder) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		dir := path.Dir(prefix + "x")
 		if dir != "." {
-			if err := checkKey(dir); err != nil {
+			if err := keys.Check(dir); err != nil {
 				yield(Entry{}, err)
 				return
 			}
@@ -120,7 +103,7 @@ func (f *Folder) listDir(ctx context.Context, dir, prefix string, yield func(Ent
 	for _, e := range entries {
 		k := key(e)
 		switch {
-		case k == partial+"/":
+		case k == keys.Partial+"/":
 		case e.IsDir() && (strings.HasPrefix(k, prefix) || strings.HasPrefix(prefix, k)):
 			if !f.listDir(ctx, path.Join(dir, e.Name()), prefix, yield) {
 				return false

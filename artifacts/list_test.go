@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 func keysOf(t testing.TB, l Lister, prefix string) []string {
@@ -25,7 +27,7 @@ func keysOf(t testing.TB, l Lister, prefix string) []string {
 
 func TestList(t *testing.T) {
 	store, dir := newStore(t)
-	files{"a/b": "1", "a-b": "22", "a.b": "3", "a/c/d": "4", "ab": "5", "b/x": "6", partial + "/half": "7"}.add(t, dir)
+	files{"a/b": "1", "a-b": "22", "a.b": "3", "a/c/d": "4", "ab": "5", "b/x": "6", keys.Partial + "/half": "7"}.add(t, dir)
 	must(t, os.MkdirAll(filepath.Join(dir, "empty"), 0o755))
 	must(t, os.Symlink("ab", filepath.Join(dir, "link")))
 	must(t, os.Symlink("/etc", filepath.Join(dir, "out")))
@@ -43,7 +45,7 @@ func TestList(t *testing.T) {
 		"an empty folder holds nothing":                       {"empty/", nil},
 		"a link is no object":                                 {"link", nil},
 		"a link out of the store is not followed":             {"out", nil},
-		"files in the making are none":                        {partial[:4], nil},
+		"files in the making are none":                        {keys.Partial[:4], nil},
 		"a prefix with an empty segment is no key's":          {"a//b", nil},
 		"a prefix may begin with a dot, as a file's name may": {".", nil},
 	} {
@@ -65,7 +67,7 @@ func TestList(t *testing.T) {
 
 func TestListRefusesAWayOut(t *testing.T) {
 	store, _ := newStore(t)
-	for _, prefix := range []string{"../", "../x", "/etc/", "a/../../x", partial + "/"} {
+	for _, prefix := range []string{"../", "../x", "/etc/", "a/../../x", keys.Partial + "/"} {
 		var last error
 		for _, err := range store.List(t.Context(), prefix) {
 			last = err
@@ -101,21 +103,21 @@ func TestSets(t *testing.T) {
 	dist := files{"index.html": "x"}.dir(t)
 	number := "20261123"
 	sets := []Stored{ // the newest first
-		{Kind: "builds", Ref: Ref{"main", sha2}},
-		{Kind: "coverage", Ref: Ref{"main/next", sha1}},
-		{Kind: "builds", Ref: Ref{"main/latest", sha1}},
-		{Kind: "builds", Ref: Ref{"main/" + sha3, sha1}},
-		{Kind: "builds", Ref: Ref{"main", number}},
-		{Kind: "coverage", Ref: Ref{"main", sha1}},
+		{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha2}},
+		{Kind: "coverage", Ref: Ref{Branch: "main/next", SHA: sha1}},
+		{Kind: "builds", Ref: Ref{Branch: "main/latest", SHA: sha1}},
+		{Kind: "builds", Ref: Ref{Branch: "main/" + sha3, SHA: sha1}},
+		{Kind: "builds", Ref: Ref{Branch: "main", SHA: number}},
+		{Kind: "coverage", Ref: Ref{Branch: "main", SHA: sha1}},
 	}
 	at := time.Now().Truncate(time.Second)
 	for i := range sets {
 		s := &sets[i]
 		publishOK(t, store, Set{Kind: s.Kind, Ref: s.Ref, RunID: "run", Dir: dist, Mirror: "latest"})
 		s.Modified = at.Add(-time.Duration(i) * time.Hour)
-		must(t, os.Chtimes(filepath.Join(dir, ManifestKey(s.Kind, s.Ref)), s.Modified, s.Modified))
+		must(t, os.Chtimes(filepath.Join(dir, keys.Manifest(s.Kind, s.Ref)), s.Modified, s.Modified))
 	}
-	pending := setPlace(Set{Kind: "builds", Ref: Ref{"main", sha3}}).pending
+	pending := setPlace(Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha3}}).pending
 	must(t, PutJSON(t.Context(), store, pending, map[string]int{"version": 1}))
 	files{"manifests/README.json": "", "manifests/builds/x.json": "", "manifests/builds/main/notes.json": ""}.add(t, dir)
 
@@ -155,15 +157,15 @@ func FuzzParseManifestKey(f *testing.F) {
 	f.Add("builds", "a/latest", "20261123")
 	f.Add("coverage", "a/"+sha2+"/b.json", sha3)
 	f.Fuzz(func(t *testing.T, kind, branch, sha string) {
-		ref := Ref{branch, sha}
-		if checkKind(kind) == nil && ref.Validate() == nil {
-			k, r, ok := parseManifestKey(ManifestKey(kind, ref))
+		ref := Ref{Branch: branch, SHA: sha}
+		if keys.CheckKind(kind) == nil && ref.Validate() == nil {
+			k, r, ok := keys.ParseManifest(keys.Manifest(kind, ref))
 			if !ok || k != kind || r != ref {
-				t.Errorf("%q of %q was read from %q as %q of %q, %v", kind, ref, ManifestKey(kind, ref), k, r, ok)
+				t.Errorf("%q of %q was read from %q as %q of %q, %v", kind, ref, keys.Manifest(kind, ref), k, r, ok)
 			}
 		}
 		text := strings.Join([]string{kind, branch, sha}, "/")
-		if k, r, ok := parseManifestKey(text); ok && ManifestKey(k, r) != text {
+		if k, r, ok := keys.ParseManifest(text); ok && keys.Manifest(k, r) != text {
 			t.Errorf("%q is not the manifest of %q, %q", text, k, r)
 		}
 	})

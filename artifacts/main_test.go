@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // TestMain lets the test binary be the publisher that TestKilled kills.
@@ -124,7 +126,7 @@ func newStore(t testing.TB) (*Folder, string) {
 }
 
 func coverage(branch, sha, dir string) Set {
-	return Set{Kind: "coverage", Ref: Ref{branch, sha}, RunID: "run-1", Dir: dir, Mirror: "latest"}
+	return Set{Kind: "coverage", Ref: Ref{Branch: branch, SHA: sha}, RunID: "run-1", Dir: dir, Mirror: "latest"}
 }
 
 func publishOK(t testing.TB, s Store, set Set) Published {
@@ -199,7 +201,7 @@ func state(t testing.TB, s Store, kind string, ref Ref, contents map[string]file
 	for _, p := range problems {
 		t.Errorf("a manifest that lies: %v", p)
 	}
-	return match(t, s, SetKey(kind, ref), m, contents)
+	return match(t, s, keys.Set(kind, ref), m, contents)
 }
 
 // mirrorState does the same for a mirror.

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // File is one file of a set.
@@ -56,7 +58,7 @@ func (m Manifest) Bytes() int64 {
 }
 
 // Ref is the commit and branch of the set.
-func (m Manifest) Ref() Ref { return Ref{m.Branch, m.SHA} }
+func (m Manifest) Ref() Ref { return Ref{Branch: m.Branch, SHA: m.SHA} }
 
 // file finds a file by its path.
 func (m Manifest) file(p string) (File, bool) {
@@ -70,16 +72,16 @@ func (m Manifest) file(p string) (File, bool) {
 // ReadManifest returns the manifest of a set; the error is fs.ErrNotExist when there is no such set, and a
 // *CorruptError when what is there is no manifest of it.
 func ReadManifest(ctx context.Context, s Store, kind string, ref Ref) (Manifest, error) {
-	if err := checkKind(kind); err != nil {
+	if err := keys.CheckKind(kind); err != nil {
 		return Manifest{}, err
 	}
 	if err := ref.Validate(); err != nil {
 		return Manifest{}, err
 	}
-	key := ManifestKey(kind, ref)
+	key := keys.Manifest(kind, ref)
 	m, err := readManifest(ctx, s, key)
 	if err == nil && (m.Kind != kind || m.Ref() != ref) {
-		err = &CorruptError{key, fmt.Sprintf("the manifest of %s", SetKey(kind, ref)), "that of " + SetKey(m.Kind, m.Ref())}
+		err = &CorruptError{key, fmt.Sprintf("the manifest of %s", keys.Set(kind, ref)), "that of " + keys.Set(m.Kind, m.Ref())}
 	}
 	if err != nil {
 		return Manifest{}, err
@@ -101,21 +103,21 @@ type latest struct {
 
 // Latest returns the manifest of the newest complete set of a branch; the error is fs.ErrNotExist when there is none.
 func Latest(ctx context.Context, s Store, kind, branch string) (Manifest, error) {
-	if err := checkKind(kind); err != nil {
+	if err := keys.CheckKind(kind); err != nil {
 		return Manifest{}, err
 	}
-	if err := checkBranch(branch); err != nil {
+	if err := keys.CheckBranch(branch); err != nil {
 		return Manifest{}, err
 	}
 	var l latest
-	key := LatestKey(kind, branch)
+	key := keys.LatestManifest(kind, branch)
 	if err := GetJSON(ctx, s, key, &l); err != nil {
 		return Manifest{}, err
 	}
-	if !isSHA(l.SHA) || l.Branch != branch || l.Kind != kind {
-		return Manifest{}, &CorruptError{key, "the newest set of " + MirrorKey(kind, branch), "something else"}
+	if !keys.IsSHA(l.SHA) || l.Branch != branch || l.Kind != kind {
+		return Manifest{}, &CorruptError{key, "the newest set of " + keys.Mirror(kind, branch), "something else"}
 	}
-	return ReadManifest(ctx, s, kind, Ref{branch, l.SHA})
+	return ReadManifest(ctx, s, kind, Ref{Branch: branch, SHA: l.SHA})
 }
 
 // readManifest trusts nothing in the manifest that could make a file or a deletion land outside its set.
@@ -137,7 +139,7 @@ func (m Manifest) check() error {
 	last := ""
 	for _, f := range m.Files {
 		switch {
-		case checkKey(f.Path) != nil:
+		case keys.Check(f.Path) != nil:
 			return fmt.Errorf("the path %q", f.Path)
 		case f.Path <= last:
 			return fmt.Errorf("%q out of order", f.Path)

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // local is where artifacts go unless told otherwise, in the workspace.
@@ -51,8 +52,8 @@ func openBucket(ctx context.Context, location, rest string, o Options) (Store, s
 	switch {
 	case !bucketName.MatchString(bucket):
 		return nil, "", &LocationError{location, fmt.Sprintf("%q is no bucket's name", bucket), nil}
-	case prefix != "" && checkKey(prefix) != nil:
-		return nil, "", &LocationError{location, fmt.Sprintf("the prefix %q is no path", prefix), checkKey(prefix)}
+	case prefix != "" && keys.Check(prefix) != nil:
+		return nil, "", &LocationError{location, fmt.Sprintf("the prefix %q is no path", prefix), keys.Check(prefix)}
 	}
 	config, err := o.AWS(ctx)
 	if err != nil {

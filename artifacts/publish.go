@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"slices"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // Set is a folder of files to publish.
@@ -45,7 +47,7 @@ type Published struct {
 // Errors are *MissingError, *LinkError, *FileError and *ChangedError for the folder, *KeyError for names, and the
 // store's. Published holds what was done until then.
 func Publish(ctx context.Context, s Store, set Set) (Published, error) {
-	p := Published{Key: SetKey(set.Kind, set.Ref)}
+	p := Published{Key: keys.Set(set.Kind, set.Ref)}
 	if err := set.check(); err != nil {
 		return p, err
 	}
@@ -58,9 +60,9 @@ func Publish(ctx context.Context, s Store, set Set) (Published, error) {
 
 func (set Set) check() error {
 	if set.Mirror != "" && set.Mirror != "latest" {
-		return &KeyError{"mirror", set.Mirror, `is not "latest"`}
+		return &KeyError{Part: "mirror", Value: set.Mirror, Reason: `is not "latest"`}
 	}
-	if err := checkKind(set.Kind); err != nil {
+	if err := keys.CheckKind(set.Kind); err != nil {
 		return err
 	}
 	return set.Validate()
@@ -111,7 +113,7 @@ func publishNewest(ctx context.Context, s Store, t *tree, set Set, p *Published)
 		return err
 	}
 	if !done {
-		ctx, release, err := lock(ctx, s, MirrorKey(set.Kind, set.Branch))
+		ctx, release, err := lock(ctx, s, keys.Mirror(set.Kind, set.Branch))
 		if err != nil {
 			return err
 		}
@@ -131,16 +133,16 @@ func publishNewest(ctx context.Context, s Store, t *tree, set Set, p *Published)
 
 // record is what latest.json says when m is the newest set.
 func (m Manifest) record() latest {
-	return latest{m.Version, m.Kind, m.Branch, m.SHA, m.RunID, m.Created, ManifestKey(m.Kind, m.Ref())}
+	return latest{m.Version, m.Kind, m.Branch, m.SHA, m.RunID, m.Created, keys.Manifest(m.Kind, m.Ref())}
 }
 
 func pointLatest(ctx context.Context, s Store, m Manifest) error {
-	return PutJSON(ctx, s, LatestKey(m.Kind, m.Branch), m.record())
+	return PutJSON(ctx, s, keys.LatestManifest(m.Kind, m.Branch), m.record())
 }
 
 func isNewest(ctx context.Context, s Store, m Manifest) (bool, error) {
 	var is latest
-	err := GetJSON(ctx, s, LatestKey(m.Kind, m.Branch), &is)
+	err := GetJSON(ctx, s, keys.LatestManifest(m.Kind, m.Branch), &is)
 	var corrupt *CorruptError
 	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt) {
 		return false, nil

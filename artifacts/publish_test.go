@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 var site = files{
@@ -127,7 +129,7 @@ func TestStoppedAtAnyOperation(t *testing.T) {
 	for name, f := range contents {
 		dirs[name] = f.dir(t)
 	}
-	ref := Ref{"main", sha1}
+	ref := Ref{Branch: "main", SHA: sha1}
 	crash := errors.New("crash")
 	for _, before := range []string{"nothing", "old"} {
 		for _, next := range []string{"new", "old", "third"} {
@@ -262,8 +264,8 @@ func TestBranchesNeverTouchEachOther(t *testing.T) {
 			for _, b := range branches {
 				f := content(b, version)
 				publishOK(t, s, coverage(b, sha, f.dir(t)))
-				maps.Copy(want, f.under(SetKey("coverage", Ref{b, sha})))
-				maps.Copy(want, f.under(MirrorKey("coverage", b)))
+				maps.Copy(want, f.under(keys.Set("coverage", Ref{Branch: b, SHA: sha})))
+				maps.Copy(want, f.under(keys.Mirror("coverage", b)))
 			}
 		}
 	}
@@ -279,7 +281,7 @@ func TestBranchesNeverTouchEachOther(t *testing.T) {
 			t.Errorf("Latest of %q: %q, %v", b, m.Branch, err)
 		}
 		for _, sha := range []string{sha1, "deadbeef", "20261123"} {
-			if problems, err := Verify(t.Context(), s, "coverage", Ref{b, sha}); err != nil || problems != nil {
+			if problems, err := Verify(t.Context(), s, "coverage", Ref{Branch: b, SHA: sha}); err != nil || problems != nil {
 				t.Errorf("%q at %s: %v, %v", b, sha, problems, err)
 			}
 		}
@@ -290,11 +292,11 @@ func TestBadNamesAreRefusedBeforeAnythingHappens(t *testing.T) {
 	s, store := newStore(t)
 	dir := files{"x": "x"}.dir(t)
 	for part, set := range map[string]Set{
-		"kind":   {Kind: "runs", Ref: Ref{"main", sha1}, Dir: dir},
-		"branch": {Kind: "builds", Ref: Ref{"../x", sha1}, Dir: dir},
-		"sha":    {Kind: "builds", Ref: Ref{"main", "latest"}, Dir: dir},
-		"mirror": {Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir, Mirror: "newest"},
-		"key":    {Kind: "builds", Ref: Ref{strings.Repeat("x", 1000), sha1}, Dir: dir},
+		"kind":   {Kind: "runs", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir},
+		"branch": {Kind: "builds", Ref: Ref{Branch: "../x", SHA: sha1}, Dir: dir},
+		"sha":    {Kind: "builds", Ref: Ref{Branch: "main", SHA: "latest"}, Dir: dir},
+		"mirror": {Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir, Mirror: "newest"},
+		"key":    {Kind: "builds", Ref: Ref{Branch: strings.Repeat("x", 1000), SHA: sha1}, Dir: dir},
 	} {
 		_, err := Publish(t.Context(), s, set)
 		var key *KeyError
@@ -350,7 +352,7 @@ func TestAStoppedPublishSaysWhy(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, budget) {
 		t.Errorf("%v", err)
 	}
-	if _, err := ReadManifest(t.Context(), s, "coverage", Ref{"main", sha1}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadManifest(t.Context(), s, "coverage", Ref{Branch: "main", SHA: sha1}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the manifest of half a set: %v", err)
 	}
 }

@@ -4,7 +4,8 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // StoredRun is a run whose end is on record, as a listing shows it.
@@ -20,23 +21,19 @@ const maxListed = 100_000
 // Runs returns the newest runs of a step on a branch, the newest first, at most most of them. Not all is false if the branch has so many
 // records that not all of them were looked through: then they are the newest of those that were.
 func Runs(ctx context.Context, l Lister, branch, step, environment string, most int) (runs []StoredRun, all bool, err error) {
-	if err := checkBranch(branch); err != nil {
+	if err := keys.CheckBranch(branch); err != nil {
 		return nil, false, err
 	}
-	prefix := "runs/" + branchKey(branch) + "/"
-	folder := strings.Split(RunKey(Ref{Branch: "b", SHA: "s"}, step, environment, "r"), "/")[3]
 	seen := 0
-	for e, err := range l.List(ctx, prefix) {
+	for e, err := range l.List(ctx, keys.Runs(branch)) {
 		if err != nil {
 			return nil, false, err
 		}
 		if seen++; seen > maxListed {
 			break
 		}
-		// Branches below this one, as "a/b" is below "a", have the prefix, too.
-		parts := strings.Split(strings.TrimPrefix(e.Key, prefix), "/")
-		if len(parts) == 4 && isSHA(strings.TrimSuffix(parts[0], mark)) && parts[1] == folder && parts[3] == "finished.json" {
-			runs = append(runs, StoredRun{Ref{branch, strings.TrimSuffix(parts[0], mark)}, parts[2], e.Key})
+		if sha, id, ok := keys.ParseFinishedRun(e.Key, branch, step, environment); ok {
+			runs = append(runs, StoredRun{Ref{Branch: branch, SHA: sha}, id, e.Key})
 		}
 	}
 	slices.SortFunc(runs, func(a, b StoredRun) int { return cmp.Compare(b.ID, a.ID) }) // ids sort by time

@@ -6,6 +6,8 @@ import (
 	"iter"
 	"slices"
 	"testing"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 func TestRuns(t *testing.T) {
@@ -13,14 +15,14 @@ func TestRuns(t *testing.T) {
 	number := "20261123"
 	stored := files{}
 	for _, key := range []string{
-		RunKey(Ref{"main", sha1}, "test", "", "01b"), RunKey(Ref{"main", sha2}, "test", "", "01a"), RunKey(Ref{"main", number}, "test", "", "01c"),
-		RunKey(Ref{"main", sha1}, "test", "staging", "01d"), RunKey(Ref{"main", sha1}, "build", "", "01e"), RunKey(Ref{"main", sha1}, "a/b", "", "01i"),
-		RunKey(Ref{"main/next", sha1}, "test", "", "01f"), RunKey(Ref{"main/" + sha3, sha1}, "test", "", "01g"), RunKey(Ref{"mainly", sha1}, "test", "", "01h"),
+		keys.Run(Ref{Branch: "main", SHA: sha1}, "test", "", "01b"), keys.Run(Ref{Branch: "main", SHA: sha2}, "test", "", "01a"), keys.Run(Ref{Branch: "main", SHA: number}, "test", "", "01c"),
+		keys.Run(Ref{Branch: "main", SHA: sha1}, "test", "staging", "01d"), keys.Run(Ref{Branch: "main", SHA: sha1}, "build", "", "01e"), keys.Run(Ref{Branch: "main", SHA: sha1}, "a/b", "", "01i"),
+		keys.Run(Ref{Branch: "main/next", SHA: sha1}, "test", "", "01f"), keys.Run(Ref{Branch: "main/" + sha3, SHA: sha1}, "test", "", "01g"), keys.Run(Ref{Branch: "mainly", SHA: sha1}, "test", "", "01h"),
 	} {
 		stored[key+"/finished.json"] = "{}"
 		stored[key+"/started.json"], stored[key+"/junit/finished.json"] = "{}", "{}"
 	}
-	stored[RunKey(Ref{"main", sha1}, "test", "", "01z")+"/started.json"] = "{}" // under way, or killed
+	stored[keys.Run(Ref{Branch: "main", SHA: sha1}, "test", "", "01z")+"/started.json"] = "{}" // under way, or killed
 	stored.add(t, dir)
 	for name, c := range map[string]struct {
 		branch, step, environment string
@@ -42,7 +44,7 @@ func TestRuns(t *testing.T) {
 			var ids []string
 			for _, r := range runs {
 				ids = append(ids, r.ID)
-				if r.Branch != c.branch || r.Key != RunKey(r.Ref, c.step, c.environment, r.ID)+"/finished.json" {
+				if r.Branch != c.branch || r.Key != keys.Run(r.Ref, c.step, c.environment, r.ID)+"/finished.json" {
 					t.Errorf("%+v", r)
 				}
 			}

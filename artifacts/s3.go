@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -86,7 +87,7 @@ func (s *S3) key(key string) string {
 
 // Put implements Store.
 func (s *S3) Put(ctx context.Context, o Object) (string, error) {
-	if err := checkKey(o.Key); err != nil {
+	if err := keys.Check(o.Key); err != nil {
 		return "", err
 	}
 	version, _, err := s.put(ctx, o, condition{absent: o.IfAbsent})
@@ -196,7 +197,7 @@ func (s *S3) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 
 // GetVersion implements Versioned.
 func (s *S3) GetVersion(ctx context.Context, key, version string, offset int64) (io.ReadCloser, error) {
-	if err := checkKey(key); err != nil {
+	if err := keys.Check(key); err != nil {
 		return nil, err
 	}
 	d := &download{store: s, ctx: ctx, key: key, version: version, offset: offset}
@@ -210,24 +211,24 @@ func (s *S3) GetVersion(ctx context.Context, key, version string, offset int64) 
 const deleteBatch = 1000
 
 // Delete implements Store.
-func (s *S3) Delete(ctx context.Context, keys ...string) error {
-	for _, key := range keys {
-		if err := checkKey(key); err != nil {
+func (s *S3) Delete(ctx context.Context, names ...string) error {
+	for _, key := range names {
+		if err := keys.Check(key); err != nil {
 			return err
 		}
 	}
-	if len(keys) == 1 {
-		answer, err := s.lane.do(ctx, call{method: http.MethodDelete, key: s.key(keys[0]), header: s.ownerHeader()})
+	if len(names) == 1 {
+		answer, err := s.lane.do(ctx, call{method: http.MethodDelete, key: s.key(names[0]), header: s.ownerHeader()})
 		if err != nil {
-			return s.stoppedOr(ctx, "delete", keys[0], err)
+			return s.stoppedOr(ctx, "delete", names[0], err)
 		}
 		return answer.Body.Close()
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
-	for len(keys) > 0 {
-		batch := keys[:min(len(keys), deleteBatch)]
-		keys = keys[len(batch):]
+	for len(names) > 0 {
+		batch := names[:min(len(names), deleteBatch)]
+		names = names[len(batch):]
 		g.Go(func() error { return s.deleteBatch(ctx, batch) })
 	}
 	return g.Wait()

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/artifacts/s3test"
 )
 
@@ -211,7 +212,7 @@ func (r *trigger) Read(p []byte) (int, error) {
 func TestAStormOfSlowDownIsWeatheredByAWholeSet(t *testing.T) {
 	s, proxy := behind(t, s3test.Rule{Method: "PUT", Probability: 0.5, Seed: 3, Fault: s3test.Answer(s3test.SlowDown)})
 	dir := many(200, "x").dir(t)
-	p := publishOK(t, s, Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir})
+	p := publishOK(t, s, Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir})
 	if p.Uploaded != 200 {
 		t.Errorf("%+v", p.Counts)
 	}
@@ -221,16 +222,16 @@ func TestAStormOfSlowDownIsWeatheredByAWholeSet(t *testing.T) {
 func TestADamagedDownloadIsNotTaken(t *testing.T) {
 	s, proxy := behind(t)
 	dir := files{"a": strings.Repeat("a", 5000), "b": "b"}.dir(t)
-	publishOK(t, s, Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir})
+	publishOK(t, s, Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir})
 	proxy.Add(s3test.Rule{Operation: "GetObject", Key: "builds/**/a", Fault: s3test.Flip(4000)})
 	out := t.TempDir()
-	_, err := Fetch(t.Context(), s, "builds", Ref{"main", sha1}, out)
+	_, err := Fetch(t.Context(), s, "builds", Ref{Branch: "main", SHA: sha1}, out)
 	var corrupt *CorruptError
 	if !errors.As(err, &corrupt) || corrupt.Path != "a" {
 		t.Errorf("%v", err)
 	}
 	equal(t, "fetched", read(t, out), files{})
-	problems, err := Verify(t.Context(), s, "builds", Ref{"main", sha1})
+	problems, err := Verify(t.Context(), s, "builds", Ref{Branch: "main", SHA: sha1})
 	if err != nil || len(problems) != 1 || problems[0].Path != "a" {
 		t.Errorf("%v, %v", problems, err)
 	}
@@ -239,14 +240,14 @@ func TestADamagedDownloadIsNotTaken(t *testing.T) {
 // What has arrived is not asked for again.
 func TestAFetchGoesOnWhereItWasStopped(t *testing.T) {
 	s, proxy := behind(t)
-	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: many(40, "x").dir(t)}
+	set := Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: many(40, "x").dir(t)}
 	publishOK(t, s, set)
 	out := t.TempDir()
 	proxy.Add(s3test.Rule{Operation: "GetObject", Key: "builds/**", Skip: 25, Fault: s3test.Answer(s3test.InternalError)})
 	if _, err := Fetch(t.Context(), s, "builds", set.Ref, out); err == nil {
 		t.Fatal("it is fetched")
 	}
-	equal(t, "what is seen", read(t, out).without(partial), files{})
+	equal(t, "what is seen", read(t, out).without(keys.Partial), files{})
 	proxy.Behave()
 	proxy.Forget()
 	_, err := Fetch(t.Context(), s, "builds", set.Ref, out)
@@ -264,7 +265,7 @@ func TestAPartOfALargeFileIsNotFetchedTwice(t *testing.T) {
 	dir := t.TempDir()
 	large := random(5 * partSize)
 	must(t, os.WriteFile(filepath.Join(dir, "large"), large, 0o755))
-	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir}
+	set := Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir}
 	publishOK(t, s, set)
 	proxy.Add(s3test.Rule{Operation: "GetObject", Key: "builds/**", Skip: 3, Fault: s3test.Answer(s3test.InternalError)})
 	out := t.TempDir()
@@ -289,7 +290,7 @@ func TestAPartOfALargeFileIsNotFetchedTwice(t *testing.T) {
 func TestADiskThatIsFullEndsAFetch(t *testing.T) {
 	small := mountTmpfs(t, "100k")
 	s, _ := behind(t)
-	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: files{"big": strings.Repeat("x", 60<<10), "big2": strings.Repeat("y", 60<<10)}.dir(t)}
+	set := Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: files{"big": strings.Repeat("x", 60<<10), "big2": strings.Repeat("y", 60<<10)}.dir(t)}
 	publishOK(t, s, set)
 	_, err := Fetch(t.Context(), s, "builds", set.Ref, filepath.Join(small, "out"))
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "is full") {
@@ -301,7 +302,7 @@ func TestADiskThatIsFullEndsAFetch(t *testing.T) {
 func TestTwentyThousandFiles(t *testing.T) {
 	s, proxy := counted(t)
 	dir := many(20_000, "x").dir(t)
-	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir}
+	set := Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir}
 	p := publishOK(t, s, set)
 	if p.Uploaded != 20_000 || len(p.Manifest.Files) != 20_000 {
 		t.Errorf("%+v", p.Counts)
@@ -334,7 +335,7 @@ func TestAFileOfFiveGibibytes(t *testing.T) {
 	must(t, err)
 	must(t, f.Truncate(5<<30))
 	must(t, f.Close())
-	p := publishOK(t, s, Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir})
+	p := publishOK(t, s, Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir})
 	const want = "7f06c62352aebd8125b2a1841e2b9e1ffcbed602f381c3dcb3200200e383d1d5" // sha256sum of it
 	if f := p.Manifest.Files[0]; f.SHA256 != want || f.Size != 5<<30 {
 		t.Errorf("%+v", f)

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // MaxLink is how long S3 lets a signed URL live:
@@ -16,7 +18,7 @@ const MaxLink = 7 * 24 * time.Hour
 // MaxLink at most, or earlier with the credentials that sign it, if those are temporary. The URL is a secret. Nobody is
 // asked whether there is such an object, but for credentials.
 func (s *S3) Link(ctx context.Context, key string, validFor time.Duration) (link string, until time.Time, err error) {
-	if err := checkKey(key); err != nil {
+	if err := keys.Check(key); err != nil {
 		return "", time.Time{}, err
 	}
 	l := s.lane

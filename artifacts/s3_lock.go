@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // publishTTL is how long the publisher of a set is waited for after its last sign of life.
@@ -13,7 +15,7 @@ const publishTTL = 20 * time.Second
 // Lock implements Locker by a lease in the bucket. A service that knows no conditional writes has no locks either.
 func (s *S3) Lock(ctx context.Context, name string) (context.Context, func(), error) {
 	// A lock's record stays for its fence. So that there are not as many as sets, some sets have one in common.
-	key, err := LockKey("artifacts", shortSum(name)[:3])
+	key, err := keys.Lock("artifacts", shortSum(name)[:3])
 	if err != nil {
 		return nil, nil, err
 	}
@@ -41,7 +43,7 @@ const forever = 1<<63 - 1
 
 // Load implements Swapper; the tag is the object's ETag.
 func (s *S3) Load(ctx context.Context, key string) ([]byte, string, error) {
-	if err := checkKey(key); err != nil {
+	if err := keys.Check(key); err != nil {
 		return nil, "", err
 	}
 	d := &download{store: s, ctx: ctx, key: key}
@@ -58,7 +60,7 @@ func (s *S3) Load(ctx context.Context, key string) ([]byte, string, error) {
 
 // Swap implements Swapper.
 func (s *S3) Swap(ctx context.Context, o Object, tag string) (string, error) {
-	if err := checkKey(o.Key); err != nil {
+	if err := keys.Check(o.Key); err != nil {
 		return "", err
 	}
 	_, etag, err := s.put(ctx, o, condition{absent: tag == "", etag: tag})

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -43,19 +44,19 @@ func Keep(ctx context.Context, s Store, kind string, ref Ref, environment string
 	for _, f := range m.Files {
 		g.Go(func() error {
 			done.Add(1)
-			return t.Retag(within, SetKey(kind, ref)+"/"+f.Path, f.VersionID, tags)
+			return t.Retag(within, keys.Set(kind, ref)+"/"+f.Path, f.VersionID, tags)
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return 0, err
 	}
 	// The manifest last: as long as it can expire, so can the set.
-	return int(done.Load()) + 1, t.Retag(ctx, ManifestKey(kind, ref), "", tags)
+	return int(done.Load()) + 1, t.Retag(ctx, keys.Manifest(kind, ref), "", tags)
 }
 
 // Retag implements Tagger.
 func (s *S3) Retag(ctx context.Context, key, version string, set map[string]string) error {
-	if err := checkKey(key); err != nil {
+	if err := keys.Check(key); err != nil {
 		return err
 	}
 	optional := func(v string) *string {

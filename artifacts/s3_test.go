@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/artifacts/s3test"
 )
 
@@ -134,10 +135,10 @@ func TestPublishToABucket(t *testing.T) {
 func TestVersionsKeepASetWhole(t *testing.T) {
 	s := inBucket(t, s3test.Buckets(t)[1], "")
 	dir := files{"a": "1", "b": "2"}.dir(t)
-	set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir}
+	set := Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir}
 	publishOK(t, s, set)
-	mustPut(t, s, object(SetKey("builds", set.Ref)+"/a", "another"))
-	must(t, s.Delete(t.Context(), SetKey("builds", set.Ref)+"/b"))
+	mustPut(t, s, object(keys.Set("builds", set.Ref)+"/a", "another"))
+	must(t, s.Delete(t.Context(), keys.Set("builds", set.Ref)+"/b"))
 	out := t.TempDir()
 	_, err := Fetch(t.Context(), s, "builds", set.Ref, out)
 	must(t, err)
@@ -246,7 +247,7 @@ func TestKilledPublishersToABucketLeaveOldNewOrNone(t *testing.T) {
 			publishOK(t, s, coverage("main", sha1, dirs["a"]))
 			whole := time.Since(began)
 
-			ref := Ref{"main", sha1}
+			ref := Ref{Branch: "main", SHA: sha1}
 			seen := map[string]int{}
 			for i := range rounds {
 				name := []string{"b", "a"}[i%2]
@@ -266,7 +267,7 @@ func TestKilledPublishersToABucketLeaveOldNewOrNone(t *testing.T) {
 				publishOK(t, s, coverage("main", sha1, dirs[other]))
 				got := objects(t, s, b.Client())
 				equal(t, "after repair", got.without("manifests/", "locks/"),
-					merge(contents[other].under(SetKey("coverage", ref)), contents[other].under(MirrorKey("coverage", "main"))))
+					merge(contents[other].under(keys.Set("coverage", ref)), contents[other].under(keys.Mirror("coverage", "main"))))
 				if n := len(got.without("coverage/", "locks/")); n != 3 {
 					t.Errorf("%d records, want the manifest, the newest set's and the mirror's", n)
 				}
@@ -316,9 +317,9 @@ func TestObjectsAreStreamed(t *testing.T) {
 		dir := t.TempDir()
 		large := random(smallObject + 12345)
 		must(t, os.WriteFile(filepath.Join(dir, "file"), large, 0o644))
-		set := Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir}
+		set := Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir}
 		publishOK(t, s, set)
-		if got := readAll(t, s, SetKey("builds", set.Ref)+"/file"); !bytes.Equal(got, large) {
+		if got := readAll(t, s, keys.Set("builds", set.Ref)+"/file"); !bytes.Equal(got, large) {
 			t.Errorf("%d bytes are not the %d stored", len(got), len(large))
 		}
 		mustPut(t, s, Object{Key: "no file", Body: bytes.NewReader(large), Size: int64(len(large))})

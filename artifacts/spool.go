@@ -9,20 +9,18 @@ import (
 	"path"
 	"slices"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// partial is the folder, at the top of a store or of a fetched set, for files that do not have their name yet.
-// Being on the same file system, they get it by a rename.
-const partial = ".runner-partial"
-
-// spool makes files in partial. Each is held by a lock that the kernel gives up with the process, so that whatever is
+// spool makes files in keys.Partial. Each is held by a lock that the kernel gives up with the process, so that whatever is
 // there without a lock is the leftover of a killed one, and sweep can tell it from the work of a live one.
 type spool struct{ root *os.Root }
 
 // create makes a new, empty, held file. Whoever gets it renames or removes it, then closes it.
 func (s spool) create() (*os.File, string, error) {
 	return s.hold(func() (*os.File, string, error) {
-		name := path.Join(partial, rand.Text())
+		name := path.Join(keys.Partial, rand.Text())
 		f, err := s.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 		return f, name, err
 	})
@@ -32,9 +30,9 @@ func (s spool) create() (*os.File, string, error) {
 func (s spool) folder(name string) (*os.File, string, error) {
 	taken := false
 	return s.hold(func() (*os.File, string, error) {
-		name := path.Join(partial, name)
+		name := path.Join(keys.Partial, name)
 		if taken {
-			name = path.Join(partial, rand.Text())
+			name = path.Join(keys.Partial, rand.Text())
 		}
 		taken = true
 		if err := s.root.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -52,7 +50,7 @@ func (s spool) hold(makeNew func() (*os.File, string, error)) (*os.File, string,
 		f, name, err := makeNew()
 		if errors.Is(err, fs.ErrNotExist) {
 			// The first file of all, or a sweep has just removed the empty folder.
-			if err := s.root.MkdirAll(partial, 0o755); err != nil {
+			if err := s.root.MkdirAll(keys.Partial, 0o755); err != nil {
 				return nil, "", err
 			}
 			continue
@@ -83,11 +81,11 @@ const lockPause = 10 * time.Millisecond
 
 // lock waits until nobody else has the name, in this process or another.
 func (s spool) lock(ctx context.Context, name string) (release func(), err error) {
-	file := path.Join(partial, "lock-"+shortSum(name))
+	file := path.Join(keys.Partial, "lock-"+shortSum(name))
 	for {
 		f, err := s.root.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
 		if errors.Is(err, fs.ErrNotExist) {
-			if err := s.root.MkdirAll(partial, 0o755); err != nil {
+			if err := s.root.MkdirAll(keys.Partial, 0o755); err != nil {
 				return nil, err
 			}
 			continue
@@ -119,7 +117,7 @@ func (s spool) lock(ctx context.Context, name string) (release func(), err error
 
 // sweep removes what killed processes left behind, but for the given names.
 func (s spool) sweep(but ...string) error {
-	entries, err := fs.ReadDir(s.root.FS(), partial)
+	entries, err := fs.ReadDir(s.root.FS(), keys.Partial)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -130,7 +128,7 @@ func (s spool) sweep(but ...string) error {
 		if slices.Contains(but, e.Name()) {
 			continue
 		}
-		name := path.Join(partial, e.Name())
+		name := path.Join(keys.Partial, e.Name())
 		f, err := s.root.Open(name)
 		if err != nil {
 			continue // it got its name meanwhile
@@ -140,6 +138,6 @@ func (s spool) sweep(but ...string) error {
 		}
 		f.Close()
 	}
-	s.root.Remove(partial) // fails while anything is in it, as it should
+	s.root.Remove(keys.Partial) // fails while anything is in it, as it should
 	return nil
 }

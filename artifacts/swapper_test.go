@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 func TestFolderSwaps(t *testing.T) {
@@ -158,7 +160,7 @@ const hang = 5 * 60 * defaultPoll
 
 // testTurns has several claimants of one lock, each of which must get it once, alone.
 func testTurns(t *testing.T, open func() Swapper, claimants int, c Claim) {
-	key, err := LockKey("turns", t.Name())
+	key, err := keys.Lock("turns", t.Name())
 	must(t, err)
 	var (
 		wg      sync.WaitGroup

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"syscall"
 	"unicode/utf8"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // maxFiles bounds what a few links to folders that link to folders can unfold to.
@@ -76,7 +78,7 @@ func (w *walk) folder(name string, within []fs.FileInfo) error {
 	}
 	for _, e := range entries {
 		p := path.Join(name, e.Name())
-		if p == partial || w.exclude != nil && w.exclude(p) {
+		if p == keys.Partial || w.exclude != nil && w.exclude(p) {
 			continue
 		}
 		if !utf8.ValidString(p) {

@@ -52,7 +52,7 @@ func TestLinks(t *testing.T) {
 			s, store := newStore(t)
 			dir := inside.dir(t)
 			must(t, os.Symlink(tt.target, filepath.Join(dir, tt.at)))
-			_, err := Publish(t.Context(), s, Set{Kind: "builds", Ref: Ref{"main", sha1}, Dir: dir})
+			_, err := Publish(t.Context(), s, Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir})
 			if tt.reason == "" {
 				must(t, err)
 				equal(t, "store", read(t, store).without("manifests/"), merge(inside, tt.want).under("builds/main/"+sha1))

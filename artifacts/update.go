@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -22,13 +23,13 @@ type place struct {
 
 // The mark keeps these names out of the reach of branch names.
 func setPlace(set Set) place {
-	base := "manifests/" + SetKey(set.Kind, set.Ref)
-	return place{SetKey(set.Kind, set.Ref), base + ".json", base + mark + "pending.json", ""}
+	base := keys.ManifestBase(set.Kind, set.Ref)
+	return place{keys.Set(set.Kind, set.Ref), base + ".json", base + keys.Mark + "pending.json", ""}
 }
 
 func mirrorPlace(set Set) place {
-	base := "manifests/" + MirrorKey(set.Kind, set.Branch) + mark
-	return place{MirrorKey(set.Kind, set.Branch), base + "mirror.json", base + "pending.json", "no-cache"}
+	base := keys.LatestManifestBase(set.Kind, set.Branch) + keys.Mark
+	return place{keys.Mirror(set.Kind, set.Branch), base + "mirror.json", base + "pending.json", "no-cache"}
 }
 
 // pending names every file that an update under way may touch, and, where there is no manifest, all others, too.
@@ -117,7 +118,7 @@ func (u *update) read(ctx context.Context) (err error) {
 		}
 	}
 	for _, f := range u.goal.Files {
-		if err := checkKey(u.key(f.Path)); err != nil {
+		if err := keys.Check(u.key(f.Path)); err != nil {
 			return err
 		}
 	}
@@ -291,7 +292,7 @@ func (u *update) key(path string) string { return u.place.files + "/" + path }
 func (u *update) gone() []string {
 	var gone []string
 	add := func(path string) {
-		if _, ok := u.goal.file(path); !ok && checkKey(path) == nil {
+		if _, ok := u.goal.file(path); !ok && keys.Check(path) == nil {
 			gone = append(gone, path)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/steps/coverage"
 )
 
@@ -129,7 +130,7 @@ func (r *run) earlierBranches() []string {
 func (r *run) compareCoverage(ctx context.Context) {
 	for _, branch := range r.earlierBranches() {
 		var mark coverageMark
-		err := artifacts.GetJSON(ctx, r.store, r.coverageKey(branch), &mark)
+		err := artifacts.GetJSON(ctx, r.store, keys.CoverageBaseline(branch, r.step.Name), &mark)
 		if err == nil && mark.Summary.Lines.Total > 0 {
 			change := r.coverage.Summary.Change(mark.Summary)
 			change = coverage.Change{Lines: twoDecimals(change.Lines), Branches: twoDecimals(change.Branches)}
@@ -153,11 +154,6 @@ func (r *run) holdAgainst(floor coverage.Floor) error {
 	return floor.Check(r.coverage.Summary, previous)
 }
 
-// coverageKey is where the store keeps the mark of a branch.
-func (r *run) coverageKey(branch string) string {
-	return "tests/" + branch + "/coverage-" + r.step.Name + ".json"
-}
-
 // rememberCoverage sets the mark for the next run. Only a run that passed does: what a failed one covered is no measure, and a drop that
 // was refused must be refused the second time, too.
 func (r *run) rememberCoverage(err error) {
@@ -167,7 +163,7 @@ func (r *run) rememberCoverage(err error) {
 	ctx, cancel := r.stop.publishing()
 	defer cancel()
 	mark := coverageMark{Branch: r.ref.Branch, SHA: r.ref.SHA, RunID: r.id, At: time.Now().UTC(), Summary: r.coverage.Summary, Folders: withoutChange(r.coverage.Folders)}
-	if err := artifacts.PutJSON(ctx, r.store, r.coverageKey(r.ref.Branch), mark); err != nil {
+	if err := artifacts.PutJSON(ctx, r.store, keys.CoverageBaseline(r.ref.Branch, r.step.Name), mark); err != nil {
 		r.log.Warn("the coverage is not kept for the next run", "error", err.Error(), "hint", HintOf(err))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/stack"
 )
@@ -148,7 +149,7 @@ func (r *run) acquire(name string) (*artifacts.Lease, error) {
 	if !ok {
 		return nil, &GuardError{Message: r.place + " has no locks", Advice: "use a bucket or a folder"}
 	}
-	key, err := artifacts.LockKey(r.config.Environment, name)
+	key, err := keys.Lock(r.config.Environment, name)
 	if err != nil {
 		return nil, refuse(err)
 	}
@@ -224,7 +225,7 @@ func (r *run) finishFormer() {
 	if p == nil {
 		return
 	}
-	key := deploymentKey(r.config.Environment, r.delivery.scope, p.RunID)
+	key := keys.Deployment(r.config.Environment, r.delivery.scope, p.RunID)
 	var former deployment
 	err := artifacts.GetJSON(r.stop.work, r.store, key, &former)
 	switch {
@@ -237,7 +238,7 @@ func (r *run) finishFormer() {
 		return
 	case err == nil && former.Outcome == rolledBackHere:
 		var undone deployment
-		if err = artifacts.GetJSON(r.stop.work, r.store, deploymentKey(r.config.Environment, r.delivery.scope, former.Undoes), &undone); err == nil {
+		if err = artifacts.GetJSON(r.stop.work, r.store, keys.Deployment(r.config.Environment, r.delivery.scope, former.Undoes), &undone); err == nil {
 			l.Live = undone.Replaced
 			return
 		}

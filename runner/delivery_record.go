@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/steps/stack"
 )
@@ -87,13 +88,9 @@ type ledger struct {
 	key, tag string
 }
 
-func deploymentKey(environment, scope, run string) string {
-	return "deployments/" + environment + "/" + scope + "/" + run + ".json"
-}
-
 // load reads the ledger; without one it is empty.
 func (l *ledger) load(ctx context.Context, store artifacts.Store, environment, scope string) error {
-	*l = ledger{key: deploymentKey(environment, scope, "live")}
+	*l = ledger{key: keys.Live(environment, scope)}
 	swapper, ok := store.(artifacts.Swapper)
 	if !ok {
 		return fmt.Errorf("%s cannot be read: the store has no locks", l.key)
@@ -182,7 +179,7 @@ func (r *run) putDelivery(ctx context.Context) error {
 	}
 	text = append(r.redactor.Bytes(text), '\n')
 	_, err = r.store.Put(ctx, artifacts.Object{
-		Key: deploymentKey(r.config.Environment, r.delivery.scope, r.id), Body: bytes.NewReader(text), Size: int64(len(text)),
+		Key: keys.Deployment(r.config.Environment, r.delivery.scope, r.id), Body: bytes.NewReader(text), Size: int64(len(text)),
 		Type: "application/json", CacheControl: "no-cache",
 	})
 	return err

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/stack"
@@ -53,7 +54,7 @@ func (r *run) uploadTemplate(ctx context.Context, l artifacts.Locator, template,
 			Message: "cannot be brought back: its template is too large for a request and holds a secret, which is not stored", Advice: "deploy the earlier commit again, with --force",
 		}
 	}
-	key := "deployments/" + r.config.Environment + "/" + r.delivery.scope + "/" + r.id + ".template"
+	key := keys.Template(r.config.Environment, r.delivery.scope, r.id)
 	_, err := r.store.Put(ctx, artifacts.Object{Key: key, Body: strings.NewReader(template), Size: int64(len(template)), Type: "text/plain"})
 	bucket, path, _ := strings.Cut(strings.TrimPrefix(l.Locate(key), "s3://"), "/")
 	domain := "amazonaws.com"

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/notify"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/steps"
@@ -220,7 +221,7 @@ func (r *run) recovers(ctx context.Context, o Outcome) bool {
 		return false
 	}
 	var before latest
-	key := latestKey(artifacts.Ref{Branch: r.ref.Branch, SHA: "latest"}, r.step.Name, r.config.Environment)
+	key := keys.LatestRunOnBranch(r.ref.Branch, r.step.Name, r.config.Environment)
 	err := artifacts.GetJSON(ctx, r.store, key, &before)
 	recovered := o.Passed() && err == nil && !before.Passed
 	if err != nil || o.Passed() != before.Passed {

@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/redact"
 )
 
@@ -198,7 +199,7 @@ func readPlain(name string, limit int64) ([]byte, error) {
 // newest is what is on record of a step for this commit: of its newest run in this environment, or in none.
 func (r *run) newest(ctx context.Context, step string) (record latest, err error) {
 	for _, environment := range slices.Compact([]string{r.config.Environment, ""}) {
-		key := latestKey(r.ref, step, environment)
+		key := keys.LatestRun(r.ref, step, environment)
 		if err = artifacts.GetJSON(ctx, r.store, key, &record); !errors.Is(err, os.ErrNotExist) {
 			break
 		}

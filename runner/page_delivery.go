@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/stack"
@@ -79,7 +80,7 @@ func (r *run) pageDelivery() *report.Delivery {
 	if d.record.Forced {
 		fact("forced", "over a newer commit, if there was one", "")
 	}
-	key := deploymentKey(r.config.Environment, d.scope, r.id)
+	key := keys.Deployment(r.config.Environment, d.scope, r.id)
 	fact("record", key, r.fromPage(key))
 	return page
 }

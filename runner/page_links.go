@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -42,7 +43,7 @@ func (r *run) pageArtifact(a artifact) report.Artifact {
 	if a.Error != "" {
 		return p
 	}
-	key := artifacts.SetKey(a.Name, r.ref)
+	key := keys.Set(a.Name, r.ref)
 	if a.entry != "" {
 		p.Entry = r.fromPage(key + "/" + a.entry)
 	}

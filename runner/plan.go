@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/source"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -112,9 +112,9 @@ func guards(s steps.Step) []string {
 }
 
 func (r *run) destination(a steps.Artifact) string {
-	text := fmt.Sprintf("%s: %s/ → %s/%s/ (when: %s)", a.Name, a.Path, nearby(r.place), artifacts.SetKey(a.Name, r.ref), a.When)
+	text := fmt.Sprintf("%s: %s/ → %s/%s/ (when: %s)", a.Name, a.Path, nearby(r.place), keys.Set(a.Name, r.ref), a.When)
 	if a.Mirror != "" {
-		text += ", mirrored to " + artifacts.MirrorKey(a.Name, r.ref.Branch) + "/"
+		text += ", mirrored to " + keys.Mirror(a.Name, r.ref.Branch) + "/"
 	}
 	return text
 }

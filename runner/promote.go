@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/source"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -73,7 +74,7 @@ func (x *promotion) say(s artifacts.Severity, subject, problem, advice string) {
 func (x *promotion) proved() {
 	r := x.run
 	var passed latest
-	err := artifacts.GetJSON(r.stop.work, r.store, latestKey(r.ref, r.step.Name, x.From), &passed)
+	err := artifacts.GetJSON(r.stop.work, r.store, keys.LatestRun(r.ref, r.step.Name, x.From), &passed)
 	hint := fmt.Sprintf("runner --step %s --environment %s --sha %s", r.step.Name, x.From, r.ref.SHA)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -93,7 +94,7 @@ func (x *promotion) proved() {
 		config := r.config
 		config.Environment, config.StackName = x.From, ended.Stack
 		d.locate(r.step, config)
-		err = artifacts.GetJSON(r.stop.work, r.store, deploymentKey(x.From, d.scope, passed.RunID), &there)
+		err = artifacts.GetJSON(r.stop.work, r.store, keys.Deployment(x.From, d.scope, passed.RunID), &there)
 	}
 	if err == nil {
 		err = d.ledger.load(r.stop.work, r.store, x.From, d.scope)
@@ -206,7 +207,7 @@ func firstLine(command string) string {
 // held looks whether somebody is at work there now. That is no reason against it: it will be waited for.
 func (x *promotion) held(lock string) {
 	r := x.run
-	key, err := artifacts.LockKey(x.To, lock)
+	key, err := keys.Lock(x.To, lock)
 	var now struct {
 		artifacts.Holder
 		Released time.Time `json:"released"`

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/telemetry"
@@ -24,12 +25,7 @@ import (
 
 // runKey is the folder of this run's records in the store.
 func (r *run) runKey() string {
-	return artifacts.RunKey(r.ref, r.step.Name, r.config.Environment, r.id)
-}
-
-// latestKey is where a step's newest run of a commit is on record. See putLatest.
-func latestKey(ref artifacts.Ref, step, environment string) string {
-	return strings.TrimSuffix(artifacts.RunKey(ref, step, environment, "x"), "x") + "latest.json"
+	return keys.Run(r.ref, r.step.Name, r.config.Environment, r.id)
 }
 
 // recordStart leaves word that the run has begun, beside what comes next: the command need not wait for the store.
@@ -192,7 +188,7 @@ func (r *run) publishRecord(o Outcome) {
 // putLatest says that this is the newest run of the step for the commit, which is what needs: and promote go by. One that was
 // idle takes no other one's place: a deploy that passed stays one that passed, although a second one was turned away.
 func (r *run) putLatest(ctx context.Context, record latest, idle bool) error {
-	key := latestKey(r.ref, r.step.Name, r.config.Environment)
+	key := keys.LatestRun(r.ref, r.step.Name, r.config.Environment)
 	swapper, ok := r.store.(artifacts.Swapper)
 	if !idle || !ok {
 		return artifacts.PutJSON(ctx, r.store, key, record)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/stack"
 )
@@ -62,11 +63,11 @@ func (r *run) former() (deployment, error) {
 		return deployment{}, &ConfigError{Message: fmt.Sprintf("nothing is on record as deployed to stack %s in %s", r.delivery.name, r.config.Environment), Advice: "name the run to take back with --to"}
 	}
 	var found deployment
-	key := deploymentKey(r.config.Environment, r.delivery.scope, id)
+	key := keys.Deployment(r.config.Environment, r.delivery.scope, id)
 	err := artifacts.GetJSON(r.stop.work, r.store, key, &found)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return found, &ConfigError{Message: fmt.Sprintf("run %s has no record in %s", id, r.place), Advice: "the records are under deployments/" + r.config.Environment + "/" + r.delivery.scope + "/"}
+		return found, &ConfigError{Message: fmt.Sprintf("run %s has no record in %s", id, r.place), Advice: "the records are under " + keys.DeploymentFolder(r.config.Environment, r.delivery.scope)}
 	case err != nil:
 		return found, artifactsError{err}
 	case found.Before == nil:
@@ -145,7 +146,7 @@ func (r *run) tellUndone(former deployment) {
 	}
 	for _, taken := range append(all, former) {
 		taken.UndoneBy = r.id
-		key := deploymentKey(r.config.Environment, r.delivery.scope, taken.RunID)
+		key := keys.Deployment(r.config.Environment, r.delivery.scope, taken.RunID)
 		if err := artifacts.PutJSON(r.stop.work, r.store, key, taken); err != nil {
 			r.log.Warn("that a run was taken back cannot be put on its record", "record", key, "error", err.Error())
 		}
@@ -160,7 +161,7 @@ const maxBack = 200
 func (r *run) backTo(last, id string) (all []deployment) {
 	for range maxBack {
 		var one deployment
-		if artifacts.GetJSON(r.stop.work, r.store, deploymentKey(r.config.Environment, r.delivery.scope, id), &one) != nil {
+		if artifacts.GetJSON(r.stop.work, r.store, keys.Deployment(r.config.Environment, r.delivery.scope, id), &one) != nil {
 			return nil
 		}
 		if one.RunID == last {
@@ -179,7 +180,7 @@ func (r *run) undoneBy(environment, scope string, one deployment) string {
 	back := 0
 	for at := one; at.UndoneBy != "" && back <= maxBack; back++ { // a record that leads to itself is nobody's doing
 		var by deployment
-		if artifacts.GetJSON(r.stop.work, r.store, deploymentKey(environment, scope, at.UndoneBy), &by) != nil {
+		if artifacts.GetJSON(r.stop.work, r.store, keys.Deployment(environment, scope, at.UndoneBy), &by) != nil {
 			by = deployment{} // nothing tells that it was taken back
 		}
 		at = by

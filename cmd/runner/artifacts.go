@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner"
 )
 
@@ -218,7 +219,7 @@ func (s shelf) verify(ctx context.Context, words []string) error {
 	if n := len(problems) + len(strays); n > 0 {
 		return &differsError{
 			message:  fmt.Sprintf("%s differ from their manifest in %s", setName(m), runner.Count(n, "file")),
-			manifest: runner.Nearby(s.locate(artifacts.ManifestKey(m.Kind, m.Ref()))),
+			manifest: runner.Nearby(s.locate(keys.Manifest(m.Kind, m.Ref()))),
 		}
 	}
 	return s.say("%s: %s, all as the manifest says\n", setName(m), contents(m))
@@ -231,7 +232,7 @@ func (s shelf) strays(ctx context.Context, m artifacts.Manifest) ([]string, erro
 		return nil, nil
 	}
 	var found []string
-	prefix := artifacts.SetKey(m.Kind, m.Ref()) + "/"
+	prefix := keys.Set(m.Kind, m.Ref()) + "/"
 	for e, err := range l.List(ctx, prefix) {
 		if err != nil {
 			return nil, err

@@ -131,7 +131,7 @@ func (k *killed) records(folder string) map[string]map[string]any {
 // unfinished are the runs of a step whose start is on record and whose end is not.
 func (k *killed) unfinished(step string) map[string]bool {
 	found := map[string]bool{}
-	files, _ := filepath.Glob(filepath.Join(k.dir, ".runner/artifacts/runs", testBranch, testSHA, step+"-staging/*/started.json"))
+	files, _ := filepath.Glob(filepath.Join(k.dir, ".runner/artifacts/runs", testBranch, testSHA, step+"@staging/*/started.json"))
 	for _, name := range files {
 		if _, err := os.Stat(filepath.Join(filepath.Dir(name), "finished.json")); err != nil {
 			found[filepath.Base(filepath.Dir(name))] = true

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner"
 )
 
@@ -102,7 +103,7 @@ func (s shelf) listSets(ctx context.Context, t *table) error {
 		t.row(nil, "KIND", "BRANCH", "COMMIT", "FILES", "SIZE", "PUBLISHED")
 	}
 	for _, m := range manifests {
-		row := setRow{m.Kind, m.Branch, m.SHA, m.RunID, m.Created, len(m.Files), m.Bytes(), s.locate(artifacts.SetKey(m.Kind, m.Ref()))}
+		row := setRow{m.Kind, m.Branch, m.SHA, m.RunID, m.Created, len(m.Files), m.Bytes(), s.locate(keys.Set(m.Kind, m.Ref()))}
 		err := t.row(row, m.Kind, m.Branch, m.SHA[:min(12, len(m.SHA))], strconv.Itoa(len(m.Files)), runner.Size(m.Bytes()), m.Created.UTC().Format(time.RFC3339))
 		if err != nil {
 			return err
@@ -215,7 +216,7 @@ func (s shelf) listFiles(ctx context.Context, t *table, kind string, patterns []
 			continue
 		}
 		shown++
-		row := fileRow{m.Kind, m.Branch, m.SHA, f.Path, f.Size, f.SHA256, f.Type, f.Mode, s.locate(artifacts.SetKey(m.Kind, m.Ref()) + "/" + f.Path)}
+		row := fileRow{m.Kind, m.Branch, m.SHA, f.Path, f.Size, f.SHA256, f.Type, f.Mode, s.locate(keys.Set(m.Kind, m.Ref()) + "/" + f.Path)}
 		if err := t.row(row, fmt.Sprintf("%10s", runner.Size(f.Size)), f.Path); err != nil {
 			return err
 		}

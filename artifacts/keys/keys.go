@@ -1,0 +1,152 @@
+// Package keys is the one owner of every key in a store: what is kept where, and which names are refused.
+//
+//	builds/<branch>/<sha>/…                        the files of a set, by kind
+//	coverage/<branch>/latest/…                     the mirror of the newest set
+//	manifests/<kind>/<branch>/<sha>.json           the manifest of a set; latest.json beside it for the newest
+//	runs/<branch>/<sha>/<step>[@<environment>]/…   the records of a run, and latest.json
+//	tests/<branch>/…                               test history and the coverage to compare with
+//	deployments/<environment>/<scope>/<run>.json   the records of a deployment; live.json beside them
+//	locks/<environment>/<name>.json                locks
+//	artifacts/…                                    locks of sets while they are published
+package keys
+
+import "strings"
+
+// Top-level folders that hold no sets. CheckKind refuses them as kinds.
+const (
+	manifests   = "manifests"
+	runs        = "runs"
+	tests       = "tests"
+	deployments = "deployments"
+	locks       = "locks"
+	cache       = "cache"
+)
+
+var reserved = []string{manifests, runs, tests, deployments, locks, cache}
+
+// Set returns the prefix of a set's files: "<kind>/<branch>/<sha>".
+func Set(kind string, ref Ref) string { return kind + "/" + ref.key() }
+
+// Mirror returns the prefix of the mirror of the newest set: "<kind>/<branch>/latest".
+func Mirror(kind, branch string) string { return kind + "/" + branchKey(branch) + "/latest" }
+
+// Manifest returns the key of a set's manifest: "manifests/<kind>/<branch>/<sha>.json".
+func Manifest(kind string, ref Ref) string { return ManifestBase(kind, ref) + ".json" }
+
+// ManifestBase is Manifest without its suffix, for the records that a publication keeps beside the manifest.
+func ManifestBase(kind string, ref Ref) string { return manifests + "/" + Set(kind, ref) }
+
+// LatestManifest returns the key of the manifest of the newest complete set: "manifests/<kind>/<branch>/latest.json".
+func LatestManifest(kind, branch string) string { return LatestManifestBase(kind, branch) + ".json" }
+
+// LatestManifestBase is LatestManifest without its suffix.
+func LatestManifestBase(kind, branch string) string { return manifests + "/" + Mirror(kind, branch) }
+
+// Manifests returns the prefix of all manifests, or of those of a kind, or of a kind on a branch. Branches below the
+// given one share the prefix.
+func Manifests(kind, branch string) string {
+	prefix := manifests + "/"
+	if kind != "" {
+		prefix += kind + "/"
+		if branch != "" {
+			prefix += branchKey(branch) + "/"
+		}
+	}
+	return prefix
+}
+
+// ParseManifest is the inverse of Manifest. It reports false for other objects below manifests/.
+func ParseManifest(key string) (kind string, ref Ref, ok bool) {
+	segments := strings.Split(strings.TrimSuffix(key, ".json"), "/")
+	last := len(segments) - 1
+	if last < 3 {
+		return "", Ref{}, false
+	}
+	for i := range segments {
+		segments[i] = strings.TrimSuffix(segments[i], Mark)
+	}
+	kind, ref = segments[1], Ref{strings.Join(segments[2:last], "/"), segments[last]}
+	ok = CheckKind(kind) == nil && ref.Validate() == nil && Manifest(kind, ref) == key
+	return kind, ref, ok
+}
+
+// Run returns the prefix of a run's records: "runs/<branch>/<sha>/<step>[@<environment>]/<run-id>".
+func Run(ref Ref, step, environment, runID string) string {
+	return runFolder(ref, step, environment) + segment(runID)
+}
+
+// LatestRun returns the key of the record of a step's newest run for a commit:
+// "runs/<branch>/<sha>/<step>[@<environment>]/latest.json".
+func LatestRun(ref Ref, step, environment string) string {
+	return runFolder(ref, step, environment) + "latest.json"
+}
+
+// LatestRunOnBranch returns the key of the record of how a step last ended on a branch:
+// "runs/<branch>/latest/<step>[@<environment>]/latest.json".
+func LatestRunOnBranch(branch, step, environment string) string {
+	return strings.Join([]string{runs, branchKey(branch), "latest", stepKey(step, environment), "latest.json"}, "/")
+}
+
+func runFolder(ref Ref, step, environment string) string {
+	return strings.Join([]string{runs, ref.key(), stepKey(step, environment), ""}, "/")
+}
+
+// stepKey joins a step and its environment by a character that is in the name of neither.
+func stepKey(step, environment string) string {
+	if environment == "" {
+		return segment(step)
+	}
+	return segment(step) + "@" + segment(environment)
+}
+
+// Runs returns the prefix of the records of all runs on a branch. Branches below it share the prefix.
+func Runs(branch string) string { return runs + "/" + branchKey(branch) + "/" }
+
+// ParseFinishedRun reads the key of a run's finished.json as Run makes its folder, for a branch, step and environment.
+func ParseFinishedRun(key, branch, step, environment string) (sha, runID string, ok bool) {
+	rest, found := strings.CutPrefix(key, Runs(branch))
+	parts := strings.Split(rest, "/")
+	if !found || len(parts) != 4 || parts[1] != stepKey(step, environment) || parts[3] != "finished.json" {
+		return "", "", false
+	}
+	sha = strings.TrimSuffix(parts[0], Mark)
+	return sha, parts[2], IsSHA(sha)
+}
+
+// Probe returns the key of an object that a check of the store writes and deletes. No branch has its name.
+func Probe(name string) string { return runs + "/probe" + Mark + name + ".json" }
+
+// History returns the key of a step's test history on a branch: "tests/<branch>/history-<step>.json.gz".
+func History(branch, step string) string {
+	return tests + "/" + branchKey(branch) + "/history-" + segment(step) + ".json.gz"
+}
+
+// CoverageBaseline returns the key of the coverage that the next run of a step on a branch is compared with:
+// "tests/<branch>/coverage-<step>.json".
+func CoverageBaseline(branch, step string) string {
+	return tests + "/" + branchKey(branch) + "/coverage-" + segment(step) + ".json"
+}
+
+// Deployment returns the key of the record of one run's deployment: "deployments/<environment>/<scope>/<run-id>.json".
+// The scope is a stack's name, or that of a step that locks its environment.
+func Deployment(environment, scope, runID string) string {
+	return DeploymentFolder(environment, scope) + segment(runID) + ".json"
+}
+
+// DeploymentFolder returns the prefix of the records of an environment's deployments in a scope.
+func DeploymentFolder(environment, scope string) string {
+	return strings.Join([]string{deployments, segment(environment), segment(scope), ""}, "/")
+}
+
+// Live returns the key of the record of what is live: "deployments/<environment>/<scope>/live.json".
+func Live(environment, scope string) string { return Deployment(environment, scope, "live") }
+
+// Template returns the key of a stack's template that is too large for a request.
+func Template(environment, scope, runID string) string {
+	return DeploymentFolder(environment, scope) + segment(runID) + ".template"
+}
+
+// segment keeps a name to one segment; whatever else is invalid, Check refuses.
+func segment(name string) string {
+	return strings.ReplaceAll(name, "/", Mark)
+}

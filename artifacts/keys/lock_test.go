@@ -1,0 +1,47 @@
+package keys
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestLock(t *testing.T) {
+	for _, tt := range []struct{ environment, name, want string }{
+		{"production", "deploy-web", "locks/production/deploy-web.json"},
+		{"Production_2", "v1.2", "locks/Production_2/v1.2.json"},
+		{"pr/12", "a b", "locks/pr~2f12/a~20b.json"},
+		{".", "..", "locks/~2e/~2e..json"},
+		{"~", "ü", "locks/~7e/~c3~bc.json"},
+		{"", "x", ""},
+		{"x", "", ""},
+		{"x", strings.Repeat("x", maxSegment), "locks/x/" + strings.Repeat("x", maxSegment) + ".json"},
+		{"x", strings.Repeat("x", maxSegment+1), ""},
+		{strings.Repeat("/", maxSegment), "x", ""},
+	} {
+		got, err := Lock(tt.environment, tt.name)
+		var bad *Error
+		if got != tt.want || (err == nil) != (tt.want != "") || err != nil && !errors.As(err, &bad) {
+			t.Errorf("Lock(%q, %q) = %q, %v", tt.environment, tt.name, got, err)
+		}
+	}
+}
+
+func FuzzLock(f *testing.F) {
+	f.Add("production", "deploy-web", "production", "deploy~web")
+	f.Add("a/b", "c", "a", "b/c")
+	f.Add("~2f", ".", "/", "..")
+	f.Fuzz(func(t *testing.T, e1, n1, e2, n2 string) {
+		k1, err1 := Lock(e1, n1)
+		k2, err2 := Lock(e2, n2)
+		if err1 != nil || err2 != nil {
+			return
+		}
+		if err := Check(k1); err != nil || strings.Count(k1, "/") != 2 {
+			t.Errorf("%q: %v", k1, err)
+		}
+		if k1 == k2 && (e1 != e2 || n1 != n2) {
+			t.Errorf("%q is both %q %q and %q %q", k1, e1, n1, e2, n2)
+		}
+	})
+}
