@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/carlin-cicd/runner/runner/logs/cilog"
+	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
 // framing is what becomes of a command's output: in JSON (and in text without colours, but for
@@ -56,9 +57,9 @@ var framing = []struct {
 	{name: "an escape at the end is text", in: "a\x1b", want: []string{"a\x1b"}},
 	{name: "an unfinished end of a string is text", in: "\x1b]0;a\x1b", want: []string{"\x1b]0;a\x1b"}},
 	{name: "two escapes", in: "\x1b\x1b[31mx\n", want: []string{"\x1bx"}, colour: "␛\x1b[31mx\n"},
-	{name: "a sequence of more than 4 KiB is text", in: "\x1b]0;" + strings.Repeat("x", maxSequence) + "\n", want: []string{"\x1b]0;" + strings.Repeat("x", maxSequence)}},
-	{name: "a sequence of 4 KiB and one byte is text", in: "\x1b]0;" + strings.Repeat("x", maxSequence-4) + "\x07y\n", want: []string{"\x1b]0;" + strings.Repeat("x", maxSequence-4) + "\ay"}},
-	{name: "a sequence of exactly 4 KiB is one", in: "\x1b]0;" + strings.Repeat("x", maxSequence-5) + "\x07y\n", want: []string{"y"}},
+	{name: "a sequence of more than 4 KiB is text", in: "\x1b]0;" + strings.Repeat("x", ansi.MaxSequence) + "\n", want: []string{"\x1b]0;" + strings.Repeat("x", ansi.MaxSequence)}},
+	{name: "a sequence of 4 KiB and one byte is text", in: "\x1b]0;" + strings.Repeat("x", ansi.MaxSequence-4) + "\x07y\n", want: []string{"\x1b]0;" + strings.Repeat("x", ansi.MaxSequence-4) + "\ay"}},
+	{name: "a sequence of exactly 4 KiB is one", in: "\x1b]0;" + strings.Repeat("x", ansi.MaxSequence-5) + "\x07y\n", want: []string{"y"}},
 
 	{name: "control characters", in: "a\x00b\x07c\bd\te\x7f\n", want: []string{"a\x00b\x07c\bd\te\x7f"}},
 }

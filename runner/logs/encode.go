@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf8"
+
+	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
 const (
@@ -60,12 +62,15 @@ func (o *output) ordinary(p []byte) int {
 				return 0
 			}
 			size = s + 2
-		case c == esc:
-			n, kind := sequence(src[s:])
-			switch {
-			case kind == unfinished || kind == home:
+		case c == ansi.ESC:
+			n, _ := ansi.Sequence(src[s:])
+			if n == 0 {
 				return 0
-			case kind == style && o.colors:
+			}
+			switch kind := ansi.KindOf(src[s : s+n]); {
+			case kind == ansi.LineStart:
+				return 0
+			case kind == ansi.Style && o.colors:
 				d += copy(dst[d:], src[s:s+n])
 			}
 			s += n

@@ -1,6 +1,10 @@
 package logs
 
-import "unicode/utf8"
+import (
+	"unicode/utf8"
+
+	"github.com/carlin-cicd/runner/steps/ansi"
+)
 
 const none = -1
 
@@ -12,7 +16,7 @@ const none = -1
 //     if nothing follows before the newline, the text stays. Pieces of a long line that have been
 //     written cannot be taken back.
 //   - escape sequences are left out (text may keep colours and links). What begins like one but is
-//     not finished on its line, or not within maxSequence bytes, is ordinary text.
+//     not finished on its line, or not within ansi.MaxSequence bytes, is ordinary text.
 //   - a byte that is not UTF-8 is a U+FFFD.
 type framer struct {
 	out    *output
@@ -20,9 +24,9 @@ type framer struct {
 	line   []byte // of it, encoded: what has not been written
 	cr     int    // where in line the text that follows a carriage return goes; none: at the end
 
-	scan scanner // not ground: within a sequence
-	seq  []byte  // the sequence so far
-	rune []byte  // the start of a character whose rest has not come
+	scan ansi.State // not ground: within a sequence
+	seq  []byte     // the sequence so far
+	rune []byte     // the start of a character whose rest has not come
 
 	// On a terminal:
 	shown int  // bytes of line that stand there
@@ -45,7 +49,7 @@ func (f *framer) rest(p []byte) int {
 	for i := 0; i < len(p); {
 		f.active = true
 		c := p[i]
-		if f.scan != ground {
+		if f.scan != ansi.Ground {
 			if f.escape(c) {
 				i++
 			}
@@ -58,9 +62,9 @@ func (f *framer) rest(p []byte) int {
 		case c == '\r':
 			f.home()
 			i++
-		case c == esc:
+		case c == ansi.ESC:
 			f.stray()
-			f.scan, f.seq = afterEsc, append(f.seq[:0], c)
+			f.scan, f.seq = ansi.Escape, append(f.seq[:0], c)
 			i++
 		case c < ' ':
 			f.stray()
@@ -81,24 +85,24 @@ func (f *framer) rest(p []byte) int {
 // escape takes the next byte of a sequence; false: it was none of it, and neither was the rest.
 func (f *framer) escape(c byte) bool {
 	was := f.scan
-	f.scan = was.next(c)
-	if f.scan != ended && len(f.seq)+1 >= maxSequence {
-		f.scan = abandoned
+	f.scan = was.Next(c)
+	if f.scan != ansi.Ended && len(f.seq)+1 >= ansi.MaxSequence {
+		f.scan = ansi.Abandoned
 	}
 	switch f.scan {
-	case abandoned:
+	case ansi.Abandoned:
 		f.abandon(was)
 		return false
-	case ended:
-		f.scan = ground
+	case ansi.Ended:
+		f.scan = ansi.Ground
 		f.seq = append(f.seq, c)
-		switch kindOf(f.seq) {
-		case style:
+		switch ansi.KindOf(f.seq) {
+		case ansi.Style:
 			if f.out.colors {
 				f.fit(len(f.seq))
 				f.line = append(f.line, f.seq...)
 			}
-		case home:
+		case ansi.LineStart:
 			f.home()
 		}
 		return true
@@ -108,17 +112,17 @@ func (f *framer) escape(c byte) bool {
 }
 
 // abandon makes text of a sequence that is none; was is how far it had come.
-func (f *framer) abandon(was scanner) {
-	f.scan = ground
+func (f *framer) abandon(was ansi.State) {
+	f.scan = ansi.Ground
 	seq := f.seq
-	if was == strEsc {
+	if was == ansi.StringEsc {
 		seq = seq[:len(seq)-1] // its ESC begins the next one
 	}
-	f.char(esc)
+	f.char(ansi.ESC)
 	f.text(seq[1:])
 	f.stray()
-	if was == strEsc {
-		f.scan, f.seq = afterEsc, append(f.seq[:0], esc)
+	if was == ansi.StringEsc {
+		f.scan, f.seq = ansi.Escape, append(f.seq[:0], ansi.ESC)
 	}
 }
 
@@ -248,10 +252,10 @@ func (f *framer) cut() {
 
 // end finishes the line.
 func (f *framer) end() {
-	if f.scan != ground {
+	if f.scan != ansi.Ground {
 		// A sequence within a sequence's end may be left of this one.
 		f.abandon(f.scan)
-		if f.scan != ground {
+		if f.scan != ansi.Ground {
 			f.abandon(f.scan)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
 var (
@@ -32,8 +34,8 @@ func reference(in string, limit int, encode func(rune) string) (pieces []line) {
 				l = l[1:]
 				continue
 			}
-			if l[0] == esc {
-				if m := ansiSequence.FindString(l); m != "" && len(m) <= maxSequence {
+			if l[0] == ansi.ESC {
+				if m := ansiSequence.FindString(l); m != "" && len(m) <= ansi.MaxSequence {
 					home = home || ansiHome.MatchString(m)
 					l = l[len(m):]
 					continue
@@ -181,7 +183,7 @@ func TestRandomLogs(t *testing.T) {
 		"\x1b(B", "[", "m", "\\", "\"", "\t", "\x00", "a", "plain text", "a rather long stretch of plain text", "ü", "日", "🎉", "\xe2", "\x82", "\xac", "\xff", "\xf0\x9f",
 		strings.Repeat("x", 37),
 		// From here on they are for every tenth round only, to be quick.
-		strings.Repeat("x", maxSequence), strings.Repeat("\"", 9000),
+		strings.Repeat("x", ansi.MaxSequence), strings.Repeat("\"", 9000),
 	}
 	for i := range 3000 {
 		rnd := rand.New(rand.NewPCG(uint64(i), 7))

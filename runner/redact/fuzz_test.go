@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/carlin-cicd/runner/runner/logs/cilog"
+
+	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
 // For any secrets, text and cuts:
@@ -37,7 +39,7 @@ func checkProperties(t *testing.T, secrets []Secret, text string, size func(int)
 			}
 		}
 	}
-	if strings.ContainsRune(text, esc) || len(text) >= wrapped && strings.ContainsAny(text, "\r\n") {
+	if strings.ContainsRune(text, ansi.ESC) || len(text) >= wrapped && strings.ContainsAny(text, "\r\n") {
 		return
 	}
 	r.DisableTokens()
@@ -79,7 +81,7 @@ func naive(r *Redactor, text string) string {
 func withoutEscapes(text string) string {
 	b := []byte(text)
 	for i := 0; i < len(b); {
-		if n, _ := sequence(b[i:]); b[i] == esc && n > 0 {
+		if n, _ := ansi.Sequence(b[i:]); b[i] == ansi.ESC && n > 0 {
 			b = slices.Delete(b, i, i+n)
 		} else {
 			i++

@@ -3,67 +3,17 @@ package redact
 import (
 	"bytes"
 	"cmp"
-	"encoding/binary"
-	"math/bits"
 	"slices"
+
+	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
 // seam is a part of a text that whoever reads it leaves out: escape sequences, which a terminal acts on and a
 // log drops, and the line breaks that encoders put into base64 and hex. A secret may be sewn together over it.
 type seam struct{ start, end int }
 
-const (
-	esc         = 0x1b
-	maxSequence = 4 << 10 // bytes; links fit
-	wrapped     = 48      // columns: encoders break lines after 60, 64 or 76
-
-)
-
-// sequence returns the length of the escape sequence that text, which begins with ESC, begins with: 0 if it is none.
-// It is open if text ends before that is known.
-func sequence(text []byte) (length int, open bool) {
-	if len(text) < 2 {
-		return 0, true
-	}
-	text = text[:min(len(text), maxSequence)]
-	i := 2
-	switch text[1] {
-	case '[': // colours, the cursor
-		if len(text) >= 2+8 { // most are short: the first of eight bytes that is not from ' ' to '?'
-			const top3, space = 0xe0e0e0e0e0e0e0e0, 0x2020202020202020
-			i += bits.TrailingZeros64((binary.LittleEndian.Uint64(text[2:])^space)&top3) / 8
-		}
-		for i < len(text) && text[i] >= ' ' && text[i] <= '?' {
-			i++
-		}
-		if i < len(text) && (text[i] < '@' || text[i] > '~') {
-			return 0, false
-		}
-	case ']', 'P', 'X', '^', '_': // links, titles: up to BEL or ESC \
-		for i < len(text) && text[i] >= ' ' {
-			i++
-		}
-		if i < len(text) && text[i] == esc {
-			i++
-			if i < len(text) && text[i] != '\\' {
-				return 0, false
-			}
-		} else if i < len(text) && text[i] != '\a' {
-			return 0, false
-		}
-	default: // character sets and the like
-		for i = 1; i < len(text) && text[i] >= ' ' && text[i] <= '/'; {
-			i++
-		}
-		if i < len(text) && (text[i] < '0' || text[i] > '~') {
-			return 0, false
-		}
-	}
-	if i >= len(text) {
-		return 0, len(text) < maxSequence
-	}
-	return i + 1, false
-}
+// wrapped is in columns: encoders break lines after 60, 64 or 76.
+const wrapped = 48
 
 // findSeams returns the seams of text after from, in order, neighbours as one, in the given memory. What is not complete
 // may become one: it ends with text, and if it is an escape sequence, open is where it begins, else len(text).
@@ -72,9 +22,9 @@ func findSeams(memory []seam, text []byte, from int) (seams []seam, open int) {
 	newline := nextWrap(text, from, from)
 	for i := from; ; {
 		escape := len(text)
-		if i < len(text) && text[i] == esc { // they often come together
+		if i < len(text) && text[i] == ansi.ESC { // they often come together
 			escape = i
-		} else if n := bytes.IndexByte(text[i:], esc); n >= 0 {
+		} else if n := bytes.IndexByte(text[i:], ansi.ESC); n >= 0 {
 			escape = i + n
 		}
 		for ; newline < escape; newline = nextWrap(text, from, newline+1) {
@@ -87,7 +37,7 @@ func findSeams(memory []seam, text []byte, from int) (seams []seam, open int) {
 		if escape == len(text) {
 			break
 		}
-		length, more := sequence(text[escape:])
+		length, more := ansi.Sequence(text[escape:])
 		if more {
 			open, length = escape, len(text)-escape
 		}

@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"strings"
 	"sync"
+
+	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
 // tokenRule is a kind of secret that is known by how it begins.
@@ -79,8 +81,8 @@ func awsSecret(text []byte, i int) (start, end int, open bool) {
 	}
 	j := i + awsIDLength
 	for last := j + awsReach; j < min(last, len(text)); {
-		if text[j] == esc {
-			n, _ := sequence(text[j:])
+		if text[j] == ansi.ESC {
+			n, _ := ansi.Sequence(text[j:])
 			j += max(n, 1)
 			continue
 		}

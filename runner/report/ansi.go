@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"strconv"
 	"strings"
+
+	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
 // style is how a piece of the log looks: what the escape sequences before it add up to.
@@ -25,11 +27,14 @@ func (w *writer) line(p []byte, s style) style {
 		if p = p[i:]; len(p) == 0 {
 			break
 		}
-		n, parameters, isSGR := sequence(p)
-		if isSGR {
+		n, open := ansi.Sequence(p)
+		if open { // the line was cut within it
+			break
+		}
+		if parameters, ok := ansi.SGR(p[:n]); ok {
 			s = s.apply(parameters)
 		}
-		p = p[n:]
+		p = p[max(n, 1):]
 	}
 	return s
 }
@@ -42,36 +47,6 @@ func (w *writer) styled(s style, p []byte) {
 	default:
 		w.put(`<span%s>%s</span>`, s.attributes(), string(p))
 	}
-}
-
-// sequence returns the length of the escape sequence that p begins with, and its parameters if it sets colours.
-func sequence(p []byte) (n int, parameters string, isSGR bool) {
-	if len(p) < 2 {
-		return len(p), "", false
-	}
-	switch p[1] {
-	case '[': // CSI: parameters, intermediates, one final byte
-		for i := 2; i < len(p); i++ {
-			if p[i] >= 0x40 && p[i] <= 0x7e {
-				return i + 1, string(p[2:i]), p[i] == 'm'
-			}
-			if p[i] < 0x20 || p[i] > 0x3f {
-				return i, "", false
-			}
-		}
-		return len(p), "", false
-	case ']', 'P', '^', '_', 'X': // up to BEL or ST: titles, hyperlinks
-		for i := 2; i < len(p); i++ {
-			if p[i] == 0x07 {
-				return i + 1, "", false
-			}
-			if p[i] == 0x1b {
-				return min(i+2, len(p)), "", false
-			}
-		}
-		return len(p), "", false
-	}
-	return 2, "", false
 }
 
 // apply follows the parameters of one SGR sequence.

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
 // kind is what a line of a failing test's message is.
@@ -81,7 +83,7 @@ func classify(lines []string) []kind {
 	kinds, like := make([]kind, len(lines)), known()
 	minus, plus := said, said // what the signs stand for; said where they stand for nothing
 	for i, line := range lines {
-		text := strings.TrimSpace(string(unstyled([]byte(line))))
+		text := strings.TrimSpace(string(ansi.Strip([]byte(line))))
 		ofPytest := strings.HasPrefix(line, "E  ")
 		if ofPytest { // it says nothing of its signs: - is what was expected
 			text = strings.TrimSpace(line[1:])

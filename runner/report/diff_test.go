@@ -3,6 +3,8 @@ package report
 import (
 	"strings"
 	"testing"
+
+	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
 // marked is lines with what they were taken for before them: w, g, @, | for a frame, and a blank.
@@ -71,7 +73,7 @@ func TestTheLogAroundATest(t *testing.T) {
 		at, from, to, found := v.find(c.test)
 		got := ""
 		if found {
-			got = strings.TrimSpace(string(unstyled(v.lines[at])))
+			got = strings.TrimSpace(string(ansi.Strip(v.lines[at])))
 		}
 		if got != c.want || found && (from > at || to <= at || to > len(v.lines)) {
 			t.Errorf("%s: %q from %d to %d, want %q", name, got, from, to, c.want)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/units"
+	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
 // maxLogMarkup is how much room the log has in the page, in bytes: markup makes a multiple of a log of short or many-coloured lines.
@@ -50,7 +51,7 @@ func viewLog(l Log) *logView {
 	if v.markup = b.Bytes()[begins[0]:]; len(v.markup) > maxLogMarkup { // one line, which cannot be cut in the middle of its markup
 		const longest = 6 // bytes that a byte of text may become
 		b.Reset()
-		w.numbered(v.First+v.shown, clipBytes(unstyled(v.lines[v.shown]), maxLogMarkup/longest-leastMarkup), style{})
+		w.numbered(v.First+v.shown, clipBytes(ansi.Strip(v.lines[v.shown]), maxLogMarkup/longest-leastMarkup), style{})
 		_ = w.flush()
 		v.markup = b.Bytes()
 	}
@@ -76,29 +77,11 @@ func lastState(line []byte) []byte {
 			return line[:end]
 		}
 		last := all[len(all)-1]
-		if len(bytes.TrimSpace(unstyled(line[last[1]:end]))) > 0 {
+		if len(bytes.TrimSpace(ansi.Strip(line[last[1]:end]))) > 0 {
 			return line[last[1]:end]
 		}
 		end = last[0]
 	}
-}
-
-// unstyled is a line without escape sequences.
-func unstyled(line []byte) []byte {
-	if bytes.IndexByte(line, 0x1b) < 0 {
-		return line
-	}
-	var text []byte
-	for len(line) > 0 {
-		i := bytes.IndexByte(line, 0x1b)
-		if i < 0 {
-			return append(text, line...)
-		}
-		text = append(text, line[:i]...)
-		n, _, _ := sequence(line[i:])
-		line = line[i+n:]
-	}
-	return text
 }
 
 // separators stand between the parts of a test's name; each tool has its own, and its report may have another one.
@@ -118,7 +101,7 @@ func levelled(text string) string {
 func (v *logView) find(c Test) (at, from, to int, found bool) {
 	if v.plain == nil {
 		for _, line := range v.lines {
-			v.plain = append(v.plain, levelled(string(unstyled(line))))
+			v.plain = append(v.plain, levelled(string(ansi.Strip(line))))
 		}
 	}
 	const short = 4 // names that may stand anywhere
@@ -136,7 +119,7 @@ func (v *logView) find(c Test) (at, from, to int, found bool) {
 			if !strings.Contains(v.plain[i], name) {
 				continue
 			}
-			line := strings.TrimSpace(string(unstyled(v.lines[i])))
+			line := strings.TrimSpace(string(ansi.Strip(v.lines[i])))
 			switch {
 			case known().headsFailure.MatchString(line) && rank < 3:
 				rank, at, from, to = 3, i, i-2, i+2*around+4

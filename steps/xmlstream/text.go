@@ -2,14 +2,12 @@ package xmlstream
 
 import (
 	"bytes"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
-)
 
-// color is what terminals take for a colour or a movement of the cursor.
-var color = regexp.MustCompile("\x1b\\[[0-9;:?]*[A-Za-z]")
+	"github.com/carlin-cicd/runner/steps/ansi"
+)
 
 // Plain is text without what no report means to say: colours, control characters and broken UTF-8 go, and lines end
 // in \n alone.
@@ -17,8 +15,8 @@ func Plain(text []byte) string {
 	if plain(text) {
 		return string(text)
 	}
-	if bytes.IndexByte(text, 0x1b) >= 0 { // without its ESC, the rest of a colour would stay as litter
-		text = color.ReplaceAll(text, nil)
+	if bytes.IndexByte(text, ansi.ESC) >= 0 { // without its ESC, the rest of a colour would stay as litter
+		text = ansi.Strip(text)
 	}
 	var b strings.Builder
 	b.Grow(len(text))
