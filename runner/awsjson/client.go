@@ -34,19 +34,19 @@ type Service struct {
 
 // Client calls one service in one region. Make one with New, or fill in what several clients share.
 type Client struct {
-	Service  Service
-	Region   string
-	Endpoint string
-	Config   aws.Config // for the credentials
-	HTTP     aws.HTTPClient
-	Retryer  *retry.Standard
+	Service        Service
+	Region         string
+	Endpoint       string
+	Config         aws.Config // for the credentials
+	HTTP           aws.HTTPClient
+	Retryer        *retry.Standard
 	AttemptTimeout time.Duration // for one try
-	InFlight chan struct{} // holds a token for every request under way; nil: no limit
+	InFlight       chan struct{} // holds a token for every request under way; nil: no limit
 }
 
 const (
-	MaxAttempts    = 6                // Tries of one call, for a service that is busy
-	MaxTimeouts   = 3                // Stalls of one call, tries that take all of their time: who does not answer will not for long
+	MaxAttempts           = 6                // Tries of one call, for a service that is busy
+	MaxTimeouts           = 3                // Stalls of one call, tries that take all of their time: who does not answer will not for long
 	DefaultAttemptTimeout = 10 * time.Second // Patience with one try
 
 	// maxAnswer bounds an answer, in bytes: 20 secrets of 64 KiB, every byte of them escaped.

@@ -38,15 +38,15 @@ const DefaultDrain = 2 * time.Second
 
 // Result is what was observed. It is filled as far as the run got, whatever the error.
 type Result struct {
-	ExitCode  int            // -1 if it died of a signal, did not start, or could not be ended
-	Signal    syscall.Signal // that the command died of, or 0
-	Killed    bool           // KILL was needed to stop the run
-	Started   time.Time
-	Wall      time.Duration // from the start to the end of the command; what was left behind does not count
-	Usage     Usage
-	OOMKills  int        // by the kernel in our cgroup during the run; they are no error if the command exited 0
-	Leftovers []Leftover // what outlived the command, and had to be ended
-	OutputErr error      // the first error of Output
+	ExitCode        int            // -1 if it died of a signal, did not start, or could not be ended
+	Signal          syscall.Signal // that the command died of, or 0
+	Killed          bool           // KILL was needed to stop the run
+	Started         time.Time
+	Wall            time.Duration // from the start to the end of the command; what was left behind does not count
+	Usage           Usage
+	OOMKills        int        // by the kernel in our cgroup during the run; they are no error if the command exited 0
+	Leftovers       []Leftover // what outlived the command, and had to be ended
+	OutputErr       error      // the first error of Output
 	OutputTruncated bool       // Output was given up while somebody unknown to us still held it open
 }
 

@@ -100,7 +100,7 @@ func client(t *testing.T, p *played) *Client {
 type viewed struct{ lines, told []string }
 
 func (v *viewed) Line(text string) bool { v.lines = append(v.lines, text); return text == "last" }
-func (v *viewed) Notice(message string)   { v.told = append(v.told, message) }
+func (v *viewed) Notice(message string) { v.told = append(v.told, message) }
 
 const (
 	passed = `,"stopCode":"EssentialContainerExited","containers":[{"exitCode":0}]`

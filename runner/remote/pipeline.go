@@ -48,7 +48,7 @@ type StartRequest struct {
 	Tag                     bool   // Branch is a tag's name
 	Environment             string // staging or production: deliver there, without the steps before; empty: as a push does
 	Force                   bool
-	StartedBy                     string
+	StartedBy               string
 }
 
 // event is what the machine is started with: the event of somebody's own hand.

@@ -31,8 +31,8 @@ const (
 
 // Client runs steps on one cluster.
 type Client struct {
-	Cluster  Cluster
-	PollInterval     time.Duration // between two looks; 0: a second
+	Cluster      Cluster
+	PollInterval time.Duration // between two looks; 0: a second
 	StartTimeout time.Duration // for capacity, and for a task to come up; 0: ten minutes
 
 	ecs, logs *awsjson.Client

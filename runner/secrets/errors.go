@@ -7,10 +7,10 @@ import (
 
 // Failure is a reference that could not be resolved.
 type Failure struct {
-	Variable string
-	Problem  string // names the secret, never its value
-	Advice   string // what to do about it; "" if there is nothing to say
-	ServiceFailed  bool   // the service failed, rather than the reference or the permissions
+	Variable      string
+	Problem       string // names the secret, never its value
+	Advice        string // what to do about it; "" if there is nothing to say
+	ServiceFailed bool   // the service failed, rather than the reference or the permissions
 
 	cause error
 }

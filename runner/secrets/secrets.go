@@ -15,10 +15,10 @@ import (
 
 // Resolver reads the values of references. The zero Resolver reads files only.
 type Resolver struct {
-	Dir      string                                    // where relative files are looked up
-	Region   string                                    // of references that name none; "" for the region of what Load returns
-	Reserved func(variable string) bool                // what a path of Parameter Store may not set; nil for nothing
-	LoadConfig     func(context.Context) (aws.Config, error) // asked at most once a Resolve, and only if a reference needs AWS
+	Dir        string                                    // where relative files are looked up
+	Region     string                                    // of references that name none; "" for the region of what Load returns
+	Reserved   func(variable string) bool                // what a path of Parameter Store may not set; nil for nothing
+	LoadConfig func(context.Context) (aws.Config, error) // asked at most once a Resolve, and only if a reference needs AWS
 
 	patience   time.Duration // how long one try may take; 0 for the default
 	maxBackoff time.Duration // between two tries; 0 for the default

@@ -134,8 +134,8 @@ func (c checkout) openRepository() (fresh bool, err error) {
 		return false, nil
 	default: // to check out all of it would touch files outside of the workspace, to nest one in it is hardly meant
 		return false, &Error{
-			Message:   fmt.Sprintf("the workspace %s is a part of the repository in %s", c.Dir, top),
-			Advice: "let RUNNER_WORKSPACE be that folder, and name the part by directory: in runner.yaml",
+			Message: fmt.Sprintf("the workspace %s is a part of the repository in %s", c.Dir, top),
+			Advice:  "let RUNNER_WORKSPACE be that folder, and name the part by directory: in runner.yaml",
 		}
 	}
 }

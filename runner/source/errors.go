@@ -16,9 +16,9 @@ func (e *NotFoundError) Hint() string {
 
 // AccessError says that we may not read the repository, or that it is not there; servers do not tell which.
 type AccessError struct {
-	URL, Message string
-	HasToken  bool // a token was given
-	TokenWithheld  bool // but not sent, since the URL is not for https
+	URL, Message  string
+	HasToken      bool // a token was given
+	TokenWithheld bool // but not sent, since the URL is not for https
 }
 
 func (e *AccessError) Error() string {

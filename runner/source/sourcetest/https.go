@@ -24,10 +24,10 @@ type Server struct {
 	*httptest.Server
 	backend http.Handler
 
-	mu       sync.Mutex
-	failures []int
-	RedirectTo    string   // where all requests with the token are sent on to
-	seen     []string // Authorization headers
+	mu         sync.Mutex
+	failures   []int
+	RedirectTo string   // where all requests with the token are sent on to
+	seen       []string // Authorization headers
 }
 
 // Serve serves the repository in a folder until the test ends.

@@ -24,8 +24,8 @@ var alone = []string{"GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1"}
 
 // SSHServer serves the repositories below a folder by ssh to whoever has the key.
 type SSHServer struct {
-	Address string
-	KnownHosts   string // its line of known_hosts
+	Address    string
+	KnownHosts string // its line of known_hosts
 }
 
 // NewKey returns a private key as OpenSSH writes it, and its public half.
