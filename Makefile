@@ -40,6 +40,7 @@ RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 test: lint $(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.yaml $(TOOLS)/bin/gotestsum $(TOOLS)/bin/versitygw $(TOOLS)/bin/moto_server ## all tests that need no container
 	@test -n "$(RACE)" || { echo "no C compiler: the tests run without the race detector"; test -z "$$CI"; }
 	CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -timeout 20m ./...
+	cd runner/awsjson/endpointtest && go test ./...
 
 # A browser is a matter of the system's packages: CI on Debian installs it, elsewhere one is told of it.
 test-report: $(TOOLS)/npm/node_modules/.bin/pnpm ## the report as a browser shows it, at two widths, in light and dark, by keyboard; with axe

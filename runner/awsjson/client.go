@@ -1,7 +1,7 @@
-// Package awsjson calls those of AWS's services that speak JSON over POST, with the SDK's credentials, signer and retryer.
+// Package awsjson calls AWS services that speak JSON over POST, with the SDK's credentials, signer and retryer.
 //
-// The SDK's own clients build tables of all of a service's operations in every program that links them, which costs each
-// start of the runner more than the rest of the SDK does, and it uses a handful of operations.
+// The SDK's own clients build tables of all operations of a service in every program that links them. Each start of the
+// runner would pay for that, and it uses a handful of operations.
 package awsjson
 
 import (
@@ -28,8 +28,8 @@ import (
 type Service struct {
 	Name    string // in host names and signatures
 	ID      string // in AWS_ENDPOINT_URL_…, with blanks
-	Target  string // before an operation's name
-	Version string // of the protocol; "" is 1.1
+	Target  string // the prefix of X-Amz-Target, before the operation's name
+	Version string // of the JSON protocol; "" is 1.1
 }
 
 // Client calls one service in one region. Make one with New, or fill in what several clients share.
@@ -40,17 +40,23 @@ type Client struct {
 	Config         aws.Config // for the credentials
 	HTTP           aws.HTTPClient
 	Retryer        *retry.Standard
-	AttemptTimeout time.Duration // for one try
-	InFlight       chan struct{} // holds a token for every request under way; nil: no limit
+	AttemptTimeout time.Duration
+	InFlight       chan struct{} // holds a token for each request in flight; nil: no limit
 }
 
 const (
-	MaxAttempts           = 6                // Tries of one call, for a service that is busy
-	MaxTimeouts           = 3                // Stalls of one call, tries that take all of their time: who does not answer will not for long
-	DefaultAttemptTimeout = 10 * time.Second // Patience with one try
+	// MaxAttempts is how often one call is attempted.
+	MaxAttempts = 6
+	// MaxTimeouts is how many attempts of one call may time out: a service that does not respond is given up sooner
+	// than one that is busy.
+	MaxTimeouts = 3
+	// DefaultAttemptTimeout is the AttemptTimeout that New sets.
+	DefaultAttemptTimeout = 10 * time.Second
 
-	// maxAnswer bounds an answer, in bytes: 20 secrets of 64 KiB, every byte of them escaped.
-	maxAnswer = 20*6*(64<<10) + 1<<20
+	// maxResponse bounds a response, in bytes: 20 secrets of 64 KiB, every byte of them escaped.
+	maxResponse = 20*6*(64<<10) + 1<<20
+
+	userAgent = "carlin-cicd-runner"
 )
 
 // New returns a client for the configuration's region. The error is a *RegionError.
@@ -59,43 +65,48 @@ func New(ctx context.Context, config aws.Config, service Service) (*Client, erro
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{Service: service, Region: config.Region, Endpoint: endpoint, Config: config, HTTP: config.HTTPClient, AttemptTimeout: DefaultAttemptTimeout}
+	c := &Client{
+		Service: service, Region: config.Region, Endpoint: endpoint, Config: config, HTTP: config.HTTPClient,
+		AttemptTimeout: DefaultAttemptTimeout,
+	}
 	if c.HTTP == nil {
 		c.HTTP = awshttp.NewBuildableClient()
 	}
-	c.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = max(MaxAttempts, config.RetryMaxAttempts) })
+	c.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = max(MaxAttempts, config.RetryMaxAttempts)
+	})
 	return c, nil
 }
 
-// Call sends input as JSON and reads the answer into output, unless that is nil. It tries again what is worth it until
+// Call sends input as JSON and decodes the response into output, unless that is nil. It retries transient errors until
 // ctx ends. The error is the context's, or one of this package's.
 func (c *Client) Call(ctx context.Context, operation string, input, output any) error {
 	body, err := json.Marshal(input)
 	if err != nil {
 		return err
 	}
-	release := func(error) error { return nil } // gives back what the last try has cost, if it went well
-	for try, stalled := 1, 0; ; try++ {
-		err := c.try(ctx, operation, body, output)
-		_ = release(err)
+	releaseToken := func(error) error { return nil } // returns the retry token if the retry succeeded
+	for attempt, timeouts := 1, 0; ; attempt++ {
+		err := c.attempt(ctx, operation, body, output)
+		_ = releaseToken(err)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		var stall *TimeoutError
-		if errors.As(err, &stall) {
-			stalled++
+		var timeout *TimeoutError
+		if errors.As(err, &timeout) {
+			timeouts++
 		}
-		if try == c.Retryer.MaxAttempts() || stalled == MaxTimeouts || !c.Retryer.IsErrorRetryable(err) {
+		if attempt == c.Retryer.MaxAttempts() || timeouts == MaxTimeouts || !c.Retryer.IsErrorRetryable(err) {
 			return err
 		}
-		delay, e := c.Retryer.RetryDelay(try, err)
+		delay, e := c.Retryer.RetryDelay(attempt, err)
 		if e != nil {
 			return err
 		}
-		if release, e = c.Retryer.GetRetryToken(ctx, err); e != nil { // too much has been tried again already
+		if releaseToken, e = c.Retryer.GetRetryToken(ctx, err); e != nil { // the retry quota is used up
 			return err
 		}
 		select {
@@ -106,10 +117,10 @@ func (c *Client) Call(ctx context.Context, operation string, input, output any) 
 	}
 }
 
-// try sends one request.
-func (c *Client) try(ctx context.Context, operation string, body []byte, output any) error {
+// attempt sends one request.
+func (c *Client) attempt(ctx context.Context, operation string, body []byte, output any) error {
 	if c.Config.Credentials == nil {
-		return &CredentialsError{errors.New("none are set")}
+		return &CredentialsError{errors.New("no credentials are configured")}
 	}
 	credentials, err := c.Config.Credentials.Retrieve(ctx) // which has retries and limits of its own
 	if err != nil {
@@ -123,27 +134,28 @@ func (c *Client) try(ctx context.Context, operation string, body []byte, output 
 	request.Header.Set("X-Amz-Target", c.Service.Target+"."+operation)
 	request.Header.Set("User-Agent", userAgent)
 	hash := sha256.Sum256(body)
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(hash[:]), c.Service.Name, c.Region, time.Now()); err != nil {
+	err = v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(hash[:]), c.Service.Name, c.Region, time.Now())
+	if err != nil {
 		return &CredentialsError{err}
 	}
-	answer, err := c.Do(request)
+	response, err := c.Do(request)
 	if err != nil {
 		return err
 	}
-	text, err := io.ReadAll(answer.Body)
+	text, err := io.ReadAll(response.Body)
 	switch {
 	case err != nil:
 		return err
-	case answer.StatusCode != http.StatusOK:
-		return refusal(answer, text)
-	case output != nil && json.Unmarshal(text, output) != nil: // what is wrong with it could quote a secret
-		return &APIError{Status: answer.StatusCode, Message: "the answer is not understood"}
+	case response.StatusCode != http.StatusOK:
+		return parseAPIError(response, text)
+	case output != nil && json.Unmarshal(text, output) != nil: // the JSON error could quote a secret
+		return &APIError{Status: response.StatusCode, Message: "the response is not valid JSON"}
 	}
 	return nil
 }
 
-// Do is one try within the client's limits, so that the client can be the aws.HTTPClient of one of the SDK's. The answer
-// is read whole: a body that stalls is a try that has failed.
+// Do sends one request within the client's limits, so that the client can be the aws.HTTPClient of an SDK client. The
+// response is read whole, so that a body that stalls is a failed attempt.
 func (c *Client) Do(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
 	if c.InFlight != nil {
@@ -154,50 +166,45 @@ func (c *Client) Do(request *http.Request) (*http.Response, error) {
 			return nil, ctx.Err()
 		}
 	}
-	stall := &TimeoutError{c.Endpoint, c.AttemptTimeout}
-	ctx, cancel := context.WithTimeoutCause(ctx, c.AttemptTimeout, stall)
+	timeout := &TimeoutError{c.Endpoint, c.AttemptTimeout}
+	ctx, cancel := context.WithTimeoutCause(ctx, c.AttemptTimeout, timeout)
 	defer cancel()
 	var text []byte
-	answer, err := c.HTTP.Do(request.WithContext(ctx))
+	response, err := c.HTTP.Do(request.WithContext(ctx))
 	if err == nil {
-		text, err = io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-		answer.Body.Close()
+		text, err = io.ReadAll(io.LimitReader(response.Body, maxResponse))
+		response.Body.Close()
 	}
 	if err != nil {
-		return nil, c.lost(ctx, stall, err)
+		return nil, c.transportError(ctx, timeout, err)
 	}
-	answer.Body = io.NopCloser(bytes.NewReader(text))
-	return answer, nil
+	response.Body = io.NopCloser(bytes.NewReader(text))
+	return response, nil
 }
 
-// lost tells an answer that did not come in time from one that did not come.
-func (c *Client) lost(ctx context.Context, stall *TimeoutError, err error) error {
-	if errors.Is(context.Cause(ctx), stall) {
-		return stall
+// transportError distinguishes a timeout of the attempt from a failed connection.
+func (c *Client) transportError(ctx context.Context, timeout *TimeoutError, err error) error {
+	if errors.Is(context.Cause(ctx), timeout) {
+		return timeout
 	}
-	if named := (*url.Error)(nil); errors.As(err, &named) {
-		err = named.Err // its URL is the endpoint
+	if withURL := (*url.Error)(nil); errors.As(err, &withURL) {
+		err = withURL.Err // its URL is the endpoint
 	}
 	return &ConnectionError{c.Endpoint, err}
 }
 
-const userAgent = "carlin-cicd-runner"
-
-// refusal reads why a request was refused.
-func refusal(answer *http.Response, text []byte) error {
+// parseAPIError reads the error code and message from a response.
+func parseAPIError(response *http.Response, text []byte) *APIError {
 	var body struct {
 		Type    string `json:"__type"`
 		Message string `json:"message"` // or Message: encoding/json takes either
 	}
 	_ = json.Unmarshal(text, &body)
-	code := answer.Header.Get("X-Amzn-ErrorType")
-	if code == "" {
-		code = body.Type
-	}
-	// Some put a name space before the code and a URL after it: com.amazonaws.ssm#InvalidKeyId:http://…
+	code := cmp.Or(response.Header.Get("X-Amzn-ErrorType"), body.Type)
+	// Some services put a namespace before the code and a URL after it: com.amazonaws.ssm#InvalidKeyId:http://…
 	code, _, _ = strings.Cut(code, ":")
 	if i := strings.LastIndexByte(code, '#'); i >= 0 {
 		code = code[i+1:]
 	}
-	return &APIError{Status: answer.StatusCode, Code: code, Message: body.Message}
+	return &APIError{Status: response.StatusCode, Code: code, Message: body.Message}
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// partition is a set of regions that share the end of their host names.
-type partition struct{ regions, name, suffix, dualStack string }
+// partition is a set of regions that share their domain names.
+type partition struct{ regionPrefix, name, domain, dualStackDomain string }
 
-// partitions by the beginning of a region's name, the longer before the shorter.
+// partitions in the order in which the prefix is compared.
 var partitions = []partition{
 	{"cn-", "aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
 	{"us-gov-", "aws-us-gov", "amazonaws.com", "api.aws"},
@@ -23,19 +23,59 @@ var partitions = []partition{
 	{"", "aws", "amazonaws.com", "api.aws"},
 }
 
-// Partition is the name of a region's partition, as ARNs have it.
+// Partition returns the name of a region's partition, as ARNs have it.
 func Partition(region string) string { return partitionOf(region).name }
 
 func partitionOf(region string) partition {
 	for _, p := range partitions {
-		if strings.HasPrefix(region, p.regions) {
+		if strings.HasPrefix(region, p.regionPrefix) {
 			return p
 		}
 	}
 	return partitions[len(partitions)-1]
 }
 
-// What the sources of an AWS configuration may know about endpoints. The SDK's own clients ask for the same.
+// variant is a kind of endpoint of a service in a partition.
+type variant struct {
+	service, partition string
+	fips, dualStack    bool
+}
+
+// exceptions are the hosts that do not follow the rules of their partition; REGION stands for the region. Some of
+// GovCloud's plain endpoints are the FIPS ones, and Secrets Manager's plain endpoints speak IPv6.
+var exceptions = map[variant]string{
+	{"dynamodb", "aws-us-gov", true, false}:       "dynamodb.REGION.amazonaws.com",
+	{"logs", "aws-us-gov", true, false}:           "logs.REGION.amazonaws.com",
+	{"ssm", "aws-us-gov", true, false}:            "ssm.REGION.amazonaws.com",
+	{"states", "aws-us-gov", false, true}:         "states-fips.REGION.api.aws",
+	{"secretsmanager", "aws", false, true}:        "secretsmanager.REGION.amazonaws.com",
+	{"secretsmanager", "aws", true, true}:         "secretsmanager-fips.REGION.amazonaws.com",
+	{"secretsmanager", "aws-cn", false, true}:     "secretsmanager.REGION.amazonaws.com.cn",
+	{"secretsmanager", "aws-us-gov", false, true}: "secretsmanager.REGION.amazonaws.com",
+	{"secretsmanager", "aws-us-gov", true, true}:  "secretsmanager-fips.REGION.amazonaws.com",
+}
+
+// hostName returns AWS's own host of a service in a region. Module endpointtest compares it with the SDK's resolvers.
+func hostName(service, region string, fips, dualStack bool) string {
+	p := partitionOf(region)
+	if host, ok := exceptions[variant{service, p.name, fips, dualStack}]; ok {
+		return strings.Replace(host, "REGION", region, 1)
+	}
+	// The only exception of one region.
+	if service == "states" && region == "us-gov-west-1" && fips && !dualStack {
+		return "states.us-gov-west-1.amazonaws.com"
+	}
+	domain := p.domain
+	if dualStack {
+		domain = p.dualStackDomain
+	}
+	if fips {
+		service += "-fips"
+	}
+	return service + "." + region + "." + domain
+}
+
+// The interfaces by which the sources of an aws.Config answer questions about endpoints. The SDK's clients use the same.
 type (
 	endpointSource interface {
 		GetServiceBaseEndpoint(ctx context.Context, id string) (string, bool, error)
@@ -54,56 +94,51 @@ type (
 // Endpoint returns the URL of a service in a region: AWS_ENDPOINT_URL_… or the profile's, AWS_ENDPOINT_URL, or AWS's
 // own by the rules of the region's partition. The error is a *RegionError.
 func Endpoint(ctx context.Context, config aws.Config, s Service, region string) (string, error) {
-	ignore, _ := first(config, func(s ignoreSource) (bool, bool, error) { return s.GetIgnoreConfiguredEndpoints(ctx) })
+	ignore, _ := lookUp(config, func(s ignoreSource) (bool, bool, error) { return s.GetIgnoreConfiguredEndpoints(ctx) })
 	if !ignore {
-		if url, ok := first(config, func(from endpointSource) (string, bool, error) { return from.GetServiceBaseEndpoint(ctx, s.ID) }); ok {
+		url, ok := lookUp(config, func(from endpointSource) (string, bool, error) {
+			return from.GetServiceBaseEndpoint(ctx, s.ID)
+		})
+		if ok {
 			return url, nil
 		}
 	}
 	if url := aws.ToString(config.BaseEndpoint); url != "" {
 		return url, nil
 	}
-	fips, _ := first(config, func(s fipsSource) (aws.FIPSEndpointState, bool, error) { return s.GetUseFIPSEndpoint(ctx) })
-	dual, _ := first(config, func(s dualStackSource) (aws.DualStackEndpointState, bool, error) {
-		return s.GetUseDualStackEndpoint(ctx)
-	})
-	p := partitionOf(region)
-	host, suffix := s.Name, p.suffix
-	if dual == aws.DualStackEndpointStateEnabled {
-		suffix = p.dualStack
-	}
-	// GovCloud's endpoint of Parameter Store is FIPS's already, and has no name of its own for it.
-	if fips == aws.FIPSEndpointStateEnabled && !(s.Name == "ssm" && p.name == "aws-us-gov" && suffix == p.suffix) {
-		host += "-fips"
-	}
 	if !isRegion(region) {
 		return "", &RegionError{region}
 	}
-	return "https://" + host + "." + region + "." + suffix, nil
+	fips, _ := lookUp(config, func(s fipsSource) (aws.FIPSEndpointState, bool, error) { return s.GetUseFIPSEndpoint(ctx) })
+	dualStack, _ := lookUp(config, func(s dualStackSource) (aws.DualStackEndpointState, bool, error) {
+		return s.GetUseDualStackEndpoint(ctx)
+	})
+	host := hostName(s.Name, region, fips == aws.FIPSEndpointStateEnabled, dualStack == aws.DualStackEndpointStateEnabled)
+	return "https://" + host, nil
 }
 
-// RegionError says that a region cannot be one: it would be part of a host name.
+// RegionError reports a region name that cannot be part of a host name.
 type RegionError struct{ Region string }
 
-func (e *RegionError) Error() string { return strconv.Quote(e.Region) + " is no region" }
+func (e *RegionError) Error() string { return strconv.Quote(e.Region) + " is not a valid AWS region" }
 
-// Hint says where it comes from.
+// Hint names the settings that the region comes from.
 func (e *RegionError) Hint() string { return "set AWS_REGION, or correct the ARN" }
 
-// isRegion reports whether the name can stand in a host name.
+// isRegion reports whether the name can be part of a host name.
 func isRegion(name string) bool {
 	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
-// first asks the sources of the configuration in their order until one knows.
-func first[Source, Value any](config aws.Config, ask func(Source) (Value, bool, error)) (Value, bool) {
+// lookUp returns the value of the first source of the configuration that has one.
+func lookUp[Source, Value any](config aws.Config, get func(Source) (Value, bool, error)) (Value, bool) {
 	for _, source := range config.ConfigSources {
 		if s, ok := source.(Source); ok {
-			if value, ok, err := ask(s); ok && err == nil {
+			if value, ok, err := get(s); ok && err == nil {
 				return value, true
 			}
 		}
 	}
-	var none Value
-	return none, false
+	var zero Value
+	return zero, false
 }

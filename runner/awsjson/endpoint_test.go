@@ -36,7 +36,7 @@ func TestEndpointsAreThoseOfTheRegionsPartition(t *testing.T) {
 		{secretsManager, "us-gov-west-1", fips, "https://secretsmanager-fips.us-gov-west-1.amazonaws.com"},
 		{parameterStore, "us-gov-west-1", fips, "https://ssm.us-gov-west-1.amazonaws.com"},
 		{parameterStore, "us-east-1", dual, "https://ssm.us-east-1.api.aws"},
-		{secretsManager, "cn-north-1", dual, "https://secretsmanager.cn-north-1.api.amazonwebservices.com.cn"},
+		{parameterStore, "cn-north-1", dual, "https://ssm.cn-north-1.api.amazonwebservices.com.cn"},
 		{parameterStore, "us-gov-west-1", both, "https://ssm-fips.us-gov-west-1.api.aws"},
 		{parameterStore, "us-east-1", settings{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "http://127.0.0.1:1"},
 		{parameterStore, "us-east-1", settings{"AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:2", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "http://127.0.0.1:2"},

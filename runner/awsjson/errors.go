@@ -14,10 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 )
 
-// APIError is an answer that says no.
+// APIError is an error response.
 type APIError struct {
 	Status  int    // of HTTP
-	Code    string // AWS's, without name spaces; "" if whoever answered is no AWS
+	Code    string // AWS's, without namespace; "" if the responder is not AWS
 	Message string
 }
 
@@ -31,38 +31,38 @@ func (e *APIError) Error() string {
 	return fmt.Sprintf("%d %s", e.Status, http.StatusText(e.Status))
 }
 
-// ErrorCode is what the SDK's retryer judges by, as HTTPStatusCode is.
+// ErrorCode implements what the SDK's retryer asks for.
 func (e *APIError) ErrorCode() string { return e.Code }
 
-// HTTPStatusCode is the answer's.
+// HTTPStatusCode implements what the SDK's retryer asks for.
 func (e *APIError) HTTPStatusCode() int { return e.Status }
 
-// TimeoutError is a try that was given up for its time.
+// TimeoutError reports an attempt without a response in time.
 type TimeoutError struct {
 	Endpoint string
 	After    time.Duration
 }
 
 func (e *TimeoutError) Error() string {
-	return fmt.Sprintf("%s does not answer within %s", Host(e.Endpoint), e.After)
+	return fmt.Sprintf("%s did not respond within %s", Host(e.Endpoint), e.After)
 }
 
-// Timeout and RetryableError are what the SDK's retryer asks for.
+// Timeout implements what the SDK's retryer asks for.
 func (e *TimeoutError) Timeout() bool { return true }
 
-// RetryableError is always true: the next one may be answered.
+// RetryableError implements what the SDK's retryer asks for.
 func (e *TimeoutError) RetryableError() bool { return true }
 
-// CredentialsError says that there is nothing to sign a request with.
+// CredentialsError reports that a request could not be signed.
 type CredentialsError struct{ Err error }
 
 func (e *CredentialsError) Error() string { return e.Err.Error() }
 func (e *CredentialsError) Unwrap() error { return e.Err }
 
-// RetryableError is always false: the credentials have been tried for already.
+// RetryableError is false: the credential providers have retried already.
 func (e *CredentialsError) RetryableError() bool { return false }
 
-// ConnectionError is an answer that did not arrive, or not whole.
+// ConnectionError reports that no response arrived, or only a part of one.
 type ConnectionError struct {
 	Endpoint string
 	Err      error
@@ -71,28 +71,28 @@ type ConnectionError struct {
 func (e *ConnectionError) Error() string { return e.Err.Error() }
 func (e *ConnectionError) Unwrap() error { return e.Err }
 
-// RetryableError is what the SDK's retryer asks for. Connections break and listeners restart; names that do not exist
-// and certificates that are wrong stay so.
+// RetryableError is false for names that do not resolve and for certificates that are not trusted: a retry does not
+// change either.
 func (e *ConnectionError) RetryableError() bool {
 	var dns *net.DNSError
 	var certificate *tls.CertificateVerificationError
 	return !errors.As(e.Err, &certificate) && !(errors.As(e.Err, &dns) && dns.IsNotFound)
 }
 
-// IsTransient reports whether a later try may well succeed: the SDK's own judgement.
+// IsTransient reports whether a later attempt may succeed, by the SDK's own rules.
 func IsTransient(err error) bool {
-	var no *APIError
+	var api *APIError
 	return retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err).Bool() ||
-		errors.As(err, &no) && no.Status == http.StatusTooManyRequests
+		errors.As(err, &api) && api.Status == http.StatusTooManyRequests
 }
 
-// HasCode reports whether err is an answer with one of the codes.
+// HasCode reports whether err is an APIError with one of the codes.
 func HasCode(err error, codes ...string) bool {
-	var no *APIError
-	return errors.As(err, &no) && slices.Contains(codes, no.Code)
+	var api *APIError
+	return errors.As(err, &api) && slices.Contains(codes, api.Code)
 }
 
-// Host is the host of a URL, for people.
+// Host returns the host of a URL, for messages.
 func Host(address string) string {
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
 		return u.Host

@@ -171,7 +171,7 @@ func TestCredentialsAndRegionThatAreMissing(t *testing.T) {
 		{"no provider", aws.Config{Region: "eu-west-1"}, nil, "A, B: no AWS credentials can be had: none are set", "task role"},
 		{"what a process prints", aws.Config{Region: "eu-west-1", Credentials: failing("process provider error: parse failed of process output: hunter2")}, nil, "A, B: no AWS credentials can be had: credential_process has failed", ""},
 		{"no region", aws.Config{}, nil, "A: no region is known to look for a in; B: no region is known to look for /b in", "set AWS_REGION"},
-		{"a region that is none", aws.Config{Region: "evil.example/"}, nil, `"evil.example/" is no region`, "set AWS_REGION"},
+		{"a region that is none", aws.Config{Region: "evil.example/"}, nil, `"evil.example/" is not a valid AWS region`, "set AWS_REGION"},
 		{"no configuration", aws.Config{}, errors.New("failed to get shared config profile, nobody"), "A, B: the AWS configuration cannot be loaded: failed to get shared config profile, nobody", "AWS_PROFILE"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
