@@ -30,7 +30,7 @@ type identity struct{ aws.CredentialsProvider }
 // Retrieve implements aws.CredentialsProvider.
 func (i identity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if i.CredentialsProvider == nil {
-		return aws.Credentials{}, &awsjson.CredentialsError{Err: errors.New("none are set")}
+		return aws.Credentials{}, &awsjson.CredentialsError{Err: errors.New("no credentials are configured")}
 	}
 	c, err := i.CredentialsProvider.Retrieve(ctx)
 	if err != nil {

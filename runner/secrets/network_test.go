@@ -31,7 +31,7 @@ func TestAServiceThatDoesNotAnswerIsGivenUp(t *testing.T) {
 	r.patience = 20 * time.Millisecond
 	_, err := resolve(t, r, map[string]string{"A": "secretsmanager:a"})
 	f := problems(t, err)["A"]
-	if !strings.Contains(f.Problem, "does not answer within 20ms") || !strings.Contains(f.Advice, "VPC endpoint of secretsmanager") || !f.Retryable() {
+	if !strings.Contains(f.Problem, "did not respond within 20ms") || !strings.Contains(f.Advice, "VPC endpoint of secretsmanager") || !f.Retryable() {
 		t.Errorf("%s (%s)", f.Problem, f.Advice)
 	}
 	if asked := count.take(); asked["GetSecretValue"] != awsjson.MaxTimeouts {
@@ -168,7 +168,7 @@ func TestCredentialsAndRegionThatAreMissing(t *testing.T) {
 		problem, advice string
 	}{
 		{"no credentials", aws.Config{Region: "eu-west-1", Credentials: failing("no EC2 IMDS role found")}, nil, "A, B: no AWS credentials can be had: no EC2 IMDS role found", "task role"},
-		{"no provider", aws.Config{Region: "eu-west-1"}, nil, "A, B: no AWS credentials can be had: none are set", "task role"},
+		{"no provider", aws.Config{Region: "eu-west-1"}, nil, "A, B: no AWS credentials can be had: no credentials are configured", "task role"},
 		{"what a process prints", aws.Config{Region: "eu-west-1", Credentials: failing("process provider error: parse failed of process output: hunter2")}, nil, "A, B: no AWS credentials can be had: credential_process has failed", ""},
 		{"no region", aws.Config{}, nil, "A: no region is known to look for a in; B: no region is known to look for /b in", "set AWS_REGION"},
 		{"a region that is none", aws.Config{Region: "evil.example/"}, nil, `"evil.example/" is not a valid AWS region`, "set AWS_REGION"},
