@@ -38,7 +38,7 @@ export class World {
       case 'ecs:runTask.sync': {
         const environment = Object.fromEntries(input.Overrides.ContainerOverrides[0].Environment.map((e) => [e.Name, e.Value]))
         const family = input.TaskDefinition.split('/')[1].split(':')[0].replace('cicd-', '')
-        this.tasks.push({ family, group: input.Group, provider: input.CapacityProviderStrategy[0].CapacityProvider, environment, network: input.NetworkConfiguration })
+        this.tasks.push({ family, group: input.Group, provider: input.CapacityProviderStrategy[0].CapacityProvider, environment, network: input.NetworkConfiguration, token: input.ClientToken })
         await this.ecs(family, this.tasks.filter((t) => t.family === family).length, environment)
         return { Containers: [{ ExitCode: 0 }] }
       }

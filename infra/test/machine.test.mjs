@@ -195,13 +195,29 @@ test('a step that takes too long ends, and says which', async () => {
   assert.deepEqual([failure(w).step, failure(w).error], ['migrate staging', 'States.Timeout'])
 })
 
-for (const [family, runs] of [['Build', 2], ['MigrateStaging', 1], ['DeployStaging', 1], ['MigrateProduction', 1], ['DeployProduction', 1]]) {
-  test(`a ${family} of which nobody knows whether it was started is asked for ${runs === 1 ? 'once' : 'again'}`, async () => {
+for (const family of delivery) {
+  test(`a RunTask for ${family} that ends in a server error is retried with the same client token`, async () => {
     const w = new World({ ecs: (f, n) => { if (f === family && n < 2) throw new Failed('ECS.ServerException', 'These errors are usually caused by a server issue.') } })
-    assert.equal((await w.run(push(main))).status, runs === 1 ? 'FAILED' : 'SUCCEEDED')
-    assert.equal(names(w).filter((n) => n === family).length, runs)
+    assert.equal((await w.run(push(main))).status, 'SUCCEEDED')
+    const tokens = w.tasks.filter((t) => t.family === family).map((t) => t.token)
+    assert.equal(tokens.length, 2)
+    assert.equal(new Set(tokens).size, 1, 'ECS answers a repeated token with the task that it has started')
+    assert.match(tokens[0], /^[!-~]{1,64}$/, 'what ECS accepts as a token')
   })
 }
+
+test('no two steps share a client token', async () => {
+  const w = new World()
+  await w.run(push(main))
+  await w.run(push(main, { after: newer }), 'two')
+  assert.equal(new Set(w.tasks.map((t) => t.token)).size, 12)
+})
+
+test('on demand, a step has a token of its own', async () => {
+  const w = new World({ ecs: () => { if (w.tasks.at(-1).provider === 'FARGATE_SPOT') throw ended(143, { StopCode: 'SpotInterruption', StoppedReason: 'Your Spot Task was interrupted.' }) } })
+  await w.run(push('refs/heads/x'))
+  assert.equal(new Set(w.tasks.map((t) => t.token)).size, w.tasks.length)
+})
 
 test('a deploy that finds no capacity is tried again', async () => {
   const w = new World({ ecs: (f, n) => { if (f === 'DeployStaging' && n < 3) throw new Failed('AmazonECS.Unknown', 'Capacity is unavailable at this time') } })
