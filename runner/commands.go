@@ -4,47 +4,44 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
-	"time"
-
-	"github.com/oklog/ulid/v2"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/environment"
 	"github.com/carlin-cicd/runner/runner/fargate"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/secrets"
+	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/runner/units"
 )
 
 // What the commands beside a run share with it, so that they mean the same by the same words.
 
-// NewID returns the id of a new run. Ids sort by time.
-func NewID() string { return strings.ToLower(ulid.Make().String()) }
-
 // Identify finds the branch and the commit that a run with this configuration would be of, and reports whether the
-// workspace has changes that are not in it. The error is a *ConfigError.
-func Identify(ctx context.Context, variables map[string]string, c Config) (ref artifacts.Ref, changed bool, err error) {
+// workspace has changes that are not in it. The error is a *outcome.ConfigError.
+func Identify(ctx context.Context, variables map[string]string, c config.Config) (ref artifacts.Ref, changed bool, err error) {
 	r := besides(ctx, variables, c)
-	err = r.identify()
-	return r.ref, r.dirty, err
+	err = r.Identify()
+	return r.Ref, r.Dirty, err
 }
 
 // besides is as much of a run as is needed to ask what it would do.
-func besides(ctx context.Context, variables map[string]string, c Config) *run {
-	return &run{in: Invocation{Variables: variables}, begun: time.Now(), config: c, id: NewID(), aws: NewAWS(), stop: newStopper(ctx, time.Second, nil)}
+func besides(ctx context.Context, variables map[string]string, c config.Config) *run {
+	return &run{in: Invocation{Variables: variables}, Session: *session.New(ctx, variables, c)}
 }
 
 // CheckSecrets asks for every secret of a step as a run would, and writes what there is: never a value. The error is a
-// *SecretsError when one cannot be had, a *ConfigError for input that is refused.
-func CheckSecrets(ctx context.Context, w io.Writer, variables map[string]string, c Config) error {
+// *outcome.SecretsError when one cannot be had, a *outcome.ConfigError for input that is refused.
+func CheckSecrets(ctx context.Context, w io.Writer, variables map[string]string, c config.Config) error {
 	r := besides(ctx, variables, c)
 	if err := r.chooseStep(); err != nil {
-		return refuse(err)
+		return outcome.Refused(err)
 	}
-	resolved, err := r.resolver().Resolve(ctx, r.childEnvironment().references)
+	resolved, err := environment.Resolver(&r.Session).Resolve(ctx, environment.New(&r.Session, r.step).References)
 	err = secrets.WriteReport(w, resolved, err)
 	var failed *secrets.Error
 	if errors.As(err, &failed) {
-		return &SecretsError{Message: Count(len(failed.Failures), "secret") + " cannot be had", Transient: failed.Retryable()}
+		return &outcome.SecretsError{Message: Count(len(failed.Failures), "secret") + " cannot be had", Transient: failed.Retryable()}
 	}
 	return err
 }

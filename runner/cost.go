@@ -1,49 +1,39 @@
 package runner
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"runtime"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/fargate"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/units"
 )
 
-// cost is what a run costs on Fargate by the list price.
-type cost struct {
-	Dollars      float64      `json:"dollars"`
-	Seconds      float64      `json:"billed_seconds"` // since the pull of the image began, as far as that is known
-	Size         fargate.Size `json:"size"`
-	Region       string       `json:"region"` // whose prices these are
-	Architecture string       `json:"architecture"`
-	Capacity     string       `json:"capacity"` // "on demand", which is the most that it can be, or "Spot"
-	PricesAsOf   string       `json:"prices_as_of"`
-	Estimated    bool         `json:"estimated,omitempty"` // the price does not stand like that in the list: see package fargate
-	Would        bool         `json:"would,omitempty"`     // the run was elsewhere; it would cost that on the size that fits
-}
-
 // cost is what the run has cost until now, or what it would cost if it is not on Fargate; nil if nobody knows.
-func (r *run) cost(u *usage) *cost {
-	begun := r.begun
+func (r *run) cost(u *record.Usage) *record.Cost {
+	begun := r.Began
 	size, onFargate := r.task.size()
 	switch {
 	case onFargate && !r.task.PullStartedAt.IsZero() && r.task.PullStartedAt.Before(begun):
 		begun = r.task.PullStartedAt
 	case onFargate:
-	case u == nil || u.fits == nil:
+	case u == nil || u.Fits == nil:
 		return nil
 	default:
-		size = *u.fits
+		size = *u.Fits
 	}
 	terms := fargate.Terms{
-		Region: first(r.task.region(), r.in.Variables["AWS_REGION"], r.in.Variables["AWS_DEFAULT_REGION"]),
+		Region: cmp.Or(r.task.region(), r.Variables["AWS_REGION"], r.Variables["AWS_DEFAULT_REGION"]),
 		ARM:    runtime.GOARCH == "arm64",
-		Spot:   onFargate && r.config.Capacity == SpotProvider,
+		Spot:   onFargate && r.Config.Capacity == config.SpotProvider,
 	}
 	price, took := fargate.PriceOf(terms), r.now().Sub(begun)
-	return &cost{
-		Dollars: microDollars(price.Cost(size, took)), Seconds: seconds(fargate.Billed(took)), Size: size,
+	return &record.Cost{
+		Dollars: microDollars(price.Cost(size, took)), Seconds: record.Seconds(fargate.Billed(took)), Size: size,
 		Region: price.Region, Architecture: price.Architecture(), Capacity: price.Capacity(), PricesAsOf: fargate.PricesAsOf,
 		Estimated: price.Doubtful(size), Would: !onFargate,
 	}
@@ -53,12 +43,12 @@ func (r *run) cost(u *usage) *cost {
 func microDollars(amount float64) float64 { return math.Round(amount*1e6) / 1e6 }
 
 // text is the cost in words.
-func (c *cost) text() string {
+func costText(c *record.Cost) string {
 	terms := []string{c.Region, c.Architecture, c.Capacity}
 	if c.Estimated {
 		terms = append(terms, "estimated")
 	}
-	text := fmt.Sprintf("%s for %s of %s (%s)", fargate.Dollars(c.Dollars), units.Duration(duration(c.Seconds)), c.Size, strings.Join(terms, ", "))
+	text := fmt.Sprintf("%s for %s of %s (%s)", fargate.Dollars(c.Dollars), units.Duration(record.Duration(c.Seconds)), c.Size, strings.Join(terms, ", "))
 	if c.Would {
 		text += ", were it on Fargate"
 	}

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,27 +15,10 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/steps/coverage"
 )
-
-// coverageRecord is what one run covered, in finished.json.
-type coverageRecord struct {
-	coverage.Summary
-	LinePercent float64           `json:"line_percent"`
-	Folders     []coverage.Folder `json:"folders,omitempty"`
-	Change      *coverage.Change  `json:"change,omitempty"`  // percentage points
-	Against     *coverageMark     `json:"against,omitempty"` // the run that Change compares with
-}
-
-// coverageMark is what the store keeps of the newest run of a branch that passed, for the next one to be compared with.
-type coverageMark struct {
-	Branch  string            `json:"branch"`
-	SHA     string            `json:"sha"`
-	RunID   string            `json:"run_id"`
-	At      time.Time         `json:"at"`
-	Summary coverage.Summary  `json:"summary"`
-	Folders []coverage.Folder `json:"folders,omitempty"`
-}
 
 // coverageFolder is where the step leaves its coverage, relative to its directory; "" if it measures none that we know of.
 func (r *run) coverageFolder() string {
@@ -53,7 +37,7 @@ func (r *run) coverageFolder() string {
 func (r *run) judgeCoverage(err error) error {
 	folder, floor := r.coverageFolder(), r.step.Coverage.Floor
 	wanted := floor != coverage.Floor{}
-	if r.result == nil || folder == "" && !wanted || r.stop.work.Err() != nil {
+	if r.result == nil || folder == "" && !wanted || r.Stop.Work.Err() != nil {
 		return err
 	}
 	if _, missing := os.Stat(filepath.Join(r.directory(), filepath.FromSlash(folder))); missing != nil && !wanted {
@@ -70,15 +54,15 @@ func (r *run) judgeCoverage(err error) error {
 	case !wanted && (errors.As(found, &none) || errors.Is(found, fs.ErrNotExist)):
 		return err
 	}
-	advice := HintOf(found)
+	advice := outcome.Hint(found)
 	if errors.Is(found, fs.ErrNotExist) {
-		found, advice = fmt.Errorf("there is no coverage in %s to hold against the floor", first(folder, "the step's folder")), "have the command measure it, or say with coverage.path where it is"
+		found, advice = fmt.Errorf("there is no coverage in %s to hold against the floor", cmp.Or(folder, "the step's folder")), "have the command measure it, or say with coverage.path where it is"
 	}
 	if !wanted || err != nil {
-		r.log.Warn("coverage", "error", found.Error(), "hint", advice)
+		r.Log.Warn("coverage", "error", found.Error(), "hint", advice)
 		return err
 	}
-	return &ResultsError{Message: found.Error(), Advice: advice}
+	return &outcome.ResultsError{Message: found.Error(), Advice: advice}
 }
 
 // readCoverage sets r.coverage from the reports in a folder; fs.ErrNotExist is for a folder that is not there or not of this run.
@@ -97,29 +81,29 @@ func (r *run) readCoverage(folder string) error {
 	}
 	const granularity = time.Second // some file systems count whole seconds
 	if info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(summary.Source))); err == nil && info.ModTime().Add(granularity).Before(r.result.Started) {
-		r.log.Warn("the coverage is older than the command and does not count", "report", summary.Source)
+		r.Log.Warn("the coverage is older than the command and does not count", "report", summary.Source)
 		return fs.ErrNotExist
 	}
 	for i, f := range folders {
-		folders[i].Path = r.redactor.String(f.Path)
+		folders[i].Path = r.Redactor.String(f.Path)
 	}
-	r.coverage = &coverageRecord{Summary: summary, LinePercent: twoDecimals(summary.Lines.Percent()), Folders: folders}
-	ctx, cancel := r.stop.publishing()
+	r.coverage = &record.Coverage{Summary: summary, LinePercent: twoDecimals(summary.Lines.Percent()), Folders: folders}
+	ctx, cancel := r.Stop.PublishContext()
 	defer cancel()
 	r.compareCoverage(ctx)
 	attributes := []any{"lines", summary.Lines.String(), "branches", summary.Branches.String(), "files", summary.Files, "report", summary.Source}
 	if c := r.coverage.Change; c != nil {
 		attributes = append(attributes, "lines_change", twoDecimals(c.Lines), "against", shortSHA(r.coverage.Against.SHA), "of", r.coverage.Against.Branch)
 	}
-	r.log.Info("coverage", attributes...)
+	r.Log.Info("coverage", attributes...)
 	return nil
 }
 
 // earlierBranches are those whose runs this one is compared with: the branch, else the one that it is to be merged into, else the main one.
 func (r *run) earlierBranches() []string {
 	var all []string
-	for _, branch := range []string{r.ref.Branch, r.in.Variables["GITHUB_BASE_REF"], "main", "master"} {
-		if branch != "" && !slices.Contains(all, branch) && (artifacts.Ref{Branch: branch, SHA: r.ref.SHA}).Validate() == nil {
+	for _, branch := range []string{r.Ref.Branch, r.Variables["GITHUB_BASE_REF"], "main", "master"} {
+		if branch != "" && !slices.Contains(all, branch) && (artifacts.Ref{Branch: branch, SHA: r.Ref.SHA}).Validate() == nil {
 			all = append(all, branch)
 		}
 	}
@@ -129,8 +113,8 @@ func (r *run) earlierBranches() []string {
 // compareCoverage looks for an earlier run.
 func (r *run) compareCoverage(ctx context.Context) {
 	for _, branch := range r.earlierBranches() {
-		var mark coverageMark
-		err := artifacts.GetJSON(ctx, r.store, keys.CoverageBaseline(branch, r.step.Name), &mark)
+		var mark record.CoverageBaseline
+		err := artifacts.GetJSON(ctx, r.Store, keys.CoverageBaseline(branch, r.step.Name), &mark)
 		if err == nil && mark.Summary.Lines.Total > 0 {
 			change := r.coverage.Summary.Change(mark.Summary)
 			change = coverage.Change{Lines: twoDecimals(change.Lines), Branches: twoDecimals(change.Branches)}
@@ -140,7 +124,7 @@ func (r *run) compareCoverage(ctx context.Context) {
 			return
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			r.log.Warn("the coverage of an earlier run cannot be read", "branch", branch, "error", err.Error(), "hint", HintOf(err))
+			r.Log.Warn("the coverage of an earlier run cannot be read", "branch", branch, "error", err.Error(), "hint", outcome.Hint(err))
 			return
 		}
 	}
@@ -160,11 +144,11 @@ func (r *run) rememberCoverage(err error) {
 	if err != nil || r.coverage == nil || r.coverage.Lines.Total <= 0 {
 		return
 	}
-	ctx, cancel := r.stop.publishing()
+	ctx, cancel := r.Stop.PublishContext()
 	defer cancel()
-	mark := coverageMark{Branch: r.ref.Branch, SHA: r.ref.SHA, RunID: r.id, At: time.Now().UTC(), Summary: r.coverage.Summary, Folders: withoutChange(r.coverage.Folders)}
-	if err := artifacts.PutJSON(ctx, r.store, keys.CoverageBaseline(r.ref.Branch, r.step.Name), mark); err != nil {
-		r.log.Warn("the coverage is not kept for the next run", "error", err.Error(), "hint", HintOf(err))
+	mark := record.CoverageBaseline{Branch: r.Ref.Branch, SHA: r.Ref.SHA, RunID: r.ID, At: time.Now().UTC(), Summary: r.coverage.Summary, Folders: withoutChange(r.coverage.Folders)}
+	if err := artifacts.PutJSON(ctx, r.Store, keys.CoverageBaseline(r.Ref.Branch, r.step.Name), mark); err != nil {
+		r.Log.Warn("the coverage is not kept for the next run", "error", err.Error(), "hint", outcome.Hint(err))
 	}
 }
 
@@ -178,7 +162,7 @@ func withoutChange(folders []coverage.Folder) []coverage.Folder {
 }
 
 // coverageText is coverage in a line of a summary.
-func coverageText(c coverageRecord) string {
+func coverageText(c record.Coverage) string {
 	var parts []string
 	for _, f := range []struct {
 		figure coverage.Figure

@@ -1,12 +1,12 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -14,6 +14,11 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/deploy/carlin"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/stack"
 )
@@ -43,13 +48,13 @@ type delivery struct {
 	told   stackStory // what was told of the stack
 }
 
-// lost returns a *GuardError once the lock is no longer ours.
+// lost returns a *outcome.GuardError once the lock is no longer ours.
 func (d *delivery) lost() error {
 	var lost *artifacts.LostError
 	if d.lease == nil || !errors.As(context.Cause(d.lease.Context()), &lost) {
 		return nil
 	}
-	return &GuardError{Message: lost.Error(), Advice: lost.Hint()}
+	return &outcome.GuardError{Message: lost.Error(), Advice: lost.Hint()}
 }
 
 // tee keeps the end of what a command says where that goes on record, and listens to what it says of its stack.
@@ -87,16 +92,16 @@ func (t *tail) String() string {
 
 // chooseGrace lets the step's own grace win over the default.
 func (r *run) chooseGrace() error {
-	if r.step.Grace == 0 || r.in.Variables["RUNNER_GRACE"] != "" {
+	if r.step.Grace == 0 || r.Variables["RUNNER_GRACE"] != "" {
 		return nil
 	}
-	if r.step.Grace >= r.config.StopBudget {
-		return &ConfigError{
-			Message: fmt.Sprintf("grace: %s of step %s leaves nothing of RUNNER_STOP_BUDGET (%s) for publishing", r.step.Grace, r.step.Name, r.config.StopBudget),
+	if r.step.Grace >= r.Config.StopBudget {
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("grace: %s of step %s leaves nothing of RUNNER_STOP_BUDGET (%s) for publishing", r.step.Grace, r.step.Name, r.Config.StopBudget),
 			Advice:  "raise stopTimeout in the task definition and RUNNER_STOP_BUDGET with it, or lower grace",
 		}
 	}
-	r.config.Grace = r.step.Grace
+	r.Config.Grace = r.step.Grace
 	return nil
 }
 
@@ -106,9 +111,9 @@ func (r *run) lock() error {
 		return nil
 	}
 	d := &r.delivery
-	lockName := d.locate(r.step, r.config)
+	lockName := d.locate(r.step, r.Config)
 	if d.name == "" && r.step.Lock == steps.LockStack {
-		r.log.Warn("the stack's name is not known, so there will be no snapshot of it, and no way back", "hint", "set STACK_NAME")
+		r.Log.Warn("the stack's name is not known, so there will be no snapshot of it, and no way back", "hint", "set STACK_NAME")
 	}
 	lease, err := r.acquire(lockName)
 	if err != nil {
@@ -116,8 +121,8 @@ func (r *run) lock() error {
 	}
 	d.lease = lease
 	go r.watchLease(lease)
-	if err := d.ledger.load(r.stop.work, r.store, r.config.Environment, d.scope); err != nil {
-		return artifactsError{err}
+	if err := d.ledger.load(r.Stop.Work, r.Store, r.Config.Environment, d.scope); err != nil {
+		return outcome.ArtifactsError{Err: err}
 	}
 	r.finishFormer()
 	if r.in.Undo {
@@ -127,12 +132,12 @@ func (r *run) lock() error {
 }
 
 // locate finds the stack, the folder of its records and the name of its lock.
-func (d *delivery) locate(step steps.Step, c Config) (lock string) {
+func (d *delivery) locate(step steps.Step, c config.Config) (lock string) {
 	if step.Lock == steps.LockEnvironment {
 		d.scope = step.Name
 		return step.Name
 	}
-	d.name = stackName(step, c)
+	d.name = carlin.StackName(step, c)
 	switch d.scope = d.name; d.scope {
 	case "":
 		d.scope = step.Name + "~" // a tilde is in no stack's name
@@ -145,31 +150,31 @@ func (d *delivery) locate(step steps.Step, c Config) (lock string) {
 
 // acquire takes a lock. Somebody else's is waited for as long as the step allows.
 func (r *run) acquire(name string) (*artifacts.Lease, error) {
-	swapper, ok := r.store.(artifacts.Swapper)
+	swapper, ok := r.Store.(artifacts.Swapper)
 	if !ok {
-		return nil, &GuardError{Message: r.place + " has no locks", Advice: "use a bucket or a folder"}
+		return nil, &outcome.GuardError{Message: r.Place + " has no locks", Advice: "use a bucket or a folder"}
 	}
-	key, err := keys.Lock(r.config.Environment, name)
+	key, err := keys.Lock(r.Config.Environment, name)
 	if err != nil {
-		return nil, refuse(err)
+		return nil, outcome.Refused(err)
 	}
 	party := r.party()
-	party.Owner, party.Purpose = first(party.Owner, localOwner()), fmt.Sprintf("%s of %s", r.step.Name, first(r.delivery.name, r.config.Environment))
+	party.Owner, party.Purpose = cmp.Or(party.Owner, session.LocalOwner()), fmt.Sprintf("%s of %s", r.step.Name, cmp.Or(r.delivery.name, r.Config.Environment))
 	wait := r.step.Wait
-	if left := time.Until(r.deadline); !r.deadline.IsZero() && left < wait {
+	if left := time.Until(r.Deadline); !r.Deadline.IsZero() && left < wait {
 		wait = max(left, 0)
 	}
-	lease, err := artifacts.Acquire(r.stop.work, swapper, artifacts.Claim{Key: key, Party: party, TTL: r.config.LockTTL, Wait: wait, Waiting: r.waitingForTurn})
+	lease, err := artifacts.Acquire(r.Stop.Work, swapper, artifacts.Claim{Key: key, Party: party, TTL: r.Config.LockTTL, Wait: wait, Waiting: r.waitingForTurn})
 	var held *artifacts.HeldError
 	switch {
 	case errors.As(err, &held):
-		return nil, &GuardError{Message: held.Error(), Advice: held.Hint()}
+		return nil, &outcome.GuardError{Message: held.Error(), Advice: held.Hint()}
 	case errors.Is(err, context.Canceled):
 		return nil, err
 	case err != nil:
-		return nil, artifactsError{err}
+		return nil, outcome.ArtifactsError{Err: err}
 	}
-	r.log.Debug("locked", "lock", key, "fence", lease.Fence())
+	r.Log.Debug("locked", "lock", key, "fence", lease.Fence())
 	return lease, nil
 }
 
@@ -181,19 +186,13 @@ func (r *run) waitingForTurn(h artifacts.Holder) {
 	}
 }
 
-// localOwner is who holds a lock outside of a task.
-func localOwner() string {
-	host, _ := os.Hostname()
-	return first(os.Getenv("USER"), "runner") + "@" + first(host, "localhost")
-}
-
 // watchLease has the command stopped when its lock is lost: somebody else may begin before long.
 func (r *run) watchLease(lease *artifacts.Lease) {
 	<-lease.Context().Done()
 	if err := r.delivery.lost(); err != nil {
-		r.log.Error("the lock is lost, so the command is told to stop", "error", err.Error())
+		r.Log.Error("the lock is lost, so the command is told to stop", "error", err.Error())
 		select {
-		case r.stop.forward <- syscall.SIGTERM:
+		case r.Stop.Forward <- syscall.SIGTERM:
 		default:
 		}
 	}
@@ -204,12 +203,12 @@ func (r *run) unlock() {
 	if r.delivery.lease == nil {
 		return
 	}
-	ctx, cancel := r.stop.recording()
+	ctx, cancel := r.Stop.RecordContext()
 	defer cancel()
 	ctx, cancelIn := context.WithTimeout(ctx, 10*time.Second)
 	defer cancelIn()
 	if err := r.delivery.lease.Release(ctx); err != nil {
-		r.log.Warn("the lock could not be given back; it is free once it has expired", "error", err.Error())
+		r.Log.Warn("the lock could not be given back; it is free once it has expired", "error", err.Error())
 	}
 }
 
@@ -225,53 +224,53 @@ func (r *run) finishFormer() {
 	if p == nil {
 		return
 	}
-	key := keys.Deployment(r.config.Environment, r.delivery.scope, p.RunID)
+	key := keys.Deployment(r.Config.Environment, r.delivery.scope, p.RunID)
 	var former deployment
-	err := artifacts.GetJSON(r.stop.work, r.store, key, &former)
+	err := artifacts.GetJSON(r.Stop.Work, r.Store, key, &former)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		r.log.Warn("the run before was cut short before it began", "run", p.RunID, "sha", p.SHA)
+		r.Log.Warn("the run before was cut short before it began", "run", p.RunID, "sha", p.SHA)
 		return
-	case err == nil && former.Outcome == delivered:
-		r.log.Warn("the run before had passed, and was cut short then", "run", p.RunID, "sha", p.SHA)
+	case err == nil && former.Outcome == record.Delivered:
+		r.Log.Warn("the run before had passed, and was cut short then", "run", p.RunID, "sha", p.SHA)
 		l.Live = p
 		return
-	case err == nil && former.Outcome == rolledBackHere:
+	case err == nil && former.Outcome == record.IsRollback:
 		var undone deployment
-		if err = artifacts.GetJSON(r.stop.work, r.store, keys.Deployment(r.config.Environment, r.delivery.scope, former.Undoes), &undone); err == nil {
+		if err = artifacts.GetJSON(r.Stop.Work, r.Store, keys.Deployment(r.Config.Environment, r.delivery.scope, former.Undoes), &undone); err == nil {
 			l.Live = undone.Replaced
 			return
 		}
-	case err == nil && former.Outcome != "" && former.Outcome != interrupted && former.Outcome != abandoned:
+	case err == nil && former.Outcome != "" && former.Outcome != record.Interrupted && former.Outcome != record.Abandoned:
 		return
 	}
-	r.log.Warn("the run before has not ended by itself, so nobody knows how far it came", "run", p.RunID, "sha", p.SHA, "since", p.At,
+	r.Log.Warn("the run before has not ended by itself, so nobody knows how far it came", "run", p.RunID, "sha", p.SHA, "since", p.At,
 		"hint", r.takeBack(p.RunID))
 	if err == nil && former.Outcome == "" {
-		former.Outcome, former.ClosedBy = abandoned, r.id
-		err = artifacts.PutJSON(r.stop.work, r.store, key, former)
+		former.Outcome, former.ClosedBy = record.Abandoned, r.ID
+		err = artifacts.PutJSON(r.Stop.Work, r.Store, key, former)
 	}
 	if err != nil {
-		r.log.Warn("the record of the run before cannot be closed", "record", key, "error", err.Error())
+		r.Log.Warn("the record of the run before cannot be closed", "record", key, "error", err.Error())
 	}
 }
 
-// refuseSuperseded returns a *GuardError if what is live is newer than what this run brings.
+// refuseSuperseded returns a *outcome.GuardError if what is live is newer than what this run brings.
 func (r *run) refuseSuperseded() error {
 	live := r.delivery.ledger.Live
-	if live == nil || live.SHA == r.ref.SHA {
+	if live == nil || live.SHA == r.Ref.SHA {
 		return nil
 	}
 	older, why := r.older(*live)
 	if !older {
 		return nil
 	}
-	message := fmt.Sprintf("a newer commit is live: %.12s, by run %s; %.12s is %s", live.SHA, live.RunID, r.ref.SHA, why)
-	if r.config.Force {
-		r.log.Warn("forced: "+message, "forced", true)
+	message := fmt.Sprintf("a newer commit is live: %.12s, by run %s; %.12s is %s", live.SHA, live.RunID, r.Ref.SHA, why)
+	if r.Config.Force {
+		r.Log.Warn("forced: "+message, "forced", true)
 		return nil
 	}
-	return &GuardError{Message: message, Advice: "deploy the newer one, or force the older one over it with --force (RUNNER_FORCE=true)"}
+	return &outcome.GuardError{Message: message, Advice: "deploy the newer one, or force the older one over it with --force (RUNNER_FORCE=true)"}
 }
 
 // older reports whether this run's commit is before another one, and by what it is known: by ancestry where git knows both,
@@ -281,13 +280,13 @@ func (r *run) older(live revision) (bool, string) {
 		return false, "" // the record is no commit's
 	}
 	ancestor := func(a, b string) bool {
-		_, err := r.git(r.stop.work, r.config.Workspace, nil, "merge-base", "--is-ancestor", a, b)
+		_, err := r.Git(r.Stop.Work, r.Config.Workspace, nil, "merge-base", "--is-ancestor", a, b)
 		return err == nil
 	}
 	switch mine := r.revision(); {
-	case ancestor(r.ref.SHA, live.SHA):
+	case ancestor(r.Ref.SHA, live.SHA):
 		return true, "an ancestor of it"
-	case ancestor(live.SHA, r.ref.SHA):
+	case ancestor(live.SHA, r.Ref.SHA):
 		return false, ""
 	case !mine.Committed.IsZero() && !live.Committed.IsZero():
 		return mine.Committed.Before(live.Committed), "of " + mine.Committed.Format(time.RFC3339) + ", that one of " + live.Committed.Format(time.RFC3339)
@@ -306,7 +305,7 @@ func (r *run) takeBack(id string) string {
 }
 
 // mayRetry reports whether the step allows whoever started the run to start it again for the reason it ended.
-func (r *run) mayRetry(o Outcome) bool {
-	ours := o.Reason == OOM || o.Reason == Cancelled
+func (r *run) mayRetry(o outcome.Outcome) bool {
+	ours := o.Reason == record.OOM || o.Reason == record.Cancelled
 	return o.Retryable && r.step.Retry.Attempts > 0 && (ours && r.step.Retry.Allows(string(o.Reason)) || !ours && r.step.Retry.Allows("infrastructure"))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/steps/stack"
 )
@@ -33,20 +34,20 @@ func (r *run) arrived() error {
 		return nil
 	}
 	return r.phase("stack", func() error {
-		ctx, cancel := context.WithDeadlineCause(r.stop.work, r.deadline, &process.TimeoutError{Limit: r.step.Timeout})
+		ctx, cancel := context.WithDeadlineCause(r.Stop.Work, r.Deadline, &process.TimeoutError{Limit: r.step.Timeout})
 		defer cancel()
 		state, err := d.stack.Settle(ctx, func(s stack.State) {
-			r.log.Info("waiting for CloudFormation", "stack", d.name, "status", s.Status)
+			r.Log.Info("waiting for CloudFormation", "stack", d.name, "status", s.Status)
 		})
 		var service *stack.ServiceError
 		switch {
 		case errors.As(err, &service):
-			r.log.Warn("how the stack has come through is not known", "stack", d.name, "error", err.Error(), "hint", HintOf(err))
+			r.Log.Warn("how the stack has come through is not known", "stack", d.name, "error", err.Error(), "hint", outcome.Hint(err))
 			return nil
 		case err != nil:
 			return err
 		case strings.Contains(state.Status, "ROLLBACK"), strings.HasSuffix(state.Status, "_FAILED"):
-			return artifactsError{&FailedStackError{d.name, state.Status, state.Reason}}
+			return outcome.ArtifactsError{Err: &FailedStackError{d.name, state.Status, state.Reason}}
 		}
 		return nil
 	})
@@ -57,9 +58,9 @@ func (r *run) settleStack() {
 	if r.delivery.stack == nil {
 		return
 	}
-	ctx, cancel := context.WithDeadline(r.stop.work, r.deadline)
+	ctx, cancel := context.WithDeadline(r.Stop.Work, r.Deadline)
 	defer cancel()
 	if _, err := r.delivery.stack.Settle(ctx, nil); err != nil {
-		r.log.Warn("the stack is busy, or cannot be asked", "stack", r.delivery.name, "error", err.Error())
+		r.Log.Warn("the stack is busy, or cannot be asked", "stack", r.delivery.name, "error", err.Error())
 	}
 }

@@ -15,25 +15,15 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/steps/stack"
-)
-
-// How a delivery ended, as its record says; it has no outcome while it is on.
-const (
-	delivered      = "passed"
-	undone         = "rolled_back" // it failed, and the stack is what it was
-	notUndone      = "rollback_failed"
-	leftAsIs       = "failed"    // it failed, and nothing was to be brought back
-	interrupted    = "cancelled" // it was told to stop; the stack may still be on its way
-	abandoned      = "abandoned" // it never said how it ended
-	rolledBackHere = "rollback"  // it was a rollback itself
 )
 
 // deployment is deployments/<environment>/<stack>/<run-id>.json: the stack before the run, and what became of it. It is
 // written before anything changes, and again at the end.
 type deployment struct {
-	identity
+	record.Identity
 	Committed time.Time         `json:"commit_time,omitzero"`
 	Fence     int64             `json:"fence"` // of the lock
 	Forced    bool              `json:"forced,omitempty"`
@@ -44,28 +34,19 @@ type deployment struct {
 	Ended     time.Time         `json:"finished_at,omitzero"`
 	Seconds   float64           `json:"duration_seconds,omitempty"`
 	ExitCode  *int              `json:"exit_code,omitempty"`
-	Reason    Reason            `json:"reason,omitempty"`
+	Reason    record.Reason     `json:"reason,omitempty"`
 	Output    string            `json:"output,omitempty"` // the end of it
 	ClosedBy  string            `json:"closed_by,omitempty"`
 	Undoes    string            `json:"undoes,omitempty"` // the run that a rollback took back
 	UndoneBy  string            `json:"undone_by,omitempty"`
-	outcome
+	record.Delivery
 }
 
-// outcome is the end of a delivery.
-type outcome struct {
-	Outcome  string        `json:"outcome,omitempty"`
-	Status   string        `json:"stack_status,omitempty"` // the last that is known
-	Rollback *stack.Report `json:"rollback,omitempty"`
-	Problem  string        `json:"rollback_error,omitempty"`
-	Advice   string        `json:"rollback_hint,omitempty"`
-}
-
-func (d *delivery) outcome() *outcome {
+func (d *delivery) outcome() *record.Delivery {
 	if d.record == nil {
 		return nil
 	}
-	return &d.record.outcome
+	return &d.record.Delivery
 }
 
 // revision is a commit in an environment.
@@ -132,14 +113,14 @@ func (l *ledger) save(ctx context.Context, store artifacts.Store) error {
 
 // revision is what this run brings.
 func (r *run) revision() revision {
-	v := revision{RunID: r.id, SHA: r.ref.SHA, Branch: r.ref.Branch, At: time.Now().UTC()}
-	if text, err := r.git(r.stop.work, r.config.Workspace, nil, "show", "-s", "--format=%ct", r.ref.SHA); err == nil {
+	v := revision{RunID: r.ID, SHA: r.Ref.SHA, Branch: r.Ref.Branch, At: time.Now().UTC()}
+	if text, err := r.Git(r.Stop.Work, r.Config.Workspace, nil, "show", "-s", "--format=%ct", r.Ref.SHA); err == nil {
 		if n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64); err == nil {
 			v.Committed = time.Unix(n, 0).UTC()
 		}
 	}
 	for _, kind := range r.builds() {
-		if m, err := artifacts.ReadManifest(r.stop.work, r.store, kind, r.ref); err == nil {
+		if m, err := artifacts.ReadManifest(r.Stop.Work, r.Store, kind, r.Ref); err == nil {
 			if v.Builds == nil {
 				v.Builds = map[string]string{}
 			}
@@ -170,16 +151,16 @@ func digestOf(m artifacts.Manifest) string {
 func (r *run) putDelivery(ctx context.Context) error {
 	record := *r.delivery.record
 	if record.Before != nil {
-		stored := record.Before.Redacted(r.redactor.String, redact.IsSecretName)
+		stored := record.Before.Redacted(r.Redactor.String, redact.IsSecretName)
 		record.Before = &stored
 	}
 	text, err := json.MarshalIndent(record, "", " ")
 	if err != nil {
 		return err
 	}
-	text = append(r.redactor.Bytes(text), '\n')
-	_, err = r.store.Put(ctx, artifacts.Object{
-		Key: keys.Deployment(r.config.Environment, r.delivery.scope, r.id), Body: bytes.NewReader(text), Size: int64(len(text)),
+	text = append(r.Redactor.Bytes(text), '\n')
+	_, err = r.Store.Put(ctx, artifacts.Object{
+		Key: keys.Deployment(r.Config.Environment, r.delivery.scope, r.ID), Body: bytes.NewReader(text), Size: int64(len(text)),
 		Type: "application/json", CacheControl: "no-cache",
 	})
 	return err

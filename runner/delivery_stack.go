@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,6 +16,9 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/deploy/carlin"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/stack"
@@ -22,7 +26,7 @@ import (
 
 // openStack is a stack as this run's credentials see it. The error is AWS's.
 func (r *run) openStack(ctx context.Context, name string) (*stack.Stack, error) {
-	config, err := r.aws(ctx)
+	config, err := r.AWS(ctx)
 	if err == nil && config.Region == "" {
 		err = errors.New("no region is known")
 	}
@@ -30,15 +34,15 @@ func (r *run) openStack(ctx context.Context, name string) (*stack.Stack, error) 
 		return nil, &stack.ServiceError{Stack: name, Action: "cloudformation:DescribeStacks", Err: err}
 	}
 	region := config.Region // of the bucket, too
-	if deploysByCarlin(r.carlinLine()) {
-		region = first(carlinRegion(r.directory(), r.env.variables), region)
+	if carlin.Deploys(carlin.ExpandScripts(r.step.Command.String(), r.directory())) {
+		region = cmp.Or(carlin.Region(r.directory(), r.env.Variables), region)
 	}
 	client := cloudformation.NewFromConfig(config, func(o *cloudformation.Options) { o.Region = region })
-	s := &stack.Stack{Client: client, Name: name, Poll: r.config.StackPoll}
+	s := &stack.Stack{Client: client, Name: name, Poll: r.Config.StackPoll}
 	s.Trouble = func(err error) {
-		r.log.Warn("CloudFormation could not be asked; it will be asked again", "stack", name, "error", err.Error())
+		r.Log.Warn("CloudFormation could not be asked; it will be asked again", "stack", name, "error", err.Error())
 	}
-	if l, ok := r.store.(artifacts.Locator); ok && strings.HasPrefix(l.Locate(""), "s3://") {
+	if l, ok := r.Store.(artifacts.Locator); ok && strings.HasPrefix(l.Locate(""), "s3://") {
 		s.Upload = func(ctx context.Context, template string) (string, error) {
 			return r.uploadTemplate(ctx, l, template, config.Region)
 		}
@@ -48,14 +52,14 @@ func (r *run) openStack(ctx context.Context, name string) (*stack.Stack, error) 
 
 // uploadTemplate puts a template beside the records, as it is, and returns the URL by which CloudFormation knows it.
 func (r *run) uploadTemplate(ctx context.Context, l artifacts.Locator, template, region string) (string, error) {
-	if r.redactor.String(template) != template {
+	if r.Redactor.String(template) != template {
 		return "", &stack.RestoreError{
 			Stack: r.delivery.name, Action: stack.Failed,
 			Message: "cannot be brought back: its template is too large for a request and holds a secret, which is not stored", Advice: "deploy the earlier commit again, with --force",
 		}
 	}
-	key := keys.Template(r.config.Environment, r.delivery.scope, r.id)
-	_, err := r.store.Put(ctx, artifacts.Object{Key: key, Body: strings.NewReader(template), Size: int64(len(template)), Type: "text/plain"})
+	key := keys.Template(r.Config.Environment, r.delivery.scope, r.ID)
+	_, err := r.Store.Put(ctx, artifacts.Object{Key: key, Body: strings.NewReader(template), Size: int64(len(template)), Type: "text/plain"})
 	bucket, path, _ := strings.Cut(strings.TrimPrefix(l.Locate(key), "s3://"), "/")
 	domain := "amazonaws.com"
 	if strings.HasPrefix(region, "cn-") {
@@ -72,7 +76,7 @@ func (r *run) begin() error {
 	}
 	v := r.revision()
 	d.record = &deployment{
-		identity: r.identity(), Committed: v.Committed, Fence: d.lease.Fence(), Forced: r.config.Force, Builds: v.Builds,
+		Identity: r.identity(), Committed: v.Committed, Fence: d.lease.Fence(), Forced: r.Config.Force, Builds: v.Builds,
 		Replaced: d.ledger.Live, Started: v.At,
 	}
 	if r.step.Lock == steps.LockEnvironment {
@@ -84,13 +88,13 @@ func (r *run) begin() error {
 	}
 	// First that there is a run, then what it found: so no record is without somebody who knows of it.
 	d.ledger.Pending = &v
-	err := d.ledger.save(r.stop.work, r.store)
+	err := d.ledger.save(r.Stop.Work, r.Store)
 	if err == nil {
-		err = r.putDelivery(r.stop.work)
+		err = r.putDelivery(r.Stop.Work)
 	}
 	if err != nil {
 		d.record = nil
-		return artifactsError{fmt.Errorf("the start cannot be put on record, so nothing is started: %w", err)}
+		return outcome.ArtifactsError{Err: fmt.Errorf("the start cannot be put on record, so nothing is started: %w", err)}
 	}
 	r.follow()
 	return nil
@@ -101,38 +105,38 @@ func (r *run) snapshot() error {
 	d := &r.delivery
 	if d.name == "" {
 		if r.insists() {
-			return &GuardError{Message: "the stack's name is not known, so it could not be brought back", Advice: "set STACK_NAME, or remove rollback: true"}
+			return &outcome.GuardError{Message: "the stack's name is not known, so it could not be brought back", Advice: "set STACK_NAME, or remove rollback: true"}
 		}
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(r.stop.work, r.step.Wait, errBusy)
+	ctx, cancel := context.WithTimeoutCause(r.Stop.Work, r.step.Wait, errBusy)
 	defer cancel()
 	s, err := r.openStack(ctx, d.name)
 	var state stack.State
 	if err == nil {
 		state, err = s.Settle(ctx, func(now stack.State) {
-			r.log.Info("waiting for CloudFormation", "stack", d.name, "status", now.Status, "at_most", r.step.Wait.String())
+			r.Log.Info("waiting for CloudFormation", "stack", d.name, "status", now.Status, "at_most", r.step.Wait.String())
 		})
 	}
 	if err == nil {
 		d.before, err = s.Snapshot(ctx)
 	}
 	switch {
-	case r.stop.work.Err() != nil:
-		return context.Cause(r.stop.work)
+	case r.Stop.Work.Err() != nil:
+		return context.Cause(r.Stop.Work)
 	case errors.Is(err, errBusy):
-		return &GuardError{Message: fmt.Sprintf("stack %s is still %s after %s", d.name, state.Status, r.step.Wait), Advice: "wait for it, or give the step a longer wait:"}
+		return &outcome.GuardError{Message: fmt.Sprintf("stack %s is still %s after %s", d.name, state.Status, r.step.Wait), Advice: "wait for it, or give the step a longer wait:"}
 	case err != nil && r.insists():
-		return &GuardError{Message: "the stack could not be brought back, so it is not touched: " + err.Error(), Advice: HintOf(err)}
+		return &outcome.GuardError{Message: "the stack could not be brought back, so it is not touched: " + err.Error(), Advice: outcome.Hint(err)}
 	case err != nil:
-		r.log.Warn("there is no snapshot of the stack, so it will not be brought back", "stack", d.name, "error", err.Error(), "hint", HintOf(err))
+		r.Log.Warn("there is no snapshot of the stack, so it will not be brought back", "stack", d.name, "error", err.Error(), "hint", outcome.Hint(err))
 		return nil
 	}
 	d.stack, d.refusal = s, stack.NewRefusal(d.name)
 	d.record.Before = &d.before
-	r.log.Info("the stack as it is now is kept", "stack", d.name, "status", d.before.Status)
+	r.Log.Info("the stack as it is now is kept", "stack", d.name, "status", d.before.Status)
 	if why, advice := d.before.Unfit(); why != "" {
-		r.log.Warn("the stack takes no update as it is: "+why, "stack", d.name, "status", d.before.Status, "hint", advice)
+		r.Log.Warn("the stack takes no update as it is: "+why, "stack", d.name, "status", d.before.Status, "hint", advice)
 	}
 	return nil
 }
@@ -162,9 +166,9 @@ func (r *run) follow() {
 }
 
 func (r *run) tellEvent(e stack.Event) {
-	tell := r.log.Info
+	tell := r.Log.Info
 	if e.Failed() {
-		tell = r.log.Error
+		tell = r.Log.Error
 	}
 	attributes := []any{"stack", r.delivery.name, "resource", e.Resource, "type", e.Type, "status", e.Status}
 	if e.Reason != "" {
@@ -177,12 +181,12 @@ func (r *run) tellEvent(e stack.Event) {
 // markStack notes what may be of the command's doing, right after its end: what begins later, while hooks run, is not.
 func (r *run) markStack(cutShort bool) {
 	d := &r.delivery
-	if d.stack == nil || d.mark != "" || r.stop.work.Err() != nil {
+	if d.stack == nil || d.mark != "" || r.Stop.Work.Err() != nil {
 		return
 	}
-	mark, err := d.stack.Mark(r.stop.work, d.before, cutShort)
+	mark, err := d.stack.Mark(r.Stop.Work, d.before, cutShort)
 	if err != nil {
-		r.log.Warn("the stack's events cannot be read", "stack", d.name, "error", err.Error())
+		r.Log.Warn("the stack's events cannot be read", "stack", d.name, "error", err.Error())
 	}
 	d.mark = mark
 }
@@ -201,13 +205,13 @@ func (r *run) conclude(runErr error) error {
 		return nil
 	})
 	d.unfollow() // what happens while the stack is brought back is told, too
-	ctx, cancel := r.stop.recording()
+	ctx, cancel := r.Stop.RecordContext()
 	defer cancel()
 	if runErr == nil {
 		r.keepBuilds(ctx)
 		d.ledger.Live = d.ledger.Pending
 	}
-	if d.record.Outcome != interrupted { // whoever comes next has to know of that
+	if d.record.Outcome != record.Interrupted { // whoever comes next has to know of that
 		d.ledger.Pending = nil
 	}
 	r.close(runErr)
@@ -217,36 +221,36 @@ func (r *run) conclude(runErr error) error {
 // close puts the end on record.
 func (r *run) close(runErr error) {
 	d := &r.delivery
-	o := judge(runErr)
+	o := outcome.Of(runErr)
 	d.record.Ended, d.record.Reason, d.record.ExitCode, d.record.Output = time.Now().UTC(), o.Reason, &o.ExitCode, d.tail.String()
-	d.record.Seconds = seconds(d.record.Ended.Sub(d.record.Started))
-	ctx, cancel := r.stop.recording()
+	d.record.Seconds = record.Seconds(d.record.Ended.Sub(d.record.Started))
+	ctx, cancel := r.Stop.RecordContext()
 	defer cancel()
 	err := r.putDelivery(ctx)
 	if d.lost() == nil {
-		err = errors.Join(err, d.ledger.save(ctx, r.store))
+		err = errors.Join(err, d.ledger.save(ctx, r.Store))
 	}
 	if err != nil {
-		r.log.Error("the end of the delivery cannot be put on record", "error", err.Error(), "hint", HintOf(err))
+		r.Log.Error("the end of the delivery cannot be put on record", "error", err.Error(), "hint", outcome.Hint(err))
 	}
 }
 
 // bringBack decides what a failed run means for the stack.
 func (r *run) bringBack(runErr error) {
 	d := &r.delivery
-	sig, _ := r.stop.signal()
+	sig, _ := r.Stop.Signal()
 	switch {
 	case runErr == nil:
-		d.record.Outcome = delivered
+		d.record.Outcome = record.Delivered
 		r.comparePlace()
 	case sig != 0:
-		d.record.Outcome = interrupted
+		d.record.Outcome = record.Interrupted
 		r.lastLook()
 	case d.lost() != nil:
-		d.record.Outcome = interrupted
-		r.log.Error("the lock is lost, so the stack is not brought back: it may be somebody else's turn", "stack", d.name)
+		d.record.Outcome = record.Interrupted
+		r.Log.Error("the lock is lost, so the stack is not brought back: it may be somebody else's turn", "stack", d.name)
 	case d.stack == nil, r.step.Rollback != nil && !*r.step.Rollback:
-		d.record.Outcome = leftAsIs
+		d.record.Outcome = record.LeftAsIs
 	default:
 		r.rollBack()
 	}
@@ -258,18 +262,18 @@ func (r *run) lastLook() {
 	if d.stack == nil {
 		return
 	}
-	ctx, cancel := r.stop.publishing()
+	ctx, cancel := r.Stop.PublishContext()
 	defer cancel()
 	ctx, cancelIn := context.WithTimeout(ctx, 3*time.Second)
 	defer cancelIn()
 	state, err := d.stack.Look(ctx)
 	if err != nil {
-		r.log.Warn("what the stack is now is not known", "stack", d.name, "error", err.Error())
+		r.Log.Warn("what the stack is now is not known", "stack", d.name, "error", err.Error())
 		return
 	}
 	d.record.Status = state.Status
 	if state.Busy() {
-		r.log.Warn("the run stops here, and CloudFormation goes on by itself", "stack", d.name, "status", state.Status, "hint", "the next deploy waits for it; runner rollback --to "+r.id+" takes it back")
+		r.Log.Warn("the run stops here, and CloudFormation goes on by itself", "stack", d.name, "status", state.Status, "hint", "the next deploy waits for it; runner rollback --to "+r.ID+" takes it back")
 	}
 }
 
@@ -280,43 +284,43 @@ func (r *run) rollBack() {
 	ctx, cancel := r.rollingBack()
 	defer cancel()
 	came, err := d.stack.Restore(ctx, stack.Restoration{
-		Before: d.before, Last: d.mark, Attempts: len(r.attempts), Refused: d.refusal.Seen(), Token: "runner-" + r.id, Tell: r.tellRollback,
+		Before: d.before, Last: d.mark, Attempts: len(r.attempts), Refused: d.refusal.Seen(), Token: "runner-" + r.ID, Tell: r.tellRollback,
 	})
 	r.recordRollback(came, err)
 }
 
 // rollingBack is the time for a rollback: as much as the step has, while the lock is held and nobody tells us to stop.
 func (r *run) rollingBack() (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(r.delivery.lease.Context(), r.step.Timeout, &GuardError{
+	return context.WithTimeoutCause(r.delivery.lease.Context(), r.step.Timeout, &outcome.GuardError{
 		Message: fmt.Sprintf("CloudFormation was not done within %s", r.step.Timeout), Advice: "look at the stack's events; the next deploy waits for it",
 	})
 }
 
 func (r *run) tellRollback(what string, s stack.State) {
-	r.log.Info("rollback: "+what, "stack", r.delivery.name, "status", s.Status)
+	r.Log.Info("rollback: "+what, "stack", r.delivery.name, "status", s.Status)
 	r.delivery.told.add(report.Event{At: time.Now(), Resource: "rollback", Status: s.Status, Reason: what})
 }
 
 // recordRollback says what became of the stack.
 func (r *run) recordRollback(found stack.Report, err error) {
 	d := &r.delivery
-	d.record.Rollback, d.record.Status, d.record.Outcome = &found, found.Status, undone
+	d.record.Rollback, d.record.Status, d.record.Outcome = rollbackRecord(found), found.Status, record.RolledBack
 	attributes := []any{"stack", d.name, "action", string(found.Action), "status", found.Status, "proven", found.Proven}
 	if len(found.Kept) > 0 {
 		attributes = append(attributes, "kept", strings.Join(found.Kept, ", "))
-		r.log.Warn("hidden parameters cannot be read back, so they keep the values they have now", "stack", d.name, "parameters", strings.Join(found.Kept, ", "))
+		r.Log.Warn("hidden parameters cannot be read back, so they keep the values they have now", "stack", d.name, "parameters", strings.Join(found.Kept, ", "))
 	}
 	if err != nil {
-		d.record.Outcome = notUndone
-		var late *GuardError
+		d.record.Outcome = record.RollbackFailed
+		var late *outcome.GuardError
 		if r.delivery.lease.Context().Err() != nil || errors.As(err, &late) {
-			d.record.Outcome = interrupted
+			d.record.Outcome = record.Interrupted
 		}
-		d.record.Problem, d.record.Advice = err.Error(), HintOf(err)
-		r.log.Error("the stack was not brought back", append(attributes, "error", err.Error(), "hint", HintOf(err))...)
+		d.record.Problem, d.record.Advice = err.Error(), outcome.Hint(err)
+		r.Log.Error("the stack was not brought back", append(attributes, "error", err.Error(), "hint", outcome.Hint(err))...)
 		return
 	}
-	r.log.Info("the stack is what it was", attributes...)
+	r.Log.Info("the stack is what it was", attributes...)
 }
 
 // comparePlace warns when the command has deployed another stack than the one that was watched.
@@ -331,7 +335,7 @@ func (r *run) comparePlace() {
 		StackName string `json:"stackName"`
 	}
 	if err == nil && json.Unmarshal(text, &latest) == nil && latest.StackName != "" && latest.StackName != r.delivery.name {
-		r.log.Warn("the command deployed another stack than was expected", "deployed", latest.StackName, "expected", r.delivery.name, "hint", "set STACK_NAME="+latest.StackName)
+		r.Log.Warn("the command deployed another stack than was expected", "deployed", latest.StackName, "expected", r.delivery.name, "hint", "set STACK_NAME="+latest.StackName)
 	}
 }
 
@@ -341,11 +345,23 @@ func (r *run) keepBuilds(ctx context.Context) {
 		return
 	}
 	for _, kind := range r.step.Fetch {
-		n, err := artifacts.Keep(ctx, r.store, kind, r.ref, r.config.Environment)
+		n, err := artifacts.Keep(ctx, r.Store, kind, r.Ref, r.Config.Environment)
 		if err != nil {
-			r.log.Warn("what was deployed could not be marked, so the bucket's lifecycle may remove it", "artifact", kind, "error", err.Error(), "hint", "allow s3:GetObjectTagging and s3:PutObjectTagging")
+			r.Log.Warn("what was deployed could not be marked, so the bucket's lifecycle may remove it", "artifact", kind, "error", err.Error(), "hint", "allow s3:GetObjectTagging and s3:PutObjectTagging")
 		} else if n > 0 {
-			r.log.Info("marked as deployed", "artifact", kind, "objects", n)
+			r.Log.Info("marked as deployed", "artifact", kind, "objects", n)
 		}
 	}
+}
+
+// rollbackRecord is the report of a restoration as records have it.
+func rollbackRecord(found stack.Report) *record.Rollback {
+	back := &record.Rollback{
+		Action: record.Action(found.Action), Status: found.Status, Proven: found.Proven,
+		Differences: found.Differences, Unproven: found.Unproven, Kept: found.Kept,
+	}
+	for _, f := range found.Failures {
+		back.Failures = append(back.Failures, record.Resource(f))
+	}
+	return back
 }

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,7 +13,10 @@ import (
 	"strings"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/environment"
 	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/secrets"
 	"github.com/carlin-cicd/runner/steps"
@@ -42,7 +46,7 @@ type examination struct {
 // Examine tells what it finds, one finding after the other, and reports whether nothing of it is a failure.
 func (d Doctor) Examine(ctx context.Context, tell func(artifacts.Finding)) bool {
 	sound := true
-	e := &examination{Doctor: d, redactor: redact.New(known(d.Variables)...), named: d.Variables["PIPELINE_STEP"] != ""}
+	e := &examination{Doctor: d, redactor: redact.New(environment.Secrets(d.Variables)...), named: d.Variables["PIPELINE_STEP"] != ""}
 	e.tell = func(f artifacts.Finding) {
 		sound = sound && f.Severity != artifacts.Failure
 		f.Problem, f.Advice = e.redactor.String(f.Problem), e.redactor.String(f.Advice)
@@ -61,18 +65,18 @@ func (e *examination) wrong(severity artifacts.Severity, subject, problem, advic
 }
 
 func (e *examination) fail(subject string, err error) {
-	e.wrong(artifacts.Failure, subject, err.Error(), HintOf(err))
+	e.wrong(artifacts.Failure, subject, err.Error(), outcome.Hint(err))
 }
 
 // perform goes on after a failure wherever what comes next does not depend on it.
 func (e *examination) perform(ctx context.Context) {
-	config, err := Configure(e.Variables)
+	config, err := config.Read(e.Variables)
 	if err != nil {
 		e.fail("variables", err)
 		return
 	}
 	e.run = besides(ctx, e.Variables, config)
-	e.run.redactor = e.redactor
+	e.run.Redactor = e.redactor
 	e.logging()
 	if e.collect() {
 		for _, s := range e.steps {
@@ -89,7 +93,7 @@ func (e *examination) perform(ctx context.Context) {
 }
 
 func (e *examination) logging() {
-	c := e.run.config
+	c := e.run.Config
 	var level slog.Level
 	_, err := logs.ParseFormat(c.LogFormat, false)
 	if err != nil {
@@ -102,25 +106,25 @@ func (e *examination) logging() {
 
 // collect finds the steps to examine, and reports whether there are any.
 func (e *examination) collect() bool {
-	all, err := LoadSteps(e.run.config)
+	all, err := config.LoadSteps(e.run.Config)
 	if err != nil {
 		e.fail(steps.FileName, err)
 		return false
 	}
 	e.run.steps, e.steps = all, all.All()
 	if e.named {
-		s, err := all.Find(e.run.config.Step)
+		s, err := all.Find(e.run.Config.Step)
 		switch {
-		case err != nil && e.run.awaitsCheckout():
-			e.wrong(artifacts.Warning, "step "+e.run.config.Step, "is not known here", "see that the commit brings it in its "+steps.FileName)
+		case err != nil && e.run.AwaitsCheckout():
+			e.wrong(artifacts.Warning, "step "+e.run.Config.Step, "is not known here", "see that the commit brings it in its "+steps.FileName)
 			return false
 		case err != nil:
-			e.fail("step "+e.run.config.Step, err)
+			e.fail("step "+e.run.Config.Step, err)
 			return false
 		}
 		e.steps = []steps.Step{s}
 	}
-	file := first(e.run.config.File, filepath.Join(e.run.config.Workspace, steps.FileName))
+	file := cmp.Or(e.run.Config.File, filepath.Join(e.run.Config.Workspace, steps.FileName))
 	if _, err := os.Stat(file); err != nil {
 		e.ok(steps.FileName, "there is none, so the steps are the built-in ones")
 	} else {
@@ -146,12 +150,12 @@ func (e *examination) step(s steps.Step) {
 		e.wrong(severity, subject, problem, advice)
 	}
 	e.run.step = s
-	if info, err := os.Stat(e.run.directory()); (err != nil || !info.IsDir()) && !e.run.awaitsCheckout() {
+	if info, err := os.Stat(e.run.directory()); (err != nil || !info.IsDir()) && !e.run.AwaitsCheckout() {
 		wrong(artifacts.Failure, fmt.Sprintf("its directory %s is not a folder of the workspace", s.Directory), "it comes from "+s.Origin["directory"])
 	}
-	environment := e.run.childEnvironment()
-	e.redactor.Add(known(environment.variables)...)
-	if names := missing(s, environment); names != nil {
+	env := environment.New(&e.run.Session, e.run.step)
+	e.redactor.Add(environment.Secrets(env.Variables)...)
+	if names := environment.Missing(s, env); names != nil {
 		severity := artifacts.Warning // whoever starts the step may set them
 		if e.named {
 			severity = artifacts.Failure
@@ -180,15 +184,15 @@ var gitVersion = regexp.MustCompile(`git version (\d+)\.(\d+)\S*`)
 
 func (e *examination) git(ctx context.Context) {
 	const subject = "git"
-	c := e.run.config
+	c := e.run.Config
 	severity, use := artifacts.Warning, "without it BRANCH and GIT_SHA have to be set"
 	if c.Repository != "" {
 		severity, use = artifacts.Failure, "REPOSITORY_URL is fetched with it"
 	}
-	if c.Repository != "" && !e.run.awaitsCheckout() {
+	if c.Repository != "" && !e.run.AwaitsCheckout() {
 		e.wrong(artifacts.Warning, "source", "REPOSITORY_URL is set without GIT_SHA, so nothing is fetched", "set GIT_SHA to the whole commit id")
 	}
-	output, err := e.run.git(ctx, c.Workspace, nil, "--version")
+	output, err := e.run.Git(ctx, c.Workspace, nil, "--version")
 	if err != nil {
 		e.wrong(severity, subject, "cannot be started: "+err.Error(), "install git: "+use)
 		return
@@ -209,14 +213,14 @@ func (e *examination) git(ctx context.Context) {
 
 func (e *examination) commit() {
 	const subject = "commit"
-	err := e.run.identify()
-	ref := e.run.ref
+	err := e.run.Identify()
+	ref := e.run.Ref
 	switch {
 	case err != nil:
 		e.fail(subject, err)
 	case strings.Trim(ref.SHA, "0") == "":
 		e.wrong(artifacts.Warning, subject, "nobody says which it is, so records are kept under "+ref.SHA[:12], "set BRANCH and GIT_SHA, or run in a git repository")
-	case e.run.dirty:
+	case e.run.Dirty:
 		e.ok(subject, "%.12s of %s; the workspace has changes that are not in it", ref.SHA, ref.Branch)
 	default:
 		e.ok(subject, "%.12s of %s", ref.SHA, ref.Branch)
@@ -226,7 +230,8 @@ func (e *examination) commit() {
 // store lets the store examine itself.
 func (e *examination) store(ctx context.Context) {
 	const subject = "artifacts"
-	store, place, err := OpenStore(ctx, e.run.config, e.run.aws, artifacts.Party{}, nil)
+	err := e.run.OpenStore(ctx, artifacts.Party{}, nil)
+	store, place := e.run.Store, e.run.Place
 	if err != nil {
 		e.fail(subject, err)
 		return
@@ -250,7 +255,7 @@ func (e *examination) secrets(ctx context.Context) {
 	}
 	for _, s := range all {
 		e.run.step = s
-		for name, reference := range e.run.childEnvironment().references {
+		for name, reference := range environment.New(&e.run.Session, e.run.step).References {
 			if was, ok := references[name]; ok && was != reference { // two steps may mean different things by one name
 				name += " of step " + s.Name
 			}
@@ -273,7 +278,7 @@ func (e *examination) secrets(ctx context.Context) {
 
 // resolve asks for all values, as a run would.
 func (e *examination) resolve(ctx context.Context, references map[string]reference.Reference) []artifacts.Finding {
-	resolved, err := e.run.resolver().Resolve(ctx, references)
+	resolved, err := environment.Resolver(&e.run.Session).Resolve(ctx, references)
 	var found []artifacts.Finding
 	for _, s := range resolved.Secrets {
 		e.redactor.Add(redact.Secret{Name: s.Variable, Value: s.Value()})
@@ -294,11 +299,11 @@ func (e *examination) resolve(ctx context.Context, references map[string]referen
 }
 
 func (e *examination) stack(ctx context.Context) {
-	name := e.run.config.StackName
+	name := e.run.Config.StackName
 	switch {
 	case name == "":
 	case e.Stack == nil:
-		e.tell(examineStack(ctx, e.run.aws, name))
+		e.tell(examineStack(ctx, e.run.AWS, name))
 	default:
 		for _, f := range e.Stack(ctx, name) {
 			e.tell(f)

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/environment"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -27,7 +29,7 @@ type tool struct {
 func (e *examination) tools() {
 	var all []*tool
 	need := func(name, user string, severity artifacts.Severity) {
-		path, err := process.LookPath(process.Command{Args: []string{name}, Dir: e.run.directory(), Env: e.run.childEnvironment().list()})
+		path, err := process.LookPath(process.Command{Args: []string{name}, Dir: e.run.directory(), Env: environment.New(&e.run.Session, e.run.step).List()})
 		i := slices.IndexFunc(all, func(t *tool) bool { return t.name == name && t.path == path })
 		if i < 0 {
 			i = len(all)
@@ -54,14 +56,14 @@ func (e *examination) tools() {
 		}
 	}
 	const manifest = "package.json"
-	if _, err := os.Stat(filepath.Join(e.run.config.Workspace, manifest)); err == nil {
+	if _, err := os.Stat(filepath.Join(e.run.Config.Workspace, manifest)); err == nil {
 		severity := artifacts.Failure
 		if e.named { // that one step may do without
 			severity = artifacts.Warning
 		}
 		e.run.step = steps.Step{Directory: "."}
 		need("node", manifest, severity)
-		need(steps.PackageManager(e.run.config.Workspace), manifest, severity)
+		need(steps.PackageManager(e.run.Config.Workspace), manifest, severity)
 	}
 
 	for _, t := range all {
@@ -78,7 +80,7 @@ func (e *examination) tools() {
 				problem = "is not there"
 			}
 		}
-		e.wrong(t.severity, "tool "+t.name, fmt.Sprintf("%s; needed by %s", problem, users), HintOf(t.err))
+		e.wrong(t.severity, "tool "+t.name, fmt.Sprintf("%s; needed by %s", problem, users), outcome.Hint(t.err))
 	}
 }
 

@@ -1,8 +1,7 @@
 package runner
 
 import (
-	"bytes"
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +13,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/carlin-cicd/runner/runner/environment"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -22,7 +24,7 @@ import (
 // execute runs the command, again where the step allows that for the reason it ended, and what verifies it.
 func (r *run) execute() error {
 	if info, err := os.Stat(r.directory()); err != nil || !info.IsDir() {
-		return &ConfigError{
+		return &outcome.ConfigError{
 			Message: fmt.Sprintf("the directory %s of step %s is not a folder of the workspace", r.step.Directory, r.step.Name),
 			Advice:  "it comes from " + r.step.Origin["directory"],
 		}
@@ -48,16 +50,16 @@ func (r *run) attempt() (err error) {
 			r.result = &result
 			return err
 		})
-		o := judge(err)
-		r.attempts = append(r.attempts, attempt{ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: seconds(time.Since(begun))})
+		o := outcome.Of(err)
+		r.attempts = append(r.attempts, record.Attempt{ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: record.Seconds(time.Since(begun))})
 		// Who was told to stop does not start it again: that is for whoever starts runs. See mayRetry.
-		if err == nil || r.stop.work.Err() != nil || len(r.attempts) > r.step.Retry.Attempts || !r.step.Retry.Allows(string(o.Reason)) {
+		if err == nil || r.Stop.Work.Err() != nil || len(r.attempts) > r.step.Retry.Attempts || !r.step.Retry.Allows(string(o.Reason)) {
 			var start *process.StartError
 			r.markStack(err != nil && !errors.As(err, &start))
 			return err
 		}
 		r.settleStack()
-		r.log.Warn("the command is started again", "reason", string(o.Reason), "attempt", len(r.attempts)+1, "error", err.Error())
+		r.Log.Warn("the command is started again", "reason", string(o.Reason), "attempt", len(r.attempts)+1, "error", err.Error())
 	}
 }
 
@@ -93,7 +95,7 @@ func (r *run) superviseIn(directory string, c steps.Command) (process.Result, er
 // supervision is how a command is run.
 type supervision struct {
 	directory string // relative to the workspace
-	env       environment
+	env       environment.Environment
 	deadline  time.Time
 	limit     time.Duration // what the deadline came from
 	grace     time.Duration
@@ -102,35 +104,35 @@ type supervision struct {
 
 // supervision is how the step's own command is run.
 func (r *run) supervision(directory string) supervision {
-	return supervision{directory: directory, env: r.env, deadline: r.deadline, limit: r.step.Timeout, grace: r.config.Grace, signals: r.stop.forward}
+	return supervision{directory: directory, env: r.env, deadline: r.Deadline, limit: r.step.Timeout, grace: r.Config.Grace, signals: r.Stop.Forward}
 }
 
 // with sets a variable for this command only.
 func (s supervision) with(name, value string) supervision {
-	s.env.variables = maps.Clone(s.env.variables)
-	s.env.variables[name] = value
+	s.env.Variables = maps.Clone(s.env.Variables)
+	s.env.Variables[name] = value
 	return s
 }
 
 // superviseWith runs a command in a way of its own.
 func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, error) {
-	r.log.Info("running", "command", c.String(), "directory", how.directory)
+	r.Log.Info("running", "command", c.String(), "directory", how.directory)
 	how = r.traced(how)
-	r.tail.Line("\x1b[2m$ " + r.redactor.String(c.String()) + "\x1b[22m")
+	r.tail.Line("\x1b[2m$ " + r.Redactor.String(c.String()) + "\x1b[22m")
 	lines := r.sink.Command()
-	clean := r.redactor.Writer(io.MultiWriter(r.delivery.tee(lines), r.tail), redact.MaskCommands())
+	clean := r.Redactor.Writer(io.MultiWriter(r.delivery.tee(lines), r.tail), redact.MaskCommands())
 	if r.in.Frugal != nil {
 		r.in.Frugal()
 	}
 	result, err := process.Run(process.Command{
-		Args: c.Argv(), Dir: r.inWorkspace(how.directory), Env: how.env.list(), Output: clean,
-		Deadline: how.deadline, Grace: how.grace, Marker: r.marker(), Meter: r.meter(),
+		Args: c.Argv(), Dir: r.Path(how.directory), Env: how.env.List(), Output: clean,
+		Deadline: how.deadline, Grace: how.grace, Marker: r.Marker(), Meter: r.meter(),
 	}, how.signals)
 	if e := errors.Join(clean.Close(), lines.Close(), result.OutputErr); e != nil {
-		r.log.Warn("a part of the command's output could not be written", "error", e.Error())
+		r.Log.Warn("a part of the command's output could not be written", "error", e.Error())
 	}
 	if result.OutputTruncated {
-		r.log.Warn("somebody who cannot be found holds the command's output open; it is no longer read")
+		r.Log.Warn("somebody who cannot be found holds the command's output open; it is no longer read")
 	}
 	var timeout *process.TimeoutError
 	if errors.As(err, &timeout) {
@@ -141,45 +143,12 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 		if l.HeldOutput {
 			what = "a process outlived the command, holding its output open, and was ended"
 		}
-		r.log.Warn(what, "pid", l.PID, "command", l.Command)
+		r.Log.Warn(what, "pid", l.PID, "command", l.Command)
 	}
-	if sig, _ := r.stop.signal(); sig == 0 && err != nil && r.delivery.lost() != nil {
+	if sig, _ := r.Stop.Signal(); sig == 0 && err != nil && r.delivery.lost() != nil {
 		err = r.delivery.lost() // that is why it was told to stop
 	}
 	return result, err
-}
-
-// marker is in the environment of everything that the run starts, so that it is known again whoever its parent is.
-func (r *run) marker() string { return "RUN_ID=" + r.id }
-
-// maxGitOutput is how much of git's output is kept, in bytes.
-const maxGitOutput = 1 << 20
-
-// git runs git under the same supervision as the command: two who wait for children would take them from each other.
-func (r *run) git(ctx context.Context, dir string, variables []string, args ...string) (string, error) {
-	var output boundedBuffer
-	env := maps.Clone(r.in.Variables)
-	for _, entry := range append(variables, r.marker()) {
-		name, value, _ := strings.Cut(entry, "=")
-		env[name] = value
-	}
-	deadline, ok := ctx.Deadline()
-	if !ok || !r.deadline.IsZero() && r.deadline.Before(deadline) {
-		deadline = r.deadline
-	}
-	_, err := process.Run(process.Command{
-		Args: append([]string{"git"}, args...), Dir: dir, Env: environment{variables: env}.list(), Output: &output,
-		Deadline: deadline, Grace: 2 * time.Second, Marker: r.marker(),
-	}, r.stop.forward)
-	return output.String(), err
-}
-
-// boundedBuffer keeps the beginning of what is written to it.
-type boundedBuffer struct{ bytes.Buffer }
-
-func (b *boundedBuffer) Write(p []byte) (int, error) {
-	b.Buffer.Write(p[:min(len(p), maxGitOutput-b.Len())])
-	return len(p), nil
 }
 
 // readReports lets the reports speak after the command has: they can turn a passed command red, never a failed one green.
@@ -191,7 +160,7 @@ func (r *run) readReports(commandErr error) error {
 	err := r.timed("results", func() error {
 		read, err := r.readResults()
 		if err != nil {
-			return &ResultsError{Message: fmt.Sprintf("the reports cannot be read: %v", err), Advice: "they are looked for by " + strings.Join(r.step.Reports, ", ")}
+			return &outcome.ResultsError{Message: fmt.Sprintf("the reports cannot be read: %v", err), Advice: "they are looked for by " + strings.Join(r.step.Reports, ", ")}
 		}
 		r.forgive(&read)
 		r.tests = &read
@@ -206,28 +175,28 @@ func (r *run) readReports(commandErr error) error {
 	return err
 }
 
-// judgeReports tells of what the reports hold, and returns a *ResultsError if they are red.
+// judgeReports tells of what the reports hold, and returns a *outcome.ResultsError if they are red.
 func (r *run) judgeReports(passed bool) error {
 	t := r.tests
 	for _, c := range t.Failures {
-		r.log.Error("test "+string(c.Status), "test", c.Name, "suite", first(c.Class, c.Suite), "file", c.File, "message", c.Message)
+		r.Log.Error("test "+string(c.Status), "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "message", c.Message)
 	}
 	for _, p := range t.Problems {
-		r.log.Error("a report cannot be read", "report", p.Report, "error", p.Message)
+		r.Log.Error("a report cannot be read", "report", p.Report, "error", p.Message)
 	}
 	for _, s := range t.Stale {
-		r.log.Warn("a report is older than the command and is not counted", "report", s)
+		r.Log.Warn("a report is older than the command and is not counted", "report", s)
 	}
 	switch {
 	case len(t.Reports)+len(t.Problems) == 0:
-		r.log.Warn("the step left no report", "reports", strings.Join(r.step.Reports, ", "))
+		r.Log.Warn("the step left no report", "reports", strings.Join(r.step.Reports, ", "))
 	case !passed && !t.Red() && t.Quarantined == 0:
-		r.log.Warn("the command failed, yet its reports show no failure", "tests", t.Total)
+		r.Log.Warn("the command failed, yet its reports show no failure", "tests", t.Total)
 	}
 	return r.redness()
 }
 
-// redness is a *ResultsError if the reports are red.
+// redness is a *outcome.ResultsError if the reports are red.
 func (r *run) redness() error {
 	t := r.tests
 	if !t.Red() {
@@ -245,7 +214,7 @@ func (r *run) redness() error {
 	if n := len(t.Problems); n > 0 {
 		parts = append(parts, fmt.Sprintf("%s of %d cannot be read (%s)", plural(n, "report"), n+len(t.Reports), t.Problems[0].Report))
 	}
-	return &ResultsError{
+	return &outcome.ResultsError{
 		Message: "the command passed, but " + strings.Join(parts, ", "),
 		Advice:  "make the command fail when its tests do, or correct reports: in runner.yaml",
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/units"
 )
 
@@ -80,7 +81,7 @@ func TestAllWhoTellOfARunTellTheSame(t *testing.T) {
 		},
 		Stdout: &stdout, Stderr: &stdout, Version: "test", Started: time.Now(),
 	})
-	if o.Reason != Results {
+	if o.Reason != record.Results {
 		t.Fatalf("%+v\n%s", o, &stdout)
 	}
 
@@ -88,7 +89,7 @@ func TestAllWhoTellOfARunTellTheSame(t *testing.T) {
 	if err != nil || len(runs) != 1 {
 		t.Fatalf("%v %v", runs, err)
 	}
-	var f finished
+	var f record.Run
 	parse(t, readText(t, runs[0]), &f)
 	emf := metricsLine(t, filepath.Join(filepath.Dir(runs[0]), "log.jsonl.gz"))
 
@@ -100,7 +101,7 @@ func TestAllWhoTellOfARunTellTheSame(t *testing.T) {
 	for name, want := range map[string]float64{
 		"Runs": 1, "Failures": 1, "Duration": f.Seconds, "Tests": float64(f.Tests.Total), "TestsFailed": float64(f.Tests.Failed + f.Tests.Errored), "TestsFlaky": float64(f.Tests.Counts.Flaky),
 		"ArtifactFiles": float64(files), "ArtifactBytes": float64(size), "PeakMemory": float64(f.Usage.PeakMemory), "CPUSeconds": f.Usage.CPUSeconds,
-		"ColdStart": seconds(f.StartedAt.Sub(pulled)), "Cost": f.Cost.Dollars, "LineCoverage": f.Coverage.Lines.Percent(),
+		"ColdStart": record.Seconds(f.StartedAt.Sub(pulled)), "Cost": f.Cost.Dollars, "LineCoverage": f.Coverage.Lines.Percent(),
 	} {
 		if got, ok := emf.line[name].(float64); !ok || math.Abs(got-want) > 0.002 || name != "ColdStart" && name != "LineCoverage" && got != want {
 			t.Errorf("the line of metrics has %s %v, the record %v", name, emf.line[name], want)
@@ -121,9 +122,9 @@ func TestAllWhoTellOfARunTellTheSame(t *testing.T) {
 	texts := map[string]string{"the summary": stdout.String(), "the Markdown": readText(t, markdown), "the page": visible(readText(t, filepath.Join(filepath.Dir(runs[0]), "report.html")))}
 	for who, text := range texts {
 		for _, want := range []string{
-			units.Duration(duration(f.Seconds)), "3 passed", "1 failed", "1 errored", "1 skipped", "6 in all",
+			units.Duration(record.Duration(f.Seconds)), "3 passed", "1 failed", "1 errored", "1 skipped", "6 in all",
 			"1 file, " + units.Size(f.Artifacts[0].Bytes), "2 files, " + units.Size(f.Artifacts[1].Bytes),
-			"80.0 %", "peak " + units.Size(f.Usage.PeakMemory), fmt.Sprintf("%.1f s of CPU", f.Usage.CPUSeconds), f.Usage.Fargate + " would fit", f.Cost.text(),
+			"80.0 %", "peak " + units.Size(f.Usage.PeakMemory), fmt.Sprintf("%.1f s of CPU", f.Usage.CPUSeconds), f.Usage.Fargate + " would fit", costText(f.Cost),
 		} {
 			if who == "the page" { // which has its own words for some
 				want = strings.NewReplacer("1 failed", "2 failed", "1 errored", "", "6 in all", "", "1 file, ", "", "2 files, ", "").Replace(want)
@@ -200,7 +201,7 @@ func (m metrics) value(t *testing.T, namespace, name string, dimensions map[stri
 }
 
 // compare works out what the dashboard of cicd.yaml shows of the run.
-func (m metrics) compare(t *testing.T, f finished) {
+func (m metrics) compare(t *testing.T, f record.Run) {
 	var template struct {
 		Resources map[string]struct {
 			Properties struct {

@@ -10,7 +10,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/runner/units"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -104,18 +107,18 @@ func (r *run) onFailure(err error) {
 	}
 	r.hooks.reported = true
 	list := r.step.Hooks.OnFailure
-	if len(list) > 0 && r.stop.work.Err() != nil {
-		r.log.Debug("on_failure is not run, since the run was told to stop")
+	if len(list) > 0 && r.Stop.Work.Err() != nil {
+		r.Log.Debug("on_failure is not run, since the run was told to stop")
 		return
 	}
 	end := r.group("on_failure", len(list))
 	defer func() { end(nil) }()
 	for i, c := range list {
-		if r.stop.work.Err() != nil {
+		if r.Stop.Work.Err() != nil {
 			return
 		}
 		if hookErr := r.hook("on_failure", hookName("on_failure", i, len(list)), c, err); hookErr != nil {
-			r.log.Warn("a hook failed, which changes nothing", "error", hookErr.Error(), "hint", HintOf(hookErr))
+			r.Log.Warn("a hook failed, which changes nothing", "error", hookErr.Error(), "hint", outcome.Hint(hookErr))
 		}
 	}
 }
@@ -135,14 +138,14 @@ func (r *run) after(err error) {
 		if hookErr == nil {
 			continue
 		}
-		r.log.Error("a hook failed", "error", hookErr.Error(), "hint", HintOf(hookErr))
+		r.Log.Error("a hook failed", "error", hookErr.Error(), "hint", outcome.Hint(hookErr))
 		if r.hooks.failed == nil {
 			r.hooks.failed = hookErr
 		}
 	}
 	end(r.hooks.failed)
 	if outErr := r.readOutputs(); outErr != nil {
-		r.log.Error("what is handed on to later steps cannot be taken", "error", outErr.Error(), "hint", HintOf(outErr))
+		r.Log.Error("what is handed on to later steps cannot be taken", "error", outErr.Error(), "hint", outcome.Hint(outErr))
 		if r.hooks.failed == nil {
 			r.hooks.failed = outErr
 		}
@@ -151,36 +154,36 @@ func (r *run) after(err error) {
 
 // hook runs a command that is told how the run has ended so far.
 func (r *run) hook(hook, phase string, c steps.Command, err error) error {
-	budget := r.stop.budget - min(reserve, r.stop.budget/4)
+	budget := r.Stop.Budget - min(session.Reserve, r.Stop.Budget/4)
 	allowed := budget / 2 // of the time from the signal on, which may come while the command runs
-	sig, at := r.stop.signal()
+	sig, at := r.Stop.Signal()
 	if sig != 0 {
 		used := time.Since(at)
 		allowed = used + (budget-used)/2
-		if budget-used < time.Second/4 || r.stop.finish.Err() != nil {
-			r.log.Warn("there is no time left for a hook", "hook", hook, "command", c.String(), "hint", errBudget.Hint())
+		if budget-used < time.Second/4 || r.Stop.Finish.Err() != nil {
+			r.Log.Warn("there is no time left for a hook", "hook", hook, "command", c.String(), "hint", session.ErrBudget.Hint())
 			return nil
 		}
 	}
-	ctx, cancel := r.stop.bounded(r.stop.finish, allowed)
+	ctx, cancel := r.Stop.Bounded(r.Stop.Finish, allowed)
 	defer cancel()
 	signals := make(chan os.Signal, 2)
 	defer context.AfterFunc(ctx, func() { // the first ends it, and a second signal to the run kills it
 		signals <- syscall.SIGTERM
-		if r.stop.finish.Err() != nil {
+		if r.Stop.Finish.Err() != nil {
 			signals <- syscall.SIGTERM
 		}
 	})()
 
-	o := judge(err)
+	o := outcome.Of(err)
 	how := r.supervision(r.step.Directory).with("RUNNER_HOOK", hook).
 		with("RUNNER_OUTCOME", outcomeWord(o)).with("RUNNER_REASON", string(o.Reason)).with("RUNNER_EXIT_CODE", strconv.Itoa(o.ExitCode))
 	how.deadline, how.limit = time.Now().Add(hookTime), hookTime
-	how.grace = min(r.config.Grace, (budget-allowed)/2)
+	how.grace = min(r.Config.Grace, (budget-allowed)/2)
 	how.signals = signals
 	return r.timed(phase, func() error {
 		_, err := r.superviseWith(c, how)
-		if sig, _ := r.stop.signal(); sig != 0 {
+		if sig, _ := r.Stop.Signal(); sig != 0 {
 			var cancelled *process.CancelledError
 			if errors.As(err, &cancelled) {
 				cancelled.Signal = sig // what it was told came from us, and that from whoever told us
@@ -191,11 +194,11 @@ func (r *run) hook(hook, phase string, c steps.Command, err error) error {
 }
 
 // outcomeWord is what RUNNER_OUTCOME says.
-func outcomeWord(o Outcome) string {
+func outcomeWord(o outcome.Outcome) string {
 	switch o.Reason {
-	case Success:
+	case record.Success:
 		return "passed"
-	case Cancelled:
+	case record.Cancelled:
 		return "cancelled"
 	default:
 		return "failed"

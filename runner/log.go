@@ -70,15 +70,15 @@ func (r *run) openLog(format logs.Format, level slog.Level, attributes []slog.At
 	o := logs.Options{Format: format, Level: level, Color: r.in.Color, Live: r.in.Terminal, Attrs: attributes}
 	r.format = format
 	var err error
-	if !r.config.DryRun && attributes != nil {
+	if !r.Config.DryRun && attributes != nil {
 		if r.file, err = newLogFile(); err == nil {
 			o.File = r.file
 		}
 	}
 	r.sink = logs.New(r.in.Stdout, o)
-	r.log = slog.New(redactHandler{r.sink.Handler(), r.redactor})
+	r.Log = slog.New(redactHandler{r.sink.Handler(), r.Redactor})
 	if err != nil {
-		r.log.Warn("the log will not be stored", "error", err.Error())
+		r.Log.Warn("the log will not be stored", "error", err.Error())
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"unicode"
 
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/units"
 	"github.com/carlin-cicd/runner/steps/results"
 )
@@ -18,12 +19,12 @@ import (
 const maxStepSummary = 1 << 20
 
 // writeStepSummary adds the run to the summary that GitHub shows of a job, if there is one. A run that cannot do that goes on.
-func (r *run) writeStepSummary(o Outcome) {
-	if r.config.StepSummary == "" || !r.recorded() {
+func (r *run) writeStepSummary(o outcome.Outcome) {
+	if r.Config.StepSummary == "" || !r.recorded() {
 		return
 	}
-	if err := appendSummary(r.config.StepSummary, func(room int) string { return r.markdown(o, room) }); err != nil {
-		r.log.Warn("the summary for GitHub cannot be written", "error", err.Error(), "hint", "see where GITHUB_STEP_SUMMARY points to")
+	if err := appendSummary(r.Config.StepSummary, func(room int) string { return r.markdown(o, room) }); err != nil {
+		r.Log.Warn("the summary for GitHub cannot be written", "error", err.Error(), "hint", "see where GITHUB_STEP_SUMMARY points to")
 	}
 }
 
@@ -50,9 +51,9 @@ func appendSummary(name string, make func(room int) string) (err error) {
 }
 
 // markdown tells the run in at most room bytes: first all of it, then with fewer and fewer tests; "" if even its head does not fit.
-func (r *run) markdown(o Outcome, room int) string {
+func (r *run) markdown(o outcome.Outcome, room int) string {
 	for shown := shownInMarkdown; ; shown /= 2 {
-		if text := r.redactor.String(r.markdownOf(o, shown)); len(text) <= room {
+		if text := r.Redactor.String(r.markdownOf(o, shown)); len(text) <= room {
 			return text
 		}
 		if shown == 0 {
@@ -64,16 +65,16 @@ func (r *run) markdown(o Outcome, room int) string {
 // shownInMarkdown is how many tests of a kind are shown.
 const shownInMarkdown = 100
 
-func (r *run) markdownOf(o Outcome, shown int) string {
+func (r *run) markdownOf(o outcome.Outcome, shown int) string {
 	var b strings.Builder
 	verdict := "✅ " + r.code(r.step.Name) + " passed"
 	if !o.Passed() {
 		verdict = fmt.Sprintf("❌ %s failed (%s, exit %d)", r.code(r.step.Name), o.Reason, o.ExitCode)
 	}
-	fmt.Fprintf(&b, "\n### %s in %s\n\n", verdict, units.Duration(r.now().Sub(r.begun)))
+	fmt.Fprintf(&b, "\n### %s in %s\n\n", verdict, units.Duration(r.now().Sub(r.Began)))
 	if o.Err != nil {
 		fmt.Fprintf(&b, "%s\n\n", r.code(o.Err.Error()))
-		if hint := HintOf(o.Err); hint != "" {
+		if hint := outcome.Hint(o.Err); hint != "" {
 			fmt.Fprintf(&b, "Hint: %s\n\n", r.code(hint))
 		}
 	}
@@ -100,12 +101,12 @@ func (r *run) markdownOf(o Outcome, shown int) string {
 	}
 	u := r.usageRecord(o)
 	if u != nil {
-		item("usage", r.code(u.text()))
+		item("usage", r.code(usageText(u)))
 	}
 	if c := r.cost(u); c != nil {
-		item("cost", r.code(c.text()))
+		item("cost", r.code(costText(c)))
 	}
-	item("record", r.code(nearby(r.place+"/"+r.runKey())))
+	item("record", r.code(nearby(r.Place+"/"+r.runKey())))
 	if r.tests != nil {
 		r.markdownCases(&b, "Failed", "❌", r.tests.Failures, shown)
 		r.markdownCases(&b, "Flaky", "⚠️", r.tests.FlakyCases, shown)
@@ -141,7 +142,7 @@ func (r *run) markdownCases(b *strings.Builder, title, mark string, list []resul
 		if !strings.Contains(text, c.Message) {
 			text = c.Message + "\n" + text
 		}
-		text = visibleText(r.redactor.String(text))
+		text = visibleText(r.Redactor.String(text))
 		fence := strings.Repeat("`", max(3, longestRun(text)+1))
 		fmt.Fprintf(b, "%s\n%s\n%s\n\n</details>\n", fence, text, fence)
 	}
@@ -150,7 +151,7 @@ func (r *run) markdownCases(b *strings.Builder, title, mark string, list []resul
 // code is text as a span of code, in which nothing is Markdown, nobody is mentioned and nothing is linked. It is redacted before it
 // is escaped, since the redactor does not know what escaping makes of a secret.
 func (r *run) code(text string) string {
-	text = oneLine(r.redactor.String(text))
+	text = oneLine(r.Redactor.String(text))
 	if text == "" {
 		return ""
 	}
@@ -162,7 +163,7 @@ func (r *run) code(text string) string {
 }
 
 // html is text within an element of HTML; in one of code nobody is mentioned.
-func (r *run) html(text string) string { return html.EscapeString(oneLine(r.redactor.String(text))) }
+func (r *run) html(text string) string { return html.EscapeString(oneLine(r.Redactor.String(text))) }
 
 func oneLine(text string) string { return strings.Join(strings.Fields(visibleText(text)), " ") }
 

@@ -22,10 +22,10 @@ const meterPatience = 500 * time.Millisecond
 
 // meter is what is asked for the usage that our cgroup does not tell; nil outside of a task.
 func (r *run) meter() process.Meter {
-	if r.config.Metadata == "" {
+	if r.Config.Metadata == "" {
 		return nil
 	}
-	return taskMeter{r.stop.work, r.config.Metadata}
+	return taskMeter{r.Stop.Work, r.Config.Metadata}
 }
 
 // Read implements process.Meter.

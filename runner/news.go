@@ -1,41 +1,45 @@
 package runner
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/notify"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
 // heading is what people are told of a run before it has done anything.
 func (r *run) heading() notify.Run {
-	clean := r.redactor.String
+	clean := r.Redactor.String
 	n := notify.Run{
-		ID: r.id, Step: r.step.Name, Environment: r.config.Environment, Branch: clean(first(r.ref.Branch, r.config.Branch, r.config.GitHubBranch)), SHA: r.ref.SHA,
-		Repository: r.config.GitHubName, RepositoryURL: r.web(), Actor: clean(r.actor()), Started: r.begun,
+		ID: r.ID, Step: r.step.Name, Environment: r.Config.Environment, Branch: clean(cmp.Or(r.Ref.Branch, r.Config.Branch, r.Config.GitHubBranch)), SHA: r.Ref.SHA,
+		Repository: r.Config.GitHubName, RepositoryURL: r.web(), Actor: clean(r.actor()), Started: r.Began,
 	}
-	if n.SHA == noCommit {
+	if n.SHA == session.NoCommit {
 		n.SHA = ""
 	}
 	return n
 }
 
 // news is what people are told of a run that has ended, redacted: the parts of it that somebody or some program has written.
-func (r *run) news(o Outcome) notify.Run {
-	clean := r.redactor.String
+func (r *run) news(o outcome.Outcome) notify.Run {
+	clean := r.Redactor.String
 	n := r.heading()
-	n.Passed, n.Cancelled, n.Reason, n.ExitCode, n.Duration = o.Passed(), o.Reason == Cancelled, string(o.Reason), o.ExitCode, r.now().Sub(r.begun)
+	n.Passed, n.Cancelled, n.Reason, n.ExitCode, n.Duration = o.Passed(), o.Reason == record.Cancelled, string(o.Reason), o.ExitCode, r.now().Sub(r.Began)
 	switch o.Reason {
-	case BadConfig, Secrets, Source, Guard:
+	case record.BadConfig, record.Secrets, record.Source, record.Guard:
 		n.Blocked = true
 	}
 	if o.Err != nil {
-		n.Error, n.Hint = clean(o.Err.Error()), clean(HintOf(o.Err))
+		n.Error, n.Hint = clean(o.Err.Error()), clean(outcome.Hint(o.Err))
 	}
 	if r.recorded() {
-		n.Record = clean(r.place + "/" + r.runKey())
+		n.Record = clean(r.Place + "/" + r.runKey())
 	}
 	if r.coverage != nil {
 		n.Coverage = clean(coverageText(*r.coverage))
@@ -58,7 +62,7 @@ func (r *run) news(o Outcome) notify.Run {
 
 // failure is a failing test, and where it is in the repository.
 func (r *run) failure(c results.Case, within string) notify.Failure {
-	clean := r.redactor.String
+	clean := r.Redactor.String
 	here := filepath.ToSlash(r.directory()) + "/"
 	name := c.Name
 	if c.Class != "" && !strings.Contains(name, c.Class) {
@@ -72,7 +76,7 @@ func (r *run) failure(c results.Case, within string) notify.Failure {
 
 // withinRepository is the step's folder relative to the repository that the workspace is in, which may be above it.
 func (r *run) withinRepository() string {
-	for root := r.config.Workspace; ; root = filepath.Dir(root) {
+	for root := r.Config.Workspace; ; root = filepath.Dir(root) {
 		if _, err := os.Lstat(filepath.Join(root, ".git")); err == nil {
 			if within, err := filepath.Rel(root, r.directory()); err == nil {
 				return filepath.ToSlash(within)
@@ -86,7 +90,7 @@ func (r *run) withinRepository() string {
 
 // web is where a browser finds the repository, "" if nobody knows.
 func (r *run) web() string {
-	c := r.config
+	c := r.Config
 	if c.Repository == "" && c.GitHubName != "" && strings.HasPrefix(c.GitHubServer, "https://") {
 		return strings.TrimSuffix(c.GitHubServer, "/") + "/" + c.GitHubName
 	}
@@ -95,8 +99,8 @@ func (r *run) web() string {
 
 // actor is who has caused the run: who has pushed, or outside of a task, whose machine it is.
 func (r *run) actor() string {
-	if r.config.Actor == "" && r.task.ARN == "" {
-		return r.in.Variables["USER"]
+	if r.Config.Actor == "" && r.task.ARN == "" {
+		return r.Variables["USER"]
 	}
-	return r.config.Actor
+	return r.Config.Actor
 }

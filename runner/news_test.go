@@ -10,24 +10,31 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/config"
+
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/notify/notifytest"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/results"
-	"github.com/carlin-cicd/runner/steps/stack"
 )
 
 // ended is a run that has come to its end in a workspace.
 func ended(t *testing.T, workspace, directory string, variables map[string]string) *run {
 	t.Helper()
 	r := &run{
-		in: Invocation{Variables: variables, Stdout: &strings.Builder{}}, begun: time.Now(), id: "01k", published: map[string]bool{},
-		config: Config{Workspace: workspace, Step: "test", GitHubName: "acme/shop", GitHubStatus: "auto", ReportLink: time.Hour}, step: steps.Step{Name: "test", Directory: directory},
-		ref: artifacts.Ref{Branch: "main", SHA: strings.Repeat("ab", 20)}, stop: newStopper(t.Context(), time.Minute, nil), redactor: redact.New(),
-		phases: []phase{{Name: "record"}}, place: "s3://bucket",
+		in: Invocation{Variables: variables, Stdout: &strings.Builder{}}, published: map[string]bool{},
+		Session: session.Session{
+			ID: "01k", Began: time.Now(), Variables: variables, Place: "s3://bucket", Redactor: redact.New(),
+			Config: config.Config{Workspace: workspace, Step: "test", GitHubName: "acme/shop", GitHubStatus: "auto", ReportLink: time.Hour},
+			Ref:    artifacts.Ref{Branch: "main", SHA: strings.Repeat("ab", 20)}, Stop: session.NewStopper(t.Context(), time.Minute, nil),
+		},
+		step: steps.Step{Name: "test", Directory: directory}, phases: []record.Phase{{Name: "record"}},
 	}
 	r.openLog(logs.JSON, 0, nil)
 	return r
@@ -60,11 +67,11 @@ func TestWhereInTheRepositoryATestFails(t *testing.T) {
 func TestWhatPeopleAreToldIsRedacted(t *testing.T) {
 	const secret = "hunter2-hunter2"
 	r := ended(t, t.TempDir(), ".", nil)
-	r.redactor.Add(redact.Secret{Name: "PASSWORD", Value: secret})
-	r.ref.Branch, r.config.Actor, r.place, r.delivery.name = "fix/"+secret, secret, "file:///"+secret, "web"
-	r.delivery.record = &deployment{outcome: outcome{Rollback: &stack.Report{Action: "rollback", Status: "UPDATE_ROLLBACK_FAILED"}, Problem: "it says " + secret}}
+	r.Redactor.Add(redact.Secret{Name: "PASSWORD", Value: secret})
+	r.Ref.Branch, r.Config.Actor, r.Place, r.delivery.name = "fix/"+secret, secret, "file:///"+secret, "web"
+	r.delivery.record = &deployment{Delivery: record.Delivery{Rollback: &record.Rollback{Action: "rollback", Status: "UPDATE_ROLLBACK_FAILED"}, Problem: "it says " + secret}}
 	r.tests = &results.Results{Counts: results.Counts{Total: 1, Failed: 1}, Failures: []results.Case{{Name: secret, Class: secret, File: secret + ".js", Message: secret, Details: secret + ".js:3"}}}
-	news := r.news(judge(&ResultsError{Message: secret, Advice: secret}))
+	news := r.news(outcome.Of(&outcome.ResultsError{Message: secret, Advice: secret}))
 	told := fmt.Sprintf("%+v %+v", news, *news.Tests)
 	if strings.Contains(told, secret) {
 		t.Error(told)
@@ -83,17 +90,17 @@ func TestHowTheEndOfARunIsTold(t *testing.T) {
 		{"it failed", &process.ExitError{Code: 3}, false, false},
 		{"it was told to stop", &process.CancelledError{Signal: 15}, true, false},
 		{"it took too long", &process.TimeoutError{}, false, false},
-		{"something else holds it up", &GuardError{Message: "x"}, false, true},
-		{"its input was refused", &ConfigError{Message: "x"}, false, true},
-		{"its secrets cannot be had", &SecretsError{Message: "x"}, false, true},
-		{"what it made cannot be stored", artifactsError{os.ErrPermission}, false, false},
+		{"something else holds it up", &outcome.GuardError{Message: "x"}, false, true},
+		{"its input was refused", &outcome.ConfigError{Message: "x"}, false, true},
+		{"its secrets cannot be had", &outcome.SecretsError{Message: "x"}, false, true},
+		{"what it made cannot be stored", outcome.ArtifactsError{Err: os.ErrPermission}, false, false},
 	} {
-		n := ended(t, t.TempDir(), ".", nil).news(judge(c.err))
+		n := ended(t, t.TempDir(), ".", nil).news(outcome.Of(c.err))
 		if n.Passed || n.Cancelled != c.aborted || n.Blocked != c.blocked || n.Reason == "" || n.Error == "" {
 			t.Errorf("%s: %+v", c.name, n)
 		}
 	}
-	if n := ended(t, t.TempDir(), ".", nil).news(judge(nil)); !n.Passed || n.Cancelled || n.Blocked {
+	if n := ended(t, t.TempDir(), ".", nil).news(outcome.Of(nil)); !n.Passed || n.Cancelled || n.Blocked {
 		t.Errorf("%+v", n)
 	}
 }
@@ -108,16 +115,16 @@ func TestWhoIsTold(t *testing.T) {
 	}{
 		{"nobody, without variables", nil, nil, false, false},
 		{"both", both, nil, true, true},
-		{"no status without a repository", both, func(r *run) { r.config.GitHubName = "" }, false, true},
-		{"none of a commit that nobody knows", both, func(r *run) { r.ref.SHA = noCommit }, false, true},
-		{"none of an abbreviation", both, func(r *run) { r.ref.SHA = "abababab" }, false, true},
-		{"none of a workspace that is not the commit's", both, func(r *run) { r.dirty = true }, false, true},
+		{"no status without a repository", both, func(r *run) { r.Config.GitHubName = "" }, false, true},
+		{"none of a commit that nobody knows", both, func(r *run) { r.Ref.SHA = session.NoCommit }, false, true},
+		{"none of an abbreviation", both, func(r *run) { r.Ref.SHA = "abababab" }, false, true},
+		{"none of a workspace that is not the commit's", both, func(r *run) { r.Dirty = true }, false, true},
 		{"none of a rollback", both, func(r *run) { r.in.Undo = true }, false, true},
 		{"nobody of a plan", map[string]string{"GITHUB_TOKEN": "t", "SLACK_WEBHOOK_URL": "https://x", "RUNNER_DRY_RUN": "true"}, nil, false, false},
 		{"nobody of what may be a plan", map[string]string{"GITHUB_TOKEN": "t", "SLACK_WEBHOOK_URL": "https://x", "RUNNER_DRY_RUN": "yes"}, nil, false, false},
 		{"both of what is none", map[string]string{"GITHUB_TOKEN": "t", "SLACK_WEBHOOK_URL": "https://x", "RUNNER_DRY_RUN": "0"}, nil, true, true},
 		{"none in a workflow", map[string]string{"GITHUB_TOKEN": "t", "GITHUB_ACTIONS": "true"}, nil, false, false},
-		{"unless it is asked for", map[string]string{"GITHUB_TOKEN": "t", "GITHUB_ACTIONS": "true"}, func(r *run) { r.config.GitHubStatus = "on" }, true, false},
+		{"unless it is asked for", map[string]string{"GITHUB_TOKEN": "t", "GITHUB_ACTIONS": "true"}, func(r *run) { r.Config.GitHubStatus = "on" }, true, false},
 	} {
 		r := ended(t, t.TempDir(), ".", c.variables)
 		if c.change != nil {
@@ -135,7 +142,7 @@ func TestARunIsToldOfOnce(t *testing.T) {
 	defer stop()
 	r := ended(t, t.TempDir(), ".", map[string]string{"SLACK_WEBHOOK_URL": address})
 	for range 3 {
-		r.tell(judge(&process.ExitError{Code: 3}))()
+		r.tell(outcome.Of(&process.ExitError{Code: 3}))()
 	}
 	if len(slack.Posts()) != 1 || slack.Asked() != 1 {
 		t.Error(slack.Posts(), slack.Refused())
@@ -176,12 +183,12 @@ func (linked) Link(_ context.Context, key string, _ time.Duration) (string, time
 func TestTheLinkIsRedactedFromTheLog(t *testing.T) {
 	r := ended(t, t.TempDir(), ".", nil)
 	said := r.in.Stdout.(*strings.Builder)
-	r.store = linked{}
+	r.Store = linked{}
 	link, until := r.linkReport(t.Context())
 	if link != linkOfTest || until.IsZero() {
 		t.Fatalf("%q until %s: %s", link, until, said)
 	}
-	r.log.Warn("somebody says it back", "error", "no such address: "+link)
+	r.Log.Warn("somebody says it back", "error", "no such address: "+link)
 	r.sink.Flush()
 	if text := said.String(); !strings.Contains(text, "says it back") || strings.Contains(text, "0123456789abcdef0123456789abcdef") || strings.Contains(text, "tok%2Fen") {
 		t.Error(text)
@@ -190,9 +197,9 @@ func TestTheLinkIsRedactedFromTheLog(t *testing.T) {
 
 func TestNoLink(t *testing.T) {
 	for name, change := range map[string]func(*run){
-		"a folder has none":   func(r *run) { r.store, _ = artifacts.NewFolder(t.TempDir()) },
-		"none is wanted":      func(r *run) { r.store, r.config.ReportLink = linked{}, 0 },
-		"it cannot be signed": func(r *run) { r.store, r.id = linked{}, "another" },
+		"a folder has none":   func(r *run) { r.Store, _ = artifacts.NewFolder(t.TempDir()) },
+		"none is wanted":      func(r *run) { r.Store, r.Config.ReportLink = linked{}, 0 },
+		"it cannot be signed": func(r *run) { r.Store, r.ID = linked{}, "another" },
 	} {
 		r := ended(t, t.TempDir(), ".", nil)
 		change(r)
@@ -215,7 +222,7 @@ func TestWhatIsPrivateIsAskedForOnce(t *testing.T) {
 		}
 		os.Remove(file)
 	}
-	if clean := r.redactor.String("it is hunter2-hunter2"); strings.Contains(clean, "hunter2") {
+	if clean := r.Redactor.String("it is hunter2-hunter2"); strings.Contains(clean, "hunter2") {
 		t.Error(clean)
 	}
 }

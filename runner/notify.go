@@ -14,7 +14,10 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/notify"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -38,19 +41,19 @@ type telling struct {
 // in a workflow of GitHub's the job has one already.
 func (r *run) tellsGitHub() bool {
 	const whole = 40 // digits; GitHub takes no fewer
-	c := r.config
-	if c.GitHubStatus == "off" || r.in.Variables["GITHUB_TOKEN"] == "" || c.GitHubName == "" || len(r.ref.SHA) != whole || r.ref.SHA == noCommit || r.in.Undo || r.dryRun() {
+	c := r.Config
+	if c.GitHubStatus == "off" || r.Variables["GITHUB_TOKEN"] == "" || c.GitHubName == "" || len(r.Ref.SHA) != whole || r.Ref.SHA == session.NoCommit || r.in.Undo || r.dryRun() {
 		return false
 	}
-	return c.GitHubStatus == "on" || r.in.Variables["GITHUB_ACTIONS"] != "true" && !r.dirty
+	return c.GitHubStatus == "on" || r.Variables["GITHUB_ACTIONS"] != "true" && !r.Dirty
 }
 
 // tellsSlack reports whether Slack is told of runs.
-func (r *run) tellsSlack() bool { return r.in.Variables["SLACK_WEBHOOK_URL"] != "" && !r.dryRun() }
+func (r *run) tellsSlack() bool { return r.Variables["SLACK_WEBHOOK_URL"] != "" && !r.dryRun() }
 
 // dryRun reports whether only a plan was asked for, in words that may have been refused.
 func (r *run) dryRun() bool {
-	asked := r.in.Variables["RUNNER_DRY_RUN"]
+	asked := r.Variables["RUNNER_DRY_RUN"]
 	no, err := strconv.ParseBool(asked)
 	return asked != "" && (err != nil || no)
 }
@@ -58,7 +61,7 @@ func (r *run) dryRun() bool {
 // github is the client for the repository.
 func (r *run) github(ctx context.Context) (notify.GitHub, error) {
 	values, err := r.privately(ctx, "GITHUB_TOKEN")
-	return notify.GitHub{Token: strings.TrimSpace(values["GITHUB_TOKEN"]), Repository: r.config.GitHubName, URL: r.config.GitHubAPI}, err
+	return notify.GitHub{Token: strings.TrimSpace(values["GITHUB_TOKEN"]), Repository: r.Config.GitHubName, URL: r.Config.GitHubAPI}, err
 }
 
 // slack is the client for the webhook.
@@ -70,17 +73,17 @@ func (r *run) slack(ctx context.Context) (notify.Slack, error) {
 // tellBeginning has GitHub show that the run is on its way. The command does not wait for that.
 func (r *run) tellBeginning() {
 	if !r.tellsGitHub() {
-		could := r.in.Variables["GITHUB_TOKEN"] != "" && r.config.GitHubName != ""
+		could := r.Variables["GITHUB_TOKEN"] != "" && r.Config.GitHubName != ""
 		switch {
-		case r.config.GitHubStatus == "on" && !could:
-			r.log.Warn("the commit gets no status", "error", "RUNNER_GITHUB_STATUS is on without GITHUB_TOKEN and GITHUB_REPOSITORY", "hint", "set them, or leave it at auto")
-		case r.config.GitHubStatus == "auto" && could && r.dirty && !r.in.Undo:
-			r.log.Info("the commit gets no status: the workspace has changes that are not in it", "hint", "set RUNNER_GITHUB_STATUS=on if they do not matter")
+		case r.Config.GitHubStatus == "on" && !could:
+			r.Log.Warn("the commit gets no status", "error", "RUNNER_GITHUB_STATUS is on without GITHUB_TOKEN and GITHUB_REPOSITORY", "hint", "set them, or leave it at auto")
+		case r.Config.GitHubStatus == "auto" && could && r.Dirty && !r.in.Undo:
+			r.Log.Info("the commit gets no status: the workspace has changes that are not in it", "hint", "set RUNNER_GITHUB_STATUS=on if they do not matter")
 		}
 		return
 	}
 	news := r.heading()
-	ctx, cancel := r.stop.telling()
+	ctx, cancel := r.Stop.NotifyContext()
 	begun := make(chan error, 1)
 	r.telling.begun, r.telling.giveUp = begun, cancel
 	go func() {
@@ -115,7 +118,7 @@ func (r *run) awaitBeginning(ctx context.Context) error {
 }
 
 // tell tells how the run ended, once, however often it is asked to. The function that it returns waits for that.
-func (r *run) tell(o Outcome) (wait func()) {
+func (r *run) tell(o outcome.Outcome) (wait func()) {
 	t := &r.telling
 	atHand := r.in.Terminal && !r.recorded() // what is refused at a terminal has been told to whom it concerns
 	toGitHub, toSlack := r.tellsGitHub() && (!atHand || t.begun != nil), r.tellsSlack() && !atHand
@@ -125,7 +128,7 @@ func (r *run) tell(o Outcome) (wait func()) {
 	t.over = true
 	news := r.news(o)
 	reported := r.published["report.html"]
-	ctx, cancel := r.stop.telling()
+	ctx, cancel := r.Stop.NotifyContext()
 	ctx, cancelIn := context.WithTimeoutCause(ctx, notify.Timeout, slowError{})
 	var github, slack error
 	done := make(chan struct{})
@@ -165,7 +168,7 @@ func (r *run) tellGitHub(ctx context.Context, news notify.Run) error {
 }
 
 // tellSlack says nothing of an ordinary pass.
-func (r *run) tellSlack(ctx context.Context, news notify.Run, o Outcome) error {
+func (r *run) tellSlack(ctx context.Context, news notify.Run, o outcome.Outcome) error {
 	news.Recovered = r.recovers(ctx, o)
 	if news.Passed && !news.Recovered && r.step.Lock != steps.LockStack {
 		return nil
@@ -198,7 +201,7 @@ func (slowError) Hint() string {
 // refused reports whether GitHub will not have us, now or later.
 func refused(err error) bool {
 	var e *notify.Error
-	var secret *SecretsError
+	var secret *outcome.SecretsError
 	return errors.As(err, &e) && e.Refused() || errors.As(err, &secret) && !secret.Transient
 }
 
@@ -208,28 +211,28 @@ func (r *run) untold(service string, err error) {
 	var e *notify.Error
 	switch {
 	case err == nil:
-	case r.config.GitHubStatus != "on" && errors.As(err, &e) && e.Service == "GitHub" && e.Refused() && e.Status != http.StatusUnauthorized:
-		r.log.Info("the commit gets no status: GITHUB_TOKEN may not set one", "answer", err.Error(), "hint", HintOf(err)+"; RUNNER_GITHUB_STATUS=off if it is for the checkout only")
+	case r.Config.GitHubStatus != "on" && errors.As(err, &e) && e.Service == "GitHub" && e.Refused() && e.Status != http.StatusUnauthorized:
+		r.Log.Info("the commit gets no status: GITHUB_TOKEN may not set one", "answer", err.Error(), "hint", outcome.Hint(err)+"; RUNNER_GITHUB_STATUS=off if it is for the checkout only")
 	default:
-		r.log.Warn(service+" is not told of this run", "error", err.Error(), "hint", HintOf(err))
+		r.Log.Warn(service+" is not told of this run", "error", err.Error(), "hint", outcome.Hint(err))
 	}
 }
 
 // recovers reports whether the step did not pass when it ran on this branch before, and leaves word of how it ended now.
-func (r *run) recovers(ctx context.Context, o Outcome) bool {
-	if r.store == nil {
+func (r *run) recovers(ctx context.Context, o outcome.Outcome) bool {
+	if r.Store == nil {
 		return false
 	}
-	var before latest
-	key := keys.LatestRunOnBranch(r.ref.Branch, r.step.Name, r.config.Environment)
-	err := artifacts.GetJSON(ctx, r.store, key, &before)
+	var before record.Latest
+	key := keys.LatestRunOnBranch(r.Ref.Branch, r.step.Name, r.Config.Environment)
+	err := artifacts.GetJSON(ctx, r.Store, key, &before)
 	recovered := o.Passed() && err == nil && !before.Passed
 	if err != nil || o.Passed() != before.Passed {
-		now := latest{RunID: r.id, Key: r.runKey(), Passed: o.Passed(), Reason: o.Reason, ExitCode: o.ExitCode}
-		err = artifacts.PutJSON(ctx, r.store, key, now)
+		now := record.Latest{RunID: r.ID, Key: r.runKey(), Passed: o.Passed(), Reason: o.Reason, ExitCode: o.ExitCode}
+		err = artifacts.PutJSON(ctx, r.Store, key, now)
 	}
 	if err != nil {
-		r.log.Debug("how the step ended is not kept for the next run", "error", err.Error())
+		r.Log.Debug("how the step ended is not kept for the next run", "error", err.Error())
 	}
 	return recovered
 }
@@ -241,16 +244,16 @@ type linker interface {
 
 // linkReport is a link to the page, and when it ends. There is none to a folder, which only those can read who are there.
 func (r *run) linkReport(ctx context.Context) (string, time.Time) {
-	store, ok := r.store.(linker)
-	if !ok || r.config.ReportLink == 0 {
+	store, ok := r.Store.(linker)
+	if !ok || r.Config.ReportLink == 0 {
 		return "", time.Time{}
 	}
-	link, until, err := store.Link(ctx, r.runKey()+"/report.html", r.config.ReportLink)
+	link, until, err := store.Link(ctx, r.runKey()+"/report.html", r.Config.ReportLink)
 	if err != nil {
-		r.log.Warn("there is no link to the report", "error", err.Error(), "hint", HintOf(err))
+		r.Log.Warn("there is no link to the report", "error", err.Error(), "hint", outcome.Hint(err))
 		return "", time.Time{}
 	}
-	r.redactor.Add(linkSecrets(link)...) // who is told may say it back, and the log is not for those who may read the report
+	r.Redactor.Add(linkSecrets(link)...) // who is told may say it back, and the log is not for those who may read the report
 	return link, until
 }
 

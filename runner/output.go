@@ -16,8 +16,12 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/carlin-cicd/runner/runner/record"
+
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/environment"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/redact"
 )
 
@@ -64,7 +68,7 @@ func refusedOutput(name string) string {
 	switch {
 	case !outputName.MatchString(name):
 		return "it is no name of a variable"
-	case reserved(name), loads(name):
+	case environment.Reserved(name), loads(name):
 		return "it is reserved"
 	case redact.IsSecretName(name):
 		return "by its name it is a secret, and outputs are on record as they are"
@@ -129,22 +133,22 @@ type outputs struct {
 // neededRun is the newest run of a step that this one needs.
 type neededRun struct {
 	step   string
-	record latest
+	latest record.Latest
 }
 
 // openOutputs makes the file for them.
 func (r *run) openOutputs() {
-	delete(r.env.variables, "RUNNER_OUTPUT") // of a runner that runs this one
+	delete(r.env.Variables, "RUNNER_OUTPUT") // of a runner that runs this one
 	dir, err := os.MkdirTemp("", "runner-output-*")
 	if err == nil {
 		r.outputs.file = filepath.Join(dir, "output")
 		err = os.WriteFile(r.outputs.file, nil, 0o600)
 	}
 	if err != nil {
-		r.log.Warn("there is no file for RUNNER_OUTPUT", "error", err.Error(), "hint", HintOf(err))
+		r.Log.Warn("there is no file for RUNNER_OUTPUT", "error", err.Error(), "hint", outcome.Hint(err))
 		return
 	}
-	r.env.variables["RUNNER_OUTPUT"] = r.outputs.file
+	r.env.Variables["RUNNER_OUTPUT"] = r.outputs.file
 }
 
 // removeOutputs removes the file.
@@ -161,21 +165,21 @@ func (r *run) readOutputs() error {
 	}
 	text, err := readPlain(r.outputs.file, maxOutputBytes+1)
 	if err != nil {
-		return &ResultsError{Message: fmt.Sprintf("RUNNER_OUTPUT cannot be read: %v", err), Advice: "write lines to the file, and leave it where it is"}
+		return &outcome.ResultsError{Message: fmt.Sprintf("RUNNER_OUTPUT cannot be read: %v", err), Advice: "write lines to the file, and leave it where it is"}
 	}
 	found, err := ParseOutputs(string(text))
 	if err != nil {
-		return &ResultsError{Message: err.Error(), Advice: HintOf(err)}
+		return &outcome.ResultsError{Message: err.Error(), Advice: outcome.Hint(err)}
 	}
 	for name, value := range found {
-		if r.redactor.String(value) != value {
-			r.log.Warn("an output holds a secret, so it is not handed on", "output", name, "hint", "let the later step have the secret under secrets: in runner.yaml")
+		if r.Redactor.String(value) != value {
+			r.Log.Warn("an output holds a secret, so it is not handed on", "output", name, "hint", "let the later step have the secret under secrets: in runner.yaml")
 			delete(found, name)
 		}
 	}
 	r.outputs.own = found
 	if len(found) > 0 {
-		r.log.Info("handed on to later steps", "outputs", strings.Join(slices.Sorted(maps.Keys(found)), ", "))
+		r.Log.Info("handed on to later steps", "outputs", strings.Join(slices.Sorted(maps.Keys(found)), ", "))
 	}
 	return nil
 }
@@ -197,14 +201,14 @@ func readPlain(name string, limit int64) ([]byte, error) {
 }
 
 // newest is what is on record of a step for this commit: of its newest run in this environment, or in none.
-func (r *run) newest(ctx context.Context, step string) (record latest, err error) {
-	for _, environment := range slices.Compact([]string{r.config.Environment, ""}) {
-		key := keys.LatestRun(r.ref, step, environment)
-		if err = artifacts.GetJSON(ctx, r.store, key, &record); !errors.Is(err, os.ErrNotExist) {
+func (r *run) newest(ctx context.Context, step string) (latest record.Latest, err error) {
+	for _, environment := range slices.Compact([]string{r.Config.Environment, ""}) {
+		key := keys.LatestRun(r.Ref, step, environment)
+		if err = artifacts.GetJSON(ctx, r.Store, key, &latest); !errors.Is(err, os.ErrNotExist) {
 			break
 		}
 	}
-	return record, err
+	return latest, err
 }
 
 // admit sees that the steps which this one needs have passed, and that all which it requires is there, some of it from them.
@@ -213,7 +217,7 @@ func (r *run) admit() error {
 		return err
 	}
 	for _, n := range r.outputs.needed {
-		if err := r.receive(r.stop.work, n.step, n.record); err != nil {
+		if err := r.receive(r.Stop.Work, n.step, n.latest); err != nil {
 			return err
 		}
 	}
@@ -222,39 +226,39 @@ func (r *run) admit() error {
 
 // receive makes the outputs of a run that passed variables of this one. What the step has already wins, as the environment does
 // everywhere.
-func (r *run) receive(ctx context.Context, need string, record latest) error {
-	if record.Outputs == 0 {
+func (r *run) receive(ctx context.Context, need string, latest record.Latest) error {
+	if latest.Outputs == 0 {
 		return nil
 	}
 	var from struct {
 		Outputs map[string]string `json:"outputs"`
 	}
-	err := artifacts.GetJSON(ctx, r.store, record.Key+"/finished.json", &from)
+	err := artifacts.GetJSON(ctx, r.Store, latest.Key+"/finished.json", &from)
 	if errors.Is(err, os.ErrNotExist) {
-		return &GuardError{Message: fmt.Sprintf("the outputs of %s for commit %.12s are gone with its record", need, r.ref.SHA), Advice: "run it once more: runner --step " + need}
+		return &outcome.GuardError{Message: fmt.Sprintf("the outputs of %s for commit %.12s are gone with its record", need, r.Ref.SHA), Advice: "run it once more: runner --step " + need}
 	}
 	if err != nil {
-		return artifactsError{err}
+		return outcome.ArtifactsError{Err: err}
 	}
 	for name, value := range from.Outputs {
 		_, received := r.outputs.received[name]
-		set := r.env.variables[name] != ""
-		_, secret := r.env.references[name]
+		set := r.env.Variables[name] != ""
+		_, secret := r.env.References[name]
 		if refusedOutput(name) != "" || secret || set && !received {
-			r.log.Debug("an output of another step is not used, since the variable is set", "output", name, "of", need)
+			r.Log.Debug("an output of another step is not used, since the variable is set", "output", name, "of", need)
 			continue
 		}
 		if r.outputs.received == nil {
 			r.outputs.received = map[string]string{}
 		}
-		r.env.variables[name], r.outputs.received[name] = value, need // of two needs the later one counts
+		r.env.Variables[name], r.outputs.received[name] = value, need // of two needs the later one counts
 	}
 	return nil
 }
 
 // plannedOutputs says which variables come from the steps that this one needs, as far as that is on record.
 func (r *run) plannedOutputs() string {
-	ctx, cancel := context.WithTimeout(r.stop.work, 5*time.Second)
+	ctx, cancel := context.WithTimeout(r.Stop.Work, 5*time.Second)
 	defer cancel()
 	var open []string
 	for _, need := range r.step.Needs {

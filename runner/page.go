@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/steps/results"
 )
@@ -14,39 +16,39 @@ import (
 const pageLog = 192 << 10
 
 // putPage stores the run as a page for people.
-func (r *run) putPage(ctx context.Context, o Outcome) error {
+func (r *run) putPage(ctx context.Context, o outcome.Outcome) error {
 	var text bytes.Buffer
 	text.Grow(2 * pageLog)
 	if err := report.Write(&text, r.page(r.finishedRecord(o))); err != nil {
 		return err
 	}
 	// Whatever was overlooked below is taken out of the markup, as the redactor knows it.
-	return r.put(ctx, "report.html", "text/html; charset=utf-8", r.redactor.Bytes(text.Bytes()), true)
+	return r.put(ctx, "report.html", "text/html; charset=utf-8", r.Redactor.Bytes(text.Bytes()), true)
 }
 
 // page tells what the record tells. The end of the log has been through the redactor, what people and programs have written
 // goes through it here.
-func (r *run) page(f finished) report.Page {
-	clean := r.redactor.String
+func (r *run) page(f record.Run) report.Page {
+	clean := r.Redactor.String
 	p := report.Page{
-		Step: f.Step, Environment: f.Environment, Stack: f.Stack, Branch: f.Branch, SHA: f.SHA, Repository: r.config.GitHubName,
+		Step: f.Step, Environment: f.Environment, Stack: f.Stack, Branch: f.Branch, SHA: f.SHA, Repository: r.Config.GitHubName,
 		RunID: f.RunID, Task: f.Task, Runner: f.Runner,
 		Passed: f.Passed, Reason: string(f.Reason), ExitCode: f.ExitCode, Killed: f.Killed, Retryable: f.Retryable,
 		Never: !f.Passed && r.result == nil && !r.in.Undo, Error: clean(f.Error), Hint: clean(f.Hint),
-		Command: clean(r.step.Command.String()), Started: f.StartedAt, Duration: duration(f.Seconds),
+		Command: clean(r.step.Command.String()), Started: f.StartedAt, Duration: record.Duration(f.Seconds),
 		Phases: r.pagePhases(f), Delivery: r.pageDelivery(), Tests: r.pageTests(), Files: r.pageFiles(),
-		Variables: r.env.names(), Log: r.tail.Log(),
+		Variables: r.env.Names(), Log: r.tail.Log(),
 	}
 	if r.published["log.jsonl.gz"] {
 		p.Log.Link = "log.jsonl.gz"
 	}
 	if u := f.Usage; u != nil {
 		p.Usage = report.Usage{CPULimit: u.CPULimit, MemoryLimit: u.MemoryLimit, PeakMemory: u.PeakMemory, CPUSeconds: u.CPUSeconds}
-		p.Usage.Advice = u.advice()
+		p.Usage.Advice = adviceText(u)
 		if f.Cost != nil {
-			p.Usage.Advice = strings.TrimPrefix(p.Usage.Advice+"; "+f.Cost.text(), "; ")
+			p.Usage.Advice = strings.TrimPrefix(p.Usage.Advice+"; "+costText(f.Cost), "; ")
 		}
-		before := r.result.Started.Sub(r.begun)
+		before := r.result.Started.Sub(r.Began)
 		for _, s := range r.result.Usage.Samples {
 			p.Usage.Samples = append(p.Usage.Samples, report.Sample{At: before + s.At, CPU: s.CPU, Memory: s.Memory, Disk: s.Disk})
 		}
@@ -60,7 +62,7 @@ func (r *run) page(f finished) report.Page {
 	for _, a := range f.Artifacts {
 		p.Artifacts = append(p.Artifacts, r.pageArtifact(a))
 	}
-	if strings.HasPrefix(r.place, "s3://") {
+	if strings.HasPrefix(r.Place, "s3://") {
 		p.Note = "Links into the bucket are for whoever may read it, and relative to this page: behind a presigned link they lead nowhere."
 	}
 	return p
@@ -72,7 +74,7 @@ func (r *run) pageTests() *report.Tests {
 		return nil
 	}
 	cases := func(list []results.Case) (all []report.Test) {
-		clean := r.redactor.String
+		clean := r.Redactor.String
 		for _, c := range list {
 			all = append(all, report.Test{
 				Name: clean(c.Name), Class: clean(c.Class), File: clean(c.File), Took: c.Duration,
@@ -86,13 +88,13 @@ func (r *run) pageTests() *report.Tests {
 		Failures: cases(t.Failures), Flaky: cases(t.FlakyCases), Quarantined: cases(t.QuarantinedCases), Slowest: cases(t.Slowest),
 	}
 	if r.fewer != "" {
-		p.Remarks = append(p.Remarks, r.redactor.String(r.fewer))
+		p.Remarks = append(p.Remarks, r.Redactor.String(r.fewer))
 	}
 	if r.doubt != "" {
-		p.Remarks = append(p.Remarks, r.redactor.String("no test was run again: "+r.doubt))
+		p.Remarks = append(p.Remarks, r.Redactor.String("no test was run again: "+r.doubt))
 	}
 	for _, problem := range t.Problems {
-		p.Problems = append(p.Problems, r.redactor.String(problem.Report+": "+problem.Message))
+		p.Problems = append(p.Problems, r.Redactor.String(problem.Report+": "+problem.Message))
 	}
 	return p
 }

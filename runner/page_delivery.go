@@ -7,9 +7,9 @@ import (
 	"sync"
 
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/steps"
-	"github.com/carlin-cicd/runner/steps/stack"
 )
 
 // stackStory is what was told of a stack while the run went on: by whoever follows its events, and by whoever brings it back.
@@ -44,7 +44,7 @@ func (r *run) pageDelivery() *report.Delivery {
 	if r.step.Lock == "" || d.record == nil && len(d.waited) == 0 {
 		return nil
 	}
-	clean := r.redactor.String
+	clean := r.Redactor.String
 	page := &report.Delivery{}
 	for _, holder := range d.waited {
 		page.Waited = append(page.Waited, clean(holder))
@@ -80,7 +80,7 @@ func (r *run) pageDelivery() *report.Delivery {
 	if d.record.Forced {
 		fact("forced", "over a newer commit, if there was one", "")
 	}
-	key := keys.Deployment(r.config.Environment, d.scope, r.id)
+	key := keys.Deployment(r.Config.Environment, d.scope, r.ID)
 	fact("record", key, r.fromPage(key))
 	return page
 }
@@ -92,30 +92,30 @@ func (r *run) outcomeText() string {
 		what = "the environment"
 	}
 	switch r.delivery.record.Outcome {
-	case delivered:
+	case record.Delivered:
 		return "It passed, and is live."
-	case undone:
+	case record.RolledBack:
 		return "It failed, and the stack is what it was before."
-	case notUndone:
+	case record.RollbackFailed:
 		return "It failed, and the stack could not be brought back."
-	case leftAsIs:
+	case record.LeftAsIs:
 		return "It failed, and " + what + " was left as it is."
-	case interrupted:
+	case record.Interrupted:
 		return "It was cut short: " + what + " may be half-way, or still on its way."
-	case rolledBackHere:
+	case record.IsRollback:
 		return "The stack is what run " + r.delivery.record.Undoes + " had found."
 	}
 	return "It had not ended when this was written."
 }
 
 // wayBack says how a stack was brought back, and what is known of the result.
-func wayBack(b stack.Report) string {
+func wayBack(b record.Rollback) string {
 	text := string(b.Action)
-	if said, ok := map[stack.Action]string{
-		stack.Untouched: "nothing had changed", stack.RolledBack: "by CloudFormation itself", stack.Continued: "CloudFormation's rollback was stuck, and went through when it was tried again",
-		stack.Resumed: "an update that had failed was rolled back", stack.Reapplied: "the snapshot was applied over it", stack.Removed: "it was not there before, and is not there now",
-		stack.FirstCreate: "none: it was not there before", stack.Gone: "none: it was deleted", stack.Superseded: "none: somebody else has changed it since",
-		stack.Stuck: "none: CloudFormation cannot do it without help", stack.Failed: "it was refused, or led elsewhere",
+	if said, ok := map[record.Action]string{
+		record.Untouched: "nothing had changed", record.ByItself: "by CloudFormation itself", record.Continued: "CloudFormation's rollback was stuck, and went through when it was tried again",
+		record.Resumed: "an update that had failed was rolled back", record.Reapplied: "the snapshot was applied over it", record.Removed: "it was not there before, and is not there now",
+		record.FirstCreate: "none: it was not there before", record.Gone: "none: it was deleted", record.Superseded: "none: somebody else has changed it since",
+		record.Stuck: "none: CloudFormation cannot do it without help", record.Failed: "it was refused, or led elsewhere",
 	}[b.Action]; ok {
 		text = said
 	}

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"net/url"
 	"path"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -38,38 +40,38 @@ func entryOf(m artifacts.Manifest) string {
 	return ""
 }
 
-func (r *run) pageArtifact(a artifact) report.Artifact {
-	p := report.Artifact{Name: a.Name, Location: a.Location, Files: a.Files, Bytes: a.Bytes, Error: r.redactor.String(a.Error)}
+func (r *run) pageArtifact(a record.Artifact) report.Artifact {
+	p := report.Artifact{Name: a.Name, Location: a.Location, Files: a.Files, Bytes: a.Bytes, Error: r.Redactor.String(a.Error)}
 	if a.Error != "" {
 		return p
 	}
-	key := keys.Set(a.Name, r.ref)
-	if a.entry != "" {
-		p.Entry = r.fromPage(key + "/" + a.entry)
+	key := keys.Set(a.Name, r.Ref)
+	if a.Entry != "" {
+		p.Entry = r.fromPage(key + "/" + a.Entry)
 	}
-	if !strings.HasPrefix(r.place, "s3://") {
+	if !strings.HasPrefix(r.Place, "s3://") {
 		p.Link = r.fromPage(key) + "/"
 		return p
 	}
 	p.Link = r.console(key)
-	p.Get = steps.Command{Args: []string{"runner", "artifacts", "get", a.Name, "--artifact-bucket", r.place, "--branch", r.ref.Branch, "--sha", r.ref.SHA}}.String()
+	p.Get = steps.Command{Args: []string{"runner", "artifacts", "get", a.Name, "--artifact-bucket", r.Place, "--branch", r.Ref.Branch, "--sha", r.Ref.SHA}}.String()
 	return p
 }
 
 // console leads to a folder of the bucket in AWS's console; "" for another S3 than AWS's.
 func (r *run) console(key string) string {
-	v := r.in.Variables
-	if first(v["AWS_ENDPOINT_URL_S3"], v["AWS_ENDPOINT_URL"]) != "" {
+	v := r.Variables
+	if cmp.Or(v["AWS_ENDPOINT_URL_S3"], v["AWS_ENDPOINT_URL"]) != "" {
 		return ""
 	}
 	host := "console.aws.amazon.com"
-	switch region := first(v["AWS_REGION"], v["AWS_DEFAULT_REGION"]); {
+	switch region := cmp.Or(v["AWS_REGION"], v["AWS_DEFAULT_REGION"]); {
 	case strings.HasPrefix(region, "cn-"):
 		host = "console.amazonaws.cn"
 	case strings.HasPrefix(region, "us-gov-"):
 		host = "console.amazonaws-us-gov.com"
 	}
-	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(r.place, "s3://"), "/")
+	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(r.Place, "s3://"), "/")
 	return "https://" + host + "/s3/buckets/" + bucket + "?" + url.Values{"prefix": {path.Join(prefix, key) + "/"}}.Encode()
 }
 
@@ -83,7 +85,7 @@ func (r *run) pageFiles() []report.Link {
 		return all
 	}
 	for _, name := range r.pathsOf(*r.tests) {
-		all = append(all, report.Link{Text: "junit/" + r.redactor.String(name), To: (&url.URL{Path: "junit/" + name}).EscapedPath()})
+		all = append(all, report.Link{Text: "junit/" + r.Redactor.String(name), To: (&url.URL{Path: "junit/" + name}).EscapedPath()})
 	}
 	return all
 }

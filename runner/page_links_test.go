@@ -3,7 +3,10 @@ package runner
 import (
 	"testing"
 
+	"github.com/carlin-cicd/runner/runner/session"
+
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
 )
 
@@ -18,9 +21,9 @@ func TestLinksOfAPageInABucket(t *testing.T) {
 		"another S3":        {"s3://acme-ci", "", "runner artifacts get coverage --artifact-bucket s3://acme-ci --branch a/b --sha 0123456789abcdef0123456789abcdef01234567", map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:9000"}},
 		"a folder":          {"/srv/artifacts", "../../../../../../coverage/a/b/0123456789abcdef0123456789abcdef01234567/", "", nil},
 	} {
-		r := &run{redactor: redact.New(), in: Invocation{Variables: c.variables}, place: c.place, id: "01k", ref: artifacts.Ref{Branch: "a/b", SHA: "0123456789abcdef0123456789abcdef01234567"}}
+		r := &run{Session: session.Session{Redactor: redact.New(), Variables: c.variables, Place: c.place, ID: "01k", Ref: artifacts.Ref{Branch: "a/b", SHA: "0123456789abcdef0123456789abcdef01234567"}}}
 		r.step.Name = "test"
-		got := r.pageArtifact(artifact{Name: "coverage", entry: "lcov-report/index.html"})
+		got := r.pageArtifact(record.Artifact{Name: "coverage", Entry: "lcov-report/index.html"})
 		entry := "../../../../../../coverage/a/b/0123456789abcdef0123456789abcdef01234567/lcov-report/index.html"
 		if got.Link != c.link || got.Get != c.get || got.Entry != entry {
 			t.Errorf("%s: %+v, want %s and %s", name, got, c.link, c.get)

@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/report"
 )
 
 // pagePhases tells the phases, and of those that started the command which attempt it was.
-func (r *run) pagePhases(f finished) (all []report.Phase) {
+func (r *run) pagePhases(f record.Run) (all []report.Phase) {
 	starts, next := 0, 0
 	for _, a := range f.Attempts {
 		if a.Rerun == 0 {
@@ -16,7 +17,7 @@ func (r *run) pagePhases(f finished) (all []report.Phase) {
 		}
 	}
 	for _, phase := range f.Phases {
-		p := report.Phase{Name: phase.Name, Start: phase.Started.Sub(r.begun), Took: duration(phase.Seconds), Error: r.redactor.String(phase.Error)}
+		p := report.Phase{Name: phase.Name, Start: phase.Started.Sub(r.Began), Took: record.Duration(phase.Seconds), Error: r.Redactor.String(phase.Error)}
 		if (phase.Name == "command" || strings.HasPrefix(phase.Name, "rerun ")) && next < len(f.Attempts) {
 			a := f.Attempts[next]
 			next++

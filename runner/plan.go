@@ -1,12 +1,16 @@
 package runner
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/deploy/carlin"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/source"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -30,40 +34,40 @@ func (r *run) printPlan(w io.Writer) {
 		row(h.name, h.text(), s.Origin[h.name])
 	}
 	row("directory", nearby(r.directory()), s.Origin["directory"])
-	row("branch", r.ref.Branch, "")
-	row("commit", r.ref.SHA, r.commitNote())
+	row("branch", r.Ref.Branch, "")
+	row("commit", r.Ref.SHA, r.commitNote())
 	row("deadline", s.Timeout.String(), s.Origin["timeout"])
-	row("stopping", fmt.Sprintf("%s grace of a budget of %s", r.config.Grace, r.config.StopBudget), "")
+	row("stopping", fmt.Sprintf("%s grace of a budget of %s", r.Config.Grace, r.Config.StopBudget), "")
 	if s.Retry.Attempts > 0 {
 		row("retry", fmt.Sprintf("%d more on %s", s.Retry.Attempts, strings.Join(s.Retry.On, ", ")), s.Origin["retry"])
 	}
 	row("source", r.origin(), "")
-	if setup := r.steps.Setup(); r.awaitsCheckout() {
+	if setup := r.steps.Setup(); r.AwaitsCheckout() {
 		row("setup", setup.Command.String(), setup.Origin+", if the lockfile is not the image's")
 	}
-	row("variables", strings.Join(r.env.names(), " "), "names only")
+	row("variables", strings.Join(r.env.Names(), " "), "names only")
 	row("outputs", r.plannedOutputs(), "")
 	var references []string
-	for _, name := range r.env.names() {
-		if ref, ok := r.env.references[name]; ok {
+	for _, name := range r.env.Names() {
+		if ref, ok := r.env.References[name]; ok {
 			references = append(references, name+" from "+string(ref.Kind))
 		}
 	}
 	row("secrets", strings.Join(references, ", "), "")
 	if s.Lock == steps.LockStack {
-		row("stack", first(stackName(s, r.config), "not known, so it cannot be brought back: set STACK_NAME"), "")
+		row("stack", cmp.Or(carlin.StackName(s, r.Config), "not known, so it cannot be brought back: set STACK_NAME"), "")
 	}
 	row("guards", strings.Join(guards(s), "; "), "")
 	row("reports", strings.Join(s.Reports, ", "), s.Origin["reports"])
 	row("rerun", rerunText(s.Rerun), s.Origin["rerun"])
 	for _, q := range s.Quarantine {
-		row("quarantine", quarantineText(q, r.begun), s.Origin["quarantine"])
+		row("quarantine", quarantineText(q, r.Began), s.Origin["quarantine"])
 	}
 	row("coverage", floorText(s.Coverage), s.Origin["coverage"])
 	for _, a := range s.Artifacts {
 		row("artifact", r.destination(a), s.Origin["artifacts"])
 	}
-	row("record", nearby(r.place+"/"+r.runKey()), "")
+	row("record", nearby(r.Place+"/"+r.runKey()), "")
 }
 
 func rerunText(r steps.Rerun) string {
@@ -88,7 +92,7 @@ func floorText(c steps.Coverage) string {
 }
 
 func (r *run) commitNote() string {
-	if r.dirty {
+	if r.Dirty {
 		return "the workspace has changes that are not in it"
 	}
 	return ""
@@ -112,18 +116,18 @@ func guards(s steps.Step) []string {
 }
 
 func (r *run) destination(a steps.Artifact) string {
-	text := fmt.Sprintf("%s: %s/ → %s/%s/ (when: %s)", a.Name, a.Path, nearby(r.place), keys.Set(a.Name, r.ref), a.When)
+	text := fmt.Sprintf("%s: %s/ → %s/%s/ (when: %s)", a.Name, a.Path, nearby(r.Place), keys.Set(a.Name, r.Ref), a.When)
 	if a.Mirror != "" {
-		text += ", mirrored to " + keys.Mirror(a.Name, r.ref.Branch) + "/"
+		text += ", mirrored to " + keys.Mirror(a.Name, r.Ref.Branch) + "/"
 	}
 	return text
 }
 
 // PrintSteps lists the steps of a workspace, each with where its settings came from.
-func PrintSteps(w io.Writer, c Config) error {
-	catalogue, err := LoadSteps(c)
+func PrintSteps(w io.Writer, c config.Config) error {
+	catalogue, err := config.LoadSteps(c)
 	if err != nil {
-		return refuse(err)
+		return outcome.Refused(err)
 	}
 	for i, s := range catalogue.All() {
 		if i > 0 {
@@ -164,10 +168,10 @@ func PrintSteps(w io.Writer, c Config) error {
 
 // origin is where the commit comes from, as it may be shown.
 func (r *run) origin() string {
-	if r.config.Repository == "" {
+	if r.Config.Repository == "" {
 		return ""
 	}
-	address, err := source.PublicURL(r.config.Repository)
+	address, err := source.PublicURL(r.Config.Repository)
 	if err != nil {
 		return "refused: " + err.Error()
 	}

@@ -8,56 +8,57 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/source"
 )
 
 // checkout brings the workspace to the commit that is asked for, where it is not there yet.
 func (r *run) checkout() error {
-	if !r.awaitsCheckout() {
+	if !r.AwaitsCheckout() {
 		return nil
 	}
-	credentials, err := r.privately(r.stop.work, "GITHUB_TOKEN", "RUNNER_SSH_KEY")
+	credentials, err := r.privately(r.Stop.Work, "GITHUB_TOKEN", "RUNNER_SSH_KEY")
 	if err != nil {
 		return err
 	}
 	r.installed = r.baked()
-	_, changed, err := source.Checkout(r.stop.work, r.git, source.Options{
-		URL: r.config.Repository, SHA: r.ref.SHA, Branch: r.config.Branch, Dir: r.config.Workspace,
-		Token: credentials["GITHUB_TOKEN"], SSHKey: credentials["RUNNER_SSH_KEY"], KnownHosts: r.config.KnownHosts, SSHCommand: r.in.Variables["GIT_SSH_COMMAND"],
-		Retries: max(r.config.Retries, 3), Log: func(msg string, args ...any) { r.log.Info(msg, args...) },
+	_, changed, err := source.Checkout(r.Stop.Work, r.Git, source.Options{
+		URL: r.Config.Repository, SHA: r.Ref.SHA, Branch: r.Config.Branch, Dir: r.Config.Workspace,
+		Token: credentials["GITHUB_TOKEN"], SSHKey: credentials["RUNNER_SSH_KEY"], KnownHosts: r.Config.KnownHosts, SSHCommand: r.Variables["GIT_SSH_COMMAND"],
+		Retries: max(r.Config.Retries, 3), Log: func(msg string, args ...any) { r.Log.Info(msg, args...) },
 	})
-	if err != nil && !r.deadline.IsZero() && time.Now().After(r.deadline) {
+	if err != nil && !r.Deadline.IsZero() && time.Now().After(r.Deadline) {
 		return &process.TimeoutError{Limit: r.step.Timeout} // git was ended for it
 	}
 	if err != nil {
-		return sourceError{err}
+		return outcome.SourceError{Err: err}
 	}
 	if changed {
-		r.log.Info("checked out", "commit", r.ref.SHA)
+		r.Log.Info("checked out", "commit", r.Ref.SHA)
 	}
-	return refuse(r.settle()) // the commit brings its own runner.yaml
+	return outcome.Refused(r.resolveStep()) // the commit brings its own runner.yaml
 }
 
 // guard sees that the steps which this one needs are on record as passed for the same commit.
 func (r *run) guard() error {
 	for _, need := range r.step.Needs {
-		record, err := r.newest(r.stop.work, need)
+		latest, err := r.newest(r.Stop.Work, need)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
-			return &GuardError{
-				Message: fmt.Sprintf("step %s needs %s, which has not run for commit %.12s", r.step.Name, need, r.ref.SHA),
+			return &outcome.GuardError{
+				Message: fmt.Sprintf("step %s needs %s, which has not run for commit %.12s", r.step.Name, need, r.Ref.SHA),
 				Advice:  "run it first: runner --step " + need,
 			}
 		case err != nil:
-			return artifactsError{err}
-		case !record.Passed:
-			return &GuardError{
-				Message: fmt.Sprintf("step %s needs %s, which ended with %s (exit %d) for commit %.12s", r.step.Name, need, record.Reason, record.ExitCode, r.ref.SHA),
-				Advice:  "its record is " + record.Key + "/finished.json in " + r.place,
+			return outcome.ArtifactsError{Err: err}
+		case !latest.Passed:
+			return &outcome.GuardError{
+				Message: fmt.Sprintf("step %s needs %s, which ended with %s (exit %d) for commit %.12s", r.step.Name, need, latest.Reason, latest.ExitCode, r.Ref.SHA),
+				Advice:  "its record is " + latest.Key + "/finished.json in " + r.Place,
 			}
 		}
-		r.outputs.needed = append(r.outputs.needed, neededRun{need, record})
+		r.outputs.needed = append(r.outputs.needed, neededRun{need, latest})
 	}
 	return nil
 }
@@ -67,21 +68,21 @@ func (r *run) fetch() error {
 	for _, kind := range r.step.Fetch {
 		path, ok := r.steps.ArtifactPath(kind)
 		if !ok {
-			return &ConfigError{Message: fmt.Sprintf("no step makes %s, so there is no place for it", kind), Advice: "see runner steps for the artifacts there are"}
+			return &outcome.ConfigError{Message: fmt.Sprintf("no step makes %s, so there is no place for it", kind), Advice: "see runner steps for the artifacts there are"}
 		}
-		ctx, done := r.showing(r.stop.work, "fetching "+kind)
-		manifest, err := artifacts.Fetch(ctx, r.store, kind, r.ref, filepath.Join(r.config.Workspace, path))
+		ctx, done := r.showing(r.Stop.Work, "fetching "+kind)
+		manifest, err := artifacts.Fetch(ctx, r.Store, kind, r.Ref, filepath.Join(r.Config.Workspace, path))
 		done()
 		if errors.Is(err, os.ErrNotExist) {
-			return &GuardError{
-				Message: fmt.Sprintf("there are no %s of commit %.12s in %s", kind, r.ref.SHA, r.place),
+			return &outcome.GuardError{
+				Message: fmt.Sprintf("there are no %s of commit %.12s in %s", kind, r.Ref.SHA, r.Place),
 				Advice:  "run the step that makes them first",
 			}
 		}
 		if err != nil {
-			return artifactsError{err}
+			return outcome.ArtifactsError{Err: err}
 		}
-		r.log.Info("fetched", "artifact", kind, "files", len(manifest.Files), "bytes", manifest.Bytes(), "to", path)
+		r.Log.Info("fetched", "artifact", kind, "files", len(manifest.Files), "bytes", manifest.Bytes(), "to", path)
 	}
 	return nil
 }

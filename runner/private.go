@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/carlin-cicd/runner/runner/environment"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/secrets"
 	"github.com/carlin-cicd/runner/steps/reference"
@@ -23,7 +25,7 @@ func (r *run) privately(ctx context.Context, names ...string) (map[string]string
 	defer r.private.mu.Unlock()
 	values, references := map[string]string{}, map[string]reference.Reference{}
 	for _, name := range names {
-		value := r.in.Variables[name]
+		value := r.Variables[name]
 		if known, ok := r.private.known[name]; ok {
 			values[name] = known
 		} else if ref, ok := reference.Parse(value, true); ok {
@@ -35,17 +37,17 @@ func (r *run) privately(ctx context.Context, names ...string) (map[string]string
 	if len(references) == 0 {
 		return values, nil
 	}
-	resolved, err := r.resolver().Resolve(ctx, references)
+	resolved, err := environment.Resolver(&r.Session).Resolve(ctx, references)
 	for _, s := range resolved.Secrets {
 		if r.private.known == nil {
 			r.private.known = map[string]string{}
 		}
 		values[s.Variable], r.private.known[s.Variable] = s.Value(), s.Value()
-		r.redactor.Add(redact.Secret{Name: s.Variable, Value: s.Value()})
+		r.Redactor.Add(redact.Secret{Name: s.Variable, Value: s.Value()})
 	}
 	var failed *secrets.Error
 	if errors.As(err, &failed) {
-		return values, &SecretsError{Message: failed.Error(), Advice: failed.Hint(), Transient: failed.Retryable()}
+		return values, &outcome.SecretsError{Message: failed.Error(), Advice: failed.Hint(), Transient: failed.Retryable()}
 	}
 	return values, err
 }

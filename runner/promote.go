@@ -10,6 +10,10 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/runner/source"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -21,32 +25,32 @@ type Promotion struct {
 }
 
 // Examine tells of everything that speaks for or against it, and reports whether it may be. It changes nothing. The error
-// is a *ConfigError for input that is refused.
+// is a *outcome.ConfigError for input that is refused.
 func (p Promotion) Examine(ctx context.Context, tell func(artifacts.Finding)) (bool, error) {
-	config, err := Configure(p.Variables)
+	config, err := config.Read(p.Variables)
 	if err != nil {
 		return false, err
 	}
 	r := besides(ctx, p.Variables, config)
-	if err := r.identify(); err != nil {
+	if err := r.Identify(); err != nil {
 		return false, err
 	}
 	if err := r.chooseStep(); err != nil {
-		return false, refuse(err)
+		return false, outcome.Refused(err)
 	}
 	if r.step.Lock != steps.LockStack {
-		return false, &ConfigError{Message: fmt.Sprintf("step %s deploys no stack", r.step.Name), Advice: "name the step that does with --step"}
+		return false, &outcome.ConfigError{Message: fmt.Sprintf("step %s deploys no stack", r.step.Name), Advice: "name the step that does with --step"}
 	}
-	if r.store, r.place, err = OpenStore(ctx, config, r.aws, r.party(), r.waiting); err != nil {
+	if err = r.OpenStore(ctx, r.party(), r.waiting); err != nil {
 		return false, err
 	}
 	x := promotion{Promotion: p, run: r, may: true, tell: tell}
-	if r.ref.Branch == detached {
-		x.say(artifacts.Warning, "branch", "the workspace is on none, so the records of "+detached+" are looked at", "name the one it was built on with --branch")
+	if r.Ref.Branch == session.Detached {
+		x.say(artifacts.Warning, "branch", "the workspace is on none, so the records of "+session.Detached+" are looked at", "name the one it was built on with --branch")
 	}
-	lock := r.delivery.locate(r.step, r.config)
-	if err := r.delivery.ledger.load(ctx, r.store, p.To, r.delivery.scope); err != nil {
-		return false, artifactsError{err}
+	lock := r.delivery.locate(r.step, r.Config)
+	if err := r.delivery.ledger.load(ctx, r.Store, p.To, r.delivery.scope); err != nil {
+		return false, outcome.ArtifactsError{Err: err}
 	}
 	x.proved()
 	x.needs()
@@ -73,44 +77,44 @@ func (x *promotion) say(s artifacts.Severity, subject, problem, advice string) {
 // proved asks whether the step has passed in the other environment, and whether what it deployed there is what there is.
 func (x *promotion) proved() {
 	r := x.run
-	var passed latest
-	err := artifacts.GetJSON(r.stop.work, r.store, keys.LatestRun(r.ref, r.step.Name, x.From), &passed)
-	hint := fmt.Sprintf("runner --step %s --environment %s --sha %s", r.step.Name, x.From, r.ref.SHA)
+	var passed record.Latest
+	err := artifacts.GetJSON(r.Stop.Work, r.Store, keys.LatestRun(r.Ref, r.step.Name, x.From), &passed)
+	hint := fmt.Sprintf("runner --step %s --environment %s --sha %s", r.step.Name, x.From, r.Ref.SHA)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		x.say(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s has not been deployed there", r.ref.SHA), "deploy it there first: "+hint)
+		x.say(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s has not been deployed there", r.Ref.SHA), "deploy it there first: "+hint)
 		return
 	case err != nil:
-		x.say(artifacts.Failure, x.From, "its record cannot be read: "+err.Error(), HintOf(err))
+		x.say(artifacts.Failure, x.From, "its record cannot be read: "+err.Error(), outcome.Hint(err))
 		return
 	case !passed.Passed:
-		x.say(artifacts.Failure, x.From, fmt.Sprintf("the last deploy of commit %.12s ended with %s (exit %d)", r.ref.SHA, passed.Reason, passed.ExitCode), hint)
+		x.say(artifacts.Failure, x.From, fmt.Sprintf("the last deploy of commit %.12s ended with %s (exit %d)", r.Ref.SHA, passed.Reason, passed.ExitCode), hint)
 		return
 	}
-	var ended finished
+	var ended record.Run
 	var there deployment
 	var d delivery
-	if err = artifacts.GetJSON(r.stop.work, r.store, passed.Key+"/finished.json", &ended); err == nil {
-		config := r.config
+	if err = artifacts.GetJSON(r.Stop.Work, r.Store, passed.Key+"/finished.json", &ended); err == nil {
+		config := r.Config
 		config.Environment, config.StackName = x.From, ended.Stack
 		d.locate(r.step, config)
-		err = artifacts.GetJSON(r.stop.work, r.store, keys.Deployment(x.From, d.scope, passed.RunID), &there)
+		err = artifacts.GetJSON(r.Stop.Work, r.Store, keys.Deployment(x.From, d.scope, passed.RunID), &there)
 	}
 	if err == nil {
-		err = d.ledger.load(r.stop.work, r.store, x.From, d.scope)
+		err = d.ledger.load(r.Stop.Work, r.Store, x.From, d.scope)
 	}
 	if err != nil {
-		x.say(artifacts.Failure, x.From, "what was deployed cannot be read: "+err.Error(), HintOf(err))
+		x.say(artifacts.Failure, x.From, "what was deployed cannot be read: "+err.Error(), outcome.Hint(err))
 		return
 	}
 	by := r.undoneBy(x.From, d.scope, there)
 	switch p := d.ledger.Pending; {
 	case by != "":
-		x.say(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s was deployed by run %s, and taken back by run %s", r.ref.SHA, passed.RunID, by), "deploy it there again: "+hint)
-	case p != nil && p.SHA == r.ref.SHA && p.RunID != passed.RunID: // newer than what is on record as passed
+		x.say(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s was deployed by run %s, and taken back by run %s", r.Ref.SHA, passed.RunID, by), "deploy it there again: "+hint)
+	case p != nil && p.SHA == r.Ref.SHA && p.RunID != passed.RunID: // newer than what is on record as passed
 		x.say(artifacts.Failure, x.From, fmt.Sprintf("run %s of commit %.12s began at %s and has not ended by itself", p.RunID, p.SHA, p.At.Format(time.RFC3339)), hint)
 	default:
-		x.say(artifacts.OK, x.From, fmt.Sprintf("commit %.12s was deployed by run %s", r.ref.SHA, passed.RunID), "")
+		x.say(artifacts.OK, x.From, fmt.Sprintf("commit %.12s was deployed by run %s", r.Ref.SHA, passed.RunID), "")
 	}
 	x.same(there)
 }
@@ -119,7 +123,7 @@ func (x *promotion) proved() {
 func (x *promotion) same(there deployment) {
 	r := x.run
 	for _, kind := range r.step.Fetch {
-		m, err := artifacts.ReadManifest(r.stop.work, r.store, kind, r.ref)
+		m, err := artifacts.ReadManifest(r.Stop.Work, r.Store, kind, r.Ref)
 		switch {
 		case err != nil:
 			x.say(artifacts.Failure, kind, "is not there: "+err.Error(), "it was there when it was deployed; see the bucket's lifecycle")
@@ -136,7 +140,7 @@ func (x *promotion) needs() {
 		return
 	}
 	if err := x.run.guard(); err != nil {
-		x.say(artifacts.Failure, "needs", err.Error(), HintOf(err))
+		x.say(artifacts.Failure, "needs", err.Error(), outcome.Hint(err))
 		return
 	}
 	x.say(artifacts.OK, "needs", fmt.Sprintf("%v passed for this commit", x.run.step.Needs), "")
@@ -145,11 +149,11 @@ func (x *promotion) needs() {
 // workspace sees that what is not in the build, the template first of all, is that of the commit, too.
 func (x *promotion) workspace() {
 	r := x.run
-	here, err := source.Describe(r.stop.work, r.git, r.config.Workspace)
+	here, err := source.Describe(r.Stop.Work, r.Git, r.Config.Workspace)
 	switch {
-	case err != nil || r.awaitsCheckout():
+	case err != nil || r.AwaitsCheckout():
 		return
-	case here.SHA != r.ref.SHA:
+	case here.SHA != r.Ref.SHA:
 		x.say(artifacts.Failure, "workspace", fmt.Sprintf("is at %.12s, and the template is taken from there", here.SHA), "check the commit out, or set REPOSITORY_URL")
 	case here.Dirty:
 		x.say(artifacts.Warning, "workspace", "has changes that are not in the commit", "")
@@ -166,12 +170,12 @@ func (x *promotion) newer() {
 		return
 	}
 	older, why := false, ""
-	if live.SHA != r.ref.SHA {
+	if live.SHA != r.Ref.SHA {
 		older, why = r.older(*live)
 	}
 	switch {
-	case older && !r.config.Force:
-		x.say(artifacts.Failure, x.To, fmt.Sprintf("a newer commit is live: %.12s; %.12s is %s", live.SHA, r.ref.SHA, why), "--force deploys the older one over it")
+	case older && !r.Config.Force:
+		x.say(artifacts.Failure, x.To, fmt.Sprintf("a newer commit is live: %.12s; %.12s is %s", live.SHA, r.Ref.SHA, why), "--force deploys the older one over it")
 	case older:
 		x.say(artifacts.Warning, x.To, fmt.Sprintf("a newer commit is live: %.12s; the older one is forced over it", live.SHA), "")
 	default:
@@ -182,7 +186,7 @@ func (x *promotion) newer() {
 // plan says what happens if it may.
 func (x *promotion) plan() {
 	r := x.run
-	does := fmt.Sprintf("runs step %s with commit %.12s", r.step.Name, r.ref.SHA)
+	does := fmt.Sprintf("runs step %s with commit %.12s", r.step.Name, r.Ref.SHA)
 	if name := r.delivery.name; name != "" {
 		does += " for stack " + name
 	}
@@ -213,13 +217,13 @@ func (x *promotion) held(lock string) {
 		Released time.Time `json:"released"`
 	}
 	if err == nil {
-		err = artifacts.GetJSON(r.stop.work, r.store, key, &now)
+		err = artifacts.GetJSON(r.Stop.Work, r.Store, key, &now)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), err == nil && !now.Released.IsZero():
 		x.say(artifacts.OK, "lock", "is free", "")
 	case err != nil:
-		x.say(artifacts.Failure, "lock", "cannot be looked at: "+err.Error(), HintOf(err))
+		x.say(artifacts.Failure, "lock", "cannot be looked at: "+err.Error(), outcome.Hint(err))
 	default:
 		x.say(artifacts.Warning, "lock", "is held by "+now.Holder.String(), "it will be waited for, at most "+r.step.Wait.String())
 	}

@@ -17,7 +17,9 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/telemetry"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/results"
@@ -25,14 +27,14 @@ import (
 
 // runKey is the folder of this run's records in the store.
 func (r *run) runKey() string {
-	return keys.Run(r.ref, r.step.Name, r.config.Environment, r.id)
+	return keys.Run(r.Ref, r.step.Name, r.Config.Environment, r.ID)
 }
 
 // recordStart leaves word that the run has begun, beside what comes next: the command need not wait for the store.
 func (r *run) recordStart() error {
 	record := r.startedRecord()
 	r.starting = make(chan error, 1)
-	go func() { r.starting <- r.putJSON(r.stop.work, "started.json", record, true) }()
+	go func() { r.starting <- r.putJSON(r.Stop.Work, "started.json", record, true) }()
 	return nil
 }
 
@@ -41,8 +43,8 @@ func (r *run) awaitStart() {
 	if r.starting == nil {
 		return
 	}
-	if err := <-r.starting; err != nil && r.stop.work.Err() == nil {
-		r.log.Warn("the start of the run cannot be put on record", "error", err.Error(), "hint", HintOf(err))
+	if err := <-r.starting; err != nil && r.Stop.Work.Err() == nil {
+		r.Log.Warn("the start of the run cannot be put on record", "error", err.Error(), "hint", outcome.Hint(err))
 	}
 	r.starting = nil
 }
@@ -60,40 +62,40 @@ func (r *run) publishArtifacts(runErr error) error {
 			continue
 		}
 		err := r.timed("publish "+a.Name, func() error {
-			ctx, cancel := r.stop.publishing()
+			ctx, cancel := r.Stop.PublishContext()
 			defer cancel()
 			dir := filepath.Join(r.directory(), filepath.FromSlash(a.Path))
 			if runErr != nil && untouched(dir, r.result.Started) {
-				r.log.Warn("nothing in there is of this run, so it is not published", "artifact", a.Name, "path", a.Path)
+				r.Log.Warn("nothing in there is of this run, so it is not published", "artifact", a.Name, "path", a.Path)
 				return nil
 			}
-			return r.publishSet(ctx, artifacts.Set{Kind: a.Name, Ref: r.ref, RunID: r.id, Dir: dir, Mirror: a.Mirror}, a, a.Optional || runErr != nil)
+			return r.publishSet(ctx, artifacts.Set{Kind: a.Name, Ref: r.Ref, RunID: r.ID, Dir: dir, Mirror: a.Mirror}, a, a.Optional || runErr != nil)
 		})
 		if failed == nil {
 			failed = err
 		}
 	}
-	switch sig, _ := r.stop.signal(); {
+	switch sig, _ := r.Stop.Signal(); {
 	case runErr != nil || failed == nil:
 		return runErr
 	case sig != 0:
 		return &process.CancelledError{Signal: sig} // it was not the store that failed, but the time
 	default:
-		return artifactsError{failed}
+		return outcome.ArtifactsError{Err: failed}
 	}
 }
 
 // recordSoFar stores the story of a run that was told to stop, once: whatever the budget allows, it comes first, with record, log
 // and reports, and then hooks and sets of files.
 func (r *run) recordSoFar(err error) {
-	sig, _ := r.stop.signal()
+	sig, _ := r.Stop.Signal()
 	if sig == 0 || r.published["finished.json"] {
 		return
 	}
 	if err == nil { // it has not passed before its artifacts are published
 		err = &process.CancelledError{Signal: sig}
 	}
-	r.publishRecord(judge(err))
+	r.publishRecord(outcome.Of(err))
 }
 
 // untouched reports whether a folder holds files, all of them older than the command: a command that failed early leaves the
@@ -118,20 +120,20 @@ var errTouched = errors.New("touched")
 
 // publishSet stores one set and tells of it. A set that may be missing is no error.
 func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifact, mayBeMissing bool) error {
-	r.log.Info("publishing", "artifact", set.Kind)
-	if set.Dir == r.config.Workspace { // the store, and what else is no artifact, may be in there
+	r.Log.Info("publishing", "artifact", set.Kind)
+	if set.Dir == r.Config.Workspace { // the store, and what else is no artifact, may be in there
 		set.Exclude = func(path string) bool { return path == ".runner" || path == ".git" || path == "node_modules" }
 	}
 	var published artifacts.Published
 	err := r.scrub(ctx, set, a)
 	if err == nil {
 		shown, done := r.showing(ctx, "storing "+set.Kind)
-		published, err = artifacts.Publish(shown, r.store, set)
+		published, err = artifacts.Publish(shown, r.Store, set)
 		done()
 	}
 	var missing *artifacts.MissingError
 	if mayBeMissing && errors.As(err, &missing) {
-		r.log.Warn("there is nothing to publish", "artifact", set.Kind, "error", err.Error())
+		r.Log.Warn("there is nothing to publish", "artifact", set.Kind, "error", err.Error())
 		return nil
 	}
 	if cause := context.Cause(ctx); err != nil && cause != nil {
@@ -139,32 +141,32 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	}
 	r.artifacts = append(r.artifacts, artifactRecord(set.Kind, published, err))
 	if err != nil {
-		r.log.Error("an artifact could not be published", "artifact", set.Kind, "error", err.Error(), "hint", HintOf(err))
+		r.Log.Error("an artifact could not be published", "artifact", set.Kind, "error", err.Error(), "hint", outcome.Hint(err))
 		return err
 	}
-	r.log.Info("published", "artifact", set.Kind, "location", published.Location, "files", len(published.Manifest.Files), "bytes", published.Manifest.Bytes(),
+	r.Log.Info("published", "artifact", set.Kind, "location", published.Location, "files", len(published.Manifest.Files), "bytes", published.Manifest.Bytes(),
 		"uploaded", published.Uploaded, "unchanged", published.Unchanged, "removed", published.Removed)
 	if left := published.Left + published.Mirrored.Left; left > 0 {
-		r.log.Info("files of an earlier run may not be deleted, so they stay where they are, in no manifest", "artifact", set.Kind, "files", left)
+		r.Log.Info("files of an earlier run may not be deleted, so they stay where they are, in no manifest", "artifact", set.Kind, "files", left)
 	}
 	return nil
 }
 
 // publishRecord stores finished.json, the log and the reports, in the order of their worth. A run that was told to stop calls it
 // before its artifacts are published, and every run at its end.
-func (r *run) publishRecord(o Outcome) {
-	if r.store == nil || !r.recorded() {
+func (r *run) publishRecord(o outcome.Outcome) {
+	if r.Store == nil || !r.recorded() {
 		return
 	}
 	r.awaitStart()
-	ctx, cancel := r.stop.recording()
+	ctx, cancel := r.Stop.RecordContext()
 	defer cancel()
 	var problems []error
 	put := func(name string, err error) {
 		r.published[name] = err == nil
 		problems = append(problems, err)
 	}
-	if sig, _ := r.stop.signal(); sig != 0 { // whatever else the time allows
+	if sig, _ := r.Stop.Signal(); sig != 0 { // whatever else the time allows
 		put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o), false))
 	}
 	if r.file != nil {
@@ -174,34 +176,34 @@ func (r *run) publishRecord(o Outcome) {
 		put("junit", r.putReports(ctx, "", *r.tests))
 	}
 	put("report.html", r.putPage(ctx, o))
-	record := latest{RunID: r.id, Key: r.runKey(), Passed: o.Passed(), Reason: o.Reason, ExitCode: o.ExitCode, Outputs: len(r.outputs.own)}
+	latest := record.Latest{RunID: r.ID, Key: r.runKey(), Passed: o.Passed(), Reason: o.Reason, ExitCode: o.ExitCode, Outputs: len(r.outputs.own)}
 	// It says which of the others are in the store, so it is written when that is known, if need be once more. Where latest.json
 	// may stay as it is, this is the last of the batch.
 	idle := r.idle(o.Reason)
 	put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o), !idle))
-	problems = append(problems, r.putLatest(ctx, record, idle))
+	problems = append(problems, r.putLatest(ctx, latest, idle))
 	if err := errors.Join(problems...); err != nil {
-		r.log.Warn("the record of the run is not whole", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "hint", HintOf(err))
+		r.Log.Warn("the record of the run is not whole", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "hint", outcome.Hint(err))
 	}
 }
 
 // putLatest says that this is the newest run of the step for the commit, which is what needs: and promote go by. One that was
 // idle takes no other one's place: a deploy that passed stays one that passed, although a second one was turned away.
-func (r *run) putLatest(ctx context.Context, record latest, idle bool) error {
-	key := keys.LatestRun(r.ref, r.step.Name, r.config.Environment)
-	swapper, ok := r.store.(artifacts.Swapper)
+func (r *run) putLatest(ctx context.Context, latest record.Latest, idle bool) error {
+	key := keys.LatestRun(r.Ref, r.step.Name, r.Config.Environment)
+	swapper, ok := r.Store.(artifacts.Swapper)
 	if !idle || !ok {
-		return artifacts.PutJSON(ctx, r.store, key, record)
+		return artifacts.PutJSON(ctx, r.Store, key, latest)
 	}
-	if err := artifacts.PutFirstJSON(ctx, swapper, key, record); !errors.Is(err, fs.ErrExist) {
+	if err := artifacts.PutFirstJSON(ctx, swapper, key, latest); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil
 }
 
 // idle reports whether the run ended before its command, and not by a command that comes before that: it says nothing of the commit.
-func (r *run) idle(reason Reason) bool {
-	before := []Reason{Guard, BadConfig, Secrets, Source, Artifacts, Cancelled}
+func (r *run) idle(reason record.Reason) bool {
+	before := []record.Reason{record.Guard, record.BadConfig, record.Secrets, record.Source, record.Artifacts, record.Cancelled}
 	return r.result == nil && !r.in.Undo && slices.Contains(before, reason)
 }
 
@@ -221,7 +223,7 @@ func (r *run) putJSON(ctx context.Context, name string, v any, batch bool) error
 	if err != nil {
 		return err
 	}
-	return r.put(ctx, name, "application/json", append(r.redactor.Bytes(compactNumbers(text)), '\n'), batch)
+	return r.put(ctx, name, "application/json", append(r.Redactor.Bytes(compactNumbers(text)), '\n'), batch)
 }
 
 func (r *run) putLog(ctx context.Context) error {
@@ -230,7 +232,7 @@ func (r *run) putLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return artifacts.PutFile(ctx, r.store, r.runKey()+"/log.jsonl.gz", name)
+	return artifacts.PutFile(ctx, r.Store, r.runKey()+"/log.jsonl.gz", name)
 }
 
 // putReports stores the reports as they were read, redacted, under their paths in the workspace after a prefix.
@@ -260,7 +262,7 @@ func (r *run) putReport(ctx context.Context, root *os.Root, name, key string) er
 	}
 	defer os.Remove(clean.Name())
 	defer clean.Close()
-	w := r.redactor.Writer(clean)
+	w := r.Redactor.Writer(clean)
 	if _, err := io.Copy(w, report); err != nil {
 		return err
 	}
@@ -274,7 +276,7 @@ func (r *run) putReport(ctx context.Context, root *os.Root, name, key string) er
 	if err != nil {
 		return err
 	}
-	_, err = r.store.Put(ctx, artifacts.Object{Key: key, Body: clean, Size: size, Type: "application/xml", Mode: 0o644, Batch: true})
+	_, err = r.Store.Put(ctx, artifacts.Object{Key: key, Body: clean, Size: size, Type: "application/xml", Mode: 0o644, Batch: true})
 	return err
 }
 
@@ -293,24 +295,24 @@ func (r *run) pathsOf(read results.Results) []string {
 }
 
 func (r *run) put(ctx context.Context, name, contentType string, text []byte, batch bool) error {
-	_, err := r.store.Put(ctx, artifacts.Object{Key: r.runKey() + "/" + name, Body: bytes.NewReader(text), Size: int64(len(text)), Type: contentType, Mode: 0o644, Batch: batch})
+	_, err := r.Store.Put(ctx, artifacts.Object{Key: r.runKey() + "/" + name, Body: bytes.NewReader(text), Size: int64(len(text)), Type: contentType, Mode: 0o644, Batch: batch})
 	return err
 }
 
 // end tells how the run ended: in the log, as metrics, on record, and to the person at the terminal.
-func (r *run) end(err error) Outcome {
-	o := judge(err)
+func (r *run) end(err error) outcome.Outcome {
+	o := outcome.Of(err)
 	r.over = time.Now()
 	if r.format == logs.Text && !r.recorded() {
 		r.sink.Flush()
-		fmt.Fprintf(r.in.Stderr, "runner: %s\n", r.redactor.String(err.Error()))
-		if hint := HintOf(err); hint != "" {
-			fmt.Fprintf(r.in.Stderr, "hint: %s\n", r.redactor.String(hint))
+		fmt.Fprintf(r.in.Stderr, "runner: %s\n", r.Redactor.String(err.Error()))
+		if hint := outcome.Hint(err); hint != "" {
+			fmt.Fprintf(r.in.Stderr, "hint: %s\n", r.Redactor.String(hint))
 		}
 		r.tell(o)()
 		return o
 	}
-	attributes := []any{"reason", string(o.Reason), "exit_code", o.ExitCode, "seconds", seconds(r.now().Sub(r.begun))}
+	attributes := []any{"reason", string(o.Reason), "exit_code", o.ExitCode, "seconds", record.Seconds(r.now().Sub(r.Began))}
 	if o.Killed {
 		attributes = append(attributes, "killed", true)
 	}
@@ -318,17 +320,17 @@ func (r *run) end(err error) Outcome {
 		t := r.tests
 		attributes = append(attributes, "tests", t.Total, "failed", t.Failed, "errored", t.Errored, "skipped", t.Skipped, "flaky", t.Flaky, "quarantined", t.Quarantined)
 	}
-	if sig, at := r.stop.signal(); sig != 0 {
-		attributes = append(attributes, "signal", signalName(sig), "stop_budget", seconds(r.stop.budget), "stop_used", seconds(time.Since(at)))
+	if sig, at := r.Stop.Signal(); sig != 0 {
+		attributes = append(attributes, "signal", signalName(sig), "stop_budget", record.Seconds(r.Stop.Budget), "stop_used", record.Seconds(time.Since(at)))
 	}
 	if err == nil {
-		r.log.Info("step passed", attributes...)
+		r.Log.Info("step passed", attributes...)
 	} else {
 		attributes = append(attributes, "error", err.Error())
-		if hint := HintOf(err); hint != "" {
+		if hint := outcome.Hint(err); hint != "" {
 			attributes = append(attributes, "hint", hint)
 		}
-		r.log.Error("step failed", attributes...)
+		r.Log.Error("step failed", attributes...)
 	}
 	r.sink.Raw(telemetry.EMF(r.metrics(o), time.Now()))
 	r.sink.Flush()
@@ -343,11 +345,11 @@ func (r *run) end(err error) Outcome {
 	return o
 }
 
-func (r *run) metrics(o Outcome) telemetry.Metrics {
+func (r *run) metrics(o outcome.Outcome) telemetry.Metrics {
 	m := telemetry.Metrics{
-		Cluster: r.task.cluster(), Step: r.step.Name, Environment: r.config.Environment,
-		Reason: string(o.Reason), RunID: r.id, Branch: r.ref.Branch, SHA: r.ref.SHA,
-		Failed: !o.Passed(), Duration: r.now().Sub(r.begun), ColdStart: r.task.coldStart(r.begun),
+		Cluster: r.task.cluster(), Step: r.step.Name, Environment: r.Config.Environment,
+		Reason: string(o.Reason), RunID: r.ID, Branch: r.Ref.Branch, SHA: r.Ref.SHA,
+		Failed: !o.Passed(), Duration: r.now().Sub(r.Began), ColdStart: r.task.coldStart(r.Began),
 	}
 	for _, a := range r.artifacts {
 		m.ArtifactFiles += a.Files

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -15,7 +16,7 @@ import (
 // quarantineOf returns what keeps a failure of the test from counting; nil for nothing.
 func (r *run) quarantineOf(c results.Case) *steps.Quarantine {
 	for i, q := range r.step.Quarantine {
-		if !q.Expired(r.begun) && q.Matches(c) {
+		if !q.Expired(r.Began) && q.Matches(c) {
 			return &r.step.Quarantine[i]
 		}
 	}
@@ -25,7 +26,7 @@ func (r *run) quarantineOf(c results.Case) *steps.Quarantine {
 // readResults reads the reports, and tells of quarantines that are over or are of no test.
 func (r *run) readResults() (results.Results, error) {
 	list := r.step.Quarantine
-	r.memory.sample = history.NewSample(r.directory(), r.redactor.String)
+	r.memory.sample = history.NewSample(r.directory(), r.Redactor.String)
 	met, failed := make([]bool, len(list)), make([]bool, len(list))
 	read, err := results.Walk(r.directory(), r.step.Reports, r.result.Started, func(c results.Case) {
 		r.memory.sample.Add(c)
@@ -38,12 +39,12 @@ func (r *run) readResults() (results.Results, error) {
 	})
 	for i, q := range list {
 		switch {
-		case q.Expired(r.begun):
-			r.log.Warn("a quarantine has expired: failures count again", "test", q.Test, "until", q.LastDay(), "reason", q.Reason)
+		case q.Expired(r.Began):
+			r.Log.Warn("a quarantine has expired: failures count again", "test", q.Test, "until", q.LastDay(), "reason", q.Reason)
 		case !met[i] && read.Total > 0:
-			r.log.Warn("a quarantine is of no test that there is", "test", q.Test, "until", q.LastDay(), "hint", "correct its name, or take it off the list")
+			r.Log.Warn("a quarantine is of no test that there is", "test", q.Test, "until", q.LastDay(), "hint", "correct its name, or take it off the list")
 		case met[i] && !failed[i]:
-			r.log.Info("a quarantined test did not fail", "test", q.Test, "until", q.LastDay())
+			r.Log.Info("a quarantined test did not fail", "test", q.Test, "until", q.LastDay())
 		}
 	}
 	return read, err
@@ -95,7 +96,7 @@ func (r *run) setApart(t *results.Results, c results.Case, note string) {
 	t.Quarantined++
 	c.AddNote(note)
 	t.QuarantinedCases = append(t.QuarantinedCases, c)
-	r.log.Warn("test "+string(c.Status)+", which does not count", "test", c.Name, "suite", first(c.Class, c.Suite), "file", c.File, "note", note, "message", c.Message)
+	r.Log.Warn("test "+string(c.Status)+", which does not count", "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "note", note, "message", c.Message)
 }
 
 func quarantineNote(q steps.Quarantine) string {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
@@ -28,7 +31,7 @@ import (
 func (r *run) reconsider(err error) error {
 	t := r.tests
 	var exit *process.ExitError
-	var red *ResultsError
+	var red *outcome.ResultsError
 	switch {
 	case err == nil || t == nil || t.Failed+t.Errored+t.Quarantined == 0 || r.step.Rerun.IsZero() && t.Quarantined == 0:
 		return err
@@ -36,7 +39,7 @@ func (r *run) reconsider(err error) error {
 		return err // of what verifies the step
 	case !errors.As(err, &exit) && !errors.As(err, &red):
 		r.doubt = "the command itself broke"
-		r.log.Warn("the command itself broke: no test is run again", "error", err.Error())
+		r.Log.Warn("the command itself broke: no test is run again", "error", err.Error())
 		return err
 	}
 	why := unexplained(*t, r.result.ExitCode)
@@ -45,7 +48,7 @@ func (r *run) reconsider(err error) error {
 	}
 	if why != "" {
 		r.doubt = why
-		r.log.Warn("the failure may be more than that of its tests: it stands, and none is run again", "why", why)
+		r.Log.Warn("the failure may be more than that of its tests: it stands, and none is run again", "why", why)
 		return err
 	}
 	if t.Failed+t.Errored > 0 {
@@ -59,9 +62,9 @@ func (r *run) reconsider(err error) error {
 	case t.Failed+t.Errored > 0:
 		return err
 	case exit != nil:
-		r.log.Info("the step passes, though the command failed", "flaky", t.Flaky, "quarantined", t.Quarantined, "exit_code", r.result.ExitCode)
+		r.Log.Info("the step passes, though the command failed", "flaky", t.Flaky, "quarantined", t.Quarantined, "exit_code", r.result.ExitCode)
 		if severalCommands.MatchString(r.step.Command.Shell) {
-			r.log.Warn("the command has several parts, and those after the tests that failed may not have been run", "command", r.step.Command.Shell,
+			r.Log.Warn("the command has several parts, and those after the tests that failed may not have been run", "command", r.step.Command.Shell,
 				"hint", "make what has to run after the tests a step of its own, or verify:; pnpm -r needs --no-bail")
 		}
 		return r.verify()
@@ -98,7 +101,7 @@ func cutShort(c results.Case) string {
 func unexplained(t results.Results, exitCode int) string {
 	const (
 		interrupted = 2 // pytest's own, if not every file could be collected; no test was run then
-		reserved    = exitTimeout
+		reserved    = outcome.ExitTimeout
 	)
 	switch {
 	case len(t.Problems) > 0:
@@ -131,22 +134,22 @@ func (r *run) rerun() error {
 	}
 	if n := r.tests.Failed + r.tests.Errored; n > rules.AtMost {
 		r.doubt = fmt.Sprintf("more than %s failed", plural(rules.AtMost, "test"))
-		r.log.Warn("more tests failed than are run again", "failed", n, "at_most", rules.AtMost)
+		r.Log.Warn("more tests failed than are run again", "failed", n, "at_most", rules.AtMost)
 		return nil
 	}
 	if _, err := rules.Select(r.directory(), r.tests.Failures); err != nil {
 		r.doubt = err.Error()
-		r.log.Warn("what failed cannot be run again by itself", "error", err.Error(), "hint", HintOf(err))
+		r.Log.Warn("what failed cannot be run again by itself", "error", err.Error(), "hint", outcome.Hint(err))
 		return nil
 	}
-	kept, err := keepAside(r.directory(), r.id, r.pathsOf(*r.tests), r.leftFolders())
+	kept, err := keepAside(r.directory(), r.ID, r.pathsOf(*r.tests), r.leftFolders())
 	if err != nil {
-		r.log.Warn("nothing is run again, since what the first run left cannot be kept", "error", err.Error(), "hint", HintOf(err))
+		r.Log.Warn("nothing is run again, since what the first run left cannot be kept", "error", err.Error(), "hint", outcome.Hint(err))
 		return nil
 	}
 	defer func() {
 		if err := kept.restore(); err != nil {
-			r.log.Warn("a rerun wrote over what the first run left", "error", err.Error(), "hint", HintOf(err))
+			r.Log.Warn("a rerun wrote over what the first run left", "error", err.Error(), "hint", outcome.Hint(err))
 		}
 	}()
 	failing := map[string]bool{}
@@ -154,11 +157,11 @@ func (r *run) rerun() error {
 		failing[identify(c)] = true
 	}
 	for n := 1; n <= rules.Attempts && len(failing) > 0; n++ {
-		if r.stop.work.Err() != nil {
-			return context.Cause(r.stop.work)
+		if r.Stop.Work.Err() != nil {
+			return context.Cause(r.Stop.Work)
 		}
-		if !time.Now().Before(r.deadline) {
-			r.log.Warn("there is no time left to run tests again")
+		if !time.Now().Before(r.Deadline) {
+			r.Log.Warn("there is no time left to run tests again")
 			return nil
 		}
 		if settled, err := r.rerunOnce(n, failing); err != nil || !settled {
@@ -191,27 +194,27 @@ func (r *run) rerunOnce(n int, failing map[string]bool) (settled bool, err error
 	t := r.tests
 	command, err := r.step.Rerun.Select(r.directory(), t.Failures)
 	if err != nil { // it has become another's failure that cannot be told
-		r.log.Warn("what failed cannot be run again by itself", "error", err.Error(), "hint", HintOf(err))
+		r.Log.Warn("what failed cannot be run again by itself", "error", err.Error(), "hint", outcome.Hint(err))
 		return false, nil
 	}
-	r.log.Info("running failed tests again", "tests", len(failing), "rerun", n, "of", r.step.Rerun.Attempts)
+	r.Log.Info("running failed tests again", "tests", len(failing), "rerun", n, "of", r.step.Rerun.Attempts)
 	begun := time.Now()
 	var result process.Result
 	err = r.phase(fmt.Sprintf("rerun %d", n), func() (err error) {
 		result, err = r.supervise(command)
 		return err
 	})
-	o := judge(err)
-	r.attempts = append(r.attempts, attempt{ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: seconds(time.Since(begun)), Rerun: len(failing)})
+	o := outcome.Of(err)
+	r.attempts = append(r.attempts, record.Attempt{ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: record.Seconds(time.Since(begun)), Rerun: len(failing)})
 	r.result.Usage = r.result.Usage.Add(result.Usage, result.Started.Sub(r.result.Started))
 	r.result.Wall += result.Wall
 	r.result.Leftovers = append(r.result.Leftovers, result.Leftovers...)
 	switch o.Reason {
-	case Success, Failure:
-	case Cancelled:
+	case record.Success, record.Failure:
+	case record.Cancelled:
 		return false, err
 	default:
-		r.log.Warn("the rerun itself broke, so the failures stand", "error", err.Error(), "hint", HintOf(err))
+		r.Log.Warn("the rerun itself broke, so the failures stand", "error", err.Error(), "hint", outcome.Hint(err))
 		return false, nil
 	}
 
@@ -233,11 +236,11 @@ func (r *run) rerunOnce(n int, failing map[string]bool) (settled bool, err error
 		seen[identify(c)]++
 	}
 	why := unexplained(read, result.ExitCode)
-	if why == "" && o.Reason == Failure && read.Failed+read.Errored+read.Quarantined == 0 {
+	if why == "" && o.Reason == record.Failure && read.Failed+read.Errored+read.Quarantined == 0 {
 		why = "it failed, yet its reports show no failure; a threshold of coverage does that: have the rerun measure none"
 	}
 	if why != "" {
-		r.log.Warn("the rerun settles nothing, so the failures stand", "why", why)
+		r.Log.Warn("the rerun settles nothing, so the failures stand", "why", why)
 		return false, nil
 	}
 	r.compare(n, failing, read, seen)
@@ -267,7 +270,7 @@ func (r *run) compare(n int, failing map[string]bool, read results.Results, seen
 		}
 		if !passed {
 			if !red && seen[id] == 0 {
-				r.log.Warn("a test that failed was not in the rerun, so its failure stands", "test", c.Name, "file", c.File)
+				r.Log.Warn("a test that failed was not in the rerun, so its failure stands", "test", c.Name, "file", c.File)
 			}
 			still = append(still, c)
 			continue
@@ -282,7 +285,7 @@ func (r *run) compare(n int, failing map[string]bool, read results.Results, seen
 		c.Status, c.Flaky = results.Passed, true
 		c.AddNote(fmt.Sprintf("passed on rerun %d", n))
 		t.FlakyCases = append(t.FlakyCases, c)
-		r.log.Warn("test is flaky: it failed, and passed when it was run again", "test", c.Name, "suite", first(c.Class, c.Suite), "file", c.File, "rerun", n, "message", c.Message)
+		r.Log.Warn("test is flaky: it failed, and passed when it was run again", "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "rerun", n, "message", c.Message)
 	}
 	for _, id := range slices.Sorted(maps.Keys(again)) {
 		c := again[id]
@@ -305,7 +308,7 @@ func (r *run) compare(n int, failing map[string]bool, read results.Results, seen
 			return true
 		})
 		still = append(still, c)
-		r.log.Error("test failed in a rerun, though it had passed before", "test", c.Name, "suite", first(c.Class, c.Suite), "file", c.File, "message", c.Message)
+		r.Log.Error("test failed in a rerun, though it had passed before", "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "message", c.Message)
 	}
 	t.Failures = still
 }
@@ -320,10 +323,10 @@ func rerunFolder(n int) string { return fmt.Sprintf("rerun-%d", n) }
 
 // storeRerun stores the reports of a rerun, which make room for those of the first run.
 func (r *run) storeRerun(n int, read results.Results) {
-	ctx, cancel := r.stop.recording()
+	ctx, cancel := r.Stop.RecordContext()
 	defer cancel()
 	if err := r.putReports(ctx, rerunFolder(n)+"/", read); err != nil {
-		r.log.Warn("the reports of a rerun could not be stored", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "hint", HintOf(err))
+		r.Log.Warn("the reports of a rerun could not be stored", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "hint", outcome.Hint(err))
 	}
 	root, err := os.OpenRoot(r.directory())
 	if err != nil {
@@ -332,7 +335,7 @@ func (r *run) storeRerun(n int, read results.Results) {
 	defer root.Close()
 	for _, name := range r.pathsOf(read) { // the next rerun may give its own another name
 		if err := root.Remove(filepath.FromSlash(name)); err != nil {
-			r.log.Debug("a report of a rerun cannot be removed", "error", err.Error())
+			r.Log.Debug("a report of a rerun cannot be removed", "error", err.Error())
 		}
 	}
 }

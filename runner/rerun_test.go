@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/session"
+
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/steps/results"
 )
@@ -43,7 +45,7 @@ func TestWhatARerunSaysOfATest(t *testing.T) {
 		"a hook of jest that failed is not heard of now": {[]results.Case{failed(hook, "f.ts")}, []results.Case{passed("a", "f.ts")}, hook, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &run{log: slog.New(slog.DiscardHandler), tests: &results.Results{}}
+			r := &run{Session: session.Session{Log: slog.New(slog.DiscardHandler)}, tests: &results.Results{}}
 			failing := map[string]bool{}
 			for _, f := range c.first {
 				r.tests.Failures = append(r.tests.Failures, f)
@@ -89,7 +91,7 @@ func names(list []results.Case) string {
 }
 
 func TestATestThatIsRedAfterAllIsNotFlaky(t *testing.T) {
-	r := &run{log: slog.New(slog.DiscardHandler), tests: &results.Results{Failures: []results.Case{failed("a", "f"), failed("b", "f")}}}
+	r := &run{Session: session.Session{Log: slog.New(slog.DiscardHandler)}, tests: &results.Results{Failures: []results.Case{failed("a", "f"), failed("b", "f")}}}
 	r.tests.Failed = 2
 	failing := map[string]bool{identify(failed("a", "f")): true, identify(failed("b", "f")): true}
 	r.compare(1, failing, results.Results{Failures: []results.Case{failed("b", "f")}}, map[string]int{identify(failed("a", "f")): 1})
@@ -197,7 +199,7 @@ func TestWhatTheFirstRunLeftIsPutBackAsItWas(t *testing.T) {
 }
 
 func TestMarkdownHoldsWhateverTestsAreCalled(t *testing.T) {
-	r := &run{redactor: redact.New(redact.Secret{Name: "TOKEN", Value: "a*b*c*d*e"})}
+	r := &run{Session: session.Session{Redactor: redact.New(redact.Secret{Name: "TOKEN", Value: "a*b*c*d*e"})}}
 	for text, want := range map[string]string{
 		"plain":           "`plain`",
 		"a `b` c":         "``a `b` c``",
@@ -237,7 +239,7 @@ func TestASummaryIsAddedToRegularFilesOnly(t *testing.T) {
 
 func FuzzCode(f *testing.F) {
 	f.Add("a ``b`` c")
-	r := &run{redactor: redact.New()}
+	r := &run{Session: session.Session{Redactor: redact.New()}}
 	f.Fuzz(func(t *testing.T, text string) {
 		code := r.code(text)
 		if strings.ContainsAny(code, "\n\r") {

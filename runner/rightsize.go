@@ -12,7 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/fargate"
+	"github.com/carlin-cicd/runner/runner/record"
 )
 
 // RightSizing is what the last runs of a step say of the task that it needs.
@@ -70,9 +72,9 @@ func (e *NoRunsError) Hint() string {
 
 // RightSize looks at the last runs of the configuration's step, at most most of them, and finds the size that fits them all: those of the
 // branch, and where these are few, those of the branches that it comes from.
-func RightSize(ctx context.Context, variables map[string]string, c Config, store artifacts.Store, place string, most int) (RightSizing, error) {
+func RightSize(ctx context.Context, variables map[string]string, c config.Config, store artifacts.Store, place string, most int) (RightSizing, error) {
 	r := besides(ctx, variables, c)
-	if err := r.identify(); err != nil {
+	if err := r.Identify(); err != nil {
 		return RightSizing{}, err
 	}
 	lister, ok := store.(artifacts.Lister)
@@ -108,12 +110,12 @@ func RightSize(ctx context.Context, variables map[string]string, c Config, store
 
 // sizedRun is as much of a finished.json as tells what the run took.
 type sizedRun struct {
-	RunID     string    `json:"run_id"`
-	Reason    Reason    `json:"reason"`
-	StartedAt time.Time `json:"started_at"`
-	Seconds   float64   `json:"duration_seconds"`
-	Usage     *usage    `json:"usage"`
-	Cost      *cost     `json:"cost"`
+	RunID     string        `json:"run_id"`
+	Reason    record.Reason `json:"reason"`
+	StartedAt time.Time     `json:"started_at"`
+	Seconds   float64       `json:"duration_seconds"`
+	Usage     *record.Usage `json:"usage"`
+	Cost      *record.Cost  `json:"cost"`
 }
 
 // billed is the time in seconds that the run was charged for, or took if that is not known.
@@ -158,7 +160,7 @@ func (s *RightSizing) judge(found []sizedRun) {
 		cpu, ran float64
 	)
 	for _, f := range found {
-		run := f.Usage.seen(f.Reason)
+		run := seenBy(f.Usage, f.Reason)
 		seen, loads = append(seen, run), append(loads, run.Loads...)
 		cpu, ran = cpu+f.Usage.CPUSeconds, ran+f.Usage.Seconds
 		s.PeakMemory, s.DiskGrowth = max(s.PeakMemory, f.Usage.PeakMemory), max(s.DiskGrowth, f.Usage.DiskGrowth)
@@ -193,7 +195,7 @@ func (s *RightSizing) judge(found []sizedRun) {
 
 // average finds how long a run takes, and returns how long one is charged for.
 func (s *RightSizing) average(found []sizedRun) (billed time.Duration) {
-	whole := slices.DeleteFunc(slices.Clone(found), func(r sizedRun) bool { return r.Reason != Success })
+	whole := slices.DeleteFunc(slices.Clone(found), func(r sizedRun) bool { return r.Reason != record.Success })
 	s.Passed = len(whole)
 	if s.Passed == 0 {
 		whole = found
@@ -202,6 +204,6 @@ func (s *RightSizing) average(found []sizedRun) (billed time.Duration) {
 	for _, r := range whole {
 		took, charged = took+r.Seconds, charged+r.billed()
 	}
-	s.Seconds = seconds(duration(took / float64(len(whole))))
+	s.Seconds = record.Seconds(record.Duration(took / float64(len(whole))))
 	return duration(charged / float64(len(whole)))
 }

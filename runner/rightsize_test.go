@@ -4,19 +4,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/session"
+
 	"github.com/carlin-cicd/runner/runner/fargate"
+	"github.com/carlin-cicd/runner/runner/record"
 )
 
 // took is a run on record.
-func took(id string, reason Reason, seconds float64, memory int64, c *cost) sizedRun {
-	return sizedRun{RunID: id, Reason: reason, Seconds: seconds, Cost: c, Usage: &usage{Seconds: seconds, CPUSeconds: seconds / 2, PeakMemory: memory}}
+func took(id string, reason record.Reason, seconds float64, memory int64, c *record.Cost) sizedRun {
+	return sizedRun{RunID: id, Reason: reason, Seconds: seconds, Cost: c, Usage: &record.Usage{Seconds: seconds, CPUSeconds: seconds / 2, PeakMemory: memory}}
 }
 
 func TestWhatTheLastRunsSay(t *testing.T) {
 	large := fargate.Size{VCPU: 4, Memory: 8}
-	onSpot := &cost{Seconds: 300, Size: large, Region: "eu-west-1", Architecture: fargate.ARM, Capacity: fargate.Spot}
-	onDemand := &cost{Seconds: 300, Size: fargate.Size{VCPU: 2, Memory: 4}, Region: "us-east-1", Architecture: fargate.X86, Capacity: fargate.OnDemand}
-	laptop := &cost{Seconds: 60, Size: large, Region: "us-east-1", Architecture: fargate.X86, Capacity: fargate.OnDemand, Would: true}
+	onSpot := &record.Cost{Seconds: 300, Size: large, Region: "eu-west-1", Architecture: fargate.ARM, Capacity: fargate.Spot}
+	onDemand := &record.Cost{Seconds: 300, Size: fargate.Size{VCPU: 2, Memory: 4}, Region: "us-east-1", Architecture: fargate.X86, Capacity: fargate.OnDemand}
+	laptop := &record.Cost{Seconds: 60, Size: large, Region: "us-east-1", Architecture: fargate.X86, Capacity: fargate.OnDemand, Would: true}
 	for _, c := range []struct {
 		name             string
 		runs             []sizedRun
@@ -28,37 +31,37 @@ func TestWhatTheLastRunsSay(t *testing.T) {
 	}{
 		{
 			"how long a run takes, those say that passed",
-			[]sizedRun{took("1", Success, 240, 1<<30, onDemand), took("2", Failure, 10, 1<<20, onDemand), took("3", Success, 260, 1<<20, onDemand)},
+			[]sizedRun{took("1", record.Success, 240, 1<<30, onDemand), took("2", record.Failure, 10, 1<<20, onDemand), took("3", record.Success, 260, 1<<20, onDemand)},
 			250, 2, "2 vCPU, 4 GB", "0.5 vCPU, 2 GB", "us-east-1 x86 on demand", false,
 		},
 		{
 			"if none did, all of them",
-			[]sizedRun{took("1", Failure, 10, 1<<20, onDemand), took("2", Results, 30, 1<<20, onDemand)},
+			[]sizedRun{took("1", record.Failure, 10, 1<<20, onDemand), took("2", record.Results, 30, 1<<20, onDemand)},
 			20, 0, "2 vCPU, 4 GB", "0.5 vCPU, 1 GB", "us-east-1 x86 on demand", false,
 		},
 		{
 			"the newest says what it runs on now, whatever their order",
-			[]sizedRun{took("2", Success, 100, 1<<20, onSpot), took("3", Success, 100, 1<<20, onDemand), took("1", Success, 100, 1<<20, onSpot)},
+			[]sizedRun{took("2", record.Success, 100, 1<<20, onSpot), took("3", record.Success, 100, 1<<20, onDemand), took("1", record.Success, 100, 1<<20, onSpot)},
 			100, 3, "2 vCPU, 4 GB", "0.5 vCPU, 1 GB", "us-east-1 x86 on demand", false,
 		},
 		{
 			"on Spot, and on ARM",
-			[]sizedRun{took("1", Success, 100, 1<<20, onSpot)},
+			[]sizedRun{took("1", record.Success, 100, 1<<20, onSpot)},
 			100, 1, "4 vCPU, 8 GB", "0.5 vCPU, 1 GB", "eu-west-1 ARM Spot", true,
 		},
 		{
 			"a laptop has no size of Fargate",
-			[]sizedRun{took("1", Success, 100, 1<<20, laptop)},
+			[]sizedRun{took("1", record.Success, 100, 1<<20, laptop)},
 			100, 1, "", "0.5 vCPU, 1 GB", "us-east-1 x86 on demand", false,
 		},
 		{
 			"a record without a cost",
-			[]sizedRun{took("1", Success, 100, 1<<20, nil)},
+			[]sizedRun{took("1", record.Success, 100, 1<<20, nil)},
 			100, 1, "", "0.5 vCPU, 1 GB", "us-east-1 x86 on demand", false,
 		},
 		{
 			"nothing is large enough",
-			[]sizedRun{took("1", Success, 100, 1<<40, nil)},
+			[]sizedRun{took("1", record.Success, 100, 1<<40, nil)},
 			100, 1, "", "", "us-east-1 x86 on demand", false,
 		},
 	} {
@@ -82,11 +85,11 @@ func TestWhatTheLastRunsSay(t *testing.T) {
 }
 
 func TestATaskOnSpotSaysSo(t *testing.T) {
-	r := &run{begun: time.Now().Add(-time.Minute), over: time.Now()}
+	r := &run{Session: session.Session{Began: time.Now().Add(-time.Minute)}, over: time.Now()}
 	r.task.ARN, r.task.LaunchType = "arn:aws:ecs:eu-west-1:123456789012:task/ci/x", "FARGATE"
 	r.task.Limits.CPU, r.task.Limits.Memory = 1, 2048
 	for provider, want := range map[string]string{"": "on demand", "FARGATE": "on demand", "FARGATE_SPOT": "Spot"} {
-		r.config.Capacity = provider
+		r.Config.Capacity = provider
 		c := r.cost(nil)
 		if c == nil || c.Capacity != want || c.Would || c.Estimated != (want == "Spot") || c.Seconds != 60 && c.Seconds != 61 {
 			t.Errorf("%+v", c)

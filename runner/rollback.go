@@ -8,6 +8,9 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/deploy/carlin"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/stack"
 )
@@ -15,10 +18,10 @@ import (
 // undo is the run of runner rollback: it brings a stack back to what a run found it to be, which is on record. It holds the
 // lock and leaves records as a deploy does, so that it can be taken back itself.
 func (r *run) undo() error {
-	if r.config.DryRun {
-		r.delivery.locate(r.step, r.config)
-		if err := r.delivery.ledger.load(r.stop.work, r.store, r.config.Environment, r.delivery.scope); err != nil {
-			return artifactsError{err}
+	if r.Config.DryRun {
+		r.delivery.locate(r.step, r.Config)
+		if err := r.delivery.ledger.load(r.Stop.Work, r.Store, r.Config.Environment, r.delivery.scope); err != nil {
+			return outcome.ArtifactsError{Err: err}
 		}
 		return r.tryUndo()
 	}
@@ -39,10 +42,10 @@ func (r *run) chooseUndo() error {
 		return nil
 	}
 	if r.step.Lock != steps.LockStack {
-		return &ConfigError{Message: fmt.Sprintf("step %s deploys no stack", r.step.Name), Advice: "name the step that does with --step"}
+		return &outcome.ConfigError{Message: fmt.Sprintf("step %s deploys no stack", r.step.Name), Advice: "name the step that does with --step"}
 	}
-	if stackName(r.step, r.config) == "" {
-		return &ConfigError{Message: "the stack's name is not known", Advice: "set STACK_NAME, or --stack-name"}
+	if carlin.StackName(r.step, r.Config) == "" {
+		return &outcome.ConfigError{Message: "the stack's name is not known", Advice: "set STACK_NAME, or --stack-name"}
 	}
 	insist := true
 	r.step.Name, r.step.Rollback = "rollback", &insist
@@ -60,18 +63,18 @@ func (r *run) former() (deployment, error) {
 	case l.Live != nil:
 		id = l.Live.RunID
 	default:
-		return deployment{}, &ConfigError{Message: fmt.Sprintf("nothing is on record as deployed to stack %s in %s", r.delivery.name, r.config.Environment), Advice: "name the run to take back with --to"}
+		return deployment{}, &outcome.ConfigError{Message: fmt.Sprintf("nothing is on record as deployed to stack %s in %s", r.delivery.name, r.Config.Environment), Advice: "name the run to take back with --to"}
 	}
 	var found deployment
-	key := keys.Deployment(r.config.Environment, r.delivery.scope, id)
-	err := artifacts.GetJSON(r.stop.work, r.store, key, &found)
+	key := keys.Deployment(r.Config.Environment, r.delivery.scope, id)
+	err := artifacts.GetJSON(r.Stop.Work, r.Store, key, &found)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return found, &ConfigError{Message: fmt.Sprintf("run %s has no record in %s", id, r.place), Advice: "the records are under " + keys.DeploymentFolder(r.config.Environment, r.delivery.scope)}
+		return found, &outcome.ConfigError{Message: fmt.Sprintf("run %s has no record in %s", id, r.Place), Advice: "the records are under " + keys.DeploymentFolder(r.Config.Environment, r.delivery.scope)}
 	case err != nil:
-		return found, artifactsError{err}
+		return found, outcome.ArtifactsError{Err: err}
 	case found.Before == nil:
-		return found, &ConfigError{Message: fmt.Sprintf("run %s has kept no snapshot of the stack", id), Advice: "deploy the earlier commit again, with --force"}
+		return found, &outcome.ConfigError{Message: fmt.Sprintf("run %s has kept no snapshot of the stack", id), Advice: "deploy the earlier commit again, with --force"}
 	}
 	return found, nil
 }
@@ -82,11 +85,11 @@ func (r *run) tryUndo() error {
 	if err != nil {
 		return err
 	}
-	s, err := r.openStack(r.stop.work, r.delivery.name)
+	s, err := r.openStack(r.Stop.Work, r.delivery.name)
 	if err != nil {
 		return err
 	}
-	now, err := s.Snapshot(r.stop.work)
+	now, err := s.Snapshot(r.Stop.Work)
 	if err != nil {
 		return err
 	}
@@ -102,7 +105,7 @@ func (r *run) tryUndo() error {
 		what = "is not there, and no update brings it back"
 	}
 	fmt.Fprintf(r.in.Stdout, "stack    %s in %s, %s\nto       what run %s found, %s\nnow      %s\n",
-		r.delivery.name, r.config.Environment, now.Status, former.RunID, former.Before.Taken.Format("2006-01-02 15:04:05 UTC"), what)
+		r.delivery.name, r.Config.Environment, now.Status, former.RunID, former.Before.Taken.Format("2006-01-02 15:04:05 UTC"), what)
 	if former.Replaced != nil {
 		fmt.Fprintf(r.in.Stdout, "commit   %.12s, by run %s\n", former.Replaced.SHA, former.Replaced.RunID)
 	}
@@ -124,14 +127,14 @@ func (r *run) undoLocked() error {
 	d.record.Undoes = former.RunID
 	ctx, cancel := r.rollingBack()
 	defer cancel()
-	report, err := d.stack.Restore(ctx, stack.Restoration{Before: *former.Before, Anyone: true, Token: "runner-" + r.id, Tell: r.tellRollback})
+	report, err := d.stack.Restore(ctx, stack.Restoration{Before: *former.Before, Anyone: true, Token: "runner-" + r.ID, Tell: r.tellRollback})
 	d.unfollow()
 	r.recordRollback(report, err)
 	if err == nil {
 		r.tellUndone(former)
-		d.record.Outcome, d.ledger.Live = rolledBackHere, former.Replaced
+		d.record.Outcome, d.ledger.Live = record.IsRollback, former.Replaced
 	}
-	if d.record.Outcome != interrupted {
+	if d.record.Outcome != record.Interrupted {
 		d.ledger.Pending = nil
 	}
 	r.close(err)
@@ -145,10 +148,10 @@ func (r *run) tellUndone(former deployment) {
 		all = r.backTo(former.RunID, live.RunID)
 	}
 	for _, taken := range append(all, former) {
-		taken.UndoneBy = r.id
-		key := keys.Deployment(r.config.Environment, r.delivery.scope, taken.RunID)
-		if err := artifacts.PutJSON(r.stop.work, r.store, key, taken); err != nil {
-			r.log.Warn("that a run was taken back cannot be put on its record", "record", key, "error", err.Error())
+		taken.UndoneBy = r.ID
+		key := keys.Deployment(r.Config.Environment, r.delivery.scope, taken.RunID)
+		if err := artifacts.PutJSON(r.Stop.Work, r.Store, key, taken); err != nil {
+			r.Log.Warn("that a run was taken back cannot be put on its record", "record", key, "error", err.Error())
 		}
 	}
 }
@@ -161,7 +164,7 @@ const maxBack = 200
 func (r *run) backTo(last, id string) (all []deployment) {
 	for range maxBack {
 		var one deployment
-		if artifacts.GetJSON(r.stop.work, r.store, keys.Deployment(r.config.Environment, r.delivery.scope, id), &one) != nil {
+		if artifacts.GetJSON(r.Stop.Work, r.Store, keys.Deployment(r.Config.Environment, r.delivery.scope, id), &one) != nil {
 			return nil
 		}
 		if one.RunID == last {
@@ -180,7 +183,7 @@ func (r *run) undoneBy(environment, scope string, one deployment) string {
 	back := 0
 	for at := one; at.UndoneBy != "" && back <= maxBack; back++ { // a record that leads to itself is nobody's doing
 		var by deployment
-		if artifacts.GetJSON(r.stop.work, r.store, keys.Deployment(environment, scope, at.UndoneBy), &by) != nil {
+		if artifacts.GetJSON(r.Stop.Work, r.Store, keys.Deployment(environment, scope, at.UndoneBy), &by) != nil {
 			by = deployment{} // nothing tells that it was taken back
 		}
 		at = by

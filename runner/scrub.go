@@ -45,10 +45,10 @@ func (r *run) scrub(ctx context.Context, set artifacts.Set, a steps.Artifact) er
 			return err
 		}
 		if !a.Redacts() {
-			r.log.Warn("a file that is published holds a secret", "artifact", a.Name, "path", name, "hint", "if it is not meant to be there, change the secret; redact: true in runner.yaml has such files rewritten")
+			r.Log.Warn("a file that is published holds a secret", "artifact", a.Name, "path", name, "hint", "if it is not meant to be there, change the secret; redact: true in runner.yaml has such files rewritten")
 			return nil
 		}
-		r.log.Warn("a file held a secret, and is published without it", "artifact", a.Name, "path", name)
+		r.Log.Warn("a file held a secret, and is published without it", "artifact", a.Name, "path", name)
 		return r.rewrite(root, name)
 	})
 }
@@ -64,7 +64,7 @@ func (r *run) holdsSecret(ctx context.Context, root *os.Root, name string, buffe
 	}
 	defer f.Close()
 	same := &comparison{}
-	w := r.redactor.Writer(same)
+	w := r.Redactor.Writer(same)
 	for {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
@@ -116,7 +116,7 @@ func (r *run) rewrite(root *os.Root, name string) (err error) {
 	if err != nil {
 		return err
 	}
-	temp := path.Join(path.Dir(name), "."+path.Base(name)+"."+r.id)
+	temp := path.Join(path.Dir(name), "."+path.Base(name)+"."+r.ID)
 	to, err := root.OpenFile(temp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, info.Mode().Perm())
 	if err != nil {
 		return fmt.Errorf("%s holds a secret and cannot be rewritten: %w", name, err)
@@ -128,7 +128,7 @@ func (r *run) rewrite(root *os.Root, name string) (err error) {
 		}
 		err = root.Rename(temp, name)
 	}()
-	w := r.redactor.Writer(to)
+	w := r.Redactor.Writer(to)
 	if _, err := io.Copy(w, f); err != nil {
 		return err
 	}

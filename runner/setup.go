@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -23,15 +24,15 @@ const unfinished = "unfinished"
 
 // baked finds out, before the commit is checked out, which dependencies the workspace has installed.
 func (r *run) baked() string {
-	if stamp, err := os.ReadFile(r.inWorkspace(setupStamp)); err == nil {
+	if stamp, err := os.ReadFile(r.Path(setupStamp)); err == nil {
 		return strings.TrimSpace(string(stamp))
 	}
-	if _, err := os.Stat(r.inWorkspace("package.json")); err == nil {
-		if _, err := os.Stat(r.inWorkspace("node_modules")); err != nil {
+	if _, err := os.Stat(r.Path("package.json")); err == nil {
+		if _, err := os.Stat(r.Path("node_modules")); err != nil {
 			return "" // there is a lockfile, and nothing was installed from it
 		}
 	}
-	found, err := steps.LockfileDigest(r.config.Workspace)
+	found, err := steps.LockfileDigest(r.Config.Workspace)
 	if err != nil {
 		return ""
 	}
@@ -42,26 +43,26 @@ func (r *run) baked() string {
 // checked out, they are the user's own business.
 func (r *run) setup() error {
 	setup := r.steps.Setup()
-	if !r.awaitsCheckout() || setup.Command.IsZero() {
+	if !r.AwaitsCheckout() || setup.Command.IsZero() {
 		return nil
 	}
-	wanted, err := steps.LockfileDigest(r.config.Workspace)
+	wanted, err := steps.LockfileDigest(r.Config.Workspace)
 	if err != nil {
-		return sourceError{fmt.Errorf("a lockfile cannot be read: %w", err)}
+		return outcome.SourceError{Err: fmt.Errorf("a lockfile cannot be read: %w", err)}
 	}
 	if wanted == r.installed {
-		r.log.Debug("the dependencies are those of the image")
+		r.Log.Debug("the dependencies are those of the image")
 		return nil
 	}
-	r.log.Info("the dependencies are not those of the image", "setup", setup.Command.String(), "from", setup.Origin)
+	r.Log.Info("the dependencies are not those of the image", "setup", setup.Command.String(), "from", setup.Origin)
 	if err := r.stamp(unfinished); err != nil {
-		return sourceError{err}
+		return outcome.SourceError{Err: err}
 	}
 	_, err = r.superviseIn(".", setup.Command)
 	var failed *process.ExitError
 	switch {
 	case errors.As(err, &failed): // is not the step's own failure: that has not begun
-		return sourceError{&setupError{command: setup.Command.String(), code: failed.Code}}
+		return outcome.SourceError{Err: &setupError{command: setup.Command.String(), code: failed.Code}}
 	case err != nil:
 		return fmt.Errorf("setup: %w", err)
 	}
@@ -84,7 +85,7 @@ func (e *setupError) Hint() string {
 }
 
 func (r *run) stamp(text string) error {
-	name := r.inWorkspace(setupStamp)
+	name := r.Path(setupStamp)
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}

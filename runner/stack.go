@@ -10,10 +10,11 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/session"
 )
 
 // examineStack asks CloudFormation for a stack. One that is not there is worth a warning: the first deploy makes it.
-func examineStack(ctx context.Context, aws AWS, name string) artifacts.Finding {
+func examineStack(ctx context.Context, aws session.AWS, name string) artifacts.Finding {
 	found := artifacts.Finding{Subject: "stack " + name, Severity: artifacts.Failure}
 	config, err := aws(ctx)
 	if err == nil && config.Region == "" {

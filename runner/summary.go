@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/units"
 	"github.com/carlin-cicd/runner/steps/results"
 )
@@ -30,7 +32,7 @@ const (
 )
 
 // printSummary ends a run for people, if the log is for them; machines have the record.
-func (r *run) printSummary(o Outcome) {
+func (r *run) printSummary(o outcome.Outcome) {
 	var b strings.Builder
 	paint := func(colour, text string) string {
 		if !r.in.Color {
@@ -48,10 +50,10 @@ func (r *run) printSummary(o Outcome) {
 	if !o.Passed() {
 		verdict = paint(bold+red, "failed") + fmt.Sprintf(" (%s, exit %d)", o.Reason, o.ExitCode)
 	}
-	fmt.Fprintf(&b, "\n%s %s in %s\n", r.step.Name, verdict, units.Duration(r.now().Sub(r.begun)))
+	fmt.Fprintf(&b, "\n%s %s in %s\n", r.step.Name, verdict, units.Duration(r.now().Sub(r.Began)))
 	if o.Err != nil {
 		row("error", o.Err.Error())
-		row("hint", HintOf(o.Err))
+		row("hint", outcome.Hint(o.Err))
 	}
 	if r.tests != nil {
 		row("tests", countsText(r.tests.Counts))
@@ -90,23 +92,23 @@ func (r *run) printSummary(o Outcome) {
 		row(a.Name, fmt.Sprintf("%s, %s → %s", plural(a.Files, "file"), units.Size(a.Bytes), nearby(a.Location)))
 	}
 	if r.recorded() {
-		row("record", nearby(r.place+"/"+r.runKey()))
+		row("record", nearby(r.Place+"/"+r.runKey()))
 		if r.published["report.html"] {
-			row("report", nearby(r.place+"/"+r.runKey()+"/report.html"))
+			row("report", nearby(r.Place+"/"+r.runKey()+"/report.html"))
 		}
 	}
 	u := r.usageRecord(o)
 	if u != nil {
-		row("usage", u.text())
+		row("usage", usageText(u))
 	}
 	if c := r.cost(u); c != nil {
-		row("cost", c.text())
+		row("cost", costText(c))
 	}
-	r.sink.Print(r.redactor.String(b.String()))
+	r.sink.Print(r.Redactor.String(b.String()))
 }
 
 // stackText is what became of the stack after a run that failed; "" if nothing was done about it.
-func stackText(o *outcome, alarm func(string) string) string {
+func stackText(o *record.Delivery, alarm func(string) string) string {
 	if o == nil || o.Rollback == nil {
 		return ""
 	}

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -9,7 +10,10 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/runner/telemetry"
 	"github.com/carlin-cicd/runner/steps/reference"
 )
@@ -25,22 +29,22 @@ type tracing struct {
 
 // beginTrace begins the trace, if one is wanted. What is wrong with the settings is told, and costs the run nothing but its trace.
 func (r *run) beginTrace() {
-	exporter, err := telemetry.NewExporter(r.in.Variables)
+	exporter, err := telemetry.NewExporter(r.Variables)
 	if err != nil {
-		r.log.Warn("no trace will be sent", "error", err.Error(), "hint", HintOf(err))
+		r.Log.Warn("no trace will be sent", "error", err.Error(), "hint", outcome.Hint(err))
 		return
 	}
 	if exporter == nil {
 		return
 	}
-	parent, ok := telemetry.ParseTraceParent(r.config.TraceParent)
-	if !ok && r.config.TraceParent != "" {
-		r.log.Warn("TRACEPARENT is none, so the run begins a trace of its own")
+	parent, ok := telemetry.ParseTraceParent(r.Config.TraceParent)
+	if !ok && r.Config.TraceParent != "" {
+		r.Log.Warn("TRACEPARENT is none, so the run begins a trace of its own")
 	}
 	if ok && !parent.Sampled() {
 		return // whoever asks for the run does not want it recorded, and the command is told so, too
 	}
-	r.tracing = tracing{exporter: exporter, trace: telemetry.NewTrace(parent, "RUN "+r.step.Name, r.begun)}
+	r.tracing = tracing{exporter: exporter, trace: telemetry.NewTrace(parent, "RUN "+r.step.Name, r.Began)}
 }
 
 // traced puts a command below the span that is open.
@@ -60,7 +64,7 @@ func (r *run) span(name string) (end func(error)) {
 	number, phase := t.Len(), len(r.phases)+1 // of the task in this run, and of its row in the report
 	s := t.StartSpan(name)
 	return func(err error) {
-		o := judge(err)
+		o := outcome.Of(err)
 		if err != nil {
 			s.Failed, s.Message = true, err.Error()
 			s.Attributes = append(s.Attributes, telemetry.Attribute{Key: "error.type", Value: string(o.Reason)})
@@ -68,7 +72,7 @@ func (r *run) span(name string) (end func(error)) {
 		t.EndSpan(
 			s,
 			telemetry.Attribute{Key: "cicd.pipeline.task.name", Value: name},
-			telemetry.Attribute{Key: "cicd.pipeline.task.run.id", Value: r.id + "/" + strconv.Itoa(number)},
+			telemetry.Attribute{Key: "cicd.pipeline.task.run.id", Value: r.ID + "/" + strconv.Itoa(number)},
 			telemetry.Attribute{Key: "cicd.pipeline.task.run.url.full", Value: r.reportURL() + "#phase-" + strconv.Itoa(phase)},
 			telemetry.Attribute{Key: "cicd.pipeline.task.run.result", Value: traceResult(o)},
 		)
@@ -84,17 +88,17 @@ func (r *run) group(name string, of int) (end func(error)) {
 }
 
 // traceResult is what OpenTelemetry's conventions call the end of a run or of a part of it.
-func traceResult(o Outcome) string {
+func traceResult(o outcome.Outcome) string {
 	switch o.Reason {
-	case Success:
+	case record.Success:
 		return "success"
-	case Timeout:
+	case record.Timeout:
 		return "timeout"
-	case Cancelled:
+	case record.Cancelled:
 		return "cancellation"
-	case Guard:
+	case record.Guard:
 		return "skip"
-	case Failure, Results, Signalled, NotFound, NotExecutable:
+	case record.Failure, record.Results, record.Signalled, record.NotFound, record.NotExecutable:
 		return "failure"
 	default: // of the runner, its input, its memory, its store
 		return "error"
@@ -103,7 +107,7 @@ func traceResult(o Outcome) string {
 
 // sendTrace ends the trace and sends it beside what else there is to do; the function that it returns waits for that. It has the
 // time that the exporter has and the stop budget allows.
-func (r *run) sendTrace(o Outcome) (wait func()) {
+func (r *run) sendTrace(o outcome.Outcome) (wait func()) {
 	t := r.tracing.trace
 	if t == nil {
 		return func() {}
@@ -126,11 +130,11 @@ func (r *run) sendTrace(o Outcome) (wait func()) {
 	resource := r.traceResource()
 	done := make(chan error, 1)
 	go func() {
-		ctx, cancel := r.stop.publishing()
+		ctx, cancel := r.Stop.PublishContext()
 		defer cancel()
 		var headers [][2]string
 		for _, name := range telemetry.HeaderVariables {
-			if r.in.Variables[name] == "" {
+			if r.Variables[name] == "" {
 				continue
 			}
 			values, err := r.privately(ctx, name)
@@ -143,7 +147,7 @@ func (r *run) sendTrace(o Outcome) (wait func()) {
 				done <- &telemetry.SettingError{Message: name + " is no list of key=value pairs", Advice: "write them as in Authorization=Bearer%20TOKEN,X-Tenant=team"}
 				return
 			}
-			r.redactor.Add(headerSecrets(headers, name)...)
+			r.Redactor.Add(headerSecrets(headers, name)...)
 			break
 		}
 		t.Redact(r.cleanForTrace) // now that the last secret is known
@@ -156,7 +160,7 @@ func (r *run) sendTrace(o Outcome) (wait func()) {
 	}()
 	return func() {
 		if err := <-done; err != nil {
-			r.log.Warn("the trace could not be sent", "error", err.Error(), "hint", first(HintOf(err), "see OTEL_EXPORTER_OTLP_ENDPOINT, and whether the collector can be reached from here"))
+			r.Log.Warn("the trace could not be sent", "error", err.Error(), "hint", cmp.Or(outcome.Hint(err), "see OTEL_EXPORTER_OTLP_ENDPOINT, and whether the collector can be reached from here"))
 		}
 	}
 }
@@ -165,7 +169,7 @@ func (r *run) sendTrace(o Outcome) (wait func()) {
 const maxTraceText = 4 << 10
 
 func (r *run) cleanForTrace(text string) string {
-	text = r.redactor.String(text)
+	text = r.Redactor.String(text)
 	if len(text) > maxTraceText {
 		text = strings.ToValidUTF8(text[:maxTraceText], "") + "…"
 	}
@@ -174,7 +178,7 @@ func (r *run) cleanForTrace(text string) string {
 
 // traceResource is what the spans are of. What OTEL_RESOURCE_ATTRIBUTES says comes last, and wins.
 func (r *run) traceResource() []telemetry.Attribute {
-	repository := repositoryURL(r.config.Repository, r.config.GitHubName)
+	repository := repositoryURL(r.Config.Repository, r.Config.GitHubName)
 	values := map[string]string{}
 	var order []string
 	set := func(key, value string) {
@@ -189,20 +193,20 @@ func (r *run) traceResource() []telemetry.Attribute {
 	set("service.name", "carlin-cicd-runner")
 	set("service.version", r.in.Version)
 	set("cicd.pipeline.name", r.step.Name)
-	set("cicd.pipeline.run.id", r.id)
+	set("cicd.pipeline.run.id", r.ID)
 	set("cicd.pipeline.run.url.full", r.reportURL())
-	set("deployment.environment.name", r.config.Environment)
-	if r.ref.Branch != detached {
+	set("deployment.environment.name", r.Config.Environment)
+	if r.Ref.Branch != session.Detached {
 		kind := "branch"
-		if r.in.Variables["GITHUB_REF_TYPE"] == "tag" && r.ref.Branch == r.config.GitHubBranch {
+		if r.Variables["GITHUB_REF_TYPE"] == "tag" && r.Ref.Branch == r.Config.GitHubBranch {
 			kind = "tag"
 		}
-		set("vcs.ref.head.name", r.ref.Branch)
+		set("vcs.ref.head.name", r.Ref.Branch)
 		set("vcs.ref.head.type", kind)
 		set("vcs.ref.type", kind) // which a reference has, while a change has one for its head and one for its base
 	}
-	if r.ref.SHA != noCommit {
-		set("vcs.ref.head.revision", r.ref.SHA)
+	if r.Ref.SHA != session.NoCommit {
+		set("vcs.ref.head.revision", r.Ref.SHA)
 	}
 	set("vcs.repository.url.full", repository)
 	if at, err := url.Parse(repository); err == nil && repository != "" {
@@ -216,14 +220,14 @@ func (r *run) traceResource() []telemetry.Attribute {
 		set("aws.ecs.task.arn", r.task.ARN)
 		set("aws.ecs.task.id", r.task.id())
 	}
-	pairs, ok := telemetry.ParseBaggage(r.in.Variables["OTEL_RESOURCE_ATTRIBUTES"])
+	pairs, ok := telemetry.ParseBaggage(r.Variables["OTEL_RESOURCE_ATTRIBUTES"])
 	if !ok {
-		r.log.Warn("OTEL_RESOURCE_ATTRIBUTES is no list of key=value pairs, so some of it is left out")
+		r.Log.Warn("OTEL_RESOURCE_ATTRIBUTES is no list of key=value pairs, so some of it is left out")
 	}
 	for _, p := range pairs {
 		set(p[0], p[1])
 	}
-	set("service.name", r.in.Variables["OTEL_SERVICE_NAME"])
+	set("service.name", r.Variables["OTEL_SERVICE_NAME"])
 	var all []telemetry.Attribute
 	for _, key := range order {
 		all = append(all, telemetry.Attribute{Key: key, Value: values[key]})
@@ -233,10 +237,10 @@ func (r *run) traceResource() []telemetry.Attribute {
 
 // reportURL is where the run's report is, or will be: a file:// or an s3:// address.
 func (r *run) reportURL() string {
-	if bucket, ok := strings.CutPrefix(r.place, "s3://"); ok {
+	if bucket, ok := strings.CutPrefix(r.Place, "s3://"); ok {
 		return "s3://" + bucket + "/" + (&url.URL{Path: r.runKey() + "/report.html"}).EscapedPath()
 	}
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(r.place, filepath.FromSlash(r.runKey()), "report.html"))}).String()
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(r.Place, filepath.FromSlash(r.runKey()), "report.html"))}).String()
 }
 
 // providers are those that are known by their host.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/fargate"
 	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/record"
 )
 
 func TestListsOfNumbersTakeALine(t *testing.T) {
@@ -37,26 +38,26 @@ func TestListsOfNumbersTakeALine(t *testing.T) {
 }
 
 func TestTheRecordSaysWhatTheAdviceIsGivenFor(t *testing.T) {
-	u := &usage{Seconds: 3, CPUSeconds: 2, PeakMemory: 5, MemoryLimit: 9, CPULimit: 2, DiskGrowth: 4, Storage: 8}
+	u := &record.Usage{Seconds: 3, CPUSeconds: 2, PeakMemory: 5, MemoryLimit: 9, CPULimit: 2, DiskGrowth: 4, Storage: 8}
 	u.Samples = samplesRecord([]process.Sample{{At: time.Second, CPU: 1}, {At: 2 * time.Second, CPU: 0.256}, {At: 4 * time.Second, CPU: 2}}, 10*time.Second)
 	if want := []float64{11, 12, 14}; !reflect.DeepEqual(u.Samples.Seconds, want) {
 		t.Errorf("%v", u.Samples.Seconds)
 	}
 	want := fargate.Run{Loads: []fargate.Load{{Cores: 0.26, For: time.Second}, {Cores: 2, For: 2 * time.Second}}, PeakMemory: 5, MemoryLimit: 9, CPULimit: 2, Disk: 8}
-	if got := u.seen(Failure); !reflect.DeepEqual(got, want) {
+	if got := seenBy(u, record.Failure); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
 	}
-	for reason, cut := range map[Reason]bool{Success: false, Results: false, Timeout: true, Cancelled: true, Signalled: true, OOM: false} {
-		if got := u.seen(reason); got.Cut != cut || got.OutOfMemory != (reason == OOM) {
+	for reason, cut := range map[record.Reason]bool{record.Success: false, record.Results: false, record.Timeout: true, record.Cancelled: true, record.Signalled: true, record.OOM: false} {
+		if got := seenBy(u, reason); got.Cut != cut || got.OutOfMemory != (reason == record.OOM) {
 			t.Errorf("%s: %+v", reason, got)
 		}
 	}
 	u.Samples = nil
-	if got := u.seen(Success).Loads; len(got) != 1 || got[0].For != 3*time.Second || got[0].Cores < 0.66 || got[0].Cores > 0.67 {
+	if got := seenBy(u, record.Success).Loads; len(got) != 1 || got[0].For != 3*time.Second || got[0].Cores < 0.66 || got[0].Cores > 0.67 {
 		t.Errorf("without samples it is the average: %+v", got)
 	}
 	u.Seconds = 0.9
-	if got := u.seen(Success).Loads; got != nil {
+	if got := seenBy(u, record.Success).Loads; got != nil {
 		t.Errorf("of less than a second nothing is known: %+v", got)
 	}
 }

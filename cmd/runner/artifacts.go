@@ -12,6 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/session"
+
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner"
@@ -42,7 +46,7 @@ var artifactsFlags = []string{"branch", "sha", "artifact-bucket", "workspace", "
 type shelf struct {
 	console
 	variables map[string]string
-	config    runner.Config
+	config    config.Config
 	store     artifacts.Store
 	place     string // the store, in words
 }
@@ -76,13 +80,14 @@ func (c console) artifacts(ctx context.Context, variables map[string]string, wor
 	defer stop()
 	s := shelf{console: c, variables: variables}
 	var err error
-	if s.config, err = runner.Configure(variables); err != nil {
+	if s.config, err = config.Read(variables); err != nil {
 		return c.refuse(err)
 	}
-	if s.store, s.place, err = runner.OpenStore(ctx, s.config, runner.NewAWS(), artifacts.Party{}, c.waiting); err != nil {
+	opened := session.New(ctx, variables, s.config)
+	if err = opened.OpenStore(ctx, artifacts.Party{}, c.waiting); err != nil {
 		return c.refuse(err)
 	}
-	s.place = runner.Nearby(s.place)
+	s.store, s.place = opened.Store, runner.Nearby(opened.Place)
 	return c.end(ctx, verb.do(s, ctx, words))
 }
 
@@ -146,7 +151,7 @@ func (s shelf) complete(ctx context.Context, kind string, ref artifacts.Ref) (ar
 	case 1:
 		return sets[0].Ref, nil
 	default:
-		return ref, &runner.ConfigError{
+		return ref, &outcome.ConfigError{
 			Message: fmt.Sprintf("%d %s of branch %s begin with %s", len(sets), kind, ref.Branch, ref.SHA),
 			Advice:  "give more digits of the commit, as runner artifacts ls --json prints them",
 		}
@@ -173,7 +178,7 @@ func (s shelf) get(ctx context.Context, words []string) error {
 	if len(words) == 2 {
 		dir = words[1]
 	} else {
-		known, err := runner.LoadSteps(s.config)
+		known, err := config.LoadSteps(s.config)
 		if err != nil {
 			return err
 		}
@@ -264,7 +269,7 @@ func (s shelf) put(ctx context.Context, words []string) error {
 		fmt.Fprintf(s.stderr, "the workspace has changes that are not in %.12s\n", ref.SHA)
 	}
 	set := artifacts.Set{
-		Kind: words[0], Ref: ref, RunID: cmp.Or(s.variables["RUN_ID"], runner.NewID()), Dir: words[1], Mirror: s.variables["RUNNER_MIRROR"],
+		Kind: words[0], Ref: ref, RunID: cmp.Or(s.variables["RUN_ID"], session.NewID()), Dir: words[1], Mirror: s.variables["RUNNER_MIRROR"],
 	}
 	if dir, err := filepath.Abs(set.Dir); err == nil && dir == s.config.Workspace { // as a run has it
 		set.Exclude = func(path string) bool { return path == ".runner" || path == ".git" || path == "node_modules" }

@@ -11,6 +11,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/outcome"
+
 	"github.com/spf13/pflag"
 
 	"github.com/carlin-cicd/runner/runner"
@@ -219,7 +222,7 @@ func (c console) color(variables map[string]string) bool {
 func wantsJSON(variables map[string]string) (bool, error) { return truth(variables, "RUNNER_JSON") }
 
 func (c console) steps(variables map[string]string) int {
-	config, err := runner.Configure(variables)
+	config, err := config.Read(variables)
 	if err == nil {
 		err = runner.PrintSteps(c.stdout, config)
 	}
@@ -236,18 +239,18 @@ func (c console) secrets(ctx context.Context, variables map[string]string, words
 	}
 	ctx, stop := c.interruptible(ctx)
 	defer stop()
-	config, err := runner.Configure(variables)
+	config, err := config.Read(variables)
 	if err == nil {
 		err = runner.CheckSecrets(ctx, c.stdout, variables, config)
 	}
-	var missing *runner.SecretsError
+	var missing *outcome.SecretsError
 	switch {
 	case err == nil:
 		return 0
 	case ctx.Err() != nil:
 		return c.end(ctx, ctx.Err())
 	case errors.As(err, &missing):
-		return c.fail(exitUnsound, err.Error(), runner.HintOf(err))
+		return c.fail(exitUnsound, err.Error(), outcome.Hint(err))
 	}
 	return c.refuse(err)
 }
@@ -261,7 +264,7 @@ func (c console) fail(code int, message, hint string) int {
 }
 
 // refuse is fail for an error of the input.
-func (c console) refuse(err error) int { return c.fail(exitUsage, err.Error(), runner.HintOf(err)) }
+func (c console) refuse(err error) int { return c.fail(exitUsage, err.Error(), outcome.Hint(err)) }
 
 // help explains a command, or all of them.
 func (c console) help(words []string) int {

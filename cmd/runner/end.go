@@ -7,8 +7,9 @@ import (
 	"io"
 	"syscall"
 
+	"github.com/carlin-cicd/runner/runner/outcome"
+
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -47,16 +48,16 @@ func (c console) end(ctx context.Context, err error) int {
 	case errors.As(context.Cause(ctx), &cancelled):
 		return c.fail(128+int(cancelled.Signal), cancelled.Error(), "")
 	case refused(err):
-		return c.fail(exitUsage, err.Error(), runner.HintOf(err))
+		return c.fail(exitUsage, err.Error(), outcome.Hint(err))
 	default:
-		return c.fail(1, err.Error(), runner.HintOf(err))
+		return c.fail(1, err.Error(), outcome.Hint(err))
 	}
 }
 
 // refused reports whether it is the input that was at fault.
 func refused(err error) bool {
 	var (
-		config   *runner.ConfigError
+		config   *outcome.ConfigError
 		file     *steps.FileError
 		key      *artifacts.KeyError
 		location *artifacts.LocationError

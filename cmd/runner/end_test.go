@@ -10,8 +10,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/carlin-cicd/runner/runner/outcome"
+
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -26,7 +27,7 @@ func TestHowACommandEnds(t *testing.T) {
 		"what was asked for is not there":     {nil, &absentError{"there are none"}, 1, "runner: there are none\nhint: "},
 		"the store failed":                    {nil, fmt.Errorf("fetch: %w", &artifacts.StoreError{Op: "get", Err: fs.ErrPermission}), 1, "hint: see who may"},
 		"the input was refused":               {nil, fmt.Errorf("publish: %w", &artifacts.KeyError{Part: "kind", Value: "x"}), 125, "runner: publish: kind"},
-		"a setting was":                       {nil, &runner.ConfigError{Message: "no", Advice: "yes"}, 125, "hint: yes"},
+		"a setting was":                       {nil, &outcome.ConfigError{Message: "no", Advice: "yes"}, 125, "hint: yes"},
 		"runner.yaml was":                     {nil, &steps.FileError{Path: "runner.yaml", Message: "bad"}, 125, "runner.yaml: bad"},
 		"the folder to publish was":           {nil, &artifacts.MissingError{Path: "dist", Reason: "is empty"}, 125, "dist is empty"},
 		"whoever read it has seen enough":     {nil, outputError{syscall.EPIPE}, 141, ""},

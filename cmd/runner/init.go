@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/config"
+
 	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/detect"
@@ -17,7 +19,7 @@ import (
 // init writes a runner.yaml that fits the workspace; with --dry-run it only shows it. One that is there stays, unless
 // --force says otherwise.
 func (c console) init(variables map[string]string) int {
-	config, err := runner.Configure(variables)
+	config, err := config.Read(variables)
 	if err != nil {
 		return c.refuse(err)
 	}

@@ -13,6 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/outcome"
+
 	"github.com/bmatcuk/doublestar/v4"
 	"golang.org/x/sync/errgroup"
 
@@ -143,7 +145,7 @@ func (s shelf) limit() (int, error) {
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 0 {
-		return 0, &runner.ConfigError{Message: fmt.Sprintf("RUNNER_LIMIT cannot be %q", v), Advice: "write a whole number; 0 for all"}
+		return 0, &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_LIMIT cannot be %q", v), Advice: "write a whole number; 0 for all"}
 	}
 	return n, nil
 }
@@ -199,7 +201,7 @@ type fileRow struct {
 func (s shelf) listFiles(ctx context.Context, t *table, kind string, patterns []string) error {
 	for _, p := range patterns {
 		if !doublestar.ValidatePattern(p) {
-			return &runner.ConfigError{Message: fmt.Sprintf("%q is no pattern", p), Advice: "write one such as '**/*.html'"}
+			return &outcome.ConfigError{Message: fmt.Sprintf("%q is no pattern", p), Advice: "write one such as '**/*.html'"}
 		}
 	}
 	m, how, err := s.find(ctx, kind)

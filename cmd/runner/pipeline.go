@@ -11,6 +11,10 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/session"
+
 	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/remote"
 	"github.com/carlin-cicd/runner/runner/units"
@@ -47,7 +51,7 @@ func (c console) pipeline(ctx context.Context, variables map[string]string, word
 func (c console) endPipeline(ctx context.Context, err error) int {
 	var refused *remote.Error
 	if errors.As(err, &refused) && ctx.Err() == nil {
-		return c.fail(exitUsage, err.Error(), runner.HintOf(err))
+		return c.fail(exitUsage, err.Error(), outcome.Hint(err))
 	}
 	return c.end(ctx, err)
 }
@@ -57,7 +61,7 @@ type driver struct {
 	console
 	pipeline    *remote.Pipeline
 	variables   map[string]string
-	config      runner.Config
+	config      config.Config
 	name        string // of the execution
 	yes, follow bool
 	tag         bool
@@ -67,7 +71,7 @@ type driver struct {
 func (c console) drive(ctx context.Context, variables map[string]string) (driver, error) {
 	d := driver{console: c, variables: variables, poll: 2 * time.Second}
 	var err error
-	if d.config, err = runner.Configure(variables); err != nil {
+	if d.config, err = config.Read(variables); err != nil {
 		return d, err
 	}
 	for name, b := range map[string]*bool{"RUNNER_YES": &d.yes, "RUNNER_FOLLOW": &d.follow, "RUNNER_TAG": &d.tag} {
@@ -77,10 +81,10 @@ func (c console) drive(ctx context.Context, variables map[string]string) (driver
 	}
 	if v := variables["RUNNER_TASK_POLL"]; v != "" {
 		if d.poll, err = time.ParseDuration(v); err != nil || d.poll <= 0 {
-			return d, &runner.ConfigError{Message: fmt.Sprintf("RUNNER_TASK_POLL cannot be %q", v), Advice: "write a duration such as 2s"}
+			return d, &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_TASK_POLL cannot be %q", v), Advice: "write a duration such as 2s"}
 		}
 	}
-	settings, err := runner.NewAWS()(ctx)
+	settings, err := session.NewAWS()(ctx)
 	if err != nil {
 		return d, err
 	}
@@ -102,7 +106,7 @@ func (d driver) start(ctx context.Context) error {
 		return err
 	}
 	if strings.Trim(ref.SHA, "0") == "" {
-		return &runner.ConfigError{Message: "nobody says which commit it is about", Advice: "runner pipeline start --branch main --sha COMMIT"}
+		return &outcome.ConfigError{Message: "nobody says which commit it is about", Advice: "runner pipeline start --branch main --sha COMMIT"}
 	}
 	if dirty {
 		fmt.Fprintln(d.stderr, "runner: the workspace has changes that are not in the commit, and the pipeline will not have them")
@@ -131,7 +135,7 @@ func (d driver) find(ctx context.Context, choose func(ctx context.Context, branc
 		return remote.Execution{}, err
 	}
 	if ref.Branch == "detached" {
-		return remote.Execution{}, &runner.ConfigError{Message: "nobody says which execution is meant", Advice: "name it, or a branch with --branch"}
+		return remote.Execution{}, &outcome.ConfigError{Message: "nobody says which execution is meant", Advice: "name it, or a branch with --branch"}
 	}
 	return choose(ctx, ref.Branch)
 }
@@ -306,7 +310,7 @@ func (d driver) decide(ctx context.Context, yes bool) error {
 	}
 	word := map[bool]string{true: "approve", false: "reject"}[yes]
 	if !d.confirm(ctx, fmt.Sprintf("%s %.12s of %s for %s?", word, a.SHA, a.Ref, a.Environment)) {
-		return &runner.ConfigError{Message: "nothing was decided", Advice: "answer y, or say --yes"}
+		return &outcome.ConfigError{Message: "nothing was decided", Advice: "answer y, or say --yes"}
 	}
 	if err := d.pipeline.Decide(ctx, a, yes, d.who(), d.variables["RUNNER_REASON"]); err != nil {
 		return err
@@ -320,9 +324,9 @@ func (d driver) cancel(ctx context.Context) error {
 	case err != nil:
 		return err
 	case !e.Running():
-		return &runner.ConfigError{Message: e.Name + " has ended already, as " + strings.ToLower(e.Status)}
+		return &outcome.ConfigError{Message: e.Name + " has ended already, as " + strings.ToLower(e.Status)}
 	case !d.confirm(ctx, "cancel "+e.Name+"? The task that runs is stopped."):
-		return &runner.ConfigError{Message: "nothing was cancelled", Advice: "answer y, or say --yes"}
+		return &outcome.ConfigError{Message: "nothing was cancelled", Advice: "answer y, or say --yes"}
 	}
 	if err := d.pipeline.Cancel(ctx, e.Name, strings.TrimSuffix("by "+d.who()+": "+d.variables["RUNNER_REASON"], ": ")); err != nil {
 		return err

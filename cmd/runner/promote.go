@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 
+	"github.com/carlin-cicd/runner/runner/config"
+
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner"
 )
@@ -28,7 +30,7 @@ func (c console) promote(ctx context.Context, variables map[string]string) int {
 			lost = err
 		}
 	})
-	config, _ := runner.Configure(variables)
+	config, _ := config.Read(variables)
 	switch stop(); {
 	case err != nil:
 		return c.end(asking, err)

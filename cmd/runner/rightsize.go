@@ -8,6 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/session"
+
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner"
 )
@@ -28,11 +32,13 @@ func (c console) sizing(ctx context.Context, variables map[string]string) error 
 	if err != nil {
 		return err
 	}
-	config, err := runner.Configure(variables)
+	config, err := config.Read(variables)
 	if err != nil {
 		return err
 	}
-	store, place, err := runner.OpenStore(ctx, config, runner.NewAWS(), artifacts.Party{}, c.waiting)
+	opened := session.New(ctx, variables, config)
+	err = opened.OpenStore(ctx, artifacts.Party{}, c.waiting)
+	store, place := opened.Store, opened.Place
 	if err != nil {
 		return err
 	}
@@ -59,7 +65,7 @@ func runsToLookAt(variables map[string]string) (int, error) {
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 || n > most {
-		return 0, &runner.ConfigError{Message: fmt.Sprintf("RUNNER_LIMIT cannot be %q", v), Advice: fmt.Sprintf("write a whole number from 1 to %d", most)}
+		return 0, &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_LIMIT cannot be %q", v), Advice: fmt.Sprintf("write a whole number from 1 to %d", most)}
 	}
 	return n, nil
 }

@@ -10,6 +10,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/session"
+
 	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/process"
@@ -64,7 +68,7 @@ func (c console) untriggered(ctx context.Context, err error) int {
 	case !errors.As(context.Cause(ctx), &cancelled):
 		return c.refuse(err)
 	case errors.As(err, &told): // what was begun when we were told to stop
-		return c.fail(128+int(cancelled.Signal), err.Error(), runner.HintOf(err))
+		return c.fail(128+int(cancelled.Signal), err.Error(), outcome.Hint(err))
 	}
 	return c.end(ctx, err)
 }
@@ -128,40 +132,40 @@ func (o *order) attend(ctx context.Context, giveUp, leave context.CancelCauseFun
 
 // remotely finds the cluster, and says what is to be run on it.
 func (c console) remotely(ctx context.Context, variables map[string]string) (r remote.Request, client *remote.Client, err error) {
-	config, err := runner.Configure(variables)
+	given, err := config.Read(variables)
 	if err != nil {
 		return r, nil, err
 	}
-	ref, dirty, err := runner.Identify(ctx, variables, config)
+	ref, dirty, err := runner.Identify(ctx, variables, given)
 	if err != nil {
 		return r, nil, err
 	}
 	if dirty {
 		fmt.Fprintln(c.stderr, "runner: the workspace has changes that are not in the commit, and the task will not have them")
 	}
-	r = remote.Request{Step: config.Step, Environment: config.Environment, StartedBy: startedBy(variables), Variables: map[string]string{"BRANCH": ref.Branch, "GIT_SHA": ref.SHA}}
-	if actor := cmp.Or(config.Actor, variables["USER"]); actor != "" { // whom people are told of
+	r = remote.Request{Step: given.Step, Environment: settings.Environment, StartedBy: startedBy(variables), Variables: map[string]string{"BRANCH": ref.Branch, "GIT_SHA": ref.SHA}}
+	if actor := cmp.Or(given.Actor, variables["USER"]); actor != "" { // whom people are told of
 		r.Variables["GITHUB_ACTOR"] = actor
 	}
 	if r.Spot, err = truth(variables, "RUNNER_SPOT"); err != nil {
 		return r, nil, err
 	}
 	if r.Spot { // the task cannot find out by itself, and tells what it costs
-		r.Variables["RUNNER_CAPACITY_PROVIDER"] = runner.SpotProvider
+		r.Variables["RUNNER_CAPACITY_PROVIDER"] = config.SpotProvider
 	}
-	if config.Force {
+	if given.Force {
 		r.Variables["RUNNER_FORCE"] = "true"
 	}
-	if config.GitHubName != "" {
-		r.Variables["GITHUB_REPOSITORY"] = config.GitHubName
-		r.Variables["REPOSITORY_URL"] = "https://github.com/" + config.GitHubName + ".git"
+	if given.GitHubName != "" {
+		r.Variables["GITHUB_REPOSITORY"] = given.GitHubName
+		r.Variables["REPOSITORY_URL"] = "https://github.com/" + given.GitHubName + ".git"
 	}
-	if config.Repository != "" { // whoever may look at tasks sees what they were told
-		if r.Variables["REPOSITORY_URL"], err = source.PublicURL(config.Repository); err != nil {
+	if given.Repository != "" { // whoever may look at tasks sees what they were told
+		if r.Variables["REPOSITORY_URL"], err = source.PublicURL(given.Repository); err != nil {
 			return r, nil, err
 		}
 	}
-	settings, err := runner.NewAWS()(ctx)
+	settings, err := session.NewAWS()(ctx)
 	if err != nil {
 		return r, nil, err
 	}
@@ -175,7 +179,7 @@ func (c console) remotely(ctx context.Context, variables map[string]string) (r r
 	for name, d := range map[string]*time.Duration{"RUNNER_WAIT_START": &client.StartTimeout, "RUNNER_TASK_POLL": &client.PollInterval} {
 		if v := variables[name]; v != "" {
 			if *d, err = time.ParseDuration(v); err != nil || *d <= 0 {
-				return r, nil, &runner.ConfigError{Message: fmt.Sprintf("%s cannot be %q", name, v), Advice: "write a duration such as 90s, 15m or 1h30m"}
+				return r, nil, &outcome.ConfigError{Message: fmt.Sprintf("%s cannot be %q", name, v), Advice: "write a duration such as 90s, 15m or 1h30m"}
 			}
 		}
 	}
@@ -198,7 +202,7 @@ func truth(variables map[string]string, name string) (bool, error) {
 	}
 	is, err := strconv.ParseBool(v)
 	if err != nil {
-		return false, &runner.ConfigError{Message: fmt.Sprintf("%s cannot be %q", name, v), Advice: "write true or false"}
+		return false, &outcome.ConfigError{Message: fmt.Sprintf("%s cannot be %q", name, v), Advice: "write true or false"}
 	}
 	return is, nil
 }

@@ -1,4 +1,5 @@
-package runner
+// Package config is what the environment, the flags and the workspace say of a run before it starts.
+package config
 
 import (
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"github.com/caarlos0/env/v10"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/outcome"
 )
 
 // Config is what the environment and the flags say of a run. Empty means not set.
@@ -64,31 +66,11 @@ const SpotProvider = "FARGATE_SPOT"
 // DefaultTimeout ends a step that neither the environment nor runner.yaml gives one.
 const DefaultTimeout = time.Hour
 
-// ConfigError is input that cannot be accepted; nothing has been started.
-type ConfigError struct {
-	Message string
-	Advice  string
-	Err     error
-}
-
-func (e *ConfigError) Error() string {
-	if e.Err != nil {
-		return e.Err.Error()
-	}
-	return e.Message
-}
-
-// Unwrap returns the error that was found further down, if any.
-func (e *ConfigError) Unwrap() error { return e.Err }
-
-// Hint says what would be accepted.
-func (e *ConfigError) Hint() string { return e.Advice }
-
 var environmentName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
-// Configure reads the variables. An empty variable counts as one that is not set: task definitions and
+// Read reads the variables. An empty variable counts as one that is not set: task definitions and
 // EventBridge's input transformers write empty strings where a value is absent.
-func Configure(variables map[string]string) (Config, error) {
+func Read(variables map[string]string) (Config, error) {
 	set := make(map[string]string, len(variables))
 	for name, value := range variables {
 		if value != "" {
@@ -108,7 +90,7 @@ func variableError(err error, set map[string]string) error {
 	if !errors.As(err, &parse) {
 		var all env.AggregateError
 		if !errors.As(err, &all) || len(all.Errors) == 0 || !errors.As(all.Errors[0], &parse) {
-			return &ConfigError{Err: err}
+			return &outcome.ConfigError{Err: err}
 		}
 	}
 	name := parse.Name
@@ -120,7 +102,7 @@ func variableError(err error, set map[string]string) error {
 		reflect.TypeFor[int]():           "write a whole number",
 		reflect.TypeFor[bool]():          "write true or false",
 	}[parse.Type]
-	return &ConfigError{Message: fmt.Sprintf("%s cannot be %q", name, set[name]), Advice: advice}
+	return &outcome.ConfigError{Message: fmt.Sprintf("%s cannot be %q", name, set[name]), Advice: advice}
 }
 
 func (c *Config) check() error {
@@ -129,34 +111,34 @@ func (c *Config) check() error {
 		value time.Duration
 	}{{"RUNNER_TIMEOUT", c.Timeout}, {"RUNNER_GRACE", c.Grace}, {"RUNNER_STOP_BUDGET", c.StopBudget}, {"RUNNER_LOCK_TTL", c.LockTTL}, {"RUNNER_STACK_POLL", c.StackPoll}, {"RUNNER_REPORT_LINK", c.ReportLink}} {
 		if d.value < 0 {
-			return &ConfigError{Message: fmt.Sprintf("%s cannot be negative, it is %s", d.name, d.value), Advice: "write a duration such as 90s, 15m or 1h30m"}
+			return &outcome.ConfigError{Message: fmt.Sprintf("%s cannot be negative, it is %s", d.name, d.value), Advice: "write a duration such as 90s, 15m or 1h30m"}
 		}
 	}
 	if c.Grace >= c.StopBudget {
-		return &ConfigError{
+		return &outcome.ConfigError{
 			Message: fmt.Sprintf("RUNNER_GRACE (%s) leaves nothing of RUNNER_STOP_BUDGET (%s) for publishing", c.Grace, c.StopBudget),
 			Advice:  "raise stopTimeout in the task definition and RUNNER_STOP_BUDGET with it, or lower RUNNER_GRACE",
 		}
 	}
 	if c.Retries < -1 || c.Retries > 10 {
-		return &ConfigError{Message: fmt.Sprintf("RUNNER_RETRIES cannot be %d", c.Retries), Advice: "write a whole number from 0 to 10"}
+		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_RETRIES cannot be %d", c.Retries), Advice: "write a whole number from 0 to 10"}
 	}
 	if c.ReportLink > artifacts.MaxLink {
-		return &ConfigError{Message: fmt.Sprintf("RUNNER_REPORT_LINK cannot be %s", c.ReportLink), Advice: fmt.Sprintf("S3 lets a link live for %.0fh at most", artifacts.MaxLink.Hours())}
+		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_REPORT_LINK cannot be %s", c.ReportLink), Advice: fmt.Sprintf("S3 lets a link live for %.0fh at most", artifacts.MaxLink.Hours())}
 	}
 	switch c.GitHubStatus {
 	case "auto", "on", "off":
 	default:
-		return &ConfigError{Message: fmt.Sprintf("RUNNER_GITHUB_STATUS cannot be %q", c.GitHubStatus), Advice: "write auto, on or off"}
+		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_GITHUB_STATUS cannot be %q", c.GitHubStatus), Advice: "write auto, on or off"}
 	}
 	if err := c.checkS3(); err != nil {
 		return err
 	}
 	if c.Environment != "" && !environmentName.MatchString(c.Environment) {
-		return &ConfigError{Message: fmt.Sprintf("ENVIRONMENT cannot be %q", c.Environment), Advice: "use letters, digits, dots, dashes and underscores, such as production"}
+		return &outcome.ConfigError{Message: fmt.Sprintf("ENVIRONMENT cannot be %q", c.Environment), Advice: "use letters, digits, dots, dashes and underscores, such as production"}
 	}
 	if strings.ContainsAny(c.StackName, "/\\ \t\n") {
-		return &ConfigError{Message: fmt.Sprintf("STACK_NAME cannot be %q", c.StackName), Advice: "use the name of a CloudFormation stack"}
+		return &outcome.ConfigError{Message: fmt.Sprintf("STACK_NAME cannot be %q", c.StackName), Advice: "use the name of a CloudFormation stack"}
 	}
 	return c.locate()
 }
@@ -167,14 +149,14 @@ var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 func (c *Config) checkS3() error {
 	switch {
 	case c.S3Encryption != "" && c.S3Encryption != "AES256" && c.S3Encryption != "aws:kms":
-		return &ConfigError{Message: fmt.Sprintf("RUNNER_S3_ENCRYPTION cannot be %q", c.S3Encryption), Advice: "write AES256 or aws:kms, or leave it to the bucket"}
+		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_S3_ENCRYPTION cannot be %q", c.S3Encryption), Advice: "write AES256 or aws:kms, or leave it to the bucket"}
 	case c.S3KMSKey != "" && c.S3Encryption != "aws:kms":
-		return &ConfigError{Message: "RUNNER_S3_KMS_KEY is set without RUNNER_S3_ENCRYPTION=aws:kms", Advice: "set both, or neither"}
+		return &outcome.ConfigError{Message: "RUNNER_S3_KMS_KEY is set without RUNNER_S3_ENCRYPTION=aws:kms", Advice: "set both, or neither"}
 	case c.S3Owner != "" && !accountID.MatchString(c.S3Owner):
-		return &ConfigError{Message: fmt.Sprintf("RUNNER_S3_BUCKET_OWNER cannot be %q", c.S3Owner), Advice: "write the 12 digits of an account's id"}
+		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_S3_BUCKET_OWNER cannot be %q", c.S3Owner), Advice: "write the 12 digits of an account's id"}
 	}
 	if tags, err := url.ParseQuery(c.S3Tags); err != nil || len(tags) > 10 || len(tags) > 0 && !strings.Contains(c.S3Tags, "=") {
-		return &ConfigError{Message: fmt.Sprintf("RUNNER_S3_TAGS cannot be %q", c.S3Tags), Advice: "write up to ten as in team=web&keep=30d"}
+		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_S3_TAGS cannot be %q", c.S3Tags), Advice: "write up to ten as in team=web&keep=30d"}
 	}
 	return nil
 }
@@ -187,10 +169,10 @@ func (c *Config) locate() error {
 	}
 	absolute, err := filepath.Abs(where)
 	if err != nil {
-		return &ConfigError{Message: fmt.Sprintf("the workspace %s cannot be located: %v", where, err)}
+		return &outcome.ConfigError{Message: fmt.Sprintf("the workspace %s cannot be located: %v", where, err)}
 	}
 	if info, err := os.Stat(absolute); err != nil || !info.IsDir() {
-		return &ConfigError{Message: fmt.Sprintf("the workspace %s is not a folder", where), Advice: "point --workspace (RUNNER_WORKSPACE) to the checkout"}
+		return &outcome.ConfigError{Message: fmt.Sprintf("the workspace %s is not a folder", where), Advice: "point --workspace (RUNNER_WORKSPACE) to the checkout"}
 	}
 	c.Workspace = absolute
 	return nil

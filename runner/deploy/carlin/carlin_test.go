@@ -1,4 +1,4 @@
-package runner
+package carlin
 
 import (
 	"os"
@@ -38,7 +38,7 @@ func TestWhichCommandsDeployTheStackWithCarlin(t *testing.T) {
 		"# in the place of carlin deploy\nsh x.sh":  false,
 		"mycarlin deploy":                           false,
 	} {
-		if got := deploysByCarlin(expandScripts(command, dir)); got != want {
+		if got := Deploys(ExpandScripts(command, dir)); got != want {
 			t.Errorf("%q: %v, want %v", command, got, want)
 		}
 	}
@@ -54,7 +54,7 @@ func TestTheRegionIsCarlinsOwn(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "carlin.yml"), []byte(c.yml), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if got := carlinRegion(dir, map[string]string{"CARLIN_REGION": c.variable}); got != c.want {
+		if got := Region(dir, map[string]string{"CARLIN_REGION": c.variable}); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}

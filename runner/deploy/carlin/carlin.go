@@ -1,0 +1,146 @@
+// Package carlin knows what a command that deploys with carlin does: to which region, and to which stack.
+package carlin
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/steps"
+)
+
+// carlinDeploy tells a command that deploys the stack with carlin, by itself or by way of a package manager; carlin deploy
+// WORD deploys something else.
+var carlinDeploy = regexp.MustCompile(`(?m)^\s*(\w+=\S*\s+)*((npx|pnpm|yarn|bunx)\s+((exec|dlx|--yes|-y)\s+)*)?carlin(@\S+)?\s+deploy(\s+-|\s*$)`)
+
+// Deploys takes what ExpandScripts returns.
+func Deploys(line string) bool {
+	return carlinDeploy.MatchString(line) && !strings.Contains(line, "--destroy")
+}
+
+// packageScript tells a command that runs a script of package.json; its last group but one is the script's name.
+var packageScript = regexp.MustCompile(`^(?:\w+=\S*\s+)*(?:npm|pnpm|yarn|bun)\s+(?:(?:run|run-script|-s|--silent|--if-present)\s+)*([A-Za-z0-9][\w:.-]*)(\s.*)?$`)
+
+// maxScripts is how deep scripts that run scripts are followed.
+const maxScripts = 5
+
+var betweenCommands = regexp.MustCompile(`\n|&&|;`)
+
+// ExpandScripts is a command, one line for each that it consists of, with the text of a package's scripts in their place.
+func ExpandScripts(command, dir string) string {
+	var of struct {
+		Scripts map[string]string `json:"scripts"`
+	}
+	if text, err := os.ReadFile(filepath.Join(dir, "package.json")); err != nil || json.Unmarshal(text, &of) != nil {
+		of.Scripts = nil
+	}
+	var expand func(command string, depth int) []string
+	expand = func(command string, depth int) (lines []string) {
+		for _, line := range betweenCommands.Split(command, -1) {
+			line = strings.TrimSpace(line)
+			if runs := packageScript.FindStringSubmatch(line); runs != nil && of.Scripts[runs[1]] != "" && depth < maxScripts {
+				lines = append(lines, expand(of.Scripts[runs[1]]+strings.Replace(runs[2], " -- ", " ", 1), depth+1)...)
+			} else {
+				lines = append(lines, line)
+			}
+		}
+		return lines
+	}
+	return strings.Join(expand(command, 0), "\n")
+}
+
+var regionSetting = regexp.MustCompile(`(?m)^region:\s*["']?([a-z][a-z0-9-]*)["']?\s*$`)
+
+// Region is where carlin deploys to, as far as its variable or its configuration says; it does not look at
+// AWS_REGION by itself.
+func Region(dir string, variables map[string]string) string {
+	if region := variables["CARLIN_REGION"]; region != "" {
+		return region
+	}
+	return setting(dir, regionSetting)
+}
+
+// setting is a setting of carlin's configuration, where that is YAML; else "".
+func setting(dir string, pattern *regexp.Regexp) string {
+	for _, file := range []string{"carlin.yml", "carlin.yaml"} {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if found := pattern.FindSubmatch(text); err == nil && found != nil {
+			return string(found[1])
+		}
+	}
+	return ""
+}
+
+// IsConfigured reports whether a folder is one that carlin deploys.
+func IsConfigured(dir string) bool {
+	found, _ := filepath.Glob(filepath.Join(dir, "carlin.*"))
+	return len(found) > 0
+}
+
+var stackNameSetting = regexp.MustCompile(`(?m)^StackName:\s*["']?([A-Za-z][A-Za-z0-9-]*)["']?\s*$`)
+
+// What a command says to carlin itself; a variable's value is not known here.
+var (
+	givenStackName   = regexp.MustCompile(`\s--stack-name[\s=]["']?([A-Za-z][A-Za-z0-9-]*)`)
+	givenEnvironment = regexp.MustCompile(`\s(?:--environment|-e)[\s=]["']?([A-Za-z0-9][A-Za-z0-9._-]*)`)
+)
+
+// StackName is the stack that a step is about: the one that is given, else the one that carlin makes up, which is told by
+// its configuration or by the package's name and the environment. Empty: nobody knows.
+func StackName(step steps.Step, c config.Config) string {
+	if c.StackName != "" {
+		return c.StackName
+	}
+	dir := filepath.Join(c.Workspace, filepath.FromSlash(step.Directory))
+	line := ExpandScripts(step.Command.String(), dir)
+	if !strings.Contains(line, "carlin deploy") {
+		return ""
+	}
+	if given := givenStackName.FindStringSubmatch(line); given != nil {
+		return given[1]
+	}
+	if name := setting(dir, stackNameSetting); name != "" {
+		return name
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "package.json"))
+	var of struct {
+		Name string `json:"name"`
+	}
+	if err != nil || json.Unmarshal(text, &of) != nil || of.Name == "" {
+		return ""
+	}
+	environment := c.Environment
+	if given := givenEnvironment.FindStringSubmatch(line); given != nil {
+		environment = given[1]
+	}
+	return stackNameOf(of.Name, environment)
+}
+
+var (
+	wordEnds   = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
+	notInNames = regexp.MustCompile(`[^A-Za-z0-9]+`) // nor of words
+)
+
+// maxStackName is where carlin cuts a name.
+const maxStackName = 100
+
+// stackNameOf is the name that carlin gives the stack of a package in an environment: "@acme/my-app" in "staging" is
+// AcmeMyApp-staging.
+func stackNameOf(pkg, environment string) string {
+	split := wordEnds.ReplaceAllString(wordEnds.ReplaceAllString(pkg, "$1$3 $2$4"), "$1$3 $2$4")
+	var b strings.Builder
+	for i, word := range strings.Fields(notInNames.ReplaceAllString(split, " ")) {
+		if i > 0 && word[0] >= '0' && word[0] <= '9' {
+			b.WriteByte('_')
+		}
+		b.WriteString(strings.ToUpper(word[:1]) + strings.ToLower(word[1:]))
+	}
+	name := strings.Trim(notInNames.ReplaceAllString(b.String()+"-"+environment, "-"), "-")
+	if name != "" && (name[0] >= '0' && name[0] <= '9') {
+		name = "Stack-" + name
+	}
+	return name[:min(len(name), maxStackName)]
+}

@@ -1,0 +1,144 @@
+// Package record is a run as a value: what it was, how it ended and what came of it. It is built when the run ends,
+// redacted leaf by leaf (see package redact, Value) and only then encoded or rendered. Whoever tells a fact about a run
+// reads it here.
+package record
+
+import (
+	"time"
+
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// Identity names a run in each of its records.
+type Identity struct {
+	RunID       string `json:"run_id" redact:"-"`
+	Step        string `json:"step" redact:"-"`
+	Branch      string `json:"branch"`
+	SHA         string `json:"sha" redact:"-"`
+	Environment string `json:"environment,omitempty" redact:"-"`
+	Stack       string `json:"stack,omitempty"`
+	Task        string `json:"task,omitempty" redact:"-"`
+	Runner      string `json:"runner" redact:"-"` // the runner's version
+}
+
+// Started is started.json. Timestamp, Revision and Metadata are Prow's fields, so that its readers can read ours.
+type Started struct {
+	Timestamp int64             `json:"timestamp"` // seconds since 1970
+	Revision  string            `json:"repo-commit" redact:"-"`
+	Metadata  map[string]string `json:"metadata,omitempty" redact:"-"`
+
+	Identity
+	Command string    `json:"command"`
+	At      time.Time `json:"started_at"`
+}
+
+// Run is finished.json. Timestamp, Passed, Result, Revision and Metadata are Prow's fields.
+type Run struct {
+	Timestamp int64             `json:"timestamp"`
+	Passed    bool              `json:"passed"`
+	Result    string            `json:"result" redact:"-"` // SUCCESS, FAILURE or ABORTED
+	Revision  string            `json:"revision" redact:"-"`
+	Metadata  map[string]string `json:"metadata,omitempty" redact:"-"`
+
+	Identity
+	ExitCode  int               `json:"exit_code"`
+	Reason    Reason            `json:"reason"`
+	Killed    bool              `json:"killed"`
+	Retryable bool              `json:"retryable"`
+	Allowed   bool              `json:"retry_allowed"` // it is retryable, and the step's retry: allows the reason
+	Error     string            `json:"error,omitempty"`
+	Hint      string            `json:"hint,omitempty"`
+	StartedAt time.Time         `json:"started_at"`
+	EndedAt   time.Time         `json:"finished_at"`
+	Seconds   float64           `json:"duration_seconds"`
+	Tests     *Tests            `json:"tests,omitempty"`
+	Coverage  *Coverage         `json:"coverage,omitempty"`
+	Artifacts []Artifact        `json:"artifacts"`
+	Usage     *Usage            `json:"usage,omitempty"`
+	Cost      *Cost             `json:"cost,omitempty"`
+	Delivery  *Delivery         `json:"delivery,omitempty"`
+	Outputs   map[string]string `json:"outputs,omitempty" redact:"-"` // variables for later steps of the commit
+	Phases    []Phase           `json:"phases"`
+	Attempts  []Attempt         `json:"attempts"`
+	Leftovers []Leftover        `json:"leftovers,omitempty"`
+	Stop      *Stop             `json:"stop,omitempty"`
+	Published map[string]bool   `json:"published,omitempty" redact:"-"` // the run's own files: which of them are in the store
+}
+
+// Tests is what the reports contain.
+type Tests struct {
+	results.Counts
+	Failures    []results.Case    `json:"failures,omitempty"`
+	Flaky       []results.Case    `json:"flaky_cases,omitempty"`       // with the messages of their first failures
+	Quarantined []results.Case    `json:"quarantined_cases,omitempty"` // failed, but do not count
+	SkipReason  string            `json:"doubt,omitempty"`             // why failed tests were neither rerun nor quarantined
+	Missing     string            `json:"fewer,omitempty"`             // how many tests are missing, if many are
+	Slowest     []results.Case    `json:"slowest,omitempty"`
+	Reports     []string          `json:"reports,omitempty"`
+	Stale       []string          `json:"stale,omitempty"`
+	Problems    []results.Problem `json:"problems,omitempty"`
+}
+
+// Artifact is the publication of one set of files.
+type Artifact struct {
+	Name      string `json:"name" redact:"-"`
+	Location  string `json:"location,omitempty"`
+	Manifest  string `json:"manifest,omitempty"`
+	Files     int    `json:"files"`
+	Bytes     int64  `json:"bytes"`
+	Uploaded  int    `json:"uploaded"`
+	Unchanged int    `json:"unchanged"`
+	Removed   int    `json:"removed"`
+	Error     string `json:"error,omitempty"`
+
+	Entry string `json:"-"` // the page that a set of pages begins with; "" if it is none
+}
+
+// Phase is a part of the run and the time it took.
+type Phase struct {
+	Name    string    `json:"name"`
+	Started time.Time `json:"started_at"`
+	Seconds float64   `json:"seconds"`
+	Error   string    `json:"error,omitempty"`
+}
+
+// Attempt is one start of the command.
+type Attempt struct {
+	ExitCode int       `json:"exit_code"`
+	Reason   Reason    `json:"reason"`
+	Started  time.Time `json:"started_at"`
+	Seconds  float64   `json:"seconds"`
+	Rerun    int       `json:"rerun,omitempty"` // how many tests were rerun; 0 for a start of the command itself
+}
+
+// Leftover is a process that outlived the command and was killed with the run.
+type Leftover struct {
+	PID        int    `json:"pid"`
+	Command    string `json:"command"`
+	HeldOutput bool   `json:"held_output,omitempty"`
+}
+
+// Stop is the signal that stopped the run, and how much of the stop budget was used.
+type Stop struct {
+	Signal string  `json:"signal" redact:"-"`
+	Budget float64 `json:"budget_seconds"`
+	Used   float64 `json:"used_seconds"`
+}
+
+// Latest is latest.json of a step: its newest run whose command began, which needs: and promote go by.
+type Latest struct {
+	RunID    string `json:"run_id" redact:"-"`
+	Key      string `json:"key" redact:"-"`
+	Passed   bool   `json:"passed"`
+	Reason   Reason `json:"reason"`
+	ExitCode int    `json:"exit_code"`
+	Outputs  int    `json:"outputs,omitempty" redact:"-"` // how many finished.json has
+}
+
+// Seconds returns a duration as records have it: in seconds, to the millisecond.
+func Seconds(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
+}
+
+// Duration is the inverse of Seconds.
+func Duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }

@@ -1,0 +1,53 @@
+package session
+
+import (
+	"cmp"
+	"context"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/outcome"
+)
+
+// AWS returns the SDK's configuration from its variables, files and roles. It is loaded once, on the first call.
+type AWS func(context.Context) (aws.Config, error)
+
+// NewAWS returns an AWS that loads nothing yet.
+func NewAWS() AWS {
+	var mu sync.Mutex
+	var loaded *aws.Config
+	return func(ctx context.Context) (aws.Config, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if loaded == nil {
+			c, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID("carlin-cicd-runner"))
+			if err != nil {
+				return aws.Config{}, err // it may be the context's, so the next call loads again
+			}
+			loaded = &c
+		}
+		return *loaded, nil
+	}
+}
+
+// OpenStore opens the store that the configuration names and sets Store and Place. The party is how other publishers see
+// this one; waiting is called when the store waits for another publisher. The error is a *outcome.ConfigError.
+func (s *Session) OpenStore(ctx context.Context, party artifacts.Party, waiting func(artifacts.Holder)) error {
+	c := s.Config
+	party.Owner = cmp.Or(party.Owner, LocalOwner())
+	store, place, err := artifacts.Open(ctx, c.Artifacts, artifacts.Options{
+		Workspace: c.Workspace, AWS: s.AWS,
+		S3: artifacts.S3Options{
+			Encryption: c.S3Encryption, KMSKey: c.S3KMSKey, StorageClass: c.S3StorageClass, Tags: c.S3Tags, Owner: c.S3Owner,
+			Party: party, Waiting: waiting,
+		},
+	})
+	if err != nil {
+		return &outcome.ConfigError{Err: err, Advice: "ARTIFACT_BUCKET takes a bucket's name, s3://bucket/prefix or file:///folder; leave it empty for .runner/artifacts in the workspace"}
+	}
+	s.Store, s.Place = store, place
+	return nil
+}

@@ -1,0 +1,88 @@
+// Package session is what the parts of a run share: who it is, its clock, log, store, stop plan and git.
+package session
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/source"
+)
+
+// NoCommit and Detached stand where there is no commit, and no branch.
+const (
+	NoCommit = "0000000000000000000000000000000000000000"
+	Detached = "detached"
+)
+
+// Session is one run, or a command that asks what a run would do.
+type Session struct {
+	ID        string
+	Began     time.Time
+	Variables map[string]string // the environment, with the flags applied
+	Config    config.Config
+	Ref       artifacts.Ref
+	Dirty     bool // the workspace has changes that are not in the commit
+	TaskARN   string
+
+	Log      *slog.Logger
+	Redactor *redact.Redactor
+	Stop     *Stopper
+	AWS      AWS
+	Store    artifacts.Store
+	Place    string // the store's location, for messages
+
+	Deadline time.Time // of the step; zero before it is known
+}
+
+// New returns a session that logs nothing and stops with ctx. A run sets its own log, stopper and deadline.
+func New(ctx context.Context, variables map[string]string, c config.Config) *Session {
+	return &Session{
+		ID: NewID(), Began: time.Now(), Variables: variables, Config: c,
+		Log: slog.New(slog.DiscardHandler), Redactor: redact.New(), Stop: NewStopper(ctx, time.Second, nil), AWS: NewAWS(),
+	}
+}
+
+// NewID returns the id of a new run. Ids sort by time.
+func NewID() string { return strings.ToLower(ulid.Make().String()) }
+
+// Identify sets the commit and the branch: from the variables, else from GitHub's, else from the workspace's git.
+// The error is a *outcome.ConfigError.
+func (s *Session) Identify() error {
+	c := s.Config
+	s.Ref = artifacts.Ref{Branch: cmp.Or(c.Branch, c.GitHubBranch), SHA: cmp.Or(c.SHA, c.GitHubSHA)}
+	commit, err := source.Describe(s.Stop.Work, s.Git, c.Workspace)
+	if err == nil {
+		s.Dirty = commit.Dirty && (s.Ref.SHA == "" || s.Ref.SHA == commit.SHA)
+		s.Ref.Branch, s.Ref.SHA = cmp.Or(s.Ref.Branch, commit.Branch), cmp.Or(s.Ref.SHA, commit.SHA)
+	}
+	s.Ref.Branch, s.Ref.SHA = cmp.Or(s.Ref.Branch, Detached), strings.ToLower(cmp.Or(s.Ref.SHA, NoCommit))
+	if err := s.Ref.Validate(); err != nil {
+		return &outcome.ConfigError{Err: err, Advice: "BRANCH must be a valid git branch name, GIT_SHA hexadecimal"}
+	}
+	return nil
+}
+
+// Path returns a path of the workspace, given relative to it with slashes.
+func (s *Session) Path(relative string) string {
+	return filepath.Join(s.Config.Workspace, filepath.FromSlash(relative))
+}
+
+// AwaitsCheckout reports whether the commit, and with it the runner.yaml that counts, is fetched by the run.
+func (s *Session) AwaitsCheckout() bool { return s.Config.Repository != "" && s.Config.SHA != "" }
+
+// LocalOwner names the user and host for locks that are held outside of a task.
+func LocalOwner() string {
+	host, _ := os.Hostname()
+	return cmp.Or(os.Getenv("USER"), "runner") + "@" + cmp.Or(host, "localhost")
+}
