@@ -143,7 +143,7 @@ func (c console) remotely(ctx context.Context, variables map[string]string) (r r
 	if dirty {
 		fmt.Fprintln(c.stderr, "runner: the workspace has changes that are not in the commit, and the task will not have them")
 	}
-	r = remote.Request{Step: given.Step, Environment: settings.Environment, StartedBy: startedBy(variables), Variables: map[string]string{"BRANCH": ref.Branch, "GIT_SHA": ref.SHA}}
+	r = remote.Request{Step: given.Step, Environment: given.Environment, StartedBy: startedBy(variables), Variables: map[string]string{"BRANCH": ref.Branch, "GIT_SHA": ref.SHA}}
 	if actor := cmp.Or(given.Actor, variables["USER"]); actor != "" { // whom people are told of
 		r.Variables["GITHUB_ACTOR"] = actor
 	}
