@@ -80,7 +80,7 @@ func IsConfigured(dir string) bool {
 	return len(found) > 0
 }
 
-var stackNameSetting = regexp.MustCompile(`(?m)^StackName:\s*["']?([A-Za-z][A-Za-z0-9-]*)["']?\s*$`)
+var stackNameSetting = regexp.MustCompile(`(?m)^stackName:\s*["']?([A-Za-z][A-Za-z0-9-]*)["']?\s*$`)
 
 // What a command says to carlin itself; a variable's value is not known here.
 var (
