@@ -2,42 +2,47 @@ package results
 
 import (
 	"cmp"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/joshdk/go-junit"
+
+	"github.com/carlin-cicd/runner/steps/xmlstream"
 )
 
 // maxAttempts bounds the failures of a report whose later attempts are looked for.
 const maxAttempts = 10_000
 
-// collection is a result in the making.
-type collection struct {
+// collector fills Results, a report after the other.
+type collector struct {
 	*Results
-	read   files
+	files  fileSet
 	report string
-	failed map[uint64]failure // of the report at hand, by their attempt
-	see    func(Case)         // nil if nobody asks
+	failed map[uint64]failure // in the report being read, by their attempt
+	visit  func(Case)         // may be nil
 }
 
-// failure is one that may yet be followed by another attempt.
+// failure is a failed case that another attempt may follow.
 type failure struct {
-	status Status
-	place  int // in Failures, -1 if it was not kept
+	status junit.Status
+	index  int // in Failures, -1 if it is not kept
 }
 
-func newCollection(r *Results) *collection {
-	return &collection{Results: r, read: files{}, failed: map[uint64]failure{}}
+func newCollector(r *Results) *collector {
+	return &collector{Results: r, files: fileSet{}, failed: map[uint64]failure{}}
 }
 
-func (c *collection) add(folder *os.Root, name string, since time.Time) {
+func (c *collector) read(folder *os.Root, name string, since time.Time) {
 	f, info, err := open(folder, name)
 	if err != nil {
-		c.problem(name, err)
+		c.addProblem(name, err)
 		return
 	}
 	defer f.Close()
-	if !c.read.first(info) {
+	if !c.files.add(info) {
 		return
 	}
 	if stale(info.ModTime(), since) {
@@ -45,98 +50,104 @@ func (c *collection) add(folder *os.Root, name string, since time.Time) {
 		return
 	}
 	before := c.Total
-	c.report = name
-	clear(c.failed)
-	err = parse(f, info, c.count)
-	if err != nil {
-		c.problem(name, err)
-	}
-	if tests := c.Total - before; err == nil || tests > 0 { // else nothing of it was read
+	// A file that is still written to has no end: the limit is its size when it was opened.
+	err = c.readFrom(io.LimitReader(f, info.Size()), name)
+	if tests := c.Total - before; err == nil || tests > 0 {
 		c.Reports = append(c.Reports, Report{Path: name, Tests: tests, Size: info.Size()})
 	}
 }
 
-func (c *collection) problem(name string, err error) {
+func (c *collector) readFrom(in io.Reader, name string) error {
+	c.report = name
+	clear(c.failed)
+	_, err := readReport(xmlstream.UTF8(in), c.add)
+	if err != nil {
+		c.addProblem(name, err)
+	}
+	return err
+}
+
+func (c *collector) addProblem(name string, err error) {
 	c.Problems = append(c.Problems, Problem{Report: name, Message: shorten(err.Error(), maxMessage)})
 }
 
-// count takes a case in. Its texts are made only where they are kept, so that a million of cases costs no memory.
-func (c *collection) count(e *entry) {
-	c.Duration += e.duration
-	if c.see != nil {
-		c.see(e.toCase(c.report))
+// add counts a case, and keeps it if one of the lists has room for it.
+func (c *collector) add(t *testCase) {
+	c.Duration += t.Duration
+	if c.visit != nil {
+		c.visit(newCase(t, c.report))
 	}
-	if again := c.attempt(e); again {
+	if c.isLaterAttempt(t) {
 		return
 	}
 	c.Total++
-	switch e.status() {
+	switch t.Status {
 	case Failed:
 		c.Failed++
-		c.fail(e)
+		c.addFailure(t)
 	case Errored:
 		c.Errored++
-		c.fail(e)
+		c.addFailure(t)
 	case Skipped:
 		c.Skipped++
 	case Passed:
-		if e.flaky {
+		if t.flaky {
 			c.Flaky++
-			c.flaky(e.toCase(c.report))
+			c.addFlaky(newCase(t, c.report))
 		}
 	}
-	if n := len(c.Slowest); e.duration > 0 && (n < maxSlowest || e.duration > c.Slowest[n-1].Duration) {
-		slow := e.toCase(c.report)
+	if n := len(c.Slowest); t.Duration > 0 && (n < maxSlowest || t.Duration > c.Slowest[n-1].Duration) {
+		slow := newCase(t, c.report)
 		slow.Details = ""
-		i, _ := slices.BinarySearchFunc(c.Slowest, slow, slower)
+		i, _ := slices.BinarySearchFunc(c.Slowest, slow, compareSlowest)
 		c.Slowest = slices.Insert(c.Slowest, i, slow)
 		c.Slowest = c.Slowest[:min(len(c.Slowest), maxSlowest)]
 	}
 }
 
-// attempt reports whether a case is one that has failed before and was run again: then that is settled here.
-func (c *collection) attempt(e *entry) bool {
-	earlier, again := c.failed[e.attempt]
-	if !again || e.status() == Skipped {
+// isLaterAttempt reports whether a case is a further attempt of one that failed before. If it passed, the test is flaky.
+func (c *collector) isLaterAttempt(t *testCase) bool {
+	earlier, known := c.failed[t.attempt]
+	if !known || t.Status == Skipped {
 		return false
 	}
-	if e.status() != Passed {
+	if t.Status != Passed {
 		return true
 	}
-	delete(c.failed, e.attempt)
+	delete(c.failed, t.attempt)
 	c.Flaky++
 	if earlier.status == Errored {
 		c.Errored--
 	} else {
 		c.Failed--
 	}
-	if earlier.place >= 0 {
-		was := &c.Failures[earlier.place]
-		was.Status, was.Flaky = Passed, true
-		c.flaky(*was)
+	if earlier.index >= 0 {
+		first := &c.Failures[earlier.index]
+		first.Status, first.Flaky = Passed, true
+		c.addFlaky(*first)
 	}
 	return true
 }
 
-func (c *collection) fail(e *entry) {
-	place := -1
+func (c *collector) addFailure(t *testCase) {
+	index := -1
 	if len(c.Failures) < maxFailures {
-		place = len(c.Failures)
-		c.Failures = append(c.Failures, e.toCase(c.report))
+		index = len(c.Failures)
+		c.Failures = append(c.Failures, newCase(t, c.report))
 	}
-	if e.attempt != 0 && len(c.failed) < maxAttempts {
-		c.failed[e.attempt] = failure{e.status(), place}
+	if t.attempt != 0 && len(c.failed) < maxAttempts {
+		c.failed[t.attempt] = failure{t.Status, index}
 	}
 }
 
-func (c *collection) flaky(found Case) {
+func (c *collector) addFlaky(found Case) {
 	if len(c.FlakyCases) < maxFailures {
 		c.FlakyCases = append(c.FlakyCases, found)
 	}
 }
 
-// finish puts the lists in order.
-func (c *collection) finish() {
+// finish sorts the lists.
+func (c *collector) finish() {
 	c.Failures = slices.DeleteFunc(c.Failures, func(f Case) bool { return f.Status == Passed })
 	for _, list := range [][]Case{c.Failures, c.FlakyCases} {
 		slices.SortStableFunc(list, func(a, b Case) int {
@@ -145,6 +156,6 @@ func (c *collection) finish() {
 	}
 }
 
-func slower(a, b Case) int {
+func compareSlowest(a, b Case) int {
 	return cmp.Or(cmp.Compare(b.Duration, a.Duration), strings.Compare(a.Name, b.Name))
 }

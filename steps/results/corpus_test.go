@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// The corpus holds reports of the real tools, and what a reader in another language counts in them.
-func TestTheCorpusIsCountedAsAnIndependentReaderDoes(t *testing.T) {
+// The corpus holds reports of real tools, and the counts of a reader in another language.
+func TestCorpusCountsMatchAnIndependentReader(t *testing.T) {
 	const corpus = "testdata/corpus"
 	text, err := os.ReadFile(corpus + "/counts.json")
 	if err != nil {
@@ -42,10 +42,10 @@ func TestTheCorpusIsCountedAsAnIndependentReaderDoes(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if _, err := bothWays(t, string(raw)); (err != nil) != (counted.Damaged != "") {
+		if _, err := readCases(t, string(raw)); (err != nil) != (counted.Damaged != "") {
 			t.Errorf("%s: the problem is %v, the other reader's %q", name, err, counted.Damaged)
 		}
-		// The other reader has nothing of what is damaged.
+		// The other reader skips damaged reports.
 		if r := read(t, corpus+"/reports", name); r.Counts != counted.Counts && counted.Damaged == "" {
 			t.Errorf("%s: counted %+v, the other reader %+v", name, r.Counts, counted.Counts)
 		}

@@ -13,37 +13,37 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 )
 
-// hidden are folders in which no report of a step is, and in which there is much to walk. A glob that names one of
-// them reaches into it; a wildcard does not.
+// hidden are large folders that hold no report of a step. A glob that names one of them matches in it; a wildcard does
+// not.
 var hidden = []string{"node_modules", ".git", ".runner", ".pnpm-store"}
 
-// ValidGlob returns an error that says what is wrong with a glob, if it is malformed or can match nothing below a root.
+// ValidGlob returns an error if a glob is malformed or cannot match anything below a root.
 func ValidGlob(glob string) error {
 	switch {
 	case strings.TrimSpace(glob) == "":
 		return errors.New("a glob of reports is empty")
 	case !doublestar.ValidatePattern(glob):
-		return fmt.Errorf("%q is no glob: see to its brackets and braces", glob)
+		return fmt.Errorf("%q is not a valid glob: check its brackets and braces", glob)
 	case path.IsAbs(glob) || slices.Contains(strings.Split(glob, "/"), ".."):
-		return fmt.Errorf("%q leads out of the step's folder: write it relative to that, as in reports/*.xml", glob)
+		return fmt.Errorf("%q leaves the step's folder: write it relative to that folder, such as reports/*.xml", glob)
 	}
 	return nil
 }
 
-// match lists what the globs match, each name once.
+// match lists the names that the globs match, each once.
 func match(folder *os.Root, globs []string) ([]string, error) {
 	var names []string
 	fsys := visible{folder.FS(), folder}
 	for _, glob := range globs {
 		glob = path.Clean(glob)
-		if !strings.ContainsAny(glob, `*?[{\`) { // a name: if it is there and cannot be read, then that is a problem
+		if !strings.ContainsAny(glob, `*?[{\`) { // a name: if it exists and cannot be read, that is a problem
 			if _, err := folder.Lstat(glob); !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 				names = append(names, glob)
 			}
 			continue
 		}
 		options := []doublestar.GlobOption{doublestar.WithNoFollow()}
-		if last := path.Base(glob); last == "*" || last == "**" { // "whatever is in there" does not mean the folders
+		if last := path.Base(glob); last == "*" || last == "**" { // the files of a folder, not its folders
 			options = append(options, doublestar.WithFilesOnly())
 		}
 		found, err := doublestar.Glob(fsys, glob, options...)
@@ -56,7 +56,7 @@ func match(folder *os.Root, globs []string) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// visible is a folder whose listings leave out what is hidden.
+// visible is a file system whose listings leave out the hidden folders.
 type visible struct {
 	fs.FS
 	root *os.Root
@@ -67,7 +67,7 @@ func (v visible) ReadDir(name string) ([]fs.DirEntry, error) {
 	return slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return slices.Contains(hidden, e.Name()) }), err
 }
 
-// Stat also finds a link that leads nowhere or out of the root, so that it becomes a problem and is not passed over.
+// Stat also finds a link that is dangling or leaves the root, so that it becomes a problem and is not skipped.
 func (v visible) Stat(name string) (fs.FileInfo, error) {
 	info, err := v.root.Stat(name)
 	if err != nil {
@@ -76,19 +76,19 @@ func (v visible) Stat(name string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// open opens a report. Links are followed inside the root only; what would block or do something is not opened.
+// open opens a report. Links are followed inside the root only; pipes and devices are not opened.
 func open(folder *os.Root, name string) (*os.File, fs.FileInfo, error) {
 	info, err := folder.Stat(name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("it cannot be opened: %w", bare(err))
+		return nil, nil, fmt.Errorf("it cannot be opened: %w", withoutPath(err))
 	}
 	if err := regular(info); err != nil {
 		return nil, nil, err
 	}
-	// It may have been replaced in between: hence no waiting for a pipe's other end, and a second look.
+	// It may have been replaced since: do not wait for the other end of a pipe, and check again.
 	f, err := folder.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, nil, fmt.Errorf("it cannot be opened: %w", bare(err))
+		return nil, nil, fmt.Errorf("it cannot be opened: %w", withoutPath(err))
 	}
 	if info, err = f.Stat(); err == nil {
 		err = regular(info)
@@ -103,18 +103,17 @@ func open(folder *os.Root, name string) (*os.File, fs.FileInfo, error) {
 func regular(info fs.FileInfo) error {
 	switch {
 	case info.IsDir():
-		return errors.New("it is a folder")
+		return errors.New("it is a directory")
 	case !info.Mode().IsRegular():
-		return errors.New("it is no regular file")
+		return errors.New("it is not a regular file")
 	}
 	return nil
 }
 
-// bare takes the path off an error: it is told beside it.
-func bare(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
+// withoutPath removes the path from an error that is reported beside it.
+func withoutPath(err error) error {
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return path.Err
 	}
 	return err
 }

@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-var update = flag.Bool("update", false, "write what is read as the new golden files")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// testdata holds a report in the shape of each producer we know, and what is to be read of it.
-func TestTheReportsOfEachProducer(t *testing.T) {
+// testdata holds a report in the shape of each known producer, and its expected results.
+func TestReportOfEachProducer(t *testing.T) {
 	reports, err := filepath.Glob("testdata/*.xml")
 	if err != nil || len(reports) < 8 {
 		t.Fatalf("reports are missing: %v, %v", reports, err)
@@ -49,8 +49,8 @@ func TestTheReportsOfEachProducer(t *testing.T) {
 	}
 }
 
-// Wherever a report breaks off, it is not taken for a whole one.
-func TestAReportThatBreaksOffIsNeverGreen(t *testing.T) {
+// A report that is truncated at any byte has a fault.
+func TestATruncatedReportIsNeverGreen(t *testing.T) {
 	reports, err := filepath.Glob("testdata/*.xml")
 	if err != nil || len(reports) == 0 {
 		t.Fatal("there are no reports", err)
@@ -62,8 +62,8 @@ func TestAReportThatBreaksOffIsNeverGreen(t *testing.T) {
 		}
 		whole = bytes.TrimSpace(whole)
 		for n := range whole {
-			if _, err := readReport(bytes.NewReader(whole[:n]), func(*entry) {}); err == nil {
-				t.Fatalf("%s, broken off after %d bytes: %q", report, n, whole[:n])
+			if _, err := readReport(bytes.NewReader(whole[:n]), func(*testCase) {}); err == nil {
+				t.Fatalf("%s, truncated after %d bytes: %q", report, n, whole[:n])
 			}
 		}
 	}

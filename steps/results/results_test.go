@@ -36,7 +36,7 @@ func read(t *testing.T, root string, globs ...string) Results {
 	return r
 }
 
-func TestAFailureIsToldWithItsFileAndMessage(t *testing.T) {
+func TestAFailureHasItsFileAndMessage(t *testing.T) {
 	r := read(t, folder(t, map[string]string{
 		"a.xml": `<testsuite name="A" file="suite.php"><testcase name="by suite"><failure message="m1">d1</failure></testcase></testsuite>`,
 		"b.xml": `<testsuite name="B"><testcase name="by class" classname="src/b.test.ts"><failure>first line
@@ -60,7 +60,7 @@ second line</failure></testcase><testcase name="by case" file="own.rb"><error ty
 	}
 }
 
-func TestReportsAreFoundOnceAndBadOnesDoNotHideGoodOnes(t *testing.T) {
+func TestReportsAreReadOnceAndDamagedOnesDoNotHideOthers(t *testing.T) {
 	const one = `<testsuite><testcase name="x"/></testsuite>`
 	root := folder(t, map[string]string{
 		"junit.xml": one, "packages/a/junit-a.xml": one, "packages/b/junit-b.xml": "<testsuite>",
@@ -85,7 +85,7 @@ func TestReportsAreFoundOnceAndBadOnesDoNotHideGoodOnes(t *testing.T) {
 	var problems []string
 	for _, p := range r.Problems {
 		problems = append(problems, p.Report)
-		if p.Report == "junit-pipe.xml" && p.Message != "it is no regular file" {
+		if p.Report == "junit-pipe.xml" && p.Message != "it is not a regular file" {
 			t.Errorf("the pipe was opened: %s", p.Message)
 		}
 	}
@@ -97,7 +97,7 @@ func TestReportsAreFoundOnceAndBadOnesDoNotHideGoodOnes(t *testing.T) {
 	}
 }
 
-func TestALinkThatANameLeadsToIsAProblemIfItLeavesTheRoot(t *testing.T) {
+func TestALinkThatLeavesTheRootIsAProblem(t *testing.T) {
 	outside := folder(t, map[string]string{"junit.xml": "<testsuite/>"})
 	for _, glob := range []string{"junit.xml", "{junit,other}.xml", "*.xml", "**/junit.xml", "**", "*"} {
 		root := t.TempDir()
@@ -110,7 +110,7 @@ func TestALinkThatANameLeadsToIsAProblemIfItLeavesTheRoot(t *testing.T) {
 	}
 }
 
-func TestHiddenFoldersAreReachedByTheirNamesOnly(t *testing.T) {
+func TestHiddenFoldersMatchByNameOnly(t *testing.T) {
 	const one = `<testsuite><testcase name="x"/></testsuite>`
 	root := folder(t, map[string]string{"node_modules/a.xml": one, "a/.git/a.xml": one, ".runner/x/a.xml": one, "a/b/a.xml": one, "a/.hidden/a.xml": one})
 	for glob, want := range map[string]string{
@@ -148,7 +148,7 @@ func TestAReportOfAnEarlierRunIsNotCounted(t *testing.T) {
 	if err != nil || r.Total != 1 || r.Red() || strings.Join(r.Stale, " ") != "broken.xml old.xml" {
 		t.Errorf("%v %+v", err, r)
 	}
-	// What this process writes after it looked at the clock must never be stale, however coarse the file system is.
+	// A file written after the clock was read is never stale, however coarse the file system is.
 	for range 50 {
 		since := time.Now()
 		if err := os.WriteFile(filepath.Join(root, "now.xml"), []byte(red), 0o644); err != nil {
@@ -178,7 +178,7 @@ func TestStalenessAllowsForTheGranularityOfFileTimes(t *testing.T) {
 		}
 	}
 	if stale(since, time.Time{}) {
-		t.Error("without a moment to compare with it is stale")
+		t.Error("a file is stale without a time to compare with")
 	}
 }
 
@@ -217,6 +217,6 @@ func TestAGlobThatCanMatchNothingIsAnError(t *testing.T) {
 		}
 	}
 	if _, err := Read(filepath.Join(t.TempDir(), "missing"), []string{"*.xml"}, time.Time{}); err == nil {
-		t.Error("a root that is not there was accepted")
+		t.Error("a missing root was accepted")
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 )
 
 // Kind is what Next came upon.
@@ -73,8 +74,7 @@ type Scanner struct {
 
 	open    []byte // the names of the elements around, one after another
 	ends    []int  // where in open each of them ends
-	deepest int
-	pending bool // an element without content: its End is due
+	pending bool   // an element without content: its End is due
 	begun   bool
 	fault   error // the first one
 	stopped bool
@@ -112,24 +112,35 @@ func (s *Scanner) Parent() []byte {
 	return local(s.open[from:s.ends[n-1]])
 }
 
-// Deepest is the largest number of elements within each other so far.
-func (s *Scanner) Deepest() int { return s.deepest }
-
-// Attr is the value of a Start's attribute, empty if there is none. It holds until the next token.
+// Attr is the value of a Start's attribute, empty if there is none. It is valid until the next token.
 func (s *Scanner) Attr(name string) []byte {
 	for i := len(s.attrs) - 1; i >= 0; i-- {
-		a := s.attrs[i]
-		if string(s.arena[a.name:a.value]) == name {
-			value := s.arena[a.value:a.end]
-			if bytes.IndexByte(value, '&') < 0 {
-				return value
-			}
-			from := len(s.decoded)
-			s.decoded = Unescape(s.decoded, value)
-			return s.decoded[from:]
+		if a := s.attrs[i]; string(s.arena[a.name:a.value]) == name {
+			return s.value(a)
 		}
 	}
 	return nil
+}
+
+// Attrs are the names and values of a Start's attributes, in their order. They are valid until the next token.
+func (s *Scanner) Attrs() iter.Seq2[[]byte, []byte] {
+	return func(yield func(name, value []byte) bool) {
+		for _, a := range s.attrs {
+			if !yield(s.arena[a.name:a.value], s.value(a)) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Scanner) value(a attribute) []byte {
+	value := s.arena[a.value:a.end]
+	if bytes.IndexByte(value, '&') < 0 {
+		return value
+	}
+	from := len(s.decoded)
+	s.decoded = Unescape(s.decoded, value)
+	return s.decoded[from:]
 }
 
 // AppendText appends a Text to dst, up to a length of limit. A text comes in as many pieces as it likes.
@@ -251,7 +262,6 @@ func (s *Scanner) around() []byte {
 func (s *Scanner) enter() {
 	s.open = append(s.open, s.name...)
 	s.ends = append(s.ends, len(s.open))
-	s.deepest = max(s.deepest, len(s.ends))
 }
 
 func (s *Scanner) leave() {

@@ -1,0 +1,372 @@
+package results
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"strconv"
+
+	"github.com/joshdk/go-junit"
+
+	"github.com/carlin-cicd/runner/steps/xmlstream"
+)
+
+// The bounds in bytes of what is held of one case until it ends.
+const (
+	rawName = 2 * maxPath
+	rawBody = 2 * maxDetails
+)
+
+// testCase is a test case as the reader fills it: go-junit's Test, and what that has no place for. Test.Properties holds
+// the attributes other than name, classname and time; Test.Error, a junit.Error, is also set for a test that passed
+// after it had failed.
+type testCase struct {
+	junit.Test
+	suite *junit.Suite // the innermost one around it; an empty one outside of all
+	file  string       // of the case, else of the suites around it
+	flaky bool         // an attempt failed; it counts if the case passed in the end
+
+	attempt uint64 // cases of one report with the same number are attempts of one test; 0 where that is not known
+}
+
+// reader goes through a report of any size. It holds the suites and the case that it is inside of.
+type reader struct {
+	scanner *xmlstream.Scanner
+	visit   func(*testCase)
+
+	isReport bool
+	suites   []*openSuite
+	begun    int         // number of suites so far
+	cases    []*openCase // the reader is inside of cases[:depth]; the others are memory to use again
+	depth    int
+	totals   junit.Totals
+	outside  junit.Suite // of cases outside of all suites
+
+	inReason    bool // inside of an element that explains why its case failed
+	reasonDepth int  // of that element
+
+	declared int // failures and errors that the attributes of suites declare
+	overall  int // those that the root's attributes declare
+	broken   string
+	seed     maphash.Seed
+}
+
+// openSuite is a suite that the reader is inside of. Its Totals grow with each of its cases.
+type openSuite struct {
+	junit.Suite
+	file     string
+	number   int  // in the report, from 1
+	declared int  // failures and errors by its attributes
+	below    int  // those of the suites in it
+	nested   bool // directly in another suite
+	unique   bool // its producer never gives two tests one name
+}
+
+// openCase is a case that the reader is inside of.
+type openCase struct {
+	testCase
+	failed, errored, skipped bool
+	weight                   int // of the element that reason is from
+	reason                   struct{ message, kind, body []byte }
+}
+
+// readReport reads a report in UTF-8 and calls visit for each case when it ends. The case is valid until visit returns.
+// The error is for a fault of the report: the cases before it are valid.
+func readReport(in io.Reader, visit func(*testCase)) (junit.Totals, error) {
+	r := reader{scanner: xmlstream.New(in), visit: visit, seed: maphash.MakeSeed()}
+	for r.scanner.Next() {
+		switch r.scanner.Kind() {
+		case xmlstream.Start:
+			r.start(r.scanner.Name())
+		case xmlstream.Text:
+			if r.inReason && !isOutput(r.scanner.Parent()) {
+				c := r.cases[r.depth-1]
+				c.reason.body = r.scanner.AppendText(c.reason.body, rawBody)
+			}
+		case xmlstream.End:
+			r.end(r.scanner.Name())
+		}
+	}
+	// Of a truncated case only a failure is certain.
+	for ; r.depth > 0; r.depth-- {
+		if c := r.cases[r.depth-1]; c.failed || c.errored {
+			r.finishCase(c)
+		}
+	}
+	return r.totals, r.err()
+}
+
+// err returns the fault of the report.
+func (r *reader) err() error {
+	declared := max(r.declared, r.overall)
+	switch err := r.scanner.Err(); {
+	case err != nil:
+		return err
+	case !r.isReport:
+		return errors.New("it is XML but not a JUnit report: it has no testsuite")
+	case r.broken != "":
+		return fmt.Errorf("a suite failed outside of its cases: %s", r.broken)
+	case r.totals.Failed+r.totals.Error == 0 && declared > 0:
+		return fmt.Errorf("its suites declare %d failures or errors, its cases have none", declared)
+	}
+	return nil
+}
+
+func (r *reader) start(name []byte) {
+	switch string(name) {
+	case "testsuites":
+		r.isReport = true
+		r.overall += r.declaredFailures()
+	case "testsuite":
+		r.isReport = true
+		r.enterSuite()
+	case "testcase":
+		r.isReport = true
+		r.enterCase()
+	case "property":
+		if n := len(r.suites); n > 0 && r.depth == 0 {
+			r.addProperty(r.suites[n-1])
+		}
+	case "failure", "error":
+		switch string(r.scanner.Parent()) {
+		case "testcase":
+			r.addOutcome(string(name))
+		case "testsuite", "testsuites":
+			if r.broken == "" {
+				message, kind := xmlstream.Plain(r.scanner.Attr("message")), xmlstream.Plain(r.scanner.Attr("type"))
+				r.broken = shorten(cmp.Or(message, kind, string(name)), maxMessage)
+			}
+		}
+	case "skipped", "flakyFailure", "flakyError", "rerunFailure", "rerunError":
+		if string(r.scanner.Parent()) == "testcase" {
+			r.addOutcome(string(name))
+		}
+	}
+}
+
+func (r *reader) end(name []byte) {
+	switch {
+	case r.inReason && r.scanner.Depth() == r.reasonDepth:
+		r.inReason = false
+	case string(name) == "testcase":
+		r.depth--
+		r.finishCase(r.cases[r.depth])
+	case string(name) == "testsuite":
+		r.leaveSuite()
+	}
+}
+
+func (r *reader) enterSuite() {
+	r.begun++
+	s := &openSuite{number: r.begun, declared: r.declaredFailures(), nested: string(r.scanner.Parent()) == "testsuite"}
+	s.Name, s.Package = xmlstream.Plain(r.attr("name", rawName)), xmlstream.Plain(r.attr("package", rawName))
+	s.file = xmlstream.Plain(r.fileAttr())
+	if n := len(r.suites); n > 0 && s.file == "" {
+		s.file = r.suites[n-1].file
+	}
+	r.suites = append(r.suites, s)
+}
+
+// maxProperties bounds the properties that are held of a suite.
+const maxProperties = 32
+
+func (r *reader) addProperty(s *openSuite) {
+	if len(s.Properties) == maxProperties {
+		return
+	}
+	if s.Properties == nil {
+		s.Properties = map[string]string{}
+	}
+	name := xmlstream.Plain(r.attr("name", maxMessage))
+	s.Properties[name] = xmlstream.Plain(r.attr("value", maxMessage))
+	// go test runs no two tests of a package under one name. No other producer promises that.
+	s.unique = s.unique || name == "go.version"
+}
+
+// leaveSuite adds up what a suite declares: its attributes include the suites in it.
+func (r *reader) leaveSuite() {
+	n := len(r.suites) - 1
+	s := r.suites[n]
+	r.suites = r.suites[:n]
+	declared := max(s.declared, s.below)
+	if n > 0 {
+		addTotals(&r.suites[n-1].Totals, s.Totals)
+	}
+	if s.nested {
+		r.suites[n-1].below += declared
+		return
+	}
+	r.declared += declared
+}
+
+func (r *reader) enterCase() {
+	if r.depth == len(r.cases) {
+		r.cases = append(r.cases, &openCase{})
+	}
+	c := r.cases[r.depth]
+	r.depth++
+	c.reset()
+	c.Name = reuse(c.Name, r.attr("name", rawName))
+	c.Classname = reuse(c.Classname, r.attr("classname", rawName))
+	c.Duration = seconds(r.attr("time", 32))
+	c.file = reuse(c.file, r.fileAttr())
+	r.setProperties(c)
+	c.suite = &r.outside
+	if n := len(r.suites); n > 0 {
+		s := r.suites[n-1]
+		c.suite = &s.Suite
+		c.file = cmp.Or(c.file, s.file)
+		if s.unique {
+			c.attempt = r.hash(s.number, c.Classname, c.Name)
+		}
+	}
+}
+
+// setProperties fills the attributes that have no field.
+func (r *reader) setProperties(c *openCase) {
+	for name, value := range r.scanner.Attrs() {
+		switch string(name) {
+		case "name", "classname", "time":
+			continue
+		}
+		if c.Properties == nil {
+			c.Properties = map[string]string{}
+		}
+		c.Properties[string(name)] = xmlstream.Plain(value[:min(len(value), rawName)])
+	}
+}
+
+// reset empties a case for the next one. The texts stay for reuse.
+func (c *openCase) reset() {
+	reason := c.reason
+	reason.message, reason.kind, reason.body = reason.message[:0], reason.kind[:0], reason.body[:0]
+	properties := c.Properties
+	clear(properties)
+	*c = openCase{
+		testCase: testCase{Test: junit.Test{Name: c.Name, Classname: c.Classname, Properties: properties}, file: c.file},
+		reason:   reason,
+	}
+}
+
+// reuse returns last if it equals text: neighbours share their class and their file.
+func reuse(last string, text []byte) string {
+	if last == string(text) {
+		return last
+	}
+	return xmlstream.Plain(text)
+}
+
+// finishCase passes a case on. What failed stays failed, whatever else the report has for it.
+func (r *reader) finishCase(c *openCase) {
+	switch {
+	case c.failed:
+		c.Status = Failed
+	case c.errored:
+		c.Status = Errored
+	case c.skipped:
+		c.Status = Skipped
+	default:
+		c.Status = Passed
+	}
+	c.flaky = c.flaky && c.Status == Passed
+	if c.flaky || c.failed || c.errored {
+		why := junit.Error{Message: xmlstream.Plain(c.reason.message), Type: xmlstream.Plain(c.reason.kind), Body: xmlstream.Plain(c.reason.body)}
+		c.Message, c.Error = why.Message, why
+	}
+	totals := totalsOf(&c.Test)
+	addTotals(&r.totals, totals)
+	addTotals(&c.suite.Totals, totals)
+	r.visit(&c.testCase)
+}
+
+func totalsOf(t *junit.Test) junit.Totals {
+	totals := junit.Totals{Tests: 1, Duration: t.Duration}
+	switch t.Status {
+	case Passed:
+		totals.Passed = 1
+	case Skipped:
+		totals.Skipped = 1
+	case Failed:
+		totals.Failed = 1
+	case Errored:
+		totals.Error = 1
+	}
+	return totals
+}
+
+func addTotals(to *junit.Totals, t junit.Totals) {
+	to.Tests += t.Tests
+	to.Passed += t.Passed
+	to.Skipped += t.Skipped
+	to.Failed += t.Failed
+	to.Error += t.Error
+	to.Duration += t.Duration
+}
+
+func (r *reader) hash(suite int, class, name string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(r.seed)
+	maphash.WriteComparable(&h, suite)
+	_, _ = h.WriteString(class) // never fails
+	_ = h.WriteByte(0)
+	_, _ = h.WriteString(name)
+	return max(h.Sum64(), 1)
+}
+
+// addOutcome records an element that says how its case ended. The text of a failure precedes that of a failed attempt,
+// and the first of several is the cause.
+func (r *reader) addOutcome(element string) {
+	c := r.cases[r.depth-1]
+	weight := 2
+	switch element {
+	case "skipped":
+		c.skipped = true
+		c.Message = cmp.Or(c.Message, xmlstream.Plain(r.attr("message", maxMessage)))
+		return
+	case "failure":
+		c.failed = true
+	case "error":
+		c.errored = true
+	default:
+		c.flaky = true
+		weight = 1
+	}
+	if weight <= c.weight || r.inReason {
+		return
+	}
+	c.weight = weight
+	c.reason.message = append(c.reason.message[:0], r.attr("message", rawBody)...)
+	c.reason.kind = append(c.reason.kind[:0], r.attr("type", rawName)...)
+	c.reason.body = c.reason.body[:0]
+	r.inReason, r.reasonDepth = true, r.scanner.Depth()
+}
+
+func (r *reader) attr(name string, limit int) []byte {
+	value := r.scanner.Attr(name)
+	return value[:min(len(value), limit)]
+}
+
+// fileAttr is the file that an element names.
+func (r *reader) fileAttr() []byte {
+	if file := r.attr("file", rawName); len(file) > 0 {
+		return file
+	}
+	return r.attr("filepath", rawName)
+}
+
+// declaredFailures is the number of failures and errors in the attributes of an element.
+func (r *reader) declaredFailures() int {
+	n := 0
+	for _, name := range []string{"failures", "errors"} {
+		// Bounded, so that sums cannot overflow into "none".
+		count, _ := strconv.Atoi(string(r.scanner.Attr(name)))
+		n += min(max(count, 0), 1<<31)
+	}
+	return n
+}
+
+// isOutput reports whether an element holds what a test printed.
+func isOutput(element []byte) bool { return bytes.HasPrefix(element, []byte("system-")) }
