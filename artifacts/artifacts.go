@@ -54,6 +54,20 @@ type Locker interface {
 	Lock(ctx context.Context, name string) (held context.Context, release func(), err error)
 }
 
+// maxSwapped is the size in bytes up to which an object can be loaded whole.
+const MaxSwapSize = 1 << 20
+
+// Swapper is a store whose writes can depend on what is there. A store may be one beside being a Store.
+type Swapper interface {
+	// Load returns a small object whole, with a tag that differs as long as the content does; the error is
+	// fs.ErrNotExist when there is none.
+	Load(ctx context.Context, key string) (body []byte, tag string, err error)
+	// Swap stores o if the object under its key still has the tag ("" for no object), and returns the new one's. The
+	// error is fs.ErrExist when it has not. After any error, that one too, the object may have been stored all the
+	// same, even a while later: an answer can be lost, and a store may have tried twice.
+	Swap(ctx context.Context, o Object, tag string) (newTag string, err error)
+}
+
 // Locator is a store that can tell people where a key is, e.g. "s3://bucket/prefix/key" or a file's path.
 type Locator interface {
 	Locate(key string) string
@@ -68,7 +82,7 @@ type Versioned interface {
 // Parallel is a store that is faster when it has more to do at a time than a disk: small objects, and beside them
 // large ones of more than size bytes.
 type Parallel interface {
-	Lanes() (small, large int, size int64)
+	Concurrency() (small, large int, size int64)
 }
 
 // Sweeper is a store in which a killed Put can leave something behind.

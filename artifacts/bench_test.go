@@ -1,38 +1,43 @@
-package artifacts
+package artifacts_test
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/artifactstest"
+)
 
 func BenchmarkPublish5000First(b *testing.B) {
-	dir := many(5000, "bench").dir(b)
+	dir := artifactstest.Many(5000, "bench").Dir(b)
 	b.SetBytes(5000 * 1536)
 	for b.Loop() {
 		b.StopTimer()
 		s, _ := newStore(b)
 		b.StartTimer()
-		publishOK(b, s, Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir})
+		artifactstest.Publish(b, s, artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir})
 	}
 }
 
 func BenchmarkPublish5000Unchanged(b *testing.B) {
 	s, _ := newStore(b)
-	set := Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: many(5000, "bench").dir(b)}
-	publishOK(b, s, set)
+	set := artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: artifactstest.Many(5000, "bench").Dir(b)}
+	artifactstest.Publish(b, s, set)
 	b.SetBytes(5000 * 1536)
 	for b.Loop() {
-		publishOK(b, s, set)
+		artifactstest.Publish(b, s, set)
 	}
 }
 
 func BenchmarkFetch5000(b *testing.B) {
 	s, _ := newStore(b)
-	set := Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: many(5000, "bench").dir(b)}
-	publishOK(b, s, set)
+	set := artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: artifactstest.Many(5000, "bench").Dir(b)}
+	artifactstest.Publish(b, s, set)
 	b.SetBytes(5000 * 1536)
 	for b.Loop() {
 		b.StopTimer()
 		out := b.TempDir()
 		b.StartTimer()
-		if _, err := Fetch(b.Context(), s, "builds", set.Ref, out); err != nil {
+		if _, err := artifacts.Fetch(b.Context(), s, "builds", set.Ref, out); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -64,7 +64,7 @@ func (c *content) Mode() fs.FileMode { return c.info.Mode().Perm() }
 
 // Read begins the hash anew when it is back at the beginning: what counts is what was sent last.
 func (c *content) Read(p []byte) (int, error) {
-	if err := stopped(c.ctx); err != nil {
+	if err := ContextError(c.ctx); err != nil {
 		return 0, err
 	}
 	if c.offset == 0 {
@@ -116,6 +116,14 @@ func (c *content) check() error {
 	}
 	c.whole = true
 	return nil
+}
+
+// SHA256 returns the digest of the file once it has been read whole and found unchanged.
+func (c *content) SHA256() (sum [sha256.Size]byte, ok bool) {
+	if !c.whole {
+		return sum, false
+	}
+	return [sha256.Size]byte(c.hash.Sum(nil)), true
 }
 
 func (c *content) sum() string { return hex.EncodeToString(c.hash.Sum(nil)) }

@@ -106,6 +106,8 @@ type StoreError struct {
 	Err   error
 	// Transient is set by a store that knows the failure to be the service's own and passing.
 	Transient bool
+	// Denied is set by a store that knows the caller and refuses the operation.
+	Denied bool
 }
 
 func (e *StoreError) Error() string {
@@ -122,8 +124,14 @@ func (e *StoreError) Unwrap() error { return e.Err }
 // Retryable tells whether the same call may succeed later with nobody doing anything.
 func (e *StoreError) Retryable() bool { return e.Transient }
 
+// denied reports whether a store refused an operation for lack of permission.
+func denied(err error) bool {
+	var e *StoreError
+	return errors.As(err, &e) && e.Denied
+}
+
 // stopped is ctx's error together with its cause, or nil.
-func stopped(ctx context.Context) error {
+func ContextError(ctx context.Context) error {
 	err := ctx.Err()
 	if err == nil {
 		return nil

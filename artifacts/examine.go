@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
@@ -33,7 +32,7 @@ type Examiner interface {
 }
 
 // probe stores something where the records of runs are, reads it and removes it.
-func probe(ctx context.Context, s Store) error {
+func Probe(ctx context.Context, s Store) error {
 	want := struct{ Probe string }{rand.Text()}
 	key := keys.Probe(want.Probe)
 	if err := PutJSON(ctx, s, key, want); err != nil {
@@ -47,23 +46,4 @@ func probe(ctx context.Context, s Store) error {
 	}
 	// Even where it cannot be read, it should not stay.
 	return errors.Join(err, s.Delete(context.WithoutCancel(ctx), key))
-}
-
-// scarce is the free space, in bytes, below which a folder's disk deserves a warning.
-const scarce = 1 << 30
-
-// Examine implements Examiner: the folder is there, since it has been opened; whether it can be written shows a probe.
-func (f *Folder) Examine(ctx context.Context) []Finding {
-	const subject = "artifacts"
-	if err := probe(ctx, f); err != nil {
-		return []Finding{{subject, err.Error(), "see who may write to the folder, and whether its disk is full", Failure}}
-	}
-	found := []Finding{{subject, f.place + " can be written, read and cleared", "", OK}}
-	if free, ok := freeSpace(f.place); ok && free < scarce {
-		found = append(found, Finding{
-			subject, fmt.Sprintf("only %d MiB are free in %s", free>>20, f.place),
-			"free some room there, or give the task more ephemeral storage", Warning,
-		})
-	}
-	return found
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/artifacts/spool"
 )
 
 // Fetch puts the files of a set into dir, with their modes, and makes dir if need be. Nothing gets its name there
@@ -46,10 +47,10 @@ func fetch(ctx context.Context, s Store, m Manifest, dir string) (Manifest, erro
 		return Manifest{}, err
 	}
 	defer root.Close()
-	sp := spool{root}
-	mine := "fetch-" + shortSum(keys.Set(m.Kind, m.Ref()))
-	sp.sweep(mine)
-	held, staging, err := sp.folder(mine)
+	sp := spool.New(root)
+	mine := "fetch-" + spool.FileName(keys.Set(m.Kind, m.Ref()))
+	sp.Sweep(mine)
+	held, staging, err := sp.Folder(mine)
 	if err != nil {
 		return Manifest{}, err
 	}
@@ -73,12 +74,6 @@ func fetch(ctx context.Context, s Store, m Manifest, dir string) (Manifest, erro
 func resumable(err error) bool {
 	var store *StoreError
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &store) && store.Retryable()
-}
-
-// shortSum makes any text a part of a file's name.
-func shortSum(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:16])
 }
 
 // stageAll stores the files under temporary names, and returns the manifest that they turned out to be of.
@@ -217,7 +212,7 @@ func check(ctx context.Context, s Store, m Manifest, f File, disk *sink) error {
 		}
 		defer r.Close()
 		// A byte more than promised is enough to know.
-		arrived, err := io.Copy(io.MultiWriter(to, meter), io.LimitReader(&source{ctx: ctx, r: r}, f.Size-n+1))
+		arrived, err := io.Copy(io.MultiWriter(to, meter), io.LimitReader(contextReader{ctx, r}, f.Size-n+1))
 		if err != nil {
 			return err
 		}
@@ -234,6 +229,19 @@ func check(ctx context.Context, s Store, m Manifest, f File, disk *sink) error {
 	}
 	meter.finished()
 	return nil
+}
+
+// contextReader ends with the context.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := ContextError(c.ctx); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
 }
 
 // open reads an object from an offset on. A version that is not there is that of another bucket, to which the set was

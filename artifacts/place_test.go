@@ -7,6 +7,11 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
+const (
+	sha1 = "1111111111111111111111111111111111111111"
+	sha2 = "abcdef2222222222222222222222222222222222"
+)
+
 // FuzzKeysNeverMeet looks for two refs of which one's set lies within the other's.
 func FuzzKeysNeverMeet(f *testing.F) {
 	for _, s := range [][4]string{

@@ -34,7 +34,7 @@ type Counts struct {
 type Published struct {
 	// Manifest is the set's as it is stored. When nothing had changed it is still that of the run that made it.
 	Manifest Manifest
-	Key      string // under which the files are, see SetKey
+	Key      string // under which the files are, see keys.Set
 	Location string // of the same, for people
 	Counts          // of the set
 	Mirrored Counts // of the mirror

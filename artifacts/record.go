@@ -21,7 +21,7 @@ func PutJSON(ctx context.Context, s Store, key string, v any) error {
 
 // PutFirstJSON is PutJSON where there is nothing yet; otherwise the error is fs.ErrExist. An answer that was lost can make it
 // so of its own doing.
-func PutFirstJSON(ctx context.Context, s Swapper, key string, v any) error {
+func CreateJSON(ctx context.Context, s Swapper, key string, v any) error {
 	o, err := jsonObject(key, v)
 	if err == nil {
 		_, err = s.Swap(ctx, o, "")

@@ -66,7 +66,7 @@ type walk struct {
 
 // folder lists one folder. The folders it lies in, itself included, are kept to notice a link back to one of them.
 func (w *walk) folder(name string, within []fs.FileInfo) error {
-	if err := stopped(w.ctx); err != nil {
+	if err := ContextError(w.ctx); err != nil {
 		return err
 	}
 	entries, err := fs.ReadDir(w.root.FS(), name)

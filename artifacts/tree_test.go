@@ -1,4 +1,4 @@
-package artifacts
+package artifacts_test
 
 import (
 	"errors"
@@ -7,36 +7,39 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/artifactstest"
 )
 
 func TestNothingToPublish(t *testing.T) {
 	s, store := newStore(t)
-	top := files{"file": "x", "hollow/sub/.keep": ""}.dir(t)
-	must(t, os.Remove(filepath.Join(top, "hollow/sub/.keep")))
+	top := artifactstest.Files{"file": "x", "hollow/sub/.keep": ""}.Dir(t)
+	artifactstest.Must(t, os.Remove(filepath.Join(top, "hollow/sub/.keep")))
 	for name, reason := range map[string]string{
 		"nowhere": "does not exist", "file/below": "does not exist", "file": "is not a folder", "hollow": "is empty",
 	} {
-		_, err := Publish(t.Context(), s, coverage("main", sha1, filepath.Join(top, name)))
-		var missing *MissingError
+		_, err := artifacts.Publish(t.Context(), s, artifactstest.CoverageSet("main", artifactstest.SHA1, filepath.Join(top, name)))
+		var missing *artifacts.MissingError
 		if !errors.As(err, &missing) || missing.Kind != "coverage" || missing.Path != filepath.Join(top, name) || missing.Reason != reason {
 			t.Errorf("%s: %v, want it %s", name, err, reason)
 		}
 	}
-	equal(t, "store", read(t, store), files{})
+	artifactstest.Equal(t, "store", artifactstest.Read(t, store), artifactstest.Files{})
 }
 
 func TestLinks(t *testing.T) {
 	t.Parallel()
-	outside := files{"secret": "s"}.dir(t)
-	inside := files{"real/x": "x", "real/deep/y": "y"}
+	outside := artifactstest.Files{"secret": "s"}.Dir(t)
+	inside := artifactstest.Files{"real/x": "x", "real/deep/y": "y"}
 	for _, tt := range []struct {
 		name, at, target string
-		want             files  // added to inside
-		reason           string // or this refusal
+		want             artifactstest.Files // added to inside
+		reason           string              // or this refusal
 	}{
-		{"to a file beside it", "real/link", "x", files{"real/link": "x"}, ""},
-		{"to a file above it", "real/deep/link", "../x", files{"real/deep/link": "x"}, ""},
-		{"to a folder", "link", "real", files{"link/x": "x", "link/deep/y": "y"}, ""},
+		{"to a file beside it", "real/link", "x", artifactstest.Files{"real/link": "x"}, ""},
+		{"to a file above it", "real/deep/link", "../x", artifactstest.Files{"real/deep/link": "x"}, ""},
+		{"to a folder", "link", "real", artifactstest.Files{"link/x": "x", "link/deep/y": "y"}, ""},
 		{"out and in again", "link", "../dist/real/x", nil, "leaves the folder"},
 		{"to a file outside", "link", "../../" + filepath.Base(filepath.Dir(outside)) + "/dist/secret", nil, "leaves the folder"},
 		{"to the folder above", "link", "..", nil, "leaves the folder"},
@@ -50,34 +53,34 @@ func TestLinks(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, store := newStore(t)
-			dir := inside.dir(t)
-			must(t, os.Symlink(tt.target, filepath.Join(dir, tt.at)))
-			_, err := Publish(t.Context(), s, Set{Kind: "builds", Ref: Ref{Branch: "main", SHA: sha1}, Dir: dir})
+			dir := inside.Dir(t)
+			artifactstest.Must(t, os.Symlink(tt.target, filepath.Join(dir, tt.at)))
+			_, err := artifacts.Publish(t.Context(), s, artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir})
 			if tt.reason == "" {
-				must(t, err)
-				equal(t, "store", read(t, store).without("manifests/"), merge(inside, tt.want).under("builds/main/"+sha1))
+				artifactstest.Must(t, err)
+				artifactstest.Equal(t, "store", artifactstest.Read(t, store).Without("manifests/"), artifactstest.Merge(inside, tt.want).Under("builds/main/"+artifactstest.SHA1))
 				return
 			}
-			var link *LinkError
-			if !errors.As(err, &link) || *link != (LinkError{tt.at, tt.target, tt.reason}) {
+			var link *artifacts.LinkError
+			if !errors.As(err, &link) || *link != (artifacts.LinkError{tt.at, tt.target, tt.reason}) {
 				t.Errorf("%v, want that it %s", err, tt.reason)
 			}
-			equal(t, "store", read(t, store), files{})
+			artifactstest.Equal(t, "store", artifactstest.Read(t, store), artifactstest.Files{})
 		})
 	}
 	t.Run("the set's folder may be one itself", func(t *testing.T) {
 		s, _ := newStore(t)
 		link := filepath.Join(t.TempDir(), "link")
-		must(t, os.Symlink(inside.dir(t), link))
-		publishOK(t, s, coverage("main", sha1, link))
+		artifactstest.Must(t, os.Symlink(inside.Dir(t), link))
+		artifactstest.Publish(t, s, artifactstest.CoverageSet("main", artifactstest.SHA1, link))
 	})
 	t.Run("two folders that link to each other", func(t *testing.T) {
 		s, _ := newStore(t)
-		dir := files{"a/x": "", "b/y": ""}.dir(t)
-		must(t, os.Symlink("../b", filepath.Join(dir, "a/b")))
-		must(t, os.Symlink("../a", filepath.Join(dir, "b/a")))
-		_, err := Publish(t.Context(), s, coverage("main", sha1, dir))
-		var link *LinkError
+		dir := artifactstest.Files{"a/x": "", "b/y": ""}.Dir(t)
+		artifactstest.Must(t, os.Symlink("../b", filepath.Join(dir, "a/b")))
+		artifactstest.Must(t, os.Symlink("../a", filepath.Join(dir, "b/a")))
+		_, err := artifacts.Publish(t.Context(), s, artifactstest.CoverageSet("main", artifactstest.SHA1, dir))
+		var link *artifacts.LinkError
 		if !errors.As(err, &link) {
 			t.Error(err)
 		}
@@ -91,18 +94,18 @@ func TestWhatIsNoFileIsRefusedByName(t *testing.T) {
 		"has a name that is not UTF-8": func(p string) error { return os.WriteFile(p+"\xff", nil, 0o600) },
 	} {
 		s, store := newStore(t)
-		dir := files{"x": "x"}.dir(t)
-		must(t, create(filepath.Join(dir, "odd")))
-		_, err := Publish(t.Context(), s, coverage("main", sha1, dir))
-		var file *FileError
+		dir := artifactstest.Files{"x": "x"}.Dir(t)
+		artifactstest.Must(t, create(filepath.Join(dir, "odd")))
+		_, err := artifacts.Publish(t.Context(), s, artifactstest.CoverageSet("main", artifactstest.SHA1, dir))
+		var file *artifacts.FileError
 		if !errors.As(err, &file) || file.Reason != reason {
 			t.Errorf("%v, want that it %s", err, reason)
 		}
-		equal(t, "store", read(t, store), files{})
+		artifactstest.Equal(t, "store", artifactstest.Read(t, store), artifactstest.Files{})
 
-		set := coverage("main", sha1, dir)
+		set := artifactstest.CoverageSet("main", artifactstest.SHA1, dir)
 		set.Exclude = func(p string) bool { return strings.HasPrefix(p, "odd") }
-		if p := publishOK(t, s, set); p.Uploaded != 1 {
+		if p := artifactstest.Publish(t, s, set); p.Uploaded != 1 {
 			t.Errorf("excluded: %+v", p.Counts)
 		}
 	}

@@ -9,8 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/carlin-cicd/runner/artifacts/keys"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // place is where a set lies, or the mirror of one.
@@ -21,15 +22,18 @@ type place struct {
 	cacheControl string // of the files
 }
 
-// The mark keeps these names out of the reach of branch names.
 func setPlace(set Set) place {
-	base := keys.ManifestBase(set.Kind, set.Ref)
-	return place{keys.Set(set.Kind, set.Ref), base + ".json", base + keys.Mark + "pending.json", ""}
+	return place{
+		files: keys.Set(set.Kind, set.Ref), manifest: keys.Manifest(set.Kind, set.Ref),
+		pending: keys.PendingUpdate(set.Kind, set.Ref),
+	}
 }
 
 func mirrorPlace(set Set) place {
-	base := keys.LatestManifestBase(set.Kind, set.Branch) + keys.Mark
-	return place{keys.Mirror(set.Kind, set.Branch), base + "mirror.json", base + "pending.json", "no-cache"}
+	return place{
+		files: keys.Mirror(set.Kind, set.Branch), manifest: keys.MirrorManifest(set.Kind, set.Branch),
+		pending: keys.PendingMirror(set.Kind, set.Branch), cacheControl: "no-cache",
+	}
 }
 
 // pending names every file that an update under way may touch, and, where there is no manifest, all others, too.
@@ -226,7 +230,7 @@ func (u *update) replace(ctx context.Context) (Manifest, error) {
 // clear deletes what was put down; who may not delete anything puts down that there is nothing.
 func (u *update) clear(ctx context.Context) error {
 	err := u.store.Delete(ctx, u.place.pending)
-	if forbidden(err) {
+	if denied(err) {
 		return PutJSON(ctx, u.store, u.place.pending, pending{})
 	}
 	return err
@@ -267,7 +271,7 @@ func (u *update) remove(ctx context.Context, gone []string) error {
 		keys[i] = u.key(path)
 	}
 	err := u.store.Delete(ctx, keys...)
-	if forbidden(err) { // they are in no manifest from now on, so nobody takes them for a part of the set
+	if denied(err) { // they are in no manifest from now on, so nobody takes them for a part of the set
 		u.count(Counts{Left: len(gone)})
 		return nil
 	}
@@ -319,7 +323,7 @@ func (u *update) storeAll(ctx context.Context, todo []int) error {
 			select {
 			case queue <- i:
 			case <-inner.Done():
-				return stopped(inner)
+				return ContextError(inner)
 			}
 		}
 		return nil
@@ -354,7 +358,7 @@ func (u *update) storeAll(ctx context.Context, todo []int) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return stopped(ctx)
+	return ContextError(ctx)
 }
 
 // storeFile stores a file, unless it is larger than size and so belongs into another queue.
@@ -394,7 +398,7 @@ func (u *update) storeFile(ctx context.Context, i int, size int64, heavy chan<- 
 // lanes are those of a store that has some; a disk is kept busy by a few files at a time, whatever their size.
 func lanes(s Store) (small, large int, size int64) {
 	if p, ok := s.(Parallel); ok {
-		return p.Lanes()
+		return p.Concurrency()
 	}
 	return workers(), 0, -1
 }
@@ -415,7 +419,7 @@ func each(ctx context.Context, parallel, n int, do func(ctx context.Context, i i
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return stopped(ctx)
+	return ContextError(ctx)
 }
 
 func (u *update) count(c Counts) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/deploy/carlin"
 	"github.com/carlin-cicd/runner/runner/outcome"
@@ -33,7 +34,7 @@ import (
 type delivery struct {
 	name   string // of the stack; empty where it is not known
 	scope  string // the folder under deployments/<environment>
-	lease  *artifacts.Lease
+	lease  *lease.Lease
 	ledger ledger
 	record *deployment
 	tail   *tail
@@ -50,7 +51,7 @@ type delivery struct {
 
 // lost returns a *outcome.GuardError once the lock is no longer ours.
 func (d *delivery) lost() error {
-	var lost *artifacts.LostError
+	var lost *lease.LostError
 	if d.lease == nil || !errors.As(context.Cause(d.lease.Context()), &lost) {
 		return nil
 	}
@@ -149,7 +150,7 @@ func (d *delivery) locate(step steps.Step, c config.Config) (lock string) {
 }
 
 // acquire takes a lock. Somebody else's is waited for as long as the step allows.
-func (r *run) acquire(name string) (*artifacts.Lease, error) {
+func (r *run) acquire(name string) (*lease.Lease, error) {
 	swapper, ok := r.Store.(artifacts.Swapper)
 	if !ok {
 		return nil, &outcome.GuardError{Message: r.Place + " has no locks", Advice: "use a bucket or a folder"}
@@ -159,13 +160,13 @@ func (r *run) acquire(name string) (*artifacts.Lease, error) {
 		return nil, outcome.Refused(err)
 	}
 	party := r.party()
-	party.Owner, party.Purpose = cmp.Or(party.Owner, session.LocalOwner()), fmt.Sprintf("%s of %s", r.step.Name, cmp.Or(r.delivery.name, r.Config.Environment))
+	party.Name, party.Purpose = cmp.Or(party.Name, session.LocalOwner()), fmt.Sprintf("%s of %s", r.step.Name, cmp.Or(r.delivery.name, r.Config.Environment))
 	wait := r.step.Wait
 	if left := time.Until(r.Deadline); !r.Deadline.IsZero() && left < wait {
 		wait = max(left, 0)
 	}
-	lease, err := artifacts.Acquire(r.Stop.Work, swapper, artifacts.Claim{Key: key, Party: party, TTL: r.Config.LockTTL, Wait: wait, Waiting: r.waitingForTurn})
-	var held *artifacts.HeldError
+	acquired, err := lease.Acquire(r.Stop.Work, swapper, lease.Request{Key: key, Owner: party, TTL: r.Config.LockTTL, Wait: wait, OnWait: r.waitingForTurn})
+	var held *lease.HeldError
 	switch {
 	case errors.As(err, &held):
 		return nil, &outcome.GuardError{Message: held.Error(), Advice: held.Hint()}
@@ -174,12 +175,12 @@ func (r *run) acquire(name string) (*artifacts.Lease, error) {
 	case err != nil:
 		return nil, outcome.ArtifactsError{Err: err}
 	}
-	r.Log.Debug("locked", "lock", key, "fence", lease.Fence())
-	return lease, nil
+	r.Log.Debug("locked", "lock", key, "fence", acquired.Fence())
+	return acquired, nil
 }
 
 // waitingForTurn tells whom we wait for, and keeps it for the report.
-func (r *run) waitingForTurn(h artifacts.Holder) {
+func (r *run) waitingForTurn(h lease.Holder) {
 	r.waiting(h)
 	if who := h.String(); !slices.Contains(r.delivery.waited, who) {
 		r.delivery.waited = append(r.delivery.waited, who)
@@ -187,8 +188,8 @@ func (r *run) waitingForTurn(h artifacts.Holder) {
 }
 
 // watchLease has the command stopped when its lock is lost: somebody else may begin before long.
-func (r *run) watchLease(lease *artifacts.Lease) {
-	<-lease.Context().Done()
+func (r *run) watchLease(held *lease.Lease) {
+	<-held.Context().Done()
 	if err := r.delivery.lost(); err != nil {
 		r.Log.Error("the lock is lost, so the command is told to stop", "error", err.Error())
 		select {

@@ -345,7 +345,7 @@ func (r *run) keepBuilds(ctx context.Context) {
 		return
 	}
 	for _, kind := range r.step.Fetch {
-		n, err := artifacts.Keep(ctx, r.Store, kind, r.Ref, r.Config.Environment)
+		n, err := artifacts.Retain(ctx, r.Store, kind, r.Ref, r.Config.Environment)
 		if err != nil {
 			r.Log.Warn("what was deployed could not be marked, so the bucket's lifecycle may remove it", "artifact", kind, "error", err.Error(), "hint", "allow s3:GetObjectTagging and s3:PutObjectTagging")
 		} else if n > 0 {

@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/folder"
 )
 
 func TestWhoeverHasLostTheLockDoesNotWriteOverItsSuccessor(t *testing.T) {
-	store, err := artifacts.NewFolder(t.TempDir())
+	store, err := folder.New(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

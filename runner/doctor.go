@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/environment"
 	"github.com/carlin-cicd/runner/runner/logs"
@@ -230,7 +231,7 @@ func (e *examination) commit() {
 // store lets the store examine itself.
 func (e *examination) store(ctx context.Context) {
 	const subject = "artifacts"
-	err := e.run.OpenStore(ctx, artifacts.Party{}, nil)
+	err := e.run.OpenStore(ctx, lease.Owner{}, nil)
 	store, place := e.run.Store, e.run.Place
 	if err != nil {
 		e.fail(subject, err)

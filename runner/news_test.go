@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carlin-cicd/runner/runner/config"
-
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/folder"
+	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/notify/notifytest"
 	"github.com/carlin-cicd/runner/runner/outcome"
@@ -173,7 +173,7 @@ type linked struct{ artifacts.Store }
 
 const linkOfTest = "https://bucket.example/report.html?X-Amz-Signature=0123456789abcdef0123456789abcdef&X-Amz-Security-Token=tok%2Fen%2Bof%3Da-role"
 
-func (linked) Link(_ context.Context, key string, _ time.Duration) (string, time.Time, error) {
+func (linked) Presign(_ context.Context, key string, _ time.Duration) (string, time.Time, error) {
 	if key != "runs/main/"+strings.Repeat("ab", 20)+"/test/01k/report.html" {
 		return "", time.Time{}, os.ErrNotExist
 	}
@@ -197,7 +197,7 @@ func TestTheLinkIsRedactedFromTheLog(t *testing.T) {
 
 func TestNoLink(t *testing.T) {
 	for name, change := range map[string]func(*run){
-		"a folder has none":   func(r *run) { r.Store, _ = artifacts.NewFolder(t.TempDir()) },
+		"a folder has none":   func(r *run) { r.Store, _ = folder.New(t.TempDir()) },
 		"none is wanted":      func(r *run) { r.Store, r.Config.ReportLink = linked{}, 0 },
 		"it cannot be signed": func(r *run) { r.Store, r.ID = linked{}, "another" },
 	} {

@@ -239,7 +239,7 @@ func (r *run) recovers(ctx context.Context, o outcome.Outcome) bool {
 
 // linker is a store that can let somebody without credentials read an object.
 type linker interface {
-	Link(ctx context.Context, key string, validFor time.Duration) (link string, until time.Time, err error)
+	Presign(ctx context.Context, key string, validFor time.Duration) (link string, until time.Time, err error)
 }
 
 // linkReport is a link to the page, and when it ends. There is none to a folder, which only those can read who are there.
@@ -248,7 +248,7 @@ func (r *run) linkReport(ctx context.Context) (string, time.Time) {
 	if !ok || r.Config.ReportLink == 0 {
 		return "", time.Time{}
 	}
-	link, until, err := store.Link(ctx, r.runKey()+"/report.html", r.Config.ReportLink)
+	link, until, err := store.Presign(ctx, r.runKey()+"/report.html", r.Config.ReportLink)
 	if err != nil {
 		r.Log.Warn("there is no link to the report", "error", err.Error(), "hint", outcome.Hint(err))
 		return "", time.Time{}

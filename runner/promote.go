@@ -10,6 +10,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/record"
@@ -213,7 +214,7 @@ func (x *promotion) held(lock string) {
 	r := x.run
 	key, err := keys.Lock(x.To, lock)
 	var now struct {
-		artifacts.Holder
+		lease.Holder
 		Released time.Time `json:"released"`
 	}
 	if err == nil {

@@ -195,7 +195,7 @@ func (r *run) putLatest(ctx context.Context, latest record.Latest, idle bool) er
 	if !idle || !ok {
 		return artifacts.PutJSON(ctx, r.Store, key, latest)
 	}
-	if err := artifacts.PutFirstJSON(ctx, swapper, key, latest); !errors.Is(err, fs.ErrExist) {
+	if err := artifacts.CreateJSON(ctx, swapper, key, latest); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	return nil

@@ -12,7 +12,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/environment"
 	"github.com/carlin-cicd/runner/runner/logs"
@@ -263,12 +263,12 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 }
 
 // party is who we are to those who wait for something that we hold.
-func (r *run) party() artifacts.Party {
-	return artifacts.Party{Owner: r.task.ARN, RunID: r.ID, Step: r.step.Name, SHA: r.Ref.SHA, Branch: r.Ref.Branch}
+func (r *run) party() lease.Owner {
+	return lease.Owner{Name: r.task.ARN, RunID: r.ID, Step: r.step.Name, SHA: r.Ref.SHA, Branch: r.Ref.Branch}
 }
 
 // waiting tells whom we wait for.
-func (r *run) waiting(h artifacts.Holder) {
+func (r *run) waiting(h lease.Holder) {
 	r.Log.Info("waiting for somebody else", "holder", h.String(), "since", h.Acquired, "until", h.Expires)
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/location"
 )
 
 // runPublish is the process: "publish LOCATION KIND DIR BRANCH SHA" does what runner artifacts put does.
@@ -15,7 +16,7 @@ func runPublish(ctx context.Context, args []string) error {
 	if len(args) != 5 {
 		return fmt.Errorf("publish needs LOCATION KIND DIR BRANCH SHA")
 	}
-	store, _, err := artifacts.Open(ctx, args[0], artifacts.Options{AWS: func(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }})
+	store, _, err := location.Open(ctx, args[0], location.Options{AWS: func(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }})
 	if err != nil {
 		return err
 	}

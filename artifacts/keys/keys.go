@@ -7,7 +7,7 @@
 //	tests/<branch>/…                               test history and the coverage to compare with
 //	deployments/<environment>/<scope>/<run>.json   the records of a deployment; live.json beside them
 //	locks/<environment>/<name>.json                locks
-//	artifacts/…                                    locks of sets while they are published
+//	locks/artifacts/<3 hex digits>.json            locks of sets while they are published
 package keys
 
 import "strings"
@@ -31,16 +31,28 @@ func Set(kind string, ref Ref) string { return kind + "/" + ref.key() }
 func Mirror(kind, branch string) string { return kind + "/" + branchKey(branch) + "/latest" }
 
 // Manifest returns the key of a set's manifest: "manifests/<kind>/<branch>/<sha>.json".
-func Manifest(kind string, ref Ref) string { return ManifestBase(kind, ref) + ".json" }
+func Manifest(kind string, ref Ref) string { return manifests + "/" + Set(kind, ref) + ".json" }
 
-// ManifestBase is Manifest without its suffix, for the records that a publication keeps beside the manifest.
-func ManifestBase(kind string, ref Ref) string { return manifests + "/" + Set(kind, ref) }
+// PendingUpdate returns the key of the record that a publisher of a set keeps beside the manifest while it works:
+// "manifests/<kind>/<branch>/<sha>~pending.json". The mark keeps it out of the reach of branch names.
+func PendingUpdate(kind string, ref Ref) string {
+	return manifests + "/" + Set(kind, ref) + Mark + "pending.json"
+}
 
 // LatestManifest returns the key of the manifest of the newest complete set: "manifests/<kind>/<branch>/latest.json".
-func LatestManifest(kind, branch string) string { return LatestManifestBase(kind, branch) + ".json" }
+func LatestManifest(kind, branch string) string {
+	return manifests + "/" + Mirror(kind, branch) + ".json"
+}
 
-// LatestManifestBase is LatestManifest without its suffix.
-func LatestManifestBase(kind, branch string) string { return manifests + "/" + Mirror(kind, branch) }
+// MirrorManifest returns the key of a mirror's manifest: "manifests/<kind>/<branch>/latest~mirror.json".
+func MirrorManifest(kind, branch string) string {
+	return manifests + "/" + Mirror(kind, branch) + Mark + "mirror.json"
+}
+
+// PendingMirror is PendingUpdate for a mirror: "manifests/<kind>/<branch>/latest~pending.json".
+func PendingMirror(kind, branch string) string {
+	return manifests + "/" + Mirror(kind, branch) + Mark + "pending.json"
+}
 
 // Manifests returns the prefix of all manifests, or of those of a kind, or of a kind on a branch. Branches below the
 // given one share the prefix.

@@ -1,6 +1,8 @@
 package keys
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"strings"
 )
@@ -17,6 +19,13 @@ func Lock(environment, name string) (string, error) {
 		return "", err
 	}
 	return locks + "/" + e + "/" + n + ".json", nil
+}
+
+// PublishLock returns the key of the lock that publishers of a set or of a mirror take: "locks/artifacts/<3 hex digits>.json".
+// The record of a lock is never deleted. So that there are fewer of them than sets, some sets share one.
+func PublishLock(prefix string) string {
+	sum := sha256.Sum256([]byte(prefix))
+	return locks + "/artifacts/" + hex.EncodeToString(sum[:])[:3] + ".json"
 }
 
 // maxSegment leaves room for ".json" in the 255 bytes of a file's name.

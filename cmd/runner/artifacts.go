@@ -12,13 +12,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/artifacts/lease"
+	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/session"
-
-	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/artifacts/keys"
-	"github.com/carlin-cicd/runner/runner"
 )
 
 const artifactsHelp = `runner artifacts looks at what is stored, fetches it, checks it and adds to it.
@@ -84,7 +84,7 @@ func (c console) artifacts(ctx context.Context, variables map[string]string, wor
 		return c.refuse(err)
 	}
 	opened := session.New(ctx, variables, s.config)
-	if err = opened.OpenStore(ctx, artifacts.Party{}, c.waiting); err != nil {
+	if err = opened.OpenStore(ctx, lease.Owner{}, c.waiting); err != nil {
 		return c.refuse(err)
 	}
 	s.store, s.place = opened.Store, runner.Nearby(opened.Place)
@@ -92,7 +92,7 @@ func (c console) artifacts(ctx context.Context, variables map[string]string, wor
 }
 
 // waiting tells whom we wait for.
-func (c console) waiting(h artifacts.Holder) {
+func (c console) waiting(h lease.Holder) {
 	fmt.Fprintf(c.stderr, "runner: waiting for %s, since %s\n", h, h.Acquired.Format(time.RFC3339))
 }
 
@@ -140,11 +140,11 @@ func (s shelf) complete(ctx context.Context, kind string, ref artifacts.Ref) (ar
 	if !ok {
 		return ref, absent
 	}
-	sets, err := artifacts.Sets(ctx, l, kind, ref.Branch)
+	sets, err := artifacts.ListSets(ctx, l, kind, ref.Branch)
 	if err != nil {
 		return ref, err
 	}
-	sets = slices.DeleteFunc(sets, func(set artifacts.Stored) bool { return !strings.HasPrefix(set.SHA, ref.SHA) })
+	sets = slices.DeleteFunc(sets, func(set artifacts.SetInfo) bool { return !strings.HasPrefix(set.SHA, ref.SHA) })
 	switch len(sets) {
 	case 0:
 		return ref, absent

@@ -86,12 +86,12 @@ func (s shelf) listSets(ctx context.Context, t *table) error {
 	if !ok {
 		return fmt.Errorf("what is in %s cannot be listed", s.place)
 	}
-	sets, err := artifacts.Sets(ctx, l, "", s.config.Branch)
+	sets, err := artifacts.ListSets(ctx, l, "", s.config.Branch)
 	if err != nil {
 		return err
 	}
 	if sha := strings.ToLower(s.config.SHA); sha != "" && sha != "latest" {
-		sets = slices.DeleteFunc(sets, func(set artifacts.Stored) bool { return !strings.HasPrefix(set.SHA, sha) })
+		sets = slices.DeleteFunc(sets, func(set artifacts.SetInfo) bool { return !strings.HasPrefix(set.SHA, sha) })
 	}
 	all := len(sets)
 	if limit > 0 {
@@ -151,7 +151,7 @@ func (s shelf) limit() (int, error) {
 }
 
 // manifests reads those of the sets that are still there, the newest first. One that is corrupt is told of, and left out.
-func (s shelf) manifests(ctx context.Context, sets []artifacts.Stored) ([]artifacts.Manifest, error) {
+func (s shelf) manifests(ctx context.Context, sets []artifacts.SetInfo) ([]artifacts.Manifest, error) {
 	read := make([]artifacts.Manifest, len(sets))
 	broken := make([]error, len(sets))
 	g, inner := errgroup.WithContext(ctx)

@@ -8,12 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/artifacts/lease"
+	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/session"
-
-	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/runner"
 )
 
 // rightSize tells which size of Fargate fits the last runs of a step.
@@ -37,7 +36,7 @@ func (c console) sizing(ctx context.Context, variables map[string]string) error 
 		return err
 	}
 	opened := session.New(ctx, variables, config)
-	err = opened.OpenStore(ctx, artifacts.Party{}, c.waiting)
+	err = opened.OpenStore(ctx, lease.Owner{}, c.waiting)
 	store, place := opened.Store, opened.Place
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 
 	"github.com/caarlos0/env/v10"
 
-	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/s3"
 	"github.com/carlin-cicd/runner/runner/outcome"
 )
 
@@ -123,8 +123,8 @@ func (c *Config) check() error {
 	if c.Retries < -1 || c.Retries > 10 {
 		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_RETRIES cannot be %d", c.Retries), Advice: "write a whole number from 0 to 10"}
 	}
-	if c.ReportLink > artifacts.MaxLink {
-		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_REPORT_LINK cannot be %s", c.ReportLink), Advice: fmt.Sprintf("S3 lets a link live for %.0fh at most", artifacts.MaxLink.Hours())}
+	if c.ReportLink > s3.MaxPresign {
+		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_REPORT_LINK cannot be %s", c.ReportLink), Advice: fmt.Sprintf("S3 lets a link live for %.0fh at most", s3.MaxPresign.Hours())}
 	}
 	switch c.GitHubStatus {
 	case "auto", "on", "off":

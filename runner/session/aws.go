@@ -6,9 +6,13 @@ import (
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/carlin-cicd/runner/artifacts/lease"
+	"github.com/carlin-cicd/runner/artifacts/location"
+	"github.com/carlin-cicd/runner/artifacts/s3"
+
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
-	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/outcome"
 )
 
@@ -35,14 +39,14 @@ func NewAWS() AWS {
 
 // OpenStore opens the store that the configuration names and sets Store and Place. The party is how other publishers see
 // this one; waiting is called when the store waits for another publisher. The error is a *outcome.ConfigError.
-func (s *Session) OpenStore(ctx context.Context, party artifacts.Party, waiting func(artifacts.Holder)) error {
+func (s *Session) OpenStore(ctx context.Context, party lease.Owner, waiting func(lease.Holder)) error {
 	c := s.Config
-	party.Owner = cmp.Or(party.Owner, LocalOwner())
-	store, place, err := artifacts.Open(ctx, c.Artifacts, artifacts.Options{
+	party.Name = cmp.Or(party.Name, LocalOwner())
+	store, place, err := location.Open(ctx, c.Artifacts, location.Options{
 		Workspace: c.Workspace, AWS: s.AWS,
-		S3: artifacts.S3Options{
-			Encryption: c.S3Encryption, KMSKey: c.S3KMSKey, StorageClass: c.S3StorageClass, Tags: c.S3Tags, Owner: c.S3Owner,
-			Party: party, Waiting: waiting,
+		S3: s3.Options{
+			Encryption: c.S3Encryption, KMSKey: c.S3KMSKey, StorageClass: c.S3StorageClass, Tags: c.S3Tags, BucketOwner: c.S3Owner,
+			LockOwner: party, OnLockWait: waiting,
 		},
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/folder"
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
@@ -98,7 +99,7 @@ func update(ctx context.Context, s artifacts.Swapper, run Run, sample *Sample, k
 
 func TestConcurrentRunsLoseNothing(t *testing.T) {
 	const runs = 12
-	folder, err := artifacts.NewFolder(t.TempDir())
+	folder, err := folder.New(t.TempDir())
 	must(t, err)
 	for name, s := range map[string]artifacts.Swapper{"in memory": newShelf(), "in a folder": folder} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,48 @@
+package artifactstest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/carlin-cicd/runner/artifacts"
+)
+
+const PublisherVar = "ARTIFACTS_TEST_VICTIM"
+
+// victimMain publishes a folder; it says when it begins, so that the time until it is killed is spent publishing.
+func PublisherMain(open func(name string) (artifacts.Store, error)) int {
+	s, err := open(os.Getenv(PublisherVar))
+	if err == nil {
+		fmt.Println("begin")
+		_, err = artifacts.Publish(context.Background(), s, CoverageSet("main", SHA1, os.Getenv(PublisherVar+"_DIR")))
+	}
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println("end")
+	return 0
+}
+
+func StartPublisher(t *testing.T, store, dir string) (*exec.Cmd, *bufio.Reader) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), PublisherVar+"="+store, PublisherVar+"_DIR="+dir)
+	out, err := cmd.StdoutPipe()
+	Must(t, err)
+	Must(t, cmd.Start())
+	says := bufio.NewReader(out)
+	Expect(t, says, "begin\n")
+	return cmd, says
+}
+
+func Expect(t *testing.T, says *bufio.Reader, want string) {
+	t.Helper()
+	if line, _ := says.ReadString('\n'); line != want {
+		t.Fatalf("the publisher says %q, not %q", line, want)
+	}
+}

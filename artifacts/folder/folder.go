@@ -1,0 +1,336 @@
+package folder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/artifacts/spool"
+)
+
+// Folder is a store in a folder of this machine: an object is a file under its key. Any number of processes may
+// use one at a time. Objects are written to a temporary file, synced and renamed; folders left empty go away.
+type Store struct {
+	root    *os.Root // so that no key and no link leads out of it
+	place   string
+	spool   spool.Spool
+	buffers sync.Pool
+
+	mu    sync.Mutex
+	known map[string]bool // folders made or seen, so that 5,000 files do not make 5,000 chains of folders
+	dirty map[string]bool // folders with a name in them that a power cut would lose
+
+	syncing sync.Mutex // nobody may take an empty dirty for synced while another is at it
+}
+
+// NewFolder opens a folder as a store, and makes it if need be.
+func New(dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return FromRoot(root), nil
+}
+
+func FromRoot(root *os.Root) *Store {
+	place := root.Name()
+	if abs, err := filepath.Abs(place); err == nil {
+		place = abs
+	}
+	f := &Store{
+		root: root, place: place, spool: spool.New(root),
+		buffers: sync.Pool{New: func() any { return new([128 << 10]byte) }},
+		known:   map[string]bool{}, dirty: map[string]bool{},
+	}
+	f.spool.Sweep() // only housekeeping: a folder that can just be read is a store too
+	return f
+}
+
+// Close lets go of the folder. It is a courtesy: nothing is lost without it.
+func (f *Store) Close() error { return f.root.Close() }
+
+// Locate returns the path of the file.
+func (f *Store) Locate(key string) string { return filepath.Join(f.place, filepath.FromSlash(key)) }
+
+// Lock implements Locker among the processes of this machine.
+func (f *Store) Lock(ctx context.Context, name string) (context.Context, func(), error) {
+	release, err := f.spool.Lock(ctx, name)
+	if err := artifacts.ContextError(ctx); err != nil {
+		if release != nil {
+			release()
+		}
+		return nil, nil, err
+	}
+	if err != nil {
+		return nil, nil, f.failed("lock", name, err)
+	}
+	return ctx, release, nil
+}
+
+// Put implements Store.
+func (f *Store) Put(ctx context.Context, o artifacts.Object) (string, error) {
+	return "", f.put(ctx, o)
+}
+
+func (f *Store) put(ctx context.Context, o artifacts.Object) error {
+	if err := keys.Check(o.Key); err != nil {
+		return err
+	}
+	temp, name, err := f.spool.Create()
+	if err != nil {
+		return f.failed("put", o.Key, err)
+	}
+	defer temp.Close()
+	body := &source{ctx: ctx, r: o.Body}
+	err = f.fill(temp, body, o)
+	if err == nil && !o.Batch {
+		err = f.sync() // what was stored before is on disk before this can be seen
+	}
+	if err == nil {
+		err = f.install(name, o)
+	}
+	if err != nil {
+		f.root.Remove(name)
+		if body.err != nil {
+			return body.err
+		}
+		return f.failed("put", o.Key, err)
+	}
+	if !o.Batch {
+		if err := f.sync(); err != nil {
+			return f.failed("put", o.Key, err)
+		}
+	}
+	return nil
+}
+
+// source keeps apart the errors of the body and those of the disk, and ends with the context.
+type source struct {
+	ctx context.Context
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.err = artifacts.ContextError(s.ctx); s.err != nil {
+		return 0, s.err
+	}
+	n, err := s.r.Read(p)
+	if err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+func (f *Store) fill(temp *os.File, body io.Reader, o artifacts.Object) error {
+	buffer := f.buffers.Get().(*[128 << 10]byte)
+	defer f.buffers.Put(buffer)
+	// The struct hides ReadFrom, which would ignore the buffer and make its own.
+	n, err := io.CopyBuffer(struct{ io.Writer }{temp}, body, buffer[:])
+	if err != nil {
+		return err
+	}
+	if n != o.Size {
+		return fmt.Errorf("the body has %d bytes, not %d as announced", n, o.Size)
+	}
+	mode := o.Mode.Perm()
+	if mode == 0 {
+		mode = 0o644
+	}
+	if err := temp.Chmod(mode | 0o400); err != nil {
+		return err
+	}
+	return temp.Sync()
+}
+
+// install gives the temporary file its name.
+func (f *Store) install(temp string, o artifacts.Object) error {
+	dir := path.Dir(o.Key)
+	var err error
+	// Another process may remove a folder, being empty, while it is made here for this file, or just after.
+	for range 100 {
+		err = f.mkdir(dir)
+		again := err != nil && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist))
+		if err == nil {
+			if o.IfAbsent {
+				err = f.root.Link(temp, o.Key)
+			} else {
+				err = f.root.Rename(temp, o.Key)
+			}
+			again = errors.Is(err, fs.ErrNotExist)
+		}
+		if !again {
+			break
+		}
+		f.forget(dir)
+	}
+	if err != nil {
+		return err
+	}
+	if o.IfAbsent {
+		f.root.Remove(temp)
+	}
+	f.mu.Lock()
+	f.dirty[dir] = true
+	f.mu.Unlock()
+	return nil
+}
+
+func (f *Store) mkdir(dir string) error {
+	f.mu.Lock()
+	known := f.known[dir]
+	f.mu.Unlock()
+	if known {
+		return nil
+	}
+	if err := f.root.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for d := dir; !f.known[d]; d = path.Dir(d) {
+		f.known[d] = true
+		f.dirty[path.Dir(d)] = true
+	}
+	return nil
+}
+
+func (f *Store) forget(dir string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for d := dir; d != "."; d = path.Dir(d) {
+		delete(f.known, d)
+	}
+}
+
+// sync makes all names given so far survive a power cut.
+func (f *Store) sync() error {
+	f.syncing.Lock()
+	defer f.syncing.Unlock()
+	f.mu.Lock()
+	dirs := f.dirty
+	f.dirty = map[string]bool{}
+	f.mu.Unlock()
+	for dir := range dirs {
+		if err := f.syncDir(dir); err != nil {
+			f.mu.Lock()
+			for d := range dirs {
+				f.dirty[d] = true
+			}
+			f.mu.Unlock()
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Store) syncDir(dir string) error {
+	d, err := f.root.Open(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // removed since, with all that was in it
+	}
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
+// Get implements Store.
+func (f *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
+	if err := keys.Check(key); err != nil {
+		return nil, err
+	}
+	if err := artifacts.ContextError(ctx); err != nil {
+		return nil, err
+	}
+	file, err := f.root.OpenFile(key, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ENOTDIR) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, f.failed("get", key, err)
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		file.Close()
+		return nil, f.failed("get", key, err)
+	}
+	return file, nil
+}
+
+// Delete implements Store.
+func (f *Store) Delete(ctx context.Context, names ...string) error {
+	touched := map[string]bool{}
+	for _, key := range names {
+		if err := keys.Check(key); err != nil {
+			return err
+		}
+		if err := artifacts.ContextError(ctx); err != nil {
+			return err
+		}
+		info, err := f.root.Lstat(key)
+		if err == nil && info.IsDir() {
+			continue // a folder is no object
+		}
+		if err == nil {
+			err = f.root.Remove(key)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+			return f.failed("delete", key, err)
+		}
+		touched[f.prune(path.Dir(key))] = true
+	}
+	for dir := range touched {
+		if err := f.syncDir(dir); err != nil {
+			return f.failed("delete", dir, err)
+		}
+	}
+	return nil
+}
+
+// prune removes empty folders upwards, and returns the first that is not.
+func (f *Store) prune(dir string) string {
+	for ; dir != "."; dir = path.Dir(dir) {
+		info, err := f.root.Lstat(dir)
+		if err == nil && !info.IsDir() {
+			continue // an object of that name, which is not what was to be deleted
+		}
+		if err == nil {
+			err = f.root.Remove(dir)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+			break
+		}
+		f.forget(dir)
+	}
+	return dir
+}
+
+// failed drops the path from errors of the os package, since the key says it.
+func (f *Store) failed(op, key string, err error) error {
+	var pe *fs.PathError
+	var le *os.LinkError
+	switch {
+	case errors.As(err, &pe):
+		err = pe.Err
+	case errors.As(err, &le):
+		err = le.Err
+	}
+	return &artifacts.StoreError{Op: op, Key: key, Place: f.place, Err: err}
+}

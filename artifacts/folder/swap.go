@@ -1,0 +1,85 @@
+package folder
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
+)
+
+// Load implements Swapper; the tag is the content's SHA-256.
+func (f *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
+	r, err := f.Get(ctx, key)
+	if err != nil {
+		return nil, "", err
+	}
+	defer r.Close()
+	body, err := io.ReadAll(io.LimitReader(r, artifacts.MaxSwapSize+1))
+	if err == nil && len(body) > artifacts.MaxSwapSize {
+		err = fmt.Errorf("it is larger than %d bytes", artifacts.MaxSwapSize)
+	}
+	if err != nil {
+		return nil, "", f.failed("get", key, err)
+	}
+	sum := sha256.Sum256(body)
+	return body, hex.EncodeToString(sum[:]), nil
+}
+
+// Swap implements Swapper among the processes of this machine: a lock of the spool, which a killed process gives up,
+// is held from the comparison to the rename. Put takes no such lock, so a key is for the one or for the other.
+func (f *Store) Swap(ctx context.Context, o artifacts.Object, tag string) (string, error) {
+	if err := keys.Check(o.Key); err != nil {
+		return "", err
+	}
+	if err := artifacts.ContextError(ctx); err != nil {
+		return "", err
+	}
+	temp, name, err := f.spool.Create()
+	if err != nil {
+		return "", f.failed("swap", o.Key, err)
+	}
+	defer temp.Close()
+	hash := sha256.New()
+	body := &source{ctx: ctx, r: o.Body}
+	err = f.fill(temp, io.TeeReader(body, hash), o)
+	if err == nil {
+		err = f.swapIn(ctx, name, o, tag)
+	}
+	if err != nil {
+		f.root.Remove(name)
+		if body.err != nil {
+			return "", body.err
+		}
+		return "", f.failed("swap", o.Key, err)
+	}
+	if err := f.sync(); err != nil {
+		return "", f.failed("swap", o.Key, err)
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// swapIn gives the temporary file its name if what has it still has the tag.
+func (f *Store) swapIn(ctx context.Context, temp string, o artifacts.Object, tag string) error {
+	release, err := f.spool.Lock(ctx, "swap "+o.Key) // the blank keeps clear of what publishers lock
+	if err != nil {
+		return err
+	}
+	defer release()
+	_, now, err := f.Load(ctx, o.Key)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		o.IfAbsent = true
+	case err != nil:
+		return err
+	}
+	if now != tag {
+		return fs.ErrExist
+	}
+	return f.install(temp, o)
+}

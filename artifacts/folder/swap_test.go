@@ -1,0 +1,24 @@
+package folder
+
+import (
+	"testing"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/artifactstest"
+)
+
+func TestFolderSwaps(t *testing.T) {
+	s, _ := newStore(t)
+	artifactstest.TestSwapper(t, func() artifacts.Swapper { return s })
+}
+
+// TestFoldersSwap lets every user of the store have its own Folder, as processes have.
+func TestFoldersSwap(t *testing.T) {
+	_, dir := newStore(t)
+	artifactstest.TestSwapper(t, func() artifacts.Swapper {
+		s, err := New(dir)
+		artifactstest.Must(t, err)
+		t.Cleanup(func() { s.Close() })
+		return s
+	})
+}

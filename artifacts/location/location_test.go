@@ -1,0 +1,80 @@
+package location
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/artifactstest"
+	"github.com/carlin-cicd/runner/artifacts/folder"
+)
+
+func options(workspace string) Options {
+	return Options{Workspace: workspace, AWS: func(context.Context) (aws.Config, error) { return aws.Config{Region: "eu-central-1"}, nil }}
+}
+
+func TestOpen(t *testing.T) {
+	abs := filepath.Join(t.TempDir(), "with space")
+	for _, tt := range []struct {
+		name, location string
+		place          string // "" for an error
+	}{
+		{"a folder", "file://" + abs, abs},
+		{"an escaped folder", "file://" + strings.ReplaceAll(abs, " ", "%20"), abs},
+		{"a bucket", "my-bucket", "s3://my-bucket"},
+		{"a bucket and a slash", "s3://my-bucket/", "s3://my-bucket"},
+		{"a bucket and a prefix", "s3://my-bucket/a/b/", "s3://my-bucket/a/b"},
+		{"a bucket and a prefix, in short", "my-bucket/a", "s3://my-bucket/a"},
+		{"a prefix that cannot be", "s3://my-bucket/a//b", ""},
+		{"a bucket that cannot be", "s3://My_Bucket/a", ""},
+		{"a path", abs, ""},
+		{"a relative path", "./x", ""},
+		{"a relative URL", "file://x/y", ""},
+		{"the root", "file:///", ""},
+		{"a query", "file:///x?y", ""},
+		{"another service", "gs://bucket", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, place, err := Open(t.Context(), tt.location, options(t.TempDir()))
+			var bad *artifacts.LocationError
+			if place != tt.place || (err == nil) != (tt.place != "") || err != nil && !errors.As(err, &bad) {
+				t.Fatalf("%q, %v", place, err)
+			}
+			if _, ok := s.(*folder.Store); ok {
+				artifactstest.Put(t, s, artifactstest.Object("k", "v"))
+			}
+		})
+	}
+	t.Run("nothing said", func(t *testing.T) {
+		workspace := t.TempDir()
+		for range 2 {
+			s, place, err := Open(t.Context(), "", options(workspace))
+			artifactstest.Must(t, err)
+			if want := filepath.Join(workspace, ".runner/artifacts"); place != want {
+				t.Errorf("it is %q, want %q", place, want)
+			}
+			artifactstest.Put(t, s, artifactstest.Object("k", "v"))
+		}
+		artifactstest.Equal(t, "workspace", artifactstest.Read(t, workspace), artifactstest.Files{".runner/.gitignore": "*\n", ".runner/artifacts/k": "v"})
+		artifactstest.Must(t, os.WriteFile(filepath.Join(workspace, ".runner/.gitignore"), []byte("mine"), 0o644))
+		_, _, err := Open(t.Context(), "", options(workspace))
+		artifactstest.Must(t, err)
+		if got := artifactstest.Read(t, workspace)[".runner/.gitignore"]; got != "mine" {
+			t.Errorf(".gitignore is now %q", got)
+		}
+	})
+	t.Run("a workspace whose .runner leads away", func(t *testing.T) {
+		workspace, outside := t.TempDir(), t.TempDir()
+		artifactstest.Must(t, os.Symlink(outside, filepath.Join(workspace, ".runner")))
+		if _, _, err := Open(t.Context(), "", options(workspace)); err == nil {
+			t.Error("no error")
+		}
+		artifactstest.Equal(t, "outside", artifactstest.Read(t, outside), artifactstest.Files{})
+	})
+}

@@ -1,8 +1,0 @@
-//go:build !unix
-
-package artifacts
-
-import "os"
-
-// tryLock always succeeds: without flock, one process at a time may use a folder.
-func tryLock(*os.File) (bool, error) { return true, nil }

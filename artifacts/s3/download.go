@@ -1,0 +1,236 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/carlin-cicd/runner/artifacts"
+)
+
+// download is an object as it arrives. What breaks off is taken up again where it broke; from the second part on, a
+// few parts are on their way at a time.
+type download struct {
+	store   *Store
+	ctx     context.Context
+	key     string
+	version string
+
+	etag    string
+	size    int64
+	offset  int64 // of the next Read
+	failure int   // in a row
+
+	body    io.ReadCloser // of the part under way, or nil
+	end     int64         // of that part
+	ahead   chan *part    // of the parts after it, in order
+	current *part
+	cancel  context.CancelFunc
+}
+
+// part is a piece of an object in memory.
+type part struct {
+	arrived chan struct{}
+	buffer  *buffer
+	rest    []byte
+	err     error
+}
+
+// readAhead is how many parts of one object are on their way.
+const readAhead = 3
+
+// open asks for the first part, and learns of the whole.
+func (d *download) open() error {
+	answer, err := d.ask(d.ctx, d.offset, d.offset+partSize-1)
+	if isCode(err, "InvalidRange") && d.offset == 0 { // of nothing there is no range
+		answer, err = d.ask(d.ctx, 0, -1)
+	} else if isCode(err, "InvalidRange") {
+		d.size, d.end = d.offset, d.offset
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	d.body, d.etag = answer.Body, answer.Header.Get("Etag")
+	if answer.StatusCode != http.StatusPartialContent {
+		d.size, d.end = answer.ContentLength, answer.ContentLength
+		_, err := io.CopyN(io.Discard, d.body, d.offset)
+		return err
+	}
+	_, total, _ := strings.Cut(answer.Header.Get("Content-Range"), "/")
+	if d.size, err = strconv.ParseInt(total, 10, 64); err != nil {
+		d.body.Close()
+		return fmt.Errorf("the service sends the range %q", answer.Header.Get("Content-Range"))
+	}
+	d.end = min(d.offset+partSize, d.size)
+	if d.end < d.size {
+		d.readAhead()
+	}
+	return nil
+}
+
+func (d *download) ask(ctx context.Context, first, last int64) (*http.Response, error) {
+	c := call{method: http.MethodGet, key: d.store.key(d.key), query: url.Values{}, header: d.store.ownerHeader()}
+	if d.version != "" {
+		c.query.Set("versionId", d.version)
+	}
+	if last >= first {
+		c.header.Set("Range", byteRange(first, last))
+	}
+	if d.etag != "" {
+		c.header.Set("If-Match", d.etag)
+	}
+	return d.store.lane.do(ctx, c)
+}
+
+// readAhead begins the parts after the first. Memory is taken in their order, so that whoever has some can go on.
+func (d *download) readAhead() {
+	ctx, cancel := context.WithCancel(d.ctx)
+	d.cancel = cancel
+	d.ahead = make(chan *part, readAhead-1)
+	go func(ahead chan<- *part, from int64) {
+		defer close(ahead)
+		for ; from < d.size; from += partSize {
+			p := &part{arrived: make(chan struct{})}
+			p.buffer, p.err = d.store.large.memory.take(ctx, int(min(partSize, d.size-from)))
+			if p.err != nil {
+				close(p.arrived)
+			} else {
+				go d.fill(ctx, p, from)
+			}
+			select {
+			case ahead <- p:
+			case <-ctx.Done():
+				d.drop(p)
+				return
+			}
+			if p.buffer == nil {
+				return
+			}
+		}
+	}(d.ahead, d.end)
+}
+
+// tries is how often a request is sent, or a part that breaks off is asked for in a row, at least.
+const tries = 6
+
+// fill reads one part, over again from where it broke.
+func (d *download) fill(ctx context.Context, p *part, from int64) {
+	defer close(p.arrived)
+	p.rest = p.buffer.bytes
+	for got, failure := 0, 0; got < len(p.rest); {
+		answer, err := d.ask(ctx, from+int64(got), from+int64(len(p.rest))-1)
+		if err != nil {
+			p.err = err
+			return
+		}
+		n, err := io.ReadFull(answer.Body, p.rest[got:])
+		answer.Body.Close()
+		if got += n; n > 0 {
+			failure = 0
+		}
+		if failure++; err != nil && (failure == tries || artifacts.ContextError(ctx) != nil) {
+			p.err = &connectionError{err}
+			return
+		}
+	}
+}
+
+// Read implements io.Reader.
+func (d *download) Read(p []byte) (int, error) {
+	if d.offset >= d.size {
+		return 0, io.EOF
+	}
+	if d.offset >= d.end {
+		return d.readPart(p)
+	}
+	for {
+		if d.body == nil {
+			answer, err := d.ask(d.ctx, d.offset, d.end-1)
+			if err != nil {
+				return 0, d.failed(err)
+			}
+			d.body = answer.Body
+		}
+		n, err := d.body.Read(p[:min(int64(len(p)), d.end-d.offset)])
+		d.offset += int64(n)
+		if n > 0 {
+			d.failure = 0
+		}
+		if err != nil || d.offset == d.end {
+			d.body.Close()
+			d.body = nil
+		}
+		if n > 0 {
+			return n, nil
+		}
+		if d.failure++; err != nil && (d.failure == tries || artifacts.ContextError(d.ctx) != nil) {
+			return 0, d.failed(&connectionError{err})
+		}
+	}
+}
+
+func (d *download) readPart(p []byte) (int, error) {
+	if d.current == nil {
+		next, ok := <-d.ahead
+		if !ok {
+			return 0, d.failed(errors.Join(artifacts.ContextError(d.ctx), io.ErrUnexpectedEOF))
+		}
+		d.current = next
+		<-next.arrived
+	}
+	if d.current.err != nil {
+		return 0, d.failed(d.current.err)
+	}
+	n := copy(p, d.current.rest)
+	d.current.rest = d.current.rest[n:]
+	d.offset += int64(n)
+	if len(d.current.rest) == 0 {
+		d.drop(d.current)
+		d.current = nil
+	}
+	return n, nil
+}
+
+func (d *download) drop(p *part) {
+	<-p.arrived
+	if p.buffer != nil {
+		d.store.large.memory.give(p.buffer)
+	}
+}
+
+// Close gives back what is on its way.
+func (d *download) Close() error {
+	if d.body != nil {
+		d.body.Close()
+	}
+	if d.cancel == nil {
+		return nil
+	}
+	d.cancel()
+	if d.current != nil {
+		d.drop(d.current)
+	}
+	for p := range d.ahead {
+		d.drop(p)
+	}
+	return nil
+}
+
+func (d *download) failed(err error) error {
+	switch {
+	case artifacts.ContextError(d.ctx) != nil:
+		return artifacts.ContextError(d.ctx)
+	case isMissing(err):
+		return &artifacts.StoreError{Op: "get", Key: d.key, Place: d.store.Locate(""), Err: fs.ErrNotExist}
+	case isCode(err, "PreconditionFailed"): // between two parts; whoever reads by manifest asks again
+		return &artifacts.CorruptError{Path: d.key, Want: "the object whose beginning was read", Got: "another"}
+	}
+	return d.store.failed("get", d.key, err)
+}

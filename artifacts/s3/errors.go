@@ -1,0 +1,229 @@
+package s3
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// ServiceError is an answer of S3 that is no success.
+type APIError struct {
+	Code      string // S3's, e.g. "AccessDenied"
+	Message   string
+	Status    int // of HTTP; 0 when nobody was asked
+	RequestID string
+	Region    string // where the bucket is, if S3 says so
+
+	date time.Time // on the service's clock
+	hint string
+	err  error
+}
+
+func (e *APIError) Error() string {
+	text := e.Code
+	if e.Message != "" {
+		text += ": " + strings.TrimSuffix(e.Message, ".")
+	}
+	if e.RequestID != "" {
+		text += " (request " + e.RequestID + ")"
+	}
+	return text
+}
+
+// Hint says what to do about it.
+func (e *APIError) Hint() string { return e.hint }
+
+func (e *APIError) Unwrap() error { return e.err }
+
+// ErrorCode, ErrorMessage, ErrorFault and HTTPStatusCode are what the SDK's retry classes look at.
+func (e *APIError) ErrorCode() string { return e.Code }
+
+// ErrorMessage is the service's.
+func (e *APIError) ErrorMessage() string { return e.Message }
+
+// ErrorFault tells whose fault it is.
+func (e *APIError) ErrorFault() smithy.ErrorFault {
+	switch e.Status / 100 {
+	case 4:
+		return smithy.FaultClient
+	case 5:
+		return smithy.FaultServer
+	}
+	return smithy.FaultUnknown
+}
+
+// HTTPStatusCode is zero when nobody was asked.
+func (e *APIError) HTTPStatusCode() int { return e.Status }
+
+func (e *APIError) expired() bool {
+	switch e.Code {
+	case "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired":
+		return true
+	}
+	return false
+}
+
+func (e *APIError) skewed() bool { return e.Code == "RequestTimeTooSkewed" }
+
+// connectionError is no answer at all.
+type connectionError struct{ err error }
+
+func (e *connectionError) Error() string {
+	var sent *url.Error
+	if errors.As(e.err, &sent) {
+		return sent.Err.Error() // the URL is in the name of the object, too
+	}
+	return e.err.Error()
+}
+
+func (e *connectionError) Unwrap() error { return e.err }
+
+// Hint says what to do about it.
+func (e *connectionError) Hint() string {
+	var name *net.DNSError
+	if errors.As(e.err, &name) {
+		return fmt.Sprintf("check AWS_REGION and AWS_ENDPOINT_URL: there is no host %s from here", name.Name)
+	}
+	return "check that the network lets this machine reach S3: a NAT gateway or a VPC endpoint, and the security group's egress"
+}
+
+func isConnection(err error) bool {
+	var c *connectionError
+	return errors.As(err, &c)
+}
+
+// transient tells errors that may pass by themselves, by the SDK's own classes.
+func transient(err error) bool {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return false
+	}
+	return isConnection(err) && !isCertificate(err) || throttles(err) || isCode(err, damaged...) ||
+		retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
+}
+
+// damaged are the answers to a body that is not what was signed: it was changed on its way.
+var damaged = []string{"XAmzContentSHA256Mismatch", "BadDigest", "InvalidDigest", "IncompleteBody"}
+
+func isCertificate(err error) bool {
+	var unverified *tls.CertificateVerificationError
+	return errors.As(err, &unverified)
+}
+
+// throttles tells an answer that asks for fewer requests.
+func throttles(err error) bool {
+	if err == nil {
+		return false
+	}
+	var status interface{ HTTPStatusCode() int }
+	if errors.As(err, &status) && (status.HTTPStatusCode() == http.StatusServiceUnavailable || status.HTTPStatusCode() == http.StatusTooManyRequests) {
+		return true
+	}
+	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary
+}
+
+func isCode(err error, codes ...string) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
+}
+
+// forbidden tells an answer that says who we are, and that we may not.
+func forbidden(err error) bool {
+	return isCode(err, "AccessDenied", "AllAccessDisabled", "Forbidden", "HTTP 403")
+}
+
+// isMissing tells that there is no such object, and not that there is no such bucket.
+func isMissing(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	var status interface{ HTTPStatusCode() int }
+	return isCode(err, "NoSuchKey", "NoSuchVersion", "NotFound", "MethodNotAllowed") || // the last is a delete marker's
+		api.ErrorCode() != "NoSuchBucket" && errors.As(err, &status) && status.HTTPStatusCode() == http.StatusNotFound
+}
+
+// actions are what IAM calls what a store does.
+var actions = map[string]string{
+	"put": "s3:PutObject", "get": "s3:GetObject", "delete": "s3:DeleteObject", "list": "s3:ListBucket",
+	"list unfinished uploads of": "s3:ListBucketMultipartUploads", "abort the unfinished upload of": "s3:AbortMultipartUpload",
+}
+
+// explain adds what to do about it to an error of the service, and keeps all others.
+func (s *Store) explain(op string, err error) error {
+	var api smithy.APIError
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) || !errors.As(err, &api) {
+		var sent *smithy.OperationError
+		if errors.As(err, &sent) {
+			return &connectionError{sent.Err}
+		}
+		return err
+	}
+	e := &APIError{Code: api.ErrorCode(), Message: api.ErrorMessage(), err: err}
+	var ours *APIError
+	if errors.As(err, &ours) {
+		*e = *ours
+	}
+	var answer *awshttp.ResponseError
+	if errors.As(err, &answer) {
+		e.Status, e.RequestID = answer.HTTPStatusCode(), answer.ServiceRequestID()
+		if r := answer.HTTPResponse(); r != nil && e.Region == "" {
+			e.Region = r.Header.Get("X-Amz-Bucket-Region")
+		}
+	}
+	e.hint = s.hint(op, e)
+	return e
+}
+
+func (s *Store) hint(op string, e *APIError) string {
+	objects := "arn:aws:s3:::" + strings.TrimSuffix(s.bucket+"/"+s.prefix, "/") + "/*"
+	if e.expired() {
+		return "the credentials have expired: get new ones, or let the task's role provide them"
+	}
+	switch e.Code {
+	case "AccessDenied", "AllAccessDisabled", "Forbidden", "HTTP 403":
+		action := actions[op]
+		switch {
+		case op == "get":
+			// S3 says so of a missing object, too, to whoever may not list.
+			return fmt.Sprintf("allow s3:GetObject and s3:GetObjectVersion on %s and s3:ListBucket on arn:aws:s3:::%s", objects, s.bucket)
+		case op == "put" && (s.options.Encryption == "aws:kms" || strings.Contains(e.Message, "kms")):
+			return fmt.Sprintf("allow s3:PutObject on %s, and kms:GenerateDataKey and kms:Decrypt on the key", objects)
+		case strings.HasPrefix(action, "s3:List"):
+			return fmt.Sprintf("allow %s on arn:aws:s3:::%s", action, s.bucket)
+		}
+		return fmt.Sprintf("allow %s on %s", action, objects)
+	case "NoSuchBucket":
+		return fmt.Sprintf("create the bucket %s, or correct ARTIFACT_BUCKET", s.bucket)
+	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "HTTP 301", "HTTP 307":
+		if e.Region != "" {
+			return fmt.Sprintf("the bucket %s is in %s: set AWS_REGION=%s", s.bucket, e.Region, e.Region)
+		}
+		return fmt.Sprintf("the bucket %s is in another region than %s: set AWS_REGION", s.bucket, s.lane.region)
+	case "NoCredentials":
+		return "give the task a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId":
+		return "the credentials are not valid for this service: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+	case "RequestTimeTooSkewed":
+		return "the clock of this machine is wrong: set it"
+	case "KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException":
+		return "check the key in RUNNER_S3_KMS_KEY, or the bucket's default"
+	case "NotImplemented":
+		return "this service does not know everything that S3 does: see the README for what is needed"
+	case "EntityTooLarge":
+		return "S3 takes no object of more than 5 TiB"
+	}
+	return ""
+}

@@ -1,0 +1,285 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/carlin-cicd/runner/artifacts"
+
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	smithyauth "github.com/aws/smithy-go/auth"
+	"github.com/aws/smithy-go/encoding/httpbinding"
+
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// lane carries requests that are small, many and alike. The SDK's own way through its middleware takes three times the
+// CPU for each, which on half a core is what a publish waits for. README.md has the table.
+type lane struct {
+	client      *http.Client
+	endpoint    url.URL // of the bucket
+	service     string  // to sign for
+	region      string
+	credentials aws.CredentialsProvider
+	signer      *v4.Signer
+	limiter     *limiter
+	memory      *memory
+	attempts    int
+	skew        atomic.Int64 // of our clock, in nanoseconds, once the service has complained
+}
+
+// smallMemory is how many bytes of small objects are held at a time.
+const smallMemory = 12 << 20
+
+func newLane(ctx context.Context, o s3.Options, bucket string, client *http.Client) (*lane, error) {
+	endpoint, err := o.EndpointResolverV2.ResolveEndpoint(ctx, s3.EndpointParameters{
+		Bucket: &bucket, Region: &o.Region, Endpoint: o.BaseEndpoint, ForcePathStyle: &o.UsePathStyle, Accelerate: &o.UseAccelerate,
+		UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
+		UseDualStack: aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
+	}.WithDefaults())
+	if err != nil {
+		if o.Region == "" {
+			return nil, &artifacts.LocationError{Location: "s3://" + bucket, Reason: "no region is known: set AWS_REGION", Err: err}
+		}
+		return nil, &artifacts.LocationError{Location: "s3://" + bucket, Reason: err.Error(), Err: err}
+	}
+	l := &lane{
+		client: client, endpoint: endpoint.URI, service: "s3", region: o.Region, credentials: o.Credentials,
+		signer:  v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }),
+		limiter: newLimiter(), memory: newMemory(smallMemory), attempts: max(o.RetryMaxAttempts, tries),
+	}
+	if options, ok := smithyauth.GetAuthOptions(&endpoint.Properties); ok && len(options) > 0 {
+		if name, ok := smithyhttp.GetSigV4SigningName(&options[0].SignerProperties); ok && name != "" {
+			l.service = name
+		}
+		if region, ok := smithyhttp.GetSigV4SigningRegion(&options[0].SignerProperties); ok && region != "" {
+			l.region = region
+		}
+	}
+	return l, nil
+}
+
+// call is one request for an object. It can be sent any number of times.
+type call struct {
+	method, key string
+	query       url.Values
+	header      http.Header // the caller's no more
+	body        []byte
+	sum         [sha256.Size]byte // of the body, if there is one
+	// stream, in place of a body, begins one anew for each try, and tells its length.
+	stream func() (io.Reader, int64, error)
+}
+
+// patience is for a service that asks for fewer requests: it has not failed, and it will be able to.
+const patience = 3 * time.Minute
+
+// do sends a call until it is answered well, or with an error that will not pass. The errors of the service are
+// *ServiceError. Whoever gets the answer closes its body.
+func (l *lane) do(ctx context.Context, c call) (*http.Response, error) {
+	began := time.Now()
+	renewed := false
+	for attempt := 1; ; attempt++ {
+		answer, err := l.turn(ctx, c)
+		if err == nil {
+			return answer, nil
+		}
+		if artifacts.ContextError(ctx) != nil {
+			return nil, artifacts.ContextError(ctx)
+		}
+		var service *APIError
+		switch errors.As(err, &service); {
+		case service != nil && service.expired() && !renewed:
+			// A task's credentials are renewed in time; if these were not, asking once more is what there is to do.
+			renewed = true
+			if cache, ok := l.credentials.(*aws.CredentialsCache); ok {
+				cache.Invalidate()
+			}
+			continue
+		case service != nil && service.skewed() && l.skew.Load() == 0 && !service.date.IsZero():
+			l.skew.Store(int64(time.Until(service.date)))
+			continue
+		case throttles(err) && time.Since(began) < patience:
+		case transient(err) && attempt < l.attempts:
+		default:
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, artifacts.ContextError(ctx)
+		case <-time.After(backoff(attempt)):
+		}
+	}
+}
+
+// backoff is a random part of a bound that doubles, so that those who failed together do not come back together.
+func backoff(attempt int) time.Duration {
+	bound := min(20*time.Second, 100*time.Millisecond<<min(attempt, 10))
+	return rand.N(bound) + bound/16
+}
+
+// turn sends a call once, when it is its turn.
+func (l *lane) turn(ctx context.Context, c call) (*http.Response, error) {
+	if err := l.limiter.acquire(ctx); err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	answer, err := l.send(ctx, c)
+	switch {
+	case throttles(err):
+		l.limiter.release(throttled, began)
+	case err != nil && isConnection(err):
+		l.limiter.release(broken, began)
+	default:
+		l.limiter.release(answered, began)
+	}
+	return answer, err
+}
+
+var (
+	emptySum = sha256.Sum256(nil)
+	emptyHex = hex.EncodeToString(emptySum[:])
+)
+
+func (l *lane) send(ctx context.Context, c call) (*http.Response, error) {
+	request, err := l.request(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	credentials, err := l.credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, &APIError{Code: "NoCredentials", Message: err.Error(), err: err}
+	}
+	sum := emptyHex
+	switch {
+	case c.stream != nil:
+		sum = unsignedTrailer
+	case c.method == http.MethodPut:
+		sum = hex.EncodeToString(c.sum[:])
+		// Signed for the way there, and kept with the object for whoever wants to know later.
+		request.Header["X-Amz-Checksum-Sha256"] = []string{base64.StdEncoding.EncodeToString(c.sum[:])}
+	}
+	request.Header["X-Amz-Content-Sha256"] = []string{sum}
+	if err := l.signer.SignHTTP(ctx, credentials, request, sum, l.service, l.region, l.now()); err != nil {
+		return nil, err
+	}
+	body := &sending{Reader: request.Body, closed: make(chan struct{})}
+	if request.ContentLength > 0 {
+		request.Body = body
+	} else {
+		close(body.closed)
+	}
+	answer, err := l.client.Do(request)
+	switch {
+	case err != nil:
+		err = &connectionError{err}
+	case answer.StatusCode/100 != 2:
+		err = readServiceError(answer)
+		answer.Body.Close()
+	case c.method == http.MethodPut:
+		answer.Body.Close() // there is nothing in it
+	}
+	<-body.closed
+	if err != nil {
+		return nil, err
+	}
+	return answer, nil
+}
+
+// now is the time by the service's clock, as far as we know that.
+func (l *lane) now() time.Time { return time.Now().Add(time.Duration(l.skew.Load())).UTC() }
+
+// sending is a body that tells when the transport is done with it, which may be after an answer that came early:
+// until then nobody else may read the file, or use the memory.
+type sending struct {
+	io.Reader
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (s *sending) Close() error {
+	s.once.Do(func() { close(s.closed) })
+	return nil
+}
+
+func (l *lane) request(ctx context.Context, c call) (*http.Request, error) {
+	u := l.endpoint
+	u.Path += "/" + c.key
+	u.RawPath = l.endpoint.EscapedPath() + "/" + httpbinding.EscapePath(c.key, false)
+	u.RawQuery = c.query.Encode()
+	header := c.header.Clone() // the signature goes into it
+	if header == nil {
+		header = http.Header{}
+	}
+	header["User-Agent"] = []string{"carlin-cicd-runner"}
+	request := &http.Request{Method: c.method, URL: &u, Host: u.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	if c.stream != nil {
+		body, length, err := c.stream()
+		if err != nil {
+			return nil, err
+		}
+		request.Body, request.ContentLength = io.NopCloser(body), length
+	} else if c.method == http.MethodPut {
+		request.ContentLength = int64(len(c.body))
+		request.Body = http.NoBody
+		if len(c.body) > 0 {
+			request.Body = io.NopCloser(bytes.NewReader(c.body))
+		}
+	}
+	return request.WithContext(ctx), nil
+}
+
+// readServiceError reads what the service says, in XML unless it is an answer to HEAD or comes from a proxy.
+func readServiceError(answer *http.Response) *APIError {
+	text, _ := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
+	e := &APIError{Status: answer.StatusCode, RequestID: answer.Header.Get("X-Amz-Request-Id"), Region: answer.Header.Get("X-Amz-Bucket-Region")}
+	var said struct{ Code, Message, Region string }
+	if xml.Unmarshal(text, &said) == nil {
+		e.Code, e.Message = said.Code, said.Message
+		if e.Region == "" {
+			e.Region = said.Region
+		}
+	}
+	if e.Code == "" {
+		e.Code, e.Message = fmt.Sprintf("HTTP %d", e.Status), http.StatusText(e.Status)
+	}
+	e.date, _ = http.ParseTime(answer.Header.Get("Date"))
+	return e
+}
+
+// digester is a body that computes its own SHA-256 while it is read. The digest is known once it has been read whole.
+type digester interface {
+	SHA256() (sum [sha256.Size]byte, ok bool)
+}
+
+// digest returns the SHA-256 of a body that was read into b.
+func digest(body io.Reader, b []byte) [sha256.Size]byte {
+	if d, ok := body.(digester); ok {
+		if sum, ok := d.SHA256(); ok {
+			return sum
+		}
+	}
+	return sha256.Sum256(b)
+}
+
+// byteRange is the Range header for the bytes from first to last.
+func byteRange(first, last int64) string {
+	return "bytes=" + strconv.FormatInt(first, 10) + "-" + strconv.FormatInt(last, 10)
+}

@@ -1,0 +1,177 @@
+//lint:file-ignore SA1019 the manager is the choice of those who run this; it is known to this file alone
+
+package s3
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// largeLane sends objects in parts. It is all that knows of the SDK's manager, which is deprecated.
+type largeLane struct {
+	client   *s3.Client
+	uploader *manager.Uploader
+	memory   *memory
+}
+
+const (
+	partSize    = 5 << 20
+	largeMemory = 3 * partSize // parts under way, of all objects together
+)
+
+func newLargeLane(client *s3.Client) *largeLane {
+	l := &largeLane{client: client, memory: newMemory(largeMemory)}
+	l.uploader = manager.NewUploader(client, func(u *manager.Uploader) {
+		u.PartSize = partSize
+		u.Concurrency = largeMemory / partSize
+		u.ClientOptions = append(u.ClientOptions, func(o *s3.Options) {
+			o.RetryMaxAttempts = max(o.RetryMaxAttempts, tries)
+			o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware, addChecksum)
+		})
+	})
+	return l
+}
+
+// put sends a body that is at its beginning. However it ends, no unfinished upload is left.
+func (l *largeLane) put(ctx context.Context, in *s3.PutObjectInput, body *exact) (version, etag string, err error) {
+	size := *in.ContentLength
+	in.ContentLength = nil
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	parts := &parts{ctx: ctx, body: body, size: size, memory: l.memory}
+	in.Body = parts
+	out, err := l.uploader.Upload(ctx, in, func(u *manager.Uploader) { u.BufferProvider = parts })
+	if err == nil {
+		return without(aws.ToString(out.VersionID), "null"), aws.ToString(out.ETag), nil
+	}
+	var unfinished manager.MultiUploadFailure
+	if errors.As(err, &unfinished) && unfinished.UploadID() != "" {
+		// The manager aborts too, with the context that may be what ended the upload.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+		defer cancel()
+		id := unfinished.UploadID()
+		l.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: in.Bucket, Key: in.Key, UploadId: &id})
+	}
+	if parts.err != nil {
+		return "", "", parts.err
+	}
+	return "", "", err
+}
+
+func without(v, none string) string {
+	if v == none {
+		return ""
+	}
+	return v
+}
+
+// parts hands a body to the manager part by part. The manager asks for them in order, from one goroutine, so the body
+// is read once and from beginning to end, into memory that all uploads share.
+type parts struct {
+	ctx    context.Context
+	body   *exact
+	size   int64
+	offset int64 // for Seek only
+	memory *memory
+	err    error
+}
+
+// Seek lets the manager find the size.
+func (p *parts) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekCurrent:
+		offset += p.offset
+	case io.SeekEnd:
+		offset += p.size
+	}
+	p.offset = offset
+	return offset, nil
+}
+
+var errManager = errors.New("the manager reads out of order")
+
+// Read and ReadAt only mark the body as one whose parts can be had by GetWriteTo.
+func (p *parts) Read([]byte) (int, error) { return 0, errManager }
+
+// ReadAt is never called, see Read.
+func (p *parts) ReadAt([]byte, int64) (int, error) { return 0, errManager }
+
+// GetWriteTo reads the next part into memory. What goes wrong is said when the part is read.
+func (p *parts) GetWriteTo(section io.ReadSeeker) (manager.ReadSeekerWriteTo, func()) {
+	fail := func(err error) (manager.ReadSeekerWriteTo, func()) {
+		if p.err == nil {
+			p.err = err
+		}
+		return failing{err}, func() {}
+	}
+	n, err := section.Seek(0, io.SeekEnd)
+	if err != nil {
+		return fail(err)
+	}
+	b, err := p.memory.take(p.ctx, int(n))
+	if err != nil {
+		return fail(err)
+	}
+	sum := uint32(0)
+	for piece := range slices.Chunk(b.bytes, cached) {
+		if _, err = io.ReadFull(p.body, piece); err != nil {
+			break
+		}
+		sum = crc32.Update(sum, crc32.IEEETable, piece)
+	}
+	if err == nil && p.body.left == 0 {
+		err = p.body.end()
+	}
+	if err != nil {
+		p.memory.give(b)
+		return fail(err)
+	}
+	return inMemory{bytes.NewReader(b.bytes), sum}, func() { p.memory.give(b) }
+}
+
+// cached is how much is read at a time, so that both checksums find it where it was just put.
+const cached = 128 << 10
+
+// inMemory is a part that is ready to be sent.
+type inMemory struct {
+	*bytes.Reader
+	sum uint32
+}
+
+// addChecksum hands a part's checksum to the SDK, which otherwise sends it after the body, in pieces that are copied
+// once more.
+func addChecksum(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("PartChecksum", func(
+		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+	) (middleware.InitializeOutput, middleware.Metadata, error) {
+		if upload, ok := in.Parameters.(*s3.UploadPartInput); ok {
+			if part, ok := upload.Body.(inMemory); ok {
+				sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, part.sum))
+				upload.ChecksumCRC32 = &sum
+			}
+		}
+		return next.HandleInitialize(ctx, in)
+	}), middleware.Before)
+}
+
+// failing is a part that could not be read.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+func (f failing) Seek(int64, int) (int64, error) { return 0, f.err }
+
+func (f failing) WriteTo(io.Writer) (int64, error) { return 0, f.err }

@@ -1,0 +1,65 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/artifacts/lease"
+)
+
+// publishTTL is how long the publisher of a set is waited for after its last sign of life.
+const publishTTL = 20 * time.Second
+
+// Lock implements Locker by a lease in the bucket. A service that knows no conditional writes has no locks either.
+func (s *Store) Lock(ctx context.Context, name string) (context.Context, func(), error) {
+	party := s.options.LockOwner
+	party.Purpose = "publishing " + name
+	lease, err := lease.Acquire(ctx, s, lease.Request{
+		Key: keys.PublishLock(name), Owner: party, TTL: s.options.LockTTL, Wait: forever, Poll: 200 * time.Millisecond, OnWait: s.options.OnLockWait,
+	})
+	if isCode(err, "NotImplemented") {
+		return ctx, func() {}, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return lease.Context(), func() {
+		// Also when ctx has ended; what is not released expires.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		lease.Release(ctx)
+	}, nil
+}
+
+// forever leaves the end of waiting to the context.
+const forever = 1<<63 - 1
+
+// Load implements Swapper; the tag is the object's ETag.
+func (s *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
+	if err := keys.Check(key); err != nil {
+		return nil, "", err
+	}
+	d := &download{store: s, ctx: ctx, key: key}
+	if err := d.open(); err != nil {
+		return nil, "", d.failed(err)
+	}
+	defer d.Close()
+	body, err := io.ReadAll(io.LimitReader(d, artifacts.MaxSwapSize+1))
+	if err == nil && len(body) > artifacts.MaxSwapSize {
+		err = s.failed("get", key, fmt.Errorf("it is larger than %d bytes", artifacts.MaxSwapSize))
+	}
+	return body, d.etag, err
+}
+
+// Swap implements Swapper.
+func (s *Store) Swap(ctx context.Context, o artifacts.Object, tag string) (string, error) {
+	if err := keys.Check(o.Key); err != nil {
+		return "", err
+	}
+	_, etag, err := s.put(ctx, o, condition{absent: tag == "", etag: tag})
+	return etag, err
+}

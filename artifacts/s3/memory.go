@@ -1,0 +1,58 @@
+package s3
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/carlin-cicd/runner/artifacts"
+)
+
+// memory bounds the bytes that are held for requests under way, and uses them again.
+type memory struct {
+	limit int64
+	free  *semaphore.Weighted
+	pool  [len(classes)]sync.Pool
+}
+
+// classes are the capacities of buffers: most files of a coverage report fit the smallest.
+var classes = [...]int{16 << 10, 64 << 10, 512 << 10, 5 << 20}
+
+// buffer is a piece of memory, to be given back.
+type buffer struct {
+	bytes  []byte
+	weight int64
+	class  int // or -1
+}
+
+func newMemory(limit int64) *memory { return &memory{limit: limit, free: semaphore.NewWeighted(limit)} }
+
+// take waits until n bytes are free. More than there are in all are given to one at a time.
+func (m *memory) take(ctx context.Context, n int) (*buffer, error) {
+	class := slices.IndexFunc(classes[:], func(size int) bool { return n <= size })
+	weight := m.limit
+	if class >= 0 {
+		weight = int64(classes[class])
+	}
+	if err := m.free.Acquire(ctx, weight); err != nil {
+		return nil, artifacts.ContextError(ctx)
+	}
+	if class < 0 {
+		return &buffer{make([]byte, n), weight, class}, nil
+	}
+	b, ok := m.pool[class].Get().(*buffer)
+	if !ok {
+		b = &buffer{make([]byte, weight), weight, class}
+	}
+	b.bytes = b.bytes[:n]
+	return b, nil
+}
+
+func (m *memory) give(b *buffer) {
+	if b.class >= 0 {
+		m.pool[b.class].Put(b)
+	}
+	m.free.Release(b.weight)
+}

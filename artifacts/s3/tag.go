@@ -1,0 +1,46 @@
+package s3
+
+import (
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
+)
+
+// Retag implements Tagger.
+func (s *Store) SetTags(ctx context.Context, key, version string, set map[string]string) error {
+	if err := keys.Check(key); err != nil {
+		return err
+	}
+	optional := func(v string) *string {
+		if v == "" {
+			return nil
+		}
+		return &v
+	}
+	now, err := s.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
+		Bucket: &s.bucket, Key: aws.String(s.key(key)), VersionId: optional(version), ExpectedBucketOwner: optional(s.options.BucketOwner),
+	})
+	if err != nil {
+		return s.stoppedOr(ctx, "read the tags of", key, err)
+	}
+	tags := slices.DeleteFunc(now.TagSet, func(t types.Tag) bool {
+		_, anew := set[aws.ToString(t.Key)]
+		return anew
+	})
+	for tag, value := range set {
+		tags = append(tags, types.Tag{Key: &tag, Value: &value})
+	}
+	_, err = s.client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
+		Bucket: &s.bucket, Key: aws.String(s.key(key)), VersionId: optional(version), ExpectedBucketOwner: optional(s.options.BucketOwner),
+		Tagging: &types.Tagging{TagSet: tags},
+	})
+	if err != nil {
+		return s.stoppedOr(ctx, "tag", key, err)
+	}
+	return nil
+}

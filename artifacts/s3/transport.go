@@ -1,0 +1,64 @@
+package s3
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+)
+
+// newTransport is the SDK's transport, with its certificates and proxies, made for many small requests to one host: as
+// many connections are kept as there are requests under way, since each costs a TLS handshake.
+func newTransport(c aws.HTTPClient, stall time.Duration) *http.Transport {
+	buildable, ok := c.(*awshttp.BuildableClient)
+	if !ok {
+		buildable = awshttp.NewBuildableClient()
+	}
+	t := buildable.GetTransport()
+	t.MaxIdleConns = 2 * maxRequests
+	t.MaxIdleConnsPerHost = 2 * maxRequests
+	t.MaxConnsPerHost = maxRequests + largeMemory/partSize
+	t.DisableCompression = true
+	t.WriteBufferSize = 32 << 10
+	t.ResponseHeaderTimeout = stall
+	t.ForceAttemptHTTP2 = false // S3 has none, and one connection could not carry as much
+	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
+	dial := t.DialContext
+	if dial == nil {
+		dial = buildable.GetDialer().DialContext
+	}
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &stallConn{c, stall}, nil
+	}
+	return t
+}
+
+// stallConn fails when nothing has moved in either direction for a while: a request then is tried again on another
+// connection. A limit on the whole request would have to be as long as the largest upload.
+type stallConn struct {
+	net.Conn
+	limit time.Duration
+}
+
+func (c *stallConn) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(c.limit)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+// Write also prolongs the read that waits for the answer meanwhile.
+func (c *stallConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.limit)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
