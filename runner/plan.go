@@ -123,8 +123,9 @@ func (r *run) destination(a steps.Artifact) string {
 	return text
 }
 
-// PrintSteps lists the steps of a workspace, each with where its settings came from.
-func PrintSteps(w io.Writer, c config.Config) error {
+// PrintSteps lists the steps of a workspace, each with where its settings came from. What note returns for a step's name
+// stands beside it.
+func PrintSteps(w io.Writer, c config.Config, note func(name string) string) error {
 	catalogue, err := config.LoadSteps(c)
 	if err != nil {
 		return outcome.Refused(err)
@@ -133,7 +134,11 @@ func PrintSteps(w io.Writer, c config.Config) error {
 		if i > 0 {
 			fmt.Fprintln(w)
 		}
-		fmt.Fprintln(w, s.Name)
+		title := s.Name
+		if text := note(s.Name); text != "" {
+			title += "  (" + text + ")"
+		}
+		fmt.Fprintln(w, title)
 		row := func(name, value string) {
 			if value != "" {
 				fmt.Fprintf(w, "  %-12s %s  (%s)\n", name, value, s.Origin[name])

@@ -26,6 +26,9 @@ func PackageManager(workspace string) string {
 	return "pnpm"
 }
 
+// BuiltIn returns the names of the steps that every workspace has.
+func BuiltIn() []string { return []string{"build", "test", "deploy", "migrate"} }
+
 // builtins are the four steps that every pipeline has.
 func builtins(packageManager string) []Step {
 	// npm keeps flags after a script's name for itself unless they follow "--"; pnpm and yarn hand them on,

@@ -135,7 +135,7 @@ func (d *decoder) unknownKey(n ast.Node, key, what string, known fields) error {
 	}
 	slices.Sort(names)
 	hint := "the keys of " + what + " are " + strings.Join(names, ", ")
-	if near := nearest(key, names); near != "" {
+	if near := Nearest(key, names); near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	return d.errorf(n, hint, "unknown key %q in %s", key, what)

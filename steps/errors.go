@@ -16,7 +16,7 @@ func (e *UnknownError) Error() string { return "Unknown PIPELINE_STEP=" + e.Name
 // Hint says what would have been known.
 func (e *UnknownError) Hint() string {
 	hint := "the steps are " + strings.Join(e.Known, ", ") + "; add your own to runner.yaml under steps:"
-	if near := nearest(e.Name, e.Known); near != "" {
+	if near := Nearest(e.Name, e.Known); near != "" {
 		return fmt.Sprintf("did you mean %s? %s", near, hint)
 	}
 	return hint
@@ -41,33 +41,42 @@ func (e *FileError) Error() string {
 // Hint says what would be accepted.
 func (e *FileError) Hint() string { return e.Advice }
 
-// nearest returns the candidate that a typing slip away is meant, or "".
-func nearest(word string, candidates []string) string {
+// Nearest returns the candidate that the word is most likely a typing error of, or "".
+func Nearest(word string, candidates []string) string {
 	best, bestDistance := "", 3
 	for _, c := range candidates {
-		if d := distance(word, c); d < bestDistance && d < len(c) {
+		allowed := 1 // a short name two errors away is another name
+		if len(c) > 4 {
+			allowed = 2
+		}
+		if d := typingErrors(word, c); d < bestDistance && d <= allowed && d < len(c) {
 			best, bestDistance = c, d
 		}
 	}
 	return best
 }
 
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
+// typingErrors counts the characters that were left out, added or replaced, and the neighbors that were swapped, between
+// a and b (the optimal string alignment distance).
+func typingErrors(a, b string) int {
+	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		diagonal := row[0]
-		row[0] = i
+		next := make([]int, len(b)+1)
+		next[0] = i
 		for j := 1; j <= len(b); j++ {
 			cost := 1
 			if a[i-1] == b[j-1] {
 				cost = 0
 			}
-			diagonal, row[j] = row[j], min(row[j]+1, row[j-1]+1, diagonal+cost)
+			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				next[j] = min(next[j], before[j-2]+1)
+			}
 		}
+		before, row = row, next
 	}
 	return row[len(b)]
 }

@@ -150,6 +150,18 @@ func DeploymentFolder(environment, scope string) string {
 	return strings.Join([]string{deployments, segment(environment), segment(scope), ""}, "/")
 }
 
+// Deployments is the prefix of the records of all deployments.
+const Deployments = deployments + "/"
+
+// DeployedEnvironment returns the environment of a key below Deployments.
+func DeployedEnvironment(key string) (environment string, ok bool) {
+	parts := strings.Split(key, "/")
+	if len(parts) != 4 || parts[0] != deployments {
+		return "", false
+	}
+	return parts[1], true
+}
+
 // Live returns the key of the record of what is live: "deployments/<environment>/<scope>/live.json".
 func Live(environment, scope string) string { return Deployment(environment, scope, "live") }
 

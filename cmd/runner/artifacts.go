@@ -6,14 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/config"
@@ -21,82 +21,63 @@ import (
 	"github.com/carlin-cicd/runner/runner/session"
 )
 
-const artifactsHelp = `runner artifacts looks at what is stored, fetches it, checks it and adds to it.
+// setFlags select the set of a kind: by its branch and its commit, in a store.
+var setFlags = []flagSpec{
+	branchFlag.describe("the set's branch (default the workspace's)"),
+	shaFlag.describe("the set's commit, or how it begins; latest for the newest set of the branch"),
+	storeFlag,
+}
 
-usage:
-  runner artifacts ls                    the sets there are, the newest first; of a branch or a commit if one is given
-  runner artifacts ls KIND [PATTERN...]  the files of a set, or those that match, such as '**/*.html'
-  runner artifacts get KIND [FOLDER]     fetch a set; nothing gets its name there before all has arrived and been verified
-                                         (default: to where the step that makes the KIND has it, else ./KIND)
-  runner artifacts verify KIND           read a whole set and compare it with its manifest
-  runner artifacts put KIND FOLDER       store a folder as a set
+func newArtifactsCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "artifacts",
+		GroupID: groupLook,
+		Short:   "list, fetch, check and store sets of artifacts",
+		Long: "runner artifacts lists what is stored, fetches it, checks it and adds to it.\n\n" +
+			"A set has a KIND (builds, coverage, …), a branch and a commit. The first digits of a commit\n" +
+			"are enough. Without a commit, the newest set of the branch is meant.",
+		Args: cobra.ArbitraryArgs,
+		RunE: requireSubcommand,
+		Annotations: map[string]string{
+			helpFooter: "Exit codes: 1 the set does not exist or differs from its manifest, or the store failed; 125 bad input.\n",
+		},
+	}
+	cmd.AddCommand(newArtifactsListCommand(o), newArtifactsGetCommand(o), newArtifactsVerifyCommand(o), newArtifactsPutCommand(o))
+	return cmd
+}
 
-A set has a KIND (builds, coverage, …), a branch and a commit. The beginning of a commit will do. Where none is given it
-is the newest set of the branch, as it is with --sha latest; for put it is the workspace's commit.
-
-exit codes: 0; 1 it is not there, not what its manifest says, or the store failed; 125 input that was refused;
-128+n a signal.
-
-flags, each with the variable that says the same (the flag wins):
-`
-
-var artifactsFlags = []string{"branch", "sha", "artifact-bucket", "workspace", "config", asJSON, "limit", "mirror"}
-
-// shelf is what runner artifacts works on: a store, and the set in it that is meant.
-type shelf struct {
-	console
+// artifactStore is the store that a command below runner artifacts works on.
+type artifactStore struct {
+	*options
 	variables map[string]string
 	config    config.Config
 	store     artifacts.Store
-	place     string // the store, in words
+	place     string // the store, as a person would write it
 }
 
-func (c console) artifacts(ctx context.Context, variables map[string]string, words []string) int {
-	verbs := map[string]struct {
-		least, most int // words after the verb
-		do          func(shelf, context.Context, []string) error
-	}{
-		"ls":     {0, math.MaxInt, shelf.list},
-		"get":    {1, 2, shelf.get},
-		"verify": {1, 1, shelf.verify},
-		"put":    {2, 2, shelf.put},
-	}
-	const hint = "runner help artifacts explains the commands"
-	if len(words) == 0 {
-		return c.fail(exitUsage, "a word is missing: ls, get, verify or put", hint)
-	}
-	name, words := words[0], words[1:]
-	verb, known := verbs[name]
-	switch {
-	case !known:
-		return c.fail(exitUsage, fmt.Sprintf("unknown command %q of runner artifacts", name), hint)
-	case len(words) < verb.least:
-		return c.fail(exitUsage, "the "+[]string{"KIND", "FOLDER"}[len(words)]+" is missing", hint)
-	case len(words) > verb.most:
-		return c.fail(exitUsage, fmt.Sprintf("unexpected argument %q", words[verb.most]), hint)
-	}
-
-	ctx, stop := c.interruptible(ctx)
-	defer stop()
-	s := shelf{console: c, variables: variables}
-	var err error
-	if s.config, err = config.Read(variables); err != nil {
-		return c.refuse(err)
-	}
-	opened := session.New(ctx, variables, s.config)
-	if err = opened.OpenStore(ctx, lease.Owner{}, c.waiting); err != nil {
-		return c.refuse(err)
-	}
-	s.store, s.place = opened.Store, runner.Nearby(opened.Place)
-	return c.end(ctx, verb.do(s, ctx, words))
+// withStore is the body of a command that works on the store.
+func (o *options) withStore(f func(artifactStore, context.Context, []string) error) func(*cobra.Command, []string) error {
+	return o.withSignals(func(ctx context.Context, variables map[string]string, args []string) error {
+		s := artifactStore{options: o, variables: variables}
+		var err error
+		if s.config, err = config.Read(variables); err != nil {
+			return outcome.Refused(err)
+		}
+		opened := session.New(ctx, variables, s.config)
+		if err = opened.OpenStore(ctx, lease.Owner{}, o.noteWaiting); err != nil {
+			return outcome.Refused(err)
+		}
+		s.store, s.place = opened.Store, runner.Nearby(opened.Place)
+		return f(s, ctx, args)
+	})
 }
 
-// waiting tells whom we wait for.
-func (c console) waiting(h lease.Holder) {
-	fmt.Fprintf(c.stderr, "runner: waiting for %s, since %s\n", h, h.Acquired.Format(time.RFC3339))
+// noteWaiting names the holder of a lock that we wait for.
+func (o *options) noteWaiting(h lease.Holder) {
+	o.note("runner: waiting for %s, since %s", h, h.Acquired.Format(time.RFC3339))
 }
 
-// set is what people call one.
+// setName is a set in a sentence.
 func setName(m artifacts.Manifest) string {
 	return fmt.Sprintf("%s of %s at %.12s", m.Kind, m.Branch, m.SHA)
 }
@@ -105,11 +86,11 @@ func contents(m artifacts.Manifest) string {
 	return runner.Count(len(m.Files), "file") + ", " + runner.Size(m.Bytes())
 }
 
-// find returns the manifest of the set that is meant, and how it came to be that one.
-func (s shelf) find(ctx context.Context, kind string) (m artifacts.Manifest, how string, err error) {
+// find returns the manifest of the set that the variables select, and why it is that one.
+func (s artifactStore) find(ctx context.Context, kind string) (m artifacts.Manifest, reason string, err error) {
 	c := s.config
 	sha := cmp.Or(c.SHA, c.GitHubSHA)
-	c.SHA, c.GitHubSHA = "", "" // its beginning, or "latest", is enough here
+	c.SHA, c.GitHubSHA = "", "" // a prefix or "latest" is enough here, but not for a run
 	ref, _, err := runner.Identify(ctx, s.variables, c)
 	if err != nil {
 		return m, "", err
@@ -126,15 +107,15 @@ func (s shelf) find(ctx context.Context, kind string) (m artifacts.Manifest, how
 	if !errors.Is(err, fs.ErrNotExist) {
 		return m, "", err
 	}
-	if ref, err = s.complete(ctx, kind, ref); err != nil {
+	if ref, err = s.completeSHA(ctx, kind, ref); err != nil {
 		return m, "", err
 	}
 	m, err = artifacts.ReadManifest(ctx, s.store, kind, ref)
 	return m, "the only one that begins with " + sha, err
 }
 
-// complete finds the commit that begins as the one of the reference does.
-func (s shelf) complete(ctx context.Context, kind string, ref artifacts.Ref) (artifacts.Ref, error) {
+// completeSHA finds the one set whose commit begins as that of ref does.
+func (s artifactStore) completeSHA(ctx context.Context, kind string, ref artifacts.Ref) (artifacts.Ref, error) {
 	absent := &absentError{fmt.Sprintf("there are no %s of branch %s at %s in %s", kind, ref.Branch, ref.SHA, s.place)}
 	l, ok := s.store.(artifacts.Lister)
 	if !ok {
@@ -151,143 +132,117 @@ func (s shelf) complete(ctx context.Context, kind string, ref artifacts.Ref) (ar
 	case 1:
 		return sets[0].Ref, nil
 	default:
-		return ref, &outcome.ConfigError{
-			Message: fmt.Sprintf("%d %s of branch %s begin with %s", len(sets), kind, ref.Branch, ref.SHA),
-			Advice:  "give more digits of the commit, as runner artifacts ls --json prints them",
+		return ref, &usageError{
+			fmt.Sprintf("%d %s of branch %s begin with %s", len(sets), kind, ref.Branch, ref.SHA),
+			"give more digits of the commit, as runner artifacts ls --json prints them",
 		}
 	}
 }
 
-// absentError says that there is no such set.
+// absentError says that a set or a file does not exist.
 type absentError struct{ message string }
 
 func (e *absentError) Error() string { return e.message }
 
-// Hint says where to look.
+// Hint says how to find what does exist.
 func (e *absentError) Hint() string {
-	return "runner artifacts ls --branch '' --sha '' lists all there is"
+	return "runner artifacts ls --branch '' --sha '' lists all sets"
 }
 
-func (s shelf) get(ctx context.Context, words []string) error {
-	m, how, err := s.find(ctx, words[0])
+// describe prints which set was selected, and why.
+func (s artifactStore) describe(m artifacts.Manifest, reason string) {
+	if reason != "" {
+		reason = " (" + reason + ")"
+	}
+	s.note("%s%s, published %s, in %s", setName(m), reason, m.Created.UTC().Format(time.RFC3339), s.place)
+}
+
+// locate returns where the store keeps a key, or the key itself.
+func (s artifactStore) locate(key string) string {
+	if l, ok := s.store.(artifacts.Locator); ok {
+		return l.Locate(key)
+	}
+	return key
+}
+
+func newArtifactsGetCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "get KIND [FOLDER]",
+		Short: "fetch a set and verify its checksums",
+		Long: "runner artifacts get fetches a set. Files appear in the folder when all have arrived and been verified.\n" +
+			"Without a FOLDER they go to where the step that makes the KIND keeps it, else to ./KIND.",
+		Example: "runner artifacts get builds\nrunner artifacts get coverage out --branch main --sha latest",
+		Args:    arguments(1, "KIND", "FOLDER"),
+		RunE:    o.withStore(artifactStore.get),
+	}
+	declare(cmd, setFlags...)
+	declare(cmd, checkoutFlags...)
+	return cmd
+}
+
+func (s artifactStore) get(ctx context.Context, args []string) error {
+	m, reason, err := s.find(ctx, args[0])
 	if err != nil {
 		return err
 	}
-	s.tell(m, how)
-	dir := words[0]
-	if len(words) == 2 {
-		dir = words[1]
+	s.describe(m, reason)
+	dir := args[0]
+	if len(args) == 2 {
+		dir = args[1]
 	} else {
-		known, err := config.LoadSteps(s.config)
+		catalogue, err := config.LoadSteps(s.config)
 		if err != nil {
 			return err
 		}
-		if made, ok := known.ArtifactPath(m.Kind); ok {
-			dir = filepath.Join(s.config.Workspace, filepath.FromSlash(made))
+		if path, ok := catalogue.ArtifactPath(m.Kind); ok {
+			dir = filepath.Join(s.config.Workspace, filepath.FromSlash(path))
 		}
 	}
-	ctx, done := s.progress(ctx, "fetching")
+	ctx, done := s.showProgress(ctx, "fetching")
 	m, err = artifacts.Fetch(ctx, s.store, m.Kind, m.Ref(), dir)
 	done()
 	if err != nil {
 		return err
 	}
-	return s.say("%s  %s\n", runner.Nearby(dir), contents(m))
+	return s.print("%s  %s\n", runner.Nearby(dir), contents(m))
 }
 
-func (s shelf) verify(ctx context.Context, words []string) error {
-	m, how, err := s.find(ctx, words[0])
-	if err != nil {
-		return err
+func newArtifactsPutCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "put KIND FOLDER",
+		Short:   "store a folder as a set",
+		Example: "runner artifacts put builds dist\nrunner artifacts put docs site --mirror latest",
+		Args:    arguments(2, "KIND", "FOLDER"),
+		RunE:    o.withStore(artifactStore.put),
 	}
-	s.tell(m, how)
-	ctx, done := s.progress(ctx, "reading")
-	problems, err := artifacts.Verify(ctx, s.store, m.Kind, m.Ref())
-	done()
-	if err != nil {
-		return err
-	}
-	strays, err := s.strays(ctx, m)
-	if err != nil {
-		return err
-	}
-	for _, p := range problems {
-		if err := s.say("%s\n", p); err != nil {
-			return err
-		}
-	}
-	for _, path := range strays {
-		if err := s.say("stored %q is not in the manifest\n", path); err != nil {
-			return err
-		}
-	}
-	if n := len(problems) + len(strays); n > 0 {
-		return &differsError{
-			message:  fmt.Sprintf("%s differ from their manifest in %s", setName(m), runner.Count(n, "file")),
-			manifest: runner.Nearby(s.locate(keys.Manifest(m.Kind, m.Ref()))),
-		}
-	}
-	return s.say("%s: %s, all as the manifest says\n", setName(m), contents(m))
+	declare(cmd, branchFlag, shaFlag, storeFlag, mirrorFlag)
+	declare(cmd, checkoutFlags...)
+	return cmd
 }
 
-// strays names what lies among the files of a set without being one.
-func (s shelf) strays(ctx context.Context, m artifacts.Manifest) ([]string, error) {
-	l, ok := s.store.(artifacts.Lister)
-	if !ok {
-		return nil, nil
-	}
-	var found []string
-	prefix := keys.Set(m.Kind, m.Ref()) + "/"
-	for e, err := range l.List(ctx, prefix) {
-		if err != nil {
-			return nil, err
-		}
-		path := strings.TrimPrefix(e.Key, prefix)
-		if _, listed := slices.BinarySearchFunc(m.Files, path, func(f artifacts.File, path string) int { return cmp.Compare(f.Path, path) }); !listed {
-			found = append(found, path)
-		}
-	}
-	return found, nil
-}
+var mirrorFlag = flagSpec{"mirror", "RUNNER_MIRROR", "latest", "keep a copy of the newest set there"}
 
-// differsError says that a set is not what its manifest says.
-type differsError struct{ message, manifest string }
-
-func (e *differsError) Error() string { return e.message }
-
-// Hint says what to do about it. As long as the manifest is there, publishing the same files again changes nothing.
-func (e *differsError) Hint() string {
-	return "delete " + e.manifest + " and whatever is not in it, then publish the set again"
-}
-
-func (s shelf) put(ctx context.Context, words []string) error {
+func (s artifactStore) put(ctx context.Context, args []string) error {
 	ref, changed, err := runner.Identify(ctx, s.variables, s.config)
 	if err != nil {
 		return err
 	}
 	if changed {
-		fmt.Fprintf(s.stderr, "the workspace has changes that are not in %.12s\n", ref.SHA)
+		s.note("the workspace has changes that are not in %.12s", ref.SHA)
 	}
 	set := artifacts.Set{
-		Kind: words[0], Ref: ref, RunID: cmp.Or(s.variables["RUN_ID"], session.NewID()), Dir: words[1], Mirror: s.variables["RUNNER_MIRROR"],
+		Kind: args[0], Ref: ref, RunID: cmp.Or(s.variables["RUN_ID"], session.NewID()), Dir: args[1],
+		Mirror: s.variables[mirrorFlag.variable],
 	}
-	if dir, err := filepath.Abs(set.Dir); err == nil && dir == s.config.Workspace { // as a run has it
+	if dir, err := filepath.Abs(set.Dir); err == nil && dir == s.config.Workspace { // the same files as in a run
 		set.Exclude = func(path string) bool { return path == ".runner" || path == ".git" || path == "node_modules" }
 	}
-	ctx, done := s.progress(ctx, "storing")
+	ctx, done := s.showProgress(ctx, "storing")
 	p, err := artifacts.Publish(ctx, s.store, set)
 	done()
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.stderr, "%s: %d uploaded, %d unchanged, %d removed\n", setName(p.Manifest), p.Uploaded, p.Unchanged, p.Removed)
-	return s.say("%s  %s\n", runner.Nearby(p.Location), contents(p.Manifest))
-}
-
-// tell says which set is meant, and why that one.
-func (s shelf) tell(m artifacts.Manifest, how string) {
-	if how != "" {
-		how = " (" + how + ")"
-	}
-	fmt.Fprintf(s.stderr, "%s%s, published %s, in %s\n", setName(m), how, m.Created.UTC().Format(time.RFC3339), s.place)
+	s.note("%s: %d uploaded, %d unchanged, %d removed", setName(p.Manifest), p.Uploaded, p.Unchanged, p.Removed)
+	return s.print("%s  %s\n", runner.Nearby(p.Location), contents(p.Manifest))
 }

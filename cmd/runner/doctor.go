@@ -1,100 +1,127 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/logs"
 )
 
-// exitUnsound is a set-up in which something will make a run fail. It is not 125: the doctor did what it was asked to.
-const exitUnsound = 1
-
-// doctor examines the set-up, a line for each finding. They are for people unless JSON is asked for by name: unlike a log,
-// they are read by whoever asked, through a pipe as well.
-func (c console) doctor(ctx context.Context, variables map[string]string) int {
-	asked, err := wantsJSON(variables)
-	if err != nil {
-		return c.refuse(err)
+func newDoctorCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "doctor",
+		GroupID: groupSetUp,
+		Short:   "check the set-up before anything runs",
+		Long: "runner doctor checks what a run relies on: settings, tools, git, the store,\n" +
+			"secrets and the stack. It exits with 1 if something will make a run fail.",
+		Example: "runner doctor\nrunner doctor --step deploy --environment staging",
+		Args:    arguments(0),
+		RunE:    o.withSignals(o.doctor),
 	}
-	ctx, stop := c.interruptible(ctx)
-	defer stop()
-	report := reportText(c, c.color(variables))
-	if asked || variables["RUNNER_LOG_FORMAT"] == "json" {
-		report = reportJSON(c)
-	}
-	counts := map[artifacts.Severity]int{}
-	var lost error
-	sound := runner.Doctor{Variables: variables}.Examine(ctx, func(f artifacts.Finding) {
-		counts[f.Severity]++
-		if err := report(f, nil); lost == nil {
-			lost = err
-		}
-	})
-	if lost == nil {
-		lost = report(artifacts.Finding{}, counts)
-	}
-	switch {
-	case ctx.Err() != nil:
-		return c.end(ctx, ctx.Err())
-	case lost != nil:
-		return c.end(ctx, lost)
-	case !sound:
-		return exitUnsound
-	}
-	return 0
+	declare(
+		cmd, stepFlag.describe("check this step only"), environmentFlag, stackNameFlag,
+		branchFlag.describe("the branch"), shaFlag.describe("the commit"), storeFlag.describe("bucket or folder"),
+		workspaceFlag, configFlag.describe("default runner.yaml"), logFormatFlag.describe("auto, text or json"),
+		jsonFlag,
+	)
+	return cmd
 }
 
-// reporter tells of a finding, or with counts, of all of them together.
-type reporter func(f artifacts.Finding, counts map[artifacts.Severity]int) error
+// doctor checks the set-up, and prints a line for each finding. They are text unless JSON is asked for by name: unlike a
+// log, they are read by the person who asked, through a pipe as well.
+func (o *options) doctor(ctx context.Context, variables map[string]string, _ []string) error {
+	asJSON, err := boolean(variables, jsonFlag.variable)
+	if err != nil {
+		return err
+	}
+	report := o.findingsAsText(o.color(variables))
+	if asJSON || variables[logFormatFlag.variable] == "json" {
+		report = o.findingsAsJSON()
+	}
+	counts := map[artifacts.Severity]int{}
+	var writeErr error
+	sound := runner.Doctor{Variables: variables}.Examine(ctx, func(f artifacts.Finding) {
+		counts[f.Severity]++
+		if err := report.finding(f); writeErr == nil {
+			writeErr = err
+		}
+	})
+	if writeErr == nil {
+		writeErr = report.total(counts[artifacts.Failure], counts[artifacts.Warning])
+	}
+	switch err := cmp.Or(writeErr, ctx.Err()); {
+	case err != nil:
+		return err
+	case !sound:
+		return &exitError{code: exitFailure}
+	}
+	return nil
+}
 
-func reportText(c console, color bool) reporter {
-	paint := func(f artifacts.Finding) string {
-		code := map[artifacts.Severity]string{artifacts.OK: "32", artifacts.Warning: "33", artifacts.Failure: "31"}[f.Severity]
+// findingWriter prints findings, and at the end how many there were.
+type findingWriter struct {
+	finding func(artifacts.Finding) error
+	total   func(failures, warnings int) error
+}
+
+func (o *options) findingsAsText(color bool) findingWriter {
+	severity := func(f artifacts.Finding) string {
 		word := fmt.Sprintf("%-7s", f.Severity)
 		if !color {
 			return word
 		}
+		code := map[artifacts.Severity]string{artifacts.OK: "32", artifacts.Warning: "33", artifacts.Failure: "31"}[f.Severity]
 		return "\x1b[" + code + "m" + word + "\x1b[0m"
 	}
-	return func(f artifacts.Finding, counts map[artifacts.Severity]int) error {
-		if counts != nil {
-			said := runner.Count(counts[artifacts.Failure], "failure") + ", " + runner.Count(counts[artifacts.Warning], "warning")
-			return c.say("\n%s\n", said)
-		}
-		text := fmt.Sprintf("%s  %-18s  %s\n", paint(f), f.Subject, oneLine(f.Problem))
-		if f.Advice != "" {
-			text += fmt.Sprintf("%27s  hint: %s\n", "", oneLine(f.Advice))
-		}
-		return c.say("%s", text)
+	return findingWriter{
+		finding: func(f artifacts.Finding) error {
+			text := fmt.Sprintf("%s  %-18s  %s\n", severity(f), f.Subject, oneLine(f.Problem))
+			if f.Advice != "" {
+				text += fmt.Sprintf("%27s  hint: %s\n", "", oneLine(f.Advice))
+			}
+			return o.print("%s", text)
+		},
+		total: func(failures, warnings int) error {
+			return o.print("\n%s, %s\n", runner.Count(failures, "failure"), runner.Count(warnings, "warning"))
+		},
 	}
 }
 
-// reportJSON writes records like those of a run's log.
-func reportJSON(c console) reporter {
-	sink := logs.New(c.stdout, logs.Options{Format: logs.JSON})
+// findingsAsJSON writes records like those of a run's log.
+func (o *options) findingsAsJSON() findingWriter {
+	sink := logs.New(o.stdout, logs.Options{Format: logs.JSON})
 	log := slog.New(sink.Handler())
-	levels := map[artifacts.Severity]slog.Level{artifacts.OK: slog.LevelInfo, artifacts.Warning: slog.LevelWarn, artifacts.Failure: slog.LevelError}
-	return func(f artifacts.Finding, counts map[artifacts.Severity]int) error {
-		if counts != nil {
-			log.Info("examined", "failures", counts[artifacts.Failure], "warnings", counts[artifacts.Warning])
-		} else {
-			attributes := []any{"subject", f.Subject, "severity", string(f.Severity)}
-			if f.Advice != "" {
-				attributes = append(attributes, "hint", f.Advice)
-			}
-			log.Log(context.Background(), levels[f.Severity], f.Subject+": "+f.Problem, attributes...)
-		}
+	levels := map[artifacts.Severity]slog.Level{
+		artifacts.OK: slog.LevelInfo, artifacts.Warning: slog.LevelWarn, artifacts.Failure: slog.LevelError,
+	}
+	writeErr := func() error {
 		if err := sink.Err(); err != nil {
 			return outputError{err}
 		}
 		return nil
 	}
+	return findingWriter{
+		finding: func(f artifacts.Finding) error {
+			attributes := []any{"subject", f.Subject, "severity", string(f.Severity)}
+			if f.Advice != "" {
+				attributes = append(attributes, "hint", f.Advice)
+			}
+			log.Log(context.Background(), levels[f.Severity], f.Subject+": "+f.Problem, attributes...)
+			return writeErr()
+		},
+		total: func(failures, warnings int) error {
+			log.Info("examined", "failures", failures, "warnings", warnings)
+			return writeErr()
+		},
+	}
 }
 
-// oneLine keeps what an error says on the line of its finding.
+// oneLine keeps an error on the line of its finding.
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -1,73 +1,90 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 
-	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/spf13/cobra"
 
 	"github.com/carlin-cicd/runner/runner"
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/detect"
 )
 
-// init writes a runner.yaml that fits the workspace; with --dry-run it only shows it. One that is there stays, unless
-// --force says otherwise.
-func (c console) init(variables map[string]string) int {
-	config, err := config.Read(variables)
-	if err != nil {
-		return c.refuse(err)
+func newInitCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "init",
+		GroupID: groupSetUp,
+		Short:   "write a runner.yaml that fits the workspace",
+		Example: "runner init --dry-run\nrunner init",
+		Args:    arguments(0),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.initialize(o.variables(cmd)) },
 	}
-	found, err := detect.Workspace(config.Workspace)
+	declare(cmd, checkoutFlags...)
+	declare(
+		cmd, dryRunFlag.describe("show what would be written"),
+		forceFlag.describe("overwrite the file if it exists"),
+	)
+	return cmd
+}
+
+// initialize writes a runner.yaml that fits the workspace; a dry run only shows it. An existing file is kept unless
+// --force is given.
+func (o *options) initialize(variables map[string]string) error {
+	settings, err := config.Read(variables)
 	if err != nil {
-		return c.refuse(err)
+		return outcome.Refused(err)
+	}
+	found, err := detect.Workspace(settings.Workspace)
+	if err != nil {
+		return outcome.Refused(err)
 	}
 	text := found.YAML()
-	name := config.File
-	if name == "" {
-		name = filepath.Join(config.Workspace, steps.FileName)
+	name := cmp.Or(settings.File, filepath.Join(settings.Workspace, steps.FileName))
+	if _, err := steps.Parse(name, []byte(text)); err != nil { // never write a file that a run would refuse
+		return outcome.Refused(err)
 	}
-	if _, err := steps.Parse(name, []byte(text)); err != nil { // what we write has to be what we read
-		return c.refuse(err)
+	if settings.DryRun {
+		return o.print("%s", text)
 	}
-	if config.DryRun {
-		return c.print(text)
-	}
-	force, err := strconv.ParseBool(variables["RUNNER_FORCE"])
-	if err != nil && variables["RUNNER_FORCE"] != "" {
-		return c.fail(exitUsage, fmt.Sprintf("RUNNER_FORCE cannot be %q", variables["RUNNER_FORCE"]), "write true or false")
-	}
-	flag := os.O_CREATE | os.O_EXCL | os.O_WRONLY
-	if force {
-		flag = os.O_CREATE | os.O_TRUNC | os.O_WRONLY
-	}
-	f, err := os.OpenFile(name, flag, 0o644)
-	if errors.Is(err, fs.ErrExist) {
-		return c.fail(exitUsage, runner.Nearby(name)+" is there already", "runner init --dry-run shows what would be written, --force writes over it")
-	}
-	if err != nil {
-		return c.refuse(err)
-	}
-	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return c.refuse(err)
+	if err := writeConfig(name, text, settings.Force); err != nil {
+		return err
 	}
 	var b strings.Builder
 	if len(found.What) > 0 {
 		fmt.Fprintf(&b, "found %s\n", strings.Join(found.What, ", "))
 	} else {
-		b.WriteString("found nothing that is known here: write the commands yourself\n")
+		b.WriteString("found no tool that runner init knows: write the commands yourself\n")
 	}
 	fmt.Fprintf(&b, "wrote %s\n\n%s\nnext:\n  runner steps\n", runner.Nearby(name), text)
 	for _, s := range found.Steps {
-		if s.Name == "test" || s.Name == "build" {
-			fmt.Fprintf(&b, "  runner --step %s\n", s.Name)
+		if slices.Contains([]string{"test", "build"}, s.Name) {
+			fmt.Fprintf(&b, "  runner %s\n", s.Name)
 		}
 	}
-	return c.print(b.String())
+	return o.print("%s", &b)
+}
+
+func writeConfig(name, text string, overwrite bool) error {
+	mode := os.O_EXCL
+	if overwrite {
+		mode = os.O_TRUNC
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|mode, 0o644)
+	if errors.Is(err, fs.ErrExist) {
+		return &usageError{runner.Nearby(name) + " already exists", "runner init --dry-run shows what would be written, --force overwrites the file"}
+	}
+	if err != nil {
+		return outcome.Refused(err)
+	}
+	_, err = f.WriteString(text)
+	return outcome.Refused(errors.Join(err, f.Close()))
 }

@@ -6,9 +6,11 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
 
@@ -16,28 +18,46 @@ func main() {
 	os.Exit(run())
 }
 
-// run is main without the exit, so that whatever is deferred is done.
+// run is main without the exit, so that deferred calls run.
 func run() int {
 	// SIGPIPE is caught rather than ignored: a reader of our log that goes away must not end the run,
-	// and what is ignored here would stay ignored in every command that is started.
+	// and a signal that is ignored here would stay ignored in every command that is started.
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGPIPE)
 	defer signal.Stop(signals)
-	// Beside somebody's build every megabyte counts: what goes beyond this is what there is to hold, not what was
-	// held before. GOMEMLIMIT says otherwise.
+	// The runner shares the task's memory with the command, so the collector starts early. GOMEMLIMIT overrides it.
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(36 << 20)
 	}
-	c := console{
-		args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, signals: signals, started: time.Now(),
-		terminal: term.IsTerminal(int(os.Stdout.Fd())),
+	cobra.EnableCommandSorting = false // help lists commands in the order in which they are declared
+	o := options{
+		args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		signals: signals, started: time.Now(), terminal: term.IsTerminal(int(os.Stdout.Fd())),
 	}
-	return c.route(context.Background())
+	return execute(context.Background(), &o)
 }
 
-// frugal has the collector leave less garbage beside somebody's command. Before, there are milliseconds to lose. GOGC says
-// otherwise.
-func frugal() {
+// execute runs the command that the arguments name and returns the exit code.
+func execute(ctx context.Context, o *options) int {
+	root := newRoot(o)
+	root.SetArgs(o.args)
+	var helpErr error
+	if len(o.args) > 0 && strings.HasPrefix(o.args[0], cobra.ShellCompRequestCmd) {
+		if err := completeFlags(root, o); err != nil {
+			return o.exit(err)
+		}
+	}
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { helpErr = o.print("%s", renderHelp(cmd, o.helpWidth())) })
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = helpErr
+	}
+	return o.exit(err)
+}
+
+// collectOften makes the collector run more often while a command shares the task's memory. At the start it would only
+// cost milliseconds. GOGC overrides it.
+func collectOften() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(20)
 	}

@@ -17,10 +17,10 @@ import (
 	"github.com/carlin-cicd/runner/runner/remote"
 )
 
-// moments are what Step Functions knows of an execution, one look after the other; the last one stays.
-type moments []struct{ execution, history string }
+// snapshots are the answers of Step Functions about an execution, one request after the other; the last one is repeated.
+type snapshots []struct{ execution, history string }
 
-func (m *moments) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (m *snapshots) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	now := (*m)[0]
 	if !strings.HasSuffix(r.Header.Get("X-Amz-Target"), "GetExecutionHistory") {
 		fmt.Fprint(w, now.execution)
@@ -32,7 +32,7 @@ func (m *moments) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func watch(t *testing.T, m moments, out io.Writer, terminal bool) error {
+func watch(t *testing.T, m snapshots, out io.Writer, terminal bool) error {
 	t.Helper()
 	server := httptest.NewServer(&m)
 	t.Cleanup(server.Close)
@@ -42,13 +42,15 @@ func watch(t *testing.T, m moments, out io.Writer, terminal bool) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := driver{console: console{stdout: out, terminal: terminal}, pipeline: p, name: "main-1", follow: true, poll: time.Millisecond}
-	return d.status(t.Context())
+	watched := pipeline{
+		options: &options{stdout: out, terminal: terminal}, remote: p, execution: "main-1", follow: true, interval: time.Millisecond,
+	}
+	return watched.status(t.Context())
 }
 
 const (
-	underWay   = `{"name":"main-1","status":"RUNNING","startDate":1763900000,"input":"{\"detail\":{\"ref\":\"refs/heads/main\",\"after\":\"0123456789abcdef\"}}"}`
-	wellEnded  = `{"name":"main-1","status":"SUCCEEDED","startDate":1763900000,"stopDate":1763900100,"input":"{}"}`
+	running    = `{"name":"main-1","status":"RUNNING","startDate":1763900000,"input":"{\"detail\":{\"ref\":\"refs/heads/main\",\"after\":\"0123456789abcdef\"}}"}`
+	succeeded  = `{"name":"main-1","status":"SUCCEEDED","startDate":1763900000,"stopDate":1763900100,"input":"{}"}`
 	building   = `{"id":2,"previousEventId":0,"timestamp":1763900001,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"Build"}},{"id":3,"previousEventId":2,"timestamp":1763900002,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"ecs","resource":"runTask.sync"}}`
 	built      = building + `,{"id":4,"previousEventId":3,"timestamp":1763900062,"type":"TaskSucceeded"}`
 	superseded = built + `,{"id":5,"previousEventId":4,"timestamp":1763900063,"type":"SucceedStateEntered","stateEnteredEventDetails":{"name":"Superseded"}}`
@@ -56,19 +58,19 @@ const (
 
 func events(list string) string { return `{"events":[` + list + `]}` }
 
-func TestWhoFollowsAPipelineIsToldEachStepOnce(t *testing.T) {
+func TestFollowingAPipelinePrintsEachChangeOnce(t *testing.T) {
 	var out bytes.Buffer
-	if err := watch(t, moments{{underWay, events(building)}, {underWay, events(building)}, {underWay, events(built)}, {wellEnded, events(built)}}, &out, false); err != nil {
+	if err := watch(t, snapshots{{running, events(building)}, {running, events(building)}, {running, events(built)}, {succeeded, events(built)}}, &out, false); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := out.String(), "Build running\nBuild              passed   1m0s\nmain-1  succeeded, 1m40s\n"; got != want {
-		t.Errorf("told is\n%s, not\n%s", got, want)
+		t.Errorf("printed\n%s, want\n%s", got, want)
 	}
 }
 
-func TestOnATerminalTheStepsAreDrawnInTheirPlace(t *testing.T) {
+func TestATerminalRedrawsThePipeline(t *testing.T) {
 	var out bytes.Buffer
-	if err := watch(t, moments{{underWay, events("")}, {underWay, events(building)}, {wellEnded, events(built)}}, &out, true); err != nil {
+	if err := watch(t, snapshots{{running, events("")}, {running, events(building)}, {succeeded, events(built)}}, &out, true); err != nil {
 		t.Fatal(err)
 	}
 	drawings := strings.Split(out.String(), "\x1b[J")
@@ -77,23 +79,23 @@ func TestOnATerminalTheStepsAreDrawnInTheirPlace(t *testing.T) {
 	}
 }
 
-// Its commit is not delivered, and whoever goes on after --follow must hear of it.
-func TestAPipelineThatWasSupersededHasNotEndedWell(t *testing.T) {
+// The commit was not delivered, and a script that waits with --follow must not go on.
+func TestASupersededPipelineFails(t *testing.T) {
 	var out bytes.Buffer
-	err := watch(t, moments{{underWay, events(built)}, {wellEnded, events(superseded)}}, &out, false)
+	err := watch(t, snapshots{{running, events(built)}, {succeeded, events(superseded)}}, &out, false)
 	if err == nil || err.Error() != "the pipeline ended as superseded" || !strings.Contains(out.String(), "superseded, 1m40s  a newer commit took its turn") {
 		t.Errorf("%v: %s", err, out.String())
 	}
 }
 
-func TestNobodysTextMovesTheCursor(t *testing.T) {
+func TestTextOfAnExecutionCannotMoveTheCursor(t *testing.T) {
 	e := remote.Execution{Name: "a", Status: "FAILED", Error: "E", Cause: "one\ntwo\x1b[2Jthree " + strings.Repeat("ü", 200)}
-	lines := draw(e, []remote.Step{{Name: "Test", Status: "failed", Reason: "a\r\nb"}})
+	lines := statusLines(e, []remote.Step{{Name: "Test", Status: "failed", Reason: "a\r\nb"}})
 	if text := strings.Join(lines, ""); strings.ContainsAny(text, "\n\r\x1b") {
 		t.Errorf("%q", text)
 	}
 	for _, width := range []int{0, 1, 2, 40, 80} {
-		for _, line := range fitted(append([]string{}, lines...), width) {
+		for _, line := range truncate(append([]string{}, lines...), width) {
 			if n := utf8.RuneCountInString(line); width > 0 && n >= max(width, 2) {
 				t.Errorf("%d columns in %d: %s", n, width, line)
 			}

@@ -4,42 +4,72 @@ import (
 	"cmp"
 	"context"
 
-	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/spf13/cobra"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner"
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/outcome"
 )
 
-// promote says why a commit may go from one environment to another, or why not, and unless that is all that was asked
-// for, runs the step that deploys it there.
-func (c console) promote(ctx context.Context, variables map[string]string) int {
-	p := runner.Promotion{Variables: variables, From: variables["RUNNER_FROM"], To: variables["RUNNER_TO"]}
-	variables["PIPELINE_STEP"] = cmp.Or(variables["PIPELINE_STEP"], "deploy")
+var fromFlag = flagSpec{"from", "RUNNER_FROM", "NAME", "the environment in which the commit has passed"}
+
+func newPromoteCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "promote",
+		GroupID: groupDeliver,
+		Short:   "deploy a commit that passed in one environment to another",
+		Example: "runner promote --sha 1f2e3d4 --from staging --to production\n" +
+			"runner promote --sha 1f2e3d4 --from staging --to production --dry-run   # may it, and if not, why",
+		Args: arguments(0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.promote(cmd.Context(), o.variables(cmd)) },
+	}
+	declare(
+		cmd, shaFlag, fromFlag, toFlag.describe("the environment to deploy to"), branchFlag,
+		stepFlag.describe("the step that deploys (default deploy)"), stackNameFlag, storeFlag,
+		forceFlag.describe("even if a newer commit is live"),
+		dryRunFlag.describe("show whether it may be deployed there, and why not"),
+	)
+	declare(cmd, checkoutFlags...)
+	declare(cmd, runFlags...)
+	return cmd
+}
+
+// promote shows why a commit may or may not go to the environment, and unless it is a dry run, runs the step that
+// deploys it there.
+func (o *options) promote(ctx context.Context, variables map[string]string) error {
+	p := runner.Promotion{Variables: variables, From: variables[fromFlag.variable], To: variables[toFlag.variable]}
+	variables[stepFlag.variable] = cmp.Or(variables[stepFlag.variable], "deploy")
 	switch {
 	case p.From == "" || p.To == "":
-		return c.fail(exitUsage, "where from, or where to, is missing", "runner promote --sha COMMIT --from staging --to production")
+		return &usageError{"missing --from or --to", "runner promote --sha COMMIT --from staging --to production"}
 	case p.From == p.To:
-		return c.fail(exitUsage, "from and to are both "+p.To, "name two environments")
+		return &usageError{"--from and --to are both " + p.To, "name two environments"}
 	}
-	variables["ENVIRONMENT"] = p.To
-	asking, stop := c.interruptible(ctx)
-	report := reportText(c, c.color(variables))
-	var lost error
-	may, err := p.Examine(asking, func(f artifacts.Finding) {
-		if err := report(f, nil); lost == nil {
-			lost = err
-		}
+	variables[environmentFlag.variable] = p.To
+	allowed := false
+	err := o.interruptible(ctx, func(ctx context.Context) error {
+		report := o.findingsAsText(o.color(variables))
+		var writeErr error
+		var err error
+		allowed, err = p.Examine(ctx, func(f artifacts.Finding) {
+			if err := report.finding(f); writeErr == nil {
+				writeErr = err
+			}
+		})
+		return cmp.Or(err, writeErr)
 	})
-	config, _ := config.Read(variables)
-	switch stop(); {
-	case err != nil:
-		return c.end(asking, err)
-	case lost != nil:
-		return c.end(asking, lost)
-	case !may:
-		return c.fail(exitUsage, "it may not go there yet", "")
-	case config.DryRun:
-		return 0
+	if err != nil {
+		return err
 	}
-	return c.step(ctx, variables)
+	settings, err := config.Read(variables)
+	switch {
+	case !allowed:
+		return &usageError{message: "the commit may not be deployed to " + p.To + " yet"}
+	case err != nil:
+		return outcome.Refused(err)
+	case settings.DryRun:
+		return nil
+	}
+	return o.run(ctx, o.invocation(variables))
 }

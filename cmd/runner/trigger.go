@@ -6,103 +6,133 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"syscall"
 	"time"
 
-	"github.com/carlin-cicd/runner/runner/config"
-	"github.com/carlin-cicd/runner/runner/outcome"
-	"github.com/carlin-cicd/runner/runner/session"
+	"github.com/spf13/cobra"
 
 	"github.com/carlin-cicd/runner/runner"
+	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/remote"
+	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/runner/source"
 )
 
-// trigger runs a step on the cluster: it starts the task, shows its log, and exits as it does.
-func (c console) trigger(ctx context.Context, variables map[string]string) int {
-	format, err := logs.ParseFormat(cmp.Or(variables["RUNNER_LOG_FORMAT"], "text"), c.terminal)
-	if err != nil {
-		return c.refuse(err)
+var (
+	spotFlag      = flagSpec{"spot", "RUNNER_SPOT", "", "run on Spot, which costs less and may be interrupted"}
+	detachFlag    = flagSpec{"detach", "RUNNER_DETACH", "", "start the task and do not wait for it"}
+	waitStartFlag = flagSpec{"wait-start", "RUNNER_WAIT_START", "DURATION", "how long to wait for the task to start (default 10m)"}
+)
+
+func newTriggerCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "trigger",
+		GroupID: groupCluster,
+		Short:   "run a step on the cluster",
+		Long: "runner trigger runs a step on the cluster: it starts the task, shows its log and exits with its exit code.\n" +
+			"Ctrl-C asks before it stops the task; TERM stops it.",
+		Example: "runner trigger --step test\nrunner trigger --step deploy --environment staging",
+		Args:    arguments(0),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return o.trigger(cmd.Context(), o.variables(cmd)) },
 	}
-	detach, err := truth(variables, "RUNNER_DETACH")
+	declare(
+		cmd, stepFlag, environmentFlag, branchFlag, shaFlag, spotFlag, detachFlag, waitStartFlag,
+		forceFlag, logFormatFlag.describe("text or json (default text)"), clusterFlag,
+	)
+	declare(cmd, checkoutFlags...)
+	return cmd
+}
+
+// trigger starts a task, shows its log, and exits as it does.
+func (o *options) trigger(ctx context.Context, variables map[string]string) error {
+	format, err := logs.ParseFormat(cmp.Or(variables[logFormatFlag.variable], "text"), o.terminal)
 	if err != nil {
-		return c.refuse(err)
+		return outcome.Refused(err)
 	}
-	view := remote.NewView(c.stdout, format, c.color(variables))
+	detach, err := boolean(variables, detachFlag.variable)
+	if err != nil {
+		return err
+	}
+	view := remote.NewView(o.stdout, format, o.color(variables))
 	defer view.Close()
 
-	o := order{console: c, view: view, begun: make(chan struct{}), stopping: make(chan string, 1)}
+	t := triggered{options: o, view: view, started: make(chan struct{}), stop: make(chan string, 1)}
 	following, leave := context.WithCancelCause(ctx)
 	defer leave(nil)
 	starting, giveUp := context.WithCancelCause(following)
 	defer giveUp(nil)
-	go o.attend(following, giveUp, leave)
+	go t.handleSignals(following, giveUp, leave)
 
-	task, err := o.start(starting, variables)
-	close(o.begun)
+	task, err := t.start(starting, variables)
+	close(t.started)
 	if err != nil {
-		return c.untriggered(starting, err)
+		return triggerError(starting, err)
 	}
 	if detach && starting.Err() == nil {
-		return 0
+		return nil
 	}
-	end, err := o.client.Follow(following, task, o.stopping, view)
+	end, err := t.client.Follow(following, task, t.stop, view)
 	view.Close()
 	if err != nil {
-		return c.untriggered(following, err)
+		return triggerError(following, err)
 	}
 	if end.Reason != "" {
 		view.Notice(end.Reason)
 	}
-	return end.ExitCode
+	if end.ExitCode != 0 {
+		return &exitError{code: end.ExitCode}
+	}
+	return nil
 }
 
-// untriggered tells why there is no end to exit with.
-func (c console) untriggered(ctx context.Context, err error) int {
-	var told *remote.Error
+// triggerError is the error of a task whose end is not known. Before a signal it is one of the input.
+func triggerError(ctx context.Context, err error) error {
+	var refused *remote.Error
 	var cancelled *process.CancelledError
 	switch {
 	case !errors.As(context.Cause(ctx), &cancelled):
-		return c.refuse(err)
-	case errors.As(err, &told): // what was begun when we were told to stop
-		return c.fail(128+int(cancelled.Signal), err.Error(), outcome.Hint(err))
+		return outcome.Refused(err)
+	case errors.As(err, &refused): // it says what was started before the signal
+		return &exitError{128 + int(cancelled.Signal), err}
 	}
-	return c.end(ctx, err)
+	return cancelled
 }
 
-// order is a step that somebody has ordered from the cluster.
-type order struct {
-	console
-	view     *remote.View
-	client   *remote.Client
-	begun    chan struct{} // closed once there is a task, or none to come
-	stopping chan string   // why the task is to be stopped
+// triggered is a step that was started on the cluster.
+type triggered struct {
+	*options
+	view    *remote.View
+	client  *remote.Client
+	started chan struct{} // closed when there is a task, or will be none
+	stop    chan string   // why the task is to be stopped
 }
 
-func (o *order) start(ctx context.Context, variables map[string]string) (remote.Task, error) {
-	r, client, err := o.remotely(ctx, variables)
+func (t *triggered) start(ctx context.Context, variables map[string]string) (remote.Task, error) {
+	request, err := t.request(ctx, variables)
 	if err != nil {
 		return remote.Task{}, err
 	}
-	o.client = client
-	task, err := client.Start(ctx, r, func(reason string) { o.view.Notice("waiting to start: " + reason) })
+	if t.client, err = newClusterClient(ctx, variables); err != nil {
+		return remote.Task{}, err
+	}
+	task, err := t.client.Start(ctx, request, func(reason string) { t.view.Notice("waiting to start: " + reason) })
 	if err == nil {
-		o.view.Notice(fmt.Sprintf("started step %s of %s as task %s", r.Step, r.Variables["GIT_SHA"], task.ID()))
+		t.view.Notice(fmt.Sprintf("started step %s of %s as task %s", request.Step, request.Variables["GIT_SHA"], task.ID()))
 	}
 	return task, err
 }
 
-// attend has the task stopped when we are told to stop. A person is asked first, for what is started by the way may be
-// meant to go on: by a second Ctrl-C. The one after that leaves the task to itself. As long as there is none, none is to come.
-func (o *order) attend(ctx context.Context, giveUp, leave context.CancelCauseFunc) {
-	asked := !o.terminal
-	for told := false; ; {
+// handleSignals stops the task on a signal. On Ctrl-C a person is asked first, as the task may be meant to go on: the
+// second Ctrl-C stops it, the third leaves it alone. Before there is a task, every signal prevents it.
+func (t *triggered) handleSignals(ctx context.Context, giveUp, leave context.CancelCauseFunc) {
+	confirmed := !t.terminal
+	for stopping := false; ; {
 		var sig os.Signal
 		select {
-		case sig = <-o.signals:
+		case sig = <-t.signals:
 		case <-ctx.Done():
 			return
 		}
@@ -111,17 +141,17 @@ func (o *order) attend(ctx context.Context, giveUp, leave context.CancelCauseFun
 			continue
 		}
 		select {
-		case <-o.begun:
+		case <-t.started:
 		default:
-			asked = true
+			confirmed = true
 		}
 		switch {
-		case n == syscall.SIGINT && !asked:
-			o.view.Notice("the task goes on: press Ctrl-C again to stop it, or twice to leave it to itself")
-			asked = true
-		case !told:
-			told = true
-			o.stopping <- fmt.Sprintf("runner trigger was told to stop by SIG%s", map[syscall.Signal]string{syscall.SIGINT: "INT", syscall.SIGTERM: "TERM", syscall.SIGHUP: "HUP", syscall.SIGQUIT: "QUIT"}[n])
+		case n == syscall.SIGINT && !confirmed:
+			t.view.Notice("the task continues: press Ctrl-C again to stop it, or twice to leave it running")
+			confirmed = true
+		case !stopping:
+			stopping = true
+			t.stop <- "runner trigger received " + signalName(n)
 			giveUp(&process.CancelledError{Signal: n})
 		default:
 			leave(&process.CancelledError{Signal: n})
@@ -130,79 +160,81 @@ func (o *order) attend(ctx context.Context, giveUp, leave context.CancelCauseFun
 	}
 }
 
-// remotely finds the cluster, and says what is to be run on it.
-func (c console) remotely(ctx context.Context, variables map[string]string) (r remote.Request, client *remote.Client, err error) {
-	given, err := config.Read(variables)
-	if err != nil {
-		return r, nil, err
+func signalName(n syscall.Signal) string {
+	names := map[syscall.Signal]string{
+		syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM", syscall.SIGHUP: "SIGHUP", syscall.SIGQUIT: "SIGQUIT",
 	}
-	ref, dirty, err := runner.Identify(ctx, variables, given)
-	if err != nil {
-		return r, nil, err
-	}
-	if dirty {
-		fmt.Fprintln(c.stderr, "runner: the workspace has changes that are not in the commit, and the task will not have them")
-	}
-	r = remote.Request{Step: given.Step, Environment: given.Environment, StartedBy: startedBy(variables), Variables: map[string]string{"BRANCH": ref.Branch, "GIT_SHA": ref.SHA}}
-	if actor := cmp.Or(given.Actor, variables["USER"]); actor != "" { // whom people are told of
-		r.Variables["GITHUB_ACTOR"] = actor
-	}
-	if r.Spot, err = truth(variables, "RUNNER_SPOT"); err != nil {
-		return r, nil, err
-	}
-	if r.Spot { // the task cannot find out by itself, and tells what it costs
-		r.Variables["RUNNER_CAPACITY_PROVIDER"] = config.SpotProvider
-	}
-	if given.Force {
-		r.Variables["RUNNER_FORCE"] = "true"
-	}
-	if given.GitHubName != "" {
-		r.Variables["GITHUB_REPOSITORY"] = given.GitHubName
-		r.Variables["REPOSITORY_URL"] = "https://github.com/" + given.GitHubName + ".git"
-	}
-	if given.Repository != "" { // whoever may look at tasks sees what they were told
-		if r.Variables["REPOSITORY_URL"], err = source.PublicURL(given.Repository); err != nil {
-			return r, nil, err
-		}
-	}
-	settings, err := session.NewAWS()(ctx)
-	if err != nil {
-		return r, nil, err
-	}
-	cluster, err := remote.FindCluster(ctx, settings, cmp.Or(variables["RUNNER_CLUSTER_STACK"], "carlin-cicd"))
-	if err != nil {
-		return r, nil, err
-	}
-	if client, err = remote.NewClient(ctx, settings, cluster); err != nil {
-		return r, nil, err
-	}
-	for name, d := range map[string]*time.Duration{"RUNNER_WAIT_START": &client.StartTimeout, "RUNNER_TASK_POLL": &client.PollInterval} {
-		if v := variables[name]; v != "" {
-			if *d, err = time.ParseDuration(v); err != nil || *d <= 0 {
-				return r, nil, &outcome.ConfigError{Message: fmt.Sprintf("%s cannot be %q", name, v), Advice: "write a duration such as 90s, 15m or 1h30m"}
-			}
-		}
-	}
-	return r, client, nil
+	return names[n]
 }
 
-// startedBy names the workflow's run, else whoever types.
+// request says what to run on the cluster.
+func (o *options) request(ctx context.Context, variables map[string]string) (remote.Request, error) {
+	settings, err := config.Read(variables)
+	if err != nil {
+		return remote.Request{}, err
+	}
+	ref, dirty, err := runner.Identify(ctx, variables, settings)
+	if err != nil {
+		return remote.Request{}, err
+	}
+	if dirty {
+		o.note("runner: the workspace has changes that are not in the commit, and the task will not have them")
+	}
+	r := remote.Request{
+		Step: settings.Step, Environment: settings.Environment, StartedBy: startedBy(variables),
+		Variables: map[string]string{"BRANCH": ref.Branch, "GIT_SHA": ref.SHA},
+	}
+	if actor := cmp.Or(settings.Actor, variables["USER"]); actor != "" { // notifications name the actor
+		r.Variables["GITHUB_ACTOR"] = actor
+	}
+	if r.Spot, err = boolean(variables, spotFlag.variable); err != nil {
+		return r, err
+	}
+	if r.Spot { // the task cannot find out by itself, and reports what it costs
+		r.Variables["RUNNER_CAPACITY_PROVIDER"] = config.SpotProvider
+	}
+	if settings.Force {
+		r.Variables[forceFlag.variable] = "true"
+	}
+	if settings.GitHubName != "" {
+		r.Variables["GITHUB_REPOSITORY"] = settings.GitHubName
+		r.Variables["REPOSITORY_URL"] = "https://github.com/" + settings.GitHubName + ".git"
+	}
+	if settings.Repository != "" { // a task's variables can be read by everyone who may describe tasks
+		r.Variables["REPOSITORY_URL"], err = source.PublicURL(settings.Repository)
+	}
+	return r, err
+}
+
+func newClusterClient(ctx context.Context, variables map[string]string) (*remote.Client, error) {
+	awsConfig, err := session.NewAWS()(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := remote.FindCluster(ctx, awsConfig, clusterStack(variables))
+	if err != nil {
+		return nil, err
+	}
+	client, err := remote.NewClient(ctx, awsConfig, cluster)
+	if err != nil {
+		return nil, err
+	}
+	for name, to := range map[string]*time.Duration{
+		waitStartFlag.variable: &client.StartTimeout, "RUNNER_TASK_POLL": &client.PollInterval,
+	} {
+		given, err := duration(variables, name)
+		if err != nil {
+			return nil, err
+		}
+		*to = cmp.Or(given, *to)
+	}
+	return client, nil
+}
+
+// startedBy names the workflow's run, else the user.
 func startedBy(variables map[string]string) string {
 	if run := variables["GITHUB_RUN_ID"]; run != "" {
 		return "github-" + run
 	}
 	return variables["USER"]
-}
-
-// truth reads a variable that is true or false.
-func truth(variables map[string]string, name string) (bool, error) {
-	v := variables[name]
-	if v == "" {
-		return false, nil
-	}
-	is, err := strconv.ParseBool(v)
-	if err != nil {
-		return false, &outcome.ConfigError{Message: fmt.Sprintf("%s cannot be %q", name, v), Advice: "write true or false"}
-	}
-	return is, nil
 }

@@ -5,13 +5,25 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
 // number is the released version; the Makefile sets it with -ldflags.
 var number = "0.1.0-dev"
 
-// commit is the one that was built; the Makefile sets it, else the module's build information has it.
+// commit is the commit that was built; the Makefile sets it. Empty: the module's build information has it.
 var commit string
+
+func newVersionCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		GroupID: groupSetUp,
+		Short:   "print the versions of the runner, Go and the AWS SDK",
+		Args:    arguments(0),
+		RunE:    func(*cobra.Command, []string) error { return o.print("%s", longVersion()) },
+	}
+}
 
 // release names this build in records: the version and the commit.
 func release() string {
@@ -37,7 +49,10 @@ func revision() string {
 	return ""
 }
 
-func version() string {
+// shortVersion is one line.
+func shortVersion() string { return "runner " + release() }
+
+func longVersion() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "runner  %s\n", number)
 	if c := revision(); c != "" {

@@ -13,9 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/carlin-cicd/runner/runner/outcome"
-
 	"github.com/bmatcuk/doublestar/v4"
+	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -23,28 +22,45 @@ import (
 	"github.com/carlin-cicd/runner/runner"
 )
 
+func newArtifactsListCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "ls [KIND [PATTERN...]]",
+		Aliases: []string{"list"},
+		Short:   "list the sets, or the files of one",
+		Long: "runner artifacts ls lists the sets, the newest first, of a branch or a commit if one is given.\n" +
+			"With a KIND it lists the files of one set: all, or those that match a PATTERN.",
+		Example: "runner artifacts ls --branch main\nrunner artifacts ls builds '**/*.html'\nrunner artifacts ls --json --limit 0",
+		Args:    cobra.ArbitraryArgs,
+		RunE:    o.withStore(artifactStore.list),
+	}
+	declare(cmd, setFlags...)
+	declare(cmd, jsonFlag, limitFlag.describe("how many sets, 0 for all (default 20)"))
+	declare(cmd, checkoutFlags...)
+	return cmd
+}
+
 // list is runner artifacts ls.
-func (s shelf) list(ctx context.Context, words []string) error {
+func (s artifactStore) list(ctx context.Context, args []string) error {
 	table, err := s.table()
 	if err != nil {
 		return err
 	}
-	if len(words) > 0 {
-		return s.listFiles(ctx, table, words[0], words[1:])
+	if len(args) > 0 {
+		return s.listFiles(ctx, table, args[0], args[1:])
 	}
 	return s.listSets(ctx, table)
 }
 
-// table is what a listing looks like: columns for people, or an object a line.
+// table is a listing: columns, or a JSON object a line.
 type table struct {
 	json bool
 	text *tabwriter.Writer
 	out  bytes.Buffer
 }
 
-func (s shelf) table() (*table, error) {
-	json, err := wantsJSON(s.variables)
-	t := &table{json: json}
+func (s artifactStore) table() (*table, error) {
+	asJSON, err := boolean(s.variables, jsonFlag.variable)
+	t := &table{json: asJSON}
 	t.text = tabwriter.NewWriter(&t.out, 0, 0, 2, ' ', 0)
 	return t, err
 }
@@ -57,14 +73,14 @@ func (t *table) row(object any, columns ...string) error {
 	return err
 }
 
-func (s shelf) show(t *table) error {
+func (s artifactStore) show(t *table) error {
 	if err := t.text.Flush(); err != nil {
 		return err
 	}
-	return s.say("%s", &t.out)
+	return s.print("%s", &t.out)
 }
 
-// setRow is a set in a listing for machines.
+// setRow is a set as JSON.
 type setRow struct {
 	Kind     string    `json:"kind"`
 	Branch   string    `json:"branch"`
@@ -77,7 +93,7 @@ type setRow struct {
 }
 
 // listSets lists the newest sets of the whole store, or of the branch and the commit that were given.
-func (s shelf) listSets(ctx context.Context, t *table) error {
+func (s artifactStore) listSets(ctx context.Context, t *table) error {
 	limit, err := s.limit()
 	if err != nil {
 		return err
@@ -116,42 +132,43 @@ func (s shelf) listSets(ctx context.Context, t *table) error {
 	}
 	switch {
 	case all == 0:
-		fmt.Fprintf(s.stderr, "there are no sets%s in %s\n", s.selection(), s.place)
+		s.note("there are no sets%s in %s", s.selection(), s.place)
 	case len(sets) < all:
-		fmt.Fprintf(s.stderr, "and %d more%s in %s; --limit 0 lists them all\n", all-len(sets), s.selection(), s.place)
+		s.note("and %d more%s in %s; --limit 0 lists them all", all-len(sets), s.selection(), s.place)
 	case s.selection() != "":
-		fmt.Fprintf(s.stderr, "these are all%s in %s\n", s.selection(), s.place)
+		s.note("these are all%s in %s", s.selection(), s.place)
 	}
 	return nil
 }
 
-// selection says which sets were asked for, since a variable may have done so.
-func (s shelf) selection() string {
-	said := ""
+// selection describes which sets were selected, as a variable may have done so.
+func (s artifactStore) selection() string {
+	text := ""
 	if s.config.Branch != "" {
-		said += " of branch " + s.config.Branch
+		text += " of branch " + s.config.Branch
 	}
 	if s.config.SHA != "" && s.config.SHA != "latest" {
-		said += " at " + s.config.SHA
+		text += " at " + s.config.SHA
 	}
-	return said
+	return text
 }
 
-func (s shelf) limit() (int, error) {
+func (s artifactStore) limit() (int, error) {
 	const usual = 20
-	v := s.variables["RUNNER_LIMIT"]
+	v := s.variables[limitFlag.variable]
 	if v == "" {
 		return usual, nil
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 0 {
-		return 0, &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_LIMIT cannot be %q", v), Advice: "write a whole number; 0 for all"}
+		return 0, &usageError{fmt.Sprintf("RUNNER_LIMIT cannot be %q", v), "write a whole number; 0 for all"}
 	}
 	return n, nil
 }
 
-// manifests reads those of the sets that are still there, the newest first. One that is corrupt is told of, and left out.
-func (s shelf) manifests(ctx context.Context, sets []artifacts.SetInfo) ([]artifacts.Manifest, error) {
+// manifests reads the manifests of sets, the newest first, without sets that are gone by now. A corrupt one is reported
+// and left out.
+func (s artifactStore) manifests(ctx context.Context, sets []artifacts.SetInfo) ([]artifacts.Manifest, error) {
 	read := make([]artifacts.Manifest, len(sets))
 	broken := make([]error, len(sets))
 	g, inner := errgroup.WithContext(ctx)
@@ -176,7 +193,7 @@ func (s shelf) manifests(ctx context.Context, sets []artifacts.SetInfo) ([]artif
 	}
 	for _, err := range broken {
 		if err != nil {
-			fmt.Fprintf(s.stderr, "runner: %v\n", err)
+			s.note("runner: %v", err)
 		}
 	}
 	read = slices.DeleteFunc(read, func(m artifacts.Manifest) bool { return m.Version == 0 })
@@ -184,7 +201,7 @@ func (s shelf) manifests(ctx context.Context, sets []artifacts.SetInfo) ([]artif
 	return read, nil
 }
 
-// fileRow is a file in a listing for machines.
+// fileRow is a file of a set as JSON.
 type fileRow struct {
 	Kind     string `json:"kind"`
 	Branch   string `json:"branch"`
@@ -198,17 +215,17 @@ type fileRow struct {
 }
 
 // listFiles lists the files of a set: all, or those that one of the patterns matches.
-func (s shelf) listFiles(ctx context.Context, t *table, kind string, patterns []string) error {
+func (s artifactStore) listFiles(ctx context.Context, t *table, kind string, patterns []string) error {
 	for _, p := range patterns {
 		if !doublestar.ValidatePattern(p) {
-			return &outcome.ConfigError{Message: fmt.Sprintf("%q is no pattern", p), Advice: "write one such as '**/*.html'"}
+			return &usageError{fmt.Sprintf("%q is not a pattern", p), "write one such as '**/*.html'"}
 		}
 	}
-	m, how, err := s.find(ctx, kind)
+	m, reason, err := s.find(ctx, kind)
 	if err != nil {
 		return err
 	}
-	s.tell(m, how)
+	s.describe(m, reason)
 	matches := func(path string) bool {
 		return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return doublestar.MatchUnvalidated(p, path) })
 	}
@@ -227,12 +244,4 @@ func (s shelf) listFiles(ctx context.Context, t *table, kind string, patterns []
 		return &absentError{fmt.Sprintf("no file of %s matches %s", setName(m), strings.Join(patterns, " "))}
 	}
 	return s.show(t)
-}
-
-// locate is the store's place of a key, or the key itself.
-func (s shelf) locate(key string) string {
-	if l, ok := s.store.(artifacts.Locator); ok {
-		return l.Locate(key)
-	}
-	return key
 }

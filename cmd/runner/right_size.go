@@ -11,65 +11,60 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/config"
-	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/session"
 )
 
-// rightSize tells which size of Fargate fits the last runs of a step.
-func (c console) rightSize(ctx context.Context, variables map[string]string) int {
-	ctx, stop := c.interruptible(ctx)
-	defer stop()
-	return c.end(ctx, c.sizing(ctx, variables))
+// rightSize prints which size of Fargate fits the last runs of a step.
+func (o *options) rightSize(ctx context.Context, variables map[string]string) error {
+	return o.interruptible(ctx, func(ctx context.Context) error { return o.printSize(ctx, variables) })
 }
 
-func (c console) sizing(ctx context.Context, variables map[string]string) error {
-	asked, err := wantsJSON(variables)
+func (o *options) printSize(ctx context.Context, variables map[string]string) error {
+	asJSON, err := boolean(variables, jsonFlag.variable)
 	if err != nil {
 		return err
 	}
-	most, err := runsToLookAt(variables)
+	runs, err := runLimit(variables)
 	if err != nil {
 		return err
 	}
-	config, err := config.Read(variables)
+	settings, err := config.Read(variables)
 	if err != nil {
 		return err
 	}
-	opened := session.New(ctx, variables, config)
-	err = opened.OpenStore(ctx, lease.Owner{}, c.waiting)
-	store, place := opened.Store, opened.Place
+	opened := session.New(ctx, variables, settings)
+	if err := opened.OpenStore(ctx, lease.Owner{}, o.noteWaiting); err != nil {
+		return err
+	}
+	s, err := runner.RightSize(ctx, variables, settings, opened.Store, runner.Nearby(opened.Place), runs)
 	if err != nil {
 		return err
 	}
-	s, err := runner.RightSize(ctx, variables, config, store, runner.Nearby(place), most)
-	if err != nil {
-		return err
-	}
-	if asked {
+	if asJSON {
 		text, err := json.Marshal(s)
 		if err != nil {
 			return err
 		}
-		return c.say("%s\n", text)
+		return o.print("%s\n", text)
 	}
-	return c.say("%s", sizingText(s))
+	return o.print("%s", sizingText(s))
 }
 
-// runsToLookAt reads --limit.
-func runsToLookAt(variables map[string]string) (int, error) {
+// runLimit returns how many runs to look at.
+func runLimit(variables map[string]string) (int, error) {
 	const usual, most = 20, 200
-	v := variables["RUNNER_LIMIT"]
+	v := variables[limitFlag.variable]
 	if v == "" {
 		return usual, nil
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 || n > most {
-		return 0, &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_LIMIT cannot be %q", v), Advice: fmt.Sprintf("write a whole number from 1 to %d", most)}
+		return 0, &usageError{fmt.Sprintf("RUNNER_LIMIT cannot be %q", v), fmt.Sprintf("write a whole number from 1 to %d", most)}
 	}
 	return n, nil
 }
 
-// sizingText is the advice for people.
+// sizingText is the advice as a table.
 func sizingText(s runner.RightSizing) string {
 	var b strings.Builder
 	row := func(name, format string, args ...any) {

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+var (
+	retriesFlag   = flagSpec{"retries", "RUNNER_RETRIES", "NUMBER", "more attempts after oom and the like (default the step's own)"}
+	rightSizeFlag = flagSpec{"right-size", "RUNNER_RIGHT_SIZE", "", "show which Fargate size fits the step's last runs, and run nothing"}
+)
+
+// newRunCommand runs a step; the root does the same without the word.
+func newRunCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "run [STEP]",
+		GroupID: groupRun,
+		Short:   "run a step: runner test is short for runner run test",
+		Long: "runner run runs the STEP, else $PIPELINE_STEP, else build. Without the word run it does the same,\n" +
+			"unless a command has the step's name.",
+		Example: "runner run test\nrunner test --timeout 5m\nrunner deploy --environment staging --dry-run\nrunner test --right-size",
+		Args:    cobra.ArbitraryArgs,
+		RunE:    o.runStep,
+
+		ValidArgsFunction: o.completeSteps,
+		Annotations:       map[string]string{helpFooter: exitCodesHelp},
+	}
+	declareStepFlags(cmd)
+	return cmd
+}
+
+// declareStepFlags adds the flags of a run.
+func declareStepFlags(cmd *cobra.Command) {
+	declare(cmd, stepFlag, environmentFlag, stackNameFlag, branchFlag, shaFlag, storeFlag)
+	declare(cmd, checkoutFlags...)
+	declare(cmd, runFlags...)
+	declare(
+		cmd, retriesFlag, forceFlag, dryRunFlag, rightSizeFlag,
+		jsonFlag.describe("with --right-size: one JSON object"),
+		limitFlag.describe("with --right-size: how many runs (default 20)"),
+	)
+}
+
+// runStep runs the step that is the argument, else that of the variables.
+func (o *options) runStep(cmd *cobra.Command, args []string) error {
+	if err := arguments(0, "STEP")(cmd, args); err != nil {
+		return err
+	}
+	variables := o.variables(cmd)
+	if len(args) == 1 {
+		if given := cmd.Flags().Lookup(stepFlag.name); given.Changed && given.Value.String() != args[0] {
+			return &usageError{fmt.Sprintf("two steps were given, %s and %s", args[0], given.Value), "run them one after the other"}
+		}
+		variables[stepFlag.variable] = args[0]
+	}
+	rightSize, err := boolean(variables, rightSizeFlag.variable)
+	switch {
+	case err != nil:
+		return err
+	case rightSize:
+		return o.rightSize(cmd.Context(), variables)
+	}
+	for _, f := range []flagSpec{jsonFlag, limitFlag} {
+		if cmd.Flags().Changed(f.name) {
+			return &usageError{fmt.Sprintf("--%s needs --right-size", f.name), flagOwners(cmd, f.name)}
+		}
+	}
+	return o.run(cmd.Context(), o.invocation(variables))
+}
