@@ -17,7 +17,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
 export CGO_ENABLED := 0
 
-.PHONY: help build webhook run test test-report test-image test-e2e infra-test image image-push release lint vulnerabilities bench bench-s3 clean
+.PHONY: help build man webhook run test test-report test-image test-e2e infra-test image image-push release lint vulnerabilities bench bench-s3 clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
@@ -25,6 +25,10 @@ help: ## this list
 # HTTP/2 is left out, as S3 and Secrets Manager speak HTTP/1.1 only and nobody else here gains from it: 350 KB less.
 build: ## the static, reproducible binary: bin/runner
 	go build -trimpath -buildvcs=false -tags nethttpomithttp2 -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/runner ./cmd/runner
+
+# The command that writes them is in a build of its own, so that the binary does not link the generator.
+man: ## the manual pages: bin/man
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) go run -tags man ./cmd/runner man bin/man
 
 webhook: ## the webhook's Lambda as a reproducible zip: bin/webhook.zip
 	GOOS=linux GOARCH=arm64 go build -trimpath -buildvcs=false -tags lambda.norpc -ldflags '-s -w' -o bin/bootstrap ./cmd/webhook
@@ -98,6 +102,7 @@ lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck ## format, vet, staticcheck
 	go vet ./...
 	go vet -tags browser ./runner/report
 	go vet -tags container ./image
+	go vet -tags man ./cmd/runner
 	staticcheck ./...
 	GOOS=darwin go vet ./...
 

@@ -5,7 +5,6 @@ package main
 import (
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -25,7 +24,7 @@ func extraCommands(*options) []*cobra.Command {
 			root := cmd.Root()
 			root.DisableAutoGenTag = true
 			walk(root, describeForManual)
-			header := doc.GenManHeader{Section: "1", Source: shortVersion(), Manual: "runner", Date: &time.Time{}}
+			header := doc.GenManHeader{Section: "1", Source: shortVersion(), Manual: "runner"}
 			return doc.GenManTree(root, &header, args[0])
 		},
 	}}
@@ -35,10 +34,17 @@ func extraCommands(*options) []*cobra.Command {
 func describeForManual(cmd *cobra.Command) {
 	cmd.Long = strings.ReplaceAll(cmd.Long, "\n\n", "\x00")
 	cmd.Long = strings.NewReplacer("\n", " ", "\x00", "\n\n").Replace(cmd.Long)
+	if footer := cmd.Annotations[helpFooter]; footer != "" {
+		cmd.Long += "\n\n" + footer
+	}
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
-		if v, ok := f.Value.(*flagValue); ok {
-			f.DefValue, f.NoOptDefVal = v.kind, ""
-			f.Usage += " (**$" + v.variable + "**)"
+		v, ok := f.Value.(*flagValue)
+		if !ok {
+			return
+		}
+		f.Usage += " (**$" + v.variable + "**)"
+		if f.DefValue = v.kind; v.kind == boolKind {
+			f.DefValue = f.NoOptDefVal
 		}
 	})
 }
