@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/deploy/carlin"
+	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/steps"
-	"github.com/carlin-cicd/runner/steps/stack"
 )
 
 // NotDeployedError says that a deploy has passed without deploying anything.

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
-	"github.com/carlin-cicd/runner/steps/stack"
 )
 
 // FailedStackError says that a command has passed whose update of the stack did not come through.

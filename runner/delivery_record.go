@@ -15,9 +15,9 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
-	"github.com/carlin-cicd/runner/steps/stack"
 )
 
 // deployment is deployments/<environment>/<stack>/<run-id>.json: the stack before the run, and what became of it. It is

@@ -9,10 +9,10 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/deploy/carlin"
+	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/steps"
-	"github.com/carlin-cicd/runner/steps/stack"
 )
 
 // undo is the run of runner rollback: it brings a stack back to what a run found it to be, which is on record. It holds the

@@ -19,7 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/carlin-cicd/runner/runner/awstest"
-	"github.com/carlin-cicd/runner/steps/stack/stacktest"
+	"github.com/carlin-cicd/runner/runner/deploy/stack/stacktest"
 )
 
 // stackctl stands for whatever deploys: "stackctl deploy NAME TEMPLATE [KEY=VALUE...]" makes or updates a stack,

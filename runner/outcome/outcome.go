@@ -8,10 +8,10 @@ import (
 	"syscall"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/source"
-	"github.com/carlin-cicd/runner/steps/stack"
 )
 
 // The exit codes that are the runner's own. Every other one is the command's.

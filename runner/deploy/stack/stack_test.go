@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
-	"github.com/carlin-cicd/runner/steps/stack"
-	"github.com/carlin-cicd/runner/steps/stack/stacktest"
+	"github.com/carlin-cicd/runner/runner/deploy/stack"
+	"github.com/carlin-cicd/runner/runner/deploy/stack/stacktest"
 )
 
 func open(t *testing.T, endpoint, name string) *stack.Stack {

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/carlin-cicd/runner/steps/stack"
-	"github.com/carlin-cicd/runner/steps/stack/stacktest"
+	"github.com/carlin-cicd/runner/runner/deploy/stack"
+	"github.com/carlin-cicd/runner/runner/deploy/stack/stacktest"
 )
 
 // What a request leaves out, CloudFormation leaves as it is: tags are taken away only where the list is there and empty.

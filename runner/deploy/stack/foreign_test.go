@@ -3,7 +3,7 @@ package stack_test
 import (
 	"testing"
 
-	"github.com/carlin-cicd/runner/steps/stack"
+	"github.com/carlin-cicd/runner/runner/deploy/stack"
 )
 
 func TestACommandThatWasTurnedAwaySaysSo(t *testing.T) {
