@@ -8,10 +8,10 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/environment"
-	"github.com/carlin-cicd/runner/runner/fargate"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/secrets"
 	"github.com/carlin-cicd/runner/runner/session"
+	"github.com/carlin-cicd/runner/runner/sizing/fargate"
 	"github.com/carlin-cicd/runner/runner/units"
 )
 

@@ -99,20 +99,9 @@ func (r *run) readCoverage(folder string) error {
 	return nil
 }
 
-// earlierBranches are those whose runs this one is compared with: the branch, else the one that it is to be merged into, else the main one.
-func (r *run) earlierBranches() []string {
-	var all []string
-	for _, branch := range []string{r.Ref.Branch, r.Variables["GITHUB_BASE_REF"], "main", "master"} {
-		if branch != "" && !slices.Contains(all, branch) && (artifacts.Ref{Branch: branch, SHA: r.Ref.SHA}).Validate() == nil {
-			all = append(all, branch)
-		}
-	}
-	return all
-}
-
 // compareCoverage looks for an earlier run.
 func (r *run) compareCoverage(ctx context.Context) {
-	for _, branch := range r.earlierBranches() {
+	for _, branch := range r.EarlierBranches() {
 		var mark record.CoverageBaseline
 		err := artifacts.GetJSON(ctx, r.Store, keys.CoverageBaseline(branch, r.step.Name), &mark)
 		if err == nil && mark.Summary.Lines.Total > 0 {

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/task"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/carlin-cicd/runner/runner/environment"
@@ -126,7 +128,7 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	}
 	result, err := process.Run(process.Command{
 		Args: c.Argv(), Dir: r.Path(how.directory), Env: how.env.List(), Output: clean,
-		Deadline: how.deadline, Grace: how.grace, Marker: r.Marker(), Meter: r.meter(),
+		Deadline: how.deadline, Grace: how.grace, Marker: r.Marker(), Meter: task.NewMeter(r.Stop.Work, r.Config.Metadata),
 	}, how.signals)
 	if e := errors.Join(clean.Close(), lines.Close(), result.OutputErr); e != nil {
 		r.Log.Warn("a part of the command's output could not be written", "error", e.Error())

@@ -336,3 +336,15 @@ func visible(page string) string {
 	page = regexp.MustCompile(`(?s)<(style|script)\b.*?</(style|script)>|<[^>]*>`).ReplaceAllString(page, " ")
 	return strings.Join(strings.Fields(html.UnescapeString(page)), " ")
 }
+
+// The container statistics of the ECS agent, shortened to what is read.
+const (
+	statsV1 = `{"read":"2026-11-20T06:47:36.391793715Z","preread":"2026-11-20T06:47:35.389790758Z","pids_stats":{"current":11},
+"blkio_stats":{"io_service_bytes_recursive":[{"major":202,"minor":26368,"op":"Read","value":3452928}],"io_serviced_recursive":[]},"num_procs":0,"storage_stats":{},
+"cpu_stats":{"cpu_usage":{"total_usage":42276034312,"percpu_usage":[22256673702,20019360610],"usage_in_kernelmode":4010000000,"usage_in_usermode":38280000000},
+"system_cpu_usage":61978880000000,"online_cpus":2,"throttling_data":{"periods":0,"throttled_periods":0,"throttled_time":0}},
+"precpu_stats":{"cpu_usage":{"total_usage":41276034312},"system_cpu_usage":61976890000000,"online_cpus":2},
+"memory_stats":{"usage":536870912,"max_usage":632012800,"stats":{"active_file":49152,"cache":209764352,"hierarchical_memory_limit":2147483648,"inactive_anon":4096,
+"inactive_file":1024,"rss":327106560,"total_active_file":49152,"total_cache":209764352,"total_inactive_file":209715200,"total_rss":327106560},"limit":2147483648},
+"name":"runner","id":"0123456789abcdef0123456789abcdef-1234567890","networks":{"eth1":{"rx_bytes":100,"tx_bytes":100}},"network_rate_stats":{"rx_bytes_per_sec":0,"tx_bytes_per_sec":0}}`
+)

@@ -34,7 +34,7 @@ func (r *run) recall(passed bool) {
 	defer cancel()
 	_ = r.timed("history", func() error { // its error is told here
 		var others []string
-		for _, branch := range r.earlierBranches() {
+		for _, branch := range r.EarlierBranches() {
 			others = append(others, history.Key(branch, r.step.Name))
 		}
 		h, err := history.Load(ctx, store, others[0], others[1:]...)

@@ -3,7 +3,6 @@ package runner
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -219,11 +218,11 @@ func (r *run) recorded() bool {
 
 // putJSON stores a record of the run, redacted. One that is part of a batch is on disk for good when the next one is that is not.
 func (r *run) putJSON(ctx context.Context, name string, v any, batch bool) error {
-	text, err := json.MarshalIndent(v, "", "  ")
+	text, err := record.Encode(v)
 	if err != nil {
 		return err
 	}
-	return r.put(ctx, name, "application/json", append(r.Redactor.Bytes(compactNumbers(text)), '\n'), batch)
+	return r.put(ctx, name, "application/json", r.Redactor.Bytes(text), batch)
 }
 
 func (r *run) putLog(ctx context.Context) error {
@@ -347,9 +346,9 @@ func (r *run) end(err error) outcome.Outcome {
 
 func (r *run) metrics(o outcome.Outcome) telemetry.Metrics {
 	m := telemetry.Metrics{
-		Cluster: r.task.cluster(), Step: r.step.Name, Environment: r.Config.Environment,
+		Cluster: r.task.ClusterName(), Step: r.step.Name, Environment: r.Config.Environment,
 		Reason: string(o.Reason), RunID: r.ID, Branch: r.Ref.Branch, SHA: r.Ref.SHA,
-		Failed: !o.Passed(), Duration: r.now().Sub(r.Began), ColdStart: r.task.coldStart(r.Began),
+		Failed: !o.Passed(), Duration: r.now().Sub(r.Began), ColdStart: r.task.ColdStart(r.Began),
 	}
 	for _, a := range r.artifacts {
 		m.ArtifactFiles += a.Files

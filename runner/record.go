@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/sizing"
+
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/record"
@@ -13,7 +15,7 @@ import (
 func (r *run) identity() record.Identity {
 	return record.Identity{
 		RunID: r.ID, Step: r.step.Name, Branch: r.Ref.Branch, SHA: r.Ref.SHA,
-		Environment: r.Config.Environment, Stack: cmp.Or(r.Config.StackName, r.delivery.name), Task: r.task.id(), Runner: r.in.Version,
+		Environment: r.Config.Environment, Stack: cmp.Or(r.Config.StackName, r.delivery.name), Task: r.task.ID(), Runner: r.in.Version,
 	}
 }
 
@@ -96,4 +98,17 @@ func artifactRecord(name string, p artifacts.Published, err error) record.Artifa
 	}
 	a.Entry = entryOf(p.Manifest)
 	return a
+}
+
+// usageRecord returns what the commands used; nil if none was started.
+func (r *run) usageRecord(o outcome.Outcome) *record.Usage {
+	return sizing.Usage(r.result, r.Began, r.task, r.diskBefore, o.Reason)
+}
+
+// cost returns the price of the run until it ended, or until the present.
+func (r *run) cost(u *record.Usage) *record.Cost {
+	return sizing.Cost(sizing.Billing{
+		Task: r.task, Began: r.Began, Ended: r.now(), Capacity: r.Config.Capacity,
+		Region: cmp.Or(r.Variables["AWS_REGION"], r.Variables["AWS_DEFAULT_REGION"]),
+	}, u)
 }

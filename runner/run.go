@@ -12,6 +12,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/task"
+
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/environment"
@@ -52,7 +54,7 @@ type run struct {
 	steps     steps.Catalogue
 	installed string // the dependencies that the image came with: see setup
 	env       environment.Environment
-	task      task
+	task      task.Task
 
 	diskBefore int64 // bytes in use when the task told how much of its own is
 
@@ -242,7 +244,7 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 
 	commitErr := r.Identify()
 	var taskErr error
-	r.task, taskErr = describeTask(ctx, config.Metadata)
+	r.task, taskErr = task.Describe(ctx, config.Metadata)
 	r.diskBefore, _ = process.DiskUsed(config.Workspace)
 	r.step.Name = config.Step
 	r.openLog(format, level, r.attributes())
@@ -325,7 +327,7 @@ func (r *run) attributes() []slog.Attr {
 		all = append(all, slog.String("environment", r.Config.Environment))
 	}
 	if r.task.ARN != "" {
-		all = append(all, slog.String("task", r.task.id()))
+		all = append(all, slog.String("task", r.task.ID()))
 	}
 	return all
 }

@@ -218,7 +218,7 @@ func (r *run) traceResource() []telemetry.Attribute {
 		set("cloud.provider", "aws")
 		set("cloud.platform", "aws_ecs")
 		set("aws.ecs.task.arn", r.task.ARN)
-		set("aws.ecs.task.id", r.task.id())
+		set("aws.ecs.task.id", r.task.ID())
 	}
 	pairs, ok := telemetry.ParseBaggage(r.Variables["OTEL_RESOURCE_ATTRIBUTES"])
 	if !ok {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/sizing"
+
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/config"
@@ -36,7 +38,7 @@ func (o *options) printSize(ctx context.Context, variables map[string]string) er
 	if err := opened.OpenStore(ctx, lease.Owner{}, o.noteWaiting); err != nil {
 		return err
 	}
-	s, err := runner.RightSize(ctx, variables, settings, opened.Store, runner.Nearby(opened.Place), runs)
+	s, err := sizing.RightSize(ctx, opened, runner.Nearby(opened.Place), runs)
 	if err != nil {
 		return err
 	}
@@ -65,7 +67,7 @@ func runLimit(variables map[string]string) (int, error) {
 }
 
 // sizingText is the advice as a table.
-func sizingText(s runner.RightSizing) string {
+func sizingText(s sizing.RightSizing) string {
 	var b strings.Builder
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "  %-9s %s\n", name, fmt.Sprintf(format, args...))
@@ -120,7 +122,7 @@ func sizingText(s runner.RightSizing) string {
 }
 
 // compared is how the cost changes.
-func compared(s runner.RightSizing) string {
+func compared(s sizing.RightSizing) string {
 	if s.Current == nil || s.Current.Dollars == 0 {
 		return ""
 	}

@@ -1,6 +1,6 @@
 package record
 
-import "github.com/carlin-cicd/runner/runner/fargate"
+import "github.com/carlin-cicd/runner/runner/sizing/fargate"
 
 // Usage is what the commands of the step used of the machine, attempts and reruns together.
 type Usage struct {

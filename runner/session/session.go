@@ -7,8 +7,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
 
 	"github.com/oklog/ulid/v2"
 
@@ -85,4 +88,16 @@ func (s *Session) AwaitsCheckout() bool { return s.Config.Repository != "" && s.
 func LocalOwner() string {
 	host, _ := os.Hostname()
 	return cmp.Or(os.Getenv("USER"), "runner") + "@" + cmp.Or(host, "localhost")
+}
+
+// EarlierBranches returns the branches whose runs this one is compared with, in order: its own, the one it is to be merged
+// into, and the main branch.
+func (s *Session) EarlierBranches() []string {
+	var all []string
+	for _, branch := range []string{s.Ref.Branch, s.Variables["GITHUB_BASE_REF"], "main", "master"} {
+		if branch != "" && !slices.Contains(all, branch) && keys.CheckBranch(branch) == nil {
+			all = append(all, branch)
+		}
+	}
+	return all
 }

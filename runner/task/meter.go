@@ -1,4 +1,4 @@
-package runner
+package task
 
 import (
 	"context"
@@ -9,27 +9,27 @@ import (
 	"github.com/carlin-cicd/runner/runner/process"
 )
 
-// taskMeter is the statistics of our container that the task's metadata endpoint has (version 4): Docker's, whose memory is the cgroup's.
+// meter reads the statistics of the container from the endpoint: Docker's, whose memory figures are the cgroup's.
 //
 // Source: Amazon ECS developer guide, "Task metadata endpoint version 4 for tasks on Fargate"; it has none in a container's first second.
-type taskMeter struct {
+type meter struct {
 	ctx      context.Context
 	endpoint string
 }
 
-// meterPatience bounds a question. The end of a command may have to wait for it.
-const meterPatience = 500 * time.Millisecond
+// statsTimeout bounds a request. The end of a command may have to wait for it.
+const statsTimeout = 500 * time.Millisecond
 
-// meter is what is asked for the usage that our cgroup does not tell; nil outside of a task.
-func (r *run) meter() process.Meter {
-	if r.Config.Metadata == "" {
+// NewMeter returns a meter of usage for commands whose cgroup does not show it; nil without an endpoint.
+func NewMeter(ctx context.Context, endpoint string) process.Meter {
+	if endpoint == "" {
 		return nil
 	}
-	return taskMeter{r.Stop.Work, r.Config.Metadata}
+	return meter{ctx, endpoint}
 }
 
 // Read implements process.Meter.
-func (m taskMeter) Read() (process.Reading, bool) {
+func (m meter) Read() (process.Reading, bool) {
 	var s *struct {
 		Read time.Time `json:"read"`
 		CPU  struct {
@@ -42,7 +42,7 @@ func (m taskMeter) Read() (process.Reading, bool) {
 			Stats map[string]int64 `json:"stats"` // those of the cgroup, whose names depend on its version
 		} `json:"memory_stats"`
 	}
-	if err := askTask(m.ctx, m.endpoint+"/stats", meterPatience, &s); err != nil || s == nil || s.Read.IsZero() || s.Memory.Usage <= 0 {
+	if err := request(m.ctx, m.endpoint+"/stats", statsTimeout, &s); err != nil || s == nil || s.Read.IsZero() || s.Memory.Usage <= 0 {
 		return process.Reading{}, false
 	}
 	cache, v1 := s.Memory.Stats["total_inactive_file"]
@@ -54,15 +54,14 @@ func (m taskMeter) Read() (process.Reading, bool) {
 	}, true
 }
 
-// askTask asks the metadata endpoint.
-func askTask(ctx context.Context, url string, patience time.Duration, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func request(ctx context.Context, url string, timeout time.Duration, answer any) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	get, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := http.DefaultClient.Do(get)
 	if err != nil {
 		return err
 	}

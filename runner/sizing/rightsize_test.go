@@ -1,13 +1,13 @@
-package runner
+package sizing
 
 import (
 	"testing"
 	"time"
 
-	"github.com/carlin-cicd/runner/runner/session"
+	"github.com/carlin-cicd/runner/runner/task"
 
-	"github.com/carlin-cicd/runner/runner/fargate"
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/sizing/fargate"
 )
 
 // took is a run on record.
@@ -85,18 +85,18 @@ func TestWhatTheLastRunsSay(t *testing.T) {
 }
 
 func TestATaskOnSpotSaysSo(t *testing.T) {
-	r := &run{Session: session.Session{Began: time.Now().Add(-time.Minute)}, over: time.Now()}
-	r.task.ARN, r.task.LaunchType = "arn:aws:ecs:eu-west-1:123456789012:task/ci/x", "FARGATE"
-	r.task.Limits.CPU, r.task.Limits.Memory = 1, 2048
+	b := Billing{Began: time.Now().Add(-time.Minute), Ended: time.Now()}
+	b.Task.ARN, b.Task.LaunchType = "arn:aws:ecs:eu-west-1:123456789012:task/ci/x", "FARGATE"
+	b.Task.Limits.CPU, b.Task.Limits.Memory = 1, 2048
 	for provider, want := range map[string]string{"": "on demand", "FARGATE": "on demand", "FARGATE_SPOT": "Spot"} {
-		r.Config.Capacity = provider
-		c := r.cost(nil)
+		b.Capacity = provider
+		c := Cost(b, nil)
 		if c == nil || c.Capacity != want || c.Would || c.Estimated != (want == "Spot") || c.Seconds != 60 && c.Seconds != 61 {
 			t.Errorf("%+v", c)
 		}
 	}
-	r.task = task{}
-	if c := r.cost(nil); c != nil {
+	b.Task = task.Task{}
+	if c := Cost(b, nil); c != nil {
 		t.Errorf("a run elsewhere, of which nothing is known, costs %+v", c)
 	}
 }

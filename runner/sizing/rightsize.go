@@ -1,4 +1,4 @@
-package runner
+package sizing
 
 import (
 	"cmp"
@@ -9,12 +9,13 @@ import (
 	"slices"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/session"
+
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/runner/config"
-	"github.com/carlin-cicd/runner/runner/fargate"
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/sizing/fargate"
 )
 
 // RightSizing is what the last runs of a step say of the task that it needs.
@@ -70,21 +71,21 @@ func (e *NoRunsError) Hint() string {
 	return "run the step first, or name another --branch, --environment or --artifact-bucket"
 }
 
-// RightSize looks at the last runs of the configuration's step, at most most of them, and finds the size that fits them all: those of the
-// branch, and where these are few, those of the branches that it comes from.
-func RightSize(ctx context.Context, variables map[string]string, c config.Config, store artifacts.Store, place string, most int) (RightSizing, error) {
-	r := besides(ctx, variables, c)
-	if err := r.Identify(); err != nil {
+// RightSize looks at the last runs of the session's step, at most limit of them, and returns the size that fits them all:
+// the runs of the branch, and if these are few, those of the branches it was made from.
+func RightSize(ctx context.Context, in *session.Session, place string, limit int) (RightSizing, error) {
+	if err := in.Identify(); err != nil {
 		return RightSizing{}, err
 	}
+	c, store := in.Config, in.Store
 	lister, ok := store.(artifacts.Lister)
 	if !ok {
-		return RightSizing{}, fmt.Errorf("what is in %s cannot be listed", place)
+		return RightSizing{}, fmt.Errorf("%s cannot be listed", place)
 	}
 	s := RightSizing{Step: c.Step, Environment: c.Environment}
 	var found []sizedRun
-	for _, branch := range r.earlierBranches() {
-		runs, all, err := artifacts.Runs(ctx, lister, branch, c.Step, c.Environment, most-len(found))
+	for _, branch := range in.EarlierBranches() {
+		runs, all, err := artifacts.Runs(ctx, lister, branch, c.Step, c.Environment, limit-len(found))
 		if err != nil {
 			return s, err
 		}
@@ -97,7 +98,7 @@ func RightSize(ctx context.Context, variables map[string]string, c config.Config
 		if len(read) > 0 {
 			found, s.Branches = append(found, read...), append(s.Branches, branch)
 		}
-		if len(found) >= min(fewRuns, most) {
+		if len(found) >= min(fewRuns, limit) {
 			break
 		}
 	}
@@ -160,7 +161,7 @@ func (s *RightSizing) judge(found []sizedRun) {
 		cpu, ran float64
 	)
 	for _, f := range found {
-		run := seenBy(f.Usage, f.Reason)
+		run := observe(f.Usage, f.Reason)
 		seen, loads = append(seen, run), append(loads, run.Loads...)
 		cpu, ran = cpu+f.Usage.CPUSeconds, ran+f.Usage.Seconds
 		s.PeakMemory, s.DiskGrowth = max(s.PeakMemory, f.Usage.PeakMemory), max(s.DiskGrowth, f.Usage.DiskGrowth)
@@ -168,9 +169,9 @@ func (s *RightSizing) judge(found []sizedRun) {
 			s.OOM++
 		}
 	}
-	s.CPUHigh = twoDecimals(fargate.Percentile(loads, 0.95))
+	s.CPUHigh = round(fargate.Percentile(loads, 0.95))
 	if ran > 0 {
-		s.CPUAverage = twoDecimals(cpu / ran)
+		s.CPUAverage = round(cpu / ran)
 	}
 	billed := s.average(found)
 
@@ -205,5 +206,5 @@ func (s *RightSizing) average(found []sizedRun) (billed time.Duration) {
 		took, charged = took+r.Seconds, charged+r.billed()
 	}
 	s.Seconds = record.Seconds(record.Duration(took / float64(len(whole))))
-	return duration(charged / float64(len(whole)))
+	return record.Duration(charged / float64(len(whole)))
 }

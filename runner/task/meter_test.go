@@ -1,4 +1,4 @@
-package runner
+package task
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carlin-cicd/runner/runner/fargate"
+	"github.com/carlin-cicd/runner/runner/sizing/fargate"
 )
 
 // What the endpoint answers, in the form that the ECS agent gives it: Docker's statistics as they are for a cgroup of version 1, and of
@@ -50,7 +50,7 @@ func TestTheTasksStatistics(t *testing.T) {
 				fmt.Fprint(w, c.answer)
 			}))
 			defer server.Close()
-			got, ok := taskMeter{t.Context(), server.URL + "/v4/x"}.Read()
+			got, ok := meter{t.Context(), server.URL + "/v4/x"}.Read()
 			if ok != c.ok {
 				t.Fatalf("%v %+v", ok, got)
 			}
@@ -67,13 +67,13 @@ func TestATaskThatDoesNotAnswerIsNotWaitedFor(t *testing.T) {
 	defer server.Close()
 	defer close(release)
 	begun := time.Now()
-	if _, ok := (taskMeter{t.Context(), server.URL}).Read(); ok || time.Since(begun) > 20*meterPatience {
+	if _, ok := (meter{t.Context(), server.URL}).Read(); ok || time.Since(begun) > 20*statsTimeout {
 		t.Errorf("%v after %s", ok, time.Since(begun))
 	}
 }
 
 func TestTheSizeOfATask(t *testing.T) {
-	var fargateTask task
+	var fargateTask Task
 	fargateTask.ARN, fargateTask.LaunchType = "arn:aws:ecs:eu-west-1:123456789012:task/ci/0123456789abcdef0123456789abcdef", "FARGATE"
 	fargateTask.Limits.CPU, fargateTask.Limits.Memory = 0.5, 2048
 	large, ec2, unlimited := fargateTask, fargateTask, fargateTask
@@ -90,13 +90,13 @@ func TestTheSizeOfATask(t *testing.T) {
 		"with more":                      {large, fargate.Size{VCPU: 0.5, Memory: 2, Storage: 40}, true},
 		"on a machine of one's own":      {ec2, fargate.Size{}, false},
 		"without limits":                 {unlimited, fargate.Size{}, false},
-		"outside of one":                 {task{}, fargate.Size{}, false},
+		"outside of one":                 {Task{}, fargate.Size{}, false},
 	} {
-		if got, ok := c.task.size(); ok != c.ok || got != c.want {
+		if got, ok := c.task.Size(); ok != c.ok || got != c.want {
 			t.Errorf("%s: %v %v", name, got, ok)
 		}
 	}
-	if fargateTask.region() != "eu-west-1" || (task{}).region() != "" {
-		t.Error(fargateTask.region())
+	if fargateTask.Region() != "eu-west-1" || (Task{}).Region() != "" {
+		t.Error(fargateTask.Region())
 	}
 }

@@ -1,0 +1,80 @@
+// Package sizing works out what a run used, what it cost, and which Fargate size would fit.
+package sizing
+
+import (
+	"math"
+	"time"
+
+	"github.com/carlin-cicd/runner/runner/task"
+
+	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/sizing/fargate"
+)
+
+// maxRecorded is how many samples are on record.
+const maxRecorded = 600
+
+// Usage returns what the commands of a run used; nil if none was started. Began is the run's start, diskBefore the bytes
+// in use when the task reported its storage.
+func Usage(result *process.Result, began time.Time, t task.Task, diskBefore int64, reason record.Reason) *record.Usage {
+	if result == nil {
+		return nil
+	}
+	p := result.Usage
+	u := &record.Usage{
+		Seconds: record.Seconds(result.Wall), CPUSeconds: record.Seconds(p.CPU), PeakMemory: p.PeakMemory, MemoryLimit: p.MemoryLimit, CPULimit: p.CPULimit,
+		PeakDisk: p.PeakDisk, DiskGrowth: p.DiskGrowth, DiskSize: p.DiskSize, Source: p.Source,
+		Samples: recordSamples(p.Samples, result.Started.Sub(began)),
+	}
+	if size, ok := t.Size(); ok { // a container may not see its task's limits
+		if u.MemoryLimit == 0 {
+			u.MemoryLimit = int64(size.Memory * (1 << 30))
+		}
+		if u.CPULimit == 0 {
+			u.CPULimit = size.VCPU
+		}
+		u.Storage = t.Storage.Utilized<<20 + max(u.PeakDisk-diskBefore, u.DiskGrowth)
+	}
+	seen := observe(u, reason)
+	u.CPUHigh = round(fargate.Percentile(seen.Loads, 0.95))
+	if advice, ok := fargate.Fit(seen); ok {
+		u.Fits, u.Fargate, u.Reasons = &advice.Size, advice.Size.String(), advice.Reasons
+	}
+	return u
+}
+
+// recordSamples makes columns of the samples of a command that began so long after the run.
+func recordSamples(all []process.Sample, began time.Duration) *record.Samples {
+	if len(all) == 0 {
+		return nil
+	}
+	s := &record.Samples{}
+	for _, one := range process.Downsample(all, maxRecorded) {
+		s.Seconds = append(s.Seconds, record.Seconds(began+one.At))
+		s.CPU = append(s.CPU, round(one.CPU))
+		s.Memory = append(s.Memory, one.Memory)
+		s.Disk = append(s.Disk, one.Disk)
+	}
+	return s
+}
+
+// observe returns the figures of a run that a size is advised by.
+func observe(u *record.Usage, reason record.Reason) fargate.Run {
+	run := fargate.Run{
+		PeakMemory: u.PeakMemory, MemoryLimit: u.MemoryLimit, CPULimit: u.CPULimit, Disk: max(u.Storage, u.DiskGrowth),
+		OutOfMemory: reason == record.OOM, Cut: reason == record.Timeout || reason == record.Cancelled || reason == record.Signalled,
+	}
+	if s := u.Samples; s != nil {
+		for i := 1; i < min(len(s.Seconds), len(s.CPU)); i++ { // the record does not have the start of the first interval
+			run.Loads = append(run.Loads, fargate.Load{Cores: s.CPU[i], For: record.Duration(s.Seconds[i] - s.Seconds[i-1])})
+		}
+	}
+	if len(run.Loads) == 0 && u.Seconds >= 1 {
+		run.Loads = []fargate.Load{{Cores: u.CPUSeconds / u.Seconds, For: record.Duration(u.Seconds)}}
+	}
+	return run
+}
+
+// round keeps two decimals.
+func round(x float64) float64 { return math.Round(x*100) / 100 }
