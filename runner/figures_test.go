@@ -114,7 +114,7 @@ func TestAllWhoTellOfARunTellTheSame(t *testing.T) {
 		t.Errorf("%+v", f.Usage)
 	}
 	billed := math.Ceil(f.EndedAt.Sub(pulled).Seconds())
-	if want := microDollars(billed / 3600 * (0.04656 + 2*0.00511)); f.Cost.Seconds != billed || f.Cost.Dollars != want || f.Cost.Would || f.Cost.Capacity != "on demand" {
+	if want := math.Round((billed/3600*(0.04656+2*0.00511))*1e6) / 1e6; f.Cost.Seconds != billed || f.Cost.Dollars != want || f.Cost.Would || f.Cost.Capacity != "on demand" {
 		t.Errorf("%+v, want %v s and %v", f.Cost, billed, want)
 	}
 

@@ -82,7 +82,7 @@ func TestTheSizeOfATask(t *testing.T) {
 	unlimited.Limits.Memory = 0
 	fargateTask.Storage.Reserved = 20496
 	for name, c := range map[string]struct {
-		task task
+		Task Task
 		want fargate.Size
 		ok   bool
 	}{
