@@ -92,7 +92,7 @@ func TestTheSizeOfATask(t *testing.T) {
 		"without limits":                 {unlimited, fargate.Size{}, false},
 		"outside of one":                 {Task{}, fargate.Size{}, false},
 	} {
-		if got, ok := c.task.Size(); ok != c.ok || got != c.want {
+		if got, ok := c.Task.Size(); ok != c.ok || got != c.want {
 			t.Errorf("%s: %v %v", name, got, ok)
 		}
 	}
