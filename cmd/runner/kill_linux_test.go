@@ -49,7 +49,7 @@ func newKilled(t *testing.T) *killed {
 			t.Fatal(err)
 		}
 	}
-	k.env = append(account.Environment(), "PATH="+os.Getenv("PATH"), "HOME="+k.dir, "BRANCH="+testBranch, "GIT_SHA="+testSHA, "ENVIRONMENT=staging", "STACK_NAME="+k.stack,
+	k.env = append(account.Environment(), raceOptions, "PATH="+os.Getenv("PATH"), "HOME="+k.dir, "BRANCH="+testBranch, "GIT_SHA="+testSHA, "ENVIRONMENT=staging", "STACK_NAME="+k.stack,
 		"RUNNER_LOG_FORMAT=text", "RUNNER_STACK_POLL=20ms", "RUNNER_GRACE=200ms", "RUNNER_STOP_BUDGET=5s")
 	return k
 }

@@ -29,6 +29,9 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// raceOptions spares every process of a race-enabled test binary the second for which it sleeps before it exits.
+const raceOptions = "GORACE=atexit_sleep_ms=0"
+
 // patience guards against a hang; nothing is expected to come near it.
 const patience = 2 * time.Minute
 
@@ -42,6 +45,8 @@ func TestTranscripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
+			name, value, _ := strings.Cut(raceOptions, "=")
+			e.Setenv(name, value)
 			e.Setenv("BRANCH", testBranch)
 			e.Setenv("GIT_SHA", testSHA)
 			e.Setenv("RUNNER_LOG_FORMAT", "text")
@@ -146,7 +151,7 @@ func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.C
 	s.cmd.Dir = ts.MkAbs(".")
 	connect(s.cmd)
 	for _, v := range []string{
-		"PATH", "HOME", "TMPDIR", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "NO_COLOR", "WORK",
+		"PATH", "HOME", "TMPDIR", "GORACE", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "NO_COLOR", "WORK",
 		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDFORMATION", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
 		"SLACK_WEBHOOK_URL", "GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL",
 	} {
