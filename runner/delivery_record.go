@@ -27,18 +27,18 @@ type deployment struct {
 	Committed time.Time         `json:"commit_time,omitzero"`
 	Fence     int64             `json:"fence"` // of the lock
 	Forced    bool              `json:"forced,omitempty"`
-	Builds    map[string]string `json:"builds,omitempty"`   // SHA-256 of what was fetched, by kind
-	Replaced  *revision         `json:"replaced,omitempty"` // what was live before
-	Before    *stack.Snapshot   `json:"before,omitempty"`
+	Builds    map[string]string `json:"builds,omitempty" redact:"-"` // SHA-256 of what was fetched, by kind
+	Replaced  *revision         `json:"replaced,omitempty"`          // what was live before
+	Before    *stack.Snapshot   `json:"before,omitempty" redact:"-"` // redacted before the command runs: see snapshot
 	Started   time.Time         `json:"started_at"`
 	Ended     time.Time         `json:"finished_at,omitzero"`
 	Seconds   float64           `json:"duration_seconds,omitempty"`
 	ExitCode  *int              `json:"exit_code,omitempty"`
 	Reason    record.Reason     `json:"reason,omitempty"`
 	Output    string            `json:"output,omitempty"` // the end of it
-	ClosedBy  string            `json:"closed_by,omitempty"`
-	Undoes    string            `json:"undoes,omitempty"` // the run that a rollback took back
-	UndoneBy  string            `json:"undone_by,omitempty"`
+	ClosedBy  string            `json:"closed_by,omitempty" redact:"-"`
+	Undoes    string            `json:"undoes,omitempty" redact:"-"` // the run that a rollback took back
+	UndoneBy  string            `json:"undone_by,omitempty" redact:"-"`
 	record.Delivery
 }
 
@@ -50,15 +50,7 @@ func (d *delivery) outcome() *record.Delivery {
 }
 
 // revision is a commit in an environment.
-type revision struct {
-	RunID     string            `json:"run_id"`
-	SHA       string            `json:"sha"`
-	Branch    string            `json:"branch"`
-	Committed time.Time         `json:"commit_time,omitzero"`
-	Built     time.Time         `json:"build_time,omitzero"`
-	Builds    map[string]string `json:"builds,omitempty"`
-	At        time.Time         `json:"at"`
-}
+type revision = record.Revision
 
 // ledger is live.json beside the records: what is live, and what has begun and not ended. It is written only over what was
 // read, so that whoever has lost the lock cannot write over those who have it now.
@@ -149,16 +141,11 @@ func digestOf(m artifacts.Manifest) string {
 
 // putDelivery stores the record, redacted.
 func (r *run) putDelivery(ctx context.Context) error {
-	record := *r.delivery.record
-	if record.Before != nil {
-		stored := record.Before.Redacted(r.Redactor.String, redact.IsSecretName)
-		record.Before = &stored
-	}
-	text, err := json.MarshalIndent(record, "", " ")
+	text, err := json.MarshalIndent(redact.Value(r.Redactor, *r.delivery.record), "", " ")
 	if err != nil {
 		return err
 	}
-	text = append(r.Redactor.Bytes(text), '\n')
+	text = append(text, '\n')
 	_, err = r.Store.Put(ctx, artifacts.Object{
 		Key: keys.Deployment(r.Config.Environment, r.delivery.scope, r.ID), Body: bytes.NewReader(text), Size: int64(len(text)),
 		Type: "application/json", CacheControl: "no-cache",

@@ -20,7 +20,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/record"
-	"github.com/carlin-cicd/runner/runner/report"
+	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -133,7 +133,9 @@ func (r *run) snapshot() error {
 		return nil
 	}
 	d.stack, d.refusal = s, stack.NewRefusal(d.name)
-	d.record.Before = &d.before
+	// The record is written again at the end. What the command prints, a mask among it, must not change what a rollback needs.
+	stored := d.before.Redacted(r.Redactor.String, redact.IsSecretName)
+	d.record.Before = &stored
 	r.Log.Info("the stack as it is now is kept", "stack", d.name, "status", d.before.Status)
 	if why, advice := d.before.Unfit(); why != "" {
 		r.Log.Warn("the stack takes no update as it is: "+why, "stack", d.name, "status", d.before.Status, "hint", advice)
@@ -175,7 +177,7 @@ func (r *run) tellEvent(e stack.Event) {
 		attributes = append(attributes, "reason", e.Reason)
 	}
 	tell("stack event", attributes...)
-	r.delivery.told.add(report.Event{At: e.Time, Resource: e.Resource, Type: e.Type, Status: e.Status, Reason: e.Reason, Failed: e.Failed()})
+	r.delivery.told.add(record.StackEvent{At: e.Time, Resource: e.Resource, Type: e.Type, Status: e.Status, Reason: e.Reason, Failed: e.Failed()})
 }
 
 // markStack notes what may be of the command's doing, right after its end: what begins later, while hooks run, is not.
@@ -298,7 +300,7 @@ func (r *run) rollingBack() (context.Context, context.CancelFunc) {
 
 func (r *run) tellRollback(what string, s stack.State) {
 	r.Log.Info("rollback: "+what, "stack", r.delivery.name, "status", s.Status)
-	r.delivery.told.add(report.Event{At: time.Now(), Resource: "rollback", Status: s.Status, Reason: what})
+	r.delivery.told.add(record.StackEvent{At: time.Now(), Resource: "rollback", Status: s.Status, Reason: what})
 }
 
 // recordRollback says what became of the stack.

@@ -63,15 +63,12 @@ func (r *run) news(o outcome.Outcome) notify.Run {
 // failure is a failing test, and where it is in the repository.
 func (r *run) failure(c results.Case, within string) notify.Failure {
 	clean := r.Redactor.String
-	here := filepath.ToSlash(r.directory()) + "/"
 	name := c.Name
 	if c.Class != "" && !strings.Contains(name, c.Class) {
 		name = c.Class + " › " + name
 	}
-	f := notify.Failure{Name: clean(name), Message: clean(c.Message), Details: clean(c.Details)}
-	f.File, f.Line = notify.FindLocation(strings.TrimPrefix(c.File, here), within, strings.ReplaceAll(c.Message+"\n"+c.Details, here, ""))
-	f.File = clean(f.File)
-	return f
+	at := r.locateFailure(c, within)
+	return notify.Failure{Name: clean(name), Message: clean(c.Message), Details: clean(c.Details), File: clean(at.Path), Line: at.Line}
 }
 
 // withinRepository is the step's folder relative to the repository that the workspace is in, which may be above it.

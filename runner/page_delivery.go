@@ -15,14 +15,14 @@ import (
 // stackStory is what was told of a stack while the run went on: by whoever follows its events, and by whoever brings it back.
 type stackStory struct {
 	mu      sync.Mutex
-	events  []report.Event
+	events  []record.StackEvent
 	dropped int
 }
 
 // maxStackStory is how many events are kept, the newest; the log has them all.
 const maxStackStory = 200
 
-func (s *stackStory) add(e report.Event) {
+func (s *stackStory) add(e record.StackEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.events) == maxStackStory {
@@ -32,7 +32,7 @@ func (s *stackStory) add(e report.Event) {
 	s.events = append(s.events, e)
 }
 
-func (s *stackStory) all() (events []report.Event, dropped int) {
+func (s *stackStory) all() (events []record.StackEvent, dropped int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.events), s.dropped

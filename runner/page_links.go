@@ -53,15 +53,15 @@ func (r *run) pageArtifact(a record.Artifact) report.Artifact {
 		p.Link = r.fromPage(key) + "/"
 		return p
 	}
-	p.Link = r.console(key)
+	p.Link = a.Console
 	p.Get = steps.Command{Args: []string{"runner", "artifacts", "get", a.Name, "--artifact-bucket", r.Place, "--branch", r.Ref.Branch, "--sha", r.Ref.SHA}}.String()
 	return p
 }
 
-// console leads to a folder of the bucket in AWS's console; "" for another S3 than AWS's.
+// console returns the URL of a folder of the bucket in AWS's console; "" for a folder and for another S3 than AWS's.
 func (r *run) console(key string) string {
 	v := r.Variables
-	if cmp.Or(v["AWS_ENDPOINT_URL_S3"], v["AWS_ENDPOINT_URL"]) != "" {
+	if !strings.HasPrefix(r.Place, "s3://") || cmp.Or(v["AWS_ENDPOINT_URL_S3"], v["AWS_ENDPOINT_URL"]) != "" {
 		return ""
 	}
 	host := "console.aws.amazon.com"

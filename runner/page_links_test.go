@@ -6,6 +6,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/session"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
 )
@@ -23,7 +24,7 @@ func TestLinksOfAPageInABucket(t *testing.T) {
 	} {
 		r := &run{Session: session.Session{Redactor: redact.New(), Variables: c.variables, Place: c.place, ID: "01k", Ref: artifacts.Ref{Branch: "a/b", SHA: "0123456789abcdef0123456789abcdef01234567"}}}
 		r.step.Name = "test"
-		got := r.pageArtifact(record.Artifact{Name: "coverage", Entry: "lcov-report/index.html"})
+		got := r.pageArtifact(record.Artifact{Name: "coverage", Entry: "lcov-report/index.html", Console: r.console(keys.Set("coverage", r.Ref))})
 		entry := "../../../../../../coverage/a/b/0123456789abcdef0123456789abcdef01234567/lcov-report/index.html"
 		if got.Link != c.link || got.Get != c.get || got.Entry != entry {
 			t.Errorf("%s: %+v, want %s and %s", name, got, c.link, c.get)

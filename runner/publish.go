@@ -19,6 +19,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/telemetry"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/results"
@@ -138,7 +139,9 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
-	r.artifacts = append(r.artifacts, artifactRecord(set.Kind, published, err))
+	stored := artifactRecord(set.Kind, published, err)
+	stored.Console = r.console(keys.Set(set.Kind, r.Ref))
+	r.artifacts = append(r.artifacts, stored)
 	if err != nil {
 		r.Log.Error("an artifact could not be published", "artifact", set.Kind, "error", err.Error(), "hint", outcome.Hint(err))
 		return err
@@ -218,11 +221,11 @@ func (r *run) recorded() bool {
 
 // putJSON stores a record of the run, redacted. One that is part of a batch is on disk for good when the next one is that is not.
 func (r *run) putJSON(ctx context.Context, name string, v any, batch bool) error {
-	text, err := record.Encode(v)
+	text, err := record.Encode(redact.Value(r.Redactor, v))
 	if err != nil {
 		return err
 	}
-	return r.put(ctx, name, "application/json", r.Redactor.Bytes(text), batch)
+	return r.put(ctx, name, "application/json", text, batch)
 }
 
 func (r *run) putLog(ctx context.Context) error {

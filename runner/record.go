@@ -2,14 +2,18 @@ package runner
 
 import (
 	"cmp"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/sizing"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/steps"
+	"github.com/carlin-cicd/runner/steps/results"
 )
 
 func (r *run) identity() record.Identity {
@@ -45,7 +49,7 @@ func (r *run) now() time.Time {
 	return r.over
 }
 
-// finishedRecord tells the run as far as it has come. It is redacted as a whole when it is stored.
+// finishedRecord returns the record of the run as far as it has come. It is not redacted yet.
 func (r *run) finishedRecord(o outcome.Outcome) record.Run {
 	now := r.now()
 	f := record.Run{
@@ -68,6 +72,7 @@ func (r *run) finishedRecord(o outcome.Outcome) record.Run {
 	f.Tests, f.Coverage, f.Delivery = r.testsRecord(), r.coverage, r.delivery.outcome()
 	f.Usage = r.usageRecord(o)
 	f.Cost = r.cost(f.Usage)
+	f.Details = r.details()
 	if r.result != nil {
 		for _, l := range r.result.Leftovers {
 			f.Leftovers = append(f.Leftovers, record.Leftover{PID: l.PID, Command: l.Command, HeldOutput: l.HeldOutput})
@@ -87,8 +92,61 @@ func (r *run) testsRecord() *record.Tests {
 	for _, report := range r.tests.Reports {
 		t.Reports = append(t.Reports, report.Path)
 	}
-	t.Failures, t.Flaky, t.Quarantined, t.Slowest = r.tests.Failures, r.tests.FlakyCases, r.tests.QuarantinedCases, r.tests.Slowest
+	t.Flaky, t.Quarantined, t.Slowest = r.tests.FlakyCases, r.tests.QuarantinedCases, r.tests.Slowest
+	within := r.withinRepository()
+	for _, c := range r.tests.Failures {
+		t.Failures = append(t.Failures, r.locateFailure(c, within))
+	}
+	t.Stored = r.pathsOf(*r.tests)
 	return t
+}
+
+// locateFailure finds the place of a failed test in the repository.
+func (r *run) locateFailure(c results.Case, within string) record.FailedTest {
+	here := filepath.ToSlash(r.directory()) + "/"
+	f := record.FailedTest{Case: c}
+	f.Path, f.Line = record.FindLocation(strings.TrimPrefix(c.File, here), within, strings.ReplaceAll(c.Message+"\n"+c.Details, here, ""))
+	return f
+}
+
+// details returns what package present needs beyond finished.json.
+func (r *run) details() record.Details {
+	return record.Details{
+		Command: r.step.Command.String(), CommandStarted: r.result != nil || r.in.Undo, Variables: r.env.Names(), Recorded: r.recorded(),
+		Place: r.Place, Key: r.runKey(), Root: strings.Repeat("../", 1+strings.Count(r.runKey(), "/")),
+		Repository: r.Config.GitHubName, RepositoryURL: r.web(), RefType: r.refType(), Actor: r.actor(),
+		TaskARN: r.task.ARN, Cluster: r.task.ClusterName(), ColdStart: r.task.ColdStart(r.Began),
+		Deployment: r.deploymentDetails(),
+	}
+}
+
+// refType returns whether the run is for a branch or for a tag.
+func (r *run) refType() string {
+	if r.Variables["GITHUB_REF_TYPE"] == "tag" && r.Ref.Branch == r.Config.GitHubBranch {
+		return "tag"
+	}
+	return "branch"
+}
+
+// deploymentDetails returns how the environment was changed; nil if the step changes none or did not get that far.
+func (r *run) deploymentDetails() *record.Deployment {
+	d := &r.delivery
+	if r.step.Lock == "" || d.record == nil && len(d.waited) == 0 {
+		return nil
+	}
+	details := &record.Deployment{
+		HasStack: r.step.Lock != steps.LockEnvironment && d.stack != nil, Waited: d.waited,
+		Key: keys.Deployment(r.Config.Environment, d.scope, r.ID),
+	}
+	details.Events, details.Dropped = d.told.all()
+	if d.record == nil {
+		return details
+	}
+	details.Replaced, details.Undoes, details.Forced = d.record.Replaced, d.record.Undoes, d.record.Forced
+	if d.record.Before != nil {
+		details.Before = d.record.Before.Status
+	}
+	return details
 }
 
 func artifactRecord(name string, p artifacts.Published, err error) record.Artifact {

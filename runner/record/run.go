@@ -63,12 +63,14 @@ type Run struct {
 	Leftovers []Leftover        `json:"leftovers,omitempty"`
 	Stop      *Stop             `json:"stop,omitempty"`
 	Published map[string]bool   `json:"published,omitempty" redact:"-"` // the run's own files: which of them are in the store
+
+	Details `json:"-"`
 }
 
 // Tests is what the reports contain.
 type Tests struct {
 	results.Counts
-	Failures    []results.Case    `json:"failures,omitempty"`
+	Failures    []FailedTest      `json:"failures,omitempty"`
 	Flaky       []results.Case    `json:"flaky_cases,omitempty"`       // with the messages of their first failures
 	Quarantined []results.Case    `json:"quarantined_cases,omitempty"` // failed, but do not count
 	SkipReason  string            `json:"doubt,omitempty"`             // why failed tests were neither rerun nor quarantined
@@ -77,6 +79,15 @@ type Tests struct {
 	Reports     []string          `json:"reports,omitempty"`
 	Stale       []string          `json:"stale,omitempty"`
 	Problems    []results.Problem `json:"problems,omitempty"`
+
+	Stored []string `json:"-"` // paths of the reports in the folder junit of the run's records
+}
+
+// FailedTest is a failed test and where it is in the repository.
+type FailedTest struct {
+	results.Case
+	Path string `json:"-"` // relative to the repository, slash-separated; "" if unknown
+	Line int    `json:"-"` // from 1; 0 if unknown
 }
 
 // Artifact is the publication of one set of files.
@@ -91,7 +102,8 @@ type Artifact struct {
 	Removed   int    `json:"removed"`
 	Error     string `json:"error,omitempty"`
 
-	Entry string `json:"-"` // the page that a set of pages begins with; "" if it is none
+	Entry   string `json:"-"` // the page that a set of pages begins with; "" if it is none
+	Console string `json:"-"` // the set's folder in AWS's console, or ""
 }
 
 // Phase is a part of the run and the time it took.

@@ -6,6 +6,7 @@ package report
 import (
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/steps/coverage"
 )
 
@@ -81,12 +82,8 @@ type Fact struct {
 	Link        string
 }
 
-// Event is something that happened to a stack.
-type Event struct {
-	At                             time.Time
-	Resource, Type, Status, Reason string
-	Failed                         bool
-}
+// Event is an event of a stack.
+type Event = record.StackEvent
 
 // Tests is what the reports said.
 type Tests struct {

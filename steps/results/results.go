@@ -29,7 +29,7 @@ type Case struct {
 	Class    string        `json:"class,omitempty"`
 	Suite    string        `json:"suite,omitempty"`
 	File     string        `json:"file,omitempty"` // of the test, as its producer names it; empty if the report does not say
-	Status   junit.Status  `json:"status"`
+	Status   junit.Status  `json:"status" redact:"-"`
 	Flaky    bool          `json:"flaky,omitempty"`   // it passed after it had failed
 	Duration time.Duration `json:"-"`                 // seconds in JSON
 	Message  string        `json:"message,omitempty"` // the line that explains the failure best

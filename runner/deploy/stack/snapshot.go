@@ -217,6 +217,11 @@ func (s Snapshot) Redacted(clean func(string) string, secret func(name string) b
 	s.Altered = slices.Clone(s.Altered)
 	s.Template = note("template", s.Template, clean(s.Template))
 	s.Reason = clean(s.Reason)
+	s.RoleARN = note("role", s.RoleARN, clean(s.RoleARN))
+	s.Notifications = slices.Clone(s.Notifications)
+	for i, arn := range s.Notifications {
+		s.Notifications[i] = note("notification ARN", arn, clean(arn))
+	}
 	parameters := s.Parameters
 	s.Parameters = nil
 	for _, p := range parameters {

@@ -1,4 +1,4 @@
-package notify
+package record
 
 import (
 	"path"
@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// places are how tools name a line: "src/a.test.ts:12:23" and "(src/a.py:7)", and as pytest has it "a.py:7: AssertionError".
-var places = regexp.MustCompile(`([A-Za-z0-9_@./\\-]+\.[A-Za-z0-9]+):(\d+)(?::\d+)?`)
+// positions match how tools name a line: "src/a.test.ts:12:23", "(src/a.py:7)", and pytest's "a.py:7: AssertionError".
+var positions = regexp.MustCompile(`([A-Za-z0-9_@./\\-]+\.[A-Za-z0-9]+):(\d+)(?::\d+)?`)
 
-// FindLocation finds the line of a test's file that a failure names, in what it says. File is the one that the report names, if
-// it does; directory is where the command ran, both relative to the repository. The place is "" and 0 where nothing fits.
+// FindLocation finds the line of a test's file in the text of its failure. File is the one that the report names, or "";
+// directory is where the command ran, relative to the repository. It returns "" and 0 if nothing fits.
 func FindLocation(file, directory, details string) (string, int) {
 	within := func(name string) string {
 		name = strings.TrimSpace(strings.ReplaceAll(name, `\`, "/"))
@@ -29,7 +29,7 @@ func FindLocation(file, directory, details string) (string, int) {
 	if file != "" {
 		wanted = within(file)
 	}
-	for _, m := range places.FindAllStringSubmatch(details, 200) {
+	for _, m := range positions.FindAllStringSubmatch(details, 200) {
 		line, err := strconv.Atoi(m[2])
 		if err != nil || line == 0 {
 			continue
