@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/units"
+
 	"github.com/carlin-cicd/runner/runner/task"
 
 	"golang.org/x/sys/unix"
@@ -214,19 +216,12 @@ func (r *run) redness() error {
 		}
 	}
 	if n := len(t.Problems); n > 0 {
-		parts = append(parts, fmt.Sprintf("%s of %d cannot be read (%s)", plural(n, "report"), n+len(t.Reports), t.Problems[0].Report))
+		parts = append(parts, fmt.Sprintf("%s of %d cannot be read (%s)", units.Count(n, "report"), n+len(t.Reports), t.Problems[0].Report))
 	}
 	return &outcome.ResultsError{
 		Message: "the command passed, but " + strings.Join(parts, ", "),
 		Advice:  "make the command fail when its tests do, or correct reports: in runner.yaml",
 	}
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // signalName is TERM for SIGTERM.

@@ -97,7 +97,7 @@ func (r *run) markdownOf(o outcome.Outcome, shown int) string {
 			item(r.code(a.Name), "not published: "+r.code(a.Error))
 			continue
 		}
-		item(r.code(a.Name), fmt.Sprintf("%s, %s → %s", plural(a.Files, "file"), units.Size(a.Bytes), r.code(nearby(a.Location))))
+		item(r.code(a.Name), fmt.Sprintf("%s, %s → %s", units.Count(a.Files, "file"), units.Size(a.Bytes), r.code(units.Path(a.Location))))
 	}
 	u := r.usageRecord(o)
 	if u != nil {
@@ -106,7 +106,7 @@ func (r *run) markdownOf(o outcome.Outcome, shown int) string {
 	if c := r.cost(u); c != nil {
 		item("cost", r.code(costText(c)))
 	}
-	item("record", r.code(nearby(r.Place+"/"+r.runKey())))
+	item("record", r.code(units.Path(r.Place+"/"+r.runKey())))
 	if r.tests != nil {
 		r.markdownCases(&b, "Failed", "❌", r.tests.Failures, shown)
 		r.markdownCases(&b, "Flaky", "⚠️", r.tests.FlakyCases, shown)

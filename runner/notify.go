@@ -60,13 +60,13 @@ func (r *run) dryRun() bool {
 
 // github is the client for the repository.
 func (r *run) github(ctx context.Context) (notify.GitHub, error) {
-	values, err := r.privately(ctx, "GITHUB_TOKEN")
+	values, err := r.private.Resolve(ctx, &r.Session, "GITHUB_TOKEN")
 	return notify.GitHub{Token: strings.TrimSpace(values["GITHUB_TOKEN"]), Repository: r.Config.GitHubName, URL: r.Config.GitHubAPI}, err
 }
 
 // slack is the client for the webhook.
 func (r *run) slack(ctx context.Context) (notify.Slack, error) {
-	values, err := r.privately(ctx, "SLACK_WEBHOOK_URL")
+	values, err := r.private.Resolve(ctx, &r.Session, "SLACK_WEBHOOK_URL")
 	return notify.Slack{WebhookURL: strings.TrimSpace(values["SLACK_WEBHOOK_URL"])}, err
 }
 

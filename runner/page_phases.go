@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/units"
+
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/report"
 )
@@ -23,7 +25,7 @@ func (r *run) pagePhases(f record.Run) (all []report.Phase) {
 			next++
 			switch {
 			case a.Rerun > 0:
-				p.Note = plural(a.Rerun, "test")
+				p.Note = units.Count(a.Rerun, "test")
 			case starts > 1:
 				p.Note = fmt.Sprintf("attempt %d", next)
 			}

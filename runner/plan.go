@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/units"
+
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/deploy/carlin"
@@ -33,7 +35,7 @@ func (r *run) printPlan(w io.Writer) {
 	for _, h := range hookLists(s) {
 		row(h.name, h.text(), s.Origin[h.name])
 	}
-	row("directory", nearby(r.directory()), s.Origin["directory"])
+	row("directory", units.Path(r.directory()), s.Origin["directory"])
 	row("branch", r.Ref.Branch, "")
 	row("commit", r.Ref.SHA, r.commitNote())
 	row("deadline", s.Timeout.String(), s.Origin["timeout"])
@@ -67,14 +69,14 @@ func (r *run) printPlan(w io.Writer) {
 	for _, a := range s.Artifacts {
 		row("artifact", r.destination(a), s.Origin["artifacts"])
 	}
-	row("record", nearby(r.Place+"/"+r.runKey()), "")
+	row("record", units.Path(r.Place+"/"+r.runKey()), "")
 }
 
 func rerunText(r steps.Rerun) string {
 	if r.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%s, up to %s if at most %s failed", r.Command, plural(r.Attempts, "time"), plural(r.AtMost, "test"))
+	return fmt.Sprintf("%s, up to %s if at most %s failed", r.Command, units.Count(r.Attempts, "time"), units.Count(r.AtMost, "test"))
 }
 
 func floorText(c steps.Coverage) string {
@@ -116,7 +118,7 @@ func guards(s steps.Step) []string {
 }
 
 func (r *run) destination(a steps.Artifact) string {
-	text := fmt.Sprintf("%s: %s/ → %s/%s/ (when: %s)", a.Name, a.Path, nearby(r.Place), keys.Set(a.Name, r.Ref), a.When)
+	text := fmt.Sprintf("%s: %s/ → %s/%s/ (when: %s)", a.Name, a.Path, units.Path(r.Place), keys.Set(a.Name, r.Ref), a.When)
 	if a.Mirror != "" {
 		text += ", mirrored to " + keys.Mirror(a.Name, r.Ref.Branch) + "/"
 	}

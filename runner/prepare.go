@@ -18,7 +18,7 @@ func (r *run) checkout() error {
 	if !r.AwaitsCheckout() {
 		return nil
 	}
-	credentials, err := r.privately(r.Stop.Work, "GITHUB_TOKEN", "RUNNER_SSH_KEY")
+	credentials, err := r.private.Resolve(r.Stop.Work, &r.Session, "GITHUB_TOKEN", "RUNNER_SSH_KEY")
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/carlin-cicd/runner/runner/units"
+
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
@@ -56,15 +58,15 @@ func (p *ProgressLine) Clear() {
 // the least telling first.
 func (p *ProgressLine) render(now artifacts.Progress, elapsed time.Duration, width int) string {
 	part := 0.0
-	files := fmt.Sprintf("  %d of %s", now.Files, plural(now.TotalFiles, "file"))
+	files := fmt.Sprintf("  %d of %s", now.Files, units.Count(now.TotalFiles, "file"))
 	bytes, speed := "", ""
 	switch {
 	case now.TotalBytes > 0:
 		moved := min(now.Bytes, now.TotalBytes)
 		part = float64(moved) / float64(now.TotalBytes)
-		bytes = fmt.Sprintf("  %s of %s", Size(moved), Size(now.TotalBytes))
+		bytes = fmt.Sprintf("  %s of %s", units.Size(moved), units.Size(now.TotalBytes))
 		if elapsed >= time.Second {
-			speed = fmt.Sprintf("  %s/s", Size(int64(float64(moved)/elapsed.Seconds())))
+			speed = fmt.Sprintf("  %s/s", units.Size(int64(float64(moved)/elapsed.Seconds())))
 		}
 	case now.TotalFiles > 0:
 		part = float64(min(now.Files, now.TotalFiles)) / float64(now.TotalFiles)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/units"
+
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/artifacts/lease"
@@ -32,7 +34,7 @@ func (p Promotion) Examine(ctx context.Context, tell func(artifacts.Finding)) (b
 	if err != nil {
 		return false, err
 	}
-	r := besides(ctx, p.Variables, config)
+	r := &run{Session: *session.New(ctx, p.Variables, config)}
 	if err := r.Identify(); err != nil {
 		return false, err
 	}
@@ -131,7 +133,7 @@ func (x *promotion) same(there deployment) {
 		case digestOf(m) != there.Builds[kind]:
 			x.say(artifacts.Failure, kind, fmt.Sprintf("is not what was deployed to %s: its checksums differ", x.From), fmt.Sprintf("deploy it to %s again", x.From))
 		default:
-			x.say(artifacts.OK, kind, fmt.Sprintf("is what was deployed to %s: %s, sha256 %.12s", x.From, plural(len(m.Files), "file"), digestOf(m)), "")
+			x.say(artifacts.OK, kind, fmt.Sprintf("is what was deployed to %s: %s, sha256 %.12s", x.From, units.Count(len(m.Files), "file"), digestOf(m)), "")
 		}
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/units"
+
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
@@ -133,7 +135,7 @@ func (r *run) rerun() error {
 		return nil
 	}
 	if n := r.tests.Failed + r.tests.Errored; n > rules.AtMost {
-		r.doubt = fmt.Sprintf("more than %s failed", plural(rules.AtMost, "test"))
+		r.doubt = fmt.Sprintf("more than %s failed", units.Count(rules.AtMost, "test"))
 		r.Log.Warn("more tests failed than are run again", "failed", n, "at_most", rules.AtMost)
 		return nil
 	}

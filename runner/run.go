@@ -79,7 +79,7 @@ type run struct {
 	outputs   outputs
 	tracing   tracing
 	telling   telling
-	private   privateValues
+	private   environment.Private
 }
 
 // Run runs the step and returns how it ended. Everything there is to say has been said by then.

@@ -2,8 +2,6 @@ package runner
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -89,12 +87,12 @@ func (r *run) printSummary(o outcome.Outcome) {
 			row(a.Name, paint(red, "not published: ")+a.Error)
 			continue
 		}
-		row(a.Name, fmt.Sprintf("%s, %s → %s", plural(a.Files, "file"), units.Size(a.Bytes), nearby(a.Location)))
+		row(a.Name, fmt.Sprintf("%s, %s → %s", units.Count(a.Files, "file"), units.Size(a.Bytes), units.Path(a.Location)))
 	}
 	if r.recorded() {
-		row("record", nearby(r.Place+"/"+r.runKey()))
+		row("record", units.Path(r.Place+"/"+r.runKey()))
 		if r.published["report.html"] {
-			row("report", nearby(r.Place+"/"+r.runKey()+"/report.html"))
+			row("report", units.Path(r.Place+"/"+r.runKey()+"/report.html"))
 		}
 	}
 	u := r.usageRecord(o)
@@ -190,16 +188,4 @@ func clip(line string) string {
 		return string(runes[:160]) + "…"
 	}
 	return line
-}
-
-// nearby is a path as one would type it from here; a place that is not below this folder stays as it is.
-func nearby(path string) string {
-	here, err := os.Getwd()
-	if err != nil {
-		return path
-	}
-	if relative, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(relative) {
-		return relative
-	}
-	return path
 }

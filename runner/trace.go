@@ -137,7 +137,7 @@ func (r *run) sendTrace(o outcome.Outcome) (wait func()) {
 			if r.Variables[name] == "" {
 				continue
 			}
-			values, err := r.privately(ctx, name)
+			values, err := r.private.Resolve(ctx, &r.Session, name)
 			if err != nil {
 				done <- err
 				return

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/units"
+
 	"github.com/spf13/cobra"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -67,7 +69,7 @@ func (o *options) withStore(f func(artifactStore, context.Context, []string) err
 		if err = opened.OpenStore(ctx, lease.Owner{}, o.noteWaiting); err != nil {
 			return outcome.Refused(err)
 		}
-		s.store, s.place = opened.Store, runner.Nearby(opened.Place)
+		s.store, s.place = opened.Store, units.Path(opened.Place)
 		return f(s, ctx, args)
 	})
 }
@@ -83,7 +85,7 @@ func setName(m artifacts.Manifest) string {
 }
 
 func contents(m artifacts.Manifest) string {
-	return runner.Count(len(m.Files), "file") + ", " + runner.Size(m.Bytes())
+	return units.Count(len(m.Files), "file") + ", " + units.Size(m.Bytes())
 }
 
 // find returns the manifest of the set that the variables select, and why it is that one.
@@ -204,7 +206,7 @@ func (s artifactStore) get(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	return s.print("%s  %s\n", runner.Nearby(dir), contents(m))
+	return s.print("%s  %s\n", units.Path(dir), contents(m))
 }
 
 func newArtifactsPutCommand(o *options) *cobra.Command {
@@ -244,5 +246,5 @@ func (s artifactStore) put(ctx context.Context, args []string) error {
 		return err
 	}
 	s.note("%s: %d uploaded, %d unchanged, %d removed", setName(p.Manifest), p.Uploaded, p.Unchanged, p.Removed)
-	return s.print("%s  %s\n", runner.Nearby(p.Location), contents(p.Manifest))
+	return s.print("%s  %s\n", units.Path(p.Location), contents(p.Manifest))
 }

@@ -13,13 +13,14 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/units"
+
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
-	"github.com/carlin-cicd/runner/runner"
 )
 
 func newArtifactsListCommand(o *options) *cobra.Command {
@@ -122,7 +123,7 @@ func (s artifactStore) listSets(ctx context.Context, t *table) error {
 	}
 	for _, m := range manifests {
 		row := setRow{m.Kind, m.Branch, m.SHA, m.RunID, m.Created, len(m.Files), m.Bytes(), s.locate(keys.Set(m.Kind, m.Ref()))}
-		err := t.row(row, m.Kind, m.Branch, m.SHA[:min(12, len(m.SHA))], strconv.Itoa(len(m.Files)), runner.Size(m.Bytes()), m.Created.UTC().Format(time.RFC3339))
+		err := t.row(row, m.Kind, m.Branch, m.SHA[:min(12, len(m.SHA))], strconv.Itoa(len(m.Files)), units.Size(m.Bytes()), m.Created.UTC().Format(time.RFC3339))
 		if err != nil {
 			return err
 		}
@@ -236,7 +237,7 @@ func (s artifactStore) listFiles(ctx context.Context, t *table, kind string, pat
 		}
 		shown++
 		row := fileRow{m.Kind, m.Branch, m.SHA, f.Path, f.Size, f.SHA256, f.Type, f.Mode, s.locate(keys.Set(m.Kind, m.Ref()) + "/" + f.Path)}
-		if err := t.row(row, fmt.Sprintf("%10s", runner.Size(f.Size)), f.Path); err != nil {
+		if err := t.row(row, fmt.Sprintf("%10s", units.Size(f.Size)), f.Path); err != nil {
 			return err
 		}
 	}

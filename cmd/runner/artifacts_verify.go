@@ -7,11 +7,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/units"
+
 	"github.com/spf13/cobra"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
-	"github.com/carlin-cicd/runner/runner"
 )
 
 func newArtifactsVerifyCommand(o *options) *cobra.Command {
@@ -55,8 +56,8 @@ func (s artifactStore) verify(ctx context.Context, args []string) error {
 	}
 	if n := len(problems) + len(unlisted); n > 0 {
 		return &differsError{
-			message:  fmt.Sprintf("%s differ from their manifest in %s", setName(m), runner.Count(n, "file")),
-			manifest: runner.Nearby(s.locate(keys.Manifest(m.Kind, m.Ref()))),
+			message:  fmt.Sprintf("%s differ from their manifest in %s", setName(m), units.Count(n, "file")),
+			manifest: units.Path(s.locate(keys.Manifest(m.Kind, m.Ref()))),
 		}
 	}
 	return s.print("%s: %s, all as the manifest says\n", setName(m), contents(m))

@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/doctor"
+	"github.com/carlin-cicd/runner/runner/units"
+
 	"github.com/spf13/cobra"
 
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/logs"
 )
 
@@ -47,7 +49,7 @@ func (o *options) doctor(ctx context.Context, variables map[string]string, _ []s
 	}
 	counts := map[artifacts.Severity]int{}
 	var writeErr error
-	sound := runner.Doctor{Variables: variables}.Examine(ctx, func(f artifacts.Finding) {
+	sound := doctor.Doctor{Variables: variables}.Examine(ctx, func(f artifacts.Finding) {
 		counts[f.Severity]++
 		if err := report.finding(f); writeErr == nil {
 			writeErr = err
@@ -89,7 +91,7 @@ func (o *options) findingsAsText(color bool) findingWriter {
 			return o.print("%s", text)
 		},
 		total: func(failures, warnings int) error {
-			return o.print("\n%s, %s\n", runner.Count(failures, "failure"), runner.Count(warnings, "warning"))
+			return o.print("\n%s, %s\n", units.Count(failures, "failure"), units.Count(warnings, "warning"))
 		},
 	}
 }

@@ -10,9 +10,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/units"
+
 	"github.com/spf13/cobra"
 
-	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/steps"
@@ -64,7 +65,7 @@ func (o *options) initialize(variables map[string]string) error {
 	} else {
 		b.WriteString("found no tool that runner init knows: write the commands yourself\n")
 	}
-	fmt.Fprintf(&b, "wrote %s\n\n%s\nnext:\n  runner steps\n", runner.Nearby(name), text)
+	fmt.Fprintf(&b, "wrote %s\n\n%s\nnext:\n  runner steps\n", units.Path(name), text)
 	for _, s := range found.Steps {
 		if slices.Contains([]string{"test", "build"}, s.Name) {
 			fmt.Fprintf(&b, "  runner %s\n", s.Name)
@@ -80,7 +81,7 @@ func writeConfig(name, text string, overwrite bool) error {
 	}
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|mode, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return &usageError{runner.Nearby(name) + " already exists", "runner init --dry-run shows what would be written, --force overwrites the file"}
+		return &usageError{units.Path(name) + " already exists", "runner init --dry-run shows what would be written, --force overwrites the file"}
 	}
 	if err != nil {
 		return outcome.Refused(err)

@@ -8,10 +8,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/sizing/fargate"
+	"github.com/carlin-cicd/runner/runner/units"
+
 	"github.com/carlin-cicd/runner/runner/sizing"
 
 	"github.com/carlin-cicd/runner/artifacts/lease"
-	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/session"
 )
@@ -38,7 +40,7 @@ func (o *options) printSize(ctx context.Context, variables map[string]string) er
 	if err := opened.OpenStore(ctx, lease.Owner{}, o.noteWaiting); err != nil {
 		return err
 	}
-	s, err := sizing.RightSize(ctx, opened, runner.Nearby(opened.Place), runs)
+	s, err := sizing.RightSize(ctx, opened, units.Path(opened.Place), runs)
 	if err != nil {
 		return err
 	}
@@ -83,16 +85,16 @@ func sizingText(s sizing.RightSizing) string {
 		step += " in " + s.Environment
 	}
 	const day = time.DateOnly
-	fmt.Fprintf(&b, "%s: %s on %s, %s to %s\n", step, runner.Count(s.Runs, "run"), strings.Join(s.Branches, " and "), s.From.UTC().Format(day), s.To.UTC().Format(day))
-	row("memory", "peak %s%s", runner.Size(s.PeakMemory), of(runner.Size(s.MemoryLimit), s.MemoryLimit > 0))
+	fmt.Fprintf(&b, "%s: %s on %s, %s to %s\n", step, units.Count(s.Runs, "run"), strings.Join(s.Branches, " and "), s.From.UTC().Format(day), s.To.UTC().Format(day))
+	row("memory", "peak %s%s", units.Size(s.PeakMemory), of(units.Size(s.MemoryLimit), s.MemoryLimit > 0))
 	if s.OOM > 0 {
-		row("", "%s ran out of it", runner.Count(s.OOM, "run"))
+		row("", "%s ran out of it", units.Count(s.OOM, "run"))
 	}
 	row("CPU", "up to %g cores for 95 %% of the time, %g on average%s", s.CPUHigh, s.CPUAverage, of(fmt.Sprintf("%g", s.CPULimit), s.CPULimit > 0))
-	row("disk", "up to %s more in use than before", runner.Size(s.DiskGrowth))
+	row("disk", "up to %s more in use than before", units.Size(s.DiskGrowth))
 	row("duration", "%s on average", time.Duration(s.Seconds*float64(time.Second)).Round(100*time.Millisecond))
 	if s.Current != nil {
-		row("now", "%-18s %s a run", s.Current, runner.Dollars(s.Current.Dollars))
+		row("now", "%-18s %s a run", s.Current, fargate.Dollars(s.Current.Dollars))
 	}
 	switch {
 	case s.Advised == nil && s.PeakMemory == 0:
@@ -102,7 +104,7 @@ func sizingText(s sizing.RightSizing) string {
 	case s.Current != nil && s.Current.Size == s.Advised.Size:
 		row("fits", "%-18s as it is", s.Advised)
 	default:
-		row("fits", "%-18s %s a run%s", s.Advised, runner.Dollars(s.Advised.Dollars), compared(s))
+		row("fits", "%-18s %s a run%s", s.Advised, fargate.Dollars(s.Advised.Dollars), compared(s))
 	}
 	for _, why := range s.Reasons {
 		row("", "%s", why)
@@ -113,7 +115,7 @@ func sizingText(s sizing.RightSizing) string {
 	}
 	row("prices", "%s, %s, %s, of %s%s", s.Region, s.Architecture, s.Capacity, s.PricesAsOf, estimated)
 	if s.Left > 0 {
-		row("left out", "%s on whose record there is no usage", runner.Count(s.Left, "run"))
+		row("left out", "%s on whose record there is no usage", units.Count(s.Left, "run"))
 	}
 	if s.Unseen {
 		row("left out", "there are so many records that not all were looked through: these may not be the newest")

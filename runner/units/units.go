@@ -3,6 +3,8 @@ package units
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -29,4 +31,24 @@ func Size(bytes int64) string {
 		value, exponent = value/unit, exponent+1
 	}
 	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[exponent])
+}
+
+// Count is a number of things: "1 file", "2 files".
+func Count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// Path is a path relative to the current folder if it is below it, else as it is.
+func Path(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if relative, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(relative) {
+		return relative
+	}
+	return path
 }

@@ -1,4 +1,4 @@
-package runner
+package doctor
 
 import (
 	"context"
@@ -51,15 +51,15 @@ func TestDoctor(t *testing.T) {
 		want      []string // each begins a line; with "!", none
 		sound     bool
 	}{
-		"a workspace with nothing in it is sound: nobody has asked for a step": {
-			want:  []string{"ok runner.yaml: there is none", "warning step deploy: ENVIRONMENT is required", "ok commit: abababababab of main", "ok artifacts: "},
+		"an empty workspace is sound while no step is selected": {
+			want:  []string{"ok runner.yaml: does not exist", "warning step deploy: ENVIRONMENT is required", "ok commit: abababababab of main", "ok artifacts: "},
 			sound: true,
 		},
-		"what a step requires is a failure once it is asked for": {
+		"a missing variable is a failure for the selected step": {
 			variables: map[string]string{"PIPELINE_STEP": "migrate"},
 			want:      []string{"failure step migrate: ENVIRONMENT is required and not set", "!warning step deploy", "!ok step build"},
 		},
-		"a variable that cannot be is told, and nothing else can be": {
+		"an invalid variable ends the examination": {
 			variables: map[string]string{"RUNNER_GRACE": "soon"},
 			want:      []string{`failure variables: RUNNER_GRACE cannot be "soon"`, "!ok commit"},
 		},
@@ -73,10 +73,10 @@ func TestDoctor(t *testing.T) {
 		},
 		"it may come with the commit": {
 			variables: map[string]string{"PIPELINE_STEP": "other", "REPOSITORY_URL": "https://example.com/x"},
-			want:      []string{"warning step other: is not known here"},
+			want:      []string{"warning step other: does not exist in this workspace"},
 			sound:     true,
 		},
-		"a tool that somebody's own step begins with": {
+		"a missing tool of a step of the workspace": {
 			files: map[string]string{"runner.yaml": fmt.Sprintf(lint, "no-such-linter --all")},
 			want:  []string{"failure tool no-such-linter: is not on PATH; needed by lint"},
 		},
@@ -85,7 +85,7 @@ func TestDoctor(t *testing.T) {
 			want:      []string{"warning tool carlin: is not on PATH; needed by deploy", "warning tool pnpm: is not on PATH; needed by build, test", "warning git: cannot be started"},
 			sound:     true,
 		},
-		"a tool that the step begins with which was asked for": {
+		"a missing tool of the selected step": {
 			variables: map[string]string{"PATH": "/nowhere", "PIPELINE_STEP": "build"},
 			want:      []string{"failure tool pnpm: is not on PATH; needed by build"},
 		},
@@ -96,7 +96,7 @@ func TestDoctor(t *testing.T) {
 		},
 		"a script that is not there": {
 			files: map[string]string{"runner.yaml": fmt.Sprintf(lint, "./lint.sh")},
-			want:  []string{"failure tool ./lint.sh: is not there; needed by lint"},
+			want:  []string{"failure tool ./lint.sh: does not exist; needed by lint"},
 		},
 		"what a Node project cannot do without, by its lock file": {
 			files:     map[string]string{"package.json": "{}", "yarn.lock": ""},
@@ -126,7 +126,7 @@ func TestDoctor(t *testing.T) {
 		},
 		"a repository without a commit": {
 			variables: map[string]string{"REPOSITORY_URL": "https://example.com/x", "GIT_SHA": ""},
-			want:      []string{"warning source: REPOSITORY_URL is set without GIT_SHA", "warning commit: nobody says which it is"},
+			want:      []string{"warning source: REPOSITORY_URL is set without GIT_SHA", "warning commit: is not known"},
 			sound:     true,
 		},
 		"a branch that git would not take": {
@@ -140,7 +140,7 @@ func TestDoctor(t *testing.T) {
 		"steps and artifacts that other steps name": {
 			files: map[string]string{"runner.yaml": "version: 1\nsteps:\n  ship: { command: ./x, needs: [tests], fetch: [docs], directory: app }\n"},
 			want: []string{
-				"failure step ship: it needs tests, which is no step", "failure step ship: it fetches docs, which no step makes",
+				"failure step ship: it needs tests, which is not a step", "failure step ship: it fetches docs, which no step publishes",
 				"failure step ship: its directory app is not a folder", "!failure tool ./x", "!ok step ship",
 			},
 		},
@@ -172,7 +172,7 @@ steps:
 		},
 		"a stack": {
 			variables: map[string]string{"STACK_NAME": "web"},
-			want:      []string{"failure stack web: cannot be asked for: no region is known"},
+			want:      []string{"failure stack web: cannot be described: no region is configured"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -191,7 +191,7 @@ steps:
 	}
 }
 
-// nowhere keeps the AWS of whoever runs the tests out of them.
+// nowhere hides the AWS settings of the test's own environment.
 func nowhere(t *testing.T) {
 	for _, name := range []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"} {
 		t.Setenv(name, "")
@@ -214,10 +214,10 @@ func TestDoctorAsksOthers(t *testing.T) {
 	})
 	all := strings.Join(lines, "\n")
 	if !slices.Equal(references, []string{"A_TOKEN"}) || sound || !strings.Contains(all, "ok stack web: is there") {
-		t.Errorf("asked for %v, sound %v\n%s", references, sound, all)
+		t.Errorf("resolved %v, sound %v\n%s", references, sound, all)
 	}
 	if strings.Contains(all, "hunter2") || !strings.Contains(all, "failure secret A_TOKEN: access denied for [REDACTED:GITHUB_TOKEN]") {
-		t.Errorf("a secret is told:\n%s", all)
+		t.Errorf("a secret is printed:\n%s", all)
 	}
 }
 

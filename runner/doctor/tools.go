@@ -1,4 +1,4 @@
-package runner
+package doctor
 
 import (
 	"errors"
@@ -16,20 +16,20 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// tool is a program that has to be there.
+// tool is a program that must be on PATH.
 type tool struct {
 	name     string
-	users    []string // who needs it: steps, "package.json"
+	users    []string // what needs it: steps, "package.json"
 	severity artifacts.Severity
 	path     string
 	err      error
 }
 
-// tools looks for the programs that the steps begin with, and for those that a Node project cannot do without.
-func (e *examination) tools() {
+// tools looks up the programs that the steps' commands begin with, and those that every Node project needs.
+func (e *examiner) tools() {
 	var all []*tool
 	need := func(name, user string, severity artifacts.Severity) {
-		path, err := process.LookPath(process.Command{Args: []string{name}, Dir: e.run.directory(), Env: environment.New(&e.run.Session, e.run.step).List()})
+		path, err := process.LookPath(process.Command{Args: []string{name}, Dir: e.directory(), Env: environment.New(e.session, e.step).List()})
 		i := slices.IndexFunc(all, func(t *tool) bool { return t.name == name && t.path == path })
 		if i < 0 {
 			i = len(all)
@@ -45,9 +45,9 @@ func (e *examination) tools() {
 	}
 
 	for _, s := range e.steps {
-		e.run.step = s
-		if info, err := os.Stat(e.run.directory()); err != nil || !info.IsDir() {
-			continue // that has been told, or is about to be fetched
+		e.step = s
+		if info, err := os.Stat(e.directory()); err != nil || !info.IsDir() {
+			continue // it has been reported, or is fetched by the run
 		}
 		for _, c := range []steps.Command{s.Command, s.Verify} {
 			if name := program(c); name != "" {
@@ -56,14 +56,14 @@ func (e *examination) tools() {
 		}
 	}
 	const manifest = "package.json"
-	if _, err := os.Stat(filepath.Join(e.run.Config.Workspace, manifest)); err == nil {
+	if _, err := os.Stat(filepath.Join(e.session.Config.Workspace, manifest)); err == nil {
 		severity := artifacts.Failure
-		if e.named { // that one step may do without
+		if e.selected { // the selected step may not need it
 			severity = artifacts.Warning
 		}
-		e.run.step = steps.Step{Directory: "."}
+		e.step = steps.Step{Directory: "."}
 		need("node", manifest, severity)
-		need(steps.PackageManager(e.run.Config.Workspace), manifest, severity)
+		need(steps.PackageManager(e.session.Config.Workspace), manifest, severity)
 	}
 
 	for _, t := range all {
@@ -77,14 +77,14 @@ func (e *examination) tools() {
 		if errors.As(t.err, &start) && start.NotFound && start.Dir == "" {
 			problem = "is not on PATH"
 			if strings.Contains(t.name, "/") {
-				problem = "is not there"
+				problem = "does not exist"
 			}
 		}
-		e.wrong(t.severity, "tool "+t.name, fmt.Sprintf("%s; needed by %s", problem, users), outcome.Hint(t.err))
+		e.problem(t.severity, "tool "+t.name, fmt.Sprintf("%s; needed by %s", problem, users), outcome.Hint(t.err))
 	}
 }
 
-// The words that sh does by itself, or that only it can make sense of.
+// shellWords are builtins and keywords of the shell.
 var shellWords = strings.Fields(`! . : [ { } alias bg break case cd command continue do done elif else esac eval exec exit export
 	false fc fg fi for getopts hash if in jobs kill printf pwd read readonly return set shift test then time times trap true
 	type ulimit umask unalias unset until wait while echo function local source`)
@@ -94,7 +94,7 @@ var (
 	programName = regexp.MustCompile(`^[A-Za-z0-9_./@%+,:-]+$`)
 )
 
-// program is the file that a command begins with; "" if it takes a shell to know.
+// program returns the file that a command begins with; "" if only a shell could tell.
 func program(c steps.Command) string {
 	if c.Shell == "" {
 		if len(c.Args) == 0 {

@@ -1,4 +1,4 @@
-package runner
+package doctor
 
 import (
 	"maps"
@@ -9,14 +9,14 @@ import (
 	"github.com/carlin-cicd/runner/runner/notify/notifytest"
 )
 
-func TestTheDoctorSaysWhoCanBeTold(t *testing.T) {
+func TestTheDoctorChecksNotifications(t *testing.T) {
 	for name, c := range map[string]struct {
 		variables map[string]string
 		hub       *notifytest.GitHub // nil for none
 		want      []string           // each begins a line; with "!", none
 		unsound   bool
 	}{
-		"nobody is asked for": {want: []string{"!ok slack", "!warning slack", "!ok github", "!warning github"}},
+		"no notification is configured": {want: []string{"!ok slack", "!warning slack", "!ok github", "!warning github"}},
 		"a webhook": {
 			variables: map[string]string{"SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T0/B0/hunter2"},
 			want:      []string{"ok slack: SLACK_WEBHOOK_URL looks like a webhook"},
@@ -42,18 +42,18 @@ func TestTheDoctorSaysWhoCanBeTold(t *testing.T) {
 			variables: map[string]string{"GITHUB_TOKEN": "hunter2-hunter2"},
 			want:      []string{"ok github: GITHUB_REPOSITORY is not set"},
 		},
-		"a token that does not say what it may": {hub: &notifytest.GitHub{Private: true}, want: []string{"ok github: GITHUB_TOKEN is let see acme/shop (private); whether it may set a status shows"}},
+		"a token that does not say what it may": {hub: &notifytest.GitHub{Private: true}, want: []string{"ok github: GITHUB_TOKEN can read acme/shop (private); whether it may set a status shows"}},
 		"a classic token that may":              {hub: &notifytest.GitHub{Scopes: "repo:status"}, want: []string{"ok github: GITHUB_TOKEN may set the status of commits of acme/shop (public)"}},
 		"a classic token that may not":          {hub: &notifytest.GitHub{Scopes: "read:org"}, want: []string{"warning github: GITHUB_TOKEN may not set the status"}},
 		"a token of another repository":         {hub: &notifytest.GitHub{Repository: "acme/other"}, want: []string{"warning github: GitHub answered 404"}},
 		"a token that is over":                  {hub: &notifytest.GitHub{Token: "another"}, want: []string{"warning github: GitHub answered 401"}},
 		"no status is wanted": {
 			variables: map[string]string{"RUNNER_GITHUB_STATUS": "off"}, hub: &notifytest.GitHub{Scopes: "read:org"},
-			want: []string{"ok github: GITHUB_TOKEN is let see acme/shop (public); RUNNER_GITHUB_STATUS is off"},
+			want: []string{"ok github: GITHUB_TOKEN can read acme/shop (public); RUNNER_GITHUB_STATUS is off"},
 		},
 		"a workflow has one": {
 			variables: map[string]string{"GITHUB_ACTIONS": "true"}, hub: &notifytest.GitHub{},
-			want: []string{"ok github: GITHUB_TOKEN is let see acme/shop (public); the workflow has a status of its own"},
+			want: []string{"ok github: GITHUB_TOKEN can read acme/shop (public); the workflow sets its own status"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

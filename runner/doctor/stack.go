@@ -1,4 +1,4 @@
-package runner
+package doctor
 
 import (
 	"context"
@@ -13,33 +13,33 @@ import (
 	"github.com/carlin-cicd/runner/runner/session"
 )
 
-// examineStack asks CloudFormation for a stack. One that is not there is worth a warning: the first deploy makes it.
+// examineStack describes a stack. One that does not exist is a warning: the first deploy creates it.
 func examineStack(ctx context.Context, aws session.AWS, name string) artifacts.Finding {
 	found := artifacts.Finding{Subject: "stack " + name, Severity: artifacts.Failure}
 	config, err := aws(ctx)
 	if err == nil && config.Region == "" {
-		err = errors.New("no region is known")
+		err = errors.New("no region is configured")
 	}
 	if err != nil {
-		found.Problem, found.Advice = "cannot be asked for: "+err.Error(), "set AWS_REGION, or AWS_PROFILE"
+		found.Problem, found.Advice = "cannot be described: "+err.Error(), "set AWS_REGION, or AWS_PROFILE"
 		return found
 	}
 	out, err := cloudformation.NewFromConfig(config).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
-	var no smithy.APIError
+	var api smithy.APIError
 	switch {
 	case err == nil && len(out.Stacks) > 0 && strings.HasSuffix(string(out.Stacks[0].StackStatus), "_IN_PROGRESS"):
 		found.Severity, found.Problem, found.Advice = artifacts.Warning, fmt.Sprintf("is busy: %s", out.Stacks[0].StackStatus), "wait for it, or a deploy will"
 	case err == nil && len(out.Stacks) > 0:
 		found.Severity, found.Problem = artifacts.OK, fmt.Sprintf("is %s in %s", out.Stacks[0].StackStatus, config.Region)
-	case errors.As(err, &no) && strings.Contains(no.ErrorMessage(), "does not exist"):
+	case errors.As(err, &api) && strings.Contains(api.ErrorMessage(), "does not exist"):
 		found.Severity, found.Problem = artifacts.Warning, "does not exist in "+config.Region
-		found.Advice = "the first deploy makes it; otherwise correct STACK_NAME or AWS_REGION"
-	case errors.As(err, &no) && strings.Contains(no.ErrorCode(), "AccessDenied"):
-		found.Problem, found.Advice = "may not be looked at: "+no.ErrorMessage(), "allow cloudformation:DescribeStacks on it"
-	case errors.As(err, &no):
-		found.Problem, found.Advice = no.ErrorCode()+": "+no.ErrorMessage(), "see that the credentials are those of the account"
+		found.Advice = "the first deploy creates it; otherwise correct STACK_NAME or AWS_REGION"
+	case errors.As(err, &api) && strings.Contains(api.ErrorCode(), "AccessDenied"):
+		found.Problem, found.Advice = "may not be described: "+api.ErrorMessage(), "allow cloudformation:DescribeStacks on it"
+	case errors.As(err, &api):
+		found.Problem, found.Advice = api.ErrorCode()+": "+api.ErrorMessage(), "check that the credentials are those of the account"
 	case err == nil:
-		found.Problem, found.Advice = "is not in the answer", "correct STACK_NAME"
+		found.Problem, found.Advice = "is not in the response", "correct STACK_NAME"
 	default:
 		found.Problem, found.Advice = "cannot be reached: "+err.Error(), "check that the network lets this machine reach CloudFormation, and that there are credentials"
 	}
