@@ -70,9 +70,9 @@ func (a *arena) fate(string) fate {
 	}
 	switch rand.N(7) {
 	case 0:
-		return fate{err: errPassing, drop: true}
+		return fate{err: errTransient, drop: true}
 	case 1:
-		return fate{err: errPassing, lag: upTo(time.Second)}
+		return fate{err: errTransient, lag: upTo(time.Second)}
 	case 2:
 		return fate{err: fs.ErrExist}
 	case 3:
@@ -104,7 +104,7 @@ func (a *arena) fight(claimants int, length time.Duration) {
 	// Once all is well again, the lock can be had.
 	a.store.meets(func(string) fate { return fate{} })
 	began := time.Now()
-	l := acquire(a.t, a.store, waiting(claimOf("last"), time.Hour))
+	l := acquire(a.t, a.store, waiting(requestOf("last"), time.Hour))
 	within(a.t, "the last turn", time.Since(began), 0, 8*time.Minute)
 	release(a.t, l)
 	sleep(context.Background(), time.Hour) // for what is still on its way
@@ -114,14 +114,14 @@ func (a *arena) fight(claimants int, length time.Duration) {
 func (a *arena) live(ctx context.Context, name string) {
 	ctx, kill := context.WithCancel(ctx)
 	defer kill()
-	m := &mortal{Swapper: a.store}
+	m := &mortal{Store: a.store}
 	time.AfterFunc(upTo(2*time.Hour), func() {
 		m.dead.Store(true)
 		kill()
 	})
 	skew := upTo(20*time.Minute) - 10*time.Minute
 	for ctx.Err() == nil {
-		c := waiting(claimOf(name), upTo(30*time.Minute))
+		c := waiting(requestOf(name), upTo(30*time.Minute))
 		c.TTL = []time.Duration{20 * time.Second, time.Minute, 2 * time.Minute}[rand.N(3)]
 		c.Heartbeat = 0
 		c.wall = func() time.Time { return time.Now().Add(skew) }
@@ -136,23 +136,23 @@ func (a *arena) live(ctx context.Context, name string) {
 }
 
 func (a *arena) turn(ctx context.Context, m *mortal, c Request) {
-	patience, stop := context.WithCancel(ctx)
+	stale, stop := context.WithCancel(ctx)
 	defer stop()
 	if oneIn(5) {
 		time.AfterFunc(upTo(time.Minute), stop)
 	}
-	l, err := Acquire(patience, m, c)
+	l, err := Acquire(stale, m, c)
 	if err != nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		var held *HeldError
 		switch {
 		case m.dead.Load():
-		case patience.Err() != nil:
+		case stale.Err() != nil:
 			a.cancelled++
 		case errors.As(err, &held):
 			a.refused++
-		case !passing(err):
+		case !isRetryable(err):
 			a.t.Errorf("%s: %v", c.Name, err)
 		}
 		return
@@ -169,7 +169,7 @@ func (a *arena) turn(ctx context.Context, m *mortal, c Request) {
 		return
 	}
 	err = l.Release(context.WithoutCancel(ctx))
-	if err != nil && !errors.As(err, &lost) && !passing(err) && !m.dead.Load() {
+	if err != nil && !errors.As(err, &lost) && !isRetryable(err) && !m.dead.Load() {
 		a.t.Errorf("%s: %v", c.Name, err)
 	}
 	l.stop()
@@ -205,7 +205,7 @@ func (a *arena) leave(name string, lost *LostError) {
 
 // mortal is the store as a process sees it that may be killed: it hears nothing more then, and sends nothing more.
 type mortal struct {
-	artifacts.Swapper
+	Store
 	dead atomic.Bool
 }
 
@@ -215,12 +215,12 @@ func (m *mortal) Load(ctx context.Context, key string) ([]byte, string, error) {
 	if m.dead.Load() {
 		return nil, "", errDead
 	}
-	return m.Swapper.Load(ctx, key)
+	return m.Store.Load(ctx, key)
 }
 
 func (m *mortal) Swap(ctx context.Context, o artifacts.Object, tag string) (string, error) {
 	if m.dead.Load() {
 		return "", errDead
 	}
-	return m.Swapper.Swap(ctx, o, tag)
+	return m.Store.Swap(ctx, o, tag)
 }

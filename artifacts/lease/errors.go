@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// HeldError says that somebody else has a lock, and had it until the limit of the wait.
+// HeldError reports a lock that was held until the end of the wait.
 type HeldError struct {
 	Key    string
 	Holder Holder
 	Waited time.Duration
-	// Overdue is for how long the holder has not renewed the lock although it should have, by the two machines'
-	// clocks; it is 0 or less as long as it need not have.
+	// Overdue is how long ago the holder should have renewed the lock, by the two machines' clocks; it is 0 or less
+	// if that is not yet due.
 	Overdue time.Duration
 }
 
@@ -20,20 +20,20 @@ func (e *HeldError) Error() string {
 		e.Key, e.Holder, stamp(e.Holder.Acquired), stamp(e.Holder.Expires), e.Waited.Round(time.Second))
 }
 
-// Hint says what to do about it.
+// Hint says what to do next.
 func (e *HeldError) Hint() string {
-	patience := e.Holder.patience().Round(time.Second)
+	wait := e.Holder.staleAfter().Round(time.Second)
 	if e.Overdue > 0 {
-		return fmt.Sprintf("it looks abandoned: run this again with a wait of at least %s, after which the lock is taken over", patience)
+		return fmt.Sprintf("it looks abandoned: run this again with a wait of at least %s, after which the lock is taken over", wait)
 	}
-	return fmt.Sprintf("run this again when that one has ended; if it was killed, a wait of %s is enough to take the lock over", patience)
+	return fmt.Sprintf("run this again when the holder has ended; if it was killed, a wait of %s is enough to take the lock over", wait)
 }
 
-// LostError says that a lock ceased to be ours before it was released.
+// LostError reports a lock that was lost before it was released.
 type LostError struct {
 	Key   string
 	Fence int64   // of the lease
-	By    *Holder // who has taken it over; nil when nobody is known to have
+	By    *Holder // who has taken it over; nil if that is not known
 	Err   error   // why it could not be renewed, or nil
 	Since time.Time
 }
@@ -50,12 +50,12 @@ func (e *LostError) Error() string {
 
 func (e *LostError) Unwrap() error { return e.Err }
 
-// Hint says what to do about it.
+// Hint says what to do next.
 func (e *LostError) Hint() string {
-	return "what ran under the lock was stopped half-way: look at what it left, and run it again"
+	return "what ran under the lock was stopped half-way: check what it left, and run it again"
 }
 
-// LockRecordError says that what is stored for a lock is no record of one.
+// RecordError reports an object under a lock's key that is not a record of a lock.
 type RecordError struct {
 	Key      string
 	Location string // of the record, for people
@@ -68,10 +68,10 @@ func (e *RecordError) Error() string {
 
 func (e *RecordError) Unwrap() error { return e.Err }
 
-// Hint says what to do about it.
+// Hint says what to do next.
 func (e *RecordError) Hint() string {
-	return fmt.Sprintf("look at %s; once nothing runs under the lock, delete it", e.Location)
+	return fmt.Sprintf("check %s; once nothing runs under the lock, delete it", e.Location)
 }
 
-// stamp is a time for people.
+// stamp formats a time for people.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -40,7 +40,7 @@ func newUnreliable(t testing.TB) *unreliable {
 }
 
 var (
-	errPassing   = &artifacts.StoreError{Op: "swap", Key: "k", Place: "a test", Err: errors.New("connection reset"), Transient: true}
+	errTransient = &artifacts.StoreError{Op: "swap", Key: "k", Place: "a test", Err: errors.New("connection reset"), Transient: true}
 	errForbidden = &artifacts.StoreError{Op: "swap", Key: "k", Place: "a test", Err: fs.ErrPermission}
 )
 
@@ -132,7 +132,7 @@ func (u *unreliable) record(key string) lockRecord {
 	u.t.Helper()
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	r, err := parseLock([]byte(u.objects[key]))
+	r, err := parseRecord([]byte(u.objects[key]))
 	artifactstest.Must(u.t, err)
 	return r
 }

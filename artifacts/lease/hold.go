@@ -7,25 +7,26 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/retry"
 )
 
-// Lease is a lock that is held. Release must be called on it.
+// Lease is a lock that is held. Its owner must call Release.
 type Lease struct {
-	slot  slot
-	claim Request
-	id    string
-	fence int64
+	slot    slot
+	request Request
+	id      string
+	fence   int64
 
 	ctx    context.Context // of what runs under the lock
 	cancel context.CancelCauseFunc
 
-	stop    context.CancelFunc // ends the heartbeat, which must go on when ctx ends, until what ran under the lock has
-	stopped chan struct{}      // it has ended
+	stop    context.CancelFunc // ends the heartbeats, which outlive ctx until Release
+	stopped chan struct{}      // closed when they have ended
 
 	mu     sync.Mutex
-	record lockRecord // as it was last written, or found to have been
+	record lockRecord // as last written, or found to have been
 	tag    string
-	sent   time.Time   // when the last write that was confirmed was begun
+	sent   time.Time   // when the last confirmed write began
 	expiry *time.Timer // calls expire at the end of the margin
 	failed error       // of the last heartbeat
 	lost   *LostError
@@ -34,15 +35,18 @@ type Lease struct {
 	released  bool
 }
 
-func newLease(ctx context.Context, s slot, c Request, r lockRecord, tag string, sent time.Time) *Lease {
-	l := &Lease{slot: s, claim: c, id: r.ID, fence: r.Fence, record: r, tag: tag, sent: sent, stopped: make(chan struct{})}
+func newLease(ctx context.Context, s slot, r Request, record lockRecord, tag string, sent time.Time) *Lease {
+	l := &Lease{
+		slot: s, request: r, id: record.ID, fence: record.Fence, record: record, tag: tag, sent: sent,
+		stopped: make(chan struct{}),
+	}
 	beating, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l.stop = stop
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
 	l.mu.Lock()
 	l.expiry = time.AfterFunc(time.Until(l.end()), l.expire)
 	l.mu.Unlock()
-	go l.beat(beating)
+	go l.heartbeat(beating)
 	return l
 }
 
@@ -50,13 +54,13 @@ func newLease(ctx context.Context, s slot, c Request, r lockRecord, tag string, 
 // *LostError then. What runs under the lock has to stop within half a TTL.
 func (l *Lease) Context() context.Context { return l.ctx }
 
-// Fence grows with every holder of the lock and never goes back. Whoever keeps the greatest one it has seen can turn away
-// a holder that does not know yet that its lock is lost.
+// Fence grows with every holder of the lock and never decreases. A resource that keeps the greatest fence it has seen
+// can refuse a holder that does not know yet that its lock is lost.
 func (l *Lease) Fence() int64 { return l.fence }
 
-// Release gives the lock back, once nothing runs under it any longer; the heartbeats end with it. Without that, as
-// after an error of the store, the lock is free once it has expired. It may be called again: after such an error it
-// tries again, otherwise it does nothing. The error is the *LostError if the lock had been lost.
+// Release frees the lock, once nothing runs under it any longer, and ends the heartbeats. If the store fails, the lock
+// is free once it has expired. Release may be called again: after such an error it tries again, otherwise it does
+// nothing. The error is the *LostError if the lock had been lost.
 func (l *Lease) Release(ctx context.Context) error {
 	l.releasing.Lock()
 	defer l.releasing.Unlock()
@@ -68,7 +72,7 @@ func (l *Lease) Release(ctx context.Context) error {
 		case <-ctx.Done():
 			return artifacts.ContextError(ctx)
 		}
-		was, err := l.slot.release(ctx, l.id, l.claim)
+		was, err := l.slot.release(ctx, l.id, l.request)
 		var corrupt *RecordError
 		switch {
 		case errors.As(err, &corrupt) || err == nil && was.ID != l.id:
@@ -90,13 +94,13 @@ func (l *Lease) Release(ctx context.Context) error {
 }
 
 // end is when the lease is lost unless it is renewed. It needs the mutex.
-func (l *Lease) end() time.Time { return l.sent.Add(l.claim.TTL - quarter(l.claim.TTL)) }
+func (l *Lease) end() time.Time { return l.sent.Add(l.request.TTL - quarter(l.request.TTL)) }
 
-// expire ends the lease, unless a heartbeat came through just now. It does not wait for the store to answer.
+// expire ends the lease, unless a heartbeat succeeded just now. It does not wait for the store.
 func (l *Lease) expire() {
 	l.mu.Lock()
 	late := time.Until(l.end()) <= 0
-	lost := &LostError{Key: l.claim.Key, Fence: l.fence, Err: l.failed, Since: l.sent}
+	lost := &LostError{Key: l.request.Key, Fence: l.fence, Err: l.failed, Since: l.sent}
 	l.mu.Unlock()
 	if late {
 		l.lose(lost)
@@ -114,33 +118,34 @@ func (l *Lease) lose(e *LostError) {
 	l.stop()
 }
 
-// lostTo is the loss of the lock to another record, or to something that is none.
+// lostTo is the loss of the lock to another record, or to an object that is not a record.
 func (l *Lease) lostTo(r lockRecord, err error) *LostError {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := &LostError{Key: l.claim.Key, Fence: l.fence, Err: err, Since: l.sent}
+	e := &LostError{Key: l.request.Key, Fence: l.fence, Err: err, Since: l.sent}
 	switch {
 	case r.ID != "" && r.ID != l.id:
 		e.By = &r.Holder
 	case err == nil:
-		e.Err = errGone
+		e.Err = errDeleted
 	}
 	return e
 }
 
-var errGone = errors.New("its record was deleted")
+var errDeleted = errors.New("its record was deleted")
 
-// beat renews the lease until it is stopped or lost.
-func (l *Lease) beat(ctx context.Context) {
+// heartbeat renews the lease until it is stopped or lost.
+func (l *Lease) heartbeat(ctx context.Context) {
 	defer close(l.stopped)
-	for failures := 0; ; {
-		if failures == 0 && !l.untilDue(ctx) || failures > 0 && !sleep(ctx, min(backOff(failures-1), jitter(l.claim.Heartbeat/8))) {
+	longest := l.request.Heartbeat / 8
+	pauses := retry.New(min(failurePause, longest), longest)
+	for failed := false; ; {
+		if failed && !sleep(ctx, pauses.NextBackOff()) || !failed && !l.untilDue(ctx) {
 			return
 		}
 		err := l.renew(ctx)
-		failures++
-		if err == nil {
-			failures = 0
+		if failed = err != nil; !failed {
+			pauses.Reset()
 		}
 		l.mu.Lock()
 		l.failed = err
@@ -148,30 +153,30 @@ func (l *Lease) beat(ctx context.Context) {
 	}
 }
 
-// untilDue waits for the time of the next heartbeat, by the machine's clock too: the other one stands still while the
-// machine sleeps, and the lock may be somebody else's when it wakes.
+// untilDue waits for the time of the next heartbeat. It looks at the wall clock as well, because the monotonic one stands
+// still while the machine is suspended, and the lock may have been taken over when it resumes.
 func (l *Lease) untilDue(ctx context.Context) bool {
 	l.mu.Lock()
 	sent, renewed := l.sent, l.record.Renewed
 	l.mu.Unlock()
 	for {
-		left := l.claim.Heartbeat - max(time.Since(sent), l.claim.now().Sub(renewed))
+		left := l.request.Heartbeat - max(time.Since(sent), l.request.now().Sub(renewed))
 		if left <= 0 {
 			return ctx.Err() == nil
 		}
-		if !sleep(ctx, min(left, l.claim.Heartbeat/15+time.Millisecond)) {
+		if !sleep(ctx, min(left, l.request.Heartbeat/15+time.Millisecond)) {
 			return false
 		}
 	}
 }
 
-// renew sends one heartbeat. It gives each question to the store a third of the time there is to the next one, so that
-// one that hangs leaves time for others.
+// renew sends one heartbeat. Each request to the store may take a third of the time until the next one, so that one
+// that hangs leaves time for others.
 func (l *Lease) renew(ctx context.Context) error {
 	l.mu.Lock()
-	next, tag := l.record.renewed(l.claim), l.tag
+	next, tag := l.record.renewed(l.request), l.tag
 	l.mu.Unlock()
-	timeout := l.claim.Heartbeat / 3
+	timeout := l.request.Heartbeat / 3
 	sent := time.Now()
 	newTag, err := l.slot.swap(ctx, timeout, next, tag)
 	if err == nil {
@@ -181,7 +186,7 @@ func (l *Lease) renew(ctx context.Context) error {
 		l.expiry.Reset(time.Until(l.end()))
 		return nil
 	}
-	// It may have been written all the same, or one before it only now: ours is then the record to go on from.
+	// This write may have succeeded all the same, or one before it only now: then the next one continues from there.
 	r, tag, lookErr := l.slot.load(ctx, timeout)
 	var corrupt *RecordError
 	switch {

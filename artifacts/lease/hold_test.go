@@ -30,7 +30,7 @@ func lossOf(t testing.TB, l *Lease) *LostError {
 
 func TestLeasesAreKept(t *testing.T) {
 	bubble(t, "by a heartbeat every 15 seconds", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		time.Sleep(61 * time.Second)
 		if r := s.record(lockName); r.Writes != 5 || r.Expires.Sub(r.Acquired) != 2*time.Minute || r.Fence != l.Fence() {
 			t.Errorf("%+v", r)
@@ -42,14 +42,14 @@ func TestLeasesAreKept(t *testing.T) {
 		}
 	})
 	for name, f := range map[string]fate{
-		"an outage":             {err: errPassing, drop: true},
-		"lost answers":          {err: errPassing},
+		"an outage":             {err: errTransient, drop: true},
+		"lost answers":          {err: errTransient},
 		"denied access":         {err: errForbidden, drop: true},
 		"conflicts about which": {err: fs.ErrExist, drop: true},
 		"a store that hangs":    {lag: time.Hour},
 	} {
 		bubble(t, "through "+name+" that ends before the margin", func(t *testing.T, s *unreliable) {
-			l := acquire(t, s, claimOf("a"))
+			l := acquire(t, s, requestOf("a"))
 			end := time.Now().Add(37 * time.Second)
 			s.meets(func(string) fate {
 				if time.Now().Before(end) {
@@ -64,7 +64,7 @@ func TestLeasesAreKept(t *testing.T) {
 	}
 	bubble(t, "while what runs under them stops, though their context has ended", func(t *testing.T, s *unreliable) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		l, err := Acquire(ctx, s, claimOf("a"))
+		l, err := Acquire(ctx, s, requestOf("a"))
 		artifactstest.Must(t, err)
 		cause := errors.New("the run was told to stop")
 		cancel(cause)
@@ -72,14 +72,14 @@ func TestLeasesAreKept(t *testing.T) {
 		if got := context.Cause(l.Context()); got != cause {
 			t.Errorf("the cause is %v", got)
 		}
-		if _, err := Acquire(t.Context(), s, waiting(claimOf("b"), 10*time.Minute)); err == nil {
+		if _, err := Acquire(t.Context(), s, waiting(requestOf("b"), 10*time.Minute)); err == nil {
 			t.Error("it was taken over")
 		}
 		release(t, l)
-		release(t, acquire(t, s, claimOf("b")))
+		release(t, acquire(t, s, requestOf("b")))
 	})
 	bubble(t, "whatever times are asked for", func(t *testing.T, s *unreliable) {
-		c := claimOf("a")
+		c := requestOf("a")
 		c.TTL, c.Heartbeat, c.Poll = 1, time.Hour, -1
 		l := acquire(t, s, c)
 		time.Sleep(10 * time.Second)
@@ -97,14 +97,14 @@ func TestLeasesAreKept(t *testing.T) {
 
 func TestLeasesAreLost(t *testing.T) {
 	for name, f := range map[string]fate{
-		"the store is away":               {err: errPassing, drop: true},
+		"the store is away":               {err: errTransient, drop: true},
 		"the store does not let us":       {err: errForbidden, drop: true},
 		"no answer ever comes":            {lag: time.Hour},
 		"the store hangs and cannot stop": {lag: 10 * time.Hour, stuck: true},
 		"every answer is too late":        {slow: time.Hour},
 	} {
 		bubble(t, "when "+name+", before anybody can take them over", func(t *testing.T, s *unreliable) {
-			l := acquire(t, s, claimOf("a"))
+			l := acquire(t, s, requestOf("a"))
 			time.Sleep(20 * time.Second)
 			sent := lastSent(l)
 			s.meets(func(string) fate { return f })
@@ -124,14 +124,14 @@ func TestLeasesAreLost(t *testing.T) {
 				t.Errorf("release: %v", err)
 			}
 			// What was lost, and ours still, was given back all the same.
-			release(t, acquire(t, s, claimOf("b")))
+			release(t, acquire(t, s, requestOf("b")))
 		})
 	}
 	bubble(t, "when no write is ever confirmed, though every one happens", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		s.meets(func(op string) fate {
 			if op == "swap" {
-				return fate{err: errPassing}
+				return fate{err: errTransient}
 			}
 			return fate{}
 		})
@@ -145,7 +145,7 @@ func TestLeasesAreLost(t *testing.T) {
 		slowly := func(lag time.Duration) {
 			s.meets(func(op string) fate {
 				if op == "swap" {
-					s.next = func(string) fate { return fate{err: errPassing, drop: true} }
+					s.next = func(string) fate { return fate{err: errTransient, drop: true} }
 					return fate{lag: lag}
 				}
 				return fate{}
@@ -153,13 +153,13 @@ func TestLeasesAreLost(t *testing.T) {
 		}
 		slowly(10 * time.Second)
 		began := time.Now()
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		lossOf(t, l)
 		within(t, "losing", time.Since(began), 45*time.Second, 45*time.Second)
 		s.meets(func(string) fate { return fate{} })
 		_ = l.Release(t.Context())
 
-		l = acquire(t, s, claimOf("a"))
+		l = acquire(t, s, requestOf("a"))
 		began = time.Now()
 		slowly(4 * time.Second)
 		lossOf(t, l)
@@ -168,14 +168,14 @@ func TestLeasesAreLost(t *testing.T) {
 		_ = l.Release(t.Context())
 	})
 	bubble(t, "but not by an alarm that a heartbeat has forestalled", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		l.expire()
 		artifactstest.Must(t, l.Context().Err())
 		release(t, l)
 	})
-	bubble(t, "when somebody has taken them over, which is then left alone", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
-		theirs := s.record(lockName).taken("other", claimOf("b").withDefaults())
+	bubble(t, "when another owner has taken them over, which keeps the lock", func(t *testing.T, s *unreliable) {
+		l := acquire(t, s, requestOf("a"))
+		theirs := s.record(lockName).taken("other", requestOf("b").withDefaults())
 		body, err := theirs.encode()
 		artifactstest.Must(t, err)
 		s.set(lockName, string(body))
@@ -196,7 +196,7 @@ func TestLeasesAreLost(t *testing.T) {
 	})
 	for name, content := range map[string]string{"is deleted": "", "is replaced by something else": "{}"} {
 		bubble(t, "when their record "+name, func(t *testing.T, s *unreliable) {
-			l := acquire(t, s, claimOf("a"))
+			l := acquire(t, s, requestOf("a"))
 			s.set(lockName, content)
 			lost := lossOf(t, l)
 			if lost.By != nil || lost.Err == nil {
@@ -210,7 +210,7 @@ func TestLeasesAreLost(t *testing.T) {
 			}
 		})
 		bubble(t, "and Release says so when their record "+name, func(t *testing.T, s *unreliable) {
-			l := acquire(t, s, claimOf("a"))
+			l := acquire(t, s, requestOf("a"))
 			s.set(lockName, content)
 			var lost *LostError
 			if err := l.Release(t.Context()); !errors.As(err, &lost) {
@@ -220,11 +220,11 @@ func TestLeasesAreLost(t *testing.T) {
 	}
 	bubble(t, "while the machine sleeps, which it notices when it wakes", func(t *testing.T, s *unreliable) {
 		var slept atomic.Int64 // what the wall clock has gone on by, while the other one stood still
-		c := claimOf("a")
+		c := requestOf("a")
 		c.wall = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
 		l := acquire(t, s, c)
 		time.Sleep(2 * time.Second)
-		theirs := s.record(lockName).taken("other", claimOf("b").withDefaults())
+		theirs := s.record(lockName).taken("other", requestOf("b").withDefaults())
 		body, err := theirs.encode()
 		artifactstest.Must(t, err)
 		s.set(lockName, string(body))
@@ -238,12 +238,12 @@ func TestLeasesAreLost(t *testing.T) {
 
 func TestRelease(t *testing.T) {
 	bubble(t, "ends the context, and what comes after does nothing", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		release(t, l)
 		if err := context.Cause(l.Context()); !errors.Is(err, context.Canceled) {
 			t.Errorf("the cause is %v", err)
 		}
-		next := acquire(t, s, claimOf("b"))
+		next := acquire(t, s, requestOf("b"))
 		release(t, l)
 		time.Sleep(time.Hour)
 		artifactstest.Must(t, next.Context().Err())
@@ -253,26 +253,26 @@ func TestRelease(t *testing.T) {
 		}
 	})
 	bubble(t, "can be tried again", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
-		s.meetsNext("swap", slices.Repeat([]fate{{err: errPassing, drop: true}}, quickTries)...)
-		if err := l.Release(t.Context()); !errors.Is(err, errPassing) {
+		l := acquire(t, s, requestOf("a"))
+		s.meetsNext("swap", slices.Repeat([]fate{{err: errTransient, drop: true}}, quickAttempts)...)
+		if err := l.Release(t.Context()); !errors.Is(err, errTransient) {
 			t.Errorf("release: %v", err)
 		}
 		release(t, l)
-		release(t, acquire(t, s, claimOf("b")))
+		release(t, acquire(t, s, requestOf("b")))
 	})
 	bubble(t, "while a heartbeat is on its way", func(t *testing.T, s *unreliable) {
 		for _, f := range []fate{{lag: 5 * time.Second}, {slow: 5 * time.Second}, {lag: 5 * time.Second, stuck: true}} {
-			l := acquire(t, s, claimOf("a"))
+			l := acquire(t, s, requestOf("a"))
 			s.meetsNext("swap", f)
 			time.Sleep(17 * time.Second)
 			release(t, l)
 			time.Sleep(time.Minute)
-			release(t, acquire(t, s, claimOf("b")))
+			release(t, acquire(t, s, requestOf("b")))
 		}
 	})
 	bubble(t, "heeds its context", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		s.meets(func(string) fate { return fate{lag: time.Hour} })
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

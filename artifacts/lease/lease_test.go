@@ -19,8 +19,8 @@ import (
 
 const lockName = "locks/production/deploy-web.json"
 
-// claimOf is a claim with the defaults written out, as the tests count with them.
-func claimOf(owner string) Request {
+// requestOf is a request with the defaults written out, as the tests count with them.
+func requestOf(owner string) Request {
 	return Request{
 		Key: lockName, TTL: time.Minute, Heartbeat: 15 * time.Second, Poll: time.Second,
 		Owner: Owner{Name: owner, RunID: "run-" + owner, Step: "deploy", SHA: artifactstest.SHA1, Branch: "main", Purpose: "deploy of stack web"},
@@ -32,7 +32,7 @@ func waiting(c Request, limit time.Duration) Request {
 	return c
 }
 
-func acquire(t testing.TB, s artifacts.Swapper, c Request) *Lease {
+func acquire(t testing.TB, s Store, c Request) *Lease {
 	t.Helper()
 	l, err := Acquire(t.Context(), s, c)
 	artifactstest.Must(t, err)
@@ -73,9 +73,9 @@ func bubble(t *testing.T, name string, test func(t *testing.T, s *unreliable)) {
 }
 
 func TestAcquire(t *testing.T) {
-	bubble(t, "a lock that nobody ever had is taken, and its record says by whom", func(t *testing.T, s *unreliable) {
+	bubble(t, "a lock that was never held is taken, and its record says by whom", func(t *testing.T, s *unreliable) {
 		began := time.Now().UTC()
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		defer release(t, l)
 		var got map[string]any
 		artifactstest.Must(t, json.Unmarshal([]byte(s.objects[lockName]), &got))
@@ -94,9 +94,9 @@ func TestAcquire(t *testing.T) {
 		}
 	})
 	bubble(t, "a lock that is held is refused at once to who does not wait", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		defer release(t, l)
-		c := claimOf("b")
+		c := requestOf("b")
 		c.OnWait = func(Holder) { t.Error("it waits") }
 		began := time.Now()
 		_, err := Acquire(t.Context(), s, c)
@@ -115,11 +115,11 @@ func TestAcquire(t *testing.T) {
 		}
 	})
 	bubble(t, "a wait ends at its limit, and tells every half minute who is waited for", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		defer release(t, l)
 		var told []time.Duration
 		began := time.Now()
-		c := waiting(claimOf("b"), 2*time.Minute)
+		c := waiting(requestOf("b"), 2*time.Minute)
 		c.OnWait = func(h Holder) {
 			told = append(told, time.Since(began))
 			if h.Name != "a" || !h.Expires.After(time.Now()) {
@@ -140,7 +140,7 @@ func TestAcquire(t *testing.T) {
 		var fences []int64
 		var told []string
 		for _, owner := range []string{"a", "b", "c"} {
-			c := waiting(claimOf(owner), time.Hour)
+			c := waiting(requestOf(owner), time.Hour)
 			c.OnWait = func(h Holder) { told = append(told, owner+" waits for "+h.Name) }
 			l := acquire(t, s, c)
 			fences = append(fences, l.Fence())
@@ -156,14 +156,14 @@ func TestAcquire(t *testing.T) {
 		time.Sleep(4 * time.Minute)
 	})
 	bubble(t, "a new holder is told of at once", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		time.AfterFunc(10*time.Second, func() {
 			s.set(lockName, "")
-			l2 := acquire(t, s, claimOf("b"))
+			l2 := acquire(t, s, requestOf("b"))
 			time.AfterFunc(20*time.Second, func() { release(t, l2) })
 		})
 		var told []string
-		c := waiting(claimOf("c"), time.Hour)
+		c := waiting(requestOf("c"), time.Hour)
 		c.OnWait = func(h Holder) { told = append(told, h.Name) }
 		release(t, acquire(t, s, c))
 		if !slices.Equal(told, []string{"a", "b"}) {
@@ -174,29 +174,29 @@ func TestAcquire(t *testing.T) {
 		}
 	})
 	bubble(t, "the fence grows even if the record was deleted", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		release(t, l)
 		time.Sleep(time.Second)
 		s.set(lockName, "")
-		next := acquire(t, s, claimOf("b"))
+		next := acquire(t, s, requestOf("b"))
 		defer release(t, next)
 		if next.Fence() <= l.Fence() {
 			t.Errorf("%d follows %d", next.Fence(), l.Fence())
 		}
 	})
 	bubble(t, "a context that ends ends the wait", func(t *testing.T, s *unreliable) {
-		defer release(t, acquire(t, s, claimOf("a")))
+		defer release(t, acquire(t, s, requestOf("a")))
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(1234*time.Millisecond, func() { cancel(errors.New("the run was told to stop")) })
 		began := time.Now()
-		_, err := Acquire(ctx, s, waiting(claimOf("b"), time.Hour))
+		_, err := Acquire(ctx, s, waiting(requestOf("b"), time.Hour))
 		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "the run was told to stop") {
 			t.Errorf("the error is %v", err)
 		}
 		within(t, "stopping", time.Since(began), 1234*time.Millisecond, 1234*time.Millisecond)
 	})
 	bubble(t, "a bad key", func(t *testing.T, s *unreliable) {
-		c := claimOf("a")
+		c := requestOf("a")
 		c.Key = "../x"
 		var bad *artifacts.KeyError
 		if _, err := Acquire(t.Context(), s, c); !errors.As(err, &bad) {
@@ -204,7 +204,7 @@ func TestAcquire(t *testing.T) {
 		}
 	})
 	bubble(t, "names that are too long or no text do no harm", func(t *testing.T, s *unreliable) {
-		c := claimOf(strings.Repeat("ü", 4000))
+		c := requestOf(strings.Repeat("ü", 4000))
 		c.Purpose = "a\xffb"
 		release(t, acquire(t, s, c))
 		if r := s.record(lockName); len(r.Name) != keys.MaxKey || r.Purpose != "ab" {
@@ -214,9 +214,9 @@ func TestAcquire(t *testing.T) {
 }
 
 func TestTakeover(t *testing.T) {
-	const patience = 75 * time.Second
+	const stale = 75 * time.Second
 	killed := func(t *testing.T, s *unreliable) time.Time {
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		time.Sleep(40 * time.Second) // two heartbeats
 		die(l)
 		return s.record(lockName).Renewed
@@ -224,20 +224,20 @@ func TestTakeover(t *testing.T) {
 	bubble(t, "a killed holder is waited for until its lock is surely expired", func(t *testing.T, s *unreliable) {
 		killed(t, s)
 		began := time.Now()
-		l := acquire(t, s, waiting(claimOf("b"), time.Hour))
+		l := acquire(t, s, waiting(requestOf("b"), time.Hour))
 		defer release(t, l)
-		within(t, "taking over", time.Since(began), patience, patience+2*time.Millisecond)
+		within(t, "taking over", time.Since(began), stale, stale+2*time.Millisecond)
 	})
 	bubble(t, "who was waiting before counts from the last heartbeat", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
+		l := acquire(t, s, requestOf("a"))
 		time.AfterFunc(10*time.Minute, func() { die(l) })
-		next := acquire(t, s, waiting(claimOf("b"), time.Hour))
+		next := acquire(t, s, waiting(requestOf("b"), time.Hour))
 		defer release(t, next)
-		within(t, "taking over", time.Since(lastSent(l)), patience, patience+6250*time.Millisecond)
+		within(t, "taking over", time.Since(lastSent(l)), stale, stale+6250*time.Millisecond)
 	})
 	bubble(t, "a holder that lives keeps its lock, whatever TTL the waiter has in mind", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, claimOf("a"))
-		c := waiting(claimOf("b"), time.Hour)
+		l := acquire(t, s, requestOf("a"))
+		c := waiting(requestOf("b"), time.Hour)
 		c.TTL = time.Second
 		if _, err := Acquire(t.Context(), s, c); err == nil {
 			t.Error("it was taken over")
@@ -249,14 +249,14 @@ func TestTakeover(t *testing.T) {
 		skew        time.Duration // of the waiter's clock
 		least, most time.Duration
 	}{
-		"a clock that is 20 minutes fast makes nobody hasty":      {20 * time.Minute, patience, patience + 2*time.Millisecond},
-		"a clock that is a day slow makes nobody wait for longer": {-24 * time.Hour, patience, patience + 2*time.Millisecond},
-		"a record that expired long ago is taken over at once":    {maxSkew + time.Minute, 0, 0},
+		"a clock that is 20 minutes fast does not shorten the wait": {20 * time.Minute, stale, stale + 2*time.Millisecond},
+		"a clock that is a day slow does not prolong the wait":      {-24 * time.Hour, stale, stale + 2*time.Millisecond},
+		"a record that expired long ago is taken over at once":      {maxSkew + time.Minute, 0, 0},
 	} {
 		bubble(t, name, func(t *testing.T, s *unreliable) {
 			killed(t, s)
 			began := time.Now()
-			c := waiting(claimOf("b"), time.Hour)
+			c := waiting(requestOf("b"), time.Hour)
 			c.wall = func() time.Time { return time.Now().Add(tt.skew) }
 			defer release(t, acquire(t, s, c))
 			within(t, "taking over", time.Since(began), tt.least, tt.most)
@@ -265,34 +265,34 @@ func TestTakeover(t *testing.T) {
 	bubble(t, "who does not wait is told that the holder looks dead", func(t *testing.T, s *unreliable) {
 		killed(t, s)
 		time.Sleep(5 * time.Minute)
-		_, err := Acquire(t.Context(), s, claimOf("b"))
+		_, err := Acquire(t.Context(), s, requestOf("b"))
 		var held *HeldError
 		if !errors.As(err, &held) || held.Overdue < 4*time.Minute || !strings.Contains(held.Hint(), "abandoned") || !strings.Contains(held.Hint(), "1m15s") {
 			t.Errorf("the error is %v", err)
 		}
 		time.Sleep(maxSkew)
-		release(t, acquire(t, s, claimOf("b")))
+		release(t, acquire(t, s, requestOf("b")))
 	})
 	bubble(t, "of many who wait for a dead one, one takes over", func(t *testing.T, s *unreliable) {
 		killed(t, s)
-		testTurns(t, func() artifacts.Swapper { return s }, 20, waiting(claimOf(""), time.Hour))
+		testTurns(t, func() Store { return s }, 20, waiting(requestOf(""), time.Hour))
 	})
 }
 
 func TestAnswersThatAreLost(t *testing.T) {
 	for name, f := range map[string]fate{
-		"a write that happened, with an error for an answer":     {err: errPassing},
+		"a write that happened, with an error for an answer":     {err: errTransient},
 		"a write that happened, and was tried twice":             {err: fs.ErrExist},
-		"a write that did not happen":                            {err: errPassing, drop: true},
-		"a conflict of which nobody knows why":                   {err: fs.ErrExist, drop: true},
+		"a write that did not happen":                            {err: errTransient, drop: true},
+		"a conflict without a known reason":                      {err: fs.ErrExist, drop: true},
 		"a write that happened after its caller had gone":        {lag: 20 * time.Second},
 		"a write that happened at once, and whose answer is lag": {slow: time.Hour},
 	} {
 		bubble(t, name, func(t *testing.T, s *unreliable) {
-			before := acquire(t, s, claimOf("z"))
+			before := acquire(t, s, requestOf("z"))
 			release(t, before)
 			s.meetsNext("swap", f, f, f)
-			l := acquire(t, s, waiting(claimOf("a"), 10*time.Minute))
+			l := acquire(t, s, waiting(requestOf("a"), 10*time.Minute))
 			if l.Fence() != before.Fence()+1 || s.record(lockName).ID != l.id {
 				t.Errorf("fence %d after %d, %+v", l.Fence(), before.Fence(), s.record(lockName))
 			}
@@ -303,44 +303,44 @@ func TestAnswersThatAreLost(t *testing.T) {
 			artifactstest.Must(t, l.Context().Err())
 			s.meetsNext("swap", f, f, f)
 			release(t, l)
-			release(t, acquire(t, s, claimOf("b")))
+			release(t, acquire(t, s, requestOf("b")))
 		})
 	}
 	bubble(t, "what is never confirmed is no lease, and is given back", func(t *testing.T, s *unreliable) {
-		s.meetsNext("swap", slices.Repeat([]fate{{err: errPassing}}, quickTries+1)...)
+		s.meetsNext("swap", slices.Repeat([]fate{{err: errTransient}}, quickAttempts+1)...)
 		began := time.Now()
-		if _, err := Acquire(t.Context(), s, claimOf("a")); !errors.Is(err, errPassing) {
+		if _, err := Acquire(t.Context(), s, requestOf("a")); !errors.Is(err, errTransient) {
 			t.Errorf("the error is %v", err)
 		}
 		within(t, "giving up", time.Since(began), 0, 5*time.Second)
-		release(t, acquire(t, s, claimOf("b")))
+		release(t, acquire(t, s, requestOf("b")))
 	})
 	bubble(t, "a caller that is told to stop while it writes leaves no lock", func(t *testing.T, s *unreliable) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		s.meetsNext("swap", fate{slow: time.Hour})
-		if _, err := Acquire(ctx, s, claimOf("a")); !errors.Is(err, context.Canceled) {
+		if _, err := Acquire(ctx, s, requestOf("a")); !errors.Is(err, context.Canceled) {
 			t.Errorf("the error is %v", err)
 		}
-		release(t, acquire(t, s, claimOf("b")))
+		release(t, acquire(t, s, requestOf("b")))
 	})
 	bubble(t, "an outage is waited out", func(t *testing.T, s *unreliable) {
 		until := time.Now().Add(5 * time.Minute)
 		s.meets(func(string) fate {
 			if time.Now().Before(until) {
-				return fate{err: errPassing, drop: true}
+				return fate{err: errTransient, drop: true}
 			}
 			return fate{}
 		})
-		release(t, acquire(t, s, waiting(claimOf("a"), 10*time.Minute)))
+		release(t, acquire(t, s, waiting(requestOf("a"), 10*time.Minute)))
 		within(t, "waiting", time.Since(until), 0, 10*time.Second)
 	})
 	bubble(t, "an outage that outlasts the wait", func(t *testing.T, s *unreliable) {
 		s.meets(func(string) fate { return fate{lag: time.Hour} })
 		began := time.Now()
-		_, err := Acquire(t.Context(), s, waiting(claimOf("a"), time.Minute))
+		_, err := Acquire(t.Context(), s, waiting(requestOf("a"), time.Minute))
 		var store *artifacts.StoreError
-		if !errors.As(err, &store) || !store.Retryable() || !strings.Contains(err.Error(), "no answer in time") {
+		if !errors.As(err, &store) || !store.Retryable() || !strings.Contains(err.Error(), "no response in time") {
 			t.Errorf("the error is %v", err)
 		}
 		within(t, "giving up", time.Since(began), time.Minute, 3*time.Minute)
@@ -349,7 +349,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 		for _, op := range []string{"load", "swap"} {
 			s.meetsNext(op, fate{err: errForbidden, drop: true})
 			began := time.Now()
-			if _, err := Acquire(t.Context(), s, waiting(claimOf("a"), time.Hour)); !errors.Is(err, fs.ErrPermission) {
+			if _, err := Acquire(t.Context(), s, waiting(requestOf("a"), time.Hour)); !errors.Is(err, fs.ErrPermission) {
 				t.Errorf("%s: the error is %v", op, err)
 			}
 			within(t, op, time.Since(began), 0, 0)
@@ -359,14 +359,14 @@ func TestAnswersThatAreLost(t *testing.T) {
 
 func TestUnreadableRecords(t *testing.T) {
 	good := func(change func(r *lockRecord)) string {
-		c := claimOf("a").withDefaults()
+		c := requestOf("a").withDefaults()
 		r := lockRecord{}.taken("id", c)
 		change(&r)
 		b, err := r.encode()
 		artifactstest.Must(t, err)
 		return string(b)
 	}
-	if _, err := parseLock([]byte(good(func(*lockRecord) {}))); err != nil {
+	if _, err := parseRecord([]byte(good(func(*lockRecord) {}))); err != nil {
 		t.Fatal(err)
 	}
 	for name, content := range map[string]string{
@@ -384,7 +384,7 @@ func TestUnreadableRecords(t *testing.T) {
 	} {
 		bubble(t, name, func(t *testing.T, s *unreliable) {
 			s.set(lockName, content)
-			_, err := Acquire(t.Context(), s, waiting(claimOf("b"), time.Hour))
+			_, err := Acquire(t.Context(), s, waiting(requestOf("b"), time.Hour))
 			var unreadable *RecordError
 			if !errors.As(err, &unreadable) || !strings.Contains(err.Error(), lockName) || !strings.Contains(unreadable.Hint(), "memory:"+lockName) {
 				t.Fatalf("the error is %v", err)
@@ -401,7 +401,7 @@ func TestHoldersAreNamed(t *testing.T) {
 		p    Owner
 		want string
 	}{
-		{Owner{}, `"somebody"`},
+		{Owner{}, `"unknown"`},
 		{Owner{Name: "me@here", Step: "migrate"}, `"me@here" (step migrate)`},
 		{Owner{Name: "a", RunID: "1", Step: "s", SHA: "abc", Branch: "b"}, `"a" (run 1, step s, commit abc of "b")`},
 		{Owner{Name: "a", Branch: "b", Purpose: "p"}, `"a" (branch "b") for "p"`},
@@ -418,7 +418,7 @@ func TestHoldersAreNamed(t *testing.T) {
 }
 
 func FuzzLockRecord(f *testing.F) {
-	c := claimOf("a").withDefaults()
+	c := requestOf("a").withDefaults()
 	r := lockRecord{}.taken("id", c)
 	for _, r := range []lockRecord{r, r.renewed(c), r.released(c)} {
 		b, err := r.encode()
@@ -427,13 +427,13 @@ func FuzzLockRecord(f *testing.F) {
 	}
 	f.Add([]byte(`{"version":1,"id":"x","writes":9223372036854775807,"fence":9007199254740991,"renewed":"0000-01-01T00:00:00Z","expires":"0000-01-01T00:00:01Z"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		r, err := parseLock(body)
+		r, err := parseRecord(body)
 		if err != nil {
 			return
 		}
 		b, err := r.encode()
 		artifactstest.Must(t, err)
-		again, err := parseLock(b)
+		again, err := parseRecord(b)
 		if err != nil {
 			t.Fatalf("%s is read, %s is not: %v", body, b, err)
 		}
@@ -443,8 +443,8 @@ func FuzzLockRecord(f *testing.F) {
 		if next := r.taken("other", c); next.Fence <= r.Fence || next.ttl() != c.TTL {
 			t.Errorf("%+v is followed by %+v", r, next)
 		}
-		if r.patience() <= r.ttl() && r.ttl() > 4 {
-			t.Errorf("the patience with %+v is %v", r, r.patience())
+		if r.staleAfter() <= r.ttl() && r.ttl() > 4 {
+			t.Errorf("the stale with %+v is %v", r, r.staleAfter())
 		}
 		_ = r.String()
 	})

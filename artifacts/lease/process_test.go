@@ -19,7 +19,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/artifactstest"
 	"github.com/carlin-cicd/runner/artifacts/folder"
 )
@@ -27,9 +26,9 @@ import (
 // leaseHolder makes the test binary a holder of the lock in the store it names: TestLeaseHolder is its main.
 const leaseHolder = "ARTIFACTS_TEST_LEASE_HOLDER"
 
-// shortClaim is for tests that take the time it takes.
-func shortClaim(owner string) Request {
-	c := waiting(claimOf(owner), hang)
+// shortRequest is for tests that take the time it takes.
+func shortRequest(owner string) Request {
+	c := waiting(requestOf(owner), hang)
 	c.TTL, c.Heartbeat, c.Poll = 3*time.Second, 0, 50*time.Millisecond
 	return c
 }
@@ -43,7 +42,7 @@ func TestLeaseHolder(t *testing.T) {
 	}
 	s, err := folder.New(dir)
 	artifactstest.Must(t, err)
-	l := acquire(t, s, shortClaim("child"))
+	l := acquire(t, s, shortRequest("child"))
 	fmt.Println("held")
 	ended := make(chan struct{})
 	go func() {
@@ -96,7 +95,7 @@ func TestAKilledProcessIsSucceeded(t *testing.T) {
 	artifactstest.Expect(t, h.says, "held\n")
 	_, tag, err := s.Load(t.Context(), lockName)
 	artifactstest.Must(t, err)
-	if _, err := Acquire(t.Context(), s, claimOf("b")); err == nil {
+	if _, err := Acquire(t.Context(), s, requestOf("b")); err == nil {
 		t.Fatal("there are two holders")
 	}
 	for { // until a heartbeat has come
@@ -110,7 +109,7 @@ func TestAKilledProcessIsSucceeded(t *testing.T) {
 	before := loadRecord(t, s)
 	artifactstest.Must(t, h.Process.Kill())
 	h.Wait()
-	l := acquire(t, s, shortClaim("b"))
+	l := acquire(t, s, shortRequest("b"))
 	if l.Fence() != before.Fence+1 {
 		t.Errorf("fence %d follows %d", l.Fence(), before.Fence)
 	}
@@ -123,7 +122,7 @@ func TestAStoppedProcessFindsOut(t *testing.T) {
 	h := startHolder(t, dir)
 	artifactstest.Expect(t, h.says, "held\n")
 	artifactstest.Must(t, h.Process.Signal(syscall.SIGSTOP))
-	l := acquire(t, s, shortClaim("b"))
+	l := acquire(t, s, shortRequest("b"))
 	artifactstest.Must(t, h.Process.Signal(syscall.SIGCONT))
 	artifactstest.Expect(t, h.says, "lost\n")
 	artifactstest.Expect(t, h.says, "released lost\n")
@@ -138,7 +137,7 @@ func TestAStoppedProcessFindsOut(t *testing.T) {
 	artifactstest.Expect(t, next.says, "released\n")
 }
 
-func loadRecord(t *testing.T, s artifacts.Swapper) lockRecord {
+func loadRecord(t *testing.T, s Store) lockRecord {
 	t.Helper()
 	r, _, err := slot{s, lockName}.load(t.Context(), hang)
 	artifactstest.Must(t, err)
@@ -159,7 +158,7 @@ func TestLeaseRival(t *testing.T) {
 	artifactstest.Must(t, err)
 	witness := filepath.Join(filepath.Dir(dir), "witness")
 	for range 10 {
-		l := acquire(t, s, shortClaim("rival"))
+		l := acquire(t, s, shortRequest("rival"))
 		if other, err := os.ReadFile(witness); err == nil {
 			var pid int
 			fmt.Sscan(string(other), &pid)
@@ -243,12 +242,12 @@ func TestFiftyWaiters(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		testTurns(t, func() artifacts.Swapper {
+		testTurns(t, func() Store {
 			s, err := folder.New(dir)
 			artifactstest.Must(t, err)
 			t.Cleanup(func() { s.Close() })
 			return s
-		}, 50, waiting(claimOf(""), time.Hour))
+		}, 50, waiting(requestOf(""), time.Hour))
 		within(t, "50 turns", time.Since(began), 0, 5*time.Minute)
 		t.Logf("50 turns took %v", time.Since(began))
 	})

@@ -12,101 +12,99 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/artifacts/retry"
 )
 
-// lockRecord is what is stored for a lock. It is never deleted, so that the fence goes on from holder to holder. No two
-// records of a lock are alike, since ID and Writes differ: a tag that was seen once never comes back.
+// lockRecord is what is stored for a lock. It is never deleted, so that the fence grows from holder to holder. No two
+// records of a lock are equal, since ID and Writes differ: a tag that was seen once never comes back.
 type lockRecord struct {
 	Version int `json:"version"` // 1
 	Holder
-	Released time.Time `json:"released,omitzero"` // when the holder gave the lock back
+	Released time.Time `json:"released,omitzero"` // when the holder released the lock
 	ID       string    `json:"id"`                // of the Acquire, random
 	Writes   int64     `json:"writes"`            // under that ID
 }
 
-// taken is the record of a holder that follows. There being none, the fence begins at the milliseconds since 1970, and
-// not at 1, so that it is greater than ever even if somebody, or a lifecycle rule, has deleted the record.
-func (r lockRecord) taken(id string, c Request) lockRecord {
-	now := c.now()
+// taken is the record of the next holder. Without a previous one the fence begins at the milliseconds since 1970, and
+// not at 1, so that it still grows if the record was deleted by hand or by a lifecycle rule.
+func (l lockRecord) taken(id string, r Request) lockRecord {
+	now := r.now()
 	fence := max(now.UnixMilli(), 1)
-	if r.Fence > 0 {
-		fence = r.Fence + 1
+	if l.Fence > 0 {
+		fence = l.Fence + 1
 	}
-	next := lockRecord{Version: 1, ID: id, Holder: Holder{Owner: c.Owner.clipped(), Fence: fence, Acquired: now}}
-	return next.renewed(c)
+	next := lockRecord{Version: 1, ID: id, Holder: Holder{Owner: r.Owner.clipped(), Fence: fence, Acquired: now}}
+	return next.renewed(r)
 }
 
-// renewed is the record of the same holder, good for another TTL.
-func (r lockRecord) renewed(c Request) lockRecord {
-	r.Renewed = c.now()
-	r.Expires = r.Renewed.Add(c.TTL)
-	r.Writes++
-	return r
+// renewed is the record of the same holder, valid for another TTL.
+func (l lockRecord) renewed(r Request) lockRecord {
+	l.Renewed = r.now()
+	l.Expires = l.Renewed.Add(r.TTL)
+	l.Writes++
+	return l
 }
 
-// released is the record of a holder that has given the lock back.
-func (r lockRecord) released(c Request) lockRecord {
-	r.Released = c.now()
-	r.Writes++
-	return r
+// released is the record of a holder that has released the lock.
+func (l lockRecord) released(r Request) lockRecord {
+	l.Released = r.now()
+	l.Writes++
+	return l
 }
 
-// heldBy tells whether the lock is that of an Acquire.
-func (r lockRecord) heldBy(id string) bool { return r.ID == id && r.Released.IsZero() }
+// heldBy reports whether the lock belongs to an Acquire.
+func (l lockRecord) heldBy(id string) bool { return l.ID == id && l.Released.IsZero() }
 
-// now is by the machine's clock, cut to what JSON keeps.
-func (c Request) now() time.Time { return c.wall().UTC().Truncate(time.Microsecond) }
-
-// clipped keeps the record small, and its text what JSON can say.
-func (p Owner) clipped() Owner {
-	for _, s := range []*string{&p.Name, &p.RunID, &p.Step, &p.SHA, &p.Branch, &p.Purpose} {
+// clipped keeps the record small and valid JSON.
+func (o Owner) clipped() Owner {
+	for _, s := range []*string{&o.Name, &o.RunID, &o.Step, &o.SHA, &o.Branch, &o.Purpose} {
 		*s = strings.ToValidUTF8((*s)[:min(len(*s), keys.MaxKey)], "")
 	}
-	return p
+	return o
 }
 
-func (r lockRecord) encode() ([]byte, error) {
+func (l lockRecord) encode() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", " ")
-	err := e.Encode(r)
+	err := e.Encode(l)
 	return b.Bytes(), err
 }
 
-// maxFence is what every reader of JSON can count to.
+// maxFence is the largest integer that every JSON parser reads exactly.
 const maxFence = 1 << 53
 
-// parseLock refuses what Acquire cannot reason about, rather than to take it for a lock that nobody has.
-func parseLock(body []byte) (lockRecord, error) {
-	var r lockRecord
-	if err := json.Unmarshal(body, &r); err != nil {
+// parseRecord refuses records that Acquire cannot reason about, rather than to consider the lock free.
+func parseRecord(body []byte) (lockRecord, error) {
+	var l lockRecord
+	if err := json.Unmarshal(body, &l); err != nil {
 		return lockRecord{}, err
 	}
 	var err error
 	switch {
-	case r.Version != 1:
-		err = fmt.Errorf("its version is %d, and this program knows only 1", r.Version)
-	case r.ID == "" || r.Writes < 1:
-		err = errors.New("it does not say which claim it is of")
-	case r.Fence < 1 || r.Fence >= maxFence:
-		err = fmt.Errorf("its fence is %d", r.Fence)
-	case r.ttl() <= 0 || r.ttl() > maxTTL:
-		err = fmt.Errorf("it was renewed at %s and expires at %s", stamp(r.Renewed), stamp(r.Expires))
+	case l.Version != 1:
+		err = fmt.Errorf("its version is %d, and this program supports only 1", l.Version)
+	case l.ID == "" || l.Writes < 1:
+		err = errors.New("it has no id or no number of writes")
+	case l.Fence < 1 || l.Fence >= maxFence:
+		err = fmt.Errorf("its fence is %d", l.Fence)
+	case l.ttl() <= 0 || l.ttl() > maxTTL:
+		err = fmt.Errorf("it was renewed at %s and expires at %s", stamp(l.Renewed), stamp(l.Expires))
 	}
 	if err != nil {
 		return lockRecord{}, err
 	}
-	return r, nil
+	return l, nil
 }
 
 // slot is where a lock's record is.
 type slot struct {
-	store artifacts.Swapper
+	store Store
 	key   string
 }
 
-// load returns a zero record and no tag when there is none.
+// load returns a zero record and no tag if there is none.
 func (s slot) load(ctx context.Context, timeout time.Duration) (lockRecord, string, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -115,17 +113,17 @@ func (s slot) load(ctx context.Context, timeout time.Duration) (lockRecord, stri
 		return lockRecord{}, "", nil
 	}
 	if err != nil {
-		return lockRecord{}, "", s.late(ctx, "get", err)
+		return lockRecord{}, "", s.timeoutError(ctx, "get", err)
 	}
-	r, err := parseLock(body)
+	l, err := parseRecord(body)
 	if err != nil {
 		return lockRecord{}, "", &RecordError{Key: s.key, Location: s.location(), Err: err}
 	}
-	return r, tag, nil
+	return l, tag, nil
 }
 
-func (s slot) swap(ctx context.Context, timeout time.Duration, r lockRecord, tag string) (string, error) {
-	body, err := r.encode()
+func (s slot) swap(ctx context.Context, timeout time.Duration, l lockRecord, tag string) (string, error) {
+	body, err := l.encode()
 	if err != nil {
 		return "", fmt.Errorf("encode %s: %w", s.key, err)
 	}
@@ -134,18 +132,18 @@ func (s slot) swap(ctx context.Context, timeout time.Duration, r lockRecord, tag
 	newTag, err := s.store.Swap(limited, artifacts.Object{
 		Key: s.key, Body: bytes.NewReader(body), Size: int64(len(body)), Type: "application/json", CacheControl: "no-cache",
 	}, tag)
-	return newTag, s.late(ctx, "swap", err)
+	return newTag, s.timeoutError(ctx, "swap", err)
 }
 
-// late makes a timeout of ours a failure of the store's, since the caller's context has not ended.
-func (s slot) late(ctx context.Context, op string, err error) error {
+// timeoutError makes our own timeout a transient failure of the store, since the caller's context has not ended.
+func (s slot) timeoutError(ctx context.Context, op string, err error) error {
 	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 		return err
 	}
-	return &artifacts.StoreError{Op: op, Key: s.key, Place: s.location(), Err: errLate, Transient: true}
+	return &artifacts.StoreError{Op: op, Key: s.key, Place: s.location(), Err: errTimeout, Transient: true}
 }
 
-var errLate = errors.New("no answer in time")
+var errTimeout = errors.New("no response in time")
 
 // location is the record's for people.
 func (s slot) location() string {
@@ -155,27 +153,26 @@ func (s slot) location() string {
 	return s.key
 }
 
-// release marks the record as released if it is that of id. Without an error it is not id's any longer; was tells
-// what it was found to be.
-func (s slot) release(ctx context.Context, id string, c Request) (was lockRecord, err error) {
-	for try := range quickTries {
-		var tag string
-		was, tag, err = s.load(ctx, c.Heartbeat)
-		var corrupt *RecordError
-		if errors.As(err, &corrupt) {
-			return was, err
-		}
-		if err == nil {
-			if !was.heldBy(id) {
-				return was, nil
-			}
-			if _, err = s.swap(ctx, c.Heartbeat, was.released(c), tag); err == nil {
-				return was, nil
-			}
-		}
-		if !sleep(ctx, backOff(try)) {
-			break
-		}
+// release marks the record as released if it belongs to id. Without an error it no longer does; was is the record as
+// found.
+func (s slot) release(ctx context.Context, id string, r Request) (was lockRecord, err error) {
+	policy := retry.Policy{
+		Attempts: quickAttempts, First: failurePause, Longest: time.Second,
+		Retryable: func(err error) bool {
+			var corrupt *RecordError
+			return !errors.As(err, &corrupt)
+		},
 	}
+	err = retry.Do(ctx, policy, func() error {
+		var tag string
+		if was, tag, err = s.load(ctx, r.Heartbeat); err != nil {
+			return err
+		}
+		if !was.heldBy(id) {
+			return nil
+		}
+		_, err := s.swap(ctx, r.Heartbeat, was.released(r), tag)
+		return err
+	})
 	return was, err
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/artifactstest"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
@@ -15,7 +14,7 @@ import (
 const hang = 5 * time.Minute
 
 // testTurns has several claimants of one lock, each of which must get it once, alone.
-func testTurns(t *testing.T, open func() artifacts.Swapper, claimants int, c Request) {
+func testTurns(t *testing.T, open func() Store, claimants int, c Request) {
 	key, err := keys.Lock("turns", t.Name())
 	artifactstest.Must(t, err)
 	var (

@@ -10,13 +10,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/retry"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
@@ -88,51 +89,53 @@ type call struct {
 	stream func() (io.Reader, int64, error)
 }
 
-// patience is for a service that asks for fewer requests: it has not failed, and it will be able to.
-const patience = 3 * time.Minute
+// throttleTimeout is how long a request is repeated for a service that asks for fewer requests: it has not failed, and
+// it will be able to.
+const throttleTimeout = 3 * time.Minute
 
-// do sends a call until it is answered well, or with an error that will not pass. The errors of the service are
-// *ServiceError. Whoever gets the answer closes its body.
-func (l *lane) do(ctx context.Context, c call) (*http.Response, error) {
-	began := time.Now()
-	renewed := false
-	for attempt := 1; ; attempt++ {
-		answer, err := l.turn(ctx, c)
-		if err == nil {
-			return answer, nil
-		}
-		if artifacts.ContextError(ctx) != nil {
-			return nil, artifacts.ContextError(ctx)
-		}
-		var service *APIError
-		switch errors.As(err, &service); {
-		case service != nil && service.expired() && !renewed:
-			// A task's credentials are renewed in time; if these were not, asking once more is what there is to do.
-			renewed = true
-			if cache, ok := l.credentials.(*aws.CredentialsCache); ok {
-				cache.Invalidate()
-			}
-			continue
-		case service != nil && service.skewed() && l.skew.Load() == 0 && !service.date.IsZero():
-			l.skew.Store(int64(time.Until(service.date)))
-			continue
-		case throttles(err) && time.Since(began) < patience:
-		case transient(err) && attempt < l.attempts:
-		default:
-			return nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, artifacts.ContextError(ctx)
-		case <-time.After(backoff(attempt)):
-		}
+// do sends a call until it succeeds or fails with an error that will not pass. The errors of the service are *APIError.
+// The caller closes the body of the response.
+func (l *lane) do(ctx context.Context, c call) (answer *http.Response, err error) {
+	began, attempts, renewed := time.Now(), 0, false
+	policy := retry.Policy{
+		First: 100 * time.Millisecond, Longest: 20 * time.Second,
+		Retryable: func(err error) bool {
+			return artifacts.ContextError(ctx) == nil &&
+				(throttles(err) && time.Since(began) < throttleTimeout || transient(err) && attempts < l.attempts)
+		},
 	}
+	err = retry.Do(ctx, policy, func() error {
+		attempts++
+		answer, err = l.turn(ctx, c)
+		for l.correct(err, &renewed) {
+			answer, err = l.turn(ctx, c)
+		}
+		return err
+	})
+	if stopped := artifacts.ContextError(ctx); err != nil && stopped != nil {
+		return nil, stopped
+	}
+	return answer, err
 }
 
-// backoff is a random part of a bound that doubles, so that those who failed together do not come back together.
-func backoff(attempt int) time.Duration {
-	bound := min(20*time.Second, 100*time.Millisecond<<min(attempt, 10))
-	return rand.N(bound) + bound/16
+// correct removes a cause of an error that is ours, once: credentials that have expired, although those of a task are
+// renewed in time, and a clock that is wrong. It reports whether there is something new to try.
+func (l *lane) correct(err error, renewed *bool) bool {
+	var service *APIError
+	switch errors.As(err, &service); {
+	case service == nil:
+		return false
+	case service.expired() && !*renewed:
+		*renewed = true
+		if cache, ok := l.credentials.(*aws.CredentialsCache); ok {
+			cache.Invalidate()
+		}
+		return true
+	case service.skewed() && l.skew.Load() == 0 && !service.date.IsZero():
+		l.skew.Store(int64(time.Until(service.date)))
+		return true
+	}
+	return false
 }
 
 // turn sends a call once, when it is its turn.

@@ -113,7 +113,7 @@ func TestTheZipIsTheSameFromTwoFolders(t *testing.T) {
 	environment := append(os.Environ(), "GOOS=linux", "GOARCH=arm64")
 	here := packed(t, ".", environment)
 	other := t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum", "cmd/webhook", "runner/telemetry"} {
+	for _, name := range []string{"go.mod", "go.sum", "cmd/webhook", "runner/telemetry", "artifacts/retry"} {
 		copyTree(t, filepath.Join("..", "..", name), filepath.Join(other, name))
 	}
 	there := packed(t, filepath.Join(other, "cmd", "webhook"), environment)

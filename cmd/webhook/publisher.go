@@ -9,13 +9,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"github.com/carlin-cicd/runner/artifacts/retry"
 )
 
 const (
-	source   = "ci.github"
-	putTries = 2
-	putTime  = 2 * time.Second        // for one try
-	putPause = 200 * time.Millisecond // between them
+	source      = "ci.github"
+	putAttempts = 2
+	putTimeout  = 2 * time.Second        // of one attempt
+	putPause    = 200 * time.Millisecond // between two
 )
 
 // publisher puts events on one bus.
@@ -28,8 +30,8 @@ type eventPutter interface {
 	PutEvents(context.Context, *eventbridge.PutEventsInput, ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
 }
 
-// put tries twice. A first try that was taken, but whose answer got lost, is there twice then: the same delivery id
-// tells the pipeline so.
+// put makes two attempts. If the first was accepted and its response lost, the event is there twice: both have the same
+// delivery id.
 func (p *publisher) put(ctx context.Context, e event) (id string, err error) {
 	detail, err := json.Marshal(e.detail)
 	if err != nil {
@@ -38,24 +40,23 @@ func (p *publisher) put(ctx context.Context, e event) (id string, err error) {
 	input := &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
 		EventBusName: &p.name, Source: aws.String(source), DetailType: &e.kind, Detail: aws.String(string(detail)),
 	}}}
-	for try := range putTries {
-		if try > 0 {
-			select {
-			case <-ctx.Done():
-				return "", err
-			case <-time.After(putPause):
-			}
-		}
-		if id, err = p.putOnce(ctx, input); err == nil {
-			return id, nil
-		}
+	policy := retry.Policy{
+		Attempts: putAttempts, First: putPause, Longest: putPause,
+		Retryable: func(error) bool { return true },
 	}
-	return "", fmt.Errorf("the event bus %s: %w", p.name, err)
+	err = retry.Do(ctx, policy, func() error {
+		id, err = p.putOnce(ctx, input)
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("the event bus %s: %w", p.name, err)
+	}
+	return id, nil
 }
 
 // putOnce looks into the answer: that the call went well does not say that the event did.
 func (p *publisher) putOnce(ctx context.Context, input *eventbridge.PutEventsInput) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, putTime)
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
 	defer cancel()
 	out, err := p.client.PutEvents(ctx, input)
 	switch {

@@ -199,7 +199,7 @@ func (s *session) look(ctx context.Context) (a Access, err error) {
 }
 
 func (s *session) send(ctx context.Context, what, permission string, do func() (*github.Response, error)) error {
-	status, err := again(ctx, func() (int, time.Duration, error) {
+	status, err := withRetry(ctx, func() (int, time.Duration, error) {
 		answer, err := do()
 		code := 0
 		if answer != nil && answer.Response != nil {

@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/carlin-cicd/runner/artifacts/retry"
+
 	"github.com/carlin-cicd/runner/runner/units"
 )
 
@@ -158,21 +160,45 @@ func neverSent(err error) bool {
 	return errors.As(err, &at) && at.Op == "dial"
 }
 
-// again calls do a second time if the first answer, or none, may have been an accident. What may have arrived is not sent again.
-func again(ctx context.Context, do func() (status int, retryAfter time.Duration, err error)) (status int, err error) {
-	for try := 1; ; try++ {
-		status, wait, err := do()
-		var sent sentError
-		passing := status == 0 && !errors.As(err, &sent) || status == http.StatusTooManyRequests || status >= 500
-		if err == nil || !passing || try == 2 || ctx.Err() != nil {
-			return status, err
-		}
-		select {
-		case <-ctx.Done():
-			return status, err
-		case <-time.After(min(max(wait, 500*time.Millisecond), 3*time.Second)):
-		}
+// attemptError is one failed attempt to notify a service.
+type attemptError struct {
+	status     int // of HTTP; 0 without a response
+	retryAfter time.Duration
+	err        error
+}
+
+func (e *attemptError) Error() string { return e.err.Error() }
+func (e *attemptError) Unwrap() error { return e.err }
+
+// withRetry makes a second attempt if the first failed for a reason that may pass. What may have arrived is not sent again.
+func withRetry(
+	ctx context.Context, do func() (status int, retryAfter time.Duration, err error),
+) (status int, err error) {
+	policy := retry.Policy{
+		Attempts: 2, First: 500 * time.Millisecond, Longest: 500 * time.Millisecond,
+		Retryable: func(err error) bool {
+			failed := err.(*attemptError)
+			var sent sentError
+			return failed.status == 0 && !errors.As(err, &sent) ||
+				failed.status == http.StatusTooManyRequests || failed.status >= 500
+		},
+		Pause: func(err error, next time.Duration) time.Duration {
+			return min(max(err.(*attemptError).retryAfter, next), 3*time.Second)
+		},
 	}
+	err = retry.Do(ctx, policy, func() error {
+		var wait time.Duration
+		var err error
+		if status, wait, err = do(); err != nil {
+			return &attemptError{status, wait, err}
+		}
+		return nil
+	})
+	var failed *attemptError
+	if errors.As(err, &failed) {
+		return status, failed.err
+	}
+	return status, nil
 }
 
 // clip shortens text to at most limit bytes, on a rune boundary.

@@ -44,7 +44,7 @@ func (s Slack) Post(ctx context.Context, r Run) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	status, err := again(ctx, func() (int, time.Duration, error) {
+	status, err := withRetry(ctx, func() (int, time.Duration, error) {
 		err := slack.PostWebhookCustomHTTPContext(ctx, s.WebhookURL, s.Client, message(r))
 		var limited *slack.RateLimitedError
 		var refused slack.StatusCodeError

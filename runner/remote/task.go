@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/artifacts/retry"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/carlin-cicd/runner/runner/awsjson"
@@ -151,57 +153,80 @@ func startedBy(who string) string {
 var unfitForTags = regexp.MustCompile(`[^A-Za-z0-9/_-]+`)
 
 // place asks ECS to run the task until there is room for it. Asked again with the same token, ECS answers with the task that
-// it has started, so that an answer that is lost does not make two of them.
+// it has started, so that a lost response does not start a second one.
 func (c *Client) place(ctx context.Context, input runTask, waiting func(reason string)) (arn string, err error) {
-	pause := c.PollInterval
-	for begun := time.Now(); ; {
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		var output struct {
-			Tasks    []struct{ TaskArn string }
-			Failures []struct{ Reason, Detail string }
-		}
-		err := c.ask(ctx, "RunTask", input, &output)
-		var reason string
-		late := &Error{Advice: "try again later, without --spot, or with subnets in more availability zones"}
-		switch {
-		case awsjson.HasCode(err, "AccessDeniedException"):
-			return "", &Error{Message: "the task may not be started", Advice: "allow ecs:RunTask on its definition, and iam:PassRole on its two roles", Err: err}
-		case err != nil && !passing(err) && !errors.Is(err, context.Canceled):
-			return "", &Error{Message: "the task cannot be started", Advice: "see what ECS says", Err: err}
-		case err != nil:
-			late = &Error{Message: "ECS has not answered, and may have started a task", Advice: "see what aws ecs list-tasks shows with --started-by " + input.StartedBy, Err: err}
-			if ctx.Err() != nil {
-				return "", late
-			}
-			reason = "AWS cannot be reached: " + err.Error()
-		case len(output.Tasks) > 0:
-			return output.Tasks[0].TaskArn, nil
-		default:
-			input.Token = rand.Text() // the answer was that there is no task
-			reason = "ECS gives no reason"
-			if len(output.Failures) > 0 {
-				reason = strings.TrimSuffix(output.Failures[0].Reason+": "+output.Failures[0].Detail, ": ")
-			}
-			late.Message = "the task was not started: " + reason
-			if !isCapacity(reason) {
-				late.Advice = "see the task definition and the subnets of the stack"
-				return "", late
-			}
-		}
-		if time.Since(begun) > c.StartTimeout {
-			return "", late
-		}
-		waiting(reason)
-		if err := sleep(ctx, pause); err != nil {
-			if late.Err != nil {
-				return "", late
-			}
-			return "", err
-		}
-		pause = min(2*pause, 30*time.Second)
+	deadline := time.Now().Add(c.StartTimeout)
+	policy := retry.Policy{
+		First: c.PollInterval, Longest: 30 * time.Second,
+		Retryable: func(err error) bool {
+			var not *notPlacedError
+			return errors.As(err, &not) && not.retryable && time.Now().Before(deadline)
+		},
+		Notify: func(err error, _ time.Duration) { waiting(err.Error()) },
 	}
+	err = retry.Do(ctx, policy, func() error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		arn, err = c.tryPlace(ctx, &input)
+		return err
+	})
+	var not *notPlacedError
+	switch {
+	case !errors.As(err, &not):
+		return arn, err
+	case ctx.Err() != nil && not.final.Err == nil: // ECS has said that there is no task
+		return "", ctx.Err()
+	}
+	return "", not.final
+}
+
+// notPlacedError is an attempt to start a task after which none is known to run.
+type notPlacedError struct {
+	reason    string
+	final     *Error // if there is no further attempt
+	retryable bool
+}
+
+func (e *notPlacedError) Error() string { return e.reason }
+
+// tryPlace makes one attempt. The error is a *notPlacedError or an *Error.
+func (c *Client) tryPlace(ctx context.Context, input *runTask) (arn string, err error) {
+	var output struct {
+		Tasks    []struct{ TaskArn string }
+		Failures []struct{ Reason, Detail string }
+	}
+	err = c.ask(ctx, "RunTask", *input, &output)
+	switch {
+	case awsjson.HasCode(err, "AccessDeniedException"):
+		return "", &Error{
+			Message: "the task may not be started",
+			Advice:  "allow ecs:RunTask on its definition, and iam:PassRole on its two roles", Err: err,
+		}
+	case err != nil && !passing(err) && !errors.Is(err, context.Canceled):
+		return "", &Error{Message: "the task cannot be started", Advice: "see what ECS says", Err: err}
+	case err != nil:
+		return "", &notPlacedError{reason: "AWS cannot be reached: " + err.Error(), retryable: ctx.Err() == nil, final: &Error{
+			Message: "ECS has not answered, and may have started a task",
+			Advice:  "see what aws ecs list-tasks shows with --started-by " + input.StartedBy, Err: err,
+		}}
+	case len(output.Tasks) > 0:
+		return output.Tasks[0].TaskArn, nil
+	}
+	input.Token = rand.Text() // the answer was that there is no task
+	reason := "ECS gives no reason"
+	if len(output.Failures) > 0 {
+		reason = strings.TrimSuffix(output.Failures[0].Reason+": "+output.Failures[0].Detail, ": ")
+	}
+	final := &Error{
+		Message: "the task was not started: " + reason,
+		Advice:  "try again later, without --spot, or with subnets in more availability zones",
+	}
+	if !isCapacity(reason) {
+		final.Advice = "see the task definition and the subnets of the stack"
+		return "", final
+	}
+	return "", &notPlacedError{reason: reason, final: final, retryable: true}
 }
 
 // isCapacity reports whether ECS may have room for a task later: Fargate has none, or all that the account may have is taken.
@@ -302,13 +327,4 @@ func (c *Client) status(ctx context.Context, t Task) (status, error) {
 // stop asks ECS to stop the task, as ECS does it: TERM, stopTimeout, KILL.
 func (c *Client) stop(ctx context.Context, t Task, reason string) error {
 	return c.ecs.Call(ctx, "StopTask", map[string]string{"cluster": c.Cluster.Outputs["ClusterArn"], "task": t.ARN, "reason": reason}, nil)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
 }

@@ -3,12 +3,13 @@ package source
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/retry"
 )
 
 // Options say which commit to bring where.
@@ -158,7 +159,7 @@ func (c checkout) fetch(here Commit) error {
 		args = append(args, "--depth=1")
 	}
 	args = append(args, "--", c.from.url, c.SHA)
-	return c.retried(func() error {
+	return c.withRetries(func() error {
 		_, err := c.git(args...)
 		return err
 	})
@@ -172,23 +173,23 @@ func (c checkout) isComplete(here Commit) bool {
 	return err == nil && strings.TrimSpace(out) == "false"
 }
 
-// retried tries again what the network kept from succeeding, each time after a longer while.
-func (c checkout) retried(do func() error) error {
-	wait := time.Second
-	for try := 0; ; try++ {
-		err := do()
-		if _, passing := err.(*NetworkError); !passing || try >= c.Retries {
-			return err
-		}
-		pause := wait/2 + rand.N(wait) // so that tasks that failed together do not come back together
-		c.Log("the fetch failed and is tried again", "error", err.Error(), "after", pause.Round(time.Millisecond).String())
-		select {
-		case <-time.After(pause):
-		case <-c.ctx.Done():
-			return context.Cause(c.ctx)
-		}
-		wait = min(2*wait, 15*time.Second)
+// withRetries repeats an operation that the network made fail, up to c.Retries times.
+func (c checkout) withRetries(operation func() error) error {
+	policy := retry.Policy{
+		Attempts: c.Retries + 1, First: time.Second, Longest: 15 * time.Second,
+		Retryable: func(err error) bool {
+			_, network := err.(*NetworkError)
+			return network
+		},
+		Notify: func(err error, pause time.Duration) {
+			c.Log("the fetch failed and is tried again", "error", err.Error(), "after", pause.Round(time.Millisecond).String())
+		},
 	}
+	err := retry.Do(c.ctx, policy, operation)
+	if err != nil && c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	return err
 }
 
 // save keeps changes of tracked files as a stash: on a laptop they may be somebody's work.

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/artifacts/retry"
+
 	"github.com/klauspost/compress/gzip"
 )
 
@@ -34,10 +36,10 @@ func (e *SettingError) Error() string { return e.Message }
 // Hint says what would be.
 func (e *SettingError) Hint() string { return e.Advice }
 
-// The pauses between attempts; a collector that is not there must not hold every run up.
+// A collector that is not there must not hold up every run: four attempts with pauses of about 1.75 s in all.
 const (
+	attempts   = 4
 	firstPause = 250 * time.Millisecond
-	lastPause  = time.Second
 )
 
 // defaultTimeout is OpenTelemetry's.
@@ -136,7 +138,21 @@ func (e *Exporter) Export(ctx context.Context, t *Trace, resource []Attribute, v
 	}
 	// A redirect would take the headers elsewhere.
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	for pause := firstPause; ; pause *= 2 {
+	policy := retry.Policy{
+		Attempts: attempts, First: firstPause, Longest: time.Second,
+		Retryable: func(err error) bool {
+			var refused *responseError
+			return ctx.Err() == nil && !(errors.As(err, &refused) && !refused.retryable)
+		},
+		Pause: func(err error, next time.Duration) time.Duration {
+			var refused *responseError
+			if errors.As(err, &refused) {
+				return max(next, refused.retryAfter)
+			}
+			return next
+		},
+	}
+	return retry.Do(ctx, policy, func() error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.URL, bytes.NewReader(body))
 		if err != nil {
 			return err
@@ -149,49 +165,47 @@ func (e *Exporter) Export(ctx context.Context, t *Trace, resource []Attribute, v
 		if e.Gzip {
 			request.Header.Set("Content-Encoding", "gzip")
 		}
-		again, err := send(client, request)
-		if err == nil {
-			return nil
-		}
-		if again < 0 || pause > lastPause || ctx.Err() != nil {
-			return err
-		}
-		select {
-		case <-time.After(max(pause, again)):
-		case <-ctx.Done():
-			return err
-		}
-	}
+		return send(client, request)
+	})
 }
 
 // place is an address without what may authenticate.
 func place(u *url.URL) string { return u.Scheme + "://" + u.Host + u.Path }
 
-// send makes one attempt. If it failed, again is the least time to wait for the next, negative if there is to be none.
-func send(client *http.Client, request *http.Request) (again time.Duration, err error) {
+// responseError is a response of the collector that is not a success.
+type responseError struct {
+	message    string
+	retryable  bool
+	retryAfter time.Duration // as the collector asks for; 0 if it does not
+}
+
+func (e *responseError) Error() string { return e.message }
+
+// send makes one attempt. The error is a *responseError if the collector responded.
+func send(client *http.Client, request *http.Request) error {
 	response, err := client.Do(request)
 	if err != nil {
 		var wrapped *url.Error
 		if errors.As(err, &wrapped) {
 			wrapped.URL = place(request.URL)
 		}
-		return 0, err
+		return err
 	}
 	defer response.Body.Close()
 	const enough = 4 << 10
 	text, _ := io.ReadAll(io.LimitReader(response.Body, enough))
+	refused := &responseError{}
 	switch response.StatusCode {
 	case http.StatusOK, http.StatusAccepted, http.StatusNoContent:
-		return 0, nil
+		return nil
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		seconds, _ := strconv.Atoi(response.Header.Get("Retry-After"))
-		again = time.Duration(max(seconds, 0)) * time.Second
-	default:
-		again = -1
+		refused.retryable, refused.retryAfter = true, time.Duration(max(seconds, 0))*time.Second
 	}
 	said := ""
 	if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") || strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain") {
 		said = ": " + strings.TrimSpace(strings.ToValidUTF8(string(text[:min(len(text), 200)]), "\uFFFD"))
 	}
-	return again, fmt.Errorf("%s answered %s%s", place(request.URL), response.Status, said)
+	refused.message = fmt.Sprintf("%s answered %s%s", place(request.URL), response.Status, said)
+	return refused
 }

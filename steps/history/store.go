@@ -9,9 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"strings"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/retry"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
@@ -69,25 +70,35 @@ func Load(ctx context.Context, s artifacts.Swapper, key string, others ...string
 func (h *History) Save(ctx context.Context, s artifacts.Swapper, run Run, sample *Sample) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("others are storing theirs all the time, or the store is slow"))
 	defer cancel()
-	for failures := 0; h.changed; failures++ {
-		err := h.swap(ctx, s)
-		if err == nil {
+	policy := retry.Policy{First: 25 * time.Millisecond, Longest: 800 * time.Millisecond, Retryable: isRetryable}
+	attempt := 0
+	err := retry.Do(ctx, policy, func() error {
+		if attempt++; attempt > 1 {
+			if err := h.reload(ctx, s, run, sample); err != nil {
+				return err
+			}
+		}
+		if !h.changed {
 			return nil
 		}
-		if !passing(err) || !pause(ctx, failures) {
-			return fmt.Errorf("%w%s", err, causeText(ctx))
-		}
-		// Also if the write has happened and only its answer was lost: then the run is in there.
-		fresh, loadErr := Load(ctx, s, h.keys[0], h.keys[1:]...)
-		var corrupt *CorruptError
-		switch {
-		case loadErr == nil, errors.As(loadErr, &corrupt):
-			fresh.Add(run, sample)
-			*h = *fresh
-		case !passing(loadErr):
-			return loadErr
-		}
+		return h.swap(ctx, s)
+	})
+	if err != nil {
+		return fmt.Errorf("%w%s", err, causeText(ctx))
 	}
+	return nil
+}
+
+// reload adds the run to what is stored by now. That may hold the run already, if only the response of the last attempt
+// was lost; then nothing changes.
+func (h *History) reload(ctx context.Context, s artifacts.Swapper, run Run, sample *Sample) error {
+	fresh, err := Load(ctx, s, h.keys[0], h.keys[1:]...)
+	var corrupt *CorruptError
+	if err != nil && !errors.As(err, &corrupt) {
+		return err
+	}
+	fresh.Add(run, sample)
+	*h = *fresh
 	return nil
 }
 
@@ -105,23 +116,10 @@ func (h *History) swap(ctx context.Context, s artifacts.Swapper) error {
 	return err
 }
 
-// passing tells whether an error may be gone the next time. A lost race is.
-func passing(err error) bool {
+// isRetryable reports whether a write may succeed later. One that lost a race against another writer may.
+func isRetryable(err error) bool {
 	var r interface{ Retryable() bool }
 	return errors.Is(err, fs.ErrExist) || errors.As(err, &r) && r.Retryable()
-}
-
-// pause waits longer with every failure, and never as long as the others do; false if the context ends it.
-func pause(ctx context.Context, failures int) bool {
-	longest := 25 * time.Millisecond << min(failures, 5)
-	timer := time.NewTimer(longest/4 + rand.N(longest))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
 
 func causeText(ctx context.Context) string {
