@@ -41,10 +41,16 @@ func newArtifactsCommand(o *options) *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: requireSubcommand,
 		Annotations: map[string]string{
-			helpFooter: "Exit codes: 1 the set does not exist or differs from its manifest, or the store failed; 125 bad input.\n",
+			helpFooter: "Exit codes: 1 the set does not exist or differs from its manifest, or the store failed;\n" +
+				"125 bad input.\n",
 		},
 	}
-	cmd.AddCommand(newArtifactsListCommand(o), newArtifactsGetCommand(o), newArtifactsVerifyCommand(o), newArtifactsPutCommand(o))
+	cmd.AddCommand(
+		newArtifactsListCommand(o),
+		newArtifactsGetCommand(o),
+		newArtifactsVerifyCommand(o),
+		newArtifactsPutCommand(o),
+	)
 	return cmd
 }
 
@@ -58,7 +64,9 @@ type artifactStore struct {
 }
 
 // withStore is the body of a command that works on the store.
-func (o *options) withStore(f func(artifactStore, context.Context, []string) error) func(*cobra.Command, []string) error {
+func (o *options) withStore(
+	f func(artifactStore, context.Context, []string) error,
+) func(*cobra.Command, []string) error {
 	return o.withSignals(func(ctx context.Context, variables map[string]string, args []string) error {
 		s := artifactStore{options: o, variables: variables}
 		var err error
@@ -171,8 +179,8 @@ func newArtifactsGetCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "get KIND [FOLDER]",
 		Short: "fetch a set and verify its checksums",
-		Long: "runner artifacts get fetches a set. Files appear in the folder when all have arrived and been verified.\n" +
-			"Without a FOLDER they go to where the step that makes the KIND keeps it, else to ./KIND.",
+		Long: "runner artifacts get fetches a set. Files appear in the folder when all have arrived and been\n" +
+			"verified. Without a FOLDER they go to where the step that makes the KIND keeps it, else to ./KIND.",
 		Example: "runner artifacts get builds\nrunner artifacts get coverage out --branch main --sha latest",
 		Args:    arguments(1, "KIND", "FOLDER"),
 		RunE:    o.withStore(artifactStore.get),

@@ -30,9 +30,10 @@ func newArtifactsListCommand(o *options) *cobra.Command {
 		Short:   "list the sets, or the files of one",
 		Long: "runner artifacts ls lists the sets, the newest first, of a branch or a commit if one is given.\n" +
 			"With a KIND it lists the files of one set: all, or those that match a PATTERN.",
-		Example: "runner artifacts ls --branch main\nrunner artifacts ls builds '**/*.html'\nrunner artifacts ls --json --limit 0",
-		Args:    cobra.ArbitraryArgs,
-		RunE:    o.withStore(artifactStore.list),
+		Example: "runner artifacts ls --branch main\nrunner artifacts ls builds '**/*.html'\n" +
+			"runner artifacts ls --json --limit 0",
+		Args: cobra.ArbitraryArgs,
+		RunE: o.withStore(artifactStore.list),
 	}
 	declare(cmd, setFlags...)
 	declare(cmd, jsonFlag, limitFlag.describe("how many sets, 0 for all (default 20)"))
@@ -122,8 +123,25 @@ func (s artifactStore) listSets(ctx context.Context, t *table) error {
 		t.row(nil, "KIND", "BRANCH", "COMMIT", "FILES", "SIZE", "PUBLISHED")
 	}
 	for _, m := range manifests {
-		row := setRow{m.Kind, m.Branch, m.SHA, m.RunID, m.Created, len(m.Files), m.Bytes(), s.locate(keys.Set(m.Kind, m.Ref()))}
-		err := t.row(row, m.Kind, m.Branch, m.SHA[:min(12, len(m.SHA))], strconv.Itoa(len(m.Files)), units.Size(m.Bytes()), m.Created.UTC().Format(time.RFC3339))
+		row := setRow{
+			m.Kind,
+			m.Branch,
+			m.SHA,
+			m.RunID,
+			m.Created,
+			len(m.Files),
+			m.Bytes(),
+			s.locate(keys.Set(m.Kind, m.Ref())),
+		}
+		err := t.row(
+			row,
+			m.Kind,
+			m.Branch,
+			m.SHA[:min(12, len(m.SHA))],
+			strconv.Itoa(len(m.Files)),
+			units.Size(m.Bytes()),
+			m.Created.UTC().Format(time.RFC3339),
+		)
 		if err != nil {
 			return err
 		}
@@ -228,7 +246,8 @@ func (s artifactStore) listFiles(ctx context.Context, t *table, kind string, pat
 	}
 	s.describe(m, reason)
 	matches := func(path string) bool {
-		return len(patterns) == 0 || slices.ContainsFunc(patterns, func(p string) bool { return doublestar.MatchUnvalidated(p, path) })
+		return len(patterns) == 0 ||
+			slices.ContainsFunc(patterns, func(p string) bool { return doublestar.MatchUnvalidated(p, path) })
 	}
 	shown := 0
 	for _, f := range m.Files {
@@ -236,7 +255,17 @@ func (s artifactStore) listFiles(ctx context.Context, t *table, kind string, pat
 			continue
 		}
 		shown++
-		row := fileRow{m.Kind, m.Branch, m.SHA, f.Path, f.Size, f.SHA256, f.Type, f.Mode, s.locate(keys.Set(m.Kind, m.Ref()) + "/" + f.Path)}
+		row := fileRow{
+			m.Kind,
+			m.Branch,
+			m.SHA,
+			f.Path,
+			f.Size,
+			f.SHA256,
+			f.Type,
+			f.Mode,
+			s.locate(keys.Set(m.Kind, m.Ref()) + "/" + f.Path),
+		}
 		if err := t.row(row, fmt.Sprintf("%10s", units.Size(f.Size)), f.Path); err != nil {
 			return err
 		}

@@ -23,11 +23,15 @@ import (
 	"github.com/carlin-cicd/runner/runner/awstest"
 )
 
-// testConfig is for looking at AWS past the runner.
+// testConfig is for requests that a test makes itself.
 func testConfig(a awstest.AWS) aws.Config {
 	return aws.Config{
 		Region: awstest.Region, BaseEndpoint: &a.Endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", ""),
+		Credentials: credentials.NewStaticCredentialsProvider(
+			"AKIAIOSFODNN7EXAMPLE",
+			"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+			"",
+		),
 	}
 }
 
@@ -35,7 +39,7 @@ func bucketClient(a awstest.AWS) *s3.Client {
 	return s3.NewFromConfig(testConfig(a), func(o *s3.Options) { o.UsePathStyle = true })
 }
 
-// aws: an account of the script's own, with a bucket that takes the artifacts.
+// aws: creates a bucket for the artifacts and sets the variables of AWS.
 func cmdAWS(ts *testscript.TestScript, _ bool, _ []string) {
 	account, err := awstest.StartMoto()
 	ts.Check(err)
@@ -52,20 +56,21 @@ func cmdAWS(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Setenv("ARTIFACT_BUCKET", "s3://"+bucket+"/team")
 }
 
-// secret NAME FILE: keeps the file's text, less the newline at its end, in Secrets Manager. Its ARN is in $ARN.
+// secret NAME FILE: stores the file's text, without the newline at its end, in Secrets Manager. Its ARN is in $ARN.
 func cmdSecret(ts *testscript.TestScript, _ bool, args []string) {
 	account, err := awstest.StartMoto()
 	ts.Check(err)
 	value := strings.TrimSuffix(ts.ReadFile(args[1]), "\n")
 	name := args[0] + "-" + strings.ToLower(rand.Text())
-	out, err := secretsmanager.NewFromConfig(testConfig(account)).CreateSecret(context.Background(), &secretsmanager.CreateSecretInput{Name: &name, SecretString: &value})
+	out, err := secretsmanager.NewFromConfig(testConfig(account)).
+		CreateSecret(context.Background(), &secretsmanager.CreateSecretInput{Name: &name, SecretString: &value})
 	ts.Check(err)
 	ts.Setenv("ARN", *out.ARN)
 	ts.Setenv("SECRET", name)
 }
 
-// leaks FILE: fails if the file's text, less the newline at its end, is in any form on stdout or in the bucket.
-// There must be objects, and among them those named after it.
+// ! leaks FILE OBJECT...: the file's text, without the newline at its end, is in no form in stdout, stderr or any object of
+// the bucket. The objects must exist.
 func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
 	if !neg {
 		ts.Fatalf("usage: ! leaks file object...")
@@ -111,18 +116,26 @@ func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// formsOf is written without a look at the redactor.
+// formsOf lists encodings of a text. It is independent of the redactor.
 func formsOf(v string) map[string]string {
 	quoted, _ := json.Marshal(v)
 	inJSON := string(quoted[1 : len(quoted)-1])
 	twice, _ := json.Marshal(string(quoted))
 	shell := strings.ReplaceAll(v, "'", `'\''`)
-	forms := map[string]string{
-		"itself": v, "base64": base64.RawStdEncoding.EncodeToString([]byte(v))[:len(v)],
-		"base64 of a part": base64.RawStdEncoding.EncodeToString([]byte(v[1:]))[:len(v)-4], "base64 of another part": base64.RawStdEncoding.EncodeToString([]byte(v[2:]))[:len(v)-4],
-		"base64url": base64.RawURLEncoding.EncodeToString([]byte(v))[:len(v)], "hex": hex.EncodeToString([]byte(v)), "HEX": strings.ToUpper(hex.EncodeToString([]byte(v))),
-		"URL": url.QueryEscape(v), "URL with %20": strings.ReplaceAll(url.QueryEscape(v), "+", "%20"), "JSON": inJSON, "JSON in JSON": string(twice[3 : len(twice)-3]),
-		"HTML": html.EscapeString(v), "shell": shell,
+	raw := base64.RawStdEncoding
+	return map[string]string{
+		"itself":                 v,
+		"base64":                 raw.EncodeToString([]byte(v))[:len(v)],
+		"base64 of a part":       raw.EncodeToString([]byte(v[1:]))[:len(v)-4],
+		"base64 of another part": raw.EncodeToString([]byte(v[2:]))[:len(v)-4],
+		"base64url":              base64.RawURLEncoding.EncodeToString([]byte(v))[:len(v)],
+		"hex":                    hex.EncodeToString([]byte(v)),
+		"HEX":                    strings.ToUpper(hex.EncodeToString([]byte(v))),
+		"URL":                    url.QueryEscape(v),
+		"URL with %20":           strings.ReplaceAll(url.QueryEscape(v), "+", "%20"),
+		"JSON":                   inJSON,
+		"JSON in JSON":           string(twice[3 : len(twice)-3]),
+		"HTML":                   html.EscapeString(v),
+		"shell":                  shell,
 	}
-	return forms
 }

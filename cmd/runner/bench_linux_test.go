@@ -14,11 +14,23 @@ import (
 	"github.com/carlin-cicd/runner/runner/logs/cilog"
 )
 
-// binary builds the runner as it is released; the test's own binary is larger and may carry the race detector.
+// binary builds the runner as it is released; the test's own binary is larger and may have the race detector.
 func binary(tb testing.TB) string {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "runner")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", path, ".")
+	build := exec.Command(
+		"go",
+		"build",
+		"-trimpath",
+		"-buildvcs=false",
+		"-tags",
+		"nethttpomithttp2",
+		"-ldflags",
+		"-s -w",
+		"-o",
+		path,
+		".",
+	)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		tb.Fatalf("%v\n%s", err, out)
@@ -26,7 +38,7 @@ func binary(tb testing.TB) string {
 	return path
 }
 
-// workspace makes one with a runner.yaml.
+// workspace creates a workspace with a runner.yaml.
 func workspace(tb testing.TB, yaml string) string {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -36,12 +48,19 @@ func workspace(tb testing.TB, yaml string) string {
 	return dir
 }
 
-// BenchmarkEntrypoint compares the runner with the bash script that it replaces, both starting /bin/true, in turns.
-// The script forks the command, as it must if it is to upload anything afterwards. added/… is over /bin/true alone.
+// BenchmarkEntrypoint compares the runner with the bash script that it replaces, both starting /bin/true, in turns. The
+// script forks the command, as a script that uploads anything afterwards must. added-ms is the time over /bin/true alone.
 func BenchmarkEntrypoint(b *testing.B) {
 	dir := workspace(b, "version: 1\nsteps:\n  nop: { command: [/bin/true] }\n")
 	script := filepath.Join(dir, "entrypoint.sh")
-	text := "#!/usr/bin/env bash\nset -euo pipefail\ncase \"${PIPELINE_STEP:-build}\" in\n  nop) /bin/true ;;\n  *) echo \"Unknown PIPELINE_STEP\" >&2; exit 1 ;;\nesac\necho done\n"
+	text := `#!/usr/bin/env bash
+set -euo pipefail
+case "${PIPELINE_STEP:-build}" in
+  nop) /bin/true ;;
+  *) echo "Unknown PIPELINE_STEP" >&2; exit 1 ;;
+esac
+echo done
+`
 	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
 		b.Fatal(err)
 	}
@@ -58,7 +77,13 @@ func BenchmarkEntrypoint(b *testing.B) {
 			for _, c := range contenders {
 				cmd := exec.Command(c.args[0], c.args[1:]...)
 				cmd.Dir = dir
-				cmd.Env = append(os.Environ(), "PIPELINE_STEP=nop", "BRANCH=main", "GIT_SHA="+testSHA, "RUNNER_LOG_FORMAT=json")
+				cmd.Env = append(
+					os.Environ(),
+					"PIPELINE_STEP=nop",
+					"BRANCH=main",
+					"GIT_SHA="+testSHA,
+					"RUNNER_LOG_FORMAT=json",
+				)
 				begun := time.Now()
 				if out, err := cmd.CombinedOutput(); err != nil {
 					b.Fatalf("%s: %v\n%s", c.name, err, out)
@@ -79,8 +104,8 @@ func median(d []time.Duration) time.Duration {
 	return d[len(d)/2]
 }
 
-// A line of 100 MB without a newline passes through in pieces; the runner's memory stays under 64 MiB.
-func TestALineWithoutAnEndStaysOutOfMemory(t *testing.T) {
+// A line of 100 MB without a newline is passed on in pieces; the runner's memory stays under 64 MiB.
+func TestAnEndlessLineStaysOutOfMemory(t *testing.T) {
 	dir := workspace(t, "version: 1\nsteps:\n  long: { command: \"head -c 100000000 /dev/zero | tr '\\\\0' x\" }\n")
 	for _, format := range []string{"json", "text"} {
 		t.Run(format, func(t *testing.T) {
@@ -100,9 +125,9 @@ func TestALineWithoutAnEndStaysOutOfMemory(t *testing.T) {
 				t.Errorf("%d of 100000000 bytes arrived", count.x)
 			}
 			if most := <-peak; most > 64<<20 {
-				t.Errorf("the runner took %d MiB", most>>20)
+				t.Errorf("the runner used %d MiB", most>>20)
 			} else {
-				t.Logf("the runner took %d MiB", most>>20)
+				t.Logf("the runner used %d MiB", most>>20)
 			}
 		})
 	}
@@ -116,8 +141,8 @@ func (c *counter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// watchMemory reports a process's greatest resident size, in bytes, once it is gone. The process's own record of it
-// (VmHWM) is read for as long as there is one: after the end only the sum with its children's would be left.
+// watchMemory reports the peak resident size of a process, in bytes, when it is gone. It polls VmHWM, as after the end
+// only the sum with the children's is left.
 func watchMemory(pid int) <-chan int64 {
 	result := make(chan int64, 1)
 	go func() {
@@ -135,11 +160,11 @@ func watchMemory(pid int) <-chan int64 {
 	return result
 }
 
-// Node's stdout on a pipe is asynchronous: process.exit drops what the pipe does not hold. With the runner's larger pipe
-// a burst of 5,000 lines arrives whole, even while whoever reads our log takes a break.
-func TestABurstBeforeExitArrivesWhole(t *testing.T) {
+// Node's stdout on a pipe is asynchronous: process.exit drops what does not fit into the pipe. With the runner's larger
+// pipe a burst of 5,000 lines arrives complete, even if the reader of our log pauses.
+func TestABurstBeforeExitIsComplete(t *testing.T) {
 	if _, err := exec.LookPath("node"); err != nil {
-		t.Fatal("node is missing: it is needed to see that its last output is not lost")
+		t.Fatal("node is missing: this test needs it")
 	}
 	dir := workspace(t, `version: 1
 steps:
@@ -157,7 +182,7 @@ steps:
 		t.Fatal(err)
 	}
 	writer.Close()
-	time.Sleep(500 * time.Millisecond) // the reader takes its break
+	time.Sleep(500 * time.Millisecond) // the reader pauses
 	var text strings.Builder
 	buffer := make([]byte, 64<<10)
 	for {
@@ -190,12 +215,12 @@ func peakMemory(pid int) (int64, bool) {
 	return kib << 10, err == nil
 }
 
-// BenchmarkNodeChild compares a node that logs 400,000 lines, a write each, with the same under the runner, which redacts a
-// hundred secrets and makes JSON of them: wall time, in turns, both into a pipe that is drained. memory-MiB is the runner's own.
+// BenchmarkNodeChild compares a node that logs 400,000 lines, a write each, with the same under the runner, which redacts
+// a hundred secrets and writes JSON: wall time, in turns, both into a pipe that is drained. memory-MiB is the runner's own.
 func BenchmarkNodeChild(b *testing.B) {
 	node, err := exec.LookPath("node")
 	if err != nil {
-		b.Fatal("node is missing: it is the command that is measured")
+		b.Fatal("node is missing: this benchmark needs it")
 	}
 	dir := workspace(b, "version: 1\nsteps:\n  lines: { command: [node, lines.js] }\n")
 	script := filepath.Join(dir, "lines.js")

@@ -14,19 +14,21 @@ import (
 	"github.com/carlin-cicd/runner/infra/ecs"
 )
 
-// sharedCluster is an AWS that runs tasks, as processes: the runner is the entry point of every image.
+// sharedCluster is an AWS that runs tasks as processes, with the runner as the entry point of every image.
 var sharedCluster = sync.OnceValues(func() (*ecs.Server, error) {
 	entrypoint, err := exec.LookPath("runner")
 	if err != nil {
 		return nil, err
 	}
-	return ecs.Start(ecs.Options{Driver: "process", Entrypoint: entrypoint, Phase: 100 * time.Millisecond, LogDelay: 200 * time.Millisecond})
+	return ecs.Start(ecs.Options{
+		Driver: "process", Entrypoint: entrypoint, Phase: 100 * time.Millisecond, LogDelay: 200 * time.Millisecond,
+	})
 })
 
-// clusters counts those that there are on the server.
+// clusters counts the clusters on the server.
 var clusters atomic.Int32
 
-// cluster NAME FOLDER [SUBNET...]: a cluster of the script's own, whose image is the folder.
+// cluster NAME FOLDER [SUBNET...]: deploys a cluster for the script, whose image is the folder.
 func cmdCluster(ts *testscript.TestScript, _ bool, args []string) {
 	server, err := sharedCluster()
 	ts.Check(err)
@@ -34,7 +36,7 @@ func cmdCluster(ts *testscript.TestScript, _ bool, args []string) {
 		name, value, _ := strings.Cut(entry, "=")
 		ts.Setenv(name, value)
 	}
-	number := clusters.Add(1) // a script may be run more than once, and the server counts what it refuses
+	number := clusters.Add(1) // a script may run more than once, and the server counts refused requests by name
 	stack := fmt.Sprintf("%s-%d", args[0], number)
 	var subnets []string
 	for _, subnet := range args[2:] {

@@ -51,9 +51,15 @@ func completeFlags(root *cobra.Command, o *options) error {
 		stepFlag.name:        o.completeSteps,
 		environmentFlag.name: o.completeEnvironments,
 		fromFlag.name:        o.completeEnvironments,
-		logFormatFlag.name:   cobra.FixedCompletions([]cobra.Completion{"auto", "text", "json"}, cobra.ShellCompDirectiveNoFileComp),
-		logLevelFlag.name:    cobra.FixedCompletions([]cobra.Completion{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp),
-		mirrorFlag.name:      cobra.FixedCompletions([]cobra.Completion{"latest"}, cobra.ShellCompDirectiveNoFileComp),
+		logFormatFlag.name: cobra.FixedCompletions(
+			[]cobra.Completion{"auto", "text", "json"},
+			cobra.ShellCompDirectiveNoFileComp,
+		),
+		logLevelFlag.name: cobra.FixedCompletions(
+			[]cobra.Completion{"debug", "info", "warn", "error"},
+			cobra.ShellCompDirectiveNoFileComp,
+		),
+		mirrorFlag.name: cobra.FixedCompletions([]cobra.Completion{"latest"}, cobra.ShellCompDirectiveNoFileComp),
 		workspaceFlag.name: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
@@ -70,7 +76,11 @@ func completeFlags(root *cobra.Command, o *options) error {
 }
 
 // completeSteps completes the first argument, or a flag, with the steps of the workspace.
-func (o *options) completeSteps(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (o *options) completeSteps(
+	cmd *cobra.Command,
+	args []string,
+	_ string,
+) ([]cobra.Completion, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -82,7 +92,11 @@ func (o *options) completeSteps(cmd *cobra.Command, args []string, _ string) ([]
 const completionTimeout = 2 * time.Second
 
 // completeEnvironments completes with the environments that something was deployed to.
-func (o *options) completeEnvironments(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+func (o *options) completeEnvironments(
+	cmd *cobra.Command,
+	_ []string,
+	_ string,
+) ([]cobra.Completion, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 	defer cancel()
 	variables := o.variables(cmd)

@@ -36,8 +36,8 @@ func newDoctorCommand(o *options) *cobra.Command {
 	return cmd
 }
 
-// doctor checks the set-up, and prints a line for each finding. They are text unless JSON is asked for by name: unlike a
-// log, they are read by the person who asked, through a pipe as well.
+// doctor checks the set-up, and prints a line for each finding. They are text unless JSON is asked for by name: unlike
+// a log, they are read by the person who asked, through a pipe as well.
 func (o *options) doctor(ctx context.Context, variables map[string]string, _ []string) error {
 	asJSON, err := boolean(variables, jsonFlag.variable)
 	if err != nil {
@@ -79,8 +79,8 @@ func (o *options) findingsAsText(color bool) findingWriter {
 		if !color {
 			return word
 		}
-		code := map[artifacts.Severity]string{artifacts.OK: "32", artifacts.Warning: "33", artifacts.Failure: "31"}[f.Severity]
-		return "\x1b[" + code + "m" + word + "\x1b[0m"
+		colors := map[artifacts.Severity]string{artifacts.OK: "32", artifacts.Warning: "33", artifacts.Failure: "31"}
+		return "\x1b[" + colors[f.Severity] + "m" + word + "\x1b[0m"
 	}
 	return findingWriter{
 		finding: func(f artifacts.Finding) error {

@@ -17,6 +17,14 @@ import (
 )
 
 func TestExit(t *testing.T) {
+	var (
+		denied     = &artifacts.StoreError{Op: "get", Err: fs.ErrPermission}
+		badKind    = &artifacts.KeyError{Part: "kind", Value: "x"}
+		badSetting = &outcome.ConfigError{Message: "no", Advice: "yes"}
+		badFile    = &steps.FileError{Path: "runner.yaml", Message: "bad"}
+		badUsage   = &usageError{"no", "yes"}
+		empty      = &artifacts.MissingError{Path: "dist", Reason: "is empty"}
+	)
 	for name, c := range map[string]struct {
 		signal os.Signal
 		err    error
@@ -25,22 +33,22 @@ func TestExit(t *testing.T) {
 	}{
 		"success":                               {nil, nil, 0, ""},
 		"a set that does not exist":             {nil, &absentError{"there are none"}, 1, "runner: there are none\nhint: "},
-		"a failure of the store":                {nil, fmt.Errorf("fetch: %w", &artifacts.StoreError{Op: "get", Err: fs.ErrPermission}), 1, "hint: "},
-		"a name that artifacts refuse":          {nil, fmt.Errorf("publish: %w", &artifacts.KeyError{Part: "kind", Value: "x"}), 125, "runner: publish: kind"},
-		"a setting that is refused":             {nil, &outcome.ConfigError{Message: "no", Advice: "yes"}, 125, "hint: yes"},
-		"a bad runner.yaml":                     {nil, &steps.FileError{Path: "runner.yaml", Message: "bad"}, 125, "runner.yaml: bad"},
-		"a folder that cannot be published":     {nil, &artifacts.MissingError{Path: "dist", Reason: "is empty"}, 125, "dist is empty"},
-		"a bad command line":                    {nil, &usageError{"no", "yes"}, 125, "runner: no\nhint: yes\n"},
-		"any error of the input":                {nil, outcome.Refused(fs.ErrPermission), 125, "runner: permission denied"},
+		"a failure of the store":                {nil, fmt.Errorf("fetch: %w", denied), 1, "hint: "},
+		"a name that artifacts refuse":          {nil, fmt.Errorf("publish: %w", badKind), 125, "runner: publish: kind"},
+		"a setting that is refused":             {nil, badSetting, 125, "hint: yes"},
+		"a bad runner.yaml":                     {nil, badFile, 125, "runner.yaml: bad"},
+		"a folder that cannot be published":     {nil, empty, 125, "dist is empty"},
+		"a bad command line":                    {nil, badUsage, 125, "runner: no\nhint: yes\n"},
+		"any error of the input":                {nil, outcome.Refused(fs.ErrPermission), 125, "permission denied"},
 		"a reader that went away":               {nil, outputError{syscall.EPIPE}, 141, ""},
 		"a broken pipe of the store":            {nil, syscall.EPIPE, 1, "broken pipe"},
 		"stdout on a full disk":                 {nil, outputError{syscall.ENOSPC}, 1, "no space"},
 		"a run that reported its failure":       {nil, &exitError{code: 3}, 3, ""},
-		"an exit code for an error":             {nil, &exitError{1, &usageError{"no", "yes"}}, 1, "runner: no\nhint: yes\n"},
+		"an exit code for an error":             {nil, &exitError{1, badUsage}, 1, "runner: no\nhint: yes\n"},
 		"a signal":                              {syscall.SIGTERM, errors.New("cut short"), 143, "stopped by SIGTERM"},
 		"a signal after the work was done":      {syscall.SIGINT, nil, 0, ""},
 		"a signal to one whose reader went":     {syscall.SIGTERM, outputError{syscall.EPIPE}, 141, ""},
-		"a signal to one that refuses anything": {syscall.SIGTERM, &usageError{"no", "yes"}, 143, "stopped by SIGTERM"},
+		"a signal before the input was refused": {syscall.SIGTERM, badUsage, 143, "stopped by SIGTERM"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var output bytes.Buffer

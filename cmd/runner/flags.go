@@ -30,15 +30,15 @@ var (
 	stepFlag        = flagSpec{"step", "PIPELINE_STEP", "NAME", "the step (default build)"}
 	environmentFlag = flagSpec{"environment", "ENVIRONMENT", "NAME", "where to deploy, such as staging"}
 	stackNameFlag   = flagSpec{"stack-name", "STACK_NAME", "NAME", "the CloudFormation stack"}
-	branchFlag      = flagSpec{"branch", "BRANCH", "NAME", "the branch (default $GITHUB_REF_NAME, else the workspace's)"}
-	shaFlag         = flagSpec{"sha", "GIT_SHA", "COMMIT", "the commit (default $GITHUB_SHA, else the workspace's)"}
+	branchFlag      = flagSpec{"branch", "BRANCH", "NAME", "the branch (default $GITHUB_REF_NAME, else that of git)"}
+	shaFlag         = flagSpec{"sha", "GIT_SHA", "COMMIT", "the commit (default $GITHUB_SHA, else that of git)"}
 	storeFlag       = flagSpec{"artifact-bucket", "ARTIFACT_BUCKET", "PLACE", "bucket, s3://bucket/prefix or file:///folder"}
 	workspaceFlag   = flagSpec{"workspace", "RUNNER_WORKSPACE", "FOLDER", "the checkout (default .)"}
 	configFlag      = flagSpec{"config", "RUNNER_CONFIG", "FILE", "the steps' settings (default runner.yaml)"}
-	timeoutFlag     = flagSpec{"timeout", "RUNNER_TIMEOUT", "DURATION", "how long the step may take (default the step's own, else 1h)"}
+	timeoutFlag     = flagSpec{"timeout", "RUNNER_TIMEOUT", "DURATION", "time limit of the step (default its own, else 1h)"}
 	graceFlag       = flagSpec{"grace", "RUNNER_GRACE", "DURATION", "time between TERM and KILL (default 20s)"}
-	stopBudgetFlag  = flagSpec{"stop-budget", "RUNNER_STOP_BUDGET", "DURATION", "stopTimeout of the task definition (default 30s)"}
-	logFormatFlag   = flagSpec{"log-format", "RUNNER_LOG_FORMAT", "FORMAT", "auto, text or json (default auto: text on a terminal)"}
+	stopBudgetFlag  = flagSpec{"stop-budget", "RUNNER_STOP_BUDGET", "DURATION", "stopTimeout of the task (default 30s)"}
+	logFormatFlag   = flagSpec{"log-format", "RUNNER_LOG_FORMAT", "FORMAT", "auto, text or json (auto: text on a terminal)"}
 	logLevelFlag    = flagSpec{"log-level", "RUNNER_LOG_LEVEL", "LEVEL", "debug, info, warn or error (default info)"}
 	forceFlag       = flagSpec{"force", "RUNNER_FORCE", "", "deploy or migrate even if a newer commit is live"}
 	dryRunFlag      = flagSpec{"dry-run", "RUNNER_DRY_RUN", "", "print the plan and run nothing"}
@@ -100,12 +100,15 @@ func flagError(cmd *cobra.Command, err error) error {
 		if unknown.GetSpecifiedShortnames() != "" {
 			written = "-" + name
 		}
-		return &usageError{strings.TrimSuffix("unknown flag "+written+" for "+commandName(cmd), " for "), flagHint(cmd, name)}
+		message := strings.TrimSuffix("unknown flag "+written+" for "+commandName(cmd), " for ")
+		return &usageError{message, flagHint(cmd, name)}
 	case errors.As(err, &invalid):
-		return &usageError{fmt.Sprintf("--%s cannot be %q", invalid.GetFlag().Name, invalid.GetValue()), "write true or false"}
+		message := fmt.Sprintf("--%s cannot be %q", invalid.GetFlag().Name, invalid.GetValue())
+		return &usageError{message, "write true or false"}
 	case errors.As(err, &missing):
 		f := missing.GetFlag()
-		return &usageError{fmt.Sprintf("--%s needs a value", f.Name), fmt.Sprintf("--%s %s: %s", f.Name, f.Value.Type(), f.Usage)}
+		hint := fmt.Sprintf("--%s %s: %s", f.Name, f.Value.Type(), f.Usage)
+		return &usageError{fmt.Sprintf("--%s needs a value", f.Name), hint}
 	}
 	return &usageError{err.Error(), cmd.CommandPath() + " --help lists the flags"}
 }

@@ -49,7 +49,8 @@ func TestEveryCommandIsExplained(t *testing.T) {
 				t.Errorf("%s: a line of help is too long or ends with a space: %q", cmd.CommandPath(), line)
 			}
 		}
-		if cmd.HasParent() && !cmd.HasSubCommands() && !strings.Contains(help, cmd.UseLine()[:len(cmd.CommandPath())]) {
+		if cmd.HasParent() && !cmd.HasSubCommands() &&
+			!strings.Contains(help, cmd.UseLine()[:len(cmd.CommandPath())]) {
 			t.Errorf("%s is not in its help:\n%s", cmd.CommandPath(), help)
 		}
 	})

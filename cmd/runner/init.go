@@ -81,7 +81,10 @@ func writeConfig(name, text string, overwrite bool) error {
 	}
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|mode, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return &usageError{units.Path(name) + " already exists", "runner init --dry-run shows what would be written, --force overwrites the file"}
+		return &usageError{
+			units.Path(name) + " already exists",
+			"runner init --dry-run shows what would be written, --force overwrites the file",
+		}
 	}
 	if err != nil {
 		return outcome.Refused(err)

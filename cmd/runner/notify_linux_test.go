@@ -25,47 +25,47 @@ import (
 	"github.com/carlin-cicd/runner/runner/notify/notifytest"
 )
 
-// listeners are those whom the runs of a transcript can tell.
-type listeners struct {
+// services are the ones that the runs of a transcript notify.
+type services struct {
 	slack  *notifytest.Slack
 	github *notifytest.GitHub
 }
 
-// hubToken is a token as GitHub's are not, so that it is known as a secret by its variable only.
+// hubToken does not look like a token of GitHub, so that only its variable shows that it is a secret.
 const hubToken = "token-of-the-transcripts-0123"
 
-var allListeners sync.Map // of *listeners, by the folder of the transcript
+var allServices sync.Map // of *services, by the folder of the transcript
 
-func listening(ts *testscript.TestScript) *listeners {
-	l, _ := allListeners.LoadOrStore(ts.MkAbs("."), &listeners{})
-	return l.(*listeners)
+func servicesOf(ts *testscript.TestScript) *services {
+	s, _ := allServices.LoadOrStore(ts.MkAbs("."), &services{})
+	return s.(*services)
 }
 
-// service is the one that is named.
-func (l *listeners) service(ts *testscript.TestScript, name string) *notifytest.Service {
+// service returns one by its name.
+func (l *services) service(ts *testscript.TestScript, name string) *notifytest.Service {
 	switch {
 	case name == "slack" && l.slack != nil:
 		return &l.slack.Service
 	case name == "github" && l.github != nil:
 		return &l.github.Service
 	}
-	ts.Fatalf("nobody listens by the name of %s", name)
+	ts.Fatalf("there is no service %s", name)
 	return nil
 }
 
-// slack: starts one, and has the variable name its webhook.
+// slack: starts a Slack and sets the variable of its webhook.
 func cmdSlack(ts *testscript.TestScript, _ bool, _ []string) {
-	l := listening(ts)
+	l := servicesOf(ts)
 	l.slack = &notifytest.Slack{}
 	address, stop := l.slack.Start()
 	ts.Defer(stop)
 	ts.Setenv("SLACK_WEBHOOK_URL", address)
 }
 
-// github [public] [reads] [app]: starts one for the commit of all transcripts, in a private repository unless it is public, with a
-// token that may set a status unless it only reads, and make checks if it is an app's.
+// github [public] [reads] [app]: starts a GitHub with the commit of all transcripts. The repository is private unless it
+// is public. The token may set a status unless it only reads, and may create checks if it is that of an app.
 func cmdGitHub(ts *testscript.TestScript, _ bool, args []string) {
-	l := listening(ts)
+	l := servicesOf(ts)
 	l.github = &notifytest.GitHub{Token: hubToken, Repository: "acme/shop", SHA: testSHA, Private: true}
 	for _, arg := range args {
 		switch arg {
@@ -84,9 +84,10 @@ func cmdGitHub(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("GITHUB_TOKEN", hubToken)
 }
 
-// mood WHO hang|hold|open|busy N|close STATUS: how who was started answers from now on. What is held is answered by open.
-func cmdMood(ts *testscript.TestScript, _ bool, args []string) {
-	s := listening(ts).service(ts, args[0])
+// behave SERVICE hang|hold|open|busy N|close STATUS: how a service answers from here on. Requests that it holds are
+// answered when it opens.
+func cmdBehave(ts *testscript.TestScript, _ bool, args []string) {
+	s := servicesOf(ts).service(ts, args[0])
 	number := 0
 	if len(args) == 3 {
 		var err error
@@ -104,36 +105,44 @@ func cmdMood(ts *testscript.TestScript, _ bool, args []string) {
 	s.FailFirst(map[bool]int{true: number}[args[1] == "busy"])
 }
 
-// told WHO N: who has taken N posts by now, and refused none. They are in WHO.posts, a line each.
-func cmdTold(ts *testscript.TestScript, _ bool, args []string) {
-	s := listening(ts).service(ts, args[0])
+// received SERVICE N: the service has accepted N posts so far. They are in SERVICE.posts, a line each.
+func cmdReceived(ts *testscript.TestScript, _ bool, args []string) {
+	s := servicesOf(ts).service(ts, args[0])
 	var lines bytes.Buffer
 	for _, p := range s.Posts() {
 		fmt.Fprintf(&lines, "%s ", p.Kind)
 		e := json.NewEncoder(&lines)
-		e.SetEscapeHTML(false) // so that it reads as it is shown
+		e.SetEscapeHTML(false) // for readable patterns
 		ts.Check(e.Encode(p.JSON))
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".posts"), lines.Bytes(), 0o644))
 	if got := len(s.Posts()); strconv.Itoa(got) != args[1] {
-		ts.Fatalf("%s has taken %d posts, not %s; asked %d times, refused %q\n%s", args[0], got, args[1], s.Asked(), s.Refused(), lines.String())
+		ts.Fatalf(
+			"%s received %d posts, want %s; %d requests, refused %q\n%s",
+			args[0],
+			got,
+			args[1],
+			s.Asked(),
+			s.Refused(),
+			&lines,
+		)
 	}
 }
 
-// asked WHO N: who was asked so many times.
-func cmdAsked(ts *testscript.TestScript, _ bool, args []string) {
-	if got := listening(ts).service(ts, args[0]).Asked(); strconv.Itoa(got) != args[1] {
-		ts.Fatalf("%s was asked %d times, not %s", args[0], got, args[1])
+// requests SERVICE N: the service has received N requests so far.
+func cmdRequests(ts *testscript.TestScript, _ bool, args []string) {
+	if got := servicesOf(ts).service(ts, args[0]).Asked(); strconv.Itoa(got) != args[1] {
+		ts.Fatalf("%s received %d requests, want %s", args[0], got, args[1])
 	}
 }
 
 var linkIn = regexp.MustCompile(`https?://[^"]*X-Amz-Signature=[0-9a-f]{64}[^"]*`)
 
-// follow WHO FILE: follows the link in the newest post without credentials, and keeps what is there. Of what makes it a link nothing
-// is on stdout or stderr of the run before, or in the file of the log.
+// follow SERVICE FILE: follows the link in the newest post without credentials, and keeps the answer in the file. The
+// signature of the link is neither on stdout nor on stderr of the run before.
 func cmdFollow(ts *testscript.TestScript, _ bool, args []string) {
 	link := ""
-	for _, p := range listening(ts).service(ts, args[0]).Posts() {
+	for _, p := range servicesOf(ts).service(ts, args[0]).Posts() {
 		text, err := json.Marshal(p.JSON)
 		ts.Check(err)
 		if found := linkIn.FindString(strings.ReplaceAll(string(text), `\u0026`, "&")); found != "" {
@@ -141,7 +150,7 @@ func cmdFollow(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	if link == "" {
-		ts.Fatalf("%s was given no link", args[0])
+		ts.Fatalf("%s received no link", args[0])
 	}
 	_, signature, _ := strings.Cut(link, "X-Amz-Signature=")
 	for _, name := range []string{"stdout", "stderr"} {
@@ -155,12 +164,12 @@ func cmdFollow(ts *testscript.TestScript, _ bool, args []string) {
 	body, err := io.ReadAll(answer.Body)
 	ts.Check(err)
 	if answer.StatusCode != http.StatusOK {
-		ts.Fatalf("the link is answered by %s: %s", answer.Status, body)
+		ts.Fatalf("the link leads to %s: %s", answer.Status, body)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), body, 0o644))
 }
 
-// signed: a bucket, on a server that checks signatures, takes the artifacts. The server is that of all transcripts, and ends with them.
+// signed: sets a bucket for the artifacts, on a server that checks signatures. All transcripts share the server.
 func cmdSigned(t *testing.T) func(*testscript.TestScript, bool, []string) {
 	server := sync.OnceValue(func() string { return s3test.Versity(t, false) })
 	return func(ts *testscript.TestScript, _ bool, _ []string) {
@@ -178,8 +187,8 @@ func cmdSigned(t *testing.T) func(*testscript.TestScript, bool, []string) {
 	}
 }
 
-// What tells people is linked into every runner, and used by few: starting one that tells nobody must not pay for it.
-func TestTellingCostsNothingAtTheStart(t *testing.T) {
+// The notifiers are linked into every runner and used by few: a start without them must not pay for them.
+func TestNotifiersCostNothingAtStart(t *testing.T) {
 	c := exec.Command("runner", "version")
 	c.Env = append(os.Environ(), "GODEBUG=inittrace=1")
 	out, err := c.CombinedOutput()
@@ -195,6 +204,6 @@ func TestTellingCostsNothingAtTheStart(t *testing.T) {
 	}
 	const most = 64 << 10
 	if found == 0 || bytes > most {
-		t.Errorf("%d packages allocate %d bytes at the start, %d at most are fine: %s", found, bytes, most, out)
+		t.Errorf("%d packages allocate %d bytes at start, want at most %d: %s", found, bytes, most, out)
 	}
 }

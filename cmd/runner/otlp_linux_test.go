@@ -21,12 +21,12 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// collector is a receiver of OTLP over HTTP that reads traces by the official types, and refuses what does not fit them.
+// collector receives OTLP over HTTP. It decodes traces into the official types and refuses everything else.
 type collector struct {
 	mu     sync.Mutex
 	traces []*trace.ResourceSpans
 	heads  []http.Header
-	faults int // how many requests are yet to be answered by 503
+	faults int // the number of requests to answer with 503
 }
 
 func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -46,10 +46,10 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.traces = append(c.traces, data.ResourceSpans...)
 }
 
-// hexIDs finds the ids of OTLP's JSON, which are hexadecimal where protobuf's own JSON has base64.
+// hexIDs matches the ids in OTLP's JSON, which are hexadecimal; protobuf's own JSON has base64.
 var hexIDs = regexp.MustCompile(`"(traceId|spanId|parentSpanId)":"([0-9a-f]*)"`)
 
-// readTraces reads an ExportTraceServiceRequest, which is a TracesData by another name.
+// readTraces decodes an ExportTraceServiceRequest, which has the fields of TracesData.
 func readTraces(r *http.Request) (*trace.TracesData, error) {
 	if r.Method != http.MethodPost || r.URL.Path != "/v1/traces" {
 		return nil, fmt.Errorf("%s %s", r.Method, r.URL.Path)
@@ -92,7 +92,8 @@ func readTraces(r *http.Request) (*trace.TracesData, error) {
 
 var collectors sync.Map // of *collector, by the folder of the transcript
 
-// collector [slow|busy N]: starts one and has OpenTelemetry's variable name it.
+// collector [slow|busy]: starts a collector and sets the variable of OpenTelemetry. A slow one never answers, a busy one
+// refuses two requests.
 func cmdCollector(ts *testscript.TestScript, _ bool, args []string) {
 	c := &collector{}
 	handler := http.Handler(c)
@@ -102,7 +103,7 @@ func cmdCollector(ts *testscript.TestScript, _ bool, args []string) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			select {
 			case <-r.Context().Done():
-			case <-time.After(patience):
+			case <-time.After(hangTimeout):
 			}
 		})
 	case len(args) == 1 && args[0] == "busy":
@@ -122,12 +123,12 @@ func collected(ts *testscript.TestScript) *collector {
 	return c.(*collector)
 }
 
-// newestTrace is what came last.
+// newestTrace returns the trace that was received last.
 func (c *collector) newestTrace(ts *testscript.TestScript) *trace.ResourceSpans {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.traces) == 0 {
-		ts.Fatalf("no trace has come")
+		ts.Fatalf("no trace was received")
 	}
 	return c.traces[len(c.traces)-1]
 }
@@ -145,14 +146,15 @@ func texts(list []*common.KeyValue) map[string]string {
 	return all
 }
 
-// resource KEY VALUE: of the newest trace; header.NAME is of its request, count the number of traces; ~ before the value: a part of it.
+// resource KEY VALUE: checks an attribute of the newest trace; header.NAME is a header of its request, count the number
+// of traces. A VALUE after "~" is a part.
 func cmdResource(ts *testscript.TestScript, neg bool, args []string) {
 	c := collected(ts)
 	if args[0] == "count" {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if got := fmt.Sprint(len(c.traces)); (got == args[1]) == neg {
-			ts.Fatalf("%s traces have come", got)
+			ts.Fatalf("%s traces were received", got)
 		}
 		return
 	}
@@ -167,16 +169,19 @@ func cmdResource(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// span NAME KEY VALUE: of the newest trace. Keys are attributes, and parent (the name of the parent), trace, parent-id, id, status,
-// message, kind; ~ before the value: a part of it.
+// span NAME KEY VALUE: checks a span of the newest trace. A key is an attribute, or parent (the name of the parent),
+// trace, parent-id, id, status, message, kind or flags. A VALUE after "~" is a part, one after "@" is read from a file.
 func cmdSpan(ts *testscript.TestScript, neg bool, args []string) {
 	newest := collected(ts).newestTrace(ts)
 	names, found := map[string]string{}, (*trace.Span)(nil)
 	for _, s := range newest.ScopeSpans[0].Spans {
-		if names[hex.EncodeToString(s.SpanId)] != "" || len(s.SpanId) != 8 || len(s.TraceId) != 16 || s.StartTimeUnixNano == 0 || s.EndTimeUnixNano < s.StartTimeUnixNano {
-			ts.Fatalf("a broken span: %v", s)
+		id := hex.EncodeToString(s.SpanId)
+		switch {
+		case names[id] != "", len(s.SpanId) != 8, len(s.TraceId) != 16,
+			s.StartTimeUnixNano == 0, s.EndTimeUnixNano < s.StartTimeUnixNano:
+			ts.Fatalf("invalid span: %v", s)
 		}
-		names[hex.EncodeToString(s.SpanId)] = s.Name
+		names[id] = s.Name
 		if s.Name == args[0] {
 			found = s
 		}
@@ -194,17 +199,20 @@ func cmdSpan(ts *testscript.TestScript, neg bool, args []string) {
 		return
 	}
 	all := texts(found.Attributes)
-	all["parent"], all["parent-id"], all["id"] = names[hex.EncodeToString(found.ParentSpanId)], hex.EncodeToString(found.ParentSpanId), hex.EncodeToString(found.SpanId)
-	all["trace"], all["status"], all["message"], all["kind"] = hex.EncodeToString(found.TraceId), found.GetStatus().GetCode().String(), found.GetStatus().GetMessage(), found.Kind.String()
+	all["id"], all["trace"] = hex.EncodeToString(found.SpanId), hex.EncodeToString(found.TraceId)
+	all["parent-id"] = hex.EncodeToString(found.ParentSpanId)
+	all["parent"] = names[all["parent-id"]]
+	all["status"], all["message"] = found.GetStatus().GetCode().String(), found.GetStatus().GetMessage()
+	all["kind"] = found.Kind.String()
 	all["flags"] = fmt.Sprintf("%x", found.Flags)
 	want, part := strings.CutPrefix(wanted(ts, args[2]), "~")
 	if got := all[args[1]]; (got == want || part && strings.Contains(got, want)) == neg {
 		text, _ := json.MarshalIndent(all, "", "  ")
-		ts.Fatalf("%s of %s is %q, not %q: %s", args[1], args[0], got, want, text)
+		ts.Fatalf("%s of %s is %q, want %q: %s", args[1], args[0], got, want, text)
 	}
 }
 
-// wanted is a value as it is written, or after an @ what a file holds.
+// wanted returns a value as it is written, or after "@" the content of a file.
 func wanted(ts *testscript.TestScript, text string) string {
 	if name, ok := strings.CutPrefix(text, "@"); ok {
 		return strings.TrimSpace(ts.ReadFile(name))

@@ -168,7 +168,10 @@ func (p pipeline) start(ctx context.Context) error {
 		return err
 	}
 	// An execution that has just been started may not be listed everywhere yet.
-	return p.show(ctx, remote.Execution{Name: name, Status: "RUNNING", Started: time.Now(), SHA: ref.SHA, Ref: ref.Branch})
+	return p.show(
+		ctx,
+		remote.Execution{Name: name, Status: "RUNNING", Started: time.Now(), SHA: ref.SHA, Ref: ref.Branch},
+	)
 }
 
 // find returns the execution that was named, else the one of the branch that choose finds.
@@ -183,7 +186,10 @@ func (p pipeline) find(
 		return remote.Execution{}, err
 	}
 	if ref.Branch == "detached" {
-		return remote.Execution{}, &usageError{"neither an execution nor a branch is known", "name the execution, or a branch with --branch"}
+		return remote.Execution{}, &usageError{
+			"neither an execution nor a branch is known",
+			"name the execution, or a branch with --branch",
+		}
 	}
 	return choose(ctx, ref.Branch)
 }

@@ -43,24 +43,34 @@ func watch(t *testing.T, m snapshots, out io.Writer, terminal bool) error {
 		t.Fatal(err)
 	}
 	watched := pipeline{
-		options: &options{stdout: out, terminal: terminal}, remote: p, execution: "main-1", follow: true, interval: time.Millisecond,
+		options: &options{
+			stdout:   out,
+			terminal: terminal,
+		}, remote: p, execution: "main-1", follow: true, interval: time.Millisecond,
 	}
 	return watched.status(t.Context())
 }
 
 const (
-	running    = `{"name":"main-1","status":"RUNNING","startDate":1763900000,"input":"{\"detail\":{\"ref\":\"refs/heads/main\",\"after\":\"0123456789abcdef\"}}"}`
-	succeeded  = `{"name":"main-1","status":"SUCCEEDED","startDate":1763900000,"stopDate":1763900100,"input":"{}"}`
-	building   = `{"id":2,"previousEventId":0,"timestamp":1763900001,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"Build"}},{"id":3,"previousEventId":2,"timestamp":1763900002,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"ecs","resource":"runTask.sync"}}`
+	running = `{"name":"main-1","status":"RUNNING","startDate":1763900000,` +
+		`"input":"{\"detail\":{\"ref\":\"refs/heads/main\",\"after\":\"0123456789abcdef\"}}"}`
+	succeeded = `{"name":"main-1","status":"SUCCEEDED","startDate":1763900000,"stopDate":1763900100,"input":"{}"}`
+	building  = `{"id":2,"previousEventId":0,"timestamp":1763900001,"type":"TaskStateEntered",` +
+		`"stateEnteredEventDetails":{"name":"Build"}},{"id":3,"previousEventId":2,"timestamp":1763900002,"type":"TaskScheduled",` +
+		`"taskScheduledEventDetails":{"resourceType":"ecs","resource":"runTask.sync"}}`
 	built      = building + `,{"id":4,"previousEventId":3,"timestamp":1763900062,"type":"TaskSucceeded"}`
-	superseded = built + `,{"id":5,"previousEventId":4,"timestamp":1763900063,"type":"SucceedStateEntered","stateEnteredEventDetails":{"name":"Superseded"}}`
+	superseded = built + `,{"id":5,"previousEventId":4,"timestamp":1763900063,"type":"SucceedStateEntered",` +
+		`"stateEnteredEventDetails":{"name":"Superseded"}}`
 )
 
 func events(list string) string { return `{"events":[` + list + `]}` }
 
 func TestFollowingAPipelinePrintsEachChangeOnce(t *testing.T) {
 	var out bytes.Buffer
-	if err := watch(t, snapshots{{running, events(building)}, {running, events(building)}, {running, events(built)}, {succeeded, events(built)}}, &out, false); err != nil {
+	answers := snapshots{
+		{running, events(building)}, {running, events(building)}, {running, events(built)}, {succeeded, events(built)},
+	}
+	if err := watch(t, answers, &out, false); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := out.String(), "Build running\nBuild              passed   1m0s\nmain-1  succeeded, 1m40s\n"; got != want {
@@ -70,11 +80,14 @@ func TestFollowingAPipelinePrintsEachChangeOnce(t *testing.T) {
 
 func TestATerminalRedrawsThePipeline(t *testing.T) {
 	var out bytes.Buffer
-	if err := watch(t, snapshots{{running, events("")}, {running, events(building)}, {succeeded, events(built)}}, &out, true); err != nil {
+	answers := snapshots{{running, events("")}, {running, events(building)}, {succeeded, events(built)}}
+	if err := watch(t, answers, &out, true); err != nil {
 		t.Fatal(err)
 	}
 	drawings := strings.Split(out.String(), "\x1b[J")
-	if len(drawings) != 3 || !strings.HasSuffix(drawings[0], "\x1b[1A") || !strings.HasSuffix(drawings[1], "\x1b[2A") || drawings[2] != "main-1  succeeded, 1m40s\n  Build              passed   1m0s\n" {
+	if len(drawings) != 3 || !strings.HasSuffix(drawings[0], "\x1b[1A") ||
+		!strings.HasSuffix(drawings[1], "\x1b[2A") ||
+		drawings[2] != "main-1  succeeded, 1m40s\n  Build              passed   1m0s\n" {
 		t.Errorf("%q", drawings)
 	}
 }
@@ -83,13 +96,19 @@ func TestATerminalRedrawsThePipeline(t *testing.T) {
 func TestASupersededPipelineFails(t *testing.T) {
 	var out bytes.Buffer
 	err := watch(t, snapshots{{running, events(built)}, {succeeded, events(superseded)}}, &out, false)
-	if err == nil || err.Error() != "the pipeline ended as superseded" || !strings.Contains(out.String(), "superseded, 1m40s  a newer commit took its turn") {
+	if err == nil || err.Error() != "the pipeline ended as superseded" ||
+		!strings.Contains(out.String(), "superseded, 1m40s  a newer commit took its turn") {
 		t.Errorf("%v: %s", err, out.String())
 	}
 }
 
 func TestTextOfAnExecutionCannotMoveTheCursor(t *testing.T) {
-	e := remote.Execution{Name: "a", Status: "FAILED", Error: "E", Cause: "one\ntwo\x1b[2Jthree " + strings.Repeat("ü", 200)}
+	e := remote.Execution{
+		Name:   "a",
+		Status: "FAILED",
+		Error:  "E",
+		Cause:  "one\ntwo\x1b[2Jthree " + strings.Repeat("ü", 200),
+	}
 	lines := statusLines(e, []remote.Step{{Name: "Test", Status: "failed", Reason: "a\r\nb"}})
 	if text := strings.Join(lines, ""); strings.ContainsAny(text, "\n\r\x1b") {
 		t.Errorf("%q", text)

@@ -63,7 +63,10 @@ func runLimit(variables map[string]string) (int, error) {
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 || n > most {
-		return 0, &usageError{fmt.Sprintf("RUNNER_LIMIT cannot be %q", v), fmt.Sprintf("write a whole number from 1 to %d", most)}
+		return 0, &usageError{
+			fmt.Sprintf("RUNNER_LIMIT cannot be %q", v),
+			fmt.Sprintf("write a whole number from 1 to %d", most),
+		}
 	}
 	return n, nil
 }
@@ -85,12 +88,26 @@ func sizingText(s sizing.RightSizing) string {
 		step += " in " + s.Environment
 	}
 	const day = time.DateOnly
-	fmt.Fprintf(&b, "%s: %s on %s, %s to %s\n", step, units.Count(s.Runs, "run"), strings.Join(s.Branches, " and "), s.From.UTC().Format(day), s.To.UTC().Format(day))
+	fmt.Fprintf(
+		&b,
+		"%s: %s on %s, %s to %s\n",
+		step,
+		units.Count(s.Runs, "run"),
+		strings.Join(s.Branches, " and "),
+		s.From.UTC().Format(day),
+		s.To.UTC().Format(day),
+	)
 	row("memory", "peak %s%s", units.Size(s.PeakMemory), of(units.Size(s.MemoryLimit), s.MemoryLimit > 0))
 	if s.OOM > 0 {
 		row("", "%s ran out of it", units.Count(s.OOM, "run"))
 	}
-	row("CPU", "up to %g cores for 95 %% of the time, %g on average%s", s.CPUHigh, s.CPUAverage, of(fmt.Sprintf("%g", s.CPULimit), s.CPULimit > 0))
+	row(
+		"CPU",
+		"up to %g cores for 95 %% of the time, %g on average%s",
+		s.CPUHigh,
+		s.CPUAverage,
+		of(fmt.Sprintf("%g", s.CPULimit), s.CPULimit > 0),
+	)
 	row("disk", "up to %s more in use than before", units.Size(s.DiskGrowth))
 	row("duration", "%s on average", time.Duration(s.Seconds*float64(time.Second)).Round(100*time.Millisecond))
 	if s.Current != nil {

@@ -85,8 +85,8 @@ func newRoot(o *options) *cobra.Command {
 	return root
 }
 
-// checkWord refuses a first word that is neither a command nor a step of the workspace. Nothing but the workspace and its
-// runner.yaml is looked at.
+// checkWord refuses a first word that is neither a command nor a step of the workspace. It reads nothing but the
+// workspace and its runner.yaml.
 func (o *options) checkWord(cmd *cobra.Command, word string) error {
 	if isFlag := len(word) > 0 && word[0] == '-'; isFlag || slices.Contains(steps.BuiltIn(), word) {
 		return nil
@@ -153,13 +153,18 @@ func arguments(required int, names ...string) cobra.PositionalArgs {
 }
 
 // withSignals is the body of a command that the first signal to stop ends.
-func (o *options) withSignals(f func(context.Context, map[string]string, []string) error) func(*cobra.Command, []string) error {
+func (o *options) withSignals(
+	f func(context.Context, map[string]string, []string) error,
+) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		return o.interruptible(cmd.Context(), func(ctx context.Context) error { return f(ctx, o.variables(cmd), args) })
+		return o.interruptible(
+			cmd.Context(),
+			func(ctx context.Context) error { return f(ctx, o.variables(cmd), args) },
+		)
 	}
 }
 
-const exitCodesHelp = `Exit codes: the command's own; 1 failed tests in the reports; 124 timeout; 125 the run ended before the
-command started, or its artifacts were not published; 126 not executable; 127 not found; 128+n a signal.
-The reason is in the log and in finished.json.
+const exitCodesHelp = `Exit codes: the command's own; 1 failed tests in the reports; 124 timeout; 125 the run ended before
+the command started, or its artifacts were not published; 126 not executable; 127 not found; 128+n a
+signal. The reason is in the log and in finished.json.
 `

@@ -7,8 +7,8 @@ import (
 )
 
 var (
-	retriesFlag   = flagSpec{"retries", "RUNNER_RETRIES", "NUMBER", "more attempts after oom and the like (default the step's own)"}
-	rightSizeFlag = flagSpec{"right-size", "RUNNER_RIGHT_SIZE", "", "show which Fargate size fits the step's last runs, and run nothing"}
+	retriesFlag   = flagSpec{"retries", "RUNNER_RETRIES", "NUMBER", "restarts after oom and the like (default the step's)"}
+	rightSizeFlag = flagSpec{"right-size", "RUNNER_RIGHT_SIZE", "", "show the Fargate size that fits the last runs"}
 )
 
 // newRunCommand runs a step; the root does the same without the word.
@@ -19,9 +19,10 @@ func newRunCommand(o *options) *cobra.Command {
 		Short:   "run a step: runner test is short for runner run test",
 		Long: "runner run runs the STEP, else $PIPELINE_STEP, else build. Without the word run it does the same,\n" +
 			"unless a command has the step's name.",
-		Example: "runner run test\nrunner test --timeout 5m\nrunner deploy --environment staging --dry-run\nrunner test --right-size",
-		Args:    cobra.ArbitraryArgs,
-		RunE:    o.runStep,
+		Example: "runner run test\nrunner test --timeout 5m\n" +
+			"runner deploy --environment staging --dry-run\nrunner test --right-size",
+		Args: cobra.ArbitraryArgs,
+		RunE: o.runStep,
 
 		ValidArgsFunction: o.completeSteps,
 		Annotations:       map[string]string{helpFooter: exitCodesHelp},
@@ -50,7 +51,8 @@ func (o *options) runStep(cmd *cobra.Command, args []string) error {
 	variables := o.variables(cmd)
 	if len(args) == 1 {
 		if given := cmd.Flags().Lookup(stepFlag.name); given.Changed && given.Value.String() != args[0] {
-			return &usageError{fmt.Sprintf("two steps were given, %s and %s", args[0], given.Value), "run them one after the other"}
+			message := fmt.Sprintf("two steps were given, %s and %s", args[0], given.Value)
+			return &usageError{message, "run them one after the other"}
 		}
 		variables[stepFlag.variable] = args[0]
 	}

@@ -22,9 +22,9 @@ import (
 	"github.com/carlin-cicd/runner/runner/deploy/stack/stacktest"
 )
 
-// stackctl stands for whatever deploys: "stackctl deploy NAME TEMPLATE [KEY=VALUE...]" makes or updates a stack,
-// "stackctl delete NAME" deletes it, "stackctl show NAME" prints it. With the fake, "stackctl pass NAME STATUS..." has a
-// stack pass through states, and "stackctl deny ACTION" has a request denied.
+// stackctl stands for a deployment tool: "stackctl deploy NAME TEMPLATE [KEY=VALUE...]" creates or updates a stack,
+// "stackctl delete NAME" deletes it, "stackctl show NAME" prints it. With the fake, "stackctl pass NAME STATUS..." moves a
+// stack through states, and "stackctl deny ACTION" makes it deny a request.
 func stackctl() {
 	ctx := context.Background()
 	c, err := config.LoadDefaultConfig(ctx)
@@ -33,7 +33,10 @@ func stackctl() {
 	name := &os.Args[2]
 	switch os.Args[1] {
 	case "pass", "deny":
-		answer, err := http.PostForm(os.Getenv("AWS_ENDPOINT_URL_CLOUDFORMATION")+"/"+os.Args[1], url.Values{"args": os.Args[2:]})
+		answer, err := http.PostForm(
+			os.Getenv("AWS_ENDPOINT_URL_CLOUDFORMATION")+"/"+os.Args[1],
+			url.Values{"args": os.Args[2:]},
+		)
 		must(err)
 		must(answer.Body.Close())
 	case "deploy":
@@ -44,9 +47,14 @@ func stackctl() {
 			key, value, _ := strings.Cut(arg, "=")
 			parameters = append(parameters, types.Parameter{ParameterKey: &key, ParameterValue: &value})
 		}
-		_, err = client.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: name, TemplateBody: aws.String(string(text)), Parameters: parameters})
+		template := aws.String(string(text))
+		_, err = client.CreateStack(ctx, &cloudformation.CreateStackInput{
+			StackName: name, TemplateBody: template, Parameters: parameters,
+		})
 		if err != nil && strings.Contains(err.Error(), "AlreadyExists") {
-			_, err = client.UpdateStack(ctx, &cloudformation.UpdateStackInput{StackName: name, TemplateBody: aws.String(string(text)), Parameters: parameters})
+			_, err = client.UpdateStack(ctx, &cloudformation.UpdateStackInput{
+				StackName: name, TemplateBody: template, Parameters: parameters,
+			})
 		}
 		must(err)
 		fmt.Println("deployed", *name)
@@ -76,8 +84,8 @@ func must(err error) {
 	}
 }
 
-// fake NAME [STATUS...]: a CloudFormation of the script's own, which knows the states and requests that moto does not, with
-// a stack that has passed through the states. "stackctl pass" has it pass through others.
+// fake NAME [STATUS...]: starts a CloudFormation for the script, with the states and requests that moto lacks, and a stack
+// that has passed through the states. "stackctl pass" moves it through others.
 func cmdFake(ts *testscript.TestScript, _ bool, args []string) {
 	fake := stacktest.New(&scriptTB{ts: ts})
 	fake.Obey()
@@ -102,13 +110,13 @@ func cmdFake(ts *testscript.TestScript, _ bool, args []string) {
 	server := httptest.NewServer(mux)
 	ts.Defer(server.Close)
 	ts.Setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", server.URL)
-	for _, entry := range []string{"AWS_REGION=" + stacktest.Region, "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"} {
-		name, value, _ := strings.Cut(entry, "=")
-		ts.Setenv(name, value)
-	}
+	ts.Setenv("AWS_REGION", stacktest.Region)
+	ts.Setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+	ts.Setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 }
 
-// passOf reads states: STATUS, of the stack or RESOURCE:STATUS, then @TEMPLATE if the stack becomes that, and =REASON, with _ for a space.
+// passOf parses states: STATUS of the stack or RESOURCE:STATUS, then @TEMPLATE if the stack takes that template, and
+// =REASON, with _ for a space.
 func passOf(words []string) (steps []stacktest.Step) {
 	for _, word := range words {
 		var step stacktest.Step
@@ -129,10 +137,13 @@ func passOf(words []string) (steps []stacktest.Step) {
 }
 
 func revisionOf(template string) stacktest.Revision {
-	return stacktest.Revision{Template: template, Outputs: map[string]string{"URL": "https://" + template + ".example"}}
+	return stacktest.Revision{
+		Template: template,
+		Outputs:  map[string]string{"URL": "https://" + template + ".example"},
+	}
 }
 
-// scriptTB has a server end with a script.
+// scriptTB stops a server at the end of a script.
 type scriptTB struct {
 	testing.TB
 	ts *testscript.TestScript
@@ -145,7 +156,9 @@ func cmdTags(ts *testscript.TestScript, _ bool, args []string) {
 	account, err := awstest.StartMoto()
 	ts.Check(err)
 	out, err := bucketClient(account).GetObjectTagging(context.Background(), &s3.GetObjectTaggingInput{
-		Bucket: aws.String(ts.Getenv("BUCKET")), Key: aws.String("team/" + strings.ReplaceAll(args[0], "SHA", testSHA)),
+		Bucket: aws.String(
+			ts.Getenv("BUCKET"),
+		), Key: aws.String("team/" + strings.ReplaceAll(args[0], "SHA", testSHA)),
 	})
 	ts.Check(err)
 	var got []string

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attend NAME program args...: starts a program as somebody before a terminal does; what the terminal shows goes to NAME.out.
-func cmdAttend(ts *testscript.TestScript, _ bool, args []string) {
+// attach NAME program args...: starts a program at a terminal of its own; what the terminal shows goes to NAME.out.
+func cmdAttach(ts *testscript.TestScript, _ bool, args []string) {
 	shown, err := os.Create(ts.MkAbs(args[0] + ".out"))
 	ts.Check(err)
-	// Opened without its poller, so that a read ends when the program's side is closed.
+	// Without the poller, so that a read ends when the program closes its side.
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	ts.Check(err)
 	ts.Check(unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0))
@@ -29,7 +29,7 @@ func cmdAttend(ts *testscript.TestScript, _ bool, args []string) {
 	startProgram(ts, args, func(cmd *exec.Cmd) {
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	}, func() { <-copied }).keyboard = keyboard // what it says last is shown, too
+	}, func() { <-copied }).keyboard = keyboard // so that the last output is in the file
 	terminal.Close()
 	go func() {
 		_, _ = io.Copy(shown, keyboard)
@@ -41,7 +41,7 @@ func cmdAttend(ts *testscript.TestScript, _ bool, args []string) {
 	})
 }
 
-// press NAME KEYS: types at the terminal of a program; ^C is what it looks like, and there is an Enter after everything else.
+// press NAME KEYS: types at the terminal of a program; ^C is Ctrl-C, anything else is followed by Enter.
 func cmdPress(ts *testscript.TestScript, _ bool, args []string) {
 	keys := strings.Join(args[1:], " ")
 	if keys == "^C" {

@@ -19,8 +19,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// The behaviour that a user sees is told by the transcripts in testdata, one behaviour each. The runner in them is the
-// real main in a process of its own; "misbehave" stands for commands that a shell cannot easily imitate.
+// The transcripts in testdata describe what a user sees, one behaviour each. The runner in them is the real main in a
+// process of its own; "misbehave" stands for commands that a shell cannot easily imitate.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"runner":    main,
@@ -32,10 +32,10 @@ func TestMain(m *testing.M) {
 // raceOptions spares every process of a race-enabled test binary the second for which it sleeps before it exits.
 const raceOptions = "GORACE=atexit_sleep_ms=0"
 
-// patience guards against a hang; nothing is expected to come near it.
-const patience = 2 * time.Minute
+// hangTimeout ends a test that hangs; no test is expected to come near it.
+const hangTimeout = 2 * time.Minute
 
-// The commit and the run records that all transcripts share.
+// The branch and the commit of all transcripts.
 const (
 	testBranch = "main"
 	testSHA    = "0123456789abcdef0123456789abcdef01234567"
@@ -66,7 +66,7 @@ func TestTranscripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   cmdExits,
 			"start":   cmdStart,
-			"attend":  cmdAttend,
+			"attach":  cmdAttach,
 			"press":   cmdPress,
 			"signal":  cmdSignal,
 			"ends":    cmdEnds,
@@ -87,13 +87,13 @@ func TestTranscripts(t *testing.T) {
 			"span":      cmdSpan,
 			"resource":  cmdResource,
 
-			"slack":  cmdSlack,
-			"github": cmdGitHub,
-			"mood":   cmdMood,
-			"told":   cmdTold,
-			"asked":  cmdAsked,
-			"follow": cmdFollow,
-			"signed": cmdSigned(t),
+			"slack":    cmdSlack,
+			"github":   cmdGitHub,
+			"behave":   cmdBehave,
+			"received": cmdReceived,
+			"requests": cmdRequests,
+			"follow":   cmdFollow,
+			"signed":   cmdSigned(t),
 		},
 	})
 }
@@ -135,8 +135,8 @@ func cmdStart(ts *testscript.TestScript, _ bool, args []string) {
 	out.Close()
 }
 
-// startProgram starts a program with what a script's environment has for it. It counts as ended when last has returned.
-func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.Cmd), last func()) *started {
+// startProgram starts a program with some variables of the script. The program counts as ended when drain has returned.
+func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.Cmd), drain func()) *started {
 	name := args[0]
 	path := args[1]
 	if !strings.Contains(path, "/") {
@@ -152,7 +152,8 @@ func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.C
 	connect(s.cmd)
 	for _, v := range []string{
 		"PATH", "HOME", "TMPDIR", "GORACE", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "NO_COLOR", "WORK",
-		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDFORMATION", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
+		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDFORMATION", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+		"RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
 		"SLACK_WEBHOOK_URL", "GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL",
 	} {
 		s.cmd.Env = append(s.cmd.Env, v+"="+ts.Getenv(v))
@@ -160,12 +161,12 @@ func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.C
 	ts.Check(s.cmd.Start())
 	go func() {
 		err := s.cmd.Wait()
-		last()
+		drain()
 		s.done <- err
 	}()
 	ts.Defer(func() {
 		s.cmd.Process.Kill()
-		for _, pid := range processesWith("WORK=" + ts.Getenv("WORK")) { // what a killed runner has left would be gone with its container
+		for _, pid := range processesWith("WORK=" + ts.Getenv("WORK")) { // a container would end with the killed runner
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 	})
@@ -196,28 +197,29 @@ func cmdEnds(ts *testscript.TestScript, _ bool, args []string) {
 	select {
 	case err := <-background(ts)[args[1]].done:
 		checkCode(ts, args[0], err)
-	case <-time.After(patience):
+	case <-time.After(hangTimeout):
 		ts.Fatalf("%s did not end", args[1])
 	}
 }
 
-// until FILE TEXT: waits until the file holds the text.
+// until FILE TEXT: waits until the file contains the text.
 func cmdUntil(ts *testscript.TestScript, _ bool, args []string) {
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(hangTimeout); ; time.Sleep(20 * time.Millisecond) {
 		text, _ := os.ReadFile(ts.MkAbs(args[0]))
 		if bytes.Contains(text, []byte(args[1])) {
 			return
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("%s never held %q, but\n%s", args[0], args[1], text)
+			ts.Fatalf("%s does not contain %q:\n%s", args[0], args[1], text)
 		}
 	}
 }
 
-// record STEP PATH VALUE: checks a field of the newest finished.json of a step. PATH is dotted; "#" is a length;
-// a value that begins with "~" must be contained.
+// record STEP[@ENVIRONMENT] PATH VALUE: checks a field of the newest finished.json of a step. PATH is dotted; "#" is the
+// length of a list; a VALUE after "~" is a part of the field.
 func cmdRecord(ts *testscript.TestScript, neg bool, args []string) {
-	matches, _ := filepath.Glob(ts.MkAbs(filepath.Join(".runner/artifacts/runs", testBranch, testSHA, args[0], "*", "finished.json")))
+	folder := filepath.Join(".runner/artifacts/runs", testBranch, testSHA, args[0])
+	matches, _ := filepath.Glob(ts.MkAbs(filepath.Join(folder, "*", "finished.json")))
 	if len(matches) == 0 {
 		ts.Fatalf("step %s has no record", args[0])
 	}
@@ -246,13 +248,13 @@ func cmdRecord(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	got := fmt.Sprint(value)
 	want, part := strings.CutPrefix(args[2], "~")
-	holds := got == want || part && strings.Contains(got, want)
-	if holds == neg {
+	equal := got == want || part && strings.Contains(got, want)
+	if equal == neg {
 		ts.Fatalf("%s is %q\n%s", args[1], got, text)
 	}
 }
 
-// stored GLOB...: each pattern matches something in the store; with "!", nothing.
+// stored GLOB...: each pattern matches an object in the store; with "!", none does.
 func cmdStored(ts *testscript.TestScript, neg bool, args []string) {
 	for _, pattern := range args {
 		pattern = strings.ReplaceAll(pattern, "SHA", testSHA)
@@ -264,7 +266,7 @@ func cmdStored(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// nothing WORD: no process of this transcript is left whose command line holds the word.
+// nothing WORD: no process of this transcript whose command line contains the word is left.
 func cmdNothing(ts *testscript.TestScript, _ bool, args []string) {
 	for end := time.Now().Add(5 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		found := ""
@@ -272,7 +274,8 @@ func cmdNothing(ts *testscript.TestScript, _ bool, args []string) {
 		for _, name := range files {
 			line, _ := os.ReadFile(name)
 			env, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "environ"))
-			others := bytes.Contains(env, []byte("WORK=")) && !bytes.Contains(env, []byte("WORK="+ts.Getenv("WORK")+"\x00"))
+			own := "WORK=" + ts.Getenv("WORK") + "\x00"
+			others := bytes.Contains(env, []byte("WORK=")) && !bytes.Contains(env, []byte(own))
 			if bytes.Contains(line, []byte(args[0])) && !others {
 				found += name + " " + string(bytes.ReplaceAll(line, []byte{0}, []byte{' '})) + "\n"
 			}
@@ -281,12 +284,12 @@ func cmdNothing(ts *testscript.TestScript, _ bool, args []string) {
 			return
 		}
 		if time.Now().After(end) {
-			ts.Fatalf("still there:\n%s", found)
+			ts.Fatalf("these processes are left:\n%s", found)
 		}
 	}
 }
 
-// tmpfs DIR SIZE: mounts a small file system, so that it can be filled.
+// tmpfs DIR SIZE: mounts a small file system, which a test can fill.
 func cmdTmpfs(ts *testscript.TestScript, _ bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	ts.Check(os.MkdirAll(dir, 0o755))
@@ -294,7 +297,7 @@ func cmdTmpfs(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Defer(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
 }
 
-// memoryCgroup is a folder in which cgroups with a memory limit can be made, or "".
+// memoryCgroup returns a folder in which cgroups with a memory limit can be created, or "".
 func memoryCgroup() string {
 	for _, c := range []struct{ dir, limit string }{
 		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"},
@@ -331,16 +334,17 @@ func cmdLimit(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	if !written {
-		ts.Fatalf("%s takes no limit", group)
+		ts.Fatalf("%s has no memory limit", group)
 	}
 	line := fmt.Sprintf(`echo $$ > %s/cgroup.procs && exec "$@"`, group)
 	var err error
-	for range 3 { // a victim that is slow to die lets the kernel look for another, and then there is only the runner
+	for range 3 { // while a process dies slowly, the kernel may kill the runner too
 		err = ts.Exec("sh", append([]string{"-c", line, "sh"}, args[2:]...)...)
-		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) ||
+			exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 			break
 		}
-		ts.Logf("the kernel has ended the runner as well")
+		ts.Logf("the kernel killed the runner too, trying again")
 	}
 	checkCode(ts, args[1], err)
 }

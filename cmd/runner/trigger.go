@@ -24,7 +24,12 @@ import (
 var (
 	spotFlag      = flagSpec{"spot", "RUNNER_SPOT", "", "run on Spot, which costs less and may be interrupted"}
 	detachFlag    = flagSpec{"detach", "RUNNER_DETACH", "", "start the task and do not wait for it"}
-	waitStartFlag = flagSpec{"wait-start", "RUNNER_WAIT_START", "DURATION", "how long to wait for the task to start (default 10m)"}
+	waitStartFlag = flagSpec{
+		"wait-start",
+		"RUNNER_WAIT_START",
+		"DURATION",
+		"how long to wait for the task to start (default 10m)",
+	}
 )
 
 func newTriggerCommand(o *options) *cobra.Command {
@@ -32,8 +37,8 @@ func newTriggerCommand(o *options) *cobra.Command {
 		Use:     "trigger",
 		GroupID: groupCluster,
 		Short:   "run a step on the cluster",
-		Long: "runner trigger runs a step on the cluster: it starts the task, shows its log and exits with its exit code.\n" +
-			"Ctrl-C asks before it stops the task; TERM stops it.",
+		Long: "runner trigger runs a step on the cluster: it starts the task, shows its log and exits with its exit\n" +
+			"code. Ctrl-C asks before it stops the task; TERM stops it.",
 		Example: "runner trigger --step test\nrunner trigger --step deploy --environment staging",
 		Args:    arguments(0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return o.trigger(cmd.Context(), o.variables(cmd)) },
@@ -120,7 +125,9 @@ func (t *triggered) start(ctx context.Context, variables map[string]string) (rem
 	}
 	task, err := t.client.Start(ctx, request, func(reason string) { t.view.Notice("waiting to start: " + reason) })
 	if err == nil {
-		t.view.Notice(fmt.Sprintf("started step %s of %s as task %s", request.Step, request.Variables["GIT_SHA"], task.ID()))
+		t.view.Notice(
+			fmt.Sprintf("started step %s of %s as task %s", request.Step, request.Variables["GIT_SHA"], task.ID()),
+		)
 	}
 	return task, err
 }
