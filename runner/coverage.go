@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -148,37 +147,6 @@ func withoutChange(folders []coverage.Folder) []coverage.Folder {
 		kept[i].Change = nil
 	}
 	return kept
-}
-
-// coverageText is coverage in a line of a summary.
-func coverageText(c record.Coverage) string {
-	var parts []string
-	for _, f := range []struct {
-		figure coverage.Figure
-		what   string
-		change func(coverage.Change) float64
-	}{
-		{c.Lines, "lines", func(c coverage.Change) float64 { return c.Lines }},
-		{c.Branches, "branches", func(c coverage.Change) float64 { return c.Branches }},
-	} {
-		if f.figure.Total <= 0 {
-			continue
-		}
-		text := f.figure.String() + " of " + f.what
-		if c.Change != nil {
-			if by := f.change(*c.Change); by == 0 {
-				text += " (±0)"
-			} else {
-				text += fmt.Sprintf(" (%+.2f)", by)
-			}
-		}
-		parts = append(parts, text)
-	}
-	text := strings.Join(parts, ", ")
-	if c.Against != nil {
-		text += fmt.Sprintf(" against %s of %s", shortSHA(c.Against.SHA), c.Against.Branch)
-	}
-	return text
 }
 
 func shortSHA(sha string) string { return sha[:min(len(sha), 7)] }

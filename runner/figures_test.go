@@ -20,6 +20,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/carlin-cicd/runner/runner/present"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/units"
 )
@@ -124,7 +125,7 @@ func TestAllWhoTellOfARunTellTheSame(t *testing.T) {
 		for _, want := range []string{
 			units.Duration(record.Duration(f.Seconds)), "3 passed", "1 failed", "1 errored", "1 skipped", "6 in all",
 			"1 file, " + units.Size(f.Artifacts[0].Bytes), "2 files, " + units.Size(f.Artifacts[1].Bytes),
-			"80.0 %", "peak " + units.Size(f.Usage.PeakMemory), fmt.Sprintf("%.1f s of CPU", f.Usage.CPUSeconds), f.Usage.Fargate + " would fit", costText(f.Cost),
+			"80.0 %", "peak " + units.Size(f.Usage.PeakMemory), fmt.Sprintf("%.1f s of CPU", f.Usage.CPUSeconds), f.Usage.Fargate + " would fit", present.CostLine(f.Cost),
 		} {
 			if who == "the page" { // which has its own words for some
 				want = strings.NewReplacer("1 failed", "2 failed", "1 errored", "", "6 in all", "", "1 file, ", "", "2 files, ", "").Replace(want)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/notify"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/present"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps/results"
@@ -42,9 +43,9 @@ func (r *run) news(o outcome.Outcome) notify.Run {
 		n.Record = clean(r.Place + "/" + r.runKey())
 	}
 	if r.coverage != nil {
-		n.Coverage = clean(coverageText(*r.coverage))
+		n.Coverage = clean(present.CoverageLine(r.coverage))
 	}
-	n.Stack = clean(stackText(r.delivery.outcome(), func(text string) string { return text }))
+	n.Stack = clean(present.RollbackLine(r.delivery.outcome(), nil))
 	if n.Stack != "" && r.delivery.name != "" {
 		n.Stack = r.delivery.name + ": " + n.Stack
 	}

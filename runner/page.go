@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/present"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/steps/results"
@@ -16,10 +16,10 @@ import (
 const pageLog = 192 << 10
 
 // putPage stores the run as a page for people.
-func (r *run) putPage(ctx context.Context, o outcome.Outcome) error {
+func (r *run) putPage(ctx context.Context, ended record.Run) error {
 	var text bytes.Buffer
 	text.Grow(2 * pageLog)
-	if err := report.Write(&text, r.page(r.finishedRecord(o))); err != nil {
+	if err := report.Write(&text, r.page(ended)); err != nil {
 		return err
 	}
 	// Whatever was overlooked below is taken out of the markup, as the redactor knows it.
@@ -44,9 +44,9 @@ func (r *run) page(f record.Run) report.Page {
 	}
 	if u := f.Usage; u != nil {
 		p.Usage = report.Usage{CPULimit: u.CPULimit, MemoryLimit: u.MemoryLimit, PeakMemory: u.PeakMemory, CPUSeconds: u.CPUSeconds}
-		p.Usage.Advice = adviceText(u)
+		p.Usage.Advice = present.FittingSize(u)
 		if f.Cost != nil {
-			p.Usage.Advice = strings.TrimPrefix(p.Usage.Advice+"; "+costText(f.Cost), "; ")
+			p.Usage.Advice = strings.TrimPrefix(p.Usage.Advice+"; "+present.CostLine(f.Cost), "; ")
 		}
 		before := r.result.Started.Sub(r.Began)
 		for _, s := range r.result.Usage.Samples {

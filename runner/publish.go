@@ -17,9 +17,9 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/present"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
-	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/telemetry"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/results"
@@ -32,9 +32,9 @@ func (r *run) runKey() string {
 
 // recordStart leaves word that the run has begun, beside what comes next: the command need not wait for the store.
 func (r *run) recordStart() error {
-	record := r.startedRecord()
+	started := r.startedRecord()
 	r.starting = make(chan error, 1)
-	go func() { r.starting <- r.putJSON(r.Stop.Work, "started.json", record, true) }()
+	go func() { r.starting <- r.putJSON(r.Stop.Work, "started.json", started, true) }()
 	return nil
 }
 
@@ -95,7 +95,7 @@ func (r *run) recordSoFar(err error) {
 	if err == nil { // it has not passed before its artifacts are published
 		err = &process.CancelledError{Signal: sig}
 	}
-	r.publishRecord(outcome.Of(err))
+	r.publishRecord(r.buildRecord(outcome.Of(err)))
 }
 
 // untouched reports whether a folder holds files, all of them older than the command: a command that failed early leaves the
@@ -154,22 +154,23 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	return nil
 }
 
-// publishRecord stores finished.json, the log and the reports, in the order of their worth. A run that was told to stop calls it
-// before its artifacts are published, and every run at its end.
-func (r *run) publishRecord(o outcome.Outcome) {
-	if r.Store == nil || !r.recorded() {
+// publishRecord stores finished.json, the log, the reports and the page, the most valuable first. A run that was stopped
+// calls it before its artifacts are published, and every run at its end.
+func (r *run) publishRecord(ended record.Run) {
+	if r.Store == nil || !ended.Recorded {
 		return
 	}
 	r.awaitStart()
 	ctx, cancel := r.Stop.RecordContext()
 	defer cancel()
+	ended.Published = r.published
 	var problems []error
 	put := func(name string, err error) {
 		r.published[name] = err == nil
 		problems = append(problems, err)
 	}
-	if sig, _ := r.Stop.Signal(); sig != 0 { // whatever else the time allows
-		put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o), false))
+	if ended.Stop != nil { // the budget may allow nothing else
+		put("finished.json", r.putJSON(ctx, "finished.json", ended, false))
 	}
 	if r.file != nil {
 		put("log.jsonl.gz", r.putLog(ctx))
@@ -177,15 +178,15 @@ func (r *run) publishRecord(o outcome.Outcome) {
 	if r.tests != nil && !r.published["junit"] {
 		put("junit", r.putReports(ctx, "", *r.tests))
 	}
-	put("report.html", r.putPage(ctx, o))
-	latest := record.Latest{RunID: r.ID, Key: r.runKey(), Passed: o.Passed(), Reason: o.Reason, ExitCode: o.ExitCode, Outputs: len(r.outputs.own)}
-	// It says which of the others are in the store, so it is written when that is known, if need be once more. Where latest.json
-	// may stay as it is, this is the last of the batch.
-	idle := r.idle(o.Reason)
-	put("finished.json", r.putJSON(ctx, "finished.json", r.finishedRecord(o), !idle))
+	put("report.html", r.putPage(ctx, ended))
+	latest := record.Latest{RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode, Outputs: len(ended.Outputs)}
+	// It says which of the other files are in the store, so it is written when that is known, for a stopped run once more.
+	// Where latest.json may stay as it is, this is the last file of the batch.
+	idle := r.idle(ended.Reason)
+	put("finished.json", r.putJSON(ctx, "finished.json", ended, !idle))
 	problems = append(problems, r.putLatest(ctx, latest, idle))
 	if err := errors.Join(problems...); err != nil {
-		r.Log.Warn("the record of the run is not whole", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "hint", outcome.Hint(err))
+		r.Log.Warn("the record of the run is incomplete", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "hint", outcome.Hint(err))
 	}
 }
 
@@ -219,9 +220,9 @@ func (r *run) recorded() bool {
 	return false
 }
 
-// putJSON stores a record of the run, redacted. One that is part of a batch is on disk for good when the next one is that is not.
+// putJSON stores a redacted record of the run. One that is part of a batch is on disk for good when the next one is that is not.
 func (r *run) putJSON(ctx context.Context, name string, v any, batch bool) error {
-	text, err := record.Encode(redact.Value(r.Redactor, v))
+	text, err := record.Encode(v)
 	if err != nil {
 		return err
 	}
@@ -301,50 +302,53 @@ func (r *run) put(ctx context.Context, name, contentType string, text []byte, ba
 	return err
 }
 
-// end tells how the run ended: in the log, as metrics, on record, and to the person at the terminal.
+// end records, reports and publishes how the run ended.
 func (r *run) end(err error) outcome.Outcome {
 	o := outcome.Of(err)
 	r.over = time.Now()
-	if r.format == logs.Text && !r.recorded() {
+	ended := r.buildRecord(o)
+	if r.format == logs.Text && !ended.Recorded {
 		r.sink.Flush()
-		fmt.Fprintf(r.in.Stderr, "runner: %s\n", r.Redactor.String(err.Error()))
-		if hint := outcome.Hint(err); hint != "" {
-			fmt.Fprintf(r.in.Stderr, "hint: %s\n", r.Redactor.String(hint))
-		}
+		fmt.Fprint(r.in.Stderr, present.Refusal(ended))
 		r.tell(o)()
 		return o
 	}
-	attributes := []any{"reason", string(o.Reason), "exit_code", o.ExitCode, "seconds", record.Seconds(r.now().Sub(r.Began))}
-	if o.Killed {
-		attributes = append(attributes, "killed", true)
-	}
-	if r.tests != nil {
-		t := r.tests
-		attributes = append(attributes, "tests", t.Total, "failed", t.Failed, "errored", t.Errored, "skipped", t.Skipped, "flaky", t.Flaky, "quarantined", t.Quarantined)
-	}
-	if sig, at := r.Stop.Signal(); sig != 0 {
-		attributes = append(attributes, "signal", signalName(sig), "stop_budget", record.Seconds(r.Stop.Budget), "stop_used", record.Seconds(time.Since(at)))
-	}
-	if err == nil {
-		r.Log.Info("step passed", attributes...)
-	} else {
-		attributes = append(attributes, "error", err.Error())
-		if hint := outcome.Hint(err); hint != "" {
-			attributes = append(attributes, "hint", hint)
-		}
-		r.Log.Error("step failed", attributes...)
-	}
+	r.logEnd(ended)
 	r.sink.Raw(telemetry.EMF(r.metrics(o), time.Now()))
 	r.sink.Flush()
 	sent := r.sendTrace(o)
-	r.publishRecord(o)
+	r.publishRecord(ended)
 	told := r.tell(o)
 	sent()
 	told()
-	r.writeStepSummary(o)
-	r.printSummary(o)
+	r.writeStepSummary(ended)
+	r.sink.Print(present.Terminal{Color: r.in.Color, Directory: workingDirectory()}.Summary(ended))
 	r.sink.Flush()
 	return o
+}
+
+// logEnd logs the verdict.
+func (r *run) logEnd(ended record.Run) {
+	attributes := []any{"reason", string(ended.Reason), "exit_code", ended.ExitCode, "seconds", ended.Seconds}
+	if ended.Killed {
+		attributes = append(attributes, "killed", true)
+	}
+	if t := ended.Tests; t != nil {
+		attributes = append(attributes, "tests", t.Total, "failed", t.Failed, "errored", t.Errored, "skipped", t.Skipped,
+			"flaky", t.Counts.Flaky, "quarantined", t.Counts.Quarantined)
+	}
+	if s := ended.Stop; s != nil {
+		attributes = append(attributes, "signal", s.Signal, "stop_budget", s.Budget, "stop_used", s.Used)
+	}
+	if ended.Passed {
+		r.Log.Info("step passed", attributes...)
+		return
+	}
+	attributes = append(attributes, "error", ended.Error)
+	if ended.Hint != "" {
+		attributes = append(attributes, "hint", ended.Hint)
+	}
+	r.Log.Error("step failed", attributes...)
 }
 
 func (r *run) metrics(o outcome.Outcome) telemetry.Metrics {

@@ -12,6 +12,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/results"
 )
@@ -35,13 +36,13 @@ func (r *run) metadata() map[string]string {
 }
 
 func (r *run) startedRecord() record.Started {
-	return record.Started{
+	return redact.Value(r.Redactor, record.Started{
 		Timestamp: r.Began.Unix(), Revision: r.Ref.SHA, Metadata: r.metadata(),
 		Identity: r.identity(), Command: r.step.Command.String(), At: r.Began.UTC(),
-	}
+	})
 }
 
-// now is the time, and once the run is over the time of its end: whoever tells of it tells the same.
+// now returns the time, and once the run is over that of its end.
 func (r *run) now() time.Time {
 	if r.over.IsZero() {
 		return time.Now()
@@ -49,8 +50,9 @@ func (r *run) now() time.Time {
 	return r.over
 }
 
-// finishedRecord returns the record of the run as far as it has come. It is not redacted yet.
-func (r *run) finishedRecord(o outcome.Outcome) record.Run {
+// buildRecord returns the record of the run as far as it has come, redacted. It is built once, when the run has ended; a
+// run that was stopped early is recorded before that, too.
+func (r *run) buildRecord(o outcome.Outcome) record.Run {
 	now := r.now()
 	f := record.Run{
 		Timestamp: now.Unix(), Passed: o.Passed(), Result: "FAILURE", Revision: r.Ref.SHA, Metadata: r.metadata(),
@@ -81,7 +83,7 @@ func (r *run) finishedRecord(o outcome.Outcome) record.Run {
 	if sig, at := r.Stop.Signal(); sig != 0 {
 		f.Stop = &record.Stop{Signal: signalName(sig), Budget: record.Seconds(r.Stop.Budget), Used: record.Seconds(now.Sub(at))}
 	}
-	return f
+	return redact.Value(r.Redactor, f)
 }
 
 func (r *run) testsRecord() *record.Tests {

@@ -2,6 +2,9 @@ package record
 
 import "github.com/carlin-cicd/runner/runner/sizing/fargate"
 
+// SourceRusage is Usage.Source where the kernel counted processes only one by one: PeakMemory is the largest of them.
+const SourceRusage = "rusage"
+
 // Usage is what the commands of the step used of the machine, attempts and reruns together.
 type Usage struct {
 	Seconds     float64  `json:"seconds"` // that they ran

@@ -47,7 +47,12 @@ func Path(path string) string {
 	if err != nil {
 		return path
 	}
-	if relative, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(relative) {
+	return PathFrom(here, path)
+}
+
+// PathFrom is a path relative to a folder if it is below it, else as it is.
+func PathFrom(dir, path string) string {
+	if relative, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(relative) {
 		return relative
 	}
 	return path

@@ -1,0 +1,203 @@
+package present
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/terminal"
+	"github.com/carlin-cicd/runner/runner/units"
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// How much of the tests the summary shows.
+const (
+	terminalTests = 20 // of a kind
+	excerptLines  = 5  // of each failure
+	terminalSlow  = 5
+	minSlow       = time.Second // a faster test is not shown as slow
+	maxLine       = 160         // characters
+)
+
+// Colors of the summary.
+const (
+	bold   = "\x1b[1m"
+	red    = "\x1b[31m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	dim    = "\x1b[2m"
+	reset  = "\x1b[0m"
+)
+
+// Terminal is where a summary is printed.
+type Terminal struct {
+	Color     bool
+	Directory string // paths below it are shown relative to it
+}
+
+// Summary returns the run in a few lines. Text of the run is escaped: only the summary itself moves or colors anything.
+func (t Terminal) Summary(run record.Run) string {
+	s := &summary{Terminal: t}
+	verdict := s.paint(bold+green, "passed")
+	if !run.Passed {
+		verdict = s.paint(bold+red, "failed") + fmt.Sprintf(" (%s, exit %d)", run.Reason, run.ExitCode)
+	}
+	s.print("\n%s %s in %s\n", terminal.Escape(run.Step), verdict, units.Duration(record.Duration(run.Seconds)))
+	s.row("error", escapeLines(run.Error))
+	s.row("hint", escapeLines(run.Hint))
+	if run.Tests != nil {
+		s.tests(run.Tests)
+	}
+	if run.Coverage != nil {
+		s.row("covered", terminal.Escape(CoverageLine(run.Coverage)))
+	}
+	s.row("stack", s.rollback(run.Delivery))
+	for _, a := range run.Artifacts {
+		name := terminal.Escape(a.Name)
+		if a.Error != "" {
+			s.row(name, s.paint(red, "not published: ")+escapeLines(a.Error))
+			continue
+		}
+		s.row(name, ArtifactLine(a)+" → "+s.path(a.Location))
+	}
+	if run.Recorded {
+		s.row("record", s.path(run.Place+"/"+run.Key))
+		if run.Published["report.html"] {
+			s.row("report", s.path(run.Place+"/"+run.Key+"/report.html"))
+		}
+	}
+	if run.Usage != nil {
+		s.row("usage", terminal.Escape(UsageLine(run.Usage)))
+	}
+	if run.Cost != nil {
+		s.row("cost", terminal.Escape(CostLine(run.Cost)))
+	}
+	return s.text.String()
+}
+
+// Refusal returns why a run ended before it had records, for standard error.
+func Refusal(run record.Run) string {
+	text := "runner: " + terminal.EscapeLines(run.Error) + "\n"
+	if run.Hint != "" {
+		text += "hint: " + terminal.EscapeLines(run.Hint) + "\n"
+	}
+	return text
+}
+
+// summary is one that is being written.
+type summary struct {
+	Terminal
+	text strings.Builder
+}
+
+func (s *summary) print(format string, values ...any) { fmt.Fprintf(&s.text, format, values...) }
+
+// row prints a named value, which is escaped already; an empty one is left out.
+func (s *summary) row(name, value string) {
+	if value != "" {
+		s.print("  %s %s\n", s.paint(dim, fmt.Sprintf("%-10s", name)), value)
+	}
+}
+
+func (s *summary) paint(color, text string) string {
+	if !s.Color {
+		return text
+	}
+	return color + text + reset
+}
+
+func (s *summary) path(path string) string { return terminal.Escape(units.PathFrom(s.Directory, path)) }
+
+func (s *summary) rollback(d *record.Delivery) string {
+	if d == nil || d.Problem == "" {
+		return terminal.Escape(RollbackLine(d, nil))
+	}
+	clean := *d
+	clean.Problem = escapeLines(d.Problem)
+	return RollbackLine(&clean, func(text string) string { return s.paint(red, text) })
+}
+
+func (s *summary) tests(t *record.Tests) {
+	s.row("tests", TestCounts(t.Counts))
+	s.row("", terminal.Escape(t.Missing))
+	for i, f := range t.Failures {
+		if i == terminalTests {
+			s.print("    and %d more\n", len(t.Failures)-i)
+			break
+		}
+		s.print("    %s %s\n", s.paint(red, "✗"), nameAndNote(f.Case))
+		for _, line := range excerpt(f.Case) {
+			s.print("      %s\n", terminal.EscapeLines(clipLine(line)))
+		}
+	}
+	s.passing(s.paint(yellow, "~"), "flaky", t.Flaky)
+	s.passing(s.paint(dim, "-"), "quarantined", t.Quarantined)
+	if t.SkipReason != "" {
+		s.row("rerun", "none: "+escapeLines(t.SkipReason))
+	}
+	for i, c := range t.Slowest {
+		if i == terminalSlow || c.Duration < minSlow {
+			break
+		}
+		s.row("slow", units.Duration(c.Duration)+"  "+nameAndNote(c))
+	}
+}
+
+// passing lists tests that failed without failing the step, and the message of each.
+func (s *summary) passing(mark, kind string, cases []results.Case) {
+	for i, c := range cases {
+		if i == terminalTests {
+			s.print("    and %d more %s\n", len(cases)-i, kind)
+			break
+		}
+		s.print("    %s %s\n", mark, nameAndNote(c))
+		if c.Message != "" {
+			s.print("      %s\n", terminal.Escape(clipLine(c.Message)))
+		}
+	}
+}
+
+// nameAndNote returns a test's name and what its history says, escaped.
+func nameAndNote(c results.Case) string {
+	if c.Note == "" {
+		return terminal.Escape(TestName(c))
+	}
+	return terminal.Escape(TestName(c) + ": " + c.Note)
+}
+
+// excerpt returns what a failure says before its stack: the message, what was expected and what was received.
+func excerpt(c results.Case) []string {
+	var lines []string
+	for line := range strings.Lines(failureText(c)) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "at ") || len(lines) == excerptLines {
+			break
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// failureText returns the details of a failure, after its message if that is not among them.
+func failureText(c results.Case) string {
+	if strings.Contains(c.Details, c.Message) {
+		return c.Details
+	}
+	return c.Message + "\n" + c.Details
+}
+
+// clipLine keeps a line on about one line of the terminal.
+func clipLine(line string) string {
+	if runes := []rune(line); len(runes) > maxLine {
+		return string(runes[:maxLine]) + "…"
+	}
+	return line
+}
+
+// escapeLines escapes text that may have several lines; the later ones are indented below the first.
+func escapeLines(text string) string {
+	return strings.ReplaceAll(strings.TrimSpace(terminal.EscapeLines(text)), "\n", "\n             ")
+}
