@@ -2,8 +2,8 @@ package logs
 
 import "os"
 
-// command is one command's way into the sink. It frames once for each form that somebody reads,
-// because what a line is differs between them: text may keep colours.
+// command is one command's way into the sink. It frames once for each form, because what a line is differs between them: text
+// may keep colours.
 type command struct {
 	sink       *Sink
 	json, text *framer // nil where the sink has no such output
@@ -12,33 +12,55 @@ type command struct {
 
 // Write takes the next block of the command's output.
 func (c *command) Write(p []byte) (int, error) {
+	for rest := p; ; {
+		n, ticket, err := c.frame(rest)
+		if err != nil {
+			return 0, err
+		}
+		if rest = rest[n:]; len(rest) == 0 {
+			c.sink.queue.wait(ticket, false)
+			return len(p), nil
+		}
+		c.sink.queue.wait(max(ticket, 1)-1, false) // while the reader takes one buffer, the next is filled
+	}
+}
+
+// frame takes the start of a block, as much as fits into a buffer.
+func (c *command) frame(p []byte) (n int, ticket uint64, err error) {
 	s := c.sink
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.closed {
-		return 0, os.ErrClosed
+		return 0, 0, os.ErrClosed
 	}
+	n = len(p)
 	if c.text != nil {
 		c.text.out.enter(c.text)
-		c.text.feed(p)
+		n = c.text.feed(p)
 		c.text.draw()
 	}
 	if c.json != nil {
-		// One time for the block: its lines were read together, and the clock is not free.
+		// One time for the block: its lines were read together, and reading the clock is not free.
 		c.json.out.stamp(s.now())
-		c.json.feed(p)
+		if c.text == nil {
+			n = c.json.feed(p)
+		} else {
+			c.json.feedAll(p[:n])
+		}
 	}
 	s.flush()
-	return len(p), nil
+	return n, s.queue.last(), nil
 }
 
 // Close writes what is left: a last line without newline.
 func (c *command) Close() error {
-	s := c.sink
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	_ = c.sink.do(c.end)
+	return nil
+}
+
+func (c *command) end() {
 	if c.closed {
-		return nil
+		return
 	}
 	c.closed = true
 	if c.text != nil && c.text.active {
@@ -46,9 +68,7 @@ func (c *command) Close() error {
 		c.text.end()
 	}
 	if c.json != nil && c.json.active {
-		c.json.out.stamp(s.now())
+		c.json.out.stamp(c.sink.now())
 		c.json.end()
 	}
-	s.flush()
-	return nil
 }

@@ -23,10 +23,10 @@ func unusual(v uint64) uint64 {
 
 // lines encodes the whole lines at the start of p that are ordinary and returns their length:
 // those without anything to think about. It stops before the first line that needs a framer: one
-// that is unfinished, too long, not UTF-8, or overwrites itself.
+// that is unfinished, too long, not UTF-8, or overwrites itself; and when the buffer is full.
 func (o *output) lines(p []byte) int {
 	n := 0
-	for n < len(p) {
+	for n < len(p) && !o.isFull() {
 		size := o.ordinary(p[n:])
 		if size == 0 {
 			break
@@ -39,7 +39,6 @@ func (o *output) lines(p []byte) int {
 // ordinary encodes the line at the start of p into the buffer and returns its length with its
 // newline, or 0 with the buffer as it was.
 func (o *output) ordinary(p []byte) int {
-	o.room()
 	src := p[:min(len(p), o.limit+len("\r\n"))]
 	dst := o.buf[:cap(o.buf)]
 	d := len(o.buf)

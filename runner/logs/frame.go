@@ -34,13 +34,25 @@ type framer struct {
 	wipe  bool // what stands there has been overwritten
 }
 
-// feed takes the next block.
-func (f *framer) feed(p []byte) {
-	for len(p) > 0 {
+// feed takes the start of a block, up to where the buffer is full or the block ends, and returns its length.
+func (f *framer) feed(p []byte) int {
+	n := 0
+	for n < len(p) && !f.out.isFull() {
 		if !f.active {
-			p = p[f.out.lines(p):]
+			n += f.out.lines(p[n:])
 		}
-		p = p[f.rest(p):]
+		if !f.out.isFull() {
+			n += f.rest(p[n:])
+		}
+	}
+	return n
+}
+
+// feedAll takes a whole block.
+func (f *framer) feedAll(p []byte) {
+	for len(p) > 0 {
+		p = p[f.feed(p):]
+		f.out.room()
 	}
 }
 

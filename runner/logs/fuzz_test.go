@@ -129,7 +129,7 @@ func checkAgainstReference(tb testing.TB, in []byte, seed uint64, limit int) {
 	lines := jsonLines(tb, log)
 	jsonLimit := limit
 	if limit == 0 {
-		jsonLimit = newJSONOutput(nil, nil).limit
+		jsonLimit = newJSONOutput(nil, nil, nil).limit
 	}
 	want := reference(string(in), jsonLimit, encodeJSON)
 	if len(lines) != len(want) {

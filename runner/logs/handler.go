@@ -57,23 +57,20 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 		b = h.appendText(b, r)
 	}
 
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.json != nil {
-		s.json.record(b[:split])
-		s.json.flush()
-	}
-	if s.text != nil {
-		s.text.between(func() {
-			s.text.flush()
-			s.text.write(b[split:])
-		})
-	}
+	err := s.do(func() {
+		if s.json != nil {
+			s.json.record(b[:split])
+			s.json.handOn(false)
+		}
+		if s.text != nil {
+			s.text.between(func() { s.text.write(b[split:]) })
+		}
+	})
 	if cap(b) <= flushAt { // text has no limit; one long record must not stay for good
 		*scratch = b
 		s.pool.Put(scratch)
 	}
-	return s.err()
+	return err
 }
 
 // renderer is one way to write attributes.

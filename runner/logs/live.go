@@ -53,3 +53,14 @@ func (o *output) between(write func()) {
 	}
 	o.flush()
 }
+
+// showStatus puts a status on the terminal's last line in place of the one before.
+func (o *output) showStatus(line string) {
+	if o.status {
+		o.status = false
+		o.buf = append(o.buf, eraseLine...)
+	}
+	o.buf = append(o.buf, line...)
+	o.handOn(false)
+	o.status = line != ""
+}

@@ -78,10 +78,12 @@ type Sink struct {
 	shared []byte    // Options.Attrs as `,"key":value…`
 	pool   sync.Pool // *[]byte: records are rendered before mu is taken
 
+	queue *queue
+
 	mu   sync.Mutex
-	json *output // nil: nobody reads JSON
-	text *output // nil: nobody reads text
-	dest []*destination
+	json *output // nil if neither the reader nor the file gets JSON
+	text *output // nil if the reader gets JSON
+	file *file   // nil: the log is not stored
 }
 
 // New returns a sink that writes to w as o says. It closes neither w nor o.File.
@@ -95,21 +97,18 @@ func New(w io.Writer, o Options) *Sink {
 	}
 	s.pool.New = func() any { return new([]byte) }
 
-	log := &destination{name: "the log", w: w}
-	s.dest = append(s.dest, log)
-	var machines []*destination
-	if o.Format == JSON {
-		machines = append(machines, log)
-	} else {
-		s.text = newTextOutput(log, o.Color, o.Live)
-	}
+	s.queue = newQueue(w)
 	if o.File != nil {
-		file := &destination{name: "the log file", w: o.File}
-		s.dest = append(s.dest, file)
-		machines = append(machines, file)
+		s.file = &file{w: o.File}
 	}
-	if len(machines) > 0 {
-		s.json = newJSONOutput(machines, s.shared)
+	switch {
+	case o.Format == JSON:
+		s.json = newJSONOutput(s.file, s.queue, s.shared)
+	default:
+		s.text = newTextOutput(s.queue, o.Color, o.Live)
+		if s.file != nil {
+			s.json = newJSONOutput(s.file, nil, s.shared)
+		}
 	}
 	return s
 }
@@ -148,54 +147,94 @@ func (s *Sink) Raw(line []byte) error {
 	if bytes.IndexByte(line, '\n') >= 0 {
 		return errNewline
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.json != nil {
-		// Past the buffer, which is empty between calls and may be too small for it.
-		s.json.write(append(bytes.Clone(line), '\n'))
-	}
-	return s.err()
+	return s.do(func() {
+		if s.json != nil {
+			s.json.write(append(bytes.Clone(line), '\n'))
+		}
+	})
 }
 
-// Print writes text for people as it is, on lines of its own: a summary, a table. Only the Text
-// format shows it; nobody else misses it, for what it says must be in records too.
+// Print writes text for people as it is, on lines of its own: a summary, a table. Only the Text format shows it; what it says
+// must be in records too.
 func (s *Sink) Print(text string) {
 	if s.text == nil || text == "" {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.text.between(func() {
-		s.text.flush()
-		s.text.write([]byte(strings.TrimSuffix(text, "\n") + "\n"))
+	_ = s.do(func() {
+		s.text.between(func() { s.text.write([]byte(strings.TrimSuffix(text, "\n") + "\n")) })
 	})
 }
 
-// Status shows where something stands on the last line of a terminal, which it may not be longer than, until anything else is
-// written, or "". Only Options.Live shows it, and not below a line that the command has not finished.
+// Status shows the state of some work on the last line of a terminal, which it must fit into, until anything else is
+// written, or "". Only Options.Live shows it, and not below a line that the command has not finished, nor while the terminal
+// takes nothing.
 func (s *Sink) Status(line string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if o := s.text; o != nil && o.live && o.open == nil && (o.status || line != "") {
-		o.write([]byte(line))
-		o.status = line != ""
+	if s.text == nil || !s.queue.isIdle() {
+		return
 	}
+	_ = s.do(func() {
+		if o := s.text; o.live && o.open == nil && (o.status || line != "") {
+			o.showStatus(line)
+		}
+	})
 }
 
-// Flush hands everything that is complete to the writers. It is always done already when a method
-// of the sink or a Write of a command has returned; what is new is the error, which is Err's.
+// Flush waits until the reader has everything, within the bounds of Stopping. All other methods of the sink and a Write of a
+// command have done so when they return, unless Detach or Stopping was called. The error is Err's.
 func (s *Sink) Flush() error {
+	s.queue.wait(s.queue.last(), true)
+	return s.Err()
+}
+
+// Detach ends the waiting for the reader of the log: from now on only Flush does, so that a run can store its record first.
+// Lines that the reader does not take are queued; what exceeds 2 MiB is dropped and counted.
+func (s *Sink) Detach() { s.queue.detach() }
+
+// Stopping bounds the waiting for the reader of the log, because the run has to end: from now on no method waits after until,
+// nor for a reader that takes nothing for a second. Lines are then queued as after Detach. The file gets all of them.
+//
+// It may be called again to change until.
+func (s *Sink) Stopping(until time.Time) { s.queue.stop(until) }
+
+// Dropped returns the number of lines that the reader of the log does not have: those that were dropped, and those that it has
+// not taken yet.
+func (s *Sink) Dropped() int { return s.queue.unwritten() }
+
+// do changes the outputs under the lock, and then waits until the reader has the change.
+func (s *Sink) do(change func()) error {
+	ticket := s.change(change)
+	s.queue.wait(ticket, false)
+	return s.Err()
+}
+
+func (s *Sink) change(change func()) (ticket uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	change()
 	s.flush()
-	return s.err()
+	return s.queue.last()
 }
 
 // Err returns the first error of each of the sink's writers, joined.
 func (s *Sink) Err() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err()
+	var fileErr error
+	if s.file != nil {
+		s.mu.Lock()
+		fileErr = s.file.err
+		s.mu.Unlock()
+	}
+	logErr := s.queue.firstError()
+	if logErr == nil && fileErr == nil {
+		return nil
+	}
+	return errors.Join(lost("the log", logErr), lost("the log file", fileErr))
+}
+
+func lost(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("cannot write %s, the rest of it is lost: %w", name, err)
 }
 
 func (s *Sink) flush() {
@@ -205,14 +244,4 @@ func (s *Sink) flush() {
 	if s.json != nil {
 		s.json.flush()
 	}
-}
-
-func (s *Sink) err() error {
-	var errs []error
-	for _, d := range s.dest {
-		if d.err != nil {
-			errs = append(errs, fmt.Errorf("cannot write %s, the rest of it is lost: %w", d.name, d.err))
-		}
-	}
-	return errors.Join(errs...)
 }

@@ -6,27 +6,23 @@ import (
 	"time"
 )
 
-// destination is a writer and the first error it had. After it nothing more is written there: a
-// line with a hole in it is worse than an end.
-type destination struct {
-	name string
-	w    io.Writer
-	err  error
+// file is the writer of the stored log and the first error it had. After it nothing more is written there: a line with a
+// hole in it is worse than an end.
+type file struct {
+	w   io.Writer
+	err error
 }
 
-func (d *destination) write(p []byte) {
-	if d.err != nil {
+func (f *file) write(p []byte) {
+	if f.err != nil {
 		return
 	}
-	n, err := d.w.Write(p)
-	if err == nil && n < len(p) {
-		err = io.ErrShortWrite
-	}
-	d.err = err
+	f.err = writeAll(f.w, p)
 }
 
 const (
-	flushAt = 64 << 10 // a write of this size costs next to nothing a byte
+	// A write of this size costs next to nothing a byte, and with one record more it fits into an empty pipe: see pipeFits.
+	flushAt = 40 << 10
 	// One record more than flushAt must fit. The encoder writes up to twice a record before it
 	// sees that a line is too long, and up to a word too far.
 	bufferSize = flushAt + 3*MaxRecord + 256
@@ -42,8 +38,9 @@ const (
 // output is one form of the log, encoded once into one buffer for all who read that form.
 // The sink's mutex guards it.
 type output struct {
-	dest []*destination
-	buf  []byte // whole lines, but for the terminal's unfinished one
+	file  *file  // nil: nothing of this form is stored
+	queue *queue // nil: the reader of the log gets another form
+	buf   []byte // whole lines, but for the terminal's unfinished one
 
 	escape bool // JSON: quotes, backslashes and control characters are escaped
 	colors bool // text: colours and links of the command are kept
@@ -60,8 +57,8 @@ type output struct {
 	open   *framer // whose unfinished line stands on the reader's last line; nil: that line is empty
 }
 
-func newJSONOutput(dest []*destination, shared []byte) *output {
-	o := &output{dest: dest, buf: make([]byte, 0, bufferSize), escape: true}
+func newJSONOutput(f *file, q *queue, shared []byte) *output {
+	o := &output{file: f, queue: q, buf: make([]byte, 0, bufferSize), escape: true}
 	o.tail = append(o.tail, '"')
 	o.tail = append(o.tail, shared...)
 	o.tail = append(o.tail, `,"source":"command","seq":`...)
@@ -71,9 +68,9 @@ func newJSONOutput(dest []*destination, shared []byte) *output {
 	return o
 }
 
-func newTextOutput(dest *destination, colors, live bool) *output {
+func newTextOutput(q *queue, colors, live bool) *output {
 	return &output{
-		dest: []*destination{dest}, buf: make([]byte, 0, bufferSize),
+		queue: q, buf: make([]byte, 0, bufferSize),
 		colors: colors, live: live, limit: MaxRecord, tail: []byte("\n"),
 	}
 }
@@ -138,26 +135,40 @@ func (o *output) record(p []byte) {
 	o.count()
 }
 
+// isFull reports whether the buffer has to be flushed before one more record.
+func (o *output) isFull() bool { return len(o.buf) >= flushAt }
+
 // room makes sure that one more record fits into the buffer.
 func (o *output) room() {
-	if len(o.buf) >= flushAt {
+	if o.isFull() {
 		o.flush()
 	}
 }
 
-func (o *output) flush() {
-	if len(o.buf) > 0 {
-		o.write(o.buf)
-		o.buf = o.buf[:0]
-	}
-}
+// flush hands the buffer on. Lines of the command may be dropped before the runner's own.
+func (o *output) flush() { o.handOn(true) }
 
-func (o *output) write(p []byte) {
+func (o *output) handOn(ofCommand bool) {
+	if len(o.buf) == 0 {
+		return
+	}
 	if o.status {
 		o.status = false
-		o.write([]byte(eraseLine))
+		o.buf = slices.Insert(o.buf, 0, []byte(eraseLine)...)
 	}
-	for _, d := range o.dest {
-		d.write(p)
+	if o.file != nil {
+		o.file.write(o.buf)
 	}
+	if o.queue == nil {
+		o.buf = o.buf[:0]
+		return
+	}
+	o.buf = o.queue.add(o.buf, ofCommand)
+}
+
+// write hands p on as it is, after what is in the buffer.
+func (o *output) write(p []byte) {
+	o.flush()
+	o.buf = append(o.buf, p...)
+	o.handOn(false)
 }

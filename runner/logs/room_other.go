@@ -1,0 +1,12 @@
+//go:build !linux
+
+package logs
+
+import "io"
+
+// room is how much a writer takes at once, whatever its reader does: that is known on Linux only.
+type room struct{}
+
+func roomOf(io.Writer) room     { return room{} }
+func (r *room) take(n int) bool { return false }
+func (r *room) forget()         {}
