@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,9 +10,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/carlin-cicd/runner/runner/units"
-
 	"github.com/carlin-cicd/runner/runner/task"
+	"github.com/carlin-cicd/runner/steps/results"
 
 	"golang.org/x/sys/unix"
 
@@ -155,73 +153,63 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	return result, err
 }
 
-// readReports lets the reports speak after the command has: they can turn a passed command red, never a failed one green.
+// readReports reads the reports of a command that was started.
 func (r *run) readReports(commandErr error) error {
 	var start *process.StartError
 	if len(r.step.Reports) == 0 || r.result == nil || errors.As(commandErr, &start) {
 		return commandErr
 	}
-	err := r.timed("results", func() error {
-		read, err := r.readResults()
-		if err != nil {
-			return &outcome.ResultsError{Message: fmt.Sprintf("the reports cannot be read: %v", err), Advice: "they are looked for by " + strings.Join(r.step.Reports, ", ")}
+	err := commandErr
+	_ = r.timed("results", func() error {
+		err = r.verdict.ReadReports(r.result.Started, r.result.ExitCode, commandErr)
+		if commandErr != nil {
+			return nil // it has been reported with the command
 		}
-		r.forgive(&read)
-		r.tests = &read
-		if red := r.judgeReports(commandErr == nil); commandErr == nil {
-			return red
-		}
-		return nil // the command's failure is told already
+		return err
 	})
-	if commandErr != nil {
-		return commandErr
+	return err
+}
+
+// rerunFailedTests lets flaky tests pass, and verifies a command that turned green by it.
+func (r *run) rerunFailedTests(err error) error {
+	green, err := r.verdict.RerunFailed(err)
+	if green {
+		return r.verify()
 	}
 	return err
 }
 
-// judgeReports tells of what the reports hold, and returns a *outcome.ResultsError if they are red.
-func (r *run) judgeReports(passed bool) error {
-	t := r.tests
-	for _, c := range t.Failures {
-		r.Log.Error("test "+string(c.Status), "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "message", c.Message)
-	}
-	for _, p := range t.Problems {
-		r.Log.Error("a report cannot be read", "report", p.Report, "error", p.Message)
-	}
-	for _, s := range t.Stale {
-		r.Log.Warn("a report is older than the command and is not counted", "report", s)
-	}
-	switch {
-	case len(t.Reports)+len(t.Problems) == 0:
-		r.Log.Warn("the step left no report", "reports", strings.Join(r.step.Reports, ", "))
-	case !passed && !t.Red() && t.Quarantined == 0:
-		r.Log.Warn("the command failed, yet its reports show no failure", "tests", t.Total)
-	}
-	return r.redness()
+// Rerun implements verdict.Runner.
+func (r *run) Rerun(n, tests int, c steps.Command) (result process.Result, err error) {
+	begun := time.Now()
+	err = r.phase(fmt.Sprintf("rerun %d", n), func() (err error) {
+		result, err = r.supervise(c)
+		return err
+	})
+	o := outcome.Of(err)
+	r.attempts = append(r.attempts, record.Attempt{
+		ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: record.Seconds(time.Since(begun)), Rerun: tests,
+	})
+	r.result.Usage = r.result.Usage.Add(result.Usage, result.Started.Sub(r.result.Started))
+	r.result.Wall += result.Wall
+	r.result.Leftovers = append(r.result.Leftovers, result.Leftovers...)
+	return result, err
 }
 
-// redness is a *outcome.ResultsError if the reports are red.
-func (r *run) redness() error {
-	t := r.tests
-	if !t.Red() {
-		return nil
+// StoreReports implements verdict.Runner.
+func (r *run) StoreReports(prefix string, read results.Results) error {
+	ctx, cancel := r.Stop.RecordContext()
+	defer cancel()
+	return r.putReports(ctx, prefix, read)
+}
+
+// checkCoverage reads the coverage and holds it against the step's floor.
+func (r *run) checkCoverage(err error) error {
+	if r.result == nil || !r.verdict.MeasuresCoverage() {
+		return err
 	}
-	parts := []string{}
-	for _, count := range []struct {
-		n    int
-		what string
-	}{{t.Failed, "failed"}, {t.Errored, "errored"}} {
-		if count.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d of %d tests %s", count.n, t.Total, count.what))
-		}
-	}
-	if n := len(t.Problems); n > 0 {
-		parts = append(parts, fmt.Sprintf("%s of %d cannot be read (%s)", units.Count(n, "report"), n+len(t.Reports), t.Problems[0].Report))
-	}
-	return &outcome.ResultsError{
-		Message: "the command passed, but " + strings.Join(parts, ", "),
-		Advice:  "make the command fail when its tests do, or correct reports: in runner.yaml",
-	}
+	read := r.timed("coverage", func() error { return r.verdict.ReadCoverage(r.result.Started) })
+	return r.verdict.CheckCoverage(read, err)
 }
 
 // signalName is TERM for SIGTERM.

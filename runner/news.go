@@ -42,14 +42,14 @@ func (r *run) news(o outcome.Outcome) notify.Run {
 	if r.recorded() {
 		n.Record = clean(r.Place + "/" + r.runKey())
 	}
-	if r.coverage != nil {
-		n.Coverage = clean(present.CoverageLine(r.coverage))
+	if r.verdict.Coverage != nil {
+		n.Coverage = clean(present.CoverageLine(r.verdict.Coverage))
 	}
 	n.Stack = clean(present.RollbackLine(r.delivery.outcome(), nil))
 	if n.Stack != "" && r.delivery.name != "" {
 		n.Stack = r.delivery.name + ": " + n.Stack
 	}
-	if t := r.tests; t != nil {
+	if t := r.verdict.Tests; t != nil {
 		n.Tests = &notify.Tests{
 			Total: t.Total, Passed: t.Total - t.Failed - t.Errored - t.Skipped - t.Quarantined, Failed: t.Failed + t.Errored, Skipped: t.Skipped, Flaky: t.Flaky,
 		}

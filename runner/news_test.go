@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/verdict"
+
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/folder"
 	"github.com/carlin-cicd/runner/runner/config"
@@ -36,6 +38,7 @@ func ended(t *testing.T, workspace, directory string, variables map[string]strin
 		},
 		step: steps.Step{Name: "test", Directory: directory}, phases: []record.Phase{{Name: "record"}},
 	}
+	r.verdict = verdict.New(&r.Session, r.step, r)
 	r.openLog(logs.JSON, 0, nil)
 	return r
 }
@@ -70,7 +73,7 @@ func TestWhatPeopleAreToldIsRedacted(t *testing.T) {
 	r.Redactor.Add(redact.Secret{Name: "PASSWORD", Value: secret})
 	r.Ref.Branch, r.Config.Actor, r.Place, r.delivery.name = "fix/"+secret, secret, "file:///"+secret, "web"
 	r.delivery.record = &deployment{Delivery: record.Delivery{Rollback: &record.Rollback{Action: "rollback", Status: "UPDATE_ROLLBACK_FAILED"}, Problem: "it says " + secret}}
-	r.tests = &results.Results{Counts: results.Counts{Total: 1, Failed: 1}, Failures: []results.Case{{Name: secret, Class: secret, File: secret + ".js", Message: secret, Details: secret + ".js:3"}}}
+	r.verdict.Tests = &results.Results{Counts: results.Counts{Total: 1, Failed: 1}, Failures: []results.Case{{Name: secret, Class: secret, File: secret + ".js", Message: secret, Details: secret + ".js:3"}}}
 	news := r.news(outcome.Of(&outcome.ResultsError{Message: secret, Advice: secret}))
 	told := fmt.Sprintf("%+v %+v", news, *news.Tests)
 	if strings.Contains(told, secret) {

@@ -69,7 +69,7 @@ func (r *run) page(f record.Run) report.Page {
 }
 
 func (r *run) pageTests() *report.Tests {
-	t := r.tests
+	t := r.verdict.Tests
 	if t == nil {
 		return nil
 	}
@@ -87,11 +87,11 @@ func (r *run) pageTests() *report.Tests {
 		Total: t.Total, Failed: t.Failed + t.Errored, Skipped: t.Skipped, Passed: t.Total - t.Failed - t.Errored - t.Skipped - t.Quarantined,
 		Failures: cases(t.Failures), Flaky: cases(t.FlakyCases), Quarantined: cases(t.QuarantinedCases), Slowest: cases(t.Slowest),
 	}
-	if r.fewer != "" {
-		p.Remarks = append(p.Remarks, r.Redactor.String(r.fewer))
+	if r.verdict.Missing != "" {
+		p.Remarks = append(p.Remarks, r.Redactor.String(r.verdict.Missing))
 	}
-	if r.doubt != "" {
-		p.Remarks = append(p.Remarks, r.Redactor.String("no test was run again: "+r.doubt))
+	if r.verdict.SkipReason != "" {
+		p.Remarks = append(p.Remarks, r.Redactor.String("no test was run again: "+r.verdict.SkipReason))
 	}
 	for _, problem := range t.Problems {
 		p.Problems = append(p.Problems, r.Redactor.String(problem.Report+": "+problem.Message))
@@ -101,3 +101,5 @@ func (r *run) pageTests() *report.Tests {
 
 // duration is that of a record, which has it in seconds.
 func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
+
+func shortSHA(sha string) string { return sha[:min(len(sha), 7)] }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/verdict"
+
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/record"
@@ -81,10 +83,10 @@ func (r *run) pageFiles() []report.Link {
 	if r.published["log.jsonl.gz"] {
 		all = append(all, report.Link{Text: "log.jsonl.gz", To: "log.jsonl.gz"})
 	}
-	if r.tests == nil || !r.published["junit"] {
+	if r.verdict.Tests == nil || !r.published["junit"] {
 		return all
 	}
-	for _, name := range r.pathsOf(*r.tests) {
+	for _, name := range verdict.ReportPaths(r.directory(), *r.verdict.Tests) {
 		all = append(all, report.Link{Text: "junit/" + r.Redactor.String(name), To: (&url.URL{Path: "junit/" + name}).EscapedPath()})
 	}
 	return all

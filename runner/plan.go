@@ -184,3 +184,15 @@ func (r *run) origin() string {
 	}
 	return address
 }
+
+// quarantineText is a quarantine in a plan.
+func quarantineText(q steps.Quarantine, now time.Time) string {
+	text := fmt.Sprintf("%s until %s", q.Test, q.LastDay())
+	if q.Expired(now) {
+		text += ", which is over"
+	}
+	if q.Reason != "" {
+		text += " (" + q.Reason + ")"
+	}
+	return text
+}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/verdict"
+
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/logs"
@@ -175,8 +177,8 @@ func (r *run) publishRecord(ended record.Run) {
 	if r.file != nil {
 		put("log.jsonl.gz", r.putLog(ctx))
 	}
-	if r.tests != nil && !r.published["junit"] {
-		put("junit", r.putReports(ctx, "", *r.tests))
+	if r.verdict.Tests != nil && !r.published["junit"] {
+		put("junit", r.putReports(ctx, "", *r.verdict.Tests))
 	}
 	put("report.html", r.putPage(ctx, ended))
 	latest := record.Latest{RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode, Outputs: len(ended.Outputs)}
@@ -246,7 +248,7 @@ func (r *run) putReports(ctx context.Context, prefix string, read results.Result
 	}
 	defer root.Close()
 	var problems []error
-	for _, name := range r.pathsOf(read) {
+	for _, name := range verdict.ReportPaths(r.directory(), read) {
 		problems = append(problems, r.putReport(ctx, root, name, r.runKey()+"/junit/"+prefix+name))
 	}
 	return errors.Join(problems...)
@@ -281,20 +283,6 @@ func (r *run) putReport(ctx context.Context, root *os.Root, name, key string) er
 	}
 	_, err = r.Store.Put(ctx, artifacts.Object{Key: key, Body: clean, Size: size, Type: "application/xml", Mode: 0o644, Batch: true})
 	return err
-}
-
-// pathsOf are the reports there are to store: those that could be read, and the broken ones for whoever has to find out why.
-func (r *run) pathsOf(read results.Results) []string {
-	var names []string
-	for _, report := range read.Reports {
-		names = append(names, report.Path)
-	}
-	for _, p := range read.Problems {
-		if info, err := os.Lstat(filepath.Join(r.directory(), p.Report)); err == nil && info.Mode().IsRegular() {
-			names = append(names, p.Report)
-		}
-	}
-	return names
 }
 
 func (r *run) put(ctx context.Context, name, contentType string, text []byte, batch bool) error {
@@ -367,12 +355,12 @@ func (r *run) metrics(o outcome.Outcome) telemetry.Metrics {
 	if c := r.cost(nil); c != nil { // what it would cost elsewhere is nobody's bill
 		m.Cost = &c.Dollars
 	}
-	if r.coverage != nil && r.coverage.Lines.Total > 0 {
-		percent := r.coverage.Lines.Percent()
+	if r.verdict.Coverage != nil && r.verdict.Coverage.Lines.Total > 0 {
+		percent := r.verdict.Coverage.Lines.Percent()
 		m.LineCoverage = &percent
 	}
-	if r.tests != nil {
-		m.Tests = &telemetry.TestCounts{Total: r.tests.Total, Failed: r.tests.Failed + r.tests.Errored, Flaky: r.tests.Flaky}
+	if r.verdict.Tests != nil {
+		m.Tests = &telemetry.TestCounts{Total: r.verdict.Tests.Total, Failed: r.verdict.Tests.Failed + r.verdict.Tests.Errored, Flaky: r.verdict.Tests.Flaky}
 	}
 	return m
 }

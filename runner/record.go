@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/verdict"
+
 	"github.com/carlin-cicd/runner/runner/sizing"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -71,7 +73,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 	if o.Err != nil {
 		f.Error, f.Hint = o.Err.Error(), outcome.Hint(o.Err)
 	}
-	f.Tests, f.Coverage, f.Delivery = r.testsRecord(), r.coverage, r.delivery.outcome()
+	f.Tests, f.Coverage, f.Delivery = r.testsRecord(), r.verdict.Coverage, r.delivery.outcome()
 	f.Usage = r.usageRecord(o)
 	f.Cost = r.cost(f.Usage)
 	f.Details = r.details()
@@ -87,19 +89,19 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 }
 
 func (r *run) testsRecord() *record.Tests {
-	if r.tests == nil {
+	if r.verdict.Tests == nil {
 		return nil
 	}
-	t := &record.Tests{Counts: r.tests.Counts, SkipReason: r.doubt, Missing: r.fewer, Stale: r.tests.Stale, Problems: r.tests.Problems}
-	for _, report := range r.tests.Reports {
+	t := &record.Tests{Counts: r.verdict.Tests.Counts, SkipReason: r.verdict.SkipReason, Missing: r.verdict.Missing, Stale: r.verdict.Tests.Stale, Problems: r.verdict.Tests.Problems}
+	for _, report := range r.verdict.Tests.Reports {
 		t.Reports = append(t.Reports, report.Path)
 	}
-	t.Flaky, t.Quarantined, t.Slowest = r.tests.FlakyCases, r.tests.QuarantinedCases, r.tests.Slowest
+	t.Flaky, t.Quarantined, t.Slowest = r.verdict.Tests.FlakyCases, r.verdict.Tests.QuarantinedCases, r.verdict.Tests.Slowest
 	within := r.withinRepository()
-	for _, c := range r.tests.Failures {
+	for _, c := range r.verdict.Tests.Failures {
 		t.Failures = append(t.Failures, r.locateFailure(c, within))
 	}
-	t.Stored = r.pathsOf(*r.tests)
+	t.Stored = verdict.ReportPaths(r.directory(), *r.verdict.Tests)
 	return t
 }
 

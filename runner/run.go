@@ -12,6 +12,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/verdict"
+
 	"github.com/carlin-cicd/runner/runner/task"
 
 	"github.com/carlin-cicd/runner/artifacts/lease"
@@ -25,7 +27,6 @@ import (
 	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps"
-	"github.com/carlin-cicd/runner/steps/results"
 )
 
 // Invocation is what the runner is handed by whoever starts it.
@@ -64,11 +65,7 @@ type run struct {
 	tail   *report.Tail // the end of the command's output
 
 	result    *process.Result
-	tests     *results.Results
-	doubt     string // why failing tests were neither run again nor forgiven
-	fewer     string // how many tests went missing, if they are many
-	memory    memory
-	coverage  *record.Coverage
+	verdict   *verdict.Verdict
 	artifacts []record.Artifact
 	phases    []record.Phase
 	attempts  []record.Attempt
@@ -88,6 +85,7 @@ func Run(ctx context.Context, in Invocation) outcome.Outcome {
 	defer cancel()
 	r := &run{tail: report.NewTail(pageLog), in: in, published: map[string]bool{}, artifacts: []record.Artifact{}}
 	r.Session = session.Session{ID: session.NewID(), Began: in.Started, Variables: in.Variables, AWS: session.NewAWS()}
+	r.verdict = verdict.New(&r.Session, r.step, r)
 	r.Redactor = redact.New(append(environment.Secrets(in.Variables), knownHeaders(in.Variables)...)...)
 
 	err := r.configure(ctx, in.Signals)
@@ -151,18 +149,20 @@ func (r *run) perform() error {
 	}
 	err := r.execute()
 	err = r.readReports(err)
-	err = r.reconsider(err)
+	err = r.rerunFailedTests(err)
 	r.onFailure(err)
 	r.after(err)
-	r.recall(err == nil)
-	err = r.judgeCoverage(err)
+	if r.verdict.HasTests() {
+		_ = r.timed("history", func() error { return r.verdict.LoadHistory(err == nil) }) // the error has been logged
+	}
+	err = r.checkCoverage(err)
 	err = r.conclude(err)
 	if err == nil { // what was deployed stays: it is not what failed
 		err = r.hooks.failed
 	}
 	err = r.publishArtifacts(err)
-	r.rememberCoverage(err)
-	r.remember()
+	r.verdict.SaveCoverage(err)
+	r.verdict.SaveHistory()
 	r.onFailure(err)
 	return err
 }
@@ -279,6 +279,7 @@ func (r *run) resolveStep() error {
 	if err := r.chooseStep(); err != nil {
 		return err
 	}
+	r.verdict = verdict.New(&r.Session, r.step, r)
 	r.env = environment.New(&r.Session, r.step)
 	r.Redactor.Add(environment.Secrets(r.env.Variables)...) // runner.yaml may hold some, too
 	if err := r.required(len(r.step.Needs) > 0); err != nil {

@@ -1,4 +1,4 @@
-package runner
+package verdict
 
 import (
 	"errors"
@@ -44,12 +44,12 @@ func TestWhatARerunSaysOfATest(t *testing.T) {
 		"a hook of jest that failed is not heard of now": {[]results.Case{failed(hook, "f.ts")}, []results.Case{passed("a", "f.ts")}, hook, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &run{Session: session.Session{Log: slog.New(slog.DiscardHandler)}, tests: &results.Results{}}
+			v := &Verdict{session: &session.Session{Log: slog.New(slog.DiscardHandler)}, Tests: &results.Results{}}
 			failing := map[string]bool{}
 			for _, f := range c.first {
-				r.tests.Failures = append(r.tests.Failures, f)
-				r.tests.Failed++
-				failing[identify(f)] = true
+				v.Tests.Failures = append(v.Tests.Failures, f)
+				v.Tests.Failed++
+				failing[testID(f)] = true
 			}
 			seen := map[string]int{}
 			var read results.Results
@@ -58,21 +58,21 @@ func TestWhatARerunSaysOfATest(t *testing.T) {
 				case results.Failed:
 					read.Failures = append(read.Failures, s)
 				case results.Passed:
-					seen[identify(s)]++
+					seen[testID(s)]++
 					seen["file\x00"+s.File]++
 				}
 			}
-			r.compare(1, failing, read, seen)
-			if got := names(r.tests.FlakyCases); got != c.flaky {
+			v.compare(1, failing, read, seen)
+			if got := names(v.Tests.FlakyCases); got != c.flaky {
 				t.Errorf("flaky are %q, want %q", got, c.flaky)
 			}
-			if got := names(r.tests.Failures); got != c.red {
+			if got := names(v.Tests.Failures); got != c.red {
 				t.Errorf("red are %q, want %q", got, c.red)
 			}
-			if r.tests.Failed != len(r.tests.Failures) || r.tests.Flaky != len(r.tests.FlakyCases) {
-				t.Errorf("the counts are %+v", r.tests.Counts)
+			if v.Tests.Failed != len(v.Tests.Failures) || v.Tests.Flaky != len(v.Tests.FlakyCases) {
+				t.Errorf("the counts are %+v", v.Tests.Counts)
 			}
-			for _, f := range r.tests.FlakyCases {
+			for _, f := range v.Tests.FlakyCases {
 				if !strings.HasSuffix(f.Message, "the first time") {
 					t.Errorf("it lost its first failure: %+v", f)
 				}
@@ -90,13 +90,13 @@ func names(list []results.Case) string {
 }
 
 func TestATestThatIsRedAfterAllIsNotFlaky(t *testing.T) {
-	r := &run{Session: session.Session{Log: slog.New(slog.DiscardHandler)}, tests: &results.Results{Failures: []results.Case{failed("a", "f"), failed("b", "f")}}}
-	r.tests.Failed = 2
-	failing := map[string]bool{identify(failed("a", "f")): true, identify(failed("b", "f")): true}
-	r.compare(1, failing, results.Results{Failures: []results.Case{failed("b", "f")}}, map[string]int{identify(failed("a", "f")): 1})
-	r.compare(2, failing, results.Results{Failures: []results.Case{failed("a", "f")}}, map[string]int{identify(failed("b", "f")): 1})
-	if r.tests.Failed != 1 || r.tests.Flaky != 1 || names(r.tests.Failures) != "a" || names(r.tests.FlakyCases) != "b" {
-		t.Errorf("red are %s, flaky are %s, by %+v", names(r.tests.Failures), names(r.tests.FlakyCases), r.tests.Counts)
+	v := &Verdict{session: &session.Session{Log: slog.New(slog.DiscardHandler)}, Tests: &results.Results{Failures: []results.Case{failed("a", "f"), failed("b", "f")}}}
+	v.Tests.Failed = 2
+	failing := map[string]bool{testID(failed("a", "f")): true, testID(failed("b", "f")): true}
+	v.compare(1, failing, results.Results{Failures: []results.Case{failed("b", "f")}}, map[string]int{testID(failed("a", "f")): 1})
+	v.compare(2, failing, results.Results{Failures: []results.Case{failed("a", "f")}}, map[string]int{testID(failed("b", "f")): 1})
+	if v.Tests.Failed != 1 || v.Tests.Flaky != 1 || names(v.Tests.Failures) != "a" || names(v.Tests.FlakyCases) != "b" {
+		t.Errorf("red are %s, flaky are %s, by %+v", names(v.Tests.Failures), names(v.Tests.FlakyCases), v.Tests.Counts)
 	}
 }
 
@@ -120,7 +120,7 @@ func TestWhatIsMoreThanFailedTests(t *testing.T) {
 		"failures that nobody knows":  {changed(func(r *results.Results) { r.Failed = 300 }), 1, "too many"},
 		"a shell's code":              {sound, 127, "127"},
 		"a signal's code":             {sound, 139, "139"},
-		"pytest could not collect":    {changed(func(r *results.Results) { r.Counts = results.Counts{Total: 1, Errored: 1} }), 2, "nothing but errors"},
+		"pytest could not collect":    {changed(func(r *results.Results) { r.Counts = results.Counts{Total: 1, Errored: 1} }), 2, "only errors"},
 		"playwright has errors only":  {changed(func(r *results.Results) { r.Counts = results.Counts{Total: 1, Errored: 1} }), 1, ""},
 		"a panic of Go":               {changed(func(r *results.Results) { r.Failures[0].Details = "--- FAIL\npanic: x\n\ngoroutine 7 [running]:" }), 1, "panicked"},
 		"somebody who says panic":     {changed(func(r *results.Results) { r.Failures[0].Details = "panic: on the streets" }), 1, ""},
@@ -154,7 +154,7 @@ func TestWhatTheFirstRunLeftIsPutBackAsItWas(t *testing.T) {
 	if err := errors.Join(os.Chtimes(filepath.Join(dir, "out/a"), old, old), os.Chmod(filepath.Join(dir, "out/bin/tool"), 0o755), os.Symlink("a", filepath.Join(dir, "out/link"))); err != nil {
 		t.Fatal(err)
 	}
-	kept, err := keepAside(dir, "x", []string{"junit.xml", "out/deep/junit.xml", "gone.xml"}, []string{"out/bin", "out", ".", "nowhere"})
+	kept, err := moveAside(dir, "x", []string{"junit.xml", "out/deep/junit.xml", "gone.xml"}, []string{"out/bin", "out", ".", "nowhere"})
 	if err != nil {
 		t.Fatal(err)
 	}

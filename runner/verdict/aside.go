@@ -1,4 +1,4 @@
-package runner
+package verdict
 
 import (
 	"errors"
@@ -12,16 +12,16 @@ import (
 	"strings"
 )
 
-// aside keeps what the first run of the command left while a rerun of a few tests writes over it.
+// aside holds files of the first run of the command while a rerun of a few tests overwrites them.
 type aside struct {
 	root *os.Root // the step's folder
-	dir  string   // where the things are kept, below root
-	kept []string // what is kept, as the path it has below root; its place in dir is its number
+	dir  string   // where they are held, below root
+	kept []string // their original paths below root; in dir they are named by their index
 }
 
-// keepAside moves files away, so that none of them is mistaken for one of the rerun, and folders too; of those a copy stays
-// for the rerun, which may need what is in them. Every path is slash-separated, below dir.
-func keepAside(dir, name string, files, folders []string) (_ *aside, err error) {
+// moveAside moves files away, so that none of them is taken for one of the rerun, and folders too; a copy of the folders stays
+// for the rerun, which may need their content. Every path is slash-separated, below dir.
+func moveAside(dir, name string, files, folders []string) (_ *aside, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func keepAside(dir, name string, files, folders []string) (_ *aside, err error) 
 	return a, nil
 }
 
-// outermost leaves out the step's own folder, which cannot be moved away, and folders in others of the list.
+// outermost drops the step's own folder, which cannot be moved, and folders within others of the list.
 func outermost(folders []string) []string {
 	var kept []string
 	for _, name := range slices.Sorted(slices.Values(folders)) {
@@ -83,7 +83,7 @@ func (a *aside) move(name string) error {
 	return err
 }
 
-// restore puts everything back where it was, in the place of what is there now. Folders come first: a report may be in one.
+// restore moves everything back, replacing what the rerun left. Folders come first, since a report may be in one.
 func (a *aside) restore() error {
 	defer a.root.Close()
 	var problems []error
@@ -99,14 +99,14 @@ func (a *aside) restore() error {
 		problems = append(problems, err)
 	}
 	if err := errors.Join(problems...); err != nil {
-		return err // what could not be put back stays where it is kept
+		return err // what could not be moved back stays in dir
 	}
 	err := a.root.RemoveAll(a.dir)
-	_ = a.root.Remove(".runner") // if it is empty, it was made for this
+	_ = a.root.Remove(".runner") // if it is empty, it was created for this
 	return err
 }
 
-// copyTree copies a folder with its links, modes and times: a report in it must not look new.
+// copyTree copies a folder with its links, modes and times, so that no report in it looks new.
 func copyTree(root *os.Root, from, to string) error {
 	return fs.WalkDir(root.FS(), from, func(at string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -131,7 +131,7 @@ func copyTree(root *os.Root, from, to string) error {
 			}
 			return root.Symlink(link, target)
 		case !d.Type().IsRegular():
-			return nil // nobody publishes pipes and sockets
+			return nil // pipes and sockets are not published
 		}
 		if err := copyFile(root, at, target, info.Mode().Perm()); err != nil {
 			return err

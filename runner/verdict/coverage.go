@@ -1,0 +1,162 @@
+package verdict
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/steps/coverage"
+)
+
+// coverageFolder is where the step leaves its coverage, relative to its directory; "" if it measures none.
+func (v *Verdict) coverageFolder() string {
+	if v.step.Coverage.Path != "" {
+		return v.step.Coverage.Path
+	}
+	for _, a := range v.step.Artifacts {
+		if a.Name == "coverage" {
+			return a.Path
+		}
+	}
+	return ""
+}
+
+func (v *Verdict) hasFloor() bool { return v.step.Coverage.Floor != coverage.Floor{} }
+
+// MeasuresCoverage reports whether there is coverage to read, or a floor to hold it against.
+func (v *Verdict) MeasuresCoverage() bool {
+	folder := v.coverageFolder()
+	if v.stopped() || folder == "" && !v.hasFloor() {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(v.directory(), filepath.FromSlash(folder)))
+	return err == nil || v.hasFloor() // not every test run measures coverage
+}
+
+// CheckCoverage judges the coverage that ReadCoverage has read, or its error. A step that passed fails if its coverage is
+// under the floor: then the error is a *outcome.ResultsError, else runErr.
+func (v *Verdict) CheckCoverage(readErr, runErr error) error {
+	found := readErr
+	if found == nil {
+		found = v.checkFloor()
+	}
+	var none *coverage.NotFoundError
+	switch {
+	case found == nil:
+		return runErr
+	case !v.hasFloor() && (errors.As(found, &none) || errors.Is(found, fs.ErrNotExist)):
+		return runErr
+	}
+	advice := outcome.Hint(found)
+	if errors.Is(found, fs.ErrNotExist) {
+		found = fmt.Errorf("there is no coverage in %s to hold against the floor", cmp.Or(v.coverageFolder(), "the step's folder"))
+		advice = "have the command measure it, or set coverage.path to its folder"
+	}
+	if !v.hasFloor() || runErr != nil {
+		v.session.Log.Warn("coverage", "error", found.Error(), "hint", advice)
+		return runErr
+	}
+	return &outcome.ResultsError{Message: found.Error(), Advice: advice}
+}
+
+// ReadCoverage sets Coverage from the reports of a command that started at the given time. The error is fs.ErrNotExist if
+// there are none or if they are older than the command.
+func (v *Verdict) ReadCoverage(started time.Time) error {
+	folder := v.coverageFolder()
+	if folder == "" {
+		return fs.ErrNotExist
+	}
+	dir := filepath.Join(v.directory(), filepath.FromSlash(folder))
+	summary, folders, err := coverage.Find(dir, v.directory())
+	var none *coverage.NotFoundError
+	if errors.As(err, &none) {
+		none.Dir = folder
+	}
+	if err != nil {
+		return err
+	}
+	const granularity = time.Second // some file systems count whole seconds
+	source := filepath.Join(dir, filepath.FromSlash(summary.Source))
+	if info, err := os.Stat(source); err == nil && info.ModTime().Add(granularity).Before(started) {
+		v.session.Log.Warn("the coverage is older than the command and does not count", "report", summary.Source)
+		return fs.ErrNotExist
+	}
+	v.Coverage = &record.Coverage{Summary: summary, LinePercent: round(summary.Lines.Percent()), Folders: folders}
+	ctx, cancel := v.session.Stop.PublishContext()
+	defer cancel()
+	v.compareCoverage(ctx)
+	attributes := []any{
+		"lines", summary.Lines.String(), "branches", summary.Branches.String(), "files", summary.Files, "report", summary.Source,
+	}
+	if c := v.Coverage.Change; c != nil {
+		against := v.Coverage.Against
+		attributes = append(attributes, "lines_change", round(c.Lines), "against", shortSHA(against.SHA), "of", against.Branch)
+	}
+	v.session.Log.Info("coverage", attributes...)
+	return nil
+}
+
+// compareCoverage compares with the first earlier branch that has a baseline.
+func (v *Verdict) compareCoverage(ctx context.Context) {
+	for _, branch := range v.session.EarlierBranches() {
+		var baseline record.CoverageBaseline
+		err := artifacts.GetJSON(ctx, v.session.Store, keys.CoverageBaseline(branch, v.step.Name), &baseline)
+		if err == nil && baseline.Summary.Lines.Total > 0 {
+			change := v.Coverage.Summary.Change(baseline.Summary)
+			change = coverage.Change{Lines: round(change.Lines), Branches: round(change.Branches)}
+			v.Coverage.Change, v.Coverage.Against = &change, &baseline
+			coverage.SetChanges(v.Coverage.Folders, baseline.Folders)
+			v.Coverage.Against.Folders = nil // they are in the change
+			return
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			v.session.Log.Warn("the coverage of an earlier run cannot be read",
+				"branch", branch, "error", err.Error(), "hint", outcome.Hint(err))
+			return
+		}
+	}
+}
+
+func (v *Verdict) checkFloor() error {
+	var previous coverage.Summary
+	if v.Coverage.Against != nil {
+		previous = v.Coverage.Against.Summary
+	}
+	return v.step.Coverage.Floor.Check(v.Coverage.Summary, previous)
+}
+
+// SaveCoverage stores the coverage as the baseline of the next run if this one passed. A failed run sets none: a drop that
+// was refused must be refused again.
+func (v *Verdict) SaveCoverage(runErr error) {
+	if runErr != nil || v.Coverage == nil || v.Coverage.Lines.Total <= 0 {
+		return
+	}
+	ctx, cancel := v.session.Stop.PublishContext()
+	defer cancel()
+	s := v.session
+	folders := slices.Clone(v.Coverage.Folders)
+	for i := range folders {
+		folders[i].Change = nil
+		folders[i].Path = s.Redactor.String(folders[i].Path)
+	}
+	baseline := record.CoverageBaseline{
+		Branch: s.Ref.Branch, SHA: s.Ref.SHA, RunID: s.ID, At: time.Now().UTC(), Summary: v.Coverage.Summary, Folders: folders,
+	}
+	if err := artifacts.PutJSON(ctx, s.Store, keys.CoverageBaseline(s.Ref.Branch, v.step.Name), baseline); err != nil {
+		s.Log.Warn("the coverage could not be stored for the next run", "error", err.Error(), "hint", outcome.Hint(err))
+	}
+}
+
+// round keeps two decimals.
+func round(x float64) float64 { return math.Round(x*100) / 100 }
