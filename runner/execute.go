@@ -121,6 +121,9 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	r.Log.Info("running", "command", c.String(), "directory", how.directory)
 	how = r.traced(how)
 	r.tail.Line("\x1b[2m$ " + r.Redactor.String(c.String()) + "\x1b[22m")
+	if r.isPastDeadline() { // a hook, whose time is its own
+		r.sink.Stopping(how.deadline.Add(how.grace))
+	}
 	lines := r.sink.Command()
 	clean := r.Redactor.Writer(io.MultiWriter(r.delivery.tee(lines), r.tail), redact.MaskCommands())
 	if r.in.Frugal != nil {

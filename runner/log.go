@@ -5,11 +5,13 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/session"
 )
 
 // logFile is the copy of the log that is published with the run: JSON lines, compressed as they come.
@@ -81,6 +83,45 @@ func (r *run) openLog(format logs.Format, level slog.Level, attributes []slog.At
 		r.Log.Warn("the log will not be stored", "error", err.Error())
 	}
 }
+
+// boundLogOnStop keeps a reader of the log that stalls from holding up a run that has to stop: from the first signal on, and from
+// the deadline, it is waited for within bounds. See logs.Sink.
+func (r *run) boundLogOnStop() (release func()) {
+	onSignal := context.AfterFunc(r.Stop.Work, func() {
+		if sig, at := r.Stop.Signal(); sig != 0 {
+			r.sink.Stopping(at.Add(r.Stop.Budget / 2))
+		}
+	})
+	return func() {
+		onSignal()
+		if r.logTimer != nil {
+			r.logTimer.Stop()
+		}
+	}
+}
+
+// boundLogAtDeadline does so from the deadline on. It is called again when the deadline changes.
+func (r *run) boundLogAtDeadline() {
+	if r.logTimer != nil {
+		r.logTimer.Stop()
+	}
+	r.logTimer = time.AfterFunc(time.Until(r.Deadline), func() { r.sink.Stopping(r.Deadline.Add(r.Config.Grace)) })
+}
+
+// boundLogAtEnd has the record come before a reader of the log that stalls. What is left of the stop budget limits the wait for
+// one that is slow.
+func (r *run) boundLogAtEnd() {
+	switch sig, at := r.Stop.Signal(); {
+	case sig != 0:
+		r.sink.Stopping(at.Add(r.Stop.Budget - min(session.Reserve, r.Stop.Budget/4)))
+	case r.isPastDeadline():
+		r.sink.Stopping(time.Now().Add(r.Config.Grace))
+	default:
+		r.sink.Ending()
+	}
+}
+
+func (r *run) isPastDeadline() bool { return !r.Deadline.IsZero() && time.Now().After(r.Deadline) }
 
 // redactHandler takes the secrets out of records, as errors and command lines may hold them.
 type redactHandler struct {

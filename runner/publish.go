@@ -232,7 +232,6 @@ func (r *run) putJSON(ctx context.Context, name string, v any, batch bool) error
 }
 
 func (r *run) putLog(ctx context.Context) error {
-	r.sink.Flush()
 	name, err := r.file.finish()
 	if err != nil {
 		return err
@@ -294,6 +293,7 @@ func (r *run) put(ctx context.Context, name, contentType string, text []byte, ba
 func (r *run) end(err error) outcome.Outcome {
 	o := outcome.Of(err)
 	r.over = time.Now()
+	r.boundLogAtEnd()
 	ended := r.buildRecord(o)
 	if r.format == logs.Text && !ended.Recorded {
 		r.sink.Flush()
@@ -303,7 +303,10 @@ func (r *run) end(err error) outcome.Outcome {
 	}
 	r.logEnd(ended)
 	r.sink.Raw(telemetry.EMF(r.metrics(o), time.Now()))
-	r.sink.Flush()
+	if dropped := r.sink.Dropped(); dropped > 0 {
+		r.Log.Warn("the reader of the log did not take all of it", "lines", dropped, "hint", "log.jsonl.gz in the record of the run is complete")
+		ended.Log = &record.Log{Dropped: r.sink.Dropped()}
+	}
 	sent := r.sendTrace(o)
 	r.publishRecord(ended)
 	told := r.tell(o)
@@ -311,6 +314,7 @@ func (r *run) end(err error) outcome.Outcome {
 	told()
 	r.writeStepSummary(ended)
 	r.sink.Print(present.Terminal{Color: r.in.Color, Directory: workingDirectory()}.Summary(ended))
+	r.boundLogAtEnd()
 	r.sink.Flush()
 	return o
 }

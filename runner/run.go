@@ -59,10 +59,11 @@ type run struct {
 
 	diskBefore int64 // bytes in use when the task told how much of its own is
 
-	sink   *logs.Sink
-	format logs.Format
-	file   *logFile
-	tail   *report.Tail // the end of the command's output
+	sink     *logs.Sink
+	format   logs.Format
+	file     *logFile
+	logTimer *time.Timer  // see boundLogAtDeadline
+	tail     *report.Tail // the end of the command's output
 
 	result    *process.Result
 	verdict   *verdict.Verdict
@@ -98,6 +99,7 @@ func Run(ctx context.Context, in Invocation) outcome.Outcome {
 		r.openLog(format, slog.LevelInfo, nil)
 	}
 	defer r.file.remove()
+	defer r.boundLogOnStop()()
 	if err != nil {
 		return r.end(outcome.Refused(err))
 	}
@@ -309,6 +311,7 @@ func (r *run) chooseStep() error {
 		r.step.Timeout, r.step.Origin["timeout"] = config.DefaultTimeout, "default"
 	}
 	r.Deadline = r.Began.Add(r.step.Timeout)
+	r.boundLogAtDeadline()
 	if err := errors.Join(r.chooseGrace(), r.chooseUndo()); err != nil {
 		return err
 	}

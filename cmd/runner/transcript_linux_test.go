@@ -66,6 +66,7 @@ func TestTranscripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":   cmdExits,
 			"start":   cmdStart,
+			"unread":  cmdUnread,
 			"attach":  cmdAttach,
 			"press":   cmdPress,
 			"signal":  cmdSignal,

@@ -180,25 +180,24 @@ func (s *Sink) Status(line string) {
 }
 
 // Flush waits until the reader has everything, within the bounds of Stopping. All other methods of the sink and a Write of a
-// command have done so when they return, unless Detach or Stopping was called. The error is Err's.
+// command have done so when they return, unless Ending or Stopping was called. The error is Err's.
 func (s *Sink) Flush() error {
 	s.queue.wait(s.queue.last(), true)
 	return s.Err()
 }
 
-// Detach ends the waiting for the reader of the log: from now on only Flush does, so that a run can store its record first.
-// Lines that the reader does not take are queued; what exceeds 2 MiB is dropped and counted.
-func (s *Sink) Detach() { s.queue.detach() }
+// Ending bounds the waiting for the reader of the log, because the run's record comes first: from now on nothing but Flush
+// waits for a reader that takes nothing for a second. Lines that it does not take are queued. What exceeds 2 MiB is dropped and
+// counted; the file gets all of them.
+func (s *Sink) Ending() { s.queue.end() }
 
-// Stopping bounds the waiting for the reader of the log, because the run has to end: from now on no method waits after until,
-// nor for a reader that takes nothing for a second. Lines are then queued as after Detach. The file gets all of them.
-//
-// It may be called again to change until.
+// Stopping does the same for Flush too, because the run has to stop, and no method waits after until. It may be called again to
+// change until.
 func (s *Sink) Stopping(until time.Time) { s.queue.stop(until) }
 
-// Dropped returns the number of lines that the reader of the log does not have: those that were dropped, and those that it has
-// not taken yet.
-func (s *Sink) Dropped() int { return s.queue.unwritten() }
+// Dropped returns the number of lines that the reader of the log did not get. After Stopping it includes those that it has not
+// taken yet.
+func (s *Sink) Dropped() int { return s.queue.missing() }
 
 // do changes the outputs under the lock, and then waits until the reader has the change.
 func (s *Sink) do(change func()) error {

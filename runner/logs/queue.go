@@ -14,14 +14,15 @@ import (
 //  2. Where the write cannot block either, the caller does it. Else a goroutine, which exists while there is something to
 //     write, writes in order.
 //  3. Callers then wait for their lines without any lock. So a slow reader slows the command down, as a pipe would.
-//  4. Once the run stops or ends, the wait is bounded (see wait). What then does not fit into the queue is dropped and counted.
+//  4. Once the run ends or has to stop, the wait is bounded (see wait). What then does not fit into the queue is dropped and
+//     counted.
 type queue struct {
 	w     io.Writer
 	room  room
 	write func() // q.drain, as a value: starting a goroutine with it does not allocate
 
 	mu      sync.Mutex
-	changed sync.Cond // of done, err, waiting, until
+	changed sync.Cond // of done, err, bound, until
 	pending []chunk
 	head    int      // of pending
 	free    [][]byte // buffers to use again
@@ -32,29 +33,29 @@ type queue struct {
 	err     error    // the first of w: nothing is written after it
 	dropped int      // lines
 
-	waiting  waiting
+	bound    bound
 	until    time.Time // stopping: no wait goes on after it
-	progress time.Time // stopping: when the reader last took something
+	progress time.Time // bounded: when the reader last took something
 }
 
 // chunk is some whole lines, or a piece that a terminal's last line gets.
 type chunk struct{ text, rest []byte }
 
-// waiting says how long callers wait for the reader.
-type waiting int
+// bound says how long callers wait for the reader.
+type bound int
 
 const (
-	unlimited waiting = iota
-	flushOnly         // as long as needed, but only in flush
-	stopping          // until a moment, while the reader takes something
+	unlimited bound = iota
+	ending          // while it takes something; in flush as long as it needs
+	stopping        // while it takes something, until a moment
 )
 
 const (
-	// stalled is how long a reader may take nothing, once the run stops, before it is no longer waited for.
+	// stalled is how long a reader may take nothing, once the waits are bounded, before it is no longer waited for.
 	stalled = time.Second
-	// pieceSize is what is written at once while stopping, so that progress shows: pipes take it as a whole.
+	// pieceSize is what is written at once when the waits are bounded, so that progress shows: pipes take it as a whole.
 	pieceSize = 4 << 10
-	// maxQueued is what the queue holds in bytes while callers do not wait, and maxQueuedLines what the command may use of it.
+	// maxQueued is what the queue holds in bytes when the waits are bounded, and maxQueuedLines what the command may use of it.
 	maxQueued      = 2 << 20
 	maxQueuedLines = 1 << 20
 	// freeBuffers are kept for use.
@@ -76,7 +77,7 @@ func (q *queue) add(p []byte, ofCommand bool) []byte {
 	if ofCommand {
 		limit = maxQueuedLines
 	}
-	if q.err != nil || q.waiting != unlimited && q.size+len(p) > limit {
+	if q.err != nil || q.bound != unlimited && q.size+len(p) > limit {
 		q.dropped += bytes.Count(p, newline)
 		return p[:0]
 	}
@@ -89,7 +90,7 @@ func (q *queue) add(p []byte, ofCommand bool) []byte {
 	}
 	queued, next := p, p[:0]
 	switch n := len(q.free) - 1; {
-	case q.waiting != unlimited: // many may come, of a few bytes each
+	case q.bound != unlimited: // many may come, of a few bytes each
 		queued = bytes.Clone(p)
 	case n >= 0:
 		next, q.free = q.free[n], q.free[:n]
@@ -115,7 +116,7 @@ func (q *queue) drain() {
 	for q.head < len(q.pending) {
 		c := &q.pending[q.head]
 		piece := c.rest
-		if q.waiting == stopping {
+		if q.bound != unlimited {
 			piece = piece[:min(len(piece), pieceSize)]
 		}
 		q.mu.Unlock()
@@ -125,7 +126,7 @@ func (q *queue) drain() {
 			q.fail(err)
 			break
 		}
-		if q.waiting == stopping {
+		if q.bound != unlimited {
 			q.progress = time.Now()
 		}
 		c = &q.pending[q.head] // add may have moved it
@@ -175,13 +176,11 @@ func (q *queue) wait(ticket uint64, flush bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.done < ticket {
-		switch q.waiting {
-		case flushOnly:
-			if !flush {
-				return
+		if q.bound == stopping || q.bound == ending && !flush {
+			left := time.Until(q.progress.Add(stalled))
+			if q.bound == stopping {
+				left = min(left, time.Until(q.until))
 			}
-		case stopping:
-			left := min(time.Until(q.until), time.Until(q.progress.Add(stalled)))
 			if left <= 0 {
 				return
 			}
@@ -199,12 +198,12 @@ func (q *queue) wake() {
 	q.changed.Broadcast()
 }
 
-// detach has nothing but flush wait from now on.
-func (q *queue) detach() {
+// end bounds all waits but those of flush.
+func (q *queue) end() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.waiting == unlimited {
-		q.waiting = flushOnly
+	if q.bound == unlimited {
+		q.bound, q.progress = ending, time.Now()
 	}
 	q.changed.Broadcast()
 }
@@ -213,10 +212,10 @@ func (q *queue) detach() {
 func (q *queue) stop(until time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.waiting != stopping {
-		q.waiting, q.progress = stopping, time.Now()
+	if q.bound == unlimited {
+		q.progress = time.Now()
 	}
-	q.until = until
+	q.bound, q.until = stopping, until
 	q.changed.Broadcast()
 }
 
@@ -227,13 +226,16 @@ func (q *queue) isIdle() bool {
 	return q.done == q.added
 }
 
-// unwritten returns the number of lines that the reader does not have.
-func (q *queue) unwritten() int {
+// missing returns the number of lines that the reader will not get. Of a run that has to stop, it counts all that it does not
+// have.
+func (q *queue) missing() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	lines := q.dropped
-	for _, c := range q.pending[q.head:] {
-		lines += bytes.Count(c.text, newline)
+	if q.bound == stopping {
+		for _, c := range q.pending[q.head:] {
+			lines += bytes.Count(c.text, newline)
+		}
 	}
 	return lines
 }

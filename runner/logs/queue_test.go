@@ -165,22 +165,24 @@ func TestAStoppingRunWaitsForASlowReader(t *testing.T) {
 	})
 }
 
-func TestADetachedSinkWaitsInFlushOnly(t *testing.T) {
+func TestAnEndingRunWaitsForAStalledReaderInFlushOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		reader := newPausable(time.Second)
+		reader := newPausable(0)
 		s := New(reader, Options{Format: Text})
-		s.Detach()
+		reader.pause()
+		s.Ending()
 		begun := time.Now()
 		log := slog.New(s.Handler())
 		for i := range 5 {
 			log.Info("record", "i", i)
 		}
 		s.Print("summary")
-		if took := time.Since(begun); took != 0 {
-			t.Errorf("records took %v", took)
+		if took := time.Since(begun); took != stalled || s.Dropped() != 0 {
+			t.Errorf("records took %v, %d lines are missing", took, s.Dropped())
 		}
+		time.AfterFunc(time.Hour, reader.resume)
 		_ = s.Flush()
-		if took := time.Since(begun); took != 6*time.Second {
+		if took := time.Since(begun); took != stalled+time.Hour {
 			t.Errorf("all took %v", took)
 		}
 		var order []string
@@ -190,6 +192,15 @@ func TestADetachedSinkWaitsInFlushOnly(t *testing.T) {
 		if got := fmt.Sprint(order); got != "[0 1 2 3 4 y]" {
 			t.Errorf("the order is %s", got)
 		}
+		reader.pause()
+		log.Info("record")
+		time.AfterFunc(2*stalled, func() { s.Stopping(time.Now().Add(time.Minute)) })
+		begun = time.Now()
+		_ = s.Flush()
+		if took := time.Since(begun); took != 2*stalled || s.Dropped() != 1 {
+			t.Errorf("a run that has to stop flushed for %v, %d lines are missing", took, s.Dropped())
+		}
+		reader.resume()
 	})
 }
 

@@ -62,6 +62,7 @@ type Run struct {
 	Attempts  []Attempt         `json:"attempts"`
 	Leftovers []Leftover        `json:"leftovers,omitempty"`
 	Stop      *Stop             `json:"stop,omitempty"`
+	Log       *Log              `json:"log,omitempty"`
 	Published map[string]bool   `json:"published,omitempty" redact:"-"` // the run's own files: which of them are in the store
 
 	Details `json:"-"`
@@ -135,6 +136,11 @@ type Stop struct {
 	Signal string  `json:"signal" redact:"-"`
 	Budget float64 `json:"budget_seconds"`
 	Used   float64 `json:"used_seconds"`
+}
+
+// Log says what the reader of the run's output did not get.
+type Log struct {
+	Dropped int `json:"dropped"` // lines; log.jsonl.gz has them
 }
 
 // Latest is latest.json of a step: its newest run whose command began, which needs: and promote go by.
