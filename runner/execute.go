@@ -54,23 +54,20 @@ func (r *run) attempt() (err error) {
 		})
 		o := outcome.Of(err)
 		r.attempts = append(r.attempts, record.Attempt{ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: record.Seconds(time.Since(begun))})
-		// Who was told to stop does not start it again: that is for whoever starts runs. See mayRetry.
+		// Who was told to stop does not start it again: that is for whoever starts runs. See retryAllowed.
 		if err == nil || r.Stop.Work.Err() != nil || len(r.attempts) > r.step.Retry.Attempts || !r.step.Retry.Allows(string(o.Reason)) {
 			var start *process.StartError
-			r.markStack(err != nil && !errors.As(err, &start))
+			r.delivery.MarkEnd(err != nil && !errors.As(err, &start))
 			return err
 		}
-		r.settleStack()
+		r.delivery.WaitUntilIdle()
 		r.Log.Warn("the command is started again", "reason", string(o.Reason), "attempt", len(r.attempts)+1, "error", err.Error())
 	}
 }
 
 // verify runs what has to pass after the command.
 func (r *run) verify() error {
-	if err := r.deployed(); err != nil {
-		return err
-	}
-	if err := r.arrived(); err != nil {
+	if err := r.checkDelivery(); err != nil {
 		return err
 	}
 	if r.step.Verify.IsZero() {
@@ -125,7 +122,7 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 		r.sink.Stopping(how.deadline.Add(how.grace))
 	}
 	lines := r.sink.Command()
-	clean := r.Redactor.Writer(io.MultiWriter(r.delivery.tee(lines), r.tail), redact.MaskCommands())
+	clean := r.Redactor.Writer(io.MultiWriter(r.delivery.Output(lines), r.tail), redact.MaskCommands())
 	if r.in.Frugal != nil {
 		r.in.Frugal()
 	}
@@ -150,8 +147,8 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 		}
 		r.Log.Warn(what, "pid", l.PID, "command", l.Command)
 	}
-	if sig, _ := r.Stop.Signal(); sig == 0 && err != nil && r.delivery.lost() != nil {
-		err = r.delivery.lost() // that is why it was told to stop
+	if sig, _ := r.Stop.Signal(); sig == 0 && err != nil && r.delivery.Lost() != nil {
+		err = r.delivery.Lost() // that is why it was told to stop
 	}
 	return result, err
 }

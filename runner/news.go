@@ -45,9 +45,9 @@ func (r *run) news(o outcome.Outcome) notify.Run {
 	if r.verdict.Coverage != nil {
 		n.Coverage = clean(present.CoverageLine(r.verdict.Coverage))
 	}
-	n.Stack = clean(present.RollbackLine(r.delivery.outcome(), nil))
-	if n.Stack != "" && r.delivery.name != "" {
-		n.Stack = r.delivery.name + ": " + n.Stack
+	n.Stack = clean(present.RollbackLine(r.delivery.Delivery(), nil))
+	if n.Stack != "" && r.delivery.StackName() != "" {
+		n.Stack = r.delivery.StackName() + ": " + n.Stack
 	}
 	if t := r.verdict.Tests; t != nil {
 		n.Tests = &notify.Tests{

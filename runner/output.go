@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/session"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
@@ -200,11 +201,11 @@ func readPlain(name string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// newest is what is on record of a step for this commit: of its newest run in this environment, or in none.
-func (r *run) newest(ctx context.Context, step string) (latest record.Latest, err error) {
-	for _, environment := range slices.Compact([]string{r.Config.Environment, ""}) {
-		key := keys.LatestRun(r.Ref, step, environment)
-		if err = artifacts.GetJSON(ctx, r.Store, key, &latest); !errors.Is(err, os.ErrNotExist) {
+// newestRun reads the record of a step's newest run for the session's commit, in its environment or in none.
+func newestRun(ctx context.Context, s *session.Session, step string) (latest record.Latest, err error) {
+	for _, environment := range slices.Compact([]string{s.Config.Environment, ""}) {
+		key := keys.LatestRun(s.Ref, step, environment)
+		if err = artifacts.GetJSON(ctx, s.Store, key, &latest); !errors.Is(err, os.ErrNotExist) {
 			break
 		}
 	}
@@ -213,10 +214,12 @@ func (r *run) newest(ctx context.Context, step string) (latest record.Latest, er
 
 // admit sees that the steps which this one needs have passed, and that all which it requires is there, some of it from them.
 func (r *run) admit() error {
-	if err := r.guard(); err != nil {
+	needed, err := checkNeeds(&r.Session, r.step)
+	if err != nil {
 		return err
 	}
-	for _, n := range r.outputs.needed {
+	r.outputs.needed = needed
+	for _, n := range needed {
 		if err := r.receive(r.Stop.Work, n.step, n.latest); err != nil {
 			return err
 		}
@@ -262,7 +265,7 @@ func (r *run) plannedOutputs() string {
 	defer cancel()
 	var open []string
 	for _, need := range r.step.Needs {
-		record, err := r.newest(ctx, need)
+		record, err := newestRun(ctx, &r.Session, need)
 		if err == nil && record.Passed {
 			err = r.receive(ctx, need, record)
 		}

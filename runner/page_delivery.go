@@ -2,96 +2,63 @@ package runner
 
 import (
 	"fmt"
-	"slices"
 	"strings"
-	"sync"
 
-	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/report"
-	"github.com/carlin-cicd/runner/steps"
 )
-
-// stackStory is what was told of a stack while the run went on: by whoever follows its events, and by whoever brings it back.
-type stackStory struct {
-	mu      sync.Mutex
-	events  []record.StackEvent
-	dropped int
-}
-
-// maxStackStory is how many events are kept, the newest; the log has them all.
-const maxStackStory = 200
-
-func (s *stackStory) add(e record.StackEvent) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.events) == maxStackStory {
-		s.events = slices.Delete(s.events, 0, 1)
-		s.dropped++
-	}
-	s.events = append(s.events, e)
-}
-
-func (s *stackStory) all() (events []record.StackEvent, dropped int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.events), s.dropped
-}
 
 // pageDelivery tells what became of the environment; nil if the run was not to change one, or did not get so far.
 func (r *run) pageDelivery() *report.Delivery {
-	d := &r.delivery
-	if r.step.Lock == "" || d.record == nil && len(d.waited) == 0 {
+	d, ended := r.delivery.Details(), r.delivery.Delivery()
+	if d == nil {
 		return nil
 	}
 	clean := r.Redactor.String
-	page := &report.Delivery{}
-	for _, holder := range d.waited {
+	page := &report.Delivery{Dropped: d.Dropped}
+	for _, holder := range d.Waited {
 		page.Waited = append(page.Waited, clean(holder))
 	}
-	page.Events, page.Dropped = d.told.all()
-	for i, e := range page.Events {
-		page.Events[i].Reason, page.Events[i].Resource = clean(e.Reason), clean(e.Resource)
+	for _, e := range d.Events {
+		e.Resource, e.Reason = clean(e.Resource), clean(e.Reason)
+		page.Events = append(page.Events, e)
 	}
-	if d.record == nil {
+	if ended == nil {
 		return page
 	}
-	page.Outcome = r.outcomeText()
+	page.Outcome = outcomeText(*ended, *d)
 	fact := func(name, value, to string) {
 		if value != "" {
 			page.Facts = append(page.Facts, report.Fact{Name: name, Value: clean(value), Link: to})
 		}
 	}
-	if d.record.Before != nil {
-		fact("stack before", d.record.Before.Status, "")
-	}
-	fact("stack now", d.record.Status, "")
-	if was := d.record.Replaced; was != nil {
+	fact("stack before", d.Before, "")
+	fact("stack now", ended.Status, "")
+	if was := d.Replaced; was != nil {
 		fact("live before", fmt.Sprintf("%.12s of %s, run %s", was.SHA, was.Branch, was.RunID), "")
 	}
-	if back := d.record.Rollback; back != nil {
+	if back := ended.Rollback; back != nil {
 		fact("way back", wayBack(*back), "")
 		for _, failed := range back.Failures {
 			fact("in the way", strings.TrimSuffix(fmt.Sprintf("%s (%s) %s: %s", failed.Name, failed.Type, failed.Status, failed.Reason), ": "), "")
 		}
 	}
-	fact("problem", d.record.Problem, "")
-	fact("what to do", d.record.Advice, "")
-	if d.record.Forced {
+	fact("problem", ended.Problem, "")
+	fact("what to do", ended.Advice, "")
+	if d.Forced {
 		fact("forced", "over a newer commit, if there was one", "")
 	}
-	key := keys.Deployment(r.Config.Environment, d.scope, r.ID)
-	fact("record", key, r.fromPage(key))
+	fact("record", d.Key, r.fromPage(d.Key))
 	return page
 }
 
 // outcomeText is the outcome of a delivery as a sentence.
-func (r *run) outcomeText() string {
-	what := "the stack"
-	if r.step.Lock == steps.LockEnvironment || r.delivery.stack == nil {
-		what = "the environment"
+func outcomeText(ended record.Delivery, d record.Deployment) string {
+	what := "the environment"
+	if d.HasStack {
+		what = "the stack"
 	}
-	switch r.delivery.record.Outcome {
+	switch ended.Outcome {
 	case record.Delivered:
 		return "It passed, and is live."
 	case record.RolledBack:
@@ -103,7 +70,7 @@ func (r *run) outcomeText() string {
 	case record.Interrupted:
 		return "It was cut short: " + what + " may be half-way, or still on its way."
 	case record.IsRollback:
-		return "The stack is what run " + r.delivery.record.Undoes + " had found."
+		return "The stack is what run " + d.Undoes + " had found."
 	}
 	return "It had not ended when this was written."
 }

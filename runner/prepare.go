@@ -10,7 +10,9 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/runner/source"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 // checkout brings the workspace to the commit that is asked for, where it is not there yet.
@@ -40,27 +42,28 @@ func (r *run) checkout() error {
 	return outcome.Refused(r.resolveStep()) // the commit brings its own runner.yaml
 }
 
-// guard sees that the steps which this one needs are on record as passed for the same commit.
-func (r *run) guard() error {
-	for _, need := range r.step.Needs {
-		latest, err := r.newest(r.Stop.Work, need)
+// checkNeeds returns the newest runs of the steps that a step needs. The error is a *outcome.GuardError unless all of them
+// passed for the same commit.
+func checkNeeds(s *session.Session, step steps.Step) (needed []neededRun, err error) {
+	for _, need := range step.Needs {
+		latest, err := newestRun(s.Stop.Work, s, need)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
-			return &outcome.GuardError{
-				Message: fmt.Sprintf("step %s needs %s, which has not run for commit %.12s", r.step.Name, need, r.Ref.SHA),
+			return nil, &outcome.GuardError{
+				Message: fmt.Sprintf("step %s needs %s, which has not run for commit %.12s", step.Name, need, s.Ref.SHA),
 				Advice:  "run it first: runner --step " + need,
 			}
 		case err != nil:
-			return outcome.ArtifactsError{Err: err}
+			return nil, outcome.ArtifactsError{Err: err}
 		case !latest.Passed:
-			return &outcome.GuardError{
-				Message: fmt.Sprintf("step %s needs %s, which ended with %s (exit %d) for commit %.12s", r.step.Name, need, latest.Reason, latest.ExitCode, r.Ref.SHA),
-				Advice:  "its record is " + latest.Key + "/finished.json in " + r.Place,
+			return nil, &outcome.GuardError{
+				Message: fmt.Sprintf("step %s needs %s, which ended with %s (exit %d) for commit %.12s", step.Name, need, latest.Reason, latest.ExitCode, s.Ref.SHA),
+				Advice:  "its record is " + latest.Key + "/finished.json in " + s.Place,
 			}
 		}
-		r.outputs.needed = append(r.outputs.needed, neededRun{need, latest})
+		needed = append(needed, neededRun{need, latest})
 	}
-	return nil
+	return needed, nil
 }
 
 // fetch brings sets of this commit into the workspace, to where the step that made them had them.

@@ -11,7 +11,6 @@ import (
 	"github.com/carlin-cicd/runner/runner/sizing"
 
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
@@ -22,7 +21,7 @@ import (
 func (r *run) identity() record.Identity {
 	return record.Identity{
 		RunID: r.ID, Step: r.step.Name, Branch: r.Ref.Branch, SHA: r.Ref.SHA,
-		Environment: r.Config.Environment, Stack: cmp.Or(r.Config.StackName, r.delivery.name), Task: r.task.ID(), Runner: r.in.Version,
+		Environment: r.Config.Environment, Stack: cmp.Or(r.Config.StackName, r.delivery.StackName()), Task: r.task.ID(), Runner: r.in.Version,
 	}
 }
 
@@ -60,7 +59,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 		Timestamp: now.Unix(), Passed: o.Passed(), Result: "FAILURE", Revision: r.Ref.SHA, Metadata: r.metadata(),
 		Identity: r.identity(),
 		ExitCode: o.ExitCode, Reason: o.Reason, Killed: o.Killed, Retryable: o.Retryable && r.step.Lock != steps.LockEnvironment,
-		Allowed:   r.mayRetry(o),
+		Allowed:   r.retryAllowed(o),
 		StartedAt: r.Began.UTC(), EndedAt: now.UTC(), Seconds: record.Seconds(now.Sub(r.Began)),
 		Artifacts: r.artifacts, Outputs: r.outputs.own, Phases: r.phases, Attempts: r.attempts, Published: r.published,
 	}
@@ -73,7 +72,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 	if o.Err != nil {
 		f.Error, f.Hint = o.Err.Error(), outcome.Hint(o.Err)
 	}
-	f.Tests, f.Coverage, f.Delivery = r.testsRecord(), r.verdict.Coverage, r.delivery.outcome()
+	f.Tests, f.Coverage, f.Delivery = r.testsRecord(), r.verdict.Coverage, r.delivery.Delivery()
 	f.Usage = r.usageRecord(o)
 	f.Cost = r.cost(f.Usage)
 	f.Details = r.details()
@@ -86,6 +85,12 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 		f.Stop = &record.Stop{Signal: signalName(sig), Budget: record.Seconds(r.Stop.Budget), Used: record.Seconds(now.Sub(at))}
 	}
 	return redact.Value(r.Redactor, f)
+}
+
+// retryAllowed reports whether the step allows the run to be started again for the reason it ended.
+func (r *run) retryAllowed(o outcome.Outcome) bool {
+	ours := o.Reason == record.OOM || o.Reason == record.Cancelled
+	return o.Retryable && r.step.Retry.Attempts > 0 && (ours && r.step.Retry.Allows(string(o.Reason)) || !ours && r.step.Retry.Allows("infrastructure"))
 }
 
 func (r *run) testsRecord() *record.Tests {
@@ -120,7 +125,7 @@ func (r *run) details() record.Details {
 		Place: r.Place, Key: r.runKey(), Root: strings.Repeat("../", 1+strings.Count(r.runKey(), "/")),
 		Repository: r.Config.GitHubName, RepositoryURL: r.web(), RefType: r.refType(), Actor: r.actor(),
 		TaskARN: r.task.ARN, Cluster: r.task.ClusterName(), ColdStart: r.task.ColdStart(r.Began),
-		Deployment: r.deploymentDetails(),
+		Deployment: r.delivery.Details(),
 	}
 }
 
@@ -130,27 +135,6 @@ func (r *run) refType() string {
 		return "tag"
 	}
 	return "branch"
-}
-
-// deploymentDetails returns how the environment was changed; nil if the step changes none or did not get that far.
-func (r *run) deploymentDetails() *record.Deployment {
-	d := &r.delivery
-	if r.step.Lock == "" || d.record == nil && len(d.waited) == 0 {
-		return nil
-	}
-	details := &record.Deployment{
-		HasStack: r.step.Lock != steps.LockEnvironment && d.stack != nil, Waited: d.waited,
-		Key: keys.Deployment(r.Config.Environment, d.scope, r.ID),
-	}
-	details.Events, details.Dropped = d.told.all()
-	if d.record == nil {
-		return details
-	}
-	details.Replaced, details.Undoes, details.Forced = d.record.Replaced, d.record.Undoes, d.record.Forced
-	if d.record.Before != nil {
-		details.Before = d.record.Before.Status
-	}
-	return details
 }
 
 func artifactRecord(name string, p artifacts.Published, err error) record.Artifact {

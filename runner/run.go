@@ -16,8 +16,8 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/task"
 
-	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/deploy"
 	"github.com/carlin-cicd/runner/runner/environment"
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/outcome"
@@ -71,8 +71,8 @@ type run struct {
 	phases    []record.Phase
 	attempts  []record.Attempt
 	published map[string]bool
-	starting  chan error // the result of storing started.json, while that is under way
-	delivery  delivery
+	starting  chan error         // the result of storing started.json, while that is under way
+	delivery  *deploy.Deployment // nil for a step that changes no environment
 	hooks     hooks
 	outputs   outputs
 	tracing   tracing
@@ -104,7 +104,8 @@ func Run(ctx context.Context, in Invocation) outcome.Outcome {
 		return r.end(outcome.Refused(err))
 	}
 	if r.Config.DryRun && in.Undo {
-		if err := r.undo(); err != nil {
+		r.sink.Flush()
+		if err := r.delivery.PrintRollback(in.Stdout, in.To, r.env.Variables); err != nil {
 			return r.end(err)
 		}
 		return outcome.Of(nil)
@@ -139,10 +140,10 @@ func (r *run) tellSignals(ctx context.Context) {
 // perform is the run between its configuration and its end. What goes wrong earlier keeps what comes later from
 // starting, but not from being told: the command's error comes before that of the reports, and that before the artifacts'.
 func (r *run) perform() error {
-	defer r.unlock()
+	defer func() { r.delivery.Unlock() }() // a checkout may replace it
 	defer r.removeOutputs()
 	if r.in.Undo {
-		return r.undo()
+		return r.rollback()
 	}
 	if err := r.prepare(); err != nil {
 		r.onFailure(err)
@@ -158,7 +159,7 @@ func (r *run) perform() error {
 		_ = r.timed("history", func() error { return r.verdict.LoadHistory(err == nil) }) // the error has been logged
 	}
 	err = r.checkCoverage(err)
-	err = r.conclude(err)
+	err = r.concludeDelivery(err)
 	if err == nil { // what was deployed stays: it is not what failed
 		err = r.hooks.failed
 	}
@@ -178,12 +179,12 @@ func (r *run) prepare() error {
 		{"record", r.recordStart},
 		{"source", r.checkout},
 		{"guard", r.admit},
-		{"lock", r.lock},
+		{"lock", func() error { return r.delivery.Lock() }},
 		{"fetch", r.fetch},
 		{"secrets", func() error { return r.resolve(r.env) }},
 		{"setup", r.setup},
 		{"", r.before},
-		{"snapshot", r.begin},
+		{"snapshot", r.beginDelivery},
 	} {
 		do := p.do
 		if p.name != "" { // otherwise it is several, or none
@@ -201,7 +202,7 @@ func (r *run) phase(name string, do func() error) error {
 	if r.Stop.Work.Err() != nil {
 		return context.Cause(r.Stop.Work)
 	}
-	if err := r.delivery.lost(); err != nil {
+	if err := r.delivery.Lost(); err != nil {
 		return err
 	}
 	return r.timed(name, do)
@@ -247,6 +248,7 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	commitErr := r.Identify()
 	var taskErr error
 	r.task, taskErr = task.Describe(ctx, config.Metadata)
+	r.TaskARN = r.task.ARN
 	r.diskBefore, _ = process.DiskUsed(config.Workspace)
 	r.step.Name = config.Step
 	r.openLog(format, level, r.attributes())
@@ -257,23 +259,13 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	if commitErr != nil {
 		return commitErr
 	}
-	if err = r.OpenStore(ctx, r.party(), r.waiting); err != nil {
+	if err = r.OpenStore(ctx, r.LockOwner(r.step.Name), r.LogWait); err != nil {
 		return err
 	}
-	if err := r.resolveStep(); err != nil && (!r.AwaitsCheckout() || config.DryRun) {
+	if err := r.resolveStep(); err != nil && (!r.AwaitsCheckout() || config.DryRun || r.in.Undo) {
 		return err
 	}
 	return nil
-}
-
-// party is who we are to those who wait for something that we hold.
-func (r *run) party() lease.Owner {
-	return lease.Owner{Name: r.task.ARN, RunID: r.ID, Step: r.step.Name, SHA: r.Ref.SHA, Branch: r.Ref.Branch}
-}
-
-// waiting tells whom we wait for.
-func (r *run) waiting(h lease.Holder) {
-	r.Log.Info("waiting for somebody else", "holder", h.String(), "since", h.Acquired, "until", h.Expires)
 }
 
 // resolveStep decides what depends on runner.yaml: the step, its environment, and whether all that it requires is there.
@@ -283,6 +275,10 @@ func (r *run) resolveStep() error {
 	}
 	r.verdict = verdict.New(&r.Session, r.step, r)
 	r.env = environment.New(&r.Session, r.step)
+	r.delivery = deploy.New(&r.Session, r.step)
+	if r.in.Undo {
+		r.delivery = deploy.NewRollback(&r.Session, r.step)
+	}
 	r.Redactor.Add(environment.Secrets(r.env.Variables)...) // runner.yaml may hold some, too
 	if err := r.required(len(r.step.Needs) > 0); err != nil {
 		return err
@@ -312,8 +308,13 @@ func (r *run) chooseStep() error {
 	}
 	r.Deadline = r.Began.Add(r.step.Timeout)
 	r.boundLogAtDeadline()
-	if err := errors.Join(r.chooseGrace(), r.chooseUndo()); err != nil {
+	if err := r.chooseGrace(); err != nil {
 		return err
+	}
+	if r.in.Undo {
+		if r.step, err = deploy.RollbackStep(r.step, r.Config); err != nil {
+			return err
+		}
 	}
 	if r.Config.Retries >= 0 && r.step.Lock != steps.LockEnvironment {
 		r.step.Retry.Attempts, r.step.Origin["retry"] = r.Config.Retries, "RUNNER_RETRIES"
@@ -321,6 +322,21 @@ func (r *run) chooseStep() error {
 			r.step.Retry.On = []string{string(record.OOM), "infrastructure"}
 		}
 	}
+	return nil
+}
+
+// chooseGrace applies the step's own grace, unless RUNNER_GRACE is set.
+func (r *run) chooseGrace() error {
+	if r.step.Grace == 0 || r.Variables["RUNNER_GRACE"] != "" {
+		return nil
+	}
+	if r.step.Grace >= r.Config.StopBudget {
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("grace: %s of step %s leaves nothing of RUNNER_STOP_BUDGET (%s) for publishing", r.step.Grace, r.step.Name, r.Config.StopBudget),
+			Advice:  "raise stopTimeout in the task definition and RUNNER_STOP_BUDGET with it, or lower grace",
+		}
+	}
+	r.Config.Grace = r.step.Grace
 	return nil
 }
 

@@ -38,21 +38,21 @@ func newPromoteCommand(o *options) *cobra.Command {
 // promote shows why a commit may or may not go to the environment, and unless it is a dry run, runs the step that
 // deploys it there.
 func (o *options) promote(ctx context.Context, variables map[string]string) error {
-	p := runner.Promotion{Variables: variables, From: variables[fromFlag.variable], To: variables[toFlag.variable]}
+	from, to := variables[fromFlag.variable], variables[toFlag.variable]
 	variables[stepFlag.variable] = cmp.Or(variables[stepFlag.variable], "deploy")
 	switch {
-	case p.From == "" || p.To == "":
+	case from == "" || to == "":
 		return &usageError{"missing --from or --to", "runner promote --sha COMMIT --from staging --to production"}
-	case p.From == p.To:
-		return &usageError{"--from and --to are both " + p.To, "name two environments"}
+	case from == to:
+		return &usageError{"--from and --to are both " + to, "name two environments"}
 	}
-	variables[environmentFlag.variable] = p.To
+	variables[environmentFlag.variable] = to
 	allowed := false
 	err := o.interruptible(ctx, func(ctx context.Context) error {
 		report := o.findingsAsText(o.color(variables))
 		var writeErr error
 		var err error
-		allowed, err = p.Examine(ctx, func(f artifacts.Finding) {
+		allowed, err = runner.ExaminePromotion(ctx, variables, from, func(f artifacts.Finding) {
 			if err := report.finding(f); writeErr == nil {
 				writeErr = err
 			}
@@ -65,7 +65,7 @@ func (o *options) promote(ctx context.Context, variables map[string]string) erro
 	settings, err := config.Read(variables)
 	switch {
 	case !allowed:
-		return &usageError{message: "the commit may not be deployed to " + p.To + " yet"}
+		return &usageError{message: "the commit may not be deployed to " + to + " yet"}
 	case err != nil:
 		return outcome.Refused(err)
 	case settings.DryRun:

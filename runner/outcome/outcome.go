@@ -8,7 +8,6 @@ import (
 	"syscall"
 
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/source"
@@ -17,6 +16,7 @@ import (
 // The exit codes that are the runner's own. Every other one is the command's.
 const (
 	exitResults       = 1
+	exitFailure       = 1 // of runner rollback; a command has its own
 	ExitTimeout       = 124
 	exitBefore        = 125 // the run ended before the command, or after it through no fault of the command
 	exitNotExecutable = 126
@@ -84,20 +84,25 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 // Hint says what would be accepted.
 func (e *ConfigError) Hint() string { return e.Advice }
 
-// SourceError and ArtifactsError mark errors by the phase in which they occurred.
+// SourceError and ArtifactsError mark errors by the phase in which they occurred, RollbackError those of runner rollback.
 type (
 	SourceError    struct{ Err error }
 	ArtifactsError struct{ Err error }
+	RollbackError  struct{ Err error }
 )
 
 func (e SourceError) Error() string    { return e.Err.Error() }
 func (e ArtifactsError) Error() string { return e.Err.Error() }
+func (e RollbackError) Error() string  { return e.Err.Error() }
 
 // Unwrap returns the marked error.
 func (e SourceError) Unwrap() error { return e.Err }
 
 // Unwrap returns the marked error.
 func (e ArtifactsError) Unwrap() error { return e.Err }
+
+// Unwrap returns the marked error.
+func (e RollbackError) Unwrap() error { return e.Err }
 
 // Of is the one map from an error to a reason, an exit code and whether another try makes sense.
 func Of(err error) Outcome {
@@ -112,8 +117,7 @@ func Of(err error) Outcome {
 		results   *ResultsError
 		secrets   *SecretsError
 		guard     *GuardError
-		restore   *stack.RestoreError
-		service   *stack.ServiceError
+		rollback  RollbackError
 		fromGit   SourceError
 		published ArtifactsError
 	)
@@ -138,10 +142,10 @@ func Of(err error) Outcome {
 		o.Reason, o.ExitCode = record.Results, exitResults
 	case errors.As(err, &secrets):
 		o.Reason, o.ExitCode, o.Retryable = record.Secrets, exitBefore, secrets.Transient
-	case errors.As(err, &restore), errors.As(err, &service):
-		o.Reason, o.ExitCode = record.Failure, exitResults // of runner rollback
 	case errors.As(err, &guard):
 		o.Reason, o.ExitCode = record.Guard, exitBefore
+	case errors.As(err, &rollback):
+		o.Reason, o.ExitCode = record.Failure, exitFailure
 	case errors.As(err, &fromGit):
 		var network *source.NetworkError
 		o.Reason, o.ExitCode, o.Retryable = record.Source, exitBefore, errors.As(err, &network)

@@ -42,6 +42,8 @@ func TestEachErrorHasOneReasonAndOneExitCode(t *testing.T) {
 		"the repository is unreachable": {SourceError{&source.NetworkError{}}, record.Source, 125, false, true},
 		"no artifact":                   {ArtifactsError{&artifacts.MissingError{}}, record.Artifacts, 125, false, false},
 		"the store is down":             {ArtifactsError{fmt.Errorf("put: %w", &artifacts.StoreError{Transient: true})}, record.Artifacts, 125, false, true},
+		"a stack cannot be restored":    {RollbackError{errors.New("x")}, record.Failure, 1, false, false},
+		"a rollback takes too long":     {RollbackError{&GuardError{}}, record.Guard, 125, false, false},
 		"a prerequisite is missing":     {&GuardError{}, record.Guard, 125, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,7 @@ type Deployment struct {
 	HasStack bool         // a stack is watched; otherwise only the environment is locked
 	Before   string       `redact:"-"` // the stack's status before the command
 	Replaced *Revision    // what was live before
-	Undoes   string       `redact:"-"` // the run that this rollback took back
+	Undoes   string       `redact:"-"` // the run that this rollback undid
 	Forced   bool         // over a newer commit, if there was one
 	Key      string       // of the deployment's own record
 	Waited   []string     // the holders of the lock that the run waited for

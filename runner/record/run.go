@@ -16,7 +16,7 @@ type Identity struct {
 	Branch      string `json:"branch"`
 	SHA         string `json:"sha" redact:"-"`
 	Environment string `json:"environment,omitempty" redact:"-"`
-	Stack       string `json:"stack,omitempty"`
+	Stack       string `json:"stack,omitempty" redact:"-"` // its name is the folder of its records
 	Task        string `json:"task,omitempty" redact:"-"`
 	Runner      string `json:"runner" redact:"-"` // the runner's version
 }

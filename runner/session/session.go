@@ -16,6 +16,7 @@ import (
 	"github.com/oklog/ulid/v2"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/redact"
@@ -83,6 +84,16 @@ func (s *Session) Path(relative string) string {
 
 // AwaitsCheckout reports whether the commit, and with it the runner.yaml that counts, is fetched by the run.
 func (s *Session) AwaitsCheckout() bool { return s.Config.Repository != "" && s.Config.SHA != "" }
+
+// LockOwner identifies the run, in its step, to those who wait for a lock that it holds.
+func (s *Session) LockOwner(step string) lease.Owner {
+	return lease.Owner{Name: cmp.Or(s.TaskARN, LocalOwner()), RunID: s.ID, Step: step, SHA: s.Ref.SHA, Branch: s.Ref.Branch}
+}
+
+// LogWait logs which run holds the lock that this one waits for.
+func (s *Session) LogWait(h lease.Holder) {
+	s.Log.Info("waiting for lock", "holder", h.String(), "since", h.Acquired, "until", h.Expires)
+}
 
 // LocalOwner names the user and host for locks that are held outside of a task.
 func LocalOwner() string {

@@ -11,12 +11,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+
+	"github.com/carlin-cicd/runner/runner/record"
 )
 
 // macros tells a template that CloudFormation has expanded before it is used.
 var macros = regexp.MustCompile(`(^|[\s{,"])(Fn::)?Transform"?\s*:|!Transform`)
 
-func (w *way) token(action Action) *string {
+func (w *way) token(action record.Action) *string {
 	if w.Token == "" {
 		return nil
 	}
@@ -24,21 +26,21 @@ func (w *way) token(action Action) *string {
 }
 
 func (w *way) resume(ctx context.Context, state State) error {
-	_, err := w.Client.RollbackStack(ctx, &cloudformation.RollbackStackInput{StackName: &state.ID, ClientRequestToken: w.token(Resumed)})
+	_, err := w.Client.RollbackStack(ctx, &cloudformation.RollbackStackInput{StackName: &state.ID, ClientRequestToken: w.token(record.Resumed)})
 	return w.judge(ctx, "cloudformation:RollbackStack", err)
 }
 
 func (w *way) carryOn(ctx context.Context, state State) error {
-	_, err := w.Client.ContinueUpdateRollback(ctx, &cloudformation.ContinueUpdateRollbackInput{StackName: &state.ID, ClientRequestToken: w.token(Continued)})
+	_, err := w.Client.ContinueUpdateRollback(ctx, &cloudformation.ContinueUpdateRollbackInput{StackName: &state.ID, ClientRequestToken: w.token(record.Continued)})
 	return w.judge(ctx, "cloudformation:ContinueUpdateRollback", err)
 }
 
 func (w *way) reapply(ctx context.Context, state State) error {
 	if slices.Contains(w.Before.Altered, "template") {
-		return w.refuse(Failed, "cannot be brought back: the template in the record held secrets, which were not stored", "deploy the earlier commit again, with --force")
+		return w.refuse(record.Failed, "cannot be brought back: the template in the record held secrets, which were not stored", "deploy the earlier commit again, with --force")
 	}
 	in := &cloudformation.UpdateStackInput{
-		StackName: &state.ID, ClientRequestToken: w.token(Reapplied), Tags: []types.Tag{}, NotificationARNs: w.Before.Notifications,
+		StackName: &state.ID, ClientRequestToken: w.token(record.Reapplied), Tags: []types.Tag{}, NotificationARNs: w.Before.Notifications,
 	}
 	if w.Before.RoleARN != "" {
 		in.RoleARN = &w.Before.RoleARN
@@ -47,7 +49,7 @@ func (w *way) reapply(ctx context.Context, state State) error {
 		in.TemplateBody = &w.Before.Template
 	} else {
 		if w.Upload == nil {
-			return w.refuse(Failed, "cannot be brought back: its template is larger than a request may be, and there is no bucket for it", "set ARTIFACT_BUCKET to a bucket")
+			return w.refuse(record.Failed, "cannot be brought back: its template is larger than a request may be, and there is no bucket for it", "set ARTIFACT_BUCKET to a bucket")
 		}
 		url, err := w.Upload(ctx, w.Before.Template)
 		var known *RestoreError
@@ -61,7 +63,7 @@ func (w *way) reapply(ctx context.Context, state State) error {
 	}
 	for _, p := range w.Before.Parameters {
 		if p.Hidden && !slices.ContainsFunc(state.found.Parameters, func(now types.Parameter) bool { return aws.ToString(now.ParameterKey) == p.Key }) {
-			return w.refuse(Failed, "cannot be brought back: the value of parameter "+p.Key+" was hidden, and the stack has it no longer", "deploy the earlier commit again, with --force")
+			return w.refuse(record.Failed, "cannot be brought back: the value of parameter "+p.Key+" was hidden, and the stack has it no longer", "deploy the earlier commit again, with --force")
 		}
 		one := types.Parameter{ParameterKey: aws.String(p.Key), ParameterValue: aws.String(p.Value)}
 		if p.Hidden {
@@ -95,12 +97,12 @@ func (w *way) judge(ctx context.Context, action string, err error) error {
 		w.asked++
 		return nil
 	case says(err, "_IN_PROGRESS state"):
-		return w.refuse(Superseded, "is being changed by somebody else", "wait for it, look at what it did, and run runner rollback if that is wanted after all")
+		return w.refuse(record.Superseded, "is being changed by somebody else", "wait for it, look at what it did, and run runner rollback if that is wanted after all")
 	}
 	failed := w.failed(ctx, action, err)
 	var service *ServiceError
 	if !errors.As(failed, &service) {
 		return failed
 	}
-	return &RestoreError{Stack: w.Name, Action: Failed, Message: "could not be brought back", Advice: service.Hint(), Err: service}
+	return &RestoreError{Stack: w.Name, Action: record.Failed, Message: "could not be brought back", Advice: service.Hint(), Err: service}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/deploy/stack/stacktest"
+	"github.com/carlin-cicd/runner/runner/record"
 )
 
 // What a request leaves out, CloudFormation leaves as it is: tags are taken away only where the list is there and empty.
@@ -17,7 +18,7 @@ func TestAllThatASnapshotHasIsAskedFor(t *testing.T) {
 	f.Pass("web", begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
 	f.On("UpdateStack", reapplies)
 	report, err := s.Restore(t.Context(), stack.Restoration{Before: before, Token: "run-1", Last: mark(t, s, before)})
-	if err != nil || report.Action != stack.Reapplied || !report.Proven {
+	if err != nil || report.Action != record.Reapplied || !report.Proven {
 		t.Fatalf("%+v, %v", report, err)
 	}
 	form := f.Requests("UpdateStack")[0]
@@ -89,7 +90,7 @@ func TestAnOutageDoesNotEndARestoration(t *testing.T) {
 	f.Fail("GetTemplate", "ServiceUnavailable", "Throttling")
 	f.Fail("UpdateStack", "ServiceUnavailable", "Throttling")
 	report, err := s.Restore(t.Context(), stack.Restoration{Before: before, Last: last, Token: "run-1"})
-	if err != nil || report.Action != stack.Reapplied || !report.Proven {
+	if err != nil || report.Action != record.Reapplied || !report.Proven {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if n := len(f.Requests("UpdateStack")); n != 3 {
@@ -125,7 +126,7 @@ func TestARestorationByHandGoesOnFromAStuckRollback(t *testing.T) {
 		return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE"}}
 	})
 	report, err := s.Restore(t.Context(), stack.Restoration{Before: before, Anyone: true, Token: "run-1"})
-	if err != nil || report.Action != stack.Continued || !report.Proven {
+	if err != nil || report.Action != record.Continued || !report.Proven {
 		t.Errorf("%+v, %v", report, err)
 	}
 }

@@ -8,50 +8,14 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+
+	"github.com/carlin-cicd/runner/runner/record"
 )
-
-// Action is what brought a stack back, or why nothing did.
-type Action string
-
-// The ways back, and the ends where there is none.
-const (
-	Untouched  Action = "untouched"   // it is what it was: nothing had begun, or it made no difference
-	RolledBack Action = "rolled_back" // CloudFormation did it by itself
-	Continued  Action = "continued"   // its rollback was stuck, and went through when it was tried again
-	Resumed    Action = "resumed"     // an update that had failed without a rollback was rolled back
-	Reapplied  Action = "reapplied"   // the update was complete, and the snapshot was applied over it
-	Removed    Action = "removed"     // it was not there before, and is not there now
-
-	FirstCreate Action = "first_create" // it was not there before: there is no revision to go back to
-	Gone        Action = "gone"         // it was deleted
-	Superseded  Action = "superseded"   // somebody else has changed it since: nothing was done
-	Stuck       Action = "stuck"        // CloudFormation cannot bring it back without help
-	Failed      Action = "failed"       // the way back was refused, or led elsewhere
-)
-
-// Report is what became of a stack.
-type Report struct {
-	Action      Action     `json:"action"`
-	Status      string     `json:"status"` // of the stack, at the end
-	Proven      bool       `json:"proven"` // it was compared with the snapshot, and is the same
-	Differences []string   `json:"differences,omitempty"`
-	Unproven    []string   `json:"unproven,omitempty"` // hidden parameters: nobody can compare them
-	Kept        []string   `json:"kept,omitempty"`     // hidden parameters that keep the value they have now
-	Failures    []Resource `json:"failures,omitempty"` // resources that stand in the way
-}
-
-// Resource is one that failed, and why.
-type Resource struct {
-	Name   string `json:"name"`
-	Type   string `json:"type"`
-	Status string `json:"status"`
-	Reason string `json:"reason,omitempty"`
-}
 
 // RestoreError says that a stack is not what it was, and why.
 type RestoreError struct {
 	Stack, Message, Advice string
-	Action                 Action
+	Action                 record.Action
 	Err                    error
 }
 
@@ -124,7 +88,7 @@ func (s *Stack) since(ctx context.Context, before Snapshot) ([]Event, error) {
 // Restore waits until CloudFormation is done, and then brings the stack back to the snapshot by the least that does it. That
 // the result is what it was is proven by another snapshot. The error is a *RestoreError, a *ServiceError or the context's;
 // the report is filled in any case.
-func (s *Stack) Restore(ctx context.Context, r Restoration) (Report, error) {
+func (s *Stack) Restore(ctx context.Context, r Restoration) (record.Rollback, error) {
 	w := way{Stack: s, Restoration: r}
 	if w.Tell == nil {
 		w.Tell = func(string, State) {}
@@ -134,7 +98,7 @@ func (s *Stack) Restore(ctx context.Context, r Restoration) (Report, error) {
 	if errors.As(err, &known) {
 		w.report.Action = known.Action
 	} else if err != nil {
-		w.report.Action = Failed
+		w.report.Action = record.Failed
 	}
 	return w.report, err
 }
@@ -143,9 +107,9 @@ func (s *Stack) Restore(ctx context.Context, r Restoration) (Report, error) {
 type way struct {
 	*Stack
 	Restoration
-	report Report
-	done   Action // the last thing that was done, or ""
-	asked  int    // how many of our requests were taken
+	report record.Rollback
+	done   record.Action // the last thing that was done, or ""
+	asked  int           // how many of our requests were taken
 	events []Event
 }
 
@@ -191,7 +155,7 @@ func (w *way) step(ctx context.Context) (more bool, err error) {
 		return false, nil
 	}
 	if theirs := w.foreign(); theirs != "" {
-		return false, w.refuse(Superseded, "was changed by somebody else since, so it is left as it is: "+theirs,
+		return false, w.refuse(record.Superseded, "was changed by somebody else since, so it is left as it is: "+theirs,
 			"look at what they did; runner rollback brings the snapshot back if that is wanted after all")
 	}
 	if err != nil {
@@ -206,54 +170,54 @@ func (w *way) step(ctx context.Context) (more bool, err error) {
 }
 
 // decide says what the state calls for: nothing, something to do, or an error that explains why nothing can be done.
-func (w *way) decide(ctx context.Context, state State) (Action, func(context.Context, State) error, error) {
+func (w *way) decide(ctx context.Context, state State) (record.Action, func(context.Context, State) error, error) {
 	status := types.StackStatus(state.Status)
 	began := w.Anyone || len(operations(w.events, w.Restoration)) > 0 // else it was so before
 	stuck := status == types.StackStatusUpdateRollbackFailed || status == types.StackStatusUpdateFailed || status == types.StackStatusImportRollbackFailed
 	switch {
 	case state.Missing() && w.Before.Missing():
 		w.report.Proven = true
-		return Removed, nil, nil
+		return record.Removed, nil, nil
 	case w.Before.Missing(), w.Before.dead() && !state.Missing() && state.ID != w.Before.ID:
-		return FirstCreate, nil, w.first(status)
+		return record.FirstCreate, nil, w.first(status)
 	case state.Missing(), state.ID != w.Before.ID, status == types.StackStatusDeleteFailed && began:
-		return Gone, nil, w.refuse(Gone, "was deleted, which no update undoes",
+		return record.Gone, nil, w.refuse(record.Gone, "was deleted, which no update undoes",
 			"make it anew from the template and the parameters in the snapshot; hidden parameters and the data of its resources are not in there")
 	case status == types.StackStatusUpdateFailed && w.done == "" && began:
-		return Resumed, w.resume, nil
-	case status == types.StackStatusUpdateRollbackFailed && w.done != Continued && began:
-		return Continued, w.carryOn, nil
+		return record.Resumed, w.resume, nil
+	case status == types.StackStatusUpdateRollbackFailed && w.done != record.Continued && began:
+		return record.Continued, w.carryOn, nil
 	case stuck && began:
-		return Stuck, nil, w.stuck(state)
+		return record.Stuck, nil, w.stuck(state)
 	}
 	now, err := w.snapshotOf(ctx, state)
 	if err != nil {
-		return Failed, nil, err
+		return record.Failed, nil, err
 	}
 	w.compare(now)
 	rolledBack := status == types.StackStatusUpdateRollbackComplete || status == types.StackStatusImportRollbackComplete
 	switch {
 	case w.report.Proven && w.done == "" && rolledBack && slices.ContainsFunc(w.events, Event.begins):
-		return RolledBack, nil, nil
+		return record.ByItself, nil, nil
 	case w.report.Proven && w.done == "":
-		return Untouched, nil, nil
+		return record.Untouched, nil, nil
 	case stuck:
-		return Stuck, nil, w.stuck(state)
-	case w.report.Proven && w.done == Reapplied && rolledBack:
-		return Untouched, nil, nil
+		return record.Stuck, nil, w.stuck(state)
+	case w.report.Proven && w.done == record.Reapplied && rolledBack:
+		return record.Untouched, nil, nil
 	case w.report.Proven:
-		if w.done == Reapplied {
+		if w.done == record.Reapplied {
 			w.report.Kept, w.report.Unproven = w.report.Unproven, nil
 		}
 		return w.done, nil, nil
-	case w.done == Reapplied:
-		return Failed, nil, w.refuse(Failed, fmt.Sprintf("is %s and differs from the snapshot in %s", state.Status, strings.Join(w.report.Differences, ", ")),
+	case w.done == record.Reapplied:
+		return record.Failed, nil, w.refuse(record.Failed, fmt.Sprintf("is %s and differs from the snapshot in %s", state.Status, strings.Join(w.report.Differences, ", ")),
 			w.unlike())
 	case rolledBack && w.done != "", rolledBack && slices.ContainsFunc(w.events, Event.begins) && !w.Anyone:
-		return Failed, nil, w.refuse(Failed, "was rolled back by CloudFormation, yet differs from the snapshot in "+strings.Join(w.report.Differences, ", "),
+		return record.Failed, nil, w.refuse(record.Failed, "was rolled back by CloudFormation, yet differs from the snapshot in "+strings.Join(w.report.Differences, ", "),
 			"detect its drift: something was changed past CloudFormation")
 	}
-	return Reapplied, w.reapply, nil
+	return record.Reapplied, w.reapply, nil
 }
 
 // unlike advises what to do about a snapshot that was applied and is not what there is.
@@ -268,7 +232,7 @@ func (w *way) unlike() string {
 }
 
 func (w *way) stuck(state State) error {
-	return w.refuse(Stuck, "is "+state.Status+": "+w.obstacles(),
+	return w.refuse(record.Stuck, "is "+state.Status+": "+w.obstacles(),
 		"repair what the resources complain of and run runner rollback again; to go on without them, aws cloudformation continue-update-rollback --resources-to-skip")
 }
 
@@ -286,13 +250,13 @@ func (w *way) compare(now Snapshot) {
 // first explains a stack that was not there before.
 func (w *way) first(status types.StackStatus) error {
 	if strings.HasSuffix(string(status), "_COMPLETE") && status != types.StackStatusRollbackComplete {
-		return w.refuse(FirstCreate, "was not there before, so there is no revision before it; it is left as it is", "repair it by another deploy, or delete it")
+		return w.refuse(record.FirstCreate, "was not there before, so there is no revision before it; it is left as it is", "repair it by another deploy, or delete it")
 	}
-	return w.refuse(FirstCreate, fmt.Sprintf("is %s: its first create failed, and a stack in that state takes no update: %s", status, w.obstacles()),
+	return w.refuse(record.FirstCreate, fmt.Sprintf("is %s: its first create failed, and a stack in that state takes no update: %s", status, w.obstacles()),
 		fmt.Sprintf("correct the cause, delete the stack (aws cloudformation delete-stack --stack-name %s) and deploy again", w.Name))
 }
 
-func (w *way) refuse(a Action, message, advice string) *RestoreError {
+func (w *way) refuse(a record.Action, message, advice string) *RestoreError {
 	return &RestoreError{Stack: w.Name, Action: a, Message: message, Advice: advice}
 }
 
@@ -309,14 +273,14 @@ func (w *way) obstacles() string {
 }
 
 // failures are the resources that failed, each by its last failure, in the order of the first.
-func failures(events []Event) []Resource {
-	var found []Resource
+func failures(events []Event) []record.Resource {
+	var found []record.Resource
 	for _, e := range events {
 		if !e.Failed() || e.OfStack {
 			continue
 		}
-		f := Resource{e.Resource, e.Type, e.Status, e.Reason}
-		if i := slices.IndexFunc(found, func(o Resource) bool { return o.Name == f.Name }); i >= 0 {
+		f := record.Resource{Name: e.Resource, Type: e.Type, Status: e.Status, Reason: e.Reason}
+		if i := slices.IndexFunc(found, func(o record.Resource) bool { return o.Name == f.Name }); i >= 0 {
 			found[i] = f
 		} else {
 			found = append(found, f)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/deploy/stack/stacktest"
+	"github.com/carlin-cicd/runner/runner/record"
 )
 
 func open(t *testing.T, endpoint, name string) *stack.Stack {
@@ -77,28 +78,28 @@ func reapplies(k *stacktest.Stack, form url.Values) []step {
 func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 	const web = "web"
 	for name, c := range map[string]struct {
-		absent   bool         // there is no stack before
-		prior    func(fake)   // what had happened to the stack before we looked
-		attempts int          // how often the command was started
-		refused  bool         // the command was turned away
-		during   func(fake)   // what the command does
-		going    bool         // it goes on after the command's end
-		later    func(fake)   // what else happens after that
-		script   func(fake)   // how requests are answered
-		action   stack.Action // that is reported
-		err      string       // in the error, "" for none
-		hint     string       // in its hint
-		requests []string     // that changed the stack, in order
-		back     bool         // the stack is what it was
-		check    func(stack.Report) bool
+		absent   bool          // there is no stack before
+		prior    func(fake)    // what had happened to the stack before we looked
+		attempts int           // how often the command was started
+		refused  bool          // the command was turned away
+		during   func(fake)    // what the command does
+		going    bool          // it goes on after the command's end
+		later    func(fake)    // what else happens after that
+		script   func(fake)    // how requests are answered
+		action   record.Action // that is reported
+		err      string        // in the error, "" for none
+		hint     string        // in its hint
+		requests []string      // that changed the stack, in order
+		back     bool          // the stack is what it was
+		check    func(record.Rollback) bool
 	}{
-		"nothing had begun": {action: stack.Untouched, back: true},
+		"nothing had begun": {action: record.Untouched, back: true},
 		"the update fails, and CloudFormation rolls it back": {
 			during: func(f fake) {
 				f.Pass(web, begun, failing("Topic", "CREATE_FAILED", "limit reached"), step{Status: "UPDATE_ROLLBACK_IN_PROGRESS"}, step{Status: "UPDATE_ROLLBACK_COMPLETE"})
 			},
-			going: true, action: stack.RolledBack, back: true,
-			check: func(r stack.Report) bool {
+			going: true, action: record.ByItself, back: true,
+			check: func(r record.Rollback) bool {
 				return len(r.Failures) == 1 && r.Failures[0].Name == "Topic" && r.Failures[0].Reason == "limit reached" && slices.Equal(r.Unproven, []string{"Password"})
 			},
 		},
@@ -111,7 +112,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 					return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &first}}
 				})
 			},
-			going: true, action: stack.Continued, requests: []string{"ContinueUpdateRollback"}, back: true,
+			going: true, action: record.Continued, requests: []string{"ContinueUpdateRollback"}, back: true,
 		},
 		"drift: a resource was deleted by hand, and the rollback stays stuck": {
 			during: func(f fake) {
@@ -122,7 +123,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 					return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_FAILED"}}
 				})
 			},
-			action: stack.Stuck, err: "Queue UPDATE_FAILED (the queue does not exist)", hint: "--resources-to-skip", requests: []string{"ContinueUpdateRollback"},
+			action: record.Stuck, err: "Queue UPDATE_FAILED (the queue does not exist)", hint: "--resources-to-skip", requests: []string{"ContinueUpdateRollback"},
 		},
 		"drift: the rollback leaves another output than there was": {
 			during: func(f fake) {
@@ -130,7 +131,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				drifted.Outputs = map[string]string{"URL": "https://b.example"}
 				f.Pass(web, begun, step{Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &drifted})
 			},
-			action: stack.Failed, err: "differs from the snapshot in output URL", hint: "drift",
+			action: record.Failed, err: "differs from the snapshot in output URL", hint: "drift",
 		},
 		"the update fails without a rollback": {
 			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_FAILED", Revision: &second}) },
@@ -139,7 +140,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 					return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &first}}
 				})
 			},
-			going: true, action: stack.Resumed, requests: []string{"RollbackStack"}, back: true,
+			going: true, action: record.Resumed, requests: []string{"RollbackStack"}, back: true,
 		},
 		"the update fails without a rollback, and the rollback is stuck once": {
 			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_FAILED", Revision: &second}) },
@@ -151,13 +152,13 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 					return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &first}}
 				})
 			},
-			action: stack.Continued, requests: []string{"RollbackStack", "ContinueUpdateRollback"}, back: true,
+			action: record.Continued, requests: []string{"RollbackStack", "ContinueUpdateRollback"}, back: true,
 		},
 		"the update is fine, but what follows is not": {
 			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
 			script: func(f fake) { f.On("UpdateStack", reapplies) },
-			action: stack.Reapplied, requests: []string{"UpdateStack"}, back: true,
-			check: func(r stack.Report) bool { return slices.Equal(r.Kept, []string{"Password"}) },
+			action: record.Reapplied, requests: []string{"UpdateStack"}, back: true,
+			check: func(r record.Rollback) bool { return slices.Equal(r.Kept, []string{"Password"}) },
 		},
 		"the snapshot cannot be applied again": {
 			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
@@ -166,7 +167,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 					return []step{begun, failing("Queue", "CREATE_FAILED", "name taken"), {Status: "UPDATE_ROLLBACK_COMPLETE"}}
 				})
 			},
-			action: stack.Failed, err: "differs from the snapshot in template, parameter Size, tag new", requests: []string{"UpdateStack"},
+			action: record.Failed, err: "differs from the snapshot in template, parameter Size, tag new", requests: []string{"UpdateStack"},
 		},
 		"the snapshot is applied again, yet an output stays another": {
 			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
@@ -177,11 +178,11 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 					return []step{begun, {Status: "UPDATE_COMPLETE", Revision: r}}
 				})
 			},
-			action: stack.Failed, err: "is UPDATE_COMPLETE and differs from the snapshot in output URL", requests: []string{"UpdateStack"},
+			action: record.Failed, err: "is UPDATE_COMPLETE and differs from the snapshot in output URL", requests: []string{"UpdateStack"},
 		},
 		"the stack is deleted, and another is made under its name": {
 			during: func(f fake) { f.Make(web, second) },
-			action: stack.Gone, err: "was deleted",
+			action: record.Gone, err: "was deleted",
 		},
 		"our own end came in the middle, and CloudFormation went on": {
 			during: func(f fake) { f.Pass(web, begun) },
@@ -189,16 +190,16 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				f.Pass(web, failing("Queue", "UPDATE_IN_PROGRESS", ""), step{Status: "UPDATE_COMPLETE", Revision: &second})
 			},
 			script: func(f fake) { f.On("UpdateStack", reapplies) },
-			action: stack.Reapplied, requests: []string{"UpdateStack"}, back: true,
+			action: record.Reapplied, requests: []string{"UpdateStack"}, back: true,
 		},
 		"somebody updates the stack after the command": {
 			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
 			later:  func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE"}) },
-			action: stack.Superseded, err: "began after the command had ended", hint: "runner rollback",
+			action: record.Superseded, err: "began after the command had ended", hint: "runner rollback",
 		},
 		"somebody updates the stack after a command that did nothing to it": {
 			later:  func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
-			action: stack.Superseded, err: "began after the command had ended",
+			action: record.Superseded, err: "began after the command had ended",
 		},
 		"somebody updates the stack in the console meanwhile": {
 			during: func(f fake) {
@@ -206,7 +207,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				byHand.Token = "Console-UpdateStack-1"
 				f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}, byHand, step{Status: "UPDATE_COMPLETE"})
 			},
-			action: stack.Superseded, err: "was begun in the console",
+			action: record.Superseded, err: "was begun in the console",
 		},
 		"two deploys at once": {
 			during: func(f fake) {
@@ -214,17 +215,17 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				a.Token, b.Token = "deploy-a", "deploy-b"
 				f.Pass(web, a, step{Status: "UPDATE_COMPLETE", Revision: &second}, b, step{Status: "UPDATE_COMPLETE"})
 			},
-			action: stack.Superseded, err: "is operation 2, and the command was started once",
+			action: record.Superseded, err: "is operation 2, and the command was started once",
 		},
 		"somebody else updates it while the command runs, and neither has a token": {
 			during: func(f fake) {
 				f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}, begun, step{Status: "UPDATE_COMPLETE"})
 			},
-			action: stack.Superseded, err: "is operation 2, and the command was started once",
+			action: record.Superseded, err: "is operation 2, and the command was started once",
 		},
 		"somebody else was at work when the command asked, and it was turned away": {
 			during:  func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
-			refused: true, action: stack.Superseded, err: "was on when the command asked for an update, which was refused",
+			refused: true, action: record.Superseded, err: "was on when the command asked for an update, which was refused",
 		},
 		"the command was started twice, and has begun two updates": {
 			during: func(f fake) {
@@ -233,7 +234,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				f.Pass(web, a, step{Status: "UPDATE_ROLLBACK_COMPLETE"}, b, step{Status: "UPDATE_COMPLETE", Revision: &second})
 			},
 			script:   func(f fake) { f.On("UpdateStack", reapplies) },
-			attempts: 2, action: stack.Reapplied, requests: []string{"UpdateStack"}, back: true,
+			attempts: 2, action: record.Reapplied, requests: []string{"UpdateStack"}, back: true,
 		},
 		"macros are expanded first, which is no update of its own": {
 			during: func(f fake) {
@@ -241,7 +242,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 					begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
 			},
 			script: func(f fake) { f.On("UpdateStack", reapplies) },
-			action: stack.Reapplied, requests: []string{"UpdateStack"}, back: true,
+			action: record.Reapplied, requests: []string{"UpdateStack"}, back: true,
 		},
 		"somebody else has brought it back already": {
 			during: func(f fake) {
@@ -249,13 +250,13 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				byHand.Token = "Console-UpdateStack-1"
 				f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}, byHand, step{Status: "UPDATE_COMPLETE", Revision: &first})
 			},
-			action: stack.Untouched, back: true,
+			action: record.Untouched, back: true,
 		},
 		"somebody cancels the update in the console": {
 			during: func(f fake) {
 				f.Pass(web, begun, step{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated", Token: "Console-CancelUpdateStack-1"}, step{Status: "UPDATE_ROLLBACK_COMPLETE"})
 			},
-			action: stack.RolledBack, back: true,
+			action: record.ByItself, back: true,
 		},
 		"somebody begins without a token right after our rollback": {
 			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_FAILED", Revision: &second}) },
@@ -264,23 +265,23 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 					return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &first, Brief: true}, begun, {Status: "UPDATE_COMPLETE", Revision: &second}}
 				})
 			},
-			action: stack.Superseded, err: "began after the command had ended", requests: []string{"RollbackStack"},
+			action: record.Superseded, err: "began after the command had ended", requests: []string{"RollbackStack"},
 		},
 		"an earlier update had failed without a rollback, and the command began nothing": {
 			prior:  func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_FAILED"}) },
 			going:  true,
-			action: stack.Untouched, back: true,
+			action: record.Untouched, back: true,
 		},
 		"an earlier rollback was stuck, and the command began nothing": {
 			prior:  func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_ROLLBACK_FAILED"}) },
 			going:  true,
-			action: stack.Untouched, back: true,
+			action: record.Untouched, back: true,
 		},
 		"the rollback of an import is stuck": {
 			during: func(f fake) {
 				f.Pass(web, step{Status: "IMPORT_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "IMPORT_ROLLBACK_FAILED", Revision: &second})
 			},
-			action: stack.Stuck, err: "is IMPORT_ROLLBACK_FAILED",
+			action: record.Stuck, err: "is IMPORT_ROLLBACK_FAILED",
 		},
 		"the first create is by way of a change set, and what follows is not fine": {
 			absent: true,
@@ -288,7 +289,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				f.Begin(web, first, step{Status: "REVIEW_IN_PROGRESS", Reason: "User Initiated", Token: "a"},
 					step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated", Token: "b"}, step{Status: "CREATE_COMPLETE", Token: "b"})
 			},
-			action: stack.FirstCreate, err: "no revision before it",
+			action: record.FirstCreate, err: "no revision before it",
 		},
 		"the first create fails, and what it made cannot be deleted": {
 			absent: true,
@@ -296,7 +297,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				f.Begin(web, stacktest.Revision{}, step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "ROLLBACK_COMPLETE"},
 					step{Status: "DELETE_IN_PROGRESS", Reason: "User Initiated"}, failing("Bucket", "DELETE_FAILED", "not empty"), step{Status: "DELETE_FAILED"})
 			},
-			attempts: 2, action: stack.FirstCreate, err: "is DELETE_FAILED: its first create failed, and a stack in that state takes no update: Bucket DELETE_FAILED (not empty)",
+			attempts: 2, action: record.FirstCreate, err: "is DELETE_FAILED: its first create failed, and a stack in that state takes no update: Bucket DELETE_FAILED (not empty)",
 		},
 		"its first create had failed, and the command makes it anew": {
 			prior: func(f fake) {
@@ -304,7 +305,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				f.Drain(web)
 			},
 			during: func(f fake) { f.Make(web, second) },
-			action: stack.FirstCreate, err: "no revision before it",
+			action: record.FirstCreate, err: "no revision before it",
 		},
 		"a hidden parameter is gone with the update": {
 			during: func(f fake) {
@@ -313,7 +314,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &without})
 			},
 			script: func(f fake) { f.On("UpdateStack", reapplies) },
-			action: stack.Failed, err: "the value of parameter Password was hidden, and the stack has it no longer", hint: "--force",
+			action: record.Failed, err: "the value of parameter Password was hidden, and the stack has it no longer", hint: "--force",
 		},
 		"what a parameter names has another value now": {
 			prior: func(f fake) { f.Pass(web, step{Status: "UPDATE_COMPLETE", Revision: named("ami-1")}) },
@@ -321,7 +322,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 				f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: named("ami-2")})
 			},
 			script: func(f fake) { f.On("UpdateStack", reapplies) },
-			action: stack.Failed, err: "differs from the snapshot in parameter Size (resolved)", hint: "in Parameter Store", requests: []string{"UpdateStack"},
+			action: record.Failed, err: "differs from the snapshot in parameter Size (resolved)", hint: "in Parameter Store", requests: []string{"UpdateStack"},
 		},
 		"somebody else begins between our look and our request": {
 			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
@@ -332,61 +333,61 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 					return []step{theirs, {Status: "UPDATE_COMPLETE"}}
 				})
 			},
-			action: stack.Superseded, err: "began after the command had ended", requests: []string{"UpdateStack"},
+			action: record.Superseded, err: "began after the command had ended", requests: []string{"UpdateStack"},
 		},
 		"somebody else is at work when we ask": {
 			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
 			script: func(f fake) {
 				f.Fail("UpdateStack", "ValidationError=Stack:arn:aws:cloudformation:eu-central-1:123456789012:stack/web/1 is in UPDATE_IN_PROGRESS state and can not be updated.")
 			},
-			action: stack.Superseded, err: "is being changed by somebody else", hint: "wait for it", requests: []string{"UpdateStack"},
+			action: record.Superseded, err: "is being changed by somebody else", hint: "wait for it", requests: []string{"UpdateStack"},
 		},
 		"the stack is deleted": {
 			during: func(f fake) {
 				f.Pass(web, step{Status: "DELETE_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "DELETE_COMPLETE"})
 			},
-			action: stack.Gone, err: "was deleted", hint: "make it anew",
+			action: record.Gone, err: "was deleted", hint: "make it anew",
 		},
 		"the stack could not be deleted whole": {
 			during: func(f fake) {
 				f.Pass(web, step{Status: "DELETE_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "DELETE_FAILED"})
 			},
-			action: stack.Gone, err: "was deleted",
+			action: record.Gone, err: "was deleted",
 		},
 		"the first create fails": {
 			absent: true,
 			during: func(f fake) {
 				f.Begin(web, stacktest.Revision{}, step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"}, failing("Topic", "CREATE_FAILED", "not allowed"), step{Status: "ROLLBACK_IN_PROGRESS"}, step{Status: "ROLLBACK_COMPLETE"})
 			},
-			action: stack.FirstCreate, err: "is ROLLBACK_COMPLETE: its first create failed, and a stack in that state takes no update: Topic CREATE_FAILED (not allowed)", hint: "delete-stack --stack-name web",
+			action: record.FirstCreate, err: "is ROLLBACK_COMPLETE: its first create failed, and a stack in that state takes no update: Topic CREATE_FAILED (not allowed)", hint: "delete-stack --stack-name web",
 		},
 		"the first create fails, and the command cleans up": {
 			absent: true,
 			during: func(f fake) {
 				f.Begin(web, stacktest.Revision{}, step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "ROLLBACK_COMPLETE"}, step{Status: "DELETE_IN_PROGRESS"}, step{Status: "DELETE_COMPLETE"})
 			},
-			action: stack.Removed, back: true,
+			action: record.Removed, back: true,
 		},
 		"the first create is fine, but what follows is not": {
 			absent: true,
 			during: func(f fake) {
 				f.Begin(web, first, step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "CREATE_COMPLETE"})
 			},
-			action: stack.FirstCreate, err: "no revision before it",
+			action: record.FirstCreate, err: "no revision before it",
 		},
 		"updating is not allowed": {
 			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_COMPLETE", Revision: &second}) },
 			script: func(f fake) { f.Deny("UpdateStack") },
-			action: stack.Failed, err: "AccessDenied", hint: "allow the role of this task cloudformation:UpdateStack on stack web", requests: []string{"UpdateStack"},
+			action: record.Failed, err: "AccessDenied", hint: "allow the role of this task cloudformation:UpdateStack on stack web", requests: []string{"UpdateStack"},
 		},
 		"continuing is not allowed": {
 			during: func(f fake) { f.Pass(web, begun, step{Status: "UPDATE_ROLLBACK_FAILED"}) },
 			script: func(f fake) { f.Deny("ContinueUpdateRollback") },
-			action: stack.Failed, hint: "cloudformation:ContinueUpdateRollback", err: "AccessDenied", requests: []string{"ContinueUpdateRollback"},
+			action: record.Failed, hint: "cloudformation:ContinueUpdateRollback", err: "AccessDenied", requests: []string{"ContinueUpdateRollback"},
 		},
 		"looking is not allowed": {
 			script: func(f fake) { f.Deny("DescribeStacks") },
-			action: stack.Failed, err: "AccessDenied", hint: "cloudformation:DescribeStacks",
+			action: record.Failed, err: "AccessDenied", hint: "cloudformation:DescribeStacks",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -450,7 +451,7 @@ func TestAStackIsBroughtBackByTheLeastThatDoesIt(t *testing.T) {
 			if now, err := s.Snapshot(ctx); c.back && (err != nil || len(before.Differences(now)) > 0) {
 				t.Errorf("the stack differs in %v (%v)", before.Differences(now), err)
 			}
-			if password := f.Now(web).Parameters["Password"]; report.Action == stack.Reapplied && password != "two" {
+			if password := f.Now(web).Parameters["Password"]; report.Action == record.Reapplied && password != "two" {
 				t.Errorf("a value that nobody can read was changed to %q", password)
 			}
 			if c.check != nil && !c.check(report) {
@@ -543,7 +544,7 @@ func TestALargeTemplateGoesByWayOfABucket(t *testing.T) {
 		return "https://bucket.example/template", nil
 	}
 	report, err := s.Restore(t.Context(), stack.Restoration{Before: before, Anyone: true})
-	if err != nil || report.Action != stack.Reapplied || f.Requests("UpdateStack")[0].Get("TemplateURL") != "https://bucket.example/template" {
+	if err != nil || report.Action != record.Reapplied || f.Requests("UpdateStack")[0].Get("TemplateURL") != "https://bucket.example/template" {
 		t.Errorf("report is %+v, error %v", report, err)
 	}
 }

@@ -1,0 +1,227 @@
+package deploy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/artifacts/lease"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/session"
+	"github.com/carlin-cicd/runner/runner/source"
+	"github.com/carlin-cicd/runner/steps"
+)
+
+// Promotion is the deployment of a commit that passed in one environment to another.
+type Promotion struct {
+	Session *session.Session // of a run in the environment to deploy to, with its store open
+	Step    steps.Step       // that deploys
+	From    string           // the environment in which the commit passed
+
+	// CheckNeeds returns an error unless the steps that Step needs passed for the commit.
+	CheckNeeds func() error
+}
+
+// Examine reports everything that speaks for or against the promotion, and returns whether it is allowed. It changes
+// nothing. The error is a *outcome.ConfigError for input that is refused, or an outcome.ArtifactsError.
+func (p Promotion) Examine(report func(artifacts.Finding)) (bool, error) {
+	if p.Step.Lock != steps.LockStack {
+		return false, &outcome.ConfigError{Message: fmt.Sprintf("step %s deploys no stack", p.Step.Name), Advice: "name the step that does with --step"}
+	}
+	x := examination{Promotion: p, target: New(p.Session, p.Step), allowed: true, report: report}
+	if x.target.Ref.Branch == session.Detached {
+		x.add(artifacts.Warning, "branch", "the workspace is on none, so the records of "+session.Detached+" are used", "name the branch it was built on with --branch")
+	}
+	if err := x.target.loadLedger(); err != nil {
+		return false, err
+	}
+	x.checkSource()
+	x.checkNeeds()
+	x.checkWorkspace()
+	x.checkTarget()
+	x.checkLock()
+	x.describePlan()
+	x.add(artifacts.OK, "approval", "is not asked for here: that is the pipeline's, or the protection rules of "+x.to(), "")
+	return x.allowed, nil
+}
+
+// examination is one Examine.
+type examination struct {
+	Promotion
+	target  *Deployment
+	allowed bool
+	report  func(artifacts.Finding)
+}
+
+func (x *examination) to() string { return x.target.Config.Environment }
+
+func (x *examination) add(s artifacts.Severity, subject, problem, advice string) {
+	x.allowed = x.allowed && s != artifacts.Failure
+	x.report(artifacts.Finding{Subject: subject, Severity: s, Problem: problem, Advice: advice})
+}
+
+// checkSource checks that the step passed in the other environment, and that what it deployed there is still live.
+func (x *examination) checkSource() {
+	d := x.target
+	var passed record.Latest
+	err := artifacts.GetJSON(d.Stop.Work, d.Store, keys.LatestRun(d.Ref, d.step.Name, x.From), &passed)
+	hint := fmt.Sprintf("runner --step %s --environment %s --sha %s", d.step.Name, x.From, d.Ref.SHA)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		x.add(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s has not been deployed there", d.Ref.SHA), "deploy it there first: "+hint)
+		return
+	case err != nil:
+		x.add(artifacts.Failure, x.From, "its record cannot be read: "+err.Error(), outcome.Hint(err))
+		return
+	case !passed.Passed:
+		x.add(artifacts.Failure, x.From, fmt.Sprintf("the last deploy of commit %.12s ended with %s (exit %d)", d.Ref.SHA, passed.Reason, passed.ExitCode), hint)
+		return
+	}
+	source, deployed, err := x.loadSource(passed)
+	if err != nil {
+		x.add(artifacts.Failure, x.From, "what was deployed cannot be read: "+err.Error(), outcome.Hint(err))
+		return
+	}
+	by := source.undoneBy(deployed)
+	switch p := source.ledger.Pending; {
+	case by != "":
+		x.add(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s was deployed by run %s, and undone by run %s", d.Ref.SHA, passed.RunID, by), "deploy it there again: "+hint)
+	case p != nil && p.SHA == d.Ref.SHA && p.RunID != passed.RunID: // newer than the one that is on record as passed
+		x.add(artifacts.Failure, x.From, fmt.Sprintf("run %s of commit %.12s began at %s and did not finish", p.RunID, p.SHA, p.At.Format(time.RFC3339)), hint)
+	default:
+		x.add(artifacts.OK, x.From, fmt.Sprintf("commit %.12s was deployed by run %s", d.Ref.SHA, passed.RunID), "")
+	}
+	x.compareBuilds(deployed)
+}
+
+// loadSource returns the deployment in the other environment and the record of the run that passed.
+func (x *examination) loadSource(passed record.Latest) (*Deployment, deploymentRecord, error) {
+	var ended record.Run
+	if err := artifacts.GetJSON(x.Session.Stop.Work, x.Session.Store, passed.Key+"/finished.json", &ended); err != nil {
+		return nil, deploymentRecord{}, err
+	}
+	s := *x.Session
+	s.Config.Environment, s.Config.StackName = x.From, ended.Stack
+	source := New(&s, x.Step)
+	deployed, err := source.loadRecord(passed.RunID)
+	if err == nil {
+		err = source.loadLedger()
+	}
+	return source, deployed, err
+}
+
+// compareBuilds compares the files that will be fetched with those that were deployed.
+func (x *examination) compareBuilds(deployed deploymentRecord) {
+	d := x.target
+	for _, kind := range d.step.Fetch {
+		m, err := artifacts.ReadManifest(d.Stop.Work, d.Store, kind, d.Ref)
+		switch {
+		case err != nil:
+			x.add(artifacts.Failure, kind, "cannot be read: "+err.Error(), "it existed when it was deployed; see the bucket's lifecycle")
+		case contentDigest(m) != deployed.Builds[kind]:
+			x.add(artifacts.Failure, kind, fmt.Sprintf("is not what was deployed to %s: its checksums differ", x.From), fmt.Sprintf("deploy it to %s again", x.From))
+		default:
+			files := fmt.Sprintf("%d files", len(m.Files))
+			if len(m.Files) == 1 {
+				files = "1 file"
+			}
+			x.add(artifacts.OK, kind, fmt.Sprintf("is what was deployed to %s: %s, sha256 %.12s", x.From, files, contentDigest(m)), "")
+		}
+	}
+}
+
+func (x *examination) checkNeeds() {
+	if len(x.Step.Needs) == 0 {
+		return
+	}
+	if err := x.CheckNeeds(); err != nil {
+		x.add(artifacts.Failure, "needs", err.Error(), outcome.Hint(err))
+		return
+	}
+	x.add(artifacts.OK, "needs", fmt.Sprintf("%v passed for this commit", x.Step.Needs), "")
+}
+
+// checkWorkspace checks that what is not in the build, the template first of all, is the commit's, too.
+func (x *examination) checkWorkspace() {
+	d := x.target
+	here, err := source.Describe(d.Stop.Work, d.Git, d.Config.Workspace)
+	switch {
+	case err != nil || d.AwaitsCheckout():
+		return
+	case here.SHA != d.Ref.SHA:
+		x.add(artifacts.Failure, "workspace", fmt.Sprintf("is at %.12s, and the template is taken from there", here.SHA), "check the commit out, or set REPOSITORY_URL")
+	case here.Dirty:
+		x.add(artifacts.Warning, "workspace", "has changes that are not in the commit", "")
+	}
+}
+
+// checkTarget checks what is live in the environment to deploy to.
+func (x *examination) checkTarget() {
+	d := x.target
+	if p := d.ledger.Pending; p != nil {
+		x.add(artifacts.Warning, x.to(), fmt.Sprintf("run %s began at %s and did not finish", p.RunID, p.At.Format(time.RFC3339)), "check whether it is still running; runner rollback undoes it")
+	}
+	newer := d.superseded()
+	switch live := d.ledger.Live; {
+	case live == nil:
+		x.add(artifacts.OK, x.to(), "nothing is live there", "")
+	case newer != "" && !d.Config.Force:
+		x.add(artifacts.Failure, x.to(), newer, "--force deploys the older one over it")
+	case newer != "":
+		x.add(artifacts.Warning, x.to(), newer+"; the older one is forced over it", "")
+	default:
+		x.add(artifacts.OK, x.to(), fmt.Sprintf("commit %.12s is live", live.SHA), "")
+	}
+}
+
+// checkLock reports who holds the lock now. That is no reason against the promotion: it will wait.
+func (x *examination) checkLock() {
+	d := x.target
+	key, err := keys.Lock(x.to(), d.target.lock)
+	var now struct {
+		lease.Holder
+		Released time.Time `json:"released"`
+	}
+	if err == nil {
+		err = artifacts.GetJSON(d.Stop.Work, d.Store, key, &now)
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !now.Released.IsZero():
+		x.add(artifacts.OK, "lock", "is free", "")
+	case err != nil:
+		x.add(artifacts.Failure, "lock", "cannot be read: "+err.Error(), outcome.Hint(err))
+	default:
+		x.add(artifacts.Warning, "lock", "is held by "+now.Holder.String(), "the deploy will wait for it, at most "+d.step.Wait.String())
+	}
+}
+
+// describePlan reports what would be run.
+func (x *examination) describePlan() {
+	d := x.target
+	plan := fmt.Sprintf("runs step %s with commit %.12s", d.step.Name, d.Ref.SHA)
+	if d.target.stack != "" {
+		plan += " for stack " + d.target.stack
+	}
+	if kinds := slices.Clone(d.step.Fetch); len(kinds) > 0 {
+		plan += ", with its " + strings.Join(kinds, ", ")
+	}
+	if !d.step.Verify.IsZero() {
+		plan += ", verified by " + firstLine(d.step.Verify.String())
+	}
+	x.add(artifacts.OK, "would", plan+": "+firstLine(d.step.Command.String()), "")
+}
+
+// firstLine returns the first line of a command, with an ellipsis if there are more.
+func firstLine(command string) string {
+	line, rest, more := strings.Cut(strings.TrimSpace(command), "\n")
+	if more && strings.TrimSpace(rest) != "" {
+		line += " …"
+	}
+	return line
+}

@@ -1,0 +1,83 @@
+package deploy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/deploy/stack"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/redact"
+)
+
+// deploymentRecord is deployments/<environment>/<scope>/<run-id>.json: the stack before the run, and what became of it. It
+// is written before anything changes, and again at the end.
+type deploymentRecord struct {
+	record.Identity
+	Committed time.Time         `json:"commit_time,omitzero"`
+	Fence     int64             `json:"fence"` // of the lock
+	Forced    bool              `json:"forced,omitempty"`
+	Builds    map[string]string `json:"builds,omitempty" redact:"-"` // SHA-256 of what was fetched, by kind
+	Replaced  *record.Revision  `json:"replaced,omitempty"`          // what was live before
+	// Before is redacted by itself when the snapshot is taken: what the command masks later must not alter it.
+	Before   *stack.Snapshot `json:"before,omitempty" redact:"-"`
+	Started  time.Time       `json:"started_at"`
+	Ended    time.Time       `json:"finished_at,omitzero"`
+	Seconds  float64         `json:"duration_seconds,omitempty"`
+	ExitCode *int            `json:"exit_code,omitempty"`
+	Reason   record.Reason   `json:"reason,omitempty"`
+	Output   string          `json:"output,omitempty"` // the end of it
+	ClosedBy string          `json:"closed_by,omitempty" redact:"-"`
+	Undoes   string          `json:"undoes,omitempty" redact:"-"` // the run that a rollback undid
+	UndoneBy string          `json:"undone_by,omitempty" redact:"-"`
+	record.Delivery
+}
+
+// putRecord stores the record, redacted.
+func (d *Deployment) putRecord(ctx context.Context) error {
+	return artifacts.PutJSON(ctx, d.Store, d.recordKey(d.ID), redact.Value(d.Redactor, *d.record))
+}
+
+// loadRecord reads the record of a run. The error is fs.ErrNotExist if there is none.
+func (d *Deployment) loadRecord(runID string) (deploymentRecord, error) {
+	var found deploymentRecord
+	err := artifacts.GetJSON(d.Stop.Work, d.Store, d.recordKey(runID), &found)
+	return found, err
+}
+
+// revision returns what this run brings.
+func (d *Deployment) revision() record.Revision {
+	v := record.Revision{RunID: d.ID, SHA: d.Ref.SHA, Branch: d.Ref.Branch, At: time.Now().UTC()}
+	if text, err := d.Git(d.Stop.Work, d.Config.Workspace, nil, "show", "-s", "--format=%ct", d.Ref.SHA); err == nil {
+		if n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64); err == nil {
+			v.Committed = time.Unix(n, 0).UTC()
+		}
+	}
+	kinds := d.step.Fetch
+	if len(kinds) == 0 {
+		kinds = []string{"builds"}
+	}
+	for _, kind := range kinds {
+		if m, err := artifacts.ReadManifest(d.Stop.Work, d.Store, kind, d.Ref); err == nil {
+			if v.Builds == nil {
+				v.Builds = map[string]string{}
+			}
+			v.Builds[kind], v.Built = contentDigest(m), m.Created
+		}
+	}
+	return v
+}
+
+// contentDigest is the same for two sets with the same files, wherever and whenever they were stored.
+func contentDigest(m artifacts.Manifest) string {
+	h := sha256.New()
+	for _, f := range m.Files {
+		fmt.Fprintf(h, "%s\x00%s\x00%s\n", f.Path, f.SHA256, f.Mode)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
