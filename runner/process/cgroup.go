@@ -8,25 +8,27 @@ import (
 	"time"
 )
 
-// Where a figure is from.
+// Values of Usage.Source.
 const (
 	cgroupV1 = "cgroup v1"
 	cgroupV2 = "cgroup v2"
 	rusage   = SourceRusage
 )
 
-// SourceRusage is Usage.Source where only the processes themselves were counted: of memory the largest, or all that were seen at once.
+// SourceRusage is Usage.Source where only the processes themselves were counted: their memory is that of the largest, or
+// of all that were seen at once.
 const SourceRusage = "rusage"
 
-// cgroup is the group that we are in, as one controller sees it. A nil one knows nothing.
+// cgroup is the group of this process in the hierarchy of one controller. A nil cgroup has no values.
 type cgroup struct {
 	version string
-	folder  string // ours
-	mount   string // the topmost that we can see: the same one in a container
+	folder  string // of the group
+	mount   string // the topmost visible one: the same in a container
 }
 
-// findCgroup finds the cgroup of this process for a controller, as the two files of /proc say; root stands before the
-// folders in them. A controller is in one hierarchy only: its own of version 1, or else the common one of version 2.
+// findCgroup finds the cgroup of this process for a controller in the texts of /proc/self/cgroup and mountinfo; root is
+// prefixed to the folders in them. A controller is in one hierarchy only: its own of version 1, or the common one of
+// version 2.
 func findCgroup(root, groups, mounts, controller string) *cgroup {
 	c := &cgroup{version: cgroupV1}
 	path, ok := pathOf(groups, controller)
@@ -43,9 +45,10 @@ func findCgroup(root, groups, mounts, controller string) *cgroup {
 	}
 	c.mount = filepath.Join(root, point)
 	c.folder = c.mount
-	// A container may see its cgroup as the root of a namespace (path /), or mounted as such (path = top). If it sees
-	// neither, the path is one of the host's that is not in reach, and what is mounted here is the nearest there is.
-	if below, ok := strings.CutPrefix(path, strings.TrimSuffix(top, "/")); ok && (below == "" || below[0] == '/') && !strings.Contains(below, "/..") {
+	// In a container the cgroup is the root of a namespace (path /), or is mounted as such (path = top). Otherwise the
+	// path is one of the host, which is not visible, and the mounted one is the nearest.
+	below, ok := strings.CutPrefix(path, strings.TrimSuffix(top, "/"))
+	if ok && (below == "" || below[0] == '/') && !strings.Contains(below, "/..") {
 		if folder := filepath.Join(c.mount, below); isFolder(folder) {
 			c.folder = folder
 		}
@@ -68,8 +71,8 @@ func pathOf(groups, controller string) (path string, ok bool) {
 	return "", false
 }
 
-// mountOf reads /proc/self/mountinfo, lines of "ID PARENT DEV TOP POINT OPTIONS … - TYPE SOURCE OPTIONS", and returns which
-// part of the hierarchy of a controller is mounted, and where.
+// mountOf reads /proc/self/mountinfo, lines of "ID PARENT DEV TOP POINT OPTIONS … - TYPE SOURCE OPTIONS", and returns
+// which part of the hierarchy of a controller is mounted, and where.
 func mountOf(mounts, controller string) (top, point string, ok bool) {
 	for line := range strings.Lines(mounts) {
 		left, right, _ := strings.Cut(line, " - ")
@@ -113,8 +116,8 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// exclusive reports whether the group is the container's own, so that what it counts is the run's and not of a whole
-// machine or login: it has a limit of its own, in limitFile, or is all that can be seen here without being the root.
+// exclusive reports whether the group is the container's own, so that it counts the run and not a whole machine or login
+// session: it has a limit of its own, in limitFile, or is the only visible one without being the root.
 func (c *cgroup) exclusive(limitFile string) bool {
 	if c == nil {
 		return false
@@ -129,7 +132,7 @@ func (c *cgroup) exclusive(limitFile string) bool {
 	return c.folder == c.mount && !isRoot
 }
 
-// oomKills returns how many processes of the group the kernel has killed for memory so far, whoever's limit was hit.
+// oomKills returns how many processes of the group the kernel has killed for memory so far, at any limit.
 func (c *cgroup) oomKills() int {
 	n, _ := c.counter("memory.oom_control", "memory.events", "oom_kill")
 	return int(n)
@@ -157,7 +160,7 @@ func (c *cgroup) peak() (int64, bool) {
 	}
 }
 
-// workingSet returns the memory in use now, in bytes, less the files that were read once and can be dropped.
+// workingSet returns the memory in use now, in bytes, without cached files that the kernel can reclaim.
 func (c *cgroup) workingSet() (int64, bool) {
 	current, file := "memory.current", "inactive_file"
 	if c != nil && c.version == cgroupV1 {

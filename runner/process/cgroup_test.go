@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// recorded are trees as machines have shown them; a file name ends at the first blank.
+// recorded are files of real machines; a file name ends at the first blank.
 var recorded = map[string]struct {
 	files    string
 	usage    Usage // of a run in which 1 s and 64 MiB were counted by rusage
@@ -31,7 +31,13 @@ sys/fs/cgroup/cpu.max 50000 100000`,
 		after: `
 sys/fs/cgroup/memory.events low 0\nhigh 0\nmax 12\noom 3\noom_kill 5\noom_group_kill 0
 sys/fs/cgroup/cpu.stat usage_usec 62500000\nuser_usec 1`,
-		usage: Usage{CPU: time.Minute, PeakMemory: 100 << 20, MemoryLimit: 512 << 20, CPULimit: 0.5, Source: "cgroup v2"}, oomKills: 3,
+		usage: Usage{
+			CPU:         time.Minute,
+			PeakMemory:  100 << 20,
+			MemoryLimit: 512 << 20,
+			CPULimit:    0.5,
+			Source:      "cgroup v2",
+		}, oomKills: 3,
 	},
 	"version 2, such a container without limits": {
 		files: `
@@ -56,7 +62,12 @@ sys/fs/cgroup/memory.max 536870912
 sys/fs/cgroup/cpu.stat usage_usec 0`,
 		after: `
 sys/fs/cgroup/cpu.stat usage_usec 60000000`,
-		usage: Usage{CPU: time.Minute, PeakMemory: 64 << 20, MemoryLimit: 512 << 20, Source: "rusage (memory), cgroup v2 (CPU)"},
+		usage: Usage{
+			CPU:         time.Minute,
+			PeakMemory:  64 << 20,
+			MemoryLimit: 512 << 20,
+			Source:      "rusage (memory), cgroup v2 (CPU)",
+		},
 	},
 	"version 2, a login on a machine, with limits above it": {
 		files: `
@@ -73,7 +84,13 @@ sys/fs/cgroup/user.slice/user\0401.slice/x.scope/memory.max max
 sys/fs/cgroup/user.slice/user\0401.slice/x.scope/cpu.max max 100000`,
 		after: `
 sys/fs/cgroup/user.slice/user\0401.slice/x.scope/memory.events oom_kill 8`,
-		usage: Usage{CPU: time.Second, PeakMemory: 64 << 20, MemoryLimit: 4 << 30, CPULimit: 1.5, Source: "rusage"}, oomKills: 1,
+		usage: Usage{
+			CPU:         time.Second,
+			PeakMemory:  64 << 20,
+			MemoryLimit: 4 << 30,
+			CPULimit:    1.5,
+			Source:      "rusage",
+		}, oomKills: 1,
 	},
 	"version 2, the root of a machine": {
 		files: `
@@ -111,7 +128,13 @@ sys/fs/cgroup/cpuacct/cgroup.sane_behavior 0
 sys/fs/cgroup/cpuacct/cpuacct.usage 1500000000
 sys/fs/cgroup/cpu/job/cpu.cfs_quota_us 25000
 sys/fs/cgroup/cpu/job/cpu.cfs_period_us 100000`,
-		usage: Usage{CPU: time.Second, PeakMemory: 1 << 20, MemoryLimit: 64 << 20, CPULimit: 0.25, Source: "cgroup v1 (memory), rusage (CPU)"},
+		usage: Usage{
+			CPU:         time.Second,
+			PeakMemory:  1 << 20,
+			MemoryLimit: 64 << 20,
+			CPULimit:    0.25,
+			Source:      "cgroup v1 (memory), rusage (CPU)",
+		},
 	},
 	"version 1, a container that sees the path of the host, which is not mounted": {
 		files: `
@@ -120,7 +143,12 @@ proc/self/mountinfo 31 20 0:27 / /sys/fs/cgroup/memory ro - cgroup cgroup rw,mem
 sys/fs/cgroup/memory/memory.oom_control oom_kill 0
 sys/fs/cgroup/memory/memory.max_usage_in_bytes 1048576
 sys/fs/cgroup/memory/memory.limit_in_bytes 67108864`,
-		usage: Usage{CPU: time.Second, PeakMemory: 1 << 20, MemoryLimit: 64 << 20, Source: "cgroup v1 (memory), rusage (CPU)"},
+		usage: Usage{
+			CPU:         time.Second,
+			PeakMemory:  1 << 20,
+			MemoryLimit: 64 << 20,
+			Source:      "cgroup v1 (memory), rusage (CPU)",
+		},
 	},
 	"a group outside of the namespace": {
 		files: `
@@ -130,20 +158,23 @@ sys/fs/other/memory.max 1
 sys/fs/cgroup\040fs/memory.max 67108864`,
 		usage: Usage{CPU: time.Second, PeakMemory: 64 << 20, MemoryLimit: 64 << 20, Source: "rusage"},
 	},
-	"nothing mounted": {files: "\nproc/self/cgroup 0::/\nproc/self/mountinfo 1 1 0:1 / / rw - ext4 /dev/root rw", usage: Usage{CPU: time.Second, PeakMemory: 64 << 20, Source: "rusage"}},
-	"no /proc":        {usage: Usage{CPU: time.Second, PeakMemory: 64 << 20, Source: "rusage"}},
+	"nothing mounted": {
+		files: "\nproc/self/cgroup 0::/\nproc/self/mountinfo 1 1 0:1 / / rw - ext4 /dev/root rw",
+		usage: Usage{CPU: time.Second, PeakMemory: 64 << 20, Source: "rusage"},
+	},
+	"no /proc": {usage: Usage{CPU: time.Second, PeakMemory: 64 << 20, Source: "rusage"}},
 }
 
-func TestCgroupsAreReadAsTheyAreRecorded(t *testing.T) {
+func TestRecordedCgroups(t *testing.T) {
 	for name, c := range recorded {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
-			lay(t, root, c.files)
+			writeFiles(t, root, c.files)
 			a := openAccount(root)
-			lay(t, root, c.after)
+			writeFiles(t, root, c.after)
 			got, kills := a.close(usage{cpu: time.Second, largest: 64 << 20}, nil)
 			if got.CPU > c.usage.CPU-time.Second && got.CPU <= c.usage.CPU {
-				got.CPU = c.usage.CPU // what we used ourselves meanwhile is taken off
+				got.CPU = c.usage.CPU // our own usage meanwhile is subtracted
 			}
 			if !reflect.DeepEqual(got, c.usage) || kills != c.oomKills {
 				t.Errorf("%+v, %d killed;\nwant %+v, %d", got, kills, c.usage, c.oomKills)
@@ -152,8 +183,8 @@ func TestCgroupsAreReadAsTheyAreRecorded(t *testing.T) {
 	}
 }
 
-// lay writes files: a line each, "PATH TEXT", with \n for a new line and, in the path, \040 for a blank.
-func lay(t *testing.T, root, files string) {
+// writeFiles writes files: a line each, "PATH TEXT", with \n for a new line and, in the path, \040 for a blank.
+func writeFiles(t *testing.T, root, files string) {
 	t.Helper()
 	for line := range strings.Lines(strings.TrimPrefix(files, "\n")) {
 		path, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
@@ -167,7 +198,7 @@ func lay(t *testing.T, root, files string) {
 	}
 }
 
-func TestWhatChildrenUsedIsAddedUp(t *testing.T) {
+func TestUsageOfChildrenIsAddedUp(t *testing.T) {
 	var u usage
 	for _, r := range []syscall.Rusage{
 		{Utime: syscall.Timeval{Sec: 1}, Stime: syscall.Timeval{Usec: 500_000}, Maxrss: 300},
@@ -199,14 +230,16 @@ func FuzzMountinfo(f *testing.F) {
 	})
 }
 
-func TestUsageIsCounted(t *testing.T) {
+func TestUsageIsMeasured(t *testing.T) {
 	const loop = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; "
-	r, _, err := outcome(t, loop+"sh -c '"+loop+"'; (setsid sh -c '"+loop+"' &)")
-	if err != nil || r.Usage.CPU < 50*time.Millisecond || r.Usage.PeakMemory < 100<<10 || r.Usage.Source == "" || r.Wall <= 0 || time.Since(r.Started) < r.Wall {
+	r, _, err := runShell(t, loop+"sh -c '"+loop+"'; (setsid sh -c '"+loop+"' &)")
+	if err != nil || r.Usage.CPU < 50*time.Millisecond || r.Usage.PeakMemory < 100<<10 || r.Usage.Source == "" ||
+		r.Wall <= 0 ||
+		time.Since(r.Started) < r.Wall {
 		t.Errorf("%v %+v", err, r)
 	}
-	small, _, _ := outcome(t, "exit 0")
-	large, _, _ := outcome(t, "head -c 200000000 /dev/zero | tail -n 1 | wc -c; exit 0")
+	small, _, _ := runShell(t, "exit 0")
+	large, _, _ := runShell(t, "head -c 200000000 /dev/zero | tail -n 1 | wc -c; exit 0")
 	if small.Usage.Source == rusage && large.Usage.PeakMemory < small.Usage.PeakMemory+100<<20 {
 		t.Errorf("small %+v, large %+v", small.Usage, large.Usage)
 	}

@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// The test binary is also the runner that a test starts in a namespace or cgroup of its own: it runs $SCRIPT, and reports.
+// With SCRIPT set, the test binary is a runner that a test has started in a namespace or cgroup of its own: it runs the
+// script, and prints a report.
 func TestMain(m *testing.M) {
 	if script, ok := os.LookupEnv("SCRIPT"); ok {
 		supervise(script)
@@ -22,27 +23,49 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// report is what such a runner says on its stdout.
+// report is what such a runner prints.
 type report struct {
 	PID    int
 	Result Result
-	Error  string // the type, and what it says
+	Error  string // the type and the message
+	Hint   string
 	Output string
-	Others []string // who is still there in /proc, living or dead
+	Others []string // other processes in /proc, living or dead
 }
 
 func supervise(script string) {
 	var out buffer
-	result, err := Run(Command{Args: []string{"sh", "-c", script}, Env: environment("nested"), Marker: "MARK=nested", Output: &out, Grace: time.Second, Drain: 300 * time.Millisecond}, nil)
+	c := Command{
+		Args: []string{"sh", "-c", script}, Env: environment("nested"), Marker: "MARK=nested", Output: &out,
+		Grace: time.Second, Drain: 300 * time.Millisecond,
+	}
+	if limit, err := time.ParseDuration(os.Getenv("LIMIT")); err == nil {
+		c.Deadline = time.Now().Add(limit)
+	}
+	if os.Getenv("UNDUMPABLE") != "" {
+		if err := Undumpable(); err != nil {
+			panic(err)
+		}
+	}
+	result, err := Run(c, nil)
 	r := report{PID: os.Getpid(), Result: result, Output: out.String(), Others: others()}
 	if err != nil {
 		r.Error = fmt.Sprintf("%T %v", err, err)
+		if hinted, ok := err.(interface{ Hint() string }); ok {
+			r.Hint = hinted.Hint()
+		}
 	}
 	json.NewEncoder(os.Stdout).Encode(r)
 }
 
-// nested runs the script under a runner of its own, started by way of what is before "--".
+// nested runs the script under a runner of its own, which is started by a command.
 func nested(t *testing.T, script string, by ...string) report {
+	t.Helper()
+	return runNested(t, nestedCommand(t, script, by...))
+}
+
+// nestedCommand runs the test binary by a command.
+func nestedCommand(t *testing.T, script string, by ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -50,9 +73,14 @@ func nested(t *testing.T, script string, by ...string) report {
 	}
 	c := exec.Command(by[0], append(by[1:], self)...)
 	c.Env = append(os.Environ(), "SCRIPT="+script, "GORACE=atexit_sleep_ms=0")
+	return c
+}
+
+func runNested(t *testing.T, c *exec.Cmd) report {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	c.Stdout, c.Stderr = &stdout, &stderr
-	err = c.Run()
+	err := c.Run()
 	var r report
 	if parse := json.Unmarshal(stdout.Bytes(), &r); err != nil || parse != nil {
 		t.Fatalf("%v %v\n%s%s", err, parse, stdout.String(), stderr.String())
@@ -70,11 +98,16 @@ func TestAsPID1(t *testing.T) {
 		err       string
 		leftovers string
 	}{
-		"it ends well":                {"exit 0", "", ""},
-		"its code is told":            {"exit 3", "*process.ExitError the command exited with 3", ""},
-		"a daemon is found and ended": {"env -i setsid sleep 4711 & exit 3", "*process.ExitError the command exited with 3", "sleep 4711"},
-		"one twice removed too":       {"(env -i setsid sh -c 'sleep 4711 & exit' &); sleep 0.3", "", "sleep 4711"},
-		"orphans do not matter":       {"i=0; while [ $i -lt 500 ]; do (sh -c 'exit 3' &); i=$((i+1)); done; exit 6", "*process.ExitError the command exited with 6", ""},
+		"exit code 0": {"exit 0", "", ""},
+		"exit code 3": {"exit 3", "*process.ExitError the command exited with 3", ""},
+		"a daemon is found and ended": {
+			"env -i setsid sleep 4711 & exit 3", "*process.ExitError the command exited with 3", "sleep 4711",
+		},
+		"so is a grandchild": {"(env -i setsid sh -c 'sleep 4711 & exit' &); sleep 0.3", "", "sleep 4711"},
+		"orphans do not matter": {
+			"i=0; while [ $i -lt 500 ]; do (sh -c 'exit 3' &); i=$((i+1)); done; exit 6",
+			"*process.ExitError the command exited with 6", "",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := nested(t, c.script, by...)
@@ -91,11 +124,11 @@ func TestAsPID1(t *testing.T) {
 	}
 }
 
-// A real cgroup, where we may make one: the kernel kills, and we tell it from any other KILL.
+// A real cgroup, where one may be created: an OOM kill is distinguished from any other KILL.
 func TestOutOfMemory(t *testing.T) {
 	group, limitFile := limitedGroup(t)
 	if group == "" {
-		t.Log("no memory cgroup can be made here; the recorded ones have to do")
+		t.Log("no memory cgroup can be created here; the recorded ones are tested only")
 		return
 	}
 	t.Cleanup(func() { os.Remove(group) })
@@ -109,12 +142,12 @@ func TestOutOfMemory(t *testing.T) {
 		err    string
 		kills  bool
 	}{
-		"the command itself is killed":         {"exec tail /dev/zero", "*process.OOMError", true},
-		"a shell tells of it as 137":           {"tail /dev/zero; exit $?", "*process.OOMError", true},
-		"a tool tells of it as 2":              {"tail /dev/zero; exit 2", "*process.OOMError", true},
-		"the command copes with it":            {"tail /dev/zero; exit 0", "", true},
-		"another KILL is not it":               {"kill -KILL $$", "*process.SignalError", false},
-		"137 is not it either, without a kill": {"exit 137", "*process.ExitError", false},
+		"the command itself is killed":          {"exec tail /dev/zero", "*process.OOMError", true},
+		"a shell exits with 137":                {"tail /dev/zero; exit $?", "*process.OOMError", true},
+		"a tool exits with 2":                   {"tail /dev/zero; exit 2", "*process.OOMError", true},
+		"the command exits with 0 all the same": {"tail /dev/zero; exit 0", "", true},
+		"another KILL is not an OOM kill":       {"kill -KILL $$", "*process.SignalError", false},
+		"neither is exit code 137":              {"exit 137", "*process.ExitError", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := nested(t, c.script, by...)
@@ -122,18 +155,27 @@ func TestOutOfMemory(t *testing.T) {
 			if kind != c.err || r.Result.OOMKills > 0 != c.kills {
 				t.Errorf("%+v", r)
 			}
-			if u := r.Result.Usage; u.MemoryLimit != 96<<20 || u.PeakMemory == 0 || u.PeakMemory > u.MemoryLimit || !strings.HasPrefix(u.Source, "cgroup v") {
+			if u := r.Result.Usage; u.MemoryLimit != 96<<20 || u.PeakMemory == 0 || u.PeakMemory > u.MemoryLimit ||
+				!strings.HasPrefix(u.Source, "cgroup v") {
 				t.Errorf("%+v", u)
 			}
 		})
 	}
+	t.Run("a timeout after an OOM kill names it", func(t *testing.T) {
+		t.Setenv("LIMIT", "5s")
+		r := nested(t, "tail /dev/zero; sleep 100", by...)
+		if !strings.HasPrefix(r.Error, "*process.TimeoutError") || r.Result.OOMKills != 1 ||
+			!strings.Contains(r.Hint, "OOM killer ended 1 process") || !strings.Contains(r.Hint, "more memory") {
+			t.Errorf("%+v", r)
+		}
+	})
 }
 
-// Under real limits of memory and CPU: files that were read are no need for memory, and the quota is what can be had.
+// Under real limits of memory and CPU: cached files do not count as memory, and the limit is the quota.
 func TestUsageUnderLimits(t *testing.T) {
 	group, limitFile := limitedGroup(t)
 	if group == "" {
-		t.Log("no memory cgroup can be made here; the recorded ones have to do")
+		t.Log("no memory cgroup can be created here; the recorded ones are tested only")
 		return
 	}
 	t.Cleanup(func() { os.Remove(group) })
@@ -146,16 +188,16 @@ func TestUsageUnderLimits(t *testing.T) {
 		busy = max(busy, s.CPU)
 	}
 	if r.Error != "" || u.MemoryLimit != 400<<20 || u.PeakMemory < 80<<20 || u.PeakMemory > 180<<20 {
-		t.Errorf("%q, limit %d, peak %d: the files of 150 MiB are to be left out", r.Error, u.MemoryLimit, u.PeakMemory)
+		t.Errorf("%q, limit %d, peak %d: 150 MiB of cached files must not count", r.Error, u.MemoryLimit, u.PeakMemory)
 	}
 	if u.CPULimit != 0.5 || u.CPU < 500*time.Millisecond || u.CPU > 3*time.Second || busy < 0.2 || busy > 0.9 {
 		t.Errorf("CPU limit %g, used %s, at most %.2f cores", u.CPULimit, u.CPU, busy)
 	}
 }
 
-// known takes what its arguments say: MiB of disk, then MiB of memory instead, and seconds of CPU, half of them with each. It says how much CPU
-// it has used by its own count.
-const known = `python3 -c '
+// consume uses MiB of disk, then MiB of memory, and seconds of CPU, half of them with each, as its arguments say. It
+// prints how much CPU it has used by its own count.
+const consume = `python3 -c '
 import os, sys, time
 disk, memory, cpu = (float(a) for a in sys.argv[1:])
 def burn(seconds):
@@ -171,19 +213,25 @@ burn(cpu / 2)
 print(time.process_time())
 ' `
 
-// A process that takes a known amount of CPU, memory and disk, under a real limit of CPU and memory: what is told of it is what it took. The
-// disk is a tmpfs of its own, since on any other somebody else may write; while its file is there the kernel counts it as memory.
-func TestAKnownAmountIsToldAsItIs(t *testing.T) {
+// A process uses known amounts of CPU, memory and disk under real limits, and they are measured as such. The disk is a
+// tmpfs of its own, as other processes may write to any other; while its file exists the kernel counts it as memory.
+func TestKnownAmountsAreMeasured(t *testing.T) {
 	group, limitFile := limitedGroup(t)
 	disk := t.TempDir()
 	if group == "" || syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=256m") != nil {
-		t.Log("no memory cgroup or no file system can be made here; the recorded ones have to do")
+		t.Log("no memory cgroup or no file system can be created here; the recorded ones are tested only")
 		return
 	}
 	t.Cleanup(func() { os.Remove(group); syscall.Unmount(disk, syscall.MNT_DETACH) })
 	join := limit(t, group, limitFile, 400<<20)
 	take := func(diskMiB, memoryMiB int, cpu float64) (u Usage, counted float64) {
-		r := nested(t, fmt.Sprintf("%s %d %d %g", known, diskMiB, memoryMiB, cpu), "sh", "-c", "cd "+disk+" && "+join+` && exec "$0"`)
+		r := nested(
+			t,
+			fmt.Sprintf("%s %d %d %g", consume, diskMiB, memoryMiB, cpu),
+			"sh",
+			"-c",
+			"cd "+disk+" && "+join+` && exec "$0"`,
+		)
 		if _, err := fmt.Sscan(r.Output, &counted); err != nil || r.Error != "" {
 			t.Fatalf("%s %s", r.Error, r.Output)
 		}
@@ -193,14 +241,15 @@ func TestAKnownAmountIsToldAsItIs(t *testing.T) {
 	much, counted := take(64, 120, 2)
 
 	const mib = 1 << 20
-	if much.MemoryLimit != 400*mib || much.CPULimit != 0.5 || much.DiskSize != 256*mib || !strings.HasPrefix(much.Source, "cgroup v") {
+	if much.MemoryLimit != 400*mib || much.CPULimit != 0.5 || much.DiskSize != 256*mib ||
+		!strings.HasPrefix(much.Source, "cgroup v") {
 		t.Errorf("%+v", much)
 	}
-	// Python counts itself from its first instruction; the shell before it is no tenth of a second.
+	// Python counts from its first instruction; the shell before it takes less than a tenth of a second.
 	if cpu := much.CPU.Seconds(); cpu < counted-0.05 || cpu > counted+0.3 {
 		t.Errorf("%.2f s of CPU, and by its own count %.2f", cpu, counted)
 	}
-	// Both peaks hold the same runner and the same Python.
+	// Both peaks include the same runner and the same Python.
 	if more := (much.PeakMemory - little.PeakMemory) / mib; more < 90 || more > 110 {
 		t.Errorf("%d MiB more of memory, not 100: %d and %d", more, much.PeakMemory/mib, little.PeakMemory/mib)
 	}
@@ -210,7 +259,7 @@ func TestAKnownAmountIsToldAsItIs(t *testing.T) {
 	if much.DiskGrowth < 64*mib || much.DiskGrowth > 65*mib || little.DiskGrowth < 4*mib || little.DiskGrowth > 5*mib {
 		t.Errorf("%d and %d bytes of disk", much.DiskGrowth, little.DiskGrowth)
 	}
-	// The samples tell the same story, but for the last second, and for what the largest process shares with others.
+	// The samples agree, except for the last second, and for memory that the largest process shares.
 	var used float64
 	most, fullest, before := int64(0), int64(0), time.Duration(0)
 	for _, s := range much.Samples {
@@ -220,19 +269,20 @@ func TestAKnownAmountIsToldAsItIs(t *testing.T) {
 			t.Errorf("%.2f cores at %s, with half a core", s.CPU, s.At)
 		}
 	}
-	if used < 0.7*counted || used > 1.1*counted || most > much.PeakMemory || most < much.PeakMemory*9/10 || fullest < 64*mib {
+	if used < 0.7*counted || used > 1.1*counted || most > much.PeakMemory || most < much.PeakMemory*9/10 ||
+		fullest < 64*mib {
 		t.Errorf("the samples have %.2f s of CPU, %d bytes of memory, %d of disk: %+v", used, most, fullest, much)
 	}
 }
 
-// limit gives the group memory and half a core, and returns what a shell has to say to enter it.
+// limit gives the group memory and half a core, and returns the shell command that enters it.
 func limit(t *testing.T, group, limitFile string, memory int64) (join string) {
 	t.Helper()
 	if err := os.WriteFile(filepath.Join(group, limitFile), []byte(fmt.Sprint(memory)), 0); err != nil {
 		t.Fatal(err)
 	}
 	join = "echo $$ > " + group + "/cgroup.procs"
-	os.WriteFile(filepath.Join(group, "cpu.max"), []byte("50000 100000"), 0) // version 2 has it all in one
+	os.WriteFile(filepath.Join(group, "cpu.max"), []byte("50000 100000"), 0) // version 2 has one hierarchy
 	for _, controller := range []string{"cpu,cpuacct", "cpu", "cpuacct"} {
 		folder := filepath.Join("/sys/fs/cgroup", controller, filepath.Base(group))
 		if os.Mkdir(folder, 0o755) == nil {
@@ -244,10 +294,12 @@ func limit(t *testing.T, group, limitFile string, memory int64) (join string) {
 	return join
 }
 
-// limitedGroup makes a cgroup that may get a memory limit, or returns "".
+// limitedGroup creates a cgroup that may get a memory limit, or returns "".
 func limitedGroup(t *testing.T) (folder, limitFile string) {
 	name := fmt.Sprintf("process-test-%d-%s", os.Getpid(), t.Name())
-	for _, at := range []struct{ top, limit string }{{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"}} {
+	for _, at := range []struct{ top, limit string }{
+		{"/sys/fs/cgroup/memory", "memory.limit_in_bytes"}, {"/sys/fs/cgroup", "memory.max"},
+	} {
 		folder := filepath.Join(at.top, name)
 		if err := os.Mkdir(folder, 0o755); err != nil {
 			continue

@@ -8,7 +8,7 @@ import (
 // maxCommandLine is how many bytes of a command line are kept.
 const maxCommandLine = 200
 
-// printable returns s fit for one line of a log: bounded, and with nothing in it that a terminal would obey.
+// printable returns s as a part of one line of a log: bounded, and without control characters.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
@@ -24,7 +24,7 @@ func printable(s string) string {
 		return s
 	}
 	cut := 0
-	for i := range s { // i is the beginning of a rune
+	for i := range s { // i is the start of a rune
 		if i > maxCommandLine-len("…") {
 			break
 		}

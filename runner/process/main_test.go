@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// buffer can be read while it is written.
+// buffer can be read while it is written to.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -36,11 +36,17 @@ func environment(mark string) []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "RUNNER=" + fmt.Sprint(os.Getpid()), "MARK=" + mark}
 }
 
-// outcome runs a line of sh.
-func outcome(t testing.TB, line string, change ...func(*Command)) (Result, string, error) {
+// runShell runs a line of sh.
+func runShell(t testing.TB, line string, change ...func(*Command)) (Result, string, error) {
 	t.Helper()
 	var out buffer
-	c := Command{Args: []string{"sh", "-c", line}, Env: environment(t.Name()), Marker: "MARK=" + t.Name(), Output: &out, Grace: 5 * time.Second}
+	c := Command{
+		Args:   []string{"sh", "-c", line},
+		Env:    environment(t.Name()),
+		Marker: "MARK=" + t.Name(),
+		Output: &out,
+		Grace:  5 * time.Second,
+	}
 	for _, f := range change {
 		f(&c)
 	}
@@ -51,20 +57,31 @@ func outcome(t testing.TB, line string, change ...func(*Command)) (Result, strin
 	return result, out.String(), err
 }
 
-// signalled runs a line of sh, and gets one of the signals each time that it says "ready".
-func signalled(t *testing.T, line string, signals []syscall.Signal, change ...func(*Command)) (Result, string, error) {
+// runSignalled runs a line of sh, and sends the next of the signals each time the command prints "ready".
+func runSignalled(
+	t *testing.T,
+	line string,
+	signals []syscall.Signal,
+	change ...func(*Command),
+) (Result, string, error) {
 	t.Helper()
 	c := make(chan os.Signal, 4)
 	var out buffer
-	command := Command{Args: []string{"sh", "-c", line}, Env: environment(t.Name()), Marker: "MARK=" + t.Name(), Grace: time.Minute, Output: writerFunc(func(p []byte) (int, error) {
-		for range bytes.Count(p, []byte("ready")) {
-			if len(signals) > 0 {
-				c <- signals[0]
-				signals = signals[1:]
+	command := Command{
+		Args:   []string{"sh", "-c", line},
+		Env:    environment(t.Name()),
+		Marker: "MARK=" + t.Name(),
+		Grace:  time.Minute,
+		Output: writerFunc(func(p []byte) (int, error) {
+			for range bytes.Count(p, []byte("ready")) {
+				if len(signals) > 0 {
+					c <- signals[0]
+					signals = signals[1:]
+				}
 			}
-		}
-		return out.Write(p)
-	})}
+			return out.Write(p)
+		}),
+	}
 	for _, f := range change {
 		f(&command)
 	}

@@ -2,18 +2,18 @@ package process
 
 import "time"
 
-// Meter counts what our whole container takes, ourselves included. It is asked for what our cgroup does not tell, since some who run
-// containers hide that from them.
+// Meter measures the usage of the whole container, the runner included. It is used where the runner's own cgroup is not
+// visible, as with some container services.
 type Meter interface {
-	// Read returns the newest reading that there is. It is called from one goroutine at a time and has to end by itself, within about a
-	// second: the next look at the run waits for it.
+	// Read returns the newest reading. It is called from one goroutine at a time and has to return within about a second,
+	// as the next sample waits for it.
 	Read() (Reading, bool)
 }
 
-// Reading is what a meter showed.
+// Reading is one measurement.
 type Reading struct {
 	At     time.Time     // when it was taken, perhaps some seconds ago
 	CPU    time.Duration // used so far
-	Memory int64         // bytes in use, less the page cache that the kernel can take back
-	Source string        // what Usage.Source says
+	Memory int64         // bytes in use, without the page cache that the kernel can reclaim
+	Source string        // for Usage.Source
 }

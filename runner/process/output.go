@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// pipeSize holds what a command like node, which does not wait for its last writes, leaves behind when it exits.
-	// It is the most that may be asked for without privilege.
+	// pipeSize is the capacity of the pipe: a command like node exits without waiting for its last writes, which have to
+	// fit. It is the most that an unprivileged process may request.
 	pipeSize  = 1 << 20
 	blockSize = 256 << 10
 )
@@ -20,11 +20,13 @@ type output struct {
 	pipe  *os.File
 	inode uint64
 	over  chan struct{} // closed when everything has been delivered
-	err   error         // the first error of the writer; valid when over
-	cut   bool          // it was given up before its end; valid when over
+
+	// Valid once over is closed.
+	err       error // the first error of the writer
+	truncated bool  // reading was abandoned before the end
 }
 
-// newOutput makes the pipe; the caller closes the writing end once the command has it.
+// newOutput creates the pipe; the caller closes the writing end once the command has it.
 func newOutput() (o *output, writeEnd *os.File, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -40,7 +42,7 @@ func newOutput() (o *output, writeEnd *os.File, err error) {
 	return o, w, nil
 }
 
-// deliver hands everything to w, until all writers have closed the pipe or it is told to finish.
+// deliver copies everything to w, until all writers have closed the pipe or finish's time has come.
 func (o *output) deliver(w io.Writer) {
 	defer close(o.over)
 	defer o.pipe.Close()
@@ -49,7 +51,7 @@ func (o *output) deliver(w io.Writer) {
 		n, err := o.pipe.Read(block)
 		o.write(w, block[:n])
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			o.rest(w, block)
+			o.deliverRest(w, block)
 			return
 		}
 		if err != nil {
@@ -58,16 +60,16 @@ func (o *output) deliver(w io.Writer) {
 	}
 }
 
-// rest delivers what the pipe holds at this moment, and no more: somebody may go on writing for ever.
-func (o *output) rest(w io.Writer, block []byte) {
-	o.cut = true
+// deliverRest delivers what the pipe holds at this moment, and no more: a process may go on writing forever.
+func (o *output) deliverRest(w io.Writer, block []byte) {
+	o.truncated = true
 	raw, err := o.pipe.SyscallConn()
 	if err != nil {
 		return
 	}
 	for left := pipeSize; left >= 0; {
 		n := -1
-		raw.Control(func(fd uintptr) { // not Read, which heeds the deadline that has passed
+		raw.Control(func(fd uintptr) { // not Read, for which the deadline has passed
 			for {
 				if n, err = syscall.Read(int(fd), block); err != syscall.EINTR {
 					return
@@ -76,7 +78,7 @@ func (o *output) rest(w io.Writer, block []byte) {
 		})
 		switch {
 		case err == nil && n == 0:
-			o.cut = false
+			o.truncated = false
 			return
 		case n <= 0:
 			return
@@ -97,9 +99,9 @@ func (o *output) write(w io.Writer, block []byte) {
 	o.err = err
 }
 
-// finish waits until everything is delivered. From the given moment on, nothing new is waited for.
+// finish waits until everything is delivered, but from the given time on not for new output.
 func (o *output) finish(by time.Time) {
-	o.pipe.SetReadDeadline(by) // if the pipe is closed already, there is nothing to hurry
+	o.pipe.SetReadDeadline(by) // fails if the pipe is closed already, which is fine
 	<-o.over
 }
 

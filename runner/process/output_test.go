@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-func TestStdoutAndStderrComeInTheirOrder(t *testing.T) {
-	_, out, err := outcome(t, "for i in 1 2 3; do echo out$i; echo err$i >&2; done; echo end")
+func TestStdoutAndStderrKeepTheirOrder(t *testing.T) {
+	_, out, err := runShell(t, "for i in 1 2 3; do echo out$i; echo err$i >&2; done; echo end")
 	if want := "out1\nerr1\nout2\nerr2\nout3\nerr3\nend\n"; err != nil || out != want {
 		t.Errorf("%v: %q", err, out)
 	}
@@ -20,20 +20,22 @@ func TestStdoutAndStderrComeInTheirOrder(t *testing.T) {
 
 func TestASlowWriterLosesNothing(t *testing.T) {
 	var got int
-	r, _, err := outcome(t, "head -c 3000000 /dev/zero", func(c *Command) {
-		c.Drain = 10 * time.Millisecond // over long before the writer is
-		c.Output = writerFunc(func(p []byte) (int, error) { time.Sleep(30 * time.Millisecond); got += len(p); return len(p), nil })
+	r, _, err := runShell(t, "head -c 3000000 /dev/zero", func(c *Command) {
+		c.Drain = 10 * time.Millisecond // much shorter than the writer takes
+		c.Output = writerFunc(
+			func(p []byte) (int, error) { time.Sleep(30 * time.Millisecond); got += len(p); return len(p), nil },
+		)
 	})
 	if err != nil || got != 3000000 || r.OutputTruncated {
-		t.Errorf("%v: %d of 3000000 bytes, cut: %v", err, got, r.OutputTruncated)
+		t.Errorf("%v: %d of 3000000 bytes, truncated: %v", err, got, r.OutputTruncated)
 	}
 }
 
-func TestABurstFitsThePipe(t *testing.T) {
-	// The writer takes nothing until the command has written all it has, which it could not into 64 KiB.
+func TestABurstFitsIntoThePipe(t *testing.T) {
+	// The writer blocks until the command has written everything, for which 64 KiB would not be enough.
 	mark := filepath.Join(t.TempDir(), "written")
 	var got int
-	_, _, err := outcome(t, "echo; head -c 1000000 /dev/zero; : > "+mark, func(c *Command) {
+	_, _, err := runShell(t, "echo; head -c 1000000 /dev/zero; : > "+mark, func(c *Command) {
 		c.Output = writerFunc(func(p []byte) (int, error) {
 			for i := 0; i < 1000; i++ {
 				if _, err := os.Stat(mark); err == nil {
@@ -50,16 +52,16 @@ func TestABurstFitsThePipe(t *testing.T) {
 	}
 }
 
-func TestAWriterThatFailsDoesNotHarmTheCommand(t *testing.T) {
+func TestAFailingWriterDoesNotHarmTheCommand(t *testing.T) {
 	full := errors.New("full")
 	calls := 0
-	r, _, err := outcome(t, "head -c 3000000 /dev/zero && echo unharmed >&2", func(c *Command) {
+	r, _, err := runShell(t, "head -c 3000000 /dev/zero && echo unharmed >&2", func(c *Command) {
 		c.Output = writerFunc(func([]byte) (int, error) { calls++; return 0, full })
 	})
 	if err != nil || !errors.Is(r.OutputErr, full) || calls != 1 {
 		t.Errorf("%v %v after %d calls", err, r.OutputErr, calls)
 	}
-	r, _, err = outcome(t, "echo 12345", func(c *Command) {
+	r, _, err = runShell(t, "echo 12345", func(c *Command) {
 		c.Output = writerFunc(func([]byte) (int, error) { return 1, nil })
 	})
 	if err != nil || !errors.Is(r.OutputErr, io.ErrShortWrite) {
@@ -69,33 +71,37 @@ func TestAWriterThatFailsDoesNotHarmTheCommand(t *testing.T) {
 
 func TestACommandThatClosesItsOutputIsWaitedFor(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "mark")
-	_, _, err := outcome(t, "exec >&- 2>&-; sleep 0.3; : > "+mark+"; exit 5")
+	_, _, err := runShell(t, "exec >&- 2>&-; sleep 0.3; : > "+mark+"; exit 5")
 	var exit *ExitError
 	if !errors.As(err, &exit) || exit.Code != 5 {
 		t.Errorf("error is %v", err)
 	}
 	if _, err := os.Stat(mark); err != nil {
-		t.Error("it did not come to its end")
+		t.Error("the command was ended early")
 	}
 }
 
 func TestTheEndOfAPipelineIsNotLost(t *testing.T) {
-	// The command is gone, and its output is still on the way through another process.
-	r, out, err := outcome(t, "(sleep 0.3; echo late; exit 0) & echo early; exit 0", func(c *Command) { c.Drain = time.Minute })
+	// The command has ended, while its output is still passing through another process.
+	r, out, err := runShell(
+		t,
+		"(sleep 0.3; echo late; exit 0) & echo early; exit 0",
+		func(c *Command) { c.Drain = time.Minute },
+	)
 	if err != nil || out != "early\nlate\n" || len(r.Leftovers) > 0 {
 		t.Errorf("%v %q %+v", err, out, r.Leftovers)
 	}
 }
 
-func TestOutputIsGivenUp(t *testing.T) {
+func TestWhenReadingTheOutputIsAbandoned(t *testing.T) {
 	for name, c := range map[string]struct {
-		end  func(writeEnd *os.File)
-		more bool // somebody goes on writing
-		cut  bool
+		end       func(writeEnd *os.File)
+		more      bool // an unknown process goes on writing
+		truncated bool
 	}{
-		"never, if all writers have gone":              {func(w *os.File) { w.Close() }, false, false},
-		"when it is held open by nobody that is known": {func(*os.File) {}, false, true},
-		"when nobody that is known goes on and on":     {func(*os.File) {}, true, true},
+		"never, if all writers have closed it":    {func(w *os.File) { w.Close() }, false, false},
+		"when an unknown process holds it open":   {func(*os.File) {}, false, true},
+		"when an unknown process goes on writing": {func(*os.File) {}, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, w, err := newOutput()
@@ -108,12 +114,12 @@ func TestOutputIsGivenUp(t *testing.T) {
 			go o.deliver(writerFunc(func(p []byte) (int, error) {
 				<-in
 				if c.more {
-					time.Sleep(5 * time.Millisecond) // never so fast that the pipe is found empty
+					time.Sleep(5 * time.Millisecond) // slow enough that the pipe is never empty
 				}
 				return got.Write(p)
 			}))
 			w.WriteString("first ")
-			in <- true // the first block; what follows is in the pipe while nobody reads
+			in <- true // the first block; the rest stays in the pipe meanwhile
 			w.WriteString(strings.Repeat("x", 500_000))
 			if c.more {
 				go func() {
@@ -125,8 +131,8 @@ func TestOutputIsGivenUp(t *testing.T) {
 			c.end(w)
 			close(in)
 			o.finish(time.Unix(1, 0))
-			if o.cut != c.cut || !strings.HasPrefix(got.String(), "first "+strings.Repeat("x", 500_000)) {
-				t.Errorf("cut: %v, %d bytes", o.cut, got.Len())
+			if o.truncated != c.truncated || !strings.HasPrefix(got.String(), "first "+strings.Repeat("x", 500_000)) {
+				t.Errorf("truncated: %v, %d bytes", o.truncated, got.Len())
 			}
 		})
 	}

@@ -22,17 +22,17 @@ func (s *supervisor) ended() bool {
 		var info unix.Siginfo
 		err := unix.Waitid(unix.P_PID, s.leader, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 		if !errors.Is(err, unix.EINTR) {
-			// No such child: somebody else has waited for it. Its status is lost, yet it has ended.
+			// No such child: another part of this program has reaped it. Its status is lost, but it has ended.
 			return err != nil || info.Signo == int32(unix.SIGCHLD)
 		}
 	}
 }
 
-// becomeSubreaper makes orphans of the run our children. It stays so: who outlives a Run in spite of all belongs here too.
+// becomeSubreaper makes orphans of the run our children. It stays set after a Run, for processes that outlive it.
 func becomeSubreaper() { unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
-// preferAsVictim makes the kernel kill the command rather than us when memory is short, so that somebody lives to tell.
-// What it starts inherits that.
+// preferAsVictim makes the kernel's OOM killer choose the command and its children over the runner, so that the runner
+// can report it.
 func preferAsVictim(pid int) {
 	const score = 500
 	file := procFile(pid, "oom_score_adj")
@@ -41,16 +41,17 @@ func preferAsVictim(pid int) {
 			return
 		}
 	}
-	os.WriteFile(file, []byte(strconv.Itoa(score)), 0) // if it is refused, we are no worse off than anybody
+	os.WriteFile(file, []byte(strconv.Itoa(score)), 0) // best effort
 }
 
-// enlarge makes room in a pipe, if we may.
+// enlarge sets the capacity of a pipe, if that is permitted.
 func enlarge(pipe *os.File, size int) { unix.FcntlInt(pipe.Fd(), unix.F_SETPIPE_SZ, size) }
 
 // signalGroup signals the group of the leader, which must not have been reaped.
 func signalGroup(leader int, sig syscall.Signal) { syscall.Kill(-leader, sig) }
 
-// DiskUsed returns how many bytes are in use on the file system of a folder, and how many it has for everybody; 0 if it does not say.
+// DiskUsed returns how many bytes are in use on the file system of a folder, and how many unprivileged users have there;
+// 0 if unknown.
 func DiskUsed(dir string) (used, size int64) {
 	if dir == "" {
 		dir = "."
@@ -60,5 +61,11 @@ func DiskUsed(dir string) (used, size int64) {
 		return 0, 0
 	}
 	used = int64(fs.Blocks-fs.Bfree) * fs.Bsize
-	return used, used + int64(fs.Bavail)*fs.Bsize // what is kept for root is nobody's
+	return used, used + int64(fs.Bavail)*fs.Bsize // not counting what is reserved for root
 }
+
+// Undumpable makes the memory and the files under /proc of this process unreadable for other processes of the same user,
+// and for root without CAP_SYS_PTRACE: commands must not read secrets from /proc/PID/environ, nor write past the
+// redactor to /proc/PID/fd/1. It has to be called before anything is started. Programs that are started get their own
+// flag from execve.
+func Undumpable() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }

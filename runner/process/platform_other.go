@@ -10,9 +10,11 @@ import (
 // maxRSSUnit is the unit of Rusage.Maxrss in bytes.
 const maxRSSUnit = 1
 
-// ended reports whether the leader has ended. There is no way to see that without taking its status.
+// ended reports whether the leader has ended. It cannot find that out without taking the status.
 func (s *supervisor) ended() bool {
-	s.reapLeader()
+	if !s.reaped {
+		s.status, s.reaped = s.reap(s.leader)
+	}
 	return s.reaped
 }
 
@@ -24,5 +26,8 @@ func enlarge(*os.File, int) {}
 
 func signalGroup(leader int, sig syscall.Signal) { syscall.Kill(-leader, sig) }
 
-// DiskUsed is not known here.
+// DiskUsed is unknown on this system.
 func DiskUsed(string) (used, size int64) { return 0, 0 }
+
+// Undumpable does nothing on systems without /proc.
+func Undumpable() error { return nil }

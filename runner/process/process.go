@@ -1,5 +1,7 @@
-// Package process runs one command to its end, lets nothing that it started survive it, and says why it ended.
-// It is the only one that waits for children: no reaper may run beside it, and one Run at a time is all a process may have.
+// Package process runs one command to its end, leaves no process of it behind, and reports why it ended.
+//
+// It is the only part of the program that may wait for children: no reaper may run beside it, and only one Run may be
+// active in a process at a time.
 package process
 
 import (
@@ -10,73 +12,84 @@ import (
 	"time"
 )
 
-// Command is a command to run. Nothing of our own environment or input reaches it but what is said here.
+// Command is a command to run. It gets nothing of the caller's environment or standard input.
 type Command struct {
-	Args []string // argv; the first is looked up in the PATH of Env, not in ours, unless it has a slash
-	Dir  string   // where it runs; empty: our own directory
-	Env  []string // its whole environment, KEY=VALUE
+	Args []string // argv; the first is looked up in the PATH of Env, not of the caller, unless it contains a slash
+	Dir  string   // working directory; empty: the caller's
+	Env  []string // the whole environment, KEY=VALUE
 
-	// Output gets what is written to stdout and stderr, in the order it was written, from one goroutine, in blocks
-	// as they were read. A slow writer slows the command down; nothing is lost, and Run does not return before the
-	// last Write has. After a Write has failed the rest is read and thrown away, so that the command is not hurt.
+	// Output receives stdout and stderr in the order in which they were written, from one goroutine, in blocks as they
+	// were read. A slow writer slows the command down; nothing is lost, and Run does not return before the last Write
+	// has returned. After a failed Write the rest of the output is read and discarded, so that the command goes on.
 	Output io.Writer
 
-	Deadline time.Time     // when it is stopped; zero: never
+	Deadline time.Time     // when the command is stopped; zero: never
 	Grace    time.Duration // between TERM and KILL
-	Drain    time.Duration // how long output held open by others is waited for once the command has ended; 0: DefaultDrain
+	Drain    time.Duration // how long to wait for output held open by others after the command ended; 0: DefaultDrain
 
-	// Marker is an entry of Env, KEY=VALUE, that nothing else on the machine has. By it a process of the run is known
-	// even if it has left both the group and the family.
+	// Marker is an entry of Env, KEY=VALUE, that no other process on the machine has. It identifies processes of the run
+	// that have left both the session and the family of the command.
 	Marker string
 
-	// Meter, if it is not nil, is asked for what our own cgroup does not tell.
+	// Meter, if not nil, supplies usage that the runner's own cgroup does not show.
 	Meter Meter
+
+	// OnSuspended, if not nil, is called for each process of the run that has been suspended (SIGSTOP, SIGTTIN) for
+	// about a second. It is called from the goroutine of Run.
+	OnSuspended func(Process)
 }
 
-// DefaultDrain is the patience with those who hold the output of a command that has ended.
+// DefaultDrain is the default of Command.Drain.
 const DefaultDrain = 2 * time.Second
+
+// Process identifies one process of a run.
+type Process struct {
+	PID     int
+	Command string // its command line, printable, at most a line long
+}
 
 // Result is what was observed. It is filled as far as the run got, whatever the error.
 type Result struct {
-	ExitCode        int            // -1 if it died of a signal, did not start, or could not be ended
+	ExitCode        int            // -1 if the command died of a signal, did not start, or could not be ended
 	Signal          syscall.Signal // that the command died of, or 0
 	Killed          bool           // KILL was needed to stop the run
 	Started         time.Time
-	Wall            time.Duration // from the start to the end of the command; what was left behind does not count
+	Wall            time.Duration // from the start to the end of the command, without the time to end leftovers
 	Usage           Usage
-	OOMKills        int        // by the kernel in our cgroup during the run; they are no error if the command exited 0
-	Leftovers       []Leftover // what outlived the command, and had to be ended
+	OOMKills        int        // processes that the kernel killed for memory in our cgroup; the command may still exit with 0
+	Leftovers       []Leftover // processes that outlived the command and had to be ended
 	OutputErr       error      // the first error of Output
-	OutputTruncated bool       // Output was given up while somebody unknown to us still held it open
+	OutputTruncated bool       // an unknown process held the output open; reading it was abandoned
+	GroupOnly       bool       // /proc is not readable: only the command's process group could be ended
 }
 
 // Usage is what the run used.
 type Usage struct {
 	CPU         time.Duration // user and system, of all processes
-	PeakMemory  int64         // bytes; of all processes together, less page cache, as far as we have looked in time; else of the cgroup since it was made, or of the largest process
-	MemoryLimit int64         // bytes; 0: none that we can see
-	CPULimit    float64       // cores; 0: none that we can see
-	PeakDisk    int64         // bytes in use at most of the disk that the command's directory is on, whoever uses it; 0: not known, as below
-	DiskGrowth  int64         // bytes that PeakDisk is more than what was in use before
+	PeakMemory  int64         // bytes without page cache, of all processes; else of the cgroup or the largest process
+	MemoryLimit int64         // bytes; 0: no visible limit
+	CPULimit    float64       // cores; 0: no visible limit
+	PeakDisk    int64         // highest number of bytes in use on the disk of Command.Dir, by anyone; 0: unknown, as below
+	DiskGrowth  int64         // bytes that PeakDisk is above what was in use before
 	DiskSize    int64         // bytes of that disk
-	Source      string        // where CPU and PeakMemory are from: "cgroup v2", "cgroup v1", "rusage", a meter's name, or one of each
-	Samples     []Sample      // over time; none of a run that was over at once
+	Source      string        // of CPU and PeakMemory: "cgroup v2", "cgroup v1", "rusage", a meter's name, or one of each
+	Samples     []Sample      // over time; empty for a short run
 }
 
 // Leftover is a process that outlived the command.
 type Leftover struct {
-	PID        int
-	Command    string // its command line, printable, at most a line long
-	HeldOutput bool   // it had the command's output open
-	Killed     bool   // TERM was not enough
-	Survived   bool   // neither was KILL: it belongs to somebody else, or hangs in the kernel
+	Process
+	HeldOutput bool // it had the command's output open
+	Killed     bool // TERM was not enough
+	Survived   bool // KILL was not enough: it belongs to another user, or hangs in the kernel
 }
 
-// Run runs the command to its end. The error is nil if it exited 0 by itself; otherwise it is a *StartError, *ExitError,
-// *SignalError, *OOMError, *TimeoutError or *CancelledError.
+// Run runs the command to its end. The error is nil if it exited with 0 by itself; otherwise it is a *StartError,
+// *ExitError, *SignalError, *OOMError, *TimeoutError or *CancelledError.
 //
-// The first of signals, or the deadline, sends TERM to all that the command has started, and KILL after Grace; a second
-// signal sends KILL at once. Signals that come when the command has already ended only hurry what is left to do.
+// The first of signals, or the deadline, sends TERM to all processes that the command has started, and KILL after
+// Grace; a second signal sends KILL at once, unless it is a duplicate (SignalFilter). A signal that arrives after the
+// command has ended only shortens the rest of the work.
 func Run(c Command, signals <-chan os.Signal) (Result, error) {
 	if c.Drain <= 0 {
 		c.Drain = DefaultDrain
@@ -84,14 +97,14 @@ func Run(c Command, signals <-chan os.Signal) (Result, error) {
 	if c.Output == nil {
 		c.Output = io.Discard
 	}
-	if err := tooLate(c, signals); err != nil {
+	if err := checkStoppedBefore(c, signals); err != nil {
 		return Result{ExitCode: -1, Started: time.Now()}, err
 	}
 
 	becomeSubreaper()
 	account := openAccount("/")
 	account.meter = c.Meter
-	account.disk.look(c.Dir)
+	account.disk.measure(c.Dir)
 	s := &supervisor{command: c, signals: signals, unwatch: func() {}}
 	if err := s.start(); err != nil {
 		return Result{ExitCode: -1, Started: time.Now()}, err
@@ -108,23 +121,23 @@ func Run(c Command, signals <-chan os.Signal) (Result, error) {
 
 	result := Result{
 		ExitCode: s.exitCode(), Signal: s.signal(), Killed: s.killed,
-		Started: s.started, Wall: wall, Leftovers: s.leftovers,
-		OutputErr: s.output.err, OutputTruncated: s.output.cut,
+		Started: s.started, Wall: wall, Leftovers: s.leftovers, GroupOnly: s.tree.groupOnly(),
+		OutputErr: s.output.err, OutputTruncated: s.output.truncated,
 	}
 	result.Usage, result.OOMKills = account.close(s.usage, samples)
 	return result, s.verdict(result)
 }
 
-// errTaken can only be met if somebody waits for any child, wait4(-1), while a Run is on.
-var errTaken = errors.New("the command has ended, but its status was taken by another part of this program")
+// errStatusTaken can only occur if another part of this program waits for any child (wait4(-1)) during a Run.
+var errStatusTaken = errors.New("the exit status of the command was taken by another part of this program")
 
-// tooLate returns why the command is not to be started at all.
-func tooLate(c Command, signals <-chan os.Signal) error {
+// checkStoppedBefore returns an error if the command must not be started any more.
+func checkStoppedBefore(c Command, signals <-chan os.Signal) error {
 	for {
 		select {
 		case sig, open := <-signals:
-			if open && stops(sig) {
-				return &CancelledError{Signal: number(sig)}
+			if open && isStopSignal(sig) {
+				return &CancelledError{Signal: signalNumber(sig)}
 			}
 			if open {
 				continue
@@ -138,28 +151,27 @@ func tooLate(c Command, signals <-chan os.Signal) error {
 	}
 }
 
-// verdict makes the error. What we did ourselves comes first: whatever the command said after our TERM, it was stopped.
-// That holds when the kernel killed something for memory too, for then the command went on, or was told to stop,
-// after that had happened; Result.OOMKills keeps it.
+// verdict returns the error of the run. A stop by us takes precedence: whatever the command returned after our TERM, it
+// was stopped. That holds after an OOM kill too, because the command went on after it; Result.OOMKills has the count.
 func (s *supervisor) verdict(r Result) error {
-	switch stop := s.cause.(type) {
+	switch stop := s.stopCause.(type) {
 	case *CancelledError:
 		stop.Killed = s.killed
 		return stop
 	case *TimeoutError:
-		stop.Killed = s.killed
+		stop.Killed, stop.OOMKills = s.killed, r.OOMKills
 		return stop
 	}
 	switch {
 	case r.ExitCode == 0:
 		return nil
-	case r.OOMKills > 0: // whatever the code: a shell says 137, node 134, make 2
+	case r.OOMKills > 0: // whatever the code: a shell exits with 137, node with 134, make with 2
 		return &OOMError{Limit: r.Usage.MemoryLimit, Peak: r.Usage.PeakMemory}
 	case !s.reaped:
-		return errTaken
+		return errStatusTaken
 	case r.Signal != 0:
 		return &SignalError{Signal: r.Signal}
 	default:
-		return &ExitError{Code: r.ExitCode}
+		return &ExitError{Code: r.ExitCode, Advice: explainExit(s.command, r.ExitCode)}
 	}
 }

@@ -12,26 +12,26 @@ import (
 	"time"
 )
 
-func TestTheCommandsOwnEnd(t *testing.T) {
+func TestExitCodesAndSignals(t *testing.T) {
 	for name, c := range map[string]struct {
 		line string
 		code int
 		sig  syscall.Signal
 	}{
-		"it exits with 0":         {"exit 0", 0, 0},
-		"it exits with 1":         {"exit 1", 1, 0},
-		"it says not executable":  {"exit 126", 126, 0},
-		"it says not found":       {"no-such-program-anywhere", 127, 0},
-		"it exits with 255":       {"exit 255", 255, 0},
-		"its child died of KILL":  {"sh -c 'kill -KILL $$'; exit $?", 137, 0},
-		"it died of SEGV":         {"kill -SEGV $$", -1, syscall.SIGSEGV},
-		"it killed itself":        {"kill -KILL $$", -1, syscall.SIGKILL},
-		"it ended itself by TERM": {"kill -TERM $$", -1, syscall.SIGTERM},
-		"it killed its own group": {"sleep 100 & kill -KILL 0", -1, syscall.SIGKILL},
-		"it stopped itself a bit": {"(sleep 0.1; kill -CONT $$) & kill -STOP $$; exit 4", 4, 0},
+		"exit code 0":                 {"exit 0", 0, 0},
+		"exit code 1":                 {"exit 1", 1, 0},
+		"exit code 126":               {"exit 126", 126, 0},
+		"a program that is not found": {"no-such-program-anywhere", 127, 0},
+		"exit code 255":               {"exit 255", 255, 0},
+		"a child died of KILL":        {"sh -c 'kill -KILL $$'; exit $?", 137, 0},
+		"it died of SEGV":             {"kill -SEGV $$", -1, syscall.SIGSEGV},
+		"it killed itself":            {"kill -KILL $$", -1, syscall.SIGKILL},
+		"it sent itself TERM":         {"kill -TERM $$", -1, syscall.SIGTERM},
+		"it killed its own group":     {"sleep 100 & kill -KILL 0", -1, syscall.SIGKILL},
+		"it suspended itself shortly": {"(sleep 0.1; kill -CONT $$) & kill -STOP $$; exit 4", 4, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, _, err := outcome(t, c.line)
+			r, _, err := runShell(t, c.line)
 			if r.ExitCode != c.code || r.Signal != c.sig || r.Killed {
 				t.Errorf("ended with %d, signal %v, killed: %v", r.ExitCode, r.Signal, r.Killed)
 			}
@@ -47,7 +47,7 @@ func TestTheCommandsOwnEnd(t *testing.T) {
 	}
 }
 
-func TestACommandThatCannotBeStarted(t *testing.T) {
+func TestStartErrors(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) {
 		path := filepath.Join(dir, name)
@@ -59,6 +59,7 @@ func TestACommandThatCannotBeStarted(t *testing.T) {
 	write("plain", "x", 0o644)
 	write("text", "no program", 0o755)
 	write("orphan", "#!/no/such/interpreter\n", 0o755)
+	write("windows", "#!/bin/sh\r\necho\r\n", 0o755)
 	write("a/tool", "x", 0o644)
 	for name, c := range map[string]struct {
 		program  string
@@ -66,21 +67,23 @@ func TestACommandThatCannotBeStarted(t *testing.T) {
 		says     string
 	}{
 		"it is not on PATH":            {"no-such-program-anywhere", true, "no-such-program-anywhere: not found"},
-		"it is not at its path":        {"./nothing", true, "./nothing: not found"},
-		"a part of its path is none":   {"./plain/x", true, "not found"},
+		"the path does not exist":      {"./nothing", true, "./nothing: not found"},
+		"a part of its path is a file": {"./plain/x", true, "not found"},
 		"it has no x bit":              {"./plain", false, "./plain: cannot be executed: permission denied"},
 		"it has no x bit, on PATH":     {"tool", false, "a/tool: cannot be executed: permission denied"},
 		"it is a folder":               {dir, false, "permission denied"},
 		"it is text":                   {"./text", false, "exec format error"},
-		"its interpreter is missing":   {"./orphan", false, "its interpreter"},
-		"there is no command at all":   {"", true, "it is empty"},
+		"its interpreter is missing":   {"./orphan", false, "its interpreter /no/such/interpreter does not exist"},
+		"it has Windows line ends":     {"./windows", false, "its first line has Windows line ends"},
+		"there is no command":          {"", true, "it is empty"},
 		"it is there, but not on PATH": {"plain", true, "not found"},
 		"its name has a NUL":           {"./pl\x00ain", false, "invalid argument"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := Run(Command{Args: []string{c.program}, Dir: dir, Env: []string{"PATH=/usr/bin:/bin:a"}}, nil)
 			var start *StartError
-			if !errors.As(err, &start) || start.NotFound != c.notFound || !strings.Contains(err.Error(), c.says) || start.Hint() == "" {
+			if !errors.As(err, &start) || start.NotFound != c.notFound || !strings.Contains(err.Error(), c.says) ||
+				start.Hint() == "" {
 				t.Errorf("error is %v (%+v)", err, start)
 			}
 			if r.ExitCode != -1 || r.Started.IsZero() {
@@ -88,11 +91,14 @@ func TestACommandThatCannotBeStarted(t *testing.T) {
 			}
 		})
 	}
-	for name, d := range map[string]string{"no such directory": dir + "/gone", "a file for a directory": dir + "/plain"} {
+	for name, d := range map[string]string{
+		"no such directory": dir + "/gone", "a file for a directory": dir + "/plain",
+	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Run(Command{Args: []string{"true"}, Dir: d, Env: []string{"PATH=/usr/bin:/bin"}}, nil)
 			var start *StartError
-			if !errors.As(err, &start) || start.Dir != d || start.NotFound || !strings.Contains(err.Error(), "in the directory "+d) {
+			if !errors.As(err, &start) || start.Dir != d || start.NotFound ||
+				!strings.Contains(err.Error(), "in the directory "+d) {
 				t.Errorf("error is %v (%+v)", err, start)
 			}
 		})
@@ -106,9 +112,11 @@ func TestACommandThatCannotBeStarted(t *testing.T) {
 	})
 }
 
-func TestTheCommandIsFoundInItsOwnPath(t *testing.T) {
+func TestTheCommandIsLookedUpInItsOwnPath(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"here/tool": "echo here", "there/tool": "echo there", "denied/tool": "-", "sub/here/tool": "echo sub"} {
+	for name, text := range map[string]string{
+		"here/tool": "echo here", "there/tool": "echo there", "denied/tool": "-", "sub/here/tool": "echo sub",
+	} {
 		path := filepath.Join(dir, name)
 		os.MkdirAll(filepath.Dir(path), 0o755)
 		mode := os.FileMode(0o755)
@@ -119,10 +127,12 @@ func TestTheCommandIsFoundInItsOwnPath(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Setenv("PATH", dir+"/there") // ours, which does not matter
+	t.Setenv("PATH", dir+"/there") // the runner's own, which must not be used
 	for name, c := range map[string]struct{ path, dir, program, want string }{
-		"its PATH, not ours":                      {dir + "/here", "", "tool", "here"},
-		"the first that can be executed":          {dir + "/denied:" + dir + "/here:" + dir + "/there", "", "tool", "here"},
+		"its PATH, not ours": {dir + "/here", "", "tool", "here"},
+		"the first that can be executed": {
+			dir + "/denied:" + dir + "/here:" + dir + "/there", "", "tool", "here",
+		},
 		"a relative folder, from its directory":   {"here", dir, "tool", "here"},
 		"an empty folder is its directory":        {"/nowhere:", dir + "/there", "tool", "there"},
 		"a name with a slash, from its directory": {"", dir + "/sub", "here/tool", "sub"},
@@ -130,7 +140,10 @@ func TestTheCommandIsFoundInItsOwnPath(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out buffer
-			_, err := Run(Command{Args: []string{c.program}, Dir: c.dir, Env: []string{"PATH=" + c.path}, Output: &out}, nil)
+			_, err := Run(
+				Command{Args: []string{c.program}, Dir: c.dir, Env: []string{"PATH=" + c.path}, Output: &out},
+				nil,
+			)
 			if err != nil || out.String() != c.want+"\n" {
 				t.Errorf("%v %q", err, out.String())
 			}
@@ -156,7 +169,7 @@ func TestTheCommandGetsItsOwnEnvironmentDirectoryAndNoInput(t *testing.T) {
 	}
 }
 
-func TestItIsTooLateToStart(t *testing.T) {
+func TestNothingIsStartedAfterAStop(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "started")
 	c := Command{Args: []string{"touch", mark}, Env: environment("")}
 	t.Run("after the deadline", func(t *testing.T) {
@@ -177,9 +190,9 @@ func TestItIsTooLateToStart(t *testing.T) {
 		}
 	})
 	if _, err := os.Stat(mark); err == nil {
-		t.Error("it was started all the same")
+		t.Error("the command was started")
 	}
-	t.Run("not after signals that say nothing, nor a closed channel", func(t *testing.T) {
+	t.Run("other signals and a closed channel do not count", func(t *testing.T) {
 		signals := make(chan os.Signal, 1)
 		signals <- syscall.SIGCHLD
 		close(signals)
@@ -190,7 +203,10 @@ func TestItIsTooLateToStart(t *testing.T) {
 }
 
 func ExampleRun() {
-	r, err := Run(Command{Args: []string{"sh", "-c", "exit 7"}, Env: []string{"PATH=/usr/bin:/bin"}, Output: os.Stdout}, nil)
+	r, err := Run(
+		Command{Args: []string{"sh", "-c", "exit 7"}, Env: []string{"PATH=/usr/bin:/bin"}, Output: os.Stdout},
+		nil,
+	)
 	fmt.Println(r.ExitCode, err)
 	// Output: 7 the command exited with 7
 }

@@ -6,25 +6,26 @@ import (
 	"time"
 )
 
-// Sample is one look at a run while it goes on.
+// Sample is one measurement of a running command.
 type Sample struct {
 	At     time.Duration // since the command was started
 	CPU    float64       // cores in use since the sample before
-	Memory int64         // bytes, less the page cache that the kernel can take back
-	Disk   int64         // bytes used of the disk that the command's directory is on; 0 where that cannot be asked
+	Memory int64         // bytes, without the page cache that the kernel can reclaim
+	Disk   int64         // bytes in use on the disk of the command's directory; 0: unknown
 }
 
 const (
-	// sampleEvery is how often we look. A cgroup is three small files; without one the look is at all of /proc, or a question to a meter.
-	sampleEvery    = 250 * time.Millisecond
-	lookAtAllEvery = time.Second
+	// cgroupInterval is the time between samples of a cgroup, which is three small files. Other sources, all of /proc or
+	// a meter, are more expensive.
+	cgroupInterval = 250 * time.Millisecond
+	scanInterval   = time.Second
 
-	// maxSamples are kept. When there are more, two become one, and we look half as often: a run of a day is told in as
-	// much as a run of minutes.
+	// maxSamples bounds the list. At the bound it is halved, and so is the rate, so that a run of a day takes as much
+	// room as a run of minutes.
 	maxSamples = 600
 )
 
-// sampler looks at what a run takes until it is stopped.
+// sampler measures a run until it is stopped.
 type sampler struct {
 	account *account
 	tree    *tree
@@ -37,128 +38,132 @@ type sampler struct {
 }
 
 func (a *account) sample(t *tree, dir string, begun time.Time) *sampler {
-	s := &sampler{account: a, tree: t, dir: dir, begun: begun, every: sampleEvery, stopped: make(chan struct{})}
-	if !a.tellsMemory() || !a.tellsCPU() {
-		s.every = lookAtAllEvery
+	s := &sampler{account: a, tree: t, dir: dir, begun: begun, every: cgroupInterval, stopped: make(chan struct{})}
+	if !a.countsMemory() || !a.countsCPU() {
+		s.every = scanInterval
 	}
 	s.done.Go(s.run)
 	return s
 }
 
-// stop ends the sampling and returns what was seen.
+// stop ends the sampling and returns the samples.
 func (s *sampler) stop() []Sample {
 	close(s.stopped)
 	s.done.Wait()
-	s.account.disk.look(s.dir) // what was written last
+	s.account.disk.measure(s.dir) // after the last write
 	return s.samples
 }
 
-// look is what was seen at a time.
-type look struct {
-	at     time.Time
-	memory int64
-	cpu    time.Duration // of the command so far, as whoever counts it says
-	by     string        // who counts it
-	source string        // of the memory, if that is a meter
+// measurement is the state of the counters at a time.
+type measurement struct {
+	at          time.Time
+	memory      int64
+	cpu         time.Duration // of the command so far, by its counter
+	counter     cpuCounter
+	meterSource string // of the memory, if that is from a meter
 }
 
-// The counters of CPU: what one says cannot be compared with what another says.
+// cpuCounter is a source of CPU time. Values of different counters are not comparable.
+type cpuCounter string
+
 const (
-	byGroup = "cgroup"
-	byMeter = "meter"
-	byTree  = "tree"
+	cgroupCounter cpuCounter = "cgroup"
+	meterCounter  cpuCounter = "meter"
+	treeCounter   cpuCounter = "tree"
 )
 
 func (s *sampler) run() {
 	ticker := time.NewTicker(s.every)
 	defer ticker.Stop()
-	last := look{at: s.begun, by: byTree}
-	if s.account.tellsCPU() {
-		last = look{at: s.begun, cpu: s.account.used - s.account.ours, by: byGroup}
+	last := measurement{at: s.begun, counter: treeCounter}
+	if s.account.countsCPU() {
+		last = measurement{at: s.begun, cpu: s.account.used - s.account.ours, counter: cgroupCounter}
 	} else if s.account.meter != nil {
-		last, _ = s.look(s.begun)
+		last, _ = s.measure(s.begun)
 	}
 	for {
 		select {
 		case <-s.stopped:
 			return
 		case now := <-ticker.C:
-			l, ok := s.look(now)
+			m, ok := s.measure(now)
 			switch {
-			case !ok || !l.at.After(last.at): // or the meter shows what it has shown
+			case !ok || !m.at.After(last.at): // or the meter repeats its last reading
 				continue
-			case l.by != last.by:
-				last = l
+			case m.counter != last.counter:
+				last = m
 				continue
 			}
-			cores := max(0, (l.cpu-last.cpu).Seconds()/max(l.at.Sub(last.at), time.Millisecond).Seconds())
-			s.keep(Sample{At: l.at.Sub(s.begun), CPU: cores, Memory: l.memory, Disk: s.account.disk.look(s.dir)})
-			if l.source != "" {
-				s.account.metered = l.source
+			cores := max(0, (m.cpu-last.cpu).Seconds()/max(m.at.Sub(last.at), time.Millisecond).Seconds())
+			s.keep(Sample{At: m.at.Sub(s.begun), CPU: cores, Memory: m.memory, Disk: s.account.disk.measure(s.dir)})
+			if m.meterSource != "" {
+				s.account.metered = m.meterSource
 			}
-			last = l
+			last = m
 			ticker.Reset(s.every)
 		}
 	}
 }
 
-// look asks the cgroup, then the meter, then all processes of the run.
-func (s *sampler) look(now time.Time) (l look, ok bool) {
+// measure reads the cgroup, else the meter, else all processes of the run.
+func (s *sampler) measure(now time.Time) (m measurement, ok bool) {
 	a := s.account
-	l = look{at: now, by: byGroup}
-	memory := a.tellsMemory()
+	m = measurement{at: now, counter: cgroupCounter}
+	memory := a.countsMemory()
 	if memory {
-		l.memory, memory = a.memory.workingSet()
+		m.memory, memory = a.memory.workingSet()
 	}
-	cpu := a.tellsCPU()
+	cpu := a.countsCPU()
 	if cpu {
-		l.cpu, _ = a.cpu.used()
-		l.cpu -= ourCPU()
+		m.cpu, _ = a.cpu.used()
+		m.cpu -= ourCPU()
 	}
 	if memory && cpu {
-		return l, true
+		return m, true
 	}
 	if a.meter != nil {
 		if reading, ok := a.meter.Read(); ok {
 			if !memory {
-				l.memory, l.source = reading.Memory, reading.Source
+				m.memory, m.meterSource = reading.Memory, reading.Source
 			}
 			if !cpu {
-				l.at, l.cpu, l.by = reading.At, reading.CPU-ourCPU(), byMeter
+				m.at, m.cpu, m.counter = reading.At, reading.CPU-ourCPU(), meterCounter
 			}
-			return l, true
+			return m, true
 		}
 	}
-	rss, used, ok := s.tree.taken()
+	resident, used, ok := s.tree.usage()
 	if !memory {
-		l.memory = rss
+		m.memory = resident
 	}
 	if !cpu {
-		l.cpu, l.by = used, byTree
+		m.cpu, m.counter = used, treeCounter
 	}
-	return l, ok
+	return m, ok
 }
 
-func (s *sampler) keep(new Sample) {
-	s.samples = append(s.samples, new)
+// keep appends a sample, and halves the list when it is full.
+func (s *sampler) keep(sample Sample) {
+	s.samples = append(s.samples, sample)
 	if len(s.samples) < maxSamples {
 		return
 	}
-	s.samples = fold(s.samples)
+	s.samples = halve(s.samples)
 	s.every *= 2
 }
 
-// Downsample makes at most most samples of them, by making one of two until it is so: with their peaks, and what they used of CPU on average.
-func Downsample(samples []Sample, most int) []Sample {
+// Downsample merges pairs of samples until there are at most limit. A merged sample has the peaks of both, and their
+// average use of CPU.
+func Downsample(samples []Sample, limit int) []Sample {
 	samples = slices.Clone(samples)
-	for len(samples) > most {
-		samples = fold(samples)
+	for len(samples) > limit {
+		samples = halve(samples)
 	}
 	return samples
 }
 
-// fold makes one of two, in the same place.
-func fold(samples []Sample) []Sample {
+// halve merges pairs of samples in place.
+func halve(samples []Sample) []Sample {
 	half := samples[:0]
 	var before time.Duration
 	for i := 0; i < len(samples); i += 2 {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-func TestSamplesOfALongRunAreFoldedAndKeepItsPeak(t *testing.T) {
+func TestSamplesOfALongRunAreMergedAndKeepItsPeak(t *testing.T) {
 	s := &sampler{every: time.Second}
 	for at := time.Duration(0); at < 3*time.Hour; at += s.every {
 		new := Sample{At: at, CPU: 1, Memory: 10, Disk: int64(at)}
@@ -28,7 +28,7 @@ func TestSamplesOfALongRunAreFoldedAndKeepItsPeak(t *testing.T) {
 	}
 }
 
-func TestTheWorkingSetIsWithoutFilesThatCanBeDropped(t *testing.T) {
+func TestTheWorkingSetExcludesReclaimableFiles(t *testing.T) {
 	for name, files := range map[string]string{
 		"version 2": `
 proc/self/cgroup 0::/
@@ -50,7 +50,7 @@ sys/fs/cgroup/memory/memory.stat cache 1\ninactive_file 5\ntotal_inactive_file 2
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := t.TempDir()
-			lay(t, root, files)
+			writeFiles(t, root, files)
 			a := openAccount(root)
 			used, ok := a.memory.workingSet()
 			if !ok || used != 200<<20 {
@@ -63,13 +63,19 @@ sys/fs/cgroup/memory/memory.stat cache 1\ninactive_file 5\ntotal_inactive_file 2
 				oom     string
 				want    int64
 			}{
-				{"nobody has looked: the kernel's peak", nil, 1, "", 500 << 20},
-				{"somebody has: what was seen", []Sample{{Memory: 200 << 20}, {Memory: 150 << 20}}, 1, "", 200 << 20},
-				{"one process had more between two looks", []Sample{{Memory: 200 << 20}}, 300 << 20, "", 300 << 20},
-				{"what is shared was counted twice", []Sample{{Memory: 900 << 20}}, 1, "", 500 << 20},
-				{"the memory ran out: the kernel's peak", []Sample{{Memory: 200 << 20}}, 1, "\nsys/fs/cgroup/memory.events oom_kill 1\nsys/fs/cgroup/memory/memory.oom_control oom_kill 1", 500 << 20},
+				{"without samples: the kernel's peak", nil, 1, "", 500 << 20},
+				{"with samples: their peak", []Sample{{Memory: 200 << 20}, {Memory: 150 << 20}}, 1, "", 200 << 20},
+				{"one process had more between two samples", []Sample{{Memory: 200 << 20}}, 300 << 20, "", 300 << 20},
+				{"shared memory was counted twice", []Sample{{Memory: 900 << 20}}, 1, "", 500 << 20},
+				{
+					"the memory ran out: the kernel's peak",
+					[]Sample{{Memory: 200 << 20}},
+					1,
+					"\nsys/fs/cgroup/memory.events oom_kill 1\nsys/fs/cgroup/memory/memory.oom_control oom_kill 1",
+					500 << 20,
+				},
 			} {
-				lay(t, root, c.oom)
+				writeFiles(t, root, c.oom)
 				if u, _ := a.close(usage{largest: c.largest}, c.samples); u.PeakMemory != c.want {
 					t.Errorf("%s: %d MiB, want %d", c.name, u.PeakMemory>>20, c.want>>20)
 				}
@@ -78,7 +84,7 @@ sys/fs/cgroup/memory/memory.stat cache 1\ninactive_file 5\ntotal_inactive_file 2
 	}
 }
 
-// hungry takes 80 MiB of memory, and all the CPU it can get for two and a half seconds.
+// hungry uses 80 MiB of memory and all available CPU for two and a half seconds.
 const hungry = `python3 -c '
 import time
 memory = bytearray(80 << 20)
@@ -88,7 +94,7 @@ while time.monotonic() < end: pass
 '`
 
 func TestARunIsSampled(t *testing.T) {
-	r, out, err := outcome(t, hungry)
+	r, out, err := runShell(t, hungry)
 	if err != nil {
 		t.Fatalf("%v %s", err, out)
 	}
@@ -96,24 +102,55 @@ func TestARunIsSampled(t *testing.T) {
 	for _, s := range r.Usage.Samples {
 		busy = max(busy, s.CPU)
 	}
-	if len(r.Usage.Samples) == 0 || highest(r.Usage.Samples) < 80<<20 || r.Usage.PeakMemory < 80<<20 || busy <= 0 || r.Usage.Samples[0].Disk == 0 {
+	if len(r.Usage.Samples) == 0 || highest(r.Usage.Samples) < 80<<20 || r.Usage.PeakMemory < 80<<20 || busy <= 0 ||
+		r.Usage.Samples[0].Disk == 0 {
 		t.Errorf("%+v", r.Usage)
 	}
 }
 
-func TestAnOddSampleIsNotLostAndCPUIsWeighedByTime(t *testing.T) {
-	got := Downsample([]Sample{{At: time.Second, CPU: 1, Memory: 5, Disk: 7}, {At: 4 * time.Second, CPU: 3, Memory: 2, Disk: 9}, {At: 5 * time.Second, CPU: 2, Memory: 4, Disk: 8}}, 2)
-	want := []Sample{{At: 4 * time.Second, CPU: 2.5, Memory: 5, Disk: 9}, {At: 5 * time.Second, CPU: 2, Memory: 4, Disk: 8}}
+func TestAnOddSampleIsKeptAndCPUIsWeightedByTime(t *testing.T) {
+	got := Downsample(
+		[]Sample{
+			{At: time.Second, CPU: 1, Memory: 5, Disk: 7},
+			{At: 4 * time.Second, CPU: 3, Memory: 2, Disk: 9},
+			{At: 5 * time.Second, CPU: 2, Memory: 4, Disk: 8},
+		},
+		2,
+	)
+	want := []Sample{
+		{At: 4 * time.Second, CPU: 2.5, Memory: 5, Disk: 9},
+		{At: 5 * time.Second, CPU: 2, Memory: 4, Disk: 8},
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%v", got)
 	}
 }
 
-func TestWhatTwoCommandsUsedIsAddedUp(t *testing.T) {
-	first := Usage{CPU: time.Second, PeakMemory: 10, MemoryLimit: 99, PeakDisk: 50, DiskGrowth: 20, DiskSize: 100, Source: rusage, Samples: []Sample{{At: time.Second, CPU: 1}}}
-	second := Usage{CPU: 2 * time.Second, PeakMemory: 7, PeakDisk: 60, DiskGrowth: 5, DiskSize: 100, Samples: []Sample{{At: time.Second, CPU: 2}}}
-	for name, got := range map[string]Usage{"the later to the earlier": first.Add(second, time.Minute), "the earlier to the later": second.Add(first, -time.Minute)} {
-		if got.CPU != 3*time.Second || got.PeakMemory != 10 || got.PeakDisk != 60 || got.DiskGrowth != 30 || got.DiskSize != 100 {
+func TestUsageOfTwoCommandsIsAddedUp(t *testing.T) {
+	first := Usage{
+		CPU:         time.Second,
+		PeakMemory:  10,
+		MemoryLimit: 99,
+		PeakDisk:    50,
+		DiskGrowth:  20,
+		DiskSize:    100,
+		Source:      rusage,
+		Samples:     []Sample{{At: time.Second, CPU: 1}},
+	}
+	second := Usage{
+		CPU:        2 * time.Second,
+		PeakMemory: 7,
+		PeakDisk:   60,
+		DiskGrowth: 5,
+		DiskSize:   100,
+		Samples:    []Sample{{At: time.Second, CPU: 2}},
+	}
+	for name, got := range map[string]Usage{
+		"the later to the earlier": first.Add(second, time.Minute),
+		"the earlier to the later": second.Add(first, -time.Minute),
+	} {
+		if got.CPU != 3*time.Second || got.PeakMemory != 10 || got.PeakDisk != 60 || got.DiskGrowth != 30 ||
+			got.DiskSize != 100 {
 			t.Errorf("%s: %+v", name, got)
 		}
 		if len(got.Samples) != 2 || got.Samples[0].CPU != 1 || got.Samples[1].At-got.Samples[0].At != time.Minute {
@@ -125,7 +162,7 @@ func TestWhatTwoCommandsUsedIsAddedUp(t *testing.T) {
 	}
 }
 
-// readings is a meter that shows one after the other, and the last for ever.
+// readings is a meter that returns one reading after the other, and then the last one forever.
 type readings struct {
 	all   []Reading
 	err   bool
@@ -140,7 +177,7 @@ func (r *readings) Read() (Reading, bool) {
 	return r.all[i], true
 }
 
-// sleeper is a process that takes next to nothing.
+// sleeper starts a process that uses next to nothing.
 func sleeper(t *testing.T) int {
 	c := exec.Command("sleep", "60")
 	if err := c.Start(); err != nil {
@@ -150,8 +187,8 @@ func sleeper(t *testing.T) int {
 	return c.Process.Pid
 }
 
-// The look at a container that hides its cgroup, or one of two, from us.
-func TestWhoIsAskedForWhat(t *testing.T) {
+// In some containers the cgroup, or one of two, is not visible.
+func TestSourcesOfMeasurements(t *testing.T) {
 	const (
 		v2 = `
 proc/self/cgroup 0::/
@@ -176,67 +213,100 @@ proc/self/mountinfo 1 1 0:1 / / rw - ext4 /dev/root rw`
 		name, files string
 		meter       Meter
 		memory      int64
-		by, metered string
-		at          time.Time // zero: when it was looked
+		counter     cpuCounter
+		metered     string
+		at          time.Time // zero: the time of the measurement
 	}{
-		{"a cgroup that tells all", v2, &readings{all: []Reading{{At: taken, CPU: time.Hour, Memory: 1, Source: "ECS stats"}}}, 100 << 20, byGroup, "", time.Time{}},
-		{"one that tells of memory", memoryOnly, &readings{all: []Reading{{At: taken, CPU: time.Hour, Memory: 1, Source: "ECS stats"}}}, 100 << 20, byMeter, "", taken},
-		{"none", hidden, &readings{all: []Reading{{At: taken, CPU: time.Hour, Memory: 77, Source: "ECS stats"}}}, 77, byMeter, "ECS stats", taken},
-		{"none, and a meter that is broken", hidden, &readings{err: true}, 0, byTree, "", time.Time{}},
-		{"none, and no meter", hidden, nil, 0, byTree, "", time.Time{}},
+		{
+			"a cgroup with all values", v2,
+			&readings{all: []Reading{{At: taken, CPU: time.Hour, Memory: 1, Source: "ECS stats"}}}, 100 << 20,
+			cgroupCounter, "",
+			time.Time{},
+		},
+		{
+			"one of memory only", memoryOnly,
+			&readings{all: []Reading{{At: taken, CPU: time.Hour, Memory: 1, Source: "ECS stats"}}}, 100 << 20,
+			meterCounter, "", taken,
+		},
+		{
+			"none", hidden, &readings{all: []Reading{{At: taken, CPU: time.Hour, Memory: 77, Source: "ECS stats"}}},
+			77, meterCounter, "ECS stats", taken,
+		},
+		{"none, and a broken meter", hidden, &readings{err: true}, 0, treeCounter, "", time.Time{}},
+		{"none, and no meter", hidden, nil, 0, treeCounter, "", time.Time{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			root := t.TempDir()
-			lay(t, root, c.files)
+			writeFiles(t, root, c.files)
 			a := openAccount(root)
 			a.meter = c.meter
 			s := &sampler{account: a, tree: newTree(sleeper(t), "", nil)}
 			now := time.Now()
-			l, ok := s.look(now)
+			l, ok := s.measure(now)
 			if c.at.IsZero() {
 				c.at = now
 			}
-			if !ok || l.by != c.by || !l.at.Equal(c.at) || l.source != c.metered {
+			if !ok || l.counter != c.counter || !l.at.Equal(c.at) || l.meterSource != c.metered {
 				t.Errorf("%v %+v", ok, l)
 			}
-			if c.by != byTree && l.memory != c.memory {
+			if c.counter != treeCounter && l.memory != c.memory {
 				t.Errorf("%d bytes, want %d", l.memory, c.memory)
 			}
-			if c.by != byTree && (l.cpu < 50*time.Minute || l.cpu > time.Hour) {
+			if c.counter != treeCounter && (l.cpu < 50*time.Minute || l.cpu > time.Hour) {
 				t.Errorf("%s of CPU: an hour less our own", l.cpu)
 			}
 		})
 	}
 }
 
-// A meter that lags shows the same several times, and then what was used since all at once.
+// A meter that lags repeats a reading several times, and then returns all usage since at once.
 func TestAMeterThatLagsMakesNoIdleSamples(t *testing.T) {
 	root := t.TempDir()
-	lay(t, root, "\nproc/self/cgroup 0::/\nproc/self/mountinfo 1 1 0:1 / / rw - ext4 /dev/root rw")
+	writeFiles(t, root, "\nproc/self/cgroup 0::/\nproc/self/mountinfo 1 1 0:1 / / rw - ext4 /dev/root rw")
 	begun := time.Now()
 	at := func(seconds, cores float64, memory int64) Reading {
 		d := time.Duration(seconds * float64(time.Second))
-		return Reading{At: begun.Add(d), CPU: ourCPU() + time.Duration(cores*float64(d)), Memory: memory, Source: "ECS stats"}
+		return Reading{
+			At:     begun.Add(d),
+			CPU:    ourCPU() + time.Duration(cores*float64(d)),
+			Memory: memory,
+			Source: "ECS stats",
+		}
 	}
 	a := openAccount(root)
-	meter := &readings{all: []Reading{at(0.1, 2, 1<<20), at(0.1, 2, 1<<20), at(2.1, 2, 300<<20), at(2.1, 2, 300<<20), at(4.1, 2, 200<<20)}}
+	meter := &readings{
+		all: []Reading{
+			at(0.1, 2, 1<<20),
+			at(0.1, 2, 1<<20),
+			at(2.1, 2, 300<<20),
+			at(2.1, 2, 300<<20),
+			at(4.1, 2, 200<<20),
+		},
+	}
 	a.meter = meter
-	s := &sampler{account: a, begun: begun, every: time.Millisecond, stopped: make(chan struct{}), tree: newTree(os.Getpid(), "", nil)}
+	s := &sampler{
+		account: a,
+		begun:   begun,
+		every:   time.Millisecond,
+		stopped: make(chan struct{}),
+		tree:    newTree(os.Getpid(), "", nil),
+	}
 	s.done.Go(s.run)
-	for int(meter.shown.Load()) <= len(meter.all) { // one more, so that the last was dealt with
+	for int(meter.shown.Load()) <= len(meter.all) { // one more, so that the last was handled
 		time.Sleep(time.Millisecond)
 	}
 	samples := s.stop()
-	if len(samples) != 2 || samples[0].At.Round(time.Millisecond) != 2100*time.Millisecond || samples[1].At.Round(time.Millisecond) != 4100*time.Millisecond {
+	if len(samples) != 2 || samples[0].At.Round(time.Millisecond) != 2100*time.Millisecond ||
+		samples[1].At.Round(time.Millisecond) != 4100*time.Millisecond {
 		t.Fatalf("%+v", samples)
 	}
-	for _, s := range samples { // our own CPU goes on meanwhile
+	for _, s := range samples { // our own CPU time grows meanwhile
 		if s.CPU > 2.01 || s.CPU < 1.5 {
 			t.Errorf("%g cores", s.CPU)
 		}
 	}
 	u, _ := a.close(usage{cpu: time.Minute, largest: 9 << 20}, samples)
 	if u.PeakMemory != 300<<20 || u.CPU != time.Minute || u.Source != "ECS stats (memory), rusage (CPU)" {
-		t.Errorf("%+v: what was reaped is exact, and the meter late", u)
+		t.Errorf("%+v: the usage of reaped processes is exact, and the meter lags", u)
 	}
 }

@@ -1,7 +1,6 @@
 package process
 
 import (
-	"errors"
 	"os"
 	"os/signal"
 	"slices"
@@ -10,68 +9,74 @@ import (
 )
 
 const (
-	// settling is given to what outlives the command with no claim on its output: the last of a pipeline is often
-	// only milliseconds behind.
-	settling = 100 * time.Millisecond
-	// leaving is the most that a leftover gets between TERM and KILL. Its command is done, so nobody waits for its
-	// work; it may remove a lock file or a socket, no more.
-	leaving = 2 * time.Second
-	// patience is how long the death of those who were sent KILL is waited for: a process that hangs in the kernel (a dead
-	// network disk), or that is not ours to kill, must not hang us as well.
-	patience = 5 * time.Second
-	// reaping is how long orphans wait to be reaped while the command runs. A scan of all processes for each of them
-	// would be a high price when they come by the thousand.
-	reaping = 100 * time.Millisecond
-	// looking is how often we look whether the last process has gone when no SIGCHLD would say so: it is not our child.
-	looking = 50 * time.Millisecond
-	// maxLeftovers bounds what is told: a fork bomb is one finding, not a million.
-	maxLeftovers = 100
+	// settleTime is granted to processes that outlive the command without holding its output: the last one of a
+	// pipeline often ends only milliseconds later.
+	settleTime = 100 * time.Millisecond
+	// leftoverGrace is the longest time between TERM and KILL for a leftover. Its command has ended, so nothing waits
+	// for its work; it may remove a lock file or a socket.
+	leftoverGrace = 2 * time.Second
+	// killTimeout is how long to wait for processes to die of KILL: a process that hangs in the kernel (a dead network
+	// disk) or that belongs to another user must not hang the runner.
+	killTimeout = 5 * time.Second
+	// sweepDelay collects the deaths of orphans while the command runs, as a scan of all processes for each of thousands
+	// would be expensive.
+	sweepDelay = 100 * time.Millisecond
+	// suspendedCheckInterval is how often the processes of a running command are checked for suspended ones.
+	suspendedCheckInterval = 10 * time.Second
+	// suspendedDelay is how long a process has to be suspended before it is reported.
+	suspendedDelay = time.Second
+	// pollInterval is for the end of processes that are not our children, for which there is no SIGCHLD.
+	pollInterval = 50 * time.Millisecond
+	// maxReported bounds the lists of processes: a fork bomb is one finding, not a million.
+	maxReported = 100
 )
 
-// supervisor holds what happens during one Run. Its methods all run in one goroutine:
+// supervisor is the state of one Run. Its methods all run in one goroutine:
 //
-//  1. await runs until the command has ended, and stops it if it must.
-//  2. clear ends what the command has left behind.
-//  3. output.finish lets the last of the output arrive.
-//  4. reapLeader takes the status of the command.
+//  1. await returns when the command has ended, and stops it if necessary.
+//  2. clear ends the processes that the command left behind.
+//  3. output.finish waits for the last of the output.
+//  4. reapLeader takes the exit status of the command.
 //
-// Its exit is seen in 1, but its status is only taken in 4. In between it stays a zombie on purpose: that keeps its pid,
-// and with it the number of its group, from being given to anybody else while we still signal that group.
+// The command's exit is detected in 1, but its status is taken in 4. In between it stays a zombie on purpose: that
+// reserves its pid, and with it the number of its process group, while we still signal that group.
 //
-// Children are never waited for by wait4(-1), which would take those of others in this process; each is waited for by
-// its pid after it was recognized as one of the run's, by the same look at all processes that finds the living.
+// Children are never reaped by wait4(-1), which would take those of other parts of this program. Each is reaped by its
+// pid once the scan of all processes, which also finds the living ones, has identified it as one of the run's.
 type supervisor struct {
 	command  Command
 	signals  <-chan os.Signal
 	children chan os.Signal // SIGCHLD
 	unwatch  func()
 
-	leader  int
+	leader  int // pid of the command, which leads a session and a process group
 	started time.Time
 	tree    *tree
 	output  *output
 	drained time.Time // when output held open by others is no longer waited for
 
-	cause     error            // why we stop the run, or nil
-	heard     bool             // there was a signal
+	filter    SignalFilter
+	stopCause error            // why we stop the run, or nil
+	signalled bool             // a stop signal has arrived
 	kill      <-chan time.Time // when KILL is due
 	killed    bool
 	leftovers []Leftover
+	suspended suspensions
 
 	dying  int // children that had ended, but not with all their threads, at the last sweep
 	status syscall.WaitStatus
 	reaped bool  // the leader
-	usage  usage // of all that were reaped
+	usage  usage // of all reaped processes
 }
 
 func (s *supervisor) start() error {
 	output, writeEnd, err := newOutput()
 	if err != nil {
-		return &StartError{Path: "the command", Err: err}
+		return &StartError{Path: commandName(s.command), Resource: "a pipe for its output", Err: err}
 	}
 	s.output = output
 	before := pids()
-	s.children = make(chan os.Signal, 1) // one that waits says all: we look at every child then
+	s.children = make(chan os.Signal, 1) // one pending notification is enough: a sweep looks at all children
 	signal.Notify(s.children, syscall.SIGCHLD)
 	s.unwatch = func() { signal.Stop(s.children) }
 
@@ -83,36 +88,31 @@ func (s *supervisor) start() error {
 		output.pipe.Close()
 		return err
 	}
-	preferAsVictim(s.leader)
 	s.tree = newTree(s.leader, s.command.Marker, before)
+	if !s.tree.groupOnly() { // otherwise /proc may be that of other processes
+		preferAsVictim(s.leader)
+	}
 	go output.deliver(s.command.Output)
 	return nil
 }
 
-// await returns when the command has ended, or was sent KILL.
+// await returns when the command has ended, or KILL was sent.
 func (s *supervisor) await() {
-	deadline := at(s.command.Deadline)
+	deadline := channelAt(s.command.Deadline)
+	checkSuspended := time.NewTicker(suspendedCheckInterval)
+	defer checkSuspended.Stop()
 	var sweep <-chan time.Time
 	for !s.ended() {
 		select {
 		case sig, open := <-s.signals:
-			switch {
-			case !open:
-				s.signals = nil
-			case !stops(sig) || s.ended(): // in that order of events, it ended by itself
-			case s.heard:
-				s.kill = time.After(0)
-			default:
-				s.heard = true
-				s.stop(&CancelledError{Signal: number(sig)})
-			}
+			s.receive(sig, open)
 		case <-deadline:
 			if !s.ended() {
-				s.stop(&TimeoutError{Limit: s.command.Deadline.Sub(s.started)})
+				s.stop(&TimeoutError{Limit: s.command.Deadline.Sub(s.started), Suspended: suspendedNow(s.sweep())})
 			}
 		case <-s.kill:
 			if s.ended() {
-				s.kill = time.After(0) // for those it has left
+				s.kill = time.After(0) // for the processes that it has left
 				return
 			}
 			s.kill, s.killed = nil, true
@@ -120,24 +120,60 @@ func (s *supervisor) await() {
 			return
 		case <-s.children:
 			if sweep == nil {
-				sweep = time.After(reaping)
+				sweep = time.After(sweepDelay)
 			}
 		case <-sweep:
-			sweep = nil
-			s.sweep()
+			sweep = s.watch()
+		case <-checkSuspended.C:
+			if sweep == nil {
+				sweep = s.watch()
+			}
 		}
 	}
 }
 
-// stop asks everything to end, unless it has been asked already. It does not wait.
+// watch sweeps, reports suspended processes, and returns when to look again for those that may have to be reported.
+func (s *supervisor) watch() (again <-chan time.Time) {
+	living := s.sweep()
+	if s.stopCause != nil {
+		return nil
+	}
+	report, pending := s.suspended.update(living, time.Now())
+	for _, p := range report {
+		if s.command.OnSuspended != nil {
+			s.command.OnSuspended(p)
+		}
+	}
+	if pending {
+		return time.After(suspendedDelay)
+	}
+	return nil
+}
+
+// receive handles a signal while the command runs.
+func (s *supervisor) receive(sig os.Signal, open bool) {
+	switch {
+	case !open:
+		s.signals = nil
+	case !isStopSignal(sig) || s.ended(): // in that order of events, it ended by itself
+	case s.filter.IsDuplicate(sig, time.Now()):
+	case s.signalled:
+		s.kill = time.After(0)
+	default:
+		s.signalled = true
+		s.stop(&CancelledError{Signal: signalNumber(sig)})
+	}
+}
+
+// stop sends TERM to all processes, unless that has been done already. It does not wait.
 func (s *supervisor) stop(cause error) {
-	if s.cause != nil {
+	if s.stopCause != nil {
 		return
 	}
-	s.cause = cause
+	s.stopCause = cause
 	s.kill = time.After(s.command.Grace)
 	signalGroup(s.leader, syscall.SIGTERM)
-	signalGroup(s.leader, syscall.SIGCONT) // a stopped process does not hear TERM
+	signalGroup(s.leader, syscall.SIGCONT) // a suspended process does not receive TERM
 	for _, p := range s.sweep() {
 		if p.group != s.leader {
 			p.terminate()
@@ -145,7 +181,7 @@ func (s *supervisor) stop(cause error) {
 	}
 }
 
-// killAll kills what is there now. Who was forked meanwhile is met in the next round.
+// killAll kills all processes that exist now. Those forked meanwhile are found by the next round.
 func (s *supervisor) killAll() {
 	signalGroup(s.leader, syscall.SIGKILL)
 	for _, p := range s.sweep() {
@@ -153,20 +189,39 @@ func (s *supervisor) killAll() {
 	}
 }
 
-// clear ends what is there after the command. It returns when nothing is left, or nothing can be done about it.
+// clear ends the processes that are left after the command. It returns when none is left, or none can be ended.
 func (s *supervisor) clear() {
 	s.drained = time.Now().Add(s.command.Drain)
-	if s.cause != nil {
+	switch {
+	case s.tree.groupOnly():
+		s.clearGroup()
+	case s.stopCause != nil:
 		s.eradicate(s.clearStopped())
-	} else {
+	default:
 		s.eradicate(s.clearEnded())
 	}
-	// A process of several threads is a zombie when its first has ended, and can be reaped when its last has. What it used
-	// is known then, and not before.
-	s.wait(time.After(leaving), func() bool { s.sweep(); return s.dying == 0 })
+	// A process with several threads is a zombie once its first thread has ended, but can be reaped only after its last
+	// one has. Its usage is known then, and not before.
+	s.wait(time.After(leftoverGrace), func() bool { s.sweep(); return s.dying == 0 })
 }
 
-// clearStopped leaves the rest of the grace to those who were told to stop, though their parent has gone: a shell or a
+// clearGroup ends the command's process group where processes cannot be listed. The group cannot be asked whether it is
+// empty, because the command itself is in it, as a zombie; output that is closed suggests that it is.
+func (s *supervisor) clearGroup() {
+	switch {
+	case s.stopCause == nil:
+		s.wait(channelAt(s.drained), s.output.isOver)
+	case s.kill != nil:
+		s.wait(s.kill, s.output.isOver)
+	}
+	signalGroup(s.leader, syscall.SIGTERM)
+	signalGroup(s.leader, syscall.SIGCONT)
+	s.wait(time.After(settleTime), func() bool { return false })
+	s.wait(time.After(min(s.command.Grace, leftoverGrace)), s.output.isOver)
+	signalGroup(s.leader, syscall.SIGKILL)
+}
+
+// clearStopped leaves the rest of the grace to processes that got TERM though their parent has ended: a shell or a
 // package manager dies of TERM at once, while the tool that it has started still releases its lock.
 func (s *supervisor) clearStopped() (left []member) {
 	if s.kill == nil {
@@ -176,49 +231,51 @@ func (s *supervisor) clearStopped() (left []member) {
 	left = s.sweep()
 	if len(left) > 0 {
 		s.killed = true
-		s.name(left)
+		s.recordLeftovers(left)
 	}
 	return left
 }
 
-// clearEnded asks those to end who outlived a command that ended by itself.
+// clearEnded sends TERM to processes that outlived a command which ended by itself.
 func (s *supervisor) clearEnded() (left []member) {
-	// 1. The output may be held open by something that is just about to end.
-	hurried := s.wait(at(s.drained), s.output.isOver)
-	// 2. So may anything else be.
+	// 1. The output may be held open by a process that is about to end.
+	hurried := s.wait(channelAt(s.drained), s.output.isOver)
+	// 2. Other processes may be about to end as well.
 	left = s.sweep()
 	if len(left) > 0 && !hurried && time.Now().Before(s.drained) {
-		s.wait(time.After(min(settling, s.command.Drain)), s.nothingLeft)
+		s.wait(time.After(min(settleTime, s.command.Drain)), s.nothingLeft)
 		left = s.sweep()
 	}
 	if len(left) == 0 {
 		return nil
 	}
-	// 3. What is left now has no reason to be there.
-	s.name(left)
+	// 3. The rest is not going to end by itself.
+	s.recordLeftovers(left)
 	for _, p := range left {
 		p.terminate()
 	}
-	s.wait(time.After(min(s.command.Grace, leaving)), s.nothingLeft)
+	s.wait(time.After(min(s.command.Grace, leftoverGrace)), s.nothingLeft)
 	return s.sweep()
 }
 
-// name makes the processes known as leftovers, while there still is something to be read about them.
-func (s *supervisor) name(left []member) {
+// recordLeftovers describes the processes while they still exist.
+func (s *supervisor) recordLeftovers(left []member) {
 	for _, p := range left {
 		known := slices.ContainsFunc(s.leftovers, func(l Leftover) bool { return l.PID == p.pid })
-		if !known && len(s.leftovers) < maxLeftovers {
-			s.leftovers = append(s.leftovers, Leftover{PID: p.pid, Command: p.commandLine(), HeldOutput: p.holds(s.output.inode)})
+		if !known && len(s.leftovers) < maxReported {
+			s.leftovers = append(s.leftovers, Leftover{
+				Process: Process{PID: p.pid, Command: p.commandLine()}, HeldOutput: p.holds(s.output.inode),
+			})
 		}
 	}
 }
 
-// eradicate kills until nothing is left: what forks while we look is found the next time.
+// eradicate kills until nothing is left: processes forked during one scan are found by the next.
 func (s *supervisor) eradicate(left []member) {
-	for end := time.Now().Add(patience); len(left) > 0; left = s.sweep() {
+	for end := time.Now().Add(killTimeout); len(left) > 0; left = s.sweep() {
 		survived := time.Now().After(end)
 		if survived {
-			s.name(left)
+			s.recordLeftovers(left)
 		}
 		for i := range s.leftovers {
 			l := &s.leftovers[i]
@@ -230,77 +287,40 @@ func (s *supervisor) eradicate(left []member) {
 			return
 		}
 		s.killAll()
-		s.wait(time.After(looking), s.nothingLeft)
+		s.wait(time.After(pollInterval), s.nothingLeft)
 	}
 }
 
-// wait returns when done says so, at the given end, or, hurried, with a signal.
+// wait returns when done returns true, at the end, or, hurried, on a signal.
 func (s *supervisor) wait(end <-chan time.Time, done func() bool) (hurried bool) {
-	look := time.NewTicker(looking)
-	defer look.Stop()
-	over := s.output.over
+	poll := time.NewTicker(pollInterval)
+	defer poll.Stop()
+	outputOver := s.output.over
 	for !done() {
 		select {
 		case sig, open := <-s.signals:
 			switch {
 			case !open:
 				s.signals = nil
-			case !stops(sig):
-			case s.cause != nil && !s.heard: // the deadline came first; the grace that it started goes on
-				s.heard = true
+			case !isStopSignal(sig), s.filter.IsDuplicate(sig, time.Now()):
+			case s.stopCause != nil && !s.signalled: // the deadline came first; the grace that it started goes on
+				s.signalled = true
 			default:
-				s.heard = true
+				s.signalled = true
 				return true
 			}
 		case <-end:
 			return false
-		case <-over:
-			over = nil
+		case <-outputOver:
+			outputOver = nil
 		case <-s.children:
-		case <-look.C:
+		case <-poll.C:
 		}
 	}
 	return false
 }
 
 func (s *supervisor) nothingLeft() bool { return len(s.sweep()) == 0 }
-
-// sweep returns the living processes of the run, and reaps the dead who are our children.
-func (s *supervisor) sweep() []member {
-	living, dead := s.tree.look()
-	s.dying = 0
-	for _, p := range dead {
-		if p.pid != s.leader {
-			if _, reaped := s.reap(p.pid); !reaped {
-				s.dying++
-			}
-		}
-	}
-	return living
-}
-
-func (s *supervisor) reapLeader() {
-	if !s.reaped {
-		s.status, s.reaped = s.reap(s.leader)
-	}
-}
-
-// reap waits for one child that has ended.
-func (s *supervisor) reap(pid int) (syscall.WaitStatus, bool) {
-	var status syscall.WaitStatus
-	var used syscall.Rusage
-	for {
-		got, err := syscall.Wait4(pid, &status, syscall.WNOHANG, &used)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-		case err != nil || got != pid:
-			return 0, false
-		default:
-			s.usage.add(used)
-			return status, true
-		}
-	}
-}
 
 func (s *supervisor) exitCode() int {
 	if !s.reaped {
@@ -316,26 +336,8 @@ func (s *supervisor) signal() syscall.Signal {
 	return 0
 }
 
-// stops reports whether a signal is meant for the run. The others come by themselves: from the Go runtime, children,
-// closed pipes and terminals.
-func stops(sig os.Signal) bool {
-	switch sig {
-	case syscall.SIGURG, syscall.SIGCHLD, syscall.SIGPIPE, syscall.SIGWINCH, syscall.SIGCONT:
-		return false
-	default:
-		return true
-	}
-}
-
-func number(sig os.Signal) syscall.Signal {
-	if n, ok := sig.(syscall.Signal); ok {
-		return n
-	}
-	return syscall.SIGTERM
-}
-
-// at returns a channel that fires at t, never if t is zero.
-func at(t time.Time) <-chan time.Time {
+// channelAt returns a channel that fires at t, or never if t is zero.
+func channelAt(t time.Time) <-chan time.Time {
 	if t.IsZero() {
 		return nil
 	}

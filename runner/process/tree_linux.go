@@ -16,28 +16,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tree finds the processes of a run in /proc, in three ways: by their group, by their parents (as we are the subreaper,
-// who has lost his parents has us), and by the marker in their environment.
+// tree finds the processes of a run in /proc, in three ways: by their group, by their parents (we are the subreaper, so
+// orphans become our children), and by the marker in their environment.
 //
-// Being PID 1 changes nothing: who was started here descends from us; who has come from outside (docker exec) has no
-// parent in here, was not started by the run, and is left in peace.
+// Being PID 1 changes nothing: processes of the run descend from us; a process from outside (docker exec) has no parent
+// in this namespace, and is left alone.
 type tree struct {
 	leader   int
-	started  uint64       // of the leader, in clock ticks since boot
-	before   map[int]bool // pids that were taken when it started
+	started  uint64       // start of the leader, in clock ticks since boot
+	before   map[int]bool // pids in use when it started
 	marker   []byte
 	self     int
 	ourGroup int
+	noProc   bool // /proc is not mounted, or shows another pid namespace
 }
 
-// member is a process as it was when we looked.
+// member is a process as it was at the time of a scan.
 type member struct {
 	pid, parent, group int
-	started            uint64 // clock ticks since boot; with the pid it is an identity
+	started            uint64 // clock ticks since boot; together with the pid it identifies the process
 	name               string
 	dead               bool // a zombie
+	suspended          bool // by a signal such as STOP
 
-	cpu      time.Duration // of it and of the children it has waited for
+	cpu      time.Duration // of the process and of the children it has waited for
 	resident int64         // bytes
 }
 
@@ -46,11 +48,20 @@ func newTree(leader int, marker string, before map[int]bool) *tree {
 	if p, ok := readStat(leader); ok {
 		t.started = p.started
 	}
+	self, err := os.Readlink("/proc/self")
+	t.noProc = err != nil || self != strconv.Itoa(t.self)
 	return t
 }
 
-// look returns the living processes of the run in the order of their pids, and those of our children of the run that wait to be reaped.
-func (t *tree) look() (living, dead []member) {
+// groupOnly reports whether processes cannot be listed, so that only the command's group can be signalled.
+func (t *tree) groupOnly() bool { return t.noProc }
+
+// scan returns the living processes of the run in the order of their pids, and those of our children of the run that
+// wait to be reaped.
+func (t *tree) scan() (living, dead []member) {
+	if t.noProc {
+		return nil, nil
+	}
 	all := map[int]member{}
 	for pid := range pids() {
 		if p, ok := readStat(pid); ok {
@@ -60,7 +71,7 @@ func (t *tree) look() (living, dead []member) {
 	lineage := t.lineage(all)
 	for pid, p := range all {
 		switch {
-		case lineage[pid]: // we, and those above us, whatever they carry
+		case lineage[pid]: // we and our ancestors, even with the marker
 		case !t.descends(p, all) && !(!p.dead && t.marked(pid)):
 		case !p.dead:
 			living = append(living, p)
@@ -72,9 +83,9 @@ func (t *tree) look() (living, dead []member) {
 	return living, dead
 }
 
-// taken adds up the memory and the CPU time of all that are alive. What they share is counted for each of them.
-func (t *tree) taken() (memory int64, cpu time.Duration, ok bool) {
-	living, _ := t.look()
+// usage adds up the memory and the CPU time of the living processes. Shared memory is counted for each of them.
+func (t *tree) usage() (memory int64, cpu time.Duration, ok bool) {
+	living, _ := t.scan()
 	for _, p := range living {
 		memory += p.resident
 		cpu += p.cpu
@@ -82,10 +93,10 @@ func (t *tree) taken() (memory int64, cpu time.Duration, ok bool) {
 	return memory, cpu, len(living) > 0
 }
 
-// tick is the unit of the times in /proc, the same on all machines that Linux is compiled for by anybody.
+// tick is the unit of times in /proc: USER_HZ, which is 100 on all architectures in use.
 const tick = time.Second / 100
 
-// lineage is ourselves and our ancestors.
+// lineage returns ourselves and our ancestors.
 func (t *tree) lineage(all map[int]member) map[int]bool {
 	line := map[int]bool{t.self: true}
 	for pid := all[t.self].parent; pid != 0 && !line[pid]; pid = all[pid].parent {
@@ -96,15 +107,15 @@ func (t *tree) lineage(all map[int]member) map[int]bool {
 
 // descends reports whether p is of the command's group, or its parents lead to us.
 func (t *tree) descends(p member, all map[int]member) bool {
-	for range len(all) { // parents were read one by one, so they could lead in a circle
+	for range len(all) { // parents were read one by one, so they could form a circle
 		switch {
 		case t.old(p):
 			return false
 		case p.pid == t.leader || p.group == t.leader:
 			return true
 		case p.parent == t.self:
-			// The command leads a group of its own, and nobody goes back to ours: who is in ours was started by
-			// somebody else in this process.
+			// The command leads a session of its own, from which no process can enter our group: our children that
+			// are in our group were started by other parts of this program.
 			return p.group != t.ourGroup
 		}
 		parent, ok := all[p.parent]
@@ -116,12 +127,12 @@ func (t *tree) descends(p member, all map[int]member) bool {
 	return false
 }
 
-// old reports whether p was there before the command. Ticks are coarse, and pids are used again, but not both at once.
+// old reports whether p existed before the command. Ticks are coarse and pids are reused, but not within one tick.
 func (t *tree) old(p member) bool {
 	return p.started < t.started || p.started == t.started && t.before[p.pid]
 }
 
-// marked reports whether the marker is an entry of the environment of a process, as far as we may know.
+// marked reports whether the environment of a process is readable and has the marker.
 func (t *tree) marked(pid int) bool {
 	if len(t.marker) == 0 {
 		return false
@@ -140,14 +151,14 @@ func (t *tree) marked(pid int) bool {
 	return false
 }
 
-// terminate asks the process to end, and wakes it for that if it is stopped.
+// terminate sends TERM, and CONT so that a suspended process receives it.
 func (p member) terminate() {
 	p.signal(syscall.SIGTERM)
 	p.signal(syscall.SIGCONT)
 }
 
-// signal signals this very process, not one that has got its pid since: what FindProcess opens stays with one
-// process (a pidfd, where the kernel has them), and is compared before it is used.
+// signal signals this process, and not a later one with the same pid: FindProcess opens a pidfd, and the start time is
+// compared before it is used.
 func (p member) signal(sig syscall.Signal) {
 	process, err := os.FindProcess(p.pid)
 	if err != nil {
@@ -187,7 +198,7 @@ func (p member) holds(pipe uint64) bool {
 	return false
 }
 
-// pids returns who there is at the moment.
+// pids returns the pids in use.
 func pids() map[int]bool {
 	all := map[int]bool{}
 	folder, err := os.Open("/proc")
@@ -204,15 +215,15 @@ func pids() map[int]bool {
 	return all
 }
 
-// readStat reads without package os, which would ask for the size, and whether the file can be polled: every process of
-// the machine is looked at, and this is most of what that costs.
+// readStat reads without package os, which would ask for the file's size and whether it can be polled: a scan reads this
+// file of every process of the machine.
 func readStat(pid int) (member, bool) {
 	fd, err := unix.Open(procFile(pid, "stat"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return member{}, false
 	}
 	defer unix.Close(fd)
-	var line [1024]byte // a name of at most 64 bytes and 51 numbers, the ones that matter at the beginning
+	var line [1024]byte // a name of at most 64 bytes and 51 numbers, of which the first ones are needed
 	n, err := unix.Read(fd, line[:])
 	if err != nil {
 		return member{}, false
@@ -235,8 +246,9 @@ func parseStat(text string) (member, error) {
 		return member{}, errStat
 	}
 	p := member{
-		name: text[opened+1 : closed],
-		dead: fields[state] == "Z" || fields[state] == "X" || fields[state] == "x",
+		name:      text[opened+1 : closed],
+		dead:      fields[state] == "Z" || fields[state] == "X" || fields[state] == "x",
+		suspended: fields[state] == "T", // "t" is for processes that a debugger has stopped
 	}
 	var errs [4]error
 	p.pid, errs[0] = strconv.Atoi(strings.TrimSpace(text[:opened]))

@@ -10,9 +10,9 @@ import (
 	"unicode/utf8"
 )
 
-func TestWhoIsOfTheRun(t *testing.T) {
+func TestWhichProcessesBelongToTheRun(t *testing.T) {
 	const started = 1000
-	look := &tree{leader: 50, started: started, self: 10, ourGroup: 10, before: map[int]bool{60: true, 70: true}}
+	run := &tree{leader: 50, started: started, self: 10, ourGroup: 10, before: map[int]bool{60: true, 70: true}}
 	all := map[int]member{}
 	for _, p := range []member{
 		{pid: 1, parent: 0, group: 1, started: 0},
@@ -23,15 +23,15 @@ func TestWhoIsOfTheRun(t *testing.T) {
 		{pid: 52, parent: 51, group: 52, started: started + 2},  // setsid
 		{pid: 53, parent: 10, group: 52, started: started + 3},  // an orphan
 		{pid: 54, parent: 53, group: 54, started: started + 4},  // and its child
-		{pid: 55, parent: 1, group: 50, started: started + 4},   // of the group, whoever its parent is
+		{pid: 55, parent: 1, group: 50, started: started + 4},   // of the group, with any parent
 		{pid: 60, parent: 10, group: 60, started: started},      // ours, from before, of the same tick
 		{pid: 61, parent: 60, group: 60, started: started + 9},  // and its child
 		{pid: 62, parent: 10, group: 62, started: started - 1},  // from before
-		{pid: 63, parent: 10, group: 10, started: started + 5},  // somebody else's here
+		{pid: 63, parent: 10, group: 10, started: started + 5},  // of another part of this program
 		{pid: 64, parent: 63, group: 64, started: started + 6},  // and its child
 		{pid: 70, parent: 51, group: 50, started: started + 7},  // a pid that is used again
-		{pid: 80, parent: 1, group: 80, started: started + 8},   // a stranger
-		{pid: 81, parent: 999, group: 81, started: started + 8}, // whose parent we missed
+		{pid: 80, parent: 1, group: 80, started: started + 8},   // unrelated
+		{pid: 81, parent: 999, group: 81, started: started + 8}, // its parent was missed by the scan
 		{pid: 90, parent: 0, group: 90, started: started + 8},   // from outside
 		{pid: 95, parent: 96, group: 95, started: started + 8},  // a circle, as pids change while we read
 		{pid: 96, parent: 95, group: 96, started: started + 8},
@@ -40,7 +40,7 @@ func TestWhoIsOfTheRun(t *testing.T) {
 	}
 	var got []int
 	for pid, p := range all {
-		if look.descends(p, all) {
+		if run.descends(p, all) {
 			got = append(got, pid)
 		}
 	}
@@ -56,6 +56,7 @@ func TestStat(t *testing.T) {
 		"40 (sh)" + rest:               {pid: 40, parent: 41, group: 42, started: 98765, name: "sh"},
 		"40 (a) Z 1 1 (b)" + rest:      {pid: 40, parent: 41, group: 42, started: 98765, name: "a) Z 1 1 (b"},
 		"40 (new\nline)" + rest + "\n": {pid: 40, parent: 41, group: 42, started: 98765, name: "new\nline"},
+		"40 (sh) T" + rest[2:]:         {pid: 40, parent: 41, group: 42, started: 98765, name: "sh", suspended: true},
 		"40 (sh) Z" + rest[2:]:         {pid: 40, parent: 41, group: 42, started: 98765, name: "sh", dead: true},
 	} {
 		want.cpu, want.resident = 260*time.Millisecond, 2*int64(os.Getpagesize())
@@ -63,7 +64,9 @@ func TestStat(t *testing.T) {
 			t.Errorf("%q: %+v %v", line, got, err)
 		}
 	}
-	for _, line := range []string{"", "40", "40 (sh", "40 )sh( S", "40 (sh) S 1 2", "x (sh)" + rest, "40 (sh) S -" + rest} {
+	for _, line := range []string{
+		"", "40", "40 (sh", "40 )sh( S", "40 (sh) S 1 2", "x (sh)" + rest, "40 (sh) S -" + rest,
+	} {
 		if got, err := parseStat(line); err == nil {
 			t.Errorf("%q: %+v", line, got)
 		}
@@ -102,7 +105,8 @@ func FuzzPrintable(f *testing.F) {
 	f.Add("a\x00b\xff\u2028" + strings.Repeat("ż", 200))
 	f.Fuzz(func(t *testing.T, s string) {
 		got := printable(s)
-		if len(got) > maxCommandLine || !utf8.ValidString(got) || strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if len(got) > maxCommandLine || !utf8.ValidString(got) ||
+			strings.ContainsFunc(got, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			t.Errorf("%q", got)
 		}
 	})

@@ -8,23 +8,29 @@ import (
 	"time"
 )
 
-// tree knows the command's group only: without /proc and a subreaper there is nothing better.
+// tree knows the command's process group only, as there is neither /proc nor a subreaper.
 type tree struct{ leader int }
 
 // member is the group as a whole; its pid is the negative number of the group.
-type member struct{ pid, group int }
+type member struct {
+	pid, group int
+	suspended  bool
+}
 
 func newTree(leader int, _ string, _ map[int]bool) *tree { return &tree{leader} }
 
-func (t *tree) look() (living, dead []member) {
+// groupOnly is false, since scan returns the group.
+func (t *tree) groupOnly() bool { return false }
+
+func (t *tree) scan() (living, dead []member) {
 	if syscall.Kill(-t.leader, 0) == nil {
-		living = append(living, member{-t.leader, t.leader})
+		living = append(living, member{pid: -t.leader, group: t.leader})
 	}
 	return living, nil
 }
 
-// taken is not known here.
-func (t *tree) taken() (memory int64, cpu time.Duration, ok bool) { return 0, 0, false }
+// usage is unknown on this system.
+func (t *tree) usage() (memory int64, cpu time.Duration, ok bool) { return 0, 0, false }
 
 func (p member) terminate() {
 	p.signal(syscall.SIGTERM)

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// usage is what was used by processes that were reaped, and by those that they had waited for.
+// usage is what was used by reaped processes, and by those that they had waited for.
 type usage struct {
 	cpu     time.Duration
-	largest int64 // bytes; a new process inherits the size of the one that forked it, so never under our own
+	largest int64 // bytes of the largest process; never less than our own size, which a forked process inherits
 }
 
 func (u *usage) add(r syscall.Rusage) {
@@ -19,7 +19,7 @@ func (u *usage) add(r syscall.Rusage) {
 	u.largest = max(u.largest, int64(r.Maxrss)*maxRSSUnit)
 }
 
-// ourCPU is what this process has used itself.
+// ourCPU returns the CPU time of this process.
 func ourCPU() time.Duration {
 	var r syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &r) != nil {
@@ -35,28 +35,26 @@ type account struct {
 	used, ours         time.Duration
 	disk               disk
 
-	meter   Meter  // for what the cgroups do not tell, or nil
-	metered string // what the memory of the samples is from, if that is the meter
+	meter   Meter  // for what the cgroups do not count, or nil
+	metered string // the meter's source, if the memory of the samples is from it
 }
 
-// disk is what was seen of the disk that the command's directory is on.
-type disk struct {
-	first, most, size int64 // bytes in use, and in all
-}
+// disk records the usage of the disk that the command's directory is on, in bytes.
+type disk struct{ first, peak, size int64 }
 
-// look returns the bytes in use, 0 if that cannot be asked.
-func (d *disk) look(dir string) int64 {
+// measure returns the bytes in use; 0 if unknown.
+func (d *disk) measure(dir string) int64 {
 	used, size := DiskUsed(dir)
 	if d.size == 0 {
 		d.first = used
 	}
 	if size > 0 {
-		d.most, d.size = max(d.most, used), size
+		d.peak, d.size = max(d.peak, used), size
 	}
 	return used
 }
 
-// openAccount begins an account of the cgroups of the system under root.
+// openAccount starts an account of the cgroups of the system under root.
 func openAccount(root string) *account {
 	folder := filepath.Join(root, "proc/self")
 	groups, mounts := read(folder, "cgroup"), read(folder, "mountinfo")
@@ -67,22 +65,24 @@ func openAccount(root string) *account {
 	return a
 }
 
-// close ends the account. What the cgroup cannot tell, or tells of others too, is taken from what was reaped.
+// close ends the account. Values that the cgroup does not count, or counts for other processes too, are taken from the
+// reaped processes.
 func (a *account) close(reaped usage, samples []Sample) (u Usage, oomKills int) {
 	u = Usage{
-		Samples: samples, CPU: reaped.cpu, PeakMemory: reaped.largest, MemoryLimit: a.memory.limit(), CPULimit: a.quota.cores(),
-		PeakDisk: a.disk.most, DiskGrowth: a.disk.most - a.disk.first, DiskSize: a.disk.size,
+		Samples: samples, CPU: reaped.cpu, PeakMemory: reaped.largest,
+		MemoryLimit: a.memory.limit(), CPULimit: a.quota.cores(),
+		PeakDisk: a.disk.peak, DiskGrowth: a.disk.peak - a.disk.first, DiskSize: a.disk.size,
 	}
 	cpuSource, memorySource := rusage, rusage
-	if used, ok := a.cpu.used(); ok && a.tellsCPU() {
+	if used, ok := a.cpu.used(); ok && a.countsCPU() {
 		u.CPU, cpuSource = max(used-a.used-(ourCPU()-a.ours), 0), a.cpu.version
 	}
 	oomKills = max(a.memory.oomKills()-a.oomKills, 0)
-	if peak, ok := a.memory.peak(); ok && a.tellsMemory() {
+	if peak, ok := a.memory.peak(); ok && a.countsMemory() {
 		u.PeakMemory, memorySource = peak, a.memory.version
 	}
-	// The kernel's peak counts the page cache, which an installation fills and any need for memory empties again. Where we
-	// have looked ourselves we know better, unless the memory ran out.
+	// The kernel's peak includes the page cache, which an installation of packages fills although it can be reclaimed. The
+	// samples are better, unless the memory ran out.
 	if seen := highest(samples); seen > 0 && oomKills == 0 {
 		seen = max(seen, reaped.largest)
 		if memorySource != rusage {
@@ -100,22 +100,24 @@ func (a *account) close(reaped usage, samples []Sample) (u Usage, oomKills int) 
 	return u, oomKills
 }
 
-// tellsCPU and tellsMemory report whether the cgroup counts this run's processes, and no others.
-func (a *account) tellsCPU() bool    { return a.cpu.exclusive("") }
-func (a *account) tellsMemory() bool { return a.memory.exclusive(a.memory.limitFile()) }
+// countsCPU and countsMemory report whether the cgroup counts this run's processes, and no others.
+func (a *account) countsCPU() bool    { return a.cpu.exclusive("") }
+func (a *account) countsMemory() bool { return a.memory.exclusive(a.memory.limitFile()) }
 
-// Add is what was used here and by another command of the same run, which began so much later (or earlier, if it is negative).
-func (u Usage) Add(o Usage, later time.Duration) Usage {
+// Add returns the usage of two commands of the same run, of which o started later by an offset (earlier if it is
+// negative).
+func (u Usage) Add(o Usage, offset time.Duration) Usage {
 	first := u.PeakDisk - u.DiskGrowth
 	if o.DiskSize > 0 && (u.DiskSize == 0 || o.PeakDisk-o.DiskGrowth < first) {
 		first = o.PeakDisk - o.DiskGrowth
 	}
 	u.CPU += o.CPU
-	u.PeakMemory, u.PeakDisk, u.DiskSize = max(u.PeakMemory, o.PeakMemory), max(u.PeakDisk, o.PeakDisk), max(u.DiskSize, o.DiskSize)
+	u.PeakMemory = max(u.PeakMemory, o.PeakMemory)
+	u.PeakDisk, u.DiskSize = max(u.PeakDisk, o.PeakDisk), max(u.DiskSize, o.DiskSize)
 	u.DiskGrowth = u.PeakDisk - first
 	u.Samples = slices.Clone(u.Samples)
 	for _, s := range o.Samples {
-		s.At += later
+		s.At += offset
 		u.Samples = append(u.Samples, s)
 	}
 	slices.SortStableFunc(u.Samples, func(a, b Sample) int { return cmp.Compare(a.At, b.At) })
