@@ -48,6 +48,7 @@ func (r *run) attempt() (err error) {
 			if before := r.result; before != nil { // what an attempt before it took, the run took, too
 				result.Usage = result.Usage.Add(before.Usage, before.Started.Sub(result.Started))
 				result.Wall += before.Wall
+				result.OOMKills += before.OOMKills
 			}
 			r.result = &result
 			return err
@@ -129,23 +130,21 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	result, err := process.Run(process.Command{
 		Args: c.Argv(), Dir: r.Path(how.directory), Env: how.env.List(), Output: clean,
 		Deadline: how.deadline, Grace: how.grace, Marker: r.Marker(), Meter: task.NewMeter(r.Stop.Work, r.Config.Metadata),
+		OnSuspended: func(p process.Process) {
+			w := process.SuspendedWarning(p)
+			r.Log.Warn(w.Message, w.Args...)
+		},
 	}, how.signals)
 	if e := errors.Join(clean.Close(), lines.Close(), result.OutputErr); e != nil {
 		r.Log.Warn("a part of the command's output could not be written", "error", e.Error())
 	}
-	if result.OutputTruncated {
-		r.Log.Warn("somebody who cannot be found holds the command's output open; it is no longer read")
+	for _, w := range result.Warnings(err) {
+		r.Log.Warn(w.Message, w.Args...)
 	}
+	process.AdviseHeap(err, r.tail.Log().Text, result.Usage.MemoryLimit)
 	var timeout *process.TimeoutError
 	if errors.As(err, &timeout) {
 		timeout.Limit = how.limit // the run's, which began before this command did
-	}
-	for _, l := range result.Leftovers {
-		what := "a process outlived the command and was ended"
-		if l.HeldOutput {
-			what = "a process outlived the command, holding its output open, and was ended"
-		}
-		r.Log.Warn(what, "pid", l.PID, "command", l.Command)
 	}
 	if sig, _ := r.Stop.Signal(); sig == 0 && err != nil && r.delivery.Lost() != nil {
 		err = r.delivery.Lost() // that is why it was told to stop
@@ -193,6 +192,7 @@ func (r *run) Rerun(n, tests int, c steps.Command) (result process.Result, err e
 	r.result.Usage = r.result.Usage.Add(result.Usage, result.Started.Sub(r.result.Started))
 	r.result.Wall += result.Wall
 	r.result.Leftovers = append(r.result.Leftovers, result.Leftovers...)
+	r.result.OOMKills += result.OOMKills
 	return result, err
 }
 

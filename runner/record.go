@@ -77,6 +77,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 	f.Cost = r.cost(f.Usage)
 	f.Details = r.details()
 	if r.result != nil {
+		f.OOMKills = r.result.OOMKills
 		for _, l := range r.result.Leftovers {
 			f.Leftovers = append(f.Leftovers, record.Leftover{PID: l.PID, Command: l.Command, HeldOutput: l.HeldOutput})
 		}
@@ -89,8 +90,13 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 
 // retryAllowed reports whether the step allows the run to be started again for the reason it ended.
 func (r *run) retryAllowed(o outcome.Outcome) bool {
-	ours := o.Reason == record.OOM || o.Reason == record.Cancelled
-	return o.Retryable && r.step.Retry.Attempts > 0 && (ours && r.step.Retry.Allows(string(o.Reason)) || !ours && r.step.Retry.Allows("infrastructure"))
+	reason := o.Reason
+	if o.AfterOOM {
+		reason = record.OOM
+	}
+	ours := reason == record.OOM || reason == record.Cancelled
+	return o.Retryable && r.step.Retry.Attempts > 0 &&
+		(ours && r.step.Retry.Allows(string(reason)) || !ours && r.step.Retry.Allows("infrastructure"))
 }
 
 func (r *run) testsRecord() *record.Tests {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/carlin-cicd/runner/runner/process"
 )
 
 func main() {
@@ -20,6 +22,8 @@ func main() {
 
 // run is main without the exit, so that deferred calls run.
 func run() int {
+	// The environment holds tokens that the step's command must not read. No signal or limit depends on the flag.
+	_ = process.Undumpable()
 	// SIGPIPE is caught rather than ignored: a reader of our log that goes away must not end the run,
 	// and a signal that is ignored here would stay ignored in every command that is started.
 	signals := make(chan os.Signal, 8)

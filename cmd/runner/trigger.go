@@ -136,6 +136,7 @@ func (t *triggered) start(ctx context.Context, variables map[string]string) (rem
 // second Ctrl-C stops it, the third leaves it alone. Before there is a task, every signal prevents it.
 func (t *triggered) handleSignals(ctx context.Context, giveUp, leave context.CancelCauseFunc) {
 	confirmed := !t.terminal
+	var filter process.SignalFilter
 	for stopping := false; ; {
 		var sig os.Signal
 		select {
@@ -144,7 +145,7 @@ func (t *triggered) handleSignals(ctx context.Context, giveUp, leave context.Can
 			return
 		}
 		n, ok := sig.(syscall.Signal)
-		if !ok || n == syscall.SIGPIPE {
+		if !ok || n == syscall.SIGPIPE || filter.IsDuplicate(n, time.Now()) {
 			continue
 		}
 		select {

@@ -30,6 +30,7 @@ type Outcome struct {
 	ExitCode  int
 	Killed    bool // the command had to be killed
 	Retryable bool // another run of the same commit may end differently
+	AfterOOM  bool // a timeout after the kernel had killed a process of the command for memory
 	Err       error
 }
 
@@ -128,6 +129,8 @@ func Of(err error) Outcome {
 		o.Reason, o.ExitCode, o.Killed, o.Retryable = record.Cancelled, exitSignal+int(cancelled.Signal), cancelled.Killed, true
 	case errors.As(err, &timeout):
 		o.Reason, o.ExitCode, o.Killed = record.Timeout, ExitTimeout, timeout.Killed
+		o.AfterOOM = timeout.OOMKills > 0
+		o.Retryable = o.AfterOOM
 	case errors.As(err, &oom):
 		o.Reason, o.ExitCode, o.Killed, o.Retryable = record.OOM, exitSignal+int(syscall.SIGKILL), true, true
 	case errors.As(err, &signalled):

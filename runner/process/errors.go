@@ -78,7 +78,13 @@ func (e *ExitError) Error() string { return fmt.Sprintf("the command exited with
 func (e *ExitError) Hint() string { return e.Advice }
 
 // SignalError reports that the command died of a signal that the runner did not send.
-type SignalError struct{ Signal syscall.Signal }
+type SignalError struct {
+	Signal syscall.Signal
+	Advice string // what it means for this command, or ""
+}
+
+// Hint returns the advice.
+func (e *SignalError) Hint() string { return e.Advice }
 
 func (e *SignalError) Error() string {
 	return fmt.Sprintf("the command died of %s, which was not sent from here", signalName(e.Signal))

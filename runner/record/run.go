@@ -61,6 +61,7 @@ type Run struct {
 	Phases    []Phase           `json:"phases"`
 	Attempts  []Attempt         `json:"attempts"`
 	Leftovers []Leftover        `json:"leftovers,omitempty"`
+	OOMKills  int               `json:"oom_kills,omitempty"` // processes of the command that the kernel killed for memory
 	Stop      *Stop             `json:"stop,omitempty"`
 	Log       *Log              `json:"log,omitempty"`
 	Published map[string]bool   `json:"published,omitempty" redact:"-"` // the run's own files: which of them are in the store

@@ -25,6 +25,7 @@ type Stopper struct {
 	Received chan syscall.Signal // to the logger
 
 	mu      sync.Mutex
+	filter  process.SignalFilter
 	first   syscall.Signal
 	at      time.Time
 	stopped context.CancelCauseFunc // on the first signal: no new phase starts
@@ -59,6 +60,9 @@ func NewStopper(ctx context.Context, budget time.Duration, signals <-chan os.Sig
 func (s *Stopper) receive(sig syscall.Signal) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.filter.IsDuplicate(sig, time.Now()) {
+		return
+	}
 	if s.first == 0 {
 		s.first, s.at = sig, time.Now()
 		s.stopped(&process.CancelledError{Signal: sig})
