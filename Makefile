@@ -35,8 +35,8 @@ webhook: ## the webhook's Lambda as a reproducible zip: bin/webhook.zip
 	go run ./cmd/webhook/pack bin/bootstrap bin/webhook.zip
 
 run: build $(SAMPLE)/node_modules/.modules.yaml ## the main job on the sample workspace: test, then build
-	bin/runner --workspace $(SAMPLE) --log-format text --step test
-	bin/runner --workspace $(SAMPLE) --log-format text --step build
+	bin/runner test --workspace $(SAMPLE) --log-format text
+	bin/runner build --workspace $(SAMPLE) --log-format text
 
 # The race detector needs a C compiler. In CI there has to be one; elsewhere the tests are worth running without it.
 # By default it lets every process sleep for a second before it exits.

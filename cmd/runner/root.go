@@ -28,7 +28,8 @@ func newRoot(o *options) *cobra.Command {
 		Use:   "runner [STEP]",
 		Short: "run the steps of a pipeline",
 		Long: "runner runs one step of a pipeline: as the entrypoint of a container, or right here.\n" +
-			"Without a command it runs the STEP, else $PIPELINE_STEP, else build; runner help run lists its flags.",
+			"Without a command it runs the STEP, else $PIPELINE_STEP, else build; runner help run lists the flags.\n" +
+			"runner help COMMAND explains a command.",
 		Example: "runner test\nrunner deploy --environment staging\nrunner --step test --dry-run",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -138,14 +139,14 @@ func requireSubcommand(cmd *cobra.Command, args []string) error {
 	return &usageError{fmt.Sprintf("unknown subcommand %q of %s", args[0], cmd.CommandPath()), hint}
 }
 
-// arguments accepts the named arguments; those after required may be left out, and a last "…" accepts any number.
+// arguments accepts the named arguments; those after the required ones may be left out.
 func arguments(required int, names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		hint := cmd.CommandPath() + " --help explains the command"
 		switch {
 		case len(args) < required:
 			return &usageError{"missing argument " + names[len(args)], hint}
-		case len(args) > len(names) && (len(names) == 0 || names[len(names)-1] != "…"):
+		case len(args) > len(names):
 			return &usageError{fmt.Sprintf("unexpected argument %q", args[len(names)]), hint}
 		}
 		return nil
