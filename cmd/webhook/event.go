@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// event is what goes on the bus.
+// event is what is put on the bus.
 type event struct {
-	kind   string // the detail-type: push, pull_request
-	detail any    // a push or a pullRequest
+	kind   string // the detail-type: push, pull_request, merge_group
+	detail any    // a push, a pullRequest or a mergeGroup
 }
 
-// origin is what both kinds begin with.
+// origin is what all kinds begin with.
 type origin struct {
 	Version    string `json:"version"` // of this shape
 	Repository string `json:"repository"`
@@ -27,30 +27,45 @@ type push struct {
 	Before   string `json:"before"`
 	After    string `json:"after"` // the commit, of an annotated tag too
 	Deleted  bool   `json:"deleted"`
+	Skip     bool   `json:"skip"`   // the head commit's message has [skip ci] or the like
+	Pushed   int64  `json:"pushed"` // when, in seconds since 1970, by GitHub's clock; 0: unknown
 	Sender   string `json:"sender"`
 	Delivery string `json:"delivery"`
 }
 
-// pullRequest is the detail of a pull request. Where Fork is true its code is a stranger's, and must see no secret.
+// pullRequest is the detail of a pull request. Where Fork is true its code is a stranger's and must not see a secret.
 type pullRequest struct {
 	origin
 	Action   string `json:"action"` // opened, synchronize, reopened, closed
 	Number   string `json:"number"`
-	Ref      string `json:"ref"`   // the branch that is to be merged, in its own repository
-	Base     string `json:"base"`  // the branch it is to be merged into
-	After    string `json:"after"` // the newest commit of ref
+	Ref      string `json:"ref"`    // the branch to merge, in its own repository
+	Base     string `json:"base"`   // the branch to merge it into
+	Before   string `json:"before"` // the newest commit of ref before a push to it, or ""
+	After    string `json:"after"`  // the newest commit of ref
 	Fork     bool   `json:"fork"`
 	Merged   bool   `json:"merged"`
 	Sender   string `json:"sender"`
 	Delivery string `json:"delivery"`
 }
 
-// ignored is the reason why a good delivery starts nothing.
+// mergeGroup is the detail of a merge queue's request to check a branch that GitHub has made.
+type mergeGroup struct {
+	origin
+	Action   string `json:"action"` // checks_requested
+	Ref      string `json:"ref"`    // refs/heads/gh-readonly-queue/…
+	Base     string `json:"base"`   // the branch that the group is merged into
+	Before   string `json:"before"` // the newest commit of base
+	After    string `json:"after"`  // the commit to check
+	Sender   string `json:"sender"`
+	Delivery string `json:"delivery"`
+}
+
+// ignored is the reason why a valid delivery starts nothing.
 type ignored string
 
 func (i ignored) Error() string { return string(i) }
 
-// refusal is a signed delivery that is not taken all the same.
+// refusal is the answer to a signed delivery that is not accepted.
 type refusal struct {
 	code   int
 	reason string
@@ -62,29 +77,35 @@ func malformed(what string) error {
 	return &refusal{http.StatusBadRequest, what + " is missing or malformed"}
 }
 
-// payload is what is read of GitHub's JSON; all else is dropped.
+// payload is what is read of GitHub's JSON; the rest is dropped.
 type payload struct {
-	Ref        string      `json:"ref"`
-	Before     string      `json:"before"`
-	After      string      `json:"after"`
-	Deleted    bool        `json:"deleted"`
-	HeadCommit *commit     `json:"head_commit"`
-	Action     string      `json:"action"`
-	Number     int64       `json:"number"`
-	Pull       *pull       `json:"pull_request"`
-	Repository *repository `json:"repository"`
-	Sender     *login      `json:"sender"`
+	Ref        string             `json:"ref"`
+	Before     string             `json:"before"`
+	After      string             `json:"after"`
+	Created    bool               `json:"created"`
+	Deleted    bool               `json:"deleted"`
+	Forced     bool               `json:"forced"`
+	Commits    *[]json.RawMessage `json:"commits"`
+	HeadCommit *commit            `json:"head_commit"`
+	Action     string             `json:"action"`
+	Number     int64              `json:"number"`
+	Pull       *pull              `json:"pull_request"`
+	Group      *group             `json:"merge_group"`
+	Repository *repository        `json:"repository"`
+	Sender     *login             `json:"sender"`
 }
 
 type (
 	commit struct {
-		ID string `json:"id"`
+		ID      string `json:"id"`
+		Message string `json:"message"`
 	}
 	login struct {
 		Login string `json:"login"`
 	}
 	repository struct {
-		FullName string `json:"full_name"`
+		FullName string          `json:"full_name"`
+		PushedAt json.RawMessage `json:"pushed_at"` // a number in a push, a date in all other events
 	}
 	pull struct {
 		Merged bool `json:"merged"`
@@ -96,13 +117,21 @@ type (
 		SHA  string      `json:"sha"`
 		Repo *repository `json:"repo"` // nil once a fork is deleted
 	}
+	group struct {
+		HeadRef string `json:"head_ref"`
+		HeadSHA string `json:"head_sha"`
+		BaseRef string `json:"base_ref"`
+		BaseSHA string `json:"base_sha"`
+	}
 )
 
 // parseEvent makes the documented event of a payload. The name of the event is a header and so not signed: the payload
-// has to be one of that event, or it is refused. The error is an ignored, a *refusal, or the JSON's own.
+// has to be one of that event. The error is an ignored, a *refusal, or one about the JSON.
 func parseEvent(name, delivery string, body []byte, allowed repositories) (event, error) {
-	if name != "push" && name != "pull_request" {
-		return event{}, ignored("only the events push and pull_request are forwarded")
+	switch name {
+	case "push", "pull_request", "merge_group":
+	default:
+		return event{}, ignored("only the events push, pull_request and merge_group are forwarded")
 	}
 	var p payload
 	if err := json.Unmarshal(body, &p); err != nil {
@@ -120,26 +149,36 @@ func parseEvent(name, delivery string, body []byte, allowed repositories) (event
 	if p.Sender != nil && len(p.Sender.Login) <= 100 && only(p.Sender.Login, "-_[]") {
 		sender = p.Sender.Login
 	}
-	if name == "push" {
+	switch name {
+	case "push":
 		return p.push(o, sender, delivery)
+	case "merge_group":
+		return p.mergeGroup(o, sender, delivery)
 	}
 	return p.pullRequest(o, sender, delivery)
 }
 
+// queueBranch begins the branches that GitHub's merge queue makes. Their checks are requested by merge_group.
+const queueBranch = "refs/heads/gh-readonly-queue/"
+
 func (p payload) push(o origin, sender, delivery string) (event, error) {
-	if p.Pull != nil {
+	if p.Pull != nil || p.Group != nil {
 		return event{}, malformed("the payload of a push")
 	}
-	if !strings.HasPrefix(p.Ref, "refs/heads/") && !strings.HasPrefix(p.Ref, "refs/tags/") || !isRef(p.Ref) {
+	tag := strings.HasPrefix(p.Ref, "refs/tags/")
+	if !strings.HasPrefix(p.Ref, "refs/heads/") && !tag || !isRef(p.Ref) {
 		return event{}, malformed("ref")
 	}
-	if p.Deleted || isZero(p.After) {
+	switch {
+	case p.Deleted || isZero(p.After):
 		return event{}, ignored("a deletion starts nothing")
+	case strings.HasPrefix(p.Ref, queueBranch):
+		return event{}, ignored("a branch of the merge queue is checked by its event merge_group")
 	}
 	// An annotated tag is an object of its own, which after names; what can be checked out is the commit.
-	if strings.HasPrefix(p.Ref, "refs/tags/") {
+	if tag {
 		if p.HeadCommit == nil {
-			return event{}, ignored("the tag is not of a commit")
+			return event{}, ignored("the tag does not point to a commit")
 		}
 		p.After = p.HeadCommit.ID
 	}
@@ -149,7 +188,35 @@ func (p payload) push(o origin, sender, delivery string) (event, error) {
 	case !isSHA(p.Before):
 		return event{}, malformed("before")
 	}
-	return event{"push", push{o, p.Ref, p.Before, p.After, false, sender, delivery}}, nil
+	skip := p.HeadCommit != nil && saysSkip(p.HeadCommit.Message)
+	switch {
+	case tag: // a release is asked for explicitly, whatever its commit says
+	case skip:
+		return event{}, ignored("the head commit's message says that CI is to be skipped")
+	case p.Before == p.After, p.Commits != nil && len(*p.Commits) == 0 && !p.Created && !p.Forced:
+		return event{}, ignored("the push has no commits")
+	}
+	return event{"push", push{o, p.Ref, p.Before, p.After, false, skip, p.pushedAt(), sender, delivery}}, nil
+}
+
+// saysSkip reports whether a commit's message asks not to run CI, as GitHub and other services know it.
+func saysSkip(message string) bool {
+	message = strings.ToLower(message)
+	for _, mark := range []string{"[skip ci]", "[ci skip]", "[no ci]", "***no_ci***"} {
+		if strings.Contains(message, mark) {
+			return true
+		}
+	}
+	return false
+}
+
+// pushedAt is the time of the push, which a redelivery does not change: events do not arrive in the order of their commits.
+func (p payload) pushedAt() int64 {
+	at, err := strconv.ParseInt(string(p.Repository.PushedAt), 10, 64)
+	if err != nil || at < 0 {
+		return 0
+	}
+	return at
 }
 
 func (p payload) pullRequest(o origin, sender, delivery string) (event, error) {
@@ -171,24 +238,48 @@ func (p payload) pullRequest(o origin, sender, delivery string) (event, error) {
 		return event{}, malformed("pull_request.base.ref")
 	case !isSHA(p.Pull.Head.SHA):
 		return event{}, malformed("pull_request.head.sha")
+	case p.Before != "" && !isSHA(p.Before):
+		return event{}, malformed("before")
 	}
 	// repo.fork says that a repository is a fork of another, which ours may be: what counts is that the two differ.
 	head := p.Pull.Head.Repo
 	fork := head == nil || !strings.EqualFold(head.FullName, p.Repository.FullName)
 	return event{"pull_request", pullRequest{
-		origin: o, Action: p.Action, Number: strconv.FormatInt(p.Number, 10), Ref: ref, Base: base, After: p.Pull.Head.SHA,
-		Fork: fork, Merged: p.Pull.Merged, Sender: sender, Delivery: delivery,
+		origin: o, Action: p.Action, Number: strconv.FormatInt(p.Number, 10), Ref: ref, Base: base, Before: p.Before,
+		After: p.Pull.Head.SHA, Fork: fork, Merged: p.Pull.Merged, Sender: sender, Delivery: delivery,
 	}}, nil
 }
 
-// withoutValue keeps what a payload says out of the log: the JSON package's errors quote numbers and characters only,
-// but where they are is enough.
+func (p payload) mergeGroup(o origin, sender, delivery string) (event, error) {
+	if p.Group == nil || p.Pull != nil {
+		return event{}, malformed("merge_group")
+	}
+	if p.Action != "checks_requested" {
+		return event{}, ignored("of merge groups only checks_requested is forwarded")
+	}
+	g := p.Group
+	switch {
+	case !strings.HasPrefix(g.HeadRef, queueBranch) || !isRef(g.HeadRef):
+		return event{}, malformed("merge_group.head_ref")
+	case !isRef(g.BaseRef):
+		return event{}, malformed("merge_group.base_ref")
+	case !isSHA(g.HeadSHA):
+		return event{}, malformed("merge_group.head_sha")
+	case !isSHA(g.BaseSHA):
+		return event{}, malformed("merge_group.base_sha")
+	}
+	return event{"merge_group", mergeGroup{
+		origin: o, Action: p.Action, Ref: g.HeadRef, Base: g.BaseRef, Before: g.BaseSHA, After: g.HeadSHA, Sender: sender, Delivery: delivery,
+	}}, nil
+}
+
+// withoutValue keeps the payload's content out of the log: the position of an error is enough.
 func withoutValue(err error) error {
 	switch e := err.(type) {
 	case *json.SyntaxError:
-		return fmt.Errorf("no JSON, at byte %d", e.Offset)
+		return fmt.Errorf("invalid JSON at byte %d", e.Offset)
 	case *json.UnmarshalTypeError:
 		return fmt.Errorf("%s is not a %s, at byte %d", e.Field, e.Type.Kind(), e.Offset)
 	}
-	return fmt.Errorf("no JSON")
+	return fmt.Errorf("invalid JSON")
 }

@@ -14,11 +14,11 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 )
 
-// payloads are those in testdata, by their names.
+// payloads calls add for every file of testdata.
 func payloads(f *testing.F, add func(name string, body []byte)) {
 	files, err := filepath.Glob("testdata/*.json")
 	if err != nil || len(files) == 0 {
-		f.Fatal("no payloads", err)
+		f.Fatal("testdata has no payloads", err)
 	}
 	for _, path := range files {
 		name := strings.TrimSuffix(filepath.Base(path), ".json")
@@ -26,14 +26,14 @@ func payloads(f *testing.F, add func(name string, body []byte)) {
 	}
 }
 
-// Whatever comes from the internet is answered as documented, starts nothing unless it is signed, and is not quoted.
-func FuzzWhateverComesIsAnswered(f *testing.F) {
+// Any request gets a documented answer, starts nothing unless it is signed, and is not quoted.
+func FuzzAnyRequestIsAnswered(f *testing.F) {
 	payloads(f, func(name string, body []byte) {
 		event := name
 		switch {
 		case strings.HasPrefix(event, "pull_request"):
 			event = "pull_request"
-		case event != "ping" && event != "issues":
+		case event != "ping" && event != "issues" && event != "merge_group":
 			event = "push"
 		}
 		for _, signed := range []bool{true, false} {
@@ -42,7 +42,7 @@ func FuzzWhateverComesIsAnswered(f *testing.F) {
 		f.Add("POST", "application/x-www-form-urlencoded", "sha256=00", event, testDelivery, append([]byte("payload="), body...), true, true)
 	})
 	f.Fuzz(func(t *testing.T, method, kind, given, event, delivery string, body []byte, encode, sign bool) {
-		const mark = "aMarkThatNobodyLogs"
+		const mark = "aMarkThatIsNotLogged"
 		var sent events.LambdaFunctionURLRequest
 		if !sign {
 			body = append(body, mark...)
@@ -67,14 +67,14 @@ func FuzzWhateverComesIsAnswered(f *testing.F) {
 			t.Errorf("%d, and %d events on the bus", reply.StatusCode, len(bus.got))
 		}
 		if !sign && reply.StatusCode < 400 {
-			t.Errorf("without a signature of ours the answer is %d %s", reply.StatusCode, reply.Body)
+			t.Errorf("without a valid signature the answer is %d %s", reply.StatusCode, reply.Body)
 		}
-		told := log.String() + metrics.String() + reply.Body
-		if strings.Count(told, "\n") != 3 || !json.Valid(log.Bytes()) || !json.Valid(metrics.Bytes()) {
-			t.Errorf("this is not one line for each: %q", told)
+		printed := log.String() + metrics.String() + reply.Body
+		if strings.Count(printed, "\n") != 3 || !json.Valid(log.Bytes()) || !json.Valid(metrics.Bytes()) {
+			t.Errorf("not one line each: %q", printed)
 		}
-		if used := sent.Headers["x-hub-signature-256"]; strings.Contains(told, mark) || strings.HasPrefix(used, "sha256=") && len(used) > 12 && strings.Contains(told, used) {
-			t.Errorf("what was sent is quoted: %q", told)
+		if used := sent.Headers["x-hub-signature-256"]; strings.Contains(printed, mark) || strings.HasPrefix(used, "sha256=") && len(used) > 12 && strings.Contains(printed, used) {
+			t.Errorf("the request is quoted: %q", printed)
 		}
 	})
 }

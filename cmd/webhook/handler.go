@@ -17,19 +17,19 @@ import (
 )
 
 const (
-	// maxBody bounds a payload, in bytes. A function URL takes 6 MiB, in base64 or not; GitHub sends up to 25 MB, and
-	// what is larger than this never gets here.
+	// maxBody bounds a payload, in bytes. A function URL accepts 6 MiB, in base64 or not; GitHub sends up to 25 MB, and
+	// Lambda refuses what is larger by itself.
 	maxBody = 6 << 20
 
-	// patience is how long an answer may take. GitHub waits ten seconds, and the function is given nine: what is left
-	// is for the start of a new instance, so that it is us who answer, and with a reason.
-	patience = 7 * time.Second
+	// answerTimeout bounds an answer. GitHub waits ten seconds and the function's own timeout is nine: the rest is for the
+	// start of a new instance, so that the answer is ours and has a reason.
+	answerTimeout = 7 * time.Second
 )
 
-// handler answers one delivery after the other.
+// handler answers deliveries.
 type handler struct {
-	keys    keys
-	events  bus
+	keys    verifier
+	events  putter
 	allowed repositories
 	log     *slog.Logger
 	metrics io.Writer // a line in CloudWatch's embedded metric format for each delivery
@@ -37,17 +37,17 @@ type handler struct {
 	now     func() time.Time
 }
 
-// keys says whether a signature is one of GitHub's.
-type keys interface {
+// verifier checks a signature against the webhook's secret.
+type verifier interface {
 	verify(ctx context.Context, body, signature []byte) (bool, error)
 }
 
-// bus takes an event and answers with the id that the bus gave it.
-type bus interface {
+// putter puts an event on the bus and returns its id there.
+type putter interface {
 	put(ctx context.Context, e event) (id string, err error)
 }
 
-// answer is what GitHub shows under "Recent Deliveries".
+// answer is what GitHub shows under Recent Deliveries.
 type answer struct {
 	code int
 
@@ -61,9 +61,9 @@ func rejected(code int, reason string) answer {
 	return answer{code: code, Status: "rejected", Reason: reason}
 }
 
-// handle answers with a status code in every case: an error of its own would reach GitHub as a bare 502.
+// handle returns a status code in every case: an error would reach GitHub as a bare 502.
 func (h *handler) handle(ctx context.Context, r events.LambdaFunctionURLRequest) (events.LambdaFunctionURLResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	begun := h.now()
 	headers := lowerCased(r.Headers)
@@ -71,7 +71,7 @@ func (h *handler) handle(ctx context.Context, r events.LambdaFunctionURLRequest)
 	if id := headers["x-github-delivery"]; isDelivery(id) {
 		a.Delivery = id
 	}
-	h.tell(ctx, r, a, e, err, h.now().Sub(begun))
+	h.report(ctx, r, a, e, err, h.now().Sub(begun))
 	text, err := json.Marshal(a)
 	if err != nil {
 		return events.LambdaFunctionURLResponse{}, err
@@ -86,8 +86,8 @@ func (h *handler) handle(ctx context.Context, r events.LambdaFunctionURLRequest)
 	return reply, nil
 }
 
-// answer decides. What costs nothing is looked at first, nothing of the body is read before its signature is
-// checked, and the error, which may name resources of the account, is for the log alone.
+// answer decides. Cheap checks come first, and nothing of the body is read before its signature is verified. The error may
+// name resources of the account and is for the log only.
 func (h *handler) answer(ctx context.Context, r events.LambdaFunctionURLRequest, headers map[string]string) (answer, event, error) {
 	if r.RequestContext.HTTP.Method != http.MethodPost {
 		return rejected(http.StatusMethodNotAllowed, "a webhook is sent by POST"), event{}, nil
@@ -107,7 +107,7 @@ func (h *handler) answer(ctx context.Context, r events.LambdaFunctionURLRequest,
 	if r.IsBase64Encoded {
 		var err error
 		if body, err = base64.StdEncoding.DecodeString(r.Body); err != nil {
-			return rejected(http.StatusBadRequest, "the body is not the base64 it is said to be"), event{}, nil
+			return rejected(http.StatusBadRequest, "the body is not valid base64"), event{}, nil
 		}
 	}
 	if valid, err := h.keys.verify(ctx, body, signature); err != nil {
@@ -123,7 +123,7 @@ func (h *handler) answer(ctx context.Context, r events.LambdaFunctionURLRequest,
 	}
 	delivery := headers["x-github-delivery"]
 	if !isDelivery(delivery) {
-		return rejected(http.StatusBadRequest, "X-GitHub-Delivery is missing or no id"), event{}, nil
+		return rejected(http.StatusBadRequest, "X-GitHub-Delivery is missing or is not an id"), event{}, nil
 	}
 	if headers["x-github-event"] == "ping" {
 		return answer{code: http.StatusOK, Status: "pong"}, event{}, nil
@@ -147,7 +147,7 @@ func (h *handler) answer(ctx context.Context, r events.LambdaFunctionURLRequest,
 	return answer{code: http.StatusAccepted, Status: "forwarded", Event: id}, e, nil
 }
 
-// lowerCased has the names as function URLs send them already; of a name that is there twice GitHub sends none.
+// lowerCased returns the headers by lower-case name, as function URLs send them. GitHub sends no header twice.
 func lowerCased(headers map[string]string) map[string]string {
 	lower := make(map[string]string, len(headers))
 	for name, value := range headers {
@@ -156,14 +156,14 @@ func lowerCased(headers map[string]string) map[string]string {
 	return lower
 }
 
-// isForm tells GitHub's two content types apart. Both are taken: a form is what GitHub offers first for a new webhook,
-// and it is the raw body, still as a form, that is signed.
+// isForm tells GitHub's two content types apart. Both are accepted: a form is the default of a new webhook, and the
+// signature is of the raw body, still as a form.
 func isForm(contentType string) (form, ok bool) {
 	kind, _, err := mime.ParseMediaType(contentType)
 	return kind == "application/x-www-form-urlencoded", err == nil && (kind == "application/json" || kind == "application/x-www-form-urlencoded")
 }
 
-// formPayload is the JSON in the one field of a form.
+// formPayload returns the JSON in the only field of a form.
 func formPayload(body []byte) ([]byte, bool) {
 	fields, err := url.ParseQuery(string(body))
 	if err != nil || len(fields) != 1 || len(fields["payload"]) != 1 {
@@ -172,12 +172,12 @@ func formPayload(body []byte) ([]byte, bool) {
 	return []byte(fields.Get("payload")), true
 }
 
-// isDelivery takes GitHub's GUIDs, and what else may stand in a log and in a key.
+// isDelivery accepts GitHub's GUIDs and other ids that are safe in a log and in a key.
 func isDelivery(id string) bool {
 	return id != "" && len(id) <= 64 && only(id, "-")
 }
 
-// only says whether s is of ASCII letters, digits and these others.
+// only reports whether s consists of ASCII letters, digits and the given others.
 func only(s, others string) bool {
 	return !strings.ContainsFunc(s, func(c rune) bool {
 		return !('0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.ContainsRune(others, c))

@@ -24,14 +24,14 @@ const (
 	zeros        = "0000000000000000000000000000000000000000"
 )
 
-// oneKey is a keyring with one key, or out of order.
+// oneKey is a verifier with one key, or one that fails.
 type oneKey struct{ err error }
 
 func (k oneKey) verify(_ context.Context, body, signature []byte) (bool, error) {
 	return matches([]byte(testKey), body, signature), k.err
 }
 
-// recorder is a bus that keeps what it gets.
+// recorder is a putter that keeps the events.
 type recorder struct {
 	got []event
 	err error
@@ -54,7 +54,7 @@ func file(tb testing.TB, name string) []byte {
 	return text
 }
 
-// signed is a delivery as a function URL hands it over.
+// signed returns a delivery as a function URL passes it on.
 func signed(name string, body []byte) events.LambdaFunctionURLRequest {
 	r := events.LambdaFunctionURLRequest{
 		Version: "2.0", RawPath: "/", Body: string(body),
@@ -69,14 +69,21 @@ func signed(name string, body []byte) events.LambdaFunctionURLRequest {
 	return r
 }
 
-func TestEveryDeliveryIsAnsweredAsDocumented(t *testing.T) {
-	branch := push{origin{"1", "Codertocat/Hello-World"}, "refs/heads/main", "5f2b1c0c1d9b3a4e6a7f8090a1b2c3d4e5f60718", mainSHA, false, "Codertocat", testDelivery}
+func TestAnswersAreAsDocumented(t *testing.T) {
+	branch := push{
+		origin: origin{"1", "Codertocat/Hello-World"}, Ref: "refs/heads/main", Before: "5f2b1c0c1d9b3a4e6a7f8090a1b2c3d4e5f60718", After: mainSHA,
+		Pushed: 1557933657, Sender: "Codertocat", Delivery: testDelivery,
+	}
 	tag := branch
 	tag.Ref, tag.Before = "refs/tags/v1.2.3", zeros
 	pull := pullRequest{
-		origin{"1", "Codertocat/Hello-World"},
-		"opened", "5", "refs/heads/changes", "refs/heads/main",
-		"ec26c3e57ca3a959ca5aad62de7213c562f8c821", false, false, "Codertocat", testDelivery,
+		origin: origin{"1", "Codertocat/Hello-World"}, Action: "opened", Number: "5", Ref: "refs/heads/changes", Base: "refs/heads/main",
+		After: "ec26c3e57ca3a959ca5aad62de7213c562f8c821", Sender: "Codertocat", Delivery: testDelivery,
+	}
+	queue := mergeGroup{
+		origin: origin{"1", "Codertocat/Hello-World"}, Action: "checks_requested", Base: "refs/heads/main",
+		Ref:    "refs/heads/gh-readonly-queue/main/pr-104-929f8209d40f77f4abc622a499c93a83babdbe64",
+		Before: "380387fbc80638b734a49e1be1c4dfec1c01b33c", After: "2ffea6db159f6b6c47a24e778fb9ef40cf6b1c7d", Sender: "Codertocat", Delivery: testDelivery,
 	}
 	fork := pull
 	fork.Action, fork.Fork, fork.Sender = "synchronize", true, "octo-guest"
@@ -138,26 +145,31 @@ func TestEveryDeliveryIsAnsweredAsDocumented(t *testing.T) {
 		{"a repository in another case than in the list", text("push", "Codertocat/Hello-World", "codertocat/hello-world"), 202, "forwarded", "", branch},
 		{"a lightweight tag", signed("push", file(t, "tag_lightweight")), 202, "forwarded", "", tag},
 		{"an annotated tag, as its commit", signed("push", file(t, "tag_annotated")), 202, "forwarded", "", tag},
-		{"a tag of something that is no commit", signed("push", file(t, "tag_of_a_tree")), 200, "ignored", "not of a commit", nil},
+		{"a tag of something other than a commit", signed("push", file(t, "tag_of_a_tree")), 200, "ignored", "does not point to a commit", nil},
 		{"a branch's deletion", signed("push", file(t, "deletion")), 200, "ignored", "deletion", nil},
 		{"a tag's deletion", signed("push", file(t, "tag_deletion")), 200, "ignored", "deletion", nil},
 		{"a deletion that names a commit", text("push", `"deleted": false`, `"deleted": true`), 200, "ignored", "deletion", nil},
-		{"a deletion that is not called one", text("push", `"after": "6113728f27ae82c7b1a177c8d03f9e96e0adf246"`, `"after": "`+zeros+`"`), 200, "ignored", "deletion", nil},
+		{"a deletion without the flag", text("push", `"after": "6113728f27ae82c7b1a177c8d03f9e96e0adf246"`, `"after": "`+zeros+`"`), 200, "ignored", "deletion", nil},
 		{"a pull request", signed("pull_request", file(t, "pull_request_opened")), 202, "forwarded", "", pull},
 		{"a pull request of a fork", signed("pull_request", file(t, "pull_request_of_a_fork")), 202, "forwarded", "", fork},
 		{"a pull request of a fork that is deleted", signed("pull_request", file(t, "pull_request_of_a_deleted_fork")), 202, "forwarded", "", gone},
 		{"a bot's pull request inside a repository that is a fork itself", signed("pull_request", file(t, "pull_request_in_a_repository_that_is_a_fork")), 202, "forwarded", "", bot},
 		{"a merge", signed("pull_request", file(t, "pull_request_merged")), 202, "forwarded", "", merged},
+		{"a merge queue's request for checks", signed("merge_group", file(t, "merge_group")), 202, "forwarded", "", queue},
+		{"a merge group that is gone", text("merge_group", `"checks_requested"`, `"destroyed"`), 200, "ignored", "checks_requested", nil},
+		{"a merge group of a ref that is not the queue's", text("merge_group", "refs/heads/gh-readonly-queue/", "refs/heads/"), 400, "rejected", "head_ref", nil},
+		{"a push that is called a merge group", header(signed("push", file(t, "push")), "x-github-event", "merge_group"), 400, "rejected", "merge_group", nil},
+		{"a merge group that is called a push", header(signed("push", file(t, "merge_group")), "x-github-event", "push"), 400, "rejected", "payload of a push", nil},
 		{"a label on a pull request", signed("pull_request", file(t, "pull_request_labeled")), 200, "ignored", "opened, synchronize", nil},
 		{"a ping", signed("ping", file(t, "ping")), 200, "pong", "", nil},
-		{"an event that is not on the list", signed("issues", file(t, "issues")), 200, "ignored", "only the events", nil},
+		{"an event that is not forwarded", signed("issues", file(t, "issues")), 200, "ignored", "only the events", nil},
 		{"a comment on a pull request, which a stranger can write", signed("issue_comment", file(t, "pull_request_of_a_fork")), 200, "ignored", "only the events", nil},
-		{"what a workflow would run with secrets for a fork", signed("pull_request_target", file(t, "pull_request_of_a_fork")), 200, "ignored", "only the events", nil},
+		{"an event that workflows run with secrets for forks", signed("pull_request_target", file(t, "pull_request_of_a_fork")), 200, "ignored", "only the events", nil},
 		{"no event at all", without(signed("push", file(t, "push")), "x-github-event"), 200, "ignored", "only the events", nil},
 
-		{"a signature of another secret", header(signed("push", file(t, "push")), "x-hub-signature-256", signature("It's a Secret to Nobody", file(t, "push"))), 401, "rejected", "does not match", nil},
+		{"a signature of another secret", header(signed("push", file(t, "push")), "x-hub-signature-256", signature("It's another Secret", file(t, "push"))), 401, "rejected", "does not match", nil},
 		{"a body that was changed", with(signed("push", file(t, "push")), func(r *request) { r.Body += " " }), 401, "rejected", "does not match", nil},
-		{"the signature of base64 instead of what it stands for", with(encoded(signed("push", file(t, "push"))), func(r *request) {
+		{"a signature of the base64 instead of the body", with(encoded(signed("push", file(t, "push"))), func(r *request) {
 			r.Headers["x-hub-signature-256"] = signature(testKey, []byte(r.Body))
 		}), 401, "rejected", "does not match", nil},
 		{"no signature", without(signed("push", file(t, "push")), "x-hub-signature-256", "x-hub-signature"), 401, "rejected", "give the webhook a secret", nil},
@@ -168,13 +180,13 @@ func TestEveryDeliveryIsAnsweredAsDocumented(t *testing.T) {
 		{"an empty signature", header(signed("push", file(t, "push")), "x-hub-signature-256", ""), 401, "rejected", "64 hexadecimal", nil},
 		{"a ping that is not signed", without(signed("ping", file(t, "ping")), "x-hub-signature-256"), 401, "rejected", "", nil},
 
-		{"a look with a browser", with(signed("push", nil), func(r *request) { r.RequestContext.HTTP.Method = "GET" }), 405, "rejected", "POST", nil},
+		{"a GET", with(signed("push", nil), func(r *request) { r.RequestContext.HTTP.Method = "GET" }), 405, "rejected", "POST", nil},
 		{"25 MB", large, 413, "rejected", "6 MiB", nil},
 		{"a byte more than 6 MiB", signed("push", bytes.Repeat([]byte(" "), 6<<20+1)), 413, "rejected", "6 MiB", nil},
 		{"25 MB as base64", encoded(large), 413, "rejected", "6 MiB", nil},
 		{"a text", header(signed("push", file(t, "push")), "content-type", "text/plain"), 415, "rejected", "content type", nil},
 		{"no content type", without(signed("push", file(t, "push")), "content-type"), 415, "rejected", "content type", nil},
-		{"base64 that is none", with(signed("push", []byte("{")), func(r *request) { r.IsBase64Encoded = true }), 400, "rejected", "base64", nil},
+		{"invalid base64", with(signed("push", []byte("{")), func(r *request) { r.IsBase64Encoded = true }), 400, "rejected", "base64", nil},
 		{"a form without a payload", asForm([]byte("a=b")), 400, "rejected", "payload", nil},
 		{"a form with two payloads", asForm(two), 400, "rejected", "payload", nil},
 		{"no delivery id", without(signed("push", file(t, "push")), "x-github-delivery"), 400, "rejected", "X-GitHub-Delivery", nil},
@@ -186,16 +198,16 @@ func TestEveryDeliveryIsAnsweredAsDocumented(t *testing.T) {
 		{"a list", signed("push", []byte(`[]`)), 400, "rejected", "JSON", nil},
 		{"a number for a ref", text("push", `"refs/heads/main"`, `7`), 400, "rejected", "JSON", nil},
 		{"nothing", signed("push", []byte(`null`)), 400, "rejected", "repository", nil},
-		{"another's repository", text("push", "Codertocat/Hello-World", "Mallory/Hello-World"), 403, "rejected", "list", nil},
-		{"a repository's name with a way up", text("push", "Codertocat/Hello-World", "Codertocat/.."), 403, "rejected", "list", nil},
+		{"a repository that is not listed", text("push", "Codertocat/Hello-World", "Mallory/Hello-World"), 403, "rejected", "list", nil},
+		{"a repository named ..", text("push", "Codertocat/Hello-World", "Codertocat/.."), 403, "rejected", "list", nil},
 		{"a pull request that is called a push", header(signed("push", file(t, "pull_request_opened")), "x-github-event", "push"), 400, "rejected", "payload of a push", nil},
 		{"a push that is called a pull request", header(signed("push", file(t, "push")), "x-github-event", "pull_request"), 400, "rejected", "pull_request", nil},
-		{"a ref that git would not take", text("push", "refs/heads/main", "refs/heads/a..b"), 400, "rejected", "ref", nil},
+		{"a ref that git refuses", text("push", "refs/heads/main", "refs/heads/a..b"), 400, "rejected", "ref", nil},
 		{"a ref that is neither branch nor tag", text("push", "refs/heads/main", "refs/notes/commits"), 400, "rejected", "ref", nil},
 		{"a ref of 256 bytes", text("push", "refs/heads/main", "refs/heads/"+strings.Repeat("a", 245)), 400, "rejected", "ref", nil},
-		{"a commit that is no SHA", text("push", `"after": "6113728f27ae82c7b1a177c8d03f9e96e0adf246"`, `"after": "$(id)"`), 400, "rejected", "after", nil},
+		{"a commit that is not a SHA", text("push", `"after": "6113728f27ae82c7b1a177c8d03f9e96e0adf246"`, `"after": "$(id)"`), 400, "rejected", "after", nil},
 		{"an abbreviated commit", text("push", `"after": "6113728f27ae82c7b1a177c8d03f9e96e0adf246"`, `"after": "6113728"`), 400, "rejected", "after", nil},
-		{"a commit before that is no SHA", text("push", `"before": "5f2b`, `"before": "5F2B`), 400, "rejected", "before", nil},
+		{"a previous commit that is not a SHA", text("push", `"before": "5f2b`, `"before": "5F2B`), 400, "rejected", "before", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var log, metrics bytes.Buffer
@@ -207,7 +219,7 @@ func TestEveryDeliveryIsAnsweredAsDocumented(t *testing.T) {
 			}
 			var a answer
 			if err := json.Unmarshal([]byte(reply.Body), &a); err != nil {
-				t.Fatalf("the answer is no JSON: %s", reply.Body)
+				t.Fatalf("the answer is not JSON: %s", reply.Body)
 			}
 			if reply.StatusCode != c.code || a.Status != c.status || !strings.Contains(a.Reason, c.reason) {
 				t.Errorf("the answer is %d %s, not %d %s (…%s…)", reply.StatusCode, reply.Body, c.code, c.status, c.reason)
@@ -226,7 +238,7 @@ func TestEveryDeliveryIsAnsweredAsDocumented(t *testing.T) {
 			}
 			for _, private := range []string{"Co-authored-by", "noreply", "changes.", "evil", "Mallory", "$(id)", testKey, strings.TrimPrefix(c.r.Headers["x-hub-signature-256"], "sha256=")} {
 				if private != "" && strings.Contains(log.String()+metrics.String()+reply.Body, private) {
-					t.Errorf("the log or the answer says %q: %s", private, log.String())
+					t.Errorf("the log or the answer contains %q: %s", private, log.String())
 				}
 			}
 			checkMetric(t, metrics.Bytes(), a.Status)
@@ -234,7 +246,7 @@ func TestEveryDeliveryIsAnsweredAsDocumented(t *testing.T) {
 	}
 }
 
-// checkMetric holds a line against CloudWatch's rules: it is alone, and has all that its directive names.
+// checkMetric fails unless line is one line that has all metrics its directive names.
 func checkMetric(t *testing.T, line []byte, status string) {
 	t.Helper()
 	var root map[string]any
@@ -248,7 +260,7 @@ func checkMetric(t *testing.T, line []byte, status string) {
 		} `json:"_aws"`
 	}
 	if bytes.Count(line, []byte("\n")) != 1 || json.Unmarshal(line, &root) != nil || json.Unmarshal(line, &meta) != nil || len(meta.AWS.CloudWatchMetrics) != 1 {
-		t.Fatalf("this is not one line of JSON with a directive: %s", line)
+		t.Fatalf("not one line of JSON with a directive: %s", line)
 	}
 	d := meta.AWS.CloudWatchMetrics[0]
 	sum := 0.0
@@ -265,7 +277,7 @@ func checkMetric(t *testing.T, line []byte, status string) {
 	}
 }
 
-func TestTheSignatureOfGitHubsOwnExampleIsRight(t *testing.T) {
+func TestGitHubsExampleSignatureMatches(t *testing.T) {
 	const documented = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
 	given, problem := parseSignature(map[string]string{"x-hub-signature-256": documented})
 	if problem != "" || !matches([]byte(testKey), []byte("Hello, World!"), given) {
@@ -273,7 +285,7 @@ func TestTheSignatureOfGitHubsOwnExampleIsRight(t *testing.T) {
 	}
 }
 
-func TestARedeliveryIsForwardedAgainWithTheSameID(t *testing.T) {
+func TestRedeliveriesKeepTheirID(t *testing.T) {
 	bus := &recorder{}
 	h := &handler{oneKey{}, bus, repositories{"Codertocat/*"}, slog.New(slog.DiscardHandler), &bytes.Buffer{}, "hook", time.Now}
 	for range 2 {
@@ -286,11 +298,11 @@ func TestARedeliveryIsForwardedAgainWithTheSameID(t *testing.T) {
 	}
 }
 
-func TestWhatIsAFaultOfOursIsAnsweredSoThatARedeliveryHelps(t *testing.T) {
-	private := errors.New("arn:aws:secretsmanager:eu-central-1:123456789012:secret:hook is not there")
+func TestOurOwnFailuresAskForARedelivery(t *testing.T) {
+	private := errors.New("arn:aws:secretsmanager:eu-central-1:123456789012:secret:hook does not exist")
 	for name, c := range map[string]struct {
-		keys keys
-		bus  bus
+		keys verifier
+		bus  putter
 		code int
 	}{
 		"the secret cannot be read":       {oneKey{private}, &recorder{}, 503},
@@ -304,7 +316,7 @@ func TestWhatIsAFaultOfOursIsAnsweredSoThatARedeliveryHelps(t *testing.T) {
 				t.Errorf("the answer is %d %s, %v", reply.StatusCode, reply.Body, err)
 			}
 			if strings.Contains(reply.Body, "arn:") || !strings.Contains(log.String(), "arn:") {
-				t.Errorf("what is there to know belongs into the log (%s) and not into the answer (%s)", &log, reply.Body)
+				t.Errorf("the resource must be named in the log (%s) and not in the answer (%s)", &log, reply.Body)
 			}
 			checkMetric(t, metrics.Bytes(), "failed")
 		})

@@ -12,15 +12,15 @@ import (
 )
 
 const (
-	maxAge     = 5 * time.Minute // of a key that is used without asking whether it is still the one
-	minRefetch = time.Minute     // between two looks because of a signature that does not match: anybody can send one
-	transition = 24 * time.Hour  // for which the key before is accepted after a rotation
-	minKey     = 16              // bytes: a shorter secret is one that somebody typed
-	fetchTime  = 2 * time.Second // for one try
-	fetchTries = 2
+	maxAge       = 5 * time.Minute // of a key before it is fetched again
+	minRefetch   = time.Minute     // between two fetches because of signatures that do not match: anyone can send one
+	overlap      = 24 * time.Hour  // in which the previous key is accepted after a rotation
+	minKey       = 16              // bytes: a shorter secret was typed, not generated
+	fetchTimeout = 2 * time.Second // for one attempt
+	fetchTries   = 2
 )
 
-// keyring keeps the webhook's secret and, for a day after a rotation, the one before.
+// keyring holds the webhook's secret and, for a day after a rotation, the previous one.
 type keyring struct {
 	store secretStore
 	arn   string
@@ -29,15 +29,15 @@ type keyring struct {
 	mu      sync.Mutex
 	keys    [][]byte // the current one first
 	fetched time.Time
-	looked  time.Time // because of a signature that does not match
+	missed  time.Time // the last fetch because of a signature that did not match
 }
 
 type secretStore interface {
 	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
 }
 
-// verify says whether the signature is of one of the keys. A signature that does not match may be the first after a
-// rotation, so that an older copy of the secret is refreshed before the answer is no.
+// verify reports whether the signature was made with one of the keys. One that does not match may be the first after a
+// rotation, so the secret is fetched again before it is rejected.
 func (k *keyring) verify(ctx context.Context, body, signature []byte) (bool, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -49,10 +49,10 @@ func (k *keyring) verify(ctx context.Context, body, signature []byte) (bool, err
 	if k.matches(body, signature) {
 		return true, nil
 	}
-	if k.now().Sub(k.fetched) < minRefetch || k.now().Sub(k.looked) < minRefetch {
+	if k.now().Sub(k.fetched) < minRefetch || k.now().Sub(k.missed) < minRefetch {
 		return false, nil
 	}
-	k.looked = k.now()
+	k.missed = k.now()
 	if err := k.fetch(ctx); err != nil {
 		return false, err
 	}
@@ -69,8 +69,8 @@ func (k *keyring) matches(body, signature []byte) bool {
 	return found
 }
 
-// fetch replaces the keys by those that are there now. What was fetched before stays if that fails, but is not used
-// beyond its age: a secret that was taken away must stop to work.
+// fetch replaces the keys. If it fails, the old ones stay, but are not used beyond their age: a secret that was deleted
+// must stop working.
 func (k *keyring) fetch(ctx context.Context) error {
 	current, err := k.get(ctx, "AWSCURRENT")
 	if err != nil {
@@ -78,15 +78,15 @@ func (k *keyring) fetch(ctx context.Context) error {
 	}
 	key := keyOf(current)
 	if len(key) < minKey {
-		return fmt.Errorf("the secret %s has fewer than %d bytes: put a random one in its place", k.arn, minKey)
+		return fmt.Errorf("the secret %s has fewer than %d bytes: replace it with a random one", k.arn, minKey)
 	}
 	keys := [][]byte{key}
-	if current.CreatedDate != nil && k.now().Sub(*current.CreatedDate) < transition {
-		before, err := k.get(ctx, "AWSPREVIOUS")
+	if current.CreatedDate != nil && k.now().Sub(*current.CreatedDate) < overlap {
+		previous, err := k.get(ctx, "AWSPREVIOUS")
 		if missing := (*types.ResourceNotFoundException)(nil); err != nil && !errors.As(err, &missing) {
-			return fmt.Errorf("the version of the secret %s before its rotation: %w", k.arn, err)
+			return fmt.Errorf("the previous version of the secret %s: %w", k.arn, err)
 		}
-		if key := keyOf(before); len(key) >= minKey {
+		if key := keyOf(previous); len(key) >= minKey {
 			keys = append(keys, key)
 		}
 	}
@@ -94,7 +94,7 @@ func (k *keyring) fetch(ctx context.Context) error {
 	return nil
 }
 
-// keyOf is a version's value, kept as text or as bytes.
+// keyOf returns a version's value, which is text or bytes.
 func keyOf(version *secretsmanager.GetSecretValueOutput) []byte {
 	switch {
 	case version == nil:
@@ -105,7 +105,7 @@ func keyOf(version *secretsmanager.GetSecretValueOutput) []byte {
 	return version.SecretBinary
 }
 
-// get tries twice: a lost packet should not cost a delivery.
+// get tries twice, so that a lost packet does not cost a delivery.
 func (k *keyring) get(ctx context.Context, stage string) (out *secretsmanager.GetSecretValueOutput, err error) {
 	for range fetchTries {
 		out, err = k.getOnce(ctx, stage)
@@ -117,7 +117,7 @@ func (k *keyring) get(ctx context.Context, stage string) (out *secretsmanager.Ge
 }
 
 func (k *keyring) getOnce(ctx context.Context, stage string) (*secretsmanager.GetSecretValueOutput, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	return k.store.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &k.arn, VersionStage: &stage})
 }

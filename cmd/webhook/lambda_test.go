@@ -29,9 +29,9 @@ import (
 	"github.com/carlin-cicd/runner/runner/awstest"
 )
 
-// The binary as Lambda runs it, from the zip as Lambda gets it, with an AWS behind it: what GitHub sends arrives in a
-// queue behind a rule like the pipeline's.
-func TestTheZipRunsUnderLambdasRuntimeAPI(t *testing.T) {
+// The binary runs as in Lambda, from the zip, with moto as AWS: what GitHub sends arrives in a queue behind a rule like the
+// pipeline's.
+func TestZipRunsUnderTheRuntimeAPI(t *testing.T) {
 	cloud := awstest.Moto(t)
 	settings, err := config.LoadDefaultConfig(t.Context())
 	if err != nil {
@@ -65,7 +65,7 @@ func TestTheZipRunsUnderLambdasRuntimeAPI(t *testing.T) {
 
 	reply := runtime.invoke(t, signed("push", file(t, "push")))
 	if reply.StatusCode != 202 || !strings.Contains(reply.Body, `"forwarded"`) {
-		t.Fatalf("the answer is %d %s\n%s", reply.StatusCode, reply.Body, runtime.said.String())
+		t.Fatalf("the answer is %d %s\n%s", reply.StatusCode, reply.Body, runtime.output.String())
 	}
 	var arrived struct {
 		Source string `json:"source"`
@@ -93,7 +93,7 @@ func TestTheZipRunsUnderLambdasRuntimeAPI(t *testing.T) {
 	}
 }
 
-func TestASettingThatIsMissingIsSaidAtTheStart(t *testing.T) {
+func TestMissingVariablesEndTheFunction(t *testing.T) {
 	bootstrap := unpack(t, packed(t, ".", os.Environ()))
 	for want, environment := range map[string][]string{
 		"EVENT_BUS_NAME and WEBHOOK_SECRET_ARN must be set": {},
@@ -108,12 +108,12 @@ func TestASettingThatIsMissingIsSaidAtTheStart(t *testing.T) {
 	}
 }
 
-// The same sources make the same zip, in whatever folder they are.
-func TestTheZipIsTheSameFromTwoFolders(t *testing.T) {
+// The zip depends on the sources alone, not on their folder.
+func TestZipIsReproducible(t *testing.T) {
 	environment := append(os.Environ(), "GOOS=linux", "GOARCH=arm64")
 	here := packed(t, ".", environment)
 	other := t.TempDir()
-	for _, name := range []string{"go.mod", "go.sum", "cmd/webhook", "runner/telemetry", "artifacts/retry"} {
+	for _, name := range []string{"go.mod", "go.sum", "cmd/webhook", "runner/telemetry", "artifacts/keys", "artifacts/retry"} {
 		copyTree(t, filepath.Join("..", "..", name), filepath.Join(other, name))
 	}
 	there := packed(t, filepath.Join(other, "cmd", "webhook"), environment)
@@ -137,7 +137,7 @@ func TestTheZipIsTheSameFromTwoFolders(t *testing.T) {
 	}
 }
 
-// packed makes the zip as make webhook does.
+// packed builds the zip as make webhook does.
 func packed(t *testing.T, dir string, environment []string) string {
 	t.Helper()
 	out := t.TempDir()
@@ -210,11 +210,11 @@ func copyTree(t *testing.T, from, to string) {
 	}
 }
 
-// runtimeAPI is Lambda's side of a function's process: the process asks for the next invocation, and posts its answer.
+// runtimeAPI is the Lambda runtime API: the function's process asks for the next invocation and posts its answer.
 type runtimeAPI struct {
 	requests chan []byte
 	answers  chan invocation
-	said     bytes.Buffer
+	output   bytes.Buffer
 	ended    chan error
 }
 
@@ -258,7 +258,7 @@ func startRuntime(t *testing.T, bootstrap string, environment []string) *runtime
 
 	command := exec.CommandContext(serving, bootstrap)
 	command.Env = append(environment, "AWS_LAMBDA_RUNTIME_API="+strings.TrimPrefix(server.URL, "http://"))
-	command.Stdout, command.Stderr = &r.said, &r.said
+	command.Stdout, command.Stderr = &r.output, &r.output
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -283,9 +283,9 @@ func (r *runtimeAPI) invoke(t *testing.T, request events.LambdaFunctionURLReques
 	case r.requests <- body:
 	case err := <-r.ended:
 		r.ended <- err
-		t.Fatalf("the function ended: %v: %s", err, r.said.String())
+		t.Fatalf("the function ended: %v: %s", err, r.output.String())
 	case <-hang:
-		t.Fatal("the function asks for nothing")
+		t.Fatal("the function does not ask for an invocation")
 	}
 	select {
 	case answer := <-r.answers:
@@ -294,14 +294,14 @@ func (r *runtimeAPI) invoke(t *testing.T, request events.LambdaFunctionURLReques
 		}
 	case err := <-r.ended:
 		r.ended <- err
-		t.Fatalf("the function ended: %v: %s", err, r.said.String())
+		t.Fatalf("the function ended: %v: %s", err, r.output.String())
 	case <-hang:
-		t.Fatal("the function answers nothing")
+		t.Fatal("the function does not answer")
 	}
 	return reply
 }
 
-// queue is one of SQS, whose client is not worth its place among the module's for two calls.
+// queue is an SQS queue. Two calls are not worth the dependency on its client.
 type queue struct{ endpoint, url, arn string }
 
 func newQueue(t *testing.T, endpoint string) queue {
@@ -328,7 +328,7 @@ func (q queue) receive(t *testing.T) []byte {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	t.Fatal("nothing arrives in the queue")
+	t.Fatal("no message arrived in the queue")
 	return nil
 }
 

@@ -1,5 +1,5 @@
-// Command webhook is the Lambda behind the function URL that GitHub calls: it checks a delivery's signature and puts
-// what is left of it, the documented event, on the pipeline's bus.
+// Command webhook is the Lambda behind the function URL that GitHub calls: it verifies a delivery's signature and puts the
+// documented event on the pipeline's bus.
 package main
 
 import (
@@ -33,7 +33,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Trying again is decided here, where it is known how long GitHub waits.
+	// Retries are ours, since they must fit into the time that GitHub waits.
 	aws, err := config.LoadDefaultConfig(ctx, config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }))
 	if err != nil {
 		return fmt.Errorf("AWS settings: %w", err)

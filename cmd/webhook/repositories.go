@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// repositories are those that events are taken from: owner/name, or owner/* for all of an owner's.
+// repositories lists whose events are accepted: owner/name, or owner/* for all of an owner's.
 type repositories []string
 
-// parseRepositories reads a list with commas.
+// parseRepositories reads a comma-separated list.
 func parseRepositories(list string) (repositories, error) {
 	var allowed repositories
 	for entry := range strings.SplitSeq(list, ",") {
@@ -22,8 +22,8 @@ func parseRepositories(list string) (repositories, error) {
 	return allowed, nil
 }
 
-// find answers with the name that the pipeline knows the repository by. Upper and lower case mean the same to GitHub,
-// but not to a rule of EventBridge: the list's own spelling is passed on.
+// find returns the repository's name as the list spells it: to GitHub upper and lower case are the same, to a rule of
+// EventBridge they are not.
 func (r repositories) find(fullName string) (string, bool) {
 	owner, name, ok := strings.Cut(fullName, "/")
 	if !ok || !isName(owner) || !isName(name) {
@@ -42,7 +42,7 @@ func (r repositories) find(fullName string) (string, bool) {
 	return "", false
 }
 
-// isName takes what GitHub allows in the name of an owner or a repository.
+// isName accepts what GitHub allows in the name of an owner or a repository.
 func isName(s string) bool {
 	return s != "" && len(s) <= 100 && s != "." && s != ".." && only(s, "-_.")
 }

@@ -22,7 +22,7 @@ func signature(key string, body []byte) string {
 	return "sha256=" + hex.EncodeToString(sum.Sum(nil))
 }
 
-// vault is a Secrets Manager with one secret in two stages.
+// vault is a Secrets Manager with two stages of one secret.
 type vault struct {
 	current, previous string
 	rotated           time.Time
@@ -56,36 +56,36 @@ const (
 	second = "the second secret of all"
 )
 
-// desk is a keyring beside its vault, with a clock to turn.
-type desk struct {
+// keyringTest is a keyring with its vault and a clock.
+type keyringTest struct {
 	*testing.T
 	*vault
 	ring *keyring
 	now  time.Time
 }
 
-func newDesk(t *testing.T) *desk {
-	d := &desk{T: t, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+func newKeyringTest(t *testing.T) *keyringTest {
+	d := &keyringTest{T: t, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	d.vault = &vault{current: first, rotated: d.now.Add(-1000 * time.Hour)}
 	d.ring = &keyring{store: d.vault, arn: "arn:hook", now: func() time.Time { return d.now }}
 	return d
 }
 
-func (d *desk) rotate(to string) { d.previous, d.current, d.rotated = d.current, to, d.now }
+func (d *keyringTest) rotate(to string) { d.previous, d.current, d.rotated = d.current, to, d.now }
 
-// check signs with key, and says how many calls that may cost.
-func (d *desk) check(key string, want bool, calls int) {
+// check verifies a signature made with key and counts the calls of Secrets Manager.
+func (d *keyringTest) check(key string, want bool, calls int) {
 	d.Helper()
 	before := d.calls
 	given, _ := hex.DecodeString(signature(key, []byte("body"))[len("sha256="):])
 	got, err := d.ring.verify(d.Context(), []byte("body"), given)
 	if err != nil || got != want || d.calls-before != calls {
-		d.Errorf("%q: %v with %d calls (%v), not %v with %d", key, got, d.calls-before, err, want, calls)
+		d.Errorf("verify(%q) = %v after %d calls (%v), want %v after %d", key, got, d.calls-before, err, want, calls)
 	}
 }
 
-func TestTheSecretIsReadOnceInFiveMinutes(t *testing.T) {
-	d := newDesk(t)
+func TestSecretIsReadOnceInFiveMinutes(t *testing.T) {
+	d := newKeyringTest(t)
 	d.check(first, true, 1)
 	d.now = d.now.Add(4 * time.Minute)
 	d.check(first, true, 0)
@@ -93,8 +93,8 @@ func TestTheSecretIsReadOnceInFiveMinutes(t *testing.T) {
 	d.check(first, true, 1)
 }
 
-func TestARotatedSecretIsNoticedByItsFirstSignature(t *testing.T) {
-	d := newDesk(t)
+func TestFirstSignatureAfterARotationMatches(t *testing.T) {
+	d := newKeyringTest(t)
 	d.check(first, true, 1)
 	d.now = d.now.Add(2 * time.Minute)
 	d.rotate(second)
@@ -102,16 +102,16 @@ func TestARotatedSecretIsNoticedByItsFirstSignature(t *testing.T) {
 	d.check(first, true, 0) // GitHub may not have the new one yet
 }
 
-func TestASecretOfBytesIsRotatedAsOneOfTextIs(t *testing.T) {
-	d := newDesk(t)
+func TestBinarySecretsAreRotatedToo(t *testing.T) {
+	d := newKeyringTest(t)
 	d.binary = true
 	d.rotate(second)
 	d.check(second, true, 2)
 	d.check(first, true, 0)
 }
 
-func TestTheSecretBeforeIsTakenForADayOnly(t *testing.T) {
-	d := newDesk(t)
+func TestPreviousSecretIsAcceptedForADay(t *testing.T) {
+	d := newKeyringTest(t)
 	d.rotate(second)
 	d.check(first, true, 2)
 	d.now = d.now.Add(23 * time.Hour)
@@ -121,8 +121,8 @@ func TestTheSecretBeforeIsTakenForADayOnly(t *testing.T) {
 	d.check(second, true, 0)
 }
 
-func TestForgedSignaturesCostOneLookAMinute(t *testing.T) {
-	d := newDesk(t)
+func TestForgedSignaturesCostOneFetchAMinute(t *testing.T) {
+	d := newKeyringTest(t)
 	d.check("forged", false, 1)
 	for range 10 {
 		d.check("forged", false, 0)
@@ -135,25 +135,25 @@ func TestForgedSignaturesCostOneLookAMinute(t *testing.T) {
 	d.now = d.now.Add(time.Minute)
 	d.fail = 2
 	if _, err := d.ring.verify(d.Context(), nil, nil); err == nil {
-		t.Error("a secret that cannot be read says no to a signature that may be new")
+		t.Error("a signature that may be new is rejected although the secret cannot be read")
 	}
 	d.check("forged", false, 0)
 }
 
-func TestALostPacketIsNotAFailure(t *testing.T) {
-	d := newDesk(t)
+func TestOneFailedCallIsRetried(t *testing.T) {
+	d := newKeyringTest(t)
 	d.fail = 1
 	d.check(first, true, 2)
 }
 
-func TestASecretThatIsGoneOrTooShortTakesNoSignature(t *testing.T) {
-	for name, change := range map[string]func(*desk){
-		"gone":      func(d *desk) { d.current = "" },
-		"short":     func(d *desk) { d.current = "123" },
-		"not there": func(d *desk) { d.fail = 2 },
+func TestMissingOrShortSecretsAcceptNoSignature(t *testing.T) {
+	for name, change := range map[string]func(*keyringTest){
+		"gone":        func(d *keyringTest) { d.current = "" },
+		"short":       func(d *keyringTest) { d.current = "123" },
+		"unreachable": func(d *keyringTest) { d.fail = 2 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t)
+			d := newKeyringTest(t)
 			d.check(first, true, 1)
 			d.now = d.now.Add(5 * time.Minute)
 			change(d)
@@ -163,7 +163,7 @@ func TestASecretThatIsGoneOrTooShortTakesNoSignature(t *testing.T) {
 				if ok, err := d.ring.verify(t.Context(), []byte("body"), given); ok || err == nil {
 					t.Errorf("%q: %v, %v", key, ok, err)
 				}
-				if name == "not there" {
+				if name == "unreachable" {
 					return
 				}
 			}
@@ -171,13 +171,13 @@ func TestASecretThatIsGoneOrTooShortTakesNoSignature(t *testing.T) {
 	}
 }
 
-// flaky is a bus that answers in turn.
+// flaky is an EventBridge that returns its answers in turn.
 type flaky struct {
 	answers []error
 	asked   []*eventbridge.PutEventsInput
 }
 
-// errEntry is an answer that went well, to an event that did not.
+// errEntry is a successful call with a failed event.
 var errEntry = errors.New("entry")
 
 func (f *flaky) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
@@ -193,7 +193,7 @@ func (f *flaky) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ .
 	return &eventbridge.PutEventsOutput{Entries: []ebtypes.PutEventsResultEntry{{EventId: aws.String("id")}}}, nil
 }
 
-func TestAnEventIsPutTwiceBeforeItCountsAsLost(t *testing.T) {
+func TestEventsArePutTwiceAtMost(t *testing.T) {
 	down := errors.New("connection reset")
 	for name, c := range map[string]struct {
 		answers []error
@@ -213,13 +213,13 @@ func TestAnEventIsPutTwiceBeforeItCountsAsLost(t *testing.T) {
 				t.Errorf("%q, %v after %d tries", id, err, len(f.asked))
 			}
 			if e := f.asked[0].Entries[0]; *e.Source != "ci.github" || *e.DetailType != "push" || *e.EventBusName != "ci" {
-				t.Errorf("the event's envelope is %s, %s, %s", *e.Source, *e.DetailType, *e.EventBusName)
+				t.Errorf("the entry has %s, %s, %s", *e.Source, *e.DetailType, *e.EventBusName)
 			}
 		})
 	}
 }
 
-func TestThereIsNoSecondTryWithoutTimeForIt(t *testing.T) {
+func TestNoSecondAttemptOnceTheContextHasEnded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	f := &flaky{answers: []error{errEntry, nil}}

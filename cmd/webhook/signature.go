@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// parseSignature reads the 32 bytes of X-Hub-Signature-256, or says in words for GitHub what is wrong with it.
+// parseSignature decodes X-Hub-Signature-256, or returns what is wrong with it, for GitHub to show.
 func parseSignature(headers map[string]string) (signature []byte, problem string) {
 	value, ok := headers["x-hub-signature-256"]
 	if !ok {

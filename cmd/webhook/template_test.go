@@ -50,7 +50,7 @@ func readTemplate(t *testing.T) (parsed template, asJSON map[string]any) {
 	return parsed, asJSON
 }
 
-// dig follows a path of keys and indices.
+// dig returns what is at a path of keys and indices.
 func dig(v any, path ...any) any {
 	for _, step := range path {
 		switch step := step.(type) {
@@ -68,8 +68,8 @@ func dig(v any, path ...any) any {
 	return v
 }
 
-// What no local AWS would notice, but AWS or GitHub or an attacker would.
-func TestTheTemplateKeepsItsPromises(t *testing.T) {
+// What moto does not check, but AWS, GitHub or an attacker does.
+func TestTemplateProperties(t *testing.T) {
 	tpl, _ := readTemplate(t)
 	function := tpl.Resources["Webhook"].Properties
 	url := tpl.Resources["Url"]
@@ -78,8 +78,8 @@ func TestTheTemplateKeepsItsPromises(t *testing.T) {
 		"arm64, as make webhook builds it":                       fmt.Sprint(function["Architectures"]) == "[arm64]",
 		"the handler is what is in the zip":                      function["Handler"] == "bootstrap",
 		"the function ends before GitHub hangs up":               fmt.Sprint(function["Timeout"]) == "9",
-		"the function has more time than an answer takes":        patience < 9*time.Second,
-		"there is a bound to what a flood takes":                 dig(function, "ReservedConcurrentExecutions", "Ref") == "ReservedConcurrency",
+		"the function has more time than an answer takes":        answerTimeout < 9*time.Second,
+		"concurrency is reserved on demand only":                 fmt.Sprint(dig(function, "ReservedConcurrentExecutions", "Fn::If", 0)) == "Reserved" && fmt.Sprint(tpl.Parameters["ReservedConcurrency"]["Default"]) == "0",
 		"the URL opens only when the log may be written":         slices.Contains(url.DependsOn, "LogPolicy") && url.Properties["AuthType"] == "NONE",
 		"the first permission of the URL":                        tpl.Resources["UrlPermission"].Properties["Action"] == "lambda:InvokeFunctionUrl" && tpl.Resources["UrlPermission"].Properties["FunctionUrlAuthType"] == "NONE",
 		"the second permission, for nothing but the URL":         tpl.Resources["InvokePermission"].Properties["Action"] == "lambda:InvokeFunction" && tpl.Resources["InvokePermission"].Properties["InvokedViaFunctionUrl"] == true,
@@ -89,7 +89,7 @@ func TestTheTemplateKeepsItsPromises(t *testing.T) {
 		"there is an output with the URL and one for the secret": tpl.Outputs["Url"] != nil && tpl.Outputs["SecretArn"] != nil,
 	} {
 		if !ok {
-			t.Errorf("not so: %s", what)
+			t.Errorf("does not hold: %s", what)
 		}
 	}
 	for _, name := range []string{"LambdaS3Bucket", "LambdaS3Key", "LambdaS3ObjectVersion"} {
@@ -108,7 +108,7 @@ func TestTheTemplateKeepsItsPromises(t *testing.T) {
 	}
 }
 
-func TestTheRoleMayDoNothingButItsJob(t *testing.T) {
+func TestRoleHasNoMoreThanItsJob(t *testing.T) {
 	tpl, _ := readTemplate(t)
 	var actions []string
 	statements, _ := dig(tpl.Resources["Role"].Properties, "Policies", 0, "PolicyDocument", "Statement").([]any)
@@ -130,22 +130,22 @@ func TestTheRoleMayDoNothingButItsJob(t *testing.T) {
 		}
 	}
 	slices.Sort(actions)
-	if got, want := strings.Join(actions, " "), "events:PutEvents kms:Decrypt logs:CreateLogStream logs:PutLogEvents secretsmanager:GetSecretValue"; got != want {
-		t.Errorf("it may %s, not %s", got, want)
+	if got, want := strings.Join(actions, " "), "events:PutEvents kms:Decrypt kms:Decrypt logs:CreateLogStream logs:PutLogEvents secretsmanager:GetSecretValue"; got != want {
+		t.Errorf("the role may %s, want %s", got, want)
 	}
 	condition := dig(statements[0], "Condition")
 	all := dig(condition, "ForAllValues:StringEquals")
 	if fmt.Sprint(dig(all, "events:source")) != "["+source+"]" || dig(condition, "Null", "events:source") != "false" ||
-		fmt.Sprint(dig(all, "events:detail-type")) != "[push pull_request]" || dig(condition, "Null", "events:detail-type") != "false" {
-		t.Errorf("PutEvents is bound to %v", condition)
+		fmt.Sprint(dig(all, "events:detail-type")) != "[push pull_request merge_group]" || dig(condition, "Null", "events:detail-type") != "false" {
+		t.Errorf("the condition of PutEvents is %v", condition)
 	}
 	if len(tpl.Resources["Role"].Properties["Policies"].([]any)) != 1 || tpl.Resources["Role"].Properties["ManagedPolicyArns"] != nil {
 		t.Error("the role has further policies")
 	}
 }
 
-// What the function reads from its environment, the template sets, and nothing else.
-func TestTheTemplateSetsWhatTheFunctionReads(t *testing.T) {
+// The template sets the variables that the function reads, and no others.
+func TestTemplateSetsTheFunctionsVariables(t *testing.T) {
 	tpl, _ := readTemplate(t)
 	variables, _ := dig(tpl.Resources["Webhook"].Properties, "Environment", "Variables").(map[string]any)
 	text, err := os.ReadFile("main.go")
@@ -165,13 +165,13 @@ func TestTheTemplateSetsWhatTheFunctionReads(t *testing.T) {
 	}
 }
 
-func TestTheTemplateDeploys(t *testing.T) {
+func TestTemplateDeploys(t *testing.T) {
 	awstest.Moto(t)
 	settings, err := config.LoadDefaultConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	bucket, zipped := "packages", []byte("not looked into before it is run")
+	bucket, zipped := "packages", []byte("not read before the function runs")
 	store := s3.NewFromConfig(settings, func(o *s3.Options) { o.UsePathStyle = true })
 	if _, err := store.CreateBucket(t.Context(), &s3.CreateBucketInput{
 		Bucket: &bucket, CreateBucketConfiguration: &s3types.CreateBucketConfiguration{LocationConstraint: awstest.Region},
@@ -181,7 +181,7 @@ func TestTheTemplateDeploys(t *testing.T) {
 	if _, err := store.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("webhook.zip"), Body: bytes.NewReader(zipped)}); err != nil {
 		t.Fatal(err)
 	}
-	// The local AWS makes no function URLs, and so has no attribute of one for an output.
+	// moto makes no function URLs, so the output of one cannot be resolved.
 	_, tpl := readTemplate(t)
 	delete(tpl["Outputs"].(map[string]any), "Url")
 	body, err := json.Marshal(tpl)

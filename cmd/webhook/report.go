@@ -10,9 +10,9 @@ import (
 	"github.com/carlin-cicd/runner/runner/telemetry"
 )
 
-// tell writes a line for people and one for CloudWatch's metrics. Of what was sent, they say nothing that was not
-// checked before: the event is empty until then.
-func (h *handler) tell(ctx context.Context, r events.LambdaFunctionURLRequest, a answer, e event, failure error, took time.Duration) {
+// report writes a log line and a line of metrics. They quote nothing of the request that was not verified: the event is
+// empty until then.
+func (h *handler) report(ctx context.Context, r events.LambdaFunctionURLRequest, a answer, e event, failure error, took time.Duration) {
 	level := slog.LevelInfo
 	switch a.Status {
 	case "rejected":
@@ -43,6 +43,10 @@ func (h *handler) tell(ctx context.Context, r events.LambdaFunctionURLRequest, a
 		add("ref", detail.Ref)
 		add("sha", detail.After)
 		add("number", detail.Number)
+	case mergeGroup:
+		add("repository", detail.Repository)
+		add("ref", detail.Ref)
+		add("sha", detail.After)
 	}
 	if failure != nil {
 		add("error", failure.Error())
@@ -51,7 +55,7 @@ func (h *handler) tell(ctx context.Context, r events.LambdaFunctionURLRequest, a
 	h.metrics.Write(append(h.metric(a), '\n'))
 }
 
-// metric is the delivery as a line in CloudWatch's embedded metric format.
+// metric encodes the delivery in CloudWatch's embedded metric format.
 func (h *handler) metric(a answer) []byte {
 	type metric struct{ Name, Unit string }
 	counts := map[string]int{"WebhookForwarded": 0, "WebhookIgnored": 0, "WebhookRejected": 0, "WebhookFailed": 0}
