@@ -2,8 +2,8 @@ package xmlstream
 
 import "bytes"
 
-// skipStray skips what stands outside of every element, where only white space belongs; byte order marks are what
-// joining files leaves.
+// skipStray skips text outside of every element, where only white space belongs. Joining files leaves byte order marks
+// there.
 func (s *Scanner) skipStray() {
 	s.skipAll(blank)
 	if c, ok := s.peek(); !ok || c == '<' {
@@ -24,7 +24,7 @@ func (s *Scanner) skipStray() {
 		s.fault, s.stopped = &NotXMLError{quote(bytes.TrimSpace(rest))}, true
 		return
 	}
-	s.note("%q stands outside of every element", quote(rest))
+	s.note("%q is outside of every element", quote(rest))
 	for {
 		if n := bytes.IndexByte(s.buf[s.pos:s.end], '<'); n >= 0 {
 			s.pos += n
@@ -36,12 +36,12 @@ func (s *Scanner) skipStray() {
 	}
 }
 
-// scanText reads up to the next markup, or as much of it as the window holds.
+// scanText reads up to the next tag, or as much as the window holds.
 func (s *Scanner) scanText() bool {
 	n := bytes.IndexByte(s.buf[s.pos:s.end], '<')
 	if n < 0 {
 		n = s.end - s.pos
-		// A reference must not fall apart.
+		// A reference must not be split.
 		tail := s.buf[max(s.pos, s.end-maxRef):s.end]
 		if begin := bytes.IndexByte(tail, '&'); begin >= 0 && !s.ended {
 			n -= len(tail) - begin
@@ -62,11 +62,11 @@ func (s *Scanner) scanText() bool {
 	return true
 }
 
-const badRefFault = "%q is no reference that XML knows"
+const badRefFault = "%q is not a reference of XML"
 
 func quoteRef(text []byte) string { return quote(text[:min(len(text), maxRef)]) }
 
-// badRef returns where a reference that stands for nothing we know begins, -1 if there is none.
+// badRef returns the index of the first unknown reference, -1 if there is none.
 func badRef(text []byte) int {
 	for from := 0; ; {
 		n := bytes.IndexByte(text[from:], '&')
@@ -82,7 +82,7 @@ func badRef(text []byte) int {
 	}
 }
 
-// scanCDATA reads a piece of a CDATA section; the window may hold several.
+// scanCDATA reads a piece of a CDATA section, as much as the window holds.
 func (s *Scanner) scanCDATA() bool {
 	const end = "]]>"
 	for s.end-s.pos < len(end) && s.fill() {
@@ -103,7 +103,7 @@ func (s *Scanner) scanCDATA() bool {
 	}
 	s.text, s.raw = rest[:n], true
 	if len(s.ends) == 0 {
-		s.note("a CDATA section stands outside of every element")
+		s.note("a CDATA section is outside of every element")
 		return false
 	}
 	s.kind = Text

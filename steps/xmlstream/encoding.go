@@ -12,14 +12,13 @@ import (
 
 var declared = regexp.MustCompile(`^\s*<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z0-9._:-]+)["']`)
 
-// UTF8 returns what in says, in UTF-8: it follows a byte order mark, else the look of the first bytes, else what the
-// document declares. Of encodings that it does not know the structure stays readable, as they write it in ASCII;
-// their other letters stay as they are.
+// UTF8 converts a document to UTF-8. Its encoding is that of its byte order mark, else of its first bytes, else the one
+// that it declares. Text in an unknown encoding passes unchanged: the structure is ASCII in nearly all of them.
 func UTF8(in io.Reader) io.Reader {
 	b := bufio.NewReaderSize(in, 4<<10)
 	head, _ := b.Peek(1 << 10)
 	skip := func(n int) *bufio.Reader {
-		_, _ = b.Discard(n) // that many have been peeked
+		_, _ = b.Discard(n) // as many were peeked
 		return b
 	}
 	switch {
@@ -43,11 +42,11 @@ func UTF8(in io.Reader) io.Reader {
 	return b
 }
 
-// transcoder turns units of an encoding into UTF-8.
+// transcoder converts an encoding to UTF-8.
 type transcoder struct {
 	in   *bufio.Reader
 	next func(*bufio.Reader) (rune, error)
-	rest []byte // of a rune that did not fit into the last read
+	rest []byte // of a rune that did not fit into the last Read
 	err  error
 }
 
@@ -55,7 +54,7 @@ func (t *transcoder) Read(p []byte) (int, error) {
 	n := copy(p, t.rest)
 	t.rest = t.rest[n:]
 	for len(p)-n > 0 && t.err == nil {
-		if n > 0 && t.in.Buffered() < 4 { // what there is now is enough: the next unit may have to be waited for
+		if n > 0 && t.in.Buffered() < 4 { // the next unit may have to be waited for
 			break
 		}
 		var r rune
@@ -76,7 +75,7 @@ func (t *transcoder) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// utf16Unit reads a rune of one or two units, whose bytes are shifted by low and high.
+// utf16Unit returns a function that reads a rune of one or two units, whose bytes are shifted by first and second.
 func utf16Unit(first, second int) func(*bufio.Reader) (rune, error) {
 	unit := func(b []byte) rune { return rune(b[0])<<first | rune(b[1])<<second }
 	return func(in *bufio.Reader) (rune, error) {
@@ -102,7 +101,7 @@ func utf16Unit(first, second int) func(*bufio.Reader) (rune, error) {
 	}
 }
 
-// windows1252 has characters where latin-1 has control characters, and is what most mean who say latin-1.
+// windows1252 has characters where latin-1 has control characters. Most documents that declare latin-1 are in it.
 var windows1252 = [32]rune{
 	'€', 0x81, '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', 0x8D, 'Ž', 0x8F,
 	0x90, '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', 0x9D, 'ž', 'Ÿ',

@@ -1,8 +1,8 @@
-// Package xmlstream is a pull scanner for the XML of reports: fast, in bounded memory, and able to go on where a report
-// holds what XML forbids but nobody can misread.
+// Package xmlstream is a pull scanner for the XML of reports: fast, in bounded memory, and tolerant of input that XML
+// forbids but that has one reading only.
 //
-// Test runners copy what a test printed into their reports, control characters and broken text included, and a run that
-// is killed leaves half a file. What was read before a fault stays read; that there was one, Err says at the end.
+// Test runners copy the output of tests into their reports, control characters and broken text included, and a killed
+// run leaves half a file. Tokens before a fault are valid; Err returns the fault at the end.
 package xmlstream
 
 import (
@@ -13,7 +13,7 @@ import (
 	"iter"
 )
 
-// Kind is what Next came upon.
+// Kind is the kind of a token.
 type Kind int
 
 // The kinds of tokens. An element without content is a Start and an End.
@@ -23,28 +23,28 @@ const (
 	Text
 )
 
-// The bounds of what is kept of one token, in bytes unless it says otherwise.
+// The bounds of one token, in bytes unless noted.
 const (
 	window    = 64 << 10
 	maxValue  = 32 << 10 // of an attribute; the rest is skipped
-	maxAttrs  = 64       // of an element, in number
+	maxAttrs  = 64       // attributes of an element
 	maxName   = 1 << 10
-	maxDepth  = 1000 // of elements in elements, in number
-	maxRef    = 16   // of a reference, with its & and ;
-	maxQuoted = 40   // of what an error quotes
+	maxDepth  = 1000 // nested elements
+	maxRef    = 16   // of a reference, including & and ;
+	maxQuoted = 40   // of a quotation in an error
 )
 
-// ErrEmpty is the fault of an input that holds nothing but white space.
+// ErrEmpty is the fault of an input of white space only.
 var ErrEmpty = errors.New("it is empty")
 
-// NotXMLError is the fault of an input that is something else.
+// NotXMLError is the fault of an input that is not XML.
 type NotXMLError struct{ Begins string }
 
 func (e *NotXMLError) Error() string {
-	return fmt.Sprintf("it is not XML, it begins with %q", e.Begins)
+	return fmt.Sprintf("it is not XML: it begins with %q", e.Begins)
 }
 
-// SyntaxError is the first fault in an input that is XML up to there.
+// SyntaxError is the first fault of an input that is XML up to there.
 type SyntaxError struct {
 	Line int // counted from 1
 	What string
@@ -59,39 +59,39 @@ type Scanner struct {
 	in       io.Reader
 	buf      []byte
 	pos, end int
-	ended    bool  // nothing is left to read
-	failed   error // what reading ended with, if not with the end of the input
+	ended    bool  // there is nothing more to read
+	failed   error // the error of the input, other than io.EOF
 	lines    int   // before buf
 
 	kind    Kind
 	name    []byte // as it is written, with its prefix
 	attrs   []attribute
 	arena   []byte // the names and values of attrs
-	decoded []byte // values with references, once asked for
+	decoded []byte // values with their references decoded
 	text    []byte
-	literal bool // we are inside of a CDATA section
-	raw     bool // text is of one: no references in it
+	literal bool // inside of a CDATA section
+	raw     bool // text is of a CDATA section: it has no references
 
-	open    []byte // the names of the elements around, one after another
+	open    []byte // the names of the open elements, one after another
 	ends    []int  // where in open each of them ends
-	pending bool   // an element without content: its End is due
+	pending bool   // an element without content: its End is next
 	begun   bool
 	fault   error // the first one
 	stopped bool
 }
 
-type attribute struct{ name, value, end int } // where in the arena each begins, and where the value ends
+type attribute struct{ name, value, end int } // offsets in the arena
 
-// New returns a scanner of UTF-8, which is what UTF8 makes of other encodings.
+// New returns a scanner of UTF-8 text. UTF8 converts other encodings.
 func New(in io.Reader) *Scanner { return &Scanner{in: in, buf: make([]byte, window)} }
 
-// Kind tells the kind of the token.
+// Kind returns the kind of the token.
 func (s *Scanner) Kind() Kind { return s.kind }
 
-// Name is the element's, without a prefix; it holds until the next token.
+// Name is the name of the element without its prefix. It is valid until the next token.
 func (s *Scanner) Name() []byte { return local(s.name) }
 
-// Depth is the number of elements that the token is inside of; an element is not inside of itself.
+// Depth is the number of elements around the token. An element is not around its own tags.
 func (s *Scanner) Depth() int {
 	if s.kind == Start {
 		return len(s.ends) - 1
@@ -99,7 +99,7 @@ func (s *Scanner) Depth() int {
 	return len(s.ends)
 }
 
-// Parent is the name of the innermost element that the token is inside of, without a prefix; it is empty outside of all.
+// Parent is the name of the innermost element around the token without its prefix, empty outside of all.
 func (s *Scanner) Parent() []byte {
 	n := s.Depth()
 	if n == 0 {
@@ -143,9 +143,9 @@ func (s *Scanner) value(a attribute) []byte {
 	return s.decoded[from:]
 }
 
-// AppendText appends a Text to dst, up to a length of limit. A text comes in as many pieces as it likes.
+// AppendText appends a Text to dst, up to a length of limit. Text between two tags may come in several pieces.
 func (s *Scanner) AppendText(dst []byte, limit int) []byte {
-	text := s.text[:min(len(s.text), maxRef*limit)] // a reference is at most that much longer than what it stands for
+	text := s.text[:min(len(s.text), maxRef*limit)] // a reference is at most that much longer than its character
 	if s.raw || bytes.IndexByte(text, '&') < 0 {
 		dst = append(dst, text[:min(len(text), max(limit-len(dst), 0))]...)
 	} else {
@@ -154,11 +154,11 @@ func (s *Scanner) AppendText(dst []byte, limit int) []byte {
 	return dst[:min(len(dst), limit)]
 }
 
-// Err is the first fault, nil if there was none. Next goes on after one that leaves no doubt about what follows, so it
-// is to be asked once Next has returned false.
+// Err is the first fault, nil if there was none. Next continues after a fault if the rest of the input is still certain:
+// check Err once Next has returned false.
 func (s *Scanner) Err() error { return s.fault }
 
-// Next goes to the next token. It returns false at the end, and at a fault after which nothing is certain.
+// Next advances to the next token. It returns false at the end, and at a fault after which nothing is certain.
 func (s *Scanner) Next() bool {
 	if s.pending {
 		s.pending = false
@@ -195,7 +195,7 @@ func (s *Scanner) Next() bool {
 	return false
 }
 
-// finish judges the end of the input.
+// finish records a fault of the end of the input.
 func (s *Scanner) finish() {
 	switch {
 	case s.failed != nil:
@@ -208,7 +208,7 @@ func (s *Scanner) finish() {
 	s.stopped = true
 }
 
-// scanMarkup reads what follows a <. It returns true if that is a token.
+// scanMarkup reads what follows a <. It reports whether that is a token.
 func (s *Scanner) scanMarkup() bool {
 	c, ok := s.peek()
 	switch {
@@ -269,7 +269,7 @@ func (s *Scanner) leave() {
 	s.ends = s.ends[:len(s.ends)-1]
 }
 
-// note records a fault that leaves no doubt about what follows it.
+// note records a fault after which the rest of the input is still certain.
 func (s *Scanner) note(format string, args ...any) { s.noteAt(s.pos, format, args...) }
 
 func (s *Scanner) noteAt(pos int, format string, args ...any) {
@@ -284,7 +284,7 @@ func (s *Scanner) stop(format string, args ...any) {
 	s.stopped = true
 }
 
-// stopAt tells what comes after the given piece of markup, and does not belong there.
+// stopAt records a fault: an unexpected character after the given piece of a tag.
 func (s *Scanner) stopAt(format string, name []byte) {
 	piece := fmt.Sprintf(format, quote(name))
 	if c, ok := s.peek(); ok {
@@ -294,13 +294,13 @@ func (s *Scanner) stopAt(format string, name []byte) {
 	s.truncated(piece)
 }
 
-// truncated tells of an input that ends where it must not.
+// truncated records a fault: the input ends inside of an element or a tag.
 func (s *Scanner) truncated(where string) {
 	if s.failed != nil {
 		s.stop("%v", s.failed)
 		return
 	}
-	s.stop("it ends inside of %s", where)
+	s.stop("it ends inside %s", where)
 }
 
 // peek returns the next byte; false at the end of the input.
@@ -311,7 +311,7 @@ func (s *Scanner) peek() (byte, bool) {
 	return s.buf[s.pos], true
 }
 
-// fill reads on, behind what is left of the window. It returns false if there is nothing more.
+// fill reads more input behind the rest of the window. It returns false at the end.
 func (s *Scanner) fill() bool {
 	if s.ended {
 		return false

@@ -44,7 +44,7 @@ func transcribe(s *Scanner) (string, error) {
 	return strings.TrimSuffix(b.String(), " "), s.Err()
 }
 
-// Each document is read whole and byte by byte: where the reads end must not matter.
+// Each document is read whole and byte by byte: the size of reads must not matter.
 func both(t *testing.T, text string) (string, error) {
 	t.Helper()
 	whole, err := transcript(strings.NewReader(text))
@@ -55,7 +55,7 @@ func both(t *testing.T, text string) (string, error) {
 	return whole, err
 }
 
-func TestWhatIsRead(t *testing.T) {
+func TestTokens(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"elements and attributes":              {`<a b="1" c='"2"'><d/></a>`, `<a b="1" c="\"2\""> <d> </d> </a>`},
 		"references":                           {`<a b="&lt;&amp;&#65;&#x42;">&quot;&apos;&gt;</a>`, `<a b="<&AB"> "\"'>" </a>`},
@@ -109,22 +109,22 @@ func inUTF16(text string, high int) string {
 	return b.String()
 }
 
-// A fault is told, with its line, and what was read before it stays read.
+// A fault has its line, and the tokens before it are valid.
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct{ text, want, err string }{
 		"nothing":                        {"", "", "it is empty"},
 		"blanks":                         {" \n\t\x00", "", "it is empty"},
 		"a byte order mark alone":        {"\xef\xbb\xbf", "", "it is empty"},
-		"plain text":                     {"\n Segmentation fault \nx", "", `it is not XML, it begins with "Segmentation fault"`},
-		"an end inside of an element":    {"<a>\n<b>", "<a> \"\\n\" <b>", "it is damaged: line 2: it ends inside of <b>"},
-		"an end inside of a tag":         {"<a><b c='1'", "<a>", "it ends inside of <b"},
-		"an end inside of a value":       {"<a b='1", "", "it ends inside of the attribute b="},
-		"an end inside of a name":        {"<a><b", "<a>", "it ends inside of <b"},
-		"an end inside of an end tag":    {"<a></a", "<a>", "it ends inside of </a"},
-		"an end after a bracket":         {"<a/><", "<a> </a>", "it ends inside of a <"},
-		"an end inside of CDATA":         {"<a><![CDATA[x]]", `<a> "x"`, "it ends inside of a CDATA section"},
-		"an end inside of a comment":     {"<a/><!-- -", "<a> </a>", "it ends inside of a comment"},
-		"an end inside of a doctype":     {"<!DOCTYPE a [", "", "it ends inside of a document type"},
+		"plain text":                     {"\n Segmentation fault \nx", "", `it is not XML: it begins with "Segmentation fault"`},
+		"an end inside of an element":    {"<a>\n<b>", "<a> \"\\n\" <b>", "it is damaged: line 2: it ends inside <b>"},
+		"an end inside of a tag":         {"<a><b c='1'", "<a>", "it ends inside <b"},
+		"an end inside of a value":       {"<a b='1", "", "it ends inside the attribute b="},
+		"an end inside of a name":        {"<a><b", "<a>", "it ends inside <b"},
+		"an end inside of an end tag":    {"<a></a", "<a>", "it ends inside </a"},
+		"an end after a bracket":         {"<a/><", "<a> </a>", "it ends inside a <"},
+		"an end inside of CDATA":         {"<a><![CDATA[x]]", `<a> "x"`, "it ends inside a CDATA section"},
+		"an end inside of a comment":     {"<a/><!-- -", "<a> </a>", "it ends inside a comment"},
+		"an end inside of a doctype":     {"<!DOCTYPE a [", "", "it ends inside a document type"},
 		"an end that closes another":     {"<a><b></a>", "<a> <b>", "<b> is closed by </a>"},
 		"an end that closes nothing":     {"<a/></a>", "<a> </a>", "</a> closes nothing"},
 		"a prefix that is another":       {"<x:a></y:a>", "<a>", "<x:a> is closed by </y:a>"},
@@ -134,13 +134,13 @@ func TestFaults(t *testing.T) {
 		"a declaration that is none":     {"<a><!></a>", "<a>", "<! is followed by '>'"},
 		"a control character in a tag":   {"<a/><a\x01b='1'/>", "<a> </a>", "<a is followed by '\\x01'"},
 		"a slash inside of a tag":        {"<a / b='1'>", "", "<a / is followed by ' '"},
-		"a bare &, and on it goes":       {"<a>\r\nx && y<b/></a>", `<a> "\nx && y" <b> </b> </a>`, `line 2: "&& y" is no reference`},
-		"an entity, and on it goes":      {"<a b='&nbsp;'><b/></a>", `<a b="&nbsp;"> <b> </b> </a>`, `"&nbsp;" is no reference`},
-		"an entity of its own":           {`<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>`, `<a> "&x;" </a>`, `"&x;" is no reference`},
-		"a < in a value, and on it goes": {"<a b='<'><b/></a>", `<a b="<"> <b> </b> </a>`, "a < stands in a value of <a>"},
-		"text behind the last element":   {"<a/>\nDone in 3 s\n<a/>", `<a> </a> <a> </a>`, `"Done in 3 s" stands outside of every element`},
-		"-- in a comment":                {"<a><!-- a -- b ---></a>", `<a> </a>`, "-- stands in a comment"},
-		"CDATA outside of an element":    {"<![CDATA[x]]><a/>", "<a> </a>", "CDATA section stands outside"},
+		"a bare & does not end it":       {"<a>\r\nx && y<b/></a>", `<a> "\nx && y" <b> </b> </a>`, `line 2: "&& y" is not a reference`},
+		"an entity does not end it":      {"<a b='&nbsp;'><b/></a>", `<a b="&nbsp;"> <b> </b> </a>`, `"&nbsp;" is not a reference`},
+		"an entity of its own":           {`<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>`, `<a> "&x;" </a>`, `"&x;" is not a reference`},
+		"a < in a value does not end it": {"<a b='<'><b/></a>", `<a b="<"> <b> </b> </a>`, "a value of <a> contains a <"},
+		"text behind the last element":   {"<a/>\nDone in 3 s\n<a/>", `<a> </a> <a> </a>`, `"Done in 3 s" is outside of every element`},
+		"-- in a comment":                {"<a><!-- a -- b ---></a>", `<a> </a>`, "a comment contains --"},
+		"CDATA outside of an element":    {"<![CDATA[x]]><a/>", "<a> </a>", "CDATA section is outside"},
 		"the first of several faults":    {"<a>\n&\n&x;\n</b>", `<a> "\n&\n&x;\n"`, "line 2:"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsAFault(t *testing.T) {
+func TestAnErrorOfTheInputIsAFault(t *testing.T) {
 	broken := errors.New("input/output error")
 	for _, text := range []string{"", "<a>", "<a b='", "<a><!--", "<a/>"} {
 		_, err := transcript(io.MultiReader(strings.NewReader(text), iotest.ErrReader(broken)))
@@ -162,7 +162,7 @@ func TestWhatCannotBeReadIsAFault(t *testing.T) {
 	}
 }
 
-func TestWhatIsTooLongIsCutAndWhatIsTooDeepIsAFault(t *testing.T) {
+func TestLongTokensAreCutAndDeepNestingIsAFault(t *testing.T) {
 	long := strings.Repeat("&lt;x", 100_000)
 	s := New(strings.NewReader(`<a long="` + long + `" b="1">` + long + `</a>`))
 	var text []byte
@@ -200,7 +200,7 @@ func TestWhatIsTooLongIsCutAndWhatIsTooDeepIsAFault(t *testing.T) {
 }
 
 // Wherever the window ends, the tokens are the same.
-func TestTheEndOfTheWindowChangesNothing(t *testing.T) {
+func TestWindowBoundariesChangeNothing(t *testing.T) {
 	const document = `<a b="&amp;1"><!-- c --><![CDATA[]] ]>]]]]>&lt;x]]&gt;&#65;<d e='f'/><?g h?></a>`
 	want, err := transcript(strings.NewReader("<r>" + document + "</r>"))
 	if err != nil {

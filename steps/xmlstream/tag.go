@@ -2,7 +2,7 @@ package xmlstream
 
 import "bytes"
 
-// nameByte tells what may stand in a name; bytes of other alphabets may.
+// nameByte is true for the bytes of names, those of other alphabets included.
 var nameByte = func() (t [256]bool) {
 	for c := range t {
 		t[c] = c >= 0x80 || c == '_' || c == ':' || c == '-' || c == '.' ||
@@ -11,10 +11,11 @@ var nameByte = func() (t [256]bool) {
 	return t
 }()
 
-// space is what separates attributes.
+// space reports whether a byte separates attributes.
 func space(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// blank is what means nothing between elements: white space, and the zeros that a crash leaves of a file's end.
+// blank reports whether a byte has no meaning between elements: white space, and the zeros that a crash leaves at the
+// end of a file.
 func blank(c byte) bool { return c <= ' ' }
 
 // scanName appends a name to dst. A name that is too long stops the scanner.
@@ -85,7 +86,7 @@ func (s *Scanner) scanStart() bool {
 	}
 }
 
-// validName reports whether a name begins as one does, and has one prefix at most.
+// validName reports whether a name begins with a letter and has at most one prefix.
 func validName(name []byte) bool {
 	return len(name) > 0 && name[0] != '-' && name[0] != '.' && (name[0] < '0' || name[0] > '9') && bytes.Count(name, []byte(":")) <= 1
 }
@@ -139,7 +140,7 @@ func (s *Scanner) scanAttr() bool {
 	return true
 }
 
-// scanValue appends a value to the arena, up to its bound, and goes past its closing quote.
+// scanValue appends a value to the arena, up to its bound, and skips its closing quote.
 func (s *Scanner) scanValue(delimiter byte) bool {
 	from := len(s.arena)
 	for {
@@ -149,13 +150,13 @@ func (s *Scanner) scanValue(delimiter byte) bool {
 			piece = piece[:n]
 		}
 		if bytes.IndexByte(piece, '<') >= 0 {
-			s.note("a < stands in a value of <%s>", quote(s.name))
+			s.note("a value of <%s> contains a <", quote(s.name))
 		}
 		s.arena = append(s.arena, piece[:min(len(piece), maxValue-(len(s.arena)-from))]...)
 		s.pos += len(piece)
 		if n >= 0 {
 			s.pos++
-			if len(s.arena)-from == maxValue { // a reference at the cut is not to be taken for a broken one
+			if len(s.arena)-from == maxValue { // a reference that is cut is not a fault
 				if tail := bytes.LastIndexByte(s.arena[len(s.arena)-maxRef:], '&'); tail >= 0 {
 					s.arena = s.arena[:len(s.arena)-maxRef+tail]
 				}
@@ -202,11 +203,11 @@ func (s *Scanner) skipComment() {
 		case c == '>':
 			s.pos++
 			return
-		case c == '-': // it may be the first of the two that end it
+		case c == '-': // it may begin the end
 			s.pos++
-			s.note("-- stands in a comment")
+			s.note("a comment contains --")
 		default:
-			s.note("-- stands in a comment")
+			s.note("a comment contains --")
 			if !s.skipPast("--", "a comment") {
 				return
 			}
@@ -214,14 +215,14 @@ func (s *Scanner) skipComment() {
 	}
 }
 
-// skipPast skips everything up to the given end, and that.
+// skipPast skips everything up to and including end.
 func (s *Scanner) skipPast(end, what string) bool {
 	for {
 		if n := bytes.Index(s.buf[s.pos:s.end], []byte(end)); n >= 0 {
 			s.pos += n + len(end)
 			return true
 		}
-		s.pos = max(s.pos, s.end-len(end)+1) // the end may be half in the window
+		s.pos = max(s.pos, s.end-len(end)+1) // the window may hold half of end
 		if !s.fill() {
 			s.pos = s.end
 			s.truncated(what)
@@ -230,7 +231,7 @@ func (s *Scanner) skipPast(end, what string) bool {
 	}
 }
 
-// skipDoctype skips a document type. What it defines is not looked at: a reference to it is a fault.
+// skipDoctype skips a document type. Its definitions are not read: a reference to one is a fault.
 func (s *Scanner) skipDoctype() {
 	var quoted byte
 	depth := 1

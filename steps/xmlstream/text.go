@@ -9,13 +9,12 @@ import (
 	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
-// Plain is text without what no report means to say: colours, control characters and broken UTF-8 go, and lines end
-// in \n alone.
+// Plain returns text without escape sequences, control characters and invalid UTF-8, with \n as the only line end.
 func Plain(text []byte) string {
 	if plain(text) {
 		return string(text)
 	}
-	if bytes.IndexByte(text, ansi.ESC) >= 0 { // without its ESC, the rest of a colour would stay as litter
+	if bytes.IndexByte(text, ansi.ESC) >= 0 { // before its ESC is dropped, which would leave the rest of the sequence
 		text = ansi.Strip(text)
 	}
 	var b strings.Builder
@@ -49,8 +48,8 @@ func Legal(r rune) bool {
 	return r >= ' ' && r < 0xD800 || r == '\t' || r == '\n' || r == '\r' || r > 0xDFFF && r <= utf8.MaxRune && r != 0xFFFE && r != 0xFFFF
 }
 
-// Unescape appends text to dst, with what its references stand for. Those to characters that XML forbids are taken at
-// their word, those to no character at all are left out, and what is no reference stays as it is.
+// Unescape appends text to dst with its references decoded, also those to characters that XML forbids. References to
+// numbers that are not characters are dropped; anything else that begins with & stays.
 func Unescape(dst, text []byte) []byte {
 	for {
 		n := bytes.IndexByte(text, '&')
@@ -72,8 +71,8 @@ func Unescape(dst, text []byte) []byte {
 	}
 }
 
-// reference returns what the reference at the beginning of text stands for, -1 for no character, and its length;
-// 0 if it is none.
+// reference decodes the reference at the start of text. It returns -1 for a number that is not a character, and the
+// length of the reference, 0 if there is none.
 func reference(text []byte) (rune, int) {
 	n := bytes.IndexByte(text[:min(len(text), maxRef)], ';')
 	if n < 2 {
