@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/goccy/go-yaml/ast"
 )
 
 const (
@@ -11,7 +13,7 @@ const (
 	byRule  = "default"
 )
 
-// PackageManager is the one whose lockfile the workspace has: "pnpm", "npm" or "yarn"; pnpm where there is none.
+// PackageManager is the one whose lockfile the workspace has: "pnpm", "npm" or "yarn"; pnpm if there is none.
 func PackageManager(workspace string) string {
 	for _, m := range []struct{ lockfile, name string }{
 		{"pnpm-lock.yaml", "pnpm"},
@@ -29,10 +31,10 @@ func PackageManager(workspace string) string {
 // BuiltIn returns the names of the steps that every workspace has.
 func BuiltIn() []string { return []string{"build", "test", "deploy", "migrate"} }
 
-// builtins are the four steps that every pipeline has.
+// builtins are the steps of every workspace.
 func builtins(packageManager string) []Step {
-	// npm keeps flags after a script's name for itself unless they follow "--"; pnpm and yarn hand them on,
-	// and pnpm 10 and later hand a "--" on as well, which jest would take for the end of its options.
+	// npm keeps flags after the name of a script unless they follow "--"; pnpm and yarn pass them on, and pnpm 10 and
+	// later pass a "--" on as well, which jest would take for the end of its options.
 	separator := ""
 	if packageManager == "npm" {
 		separator = "-- "
@@ -40,76 +42,80 @@ func builtins(packageManager string) []Step {
 	return []Step{
 		{
 			Name:      "build",
-			Command:   Command{Shell: packageManager + " run build"},
+			Command:   Command{Line: packageManager + " run build"},
 			Artifacts: []Artifact{{Name: "builds", Path: "dist", When: OnSuccess}},
 		},
 		{
 			Name:    "test",
-			Command: Command{Shell: packageManager + " run test " + separator + "--ci --reporters=default --reporters=jest-junit"},
+			Command: Command{Line: packageManager + " run test " + separator + "--ci --reporters=default --reporters=jest-junit"},
 			Reports: []string{"junit.xml", "**/junit-*.xml"},
-			// Not every test run measures coverage, so its absence is no failure.
+			// Not every test run measures coverage: its absence is not a failure.
 			Artifacts: []Artifact{{Name: "coverage", Path: "coverage", When: Always, Mirror: "latest", Optional: true}},
-			// By path, since jest takes other arguments for patterns; without coverage, whose thresholds a few files cannot meet.
+			// By path: jest takes other arguments for patterns. Without coverage, whose thresholds a few files cannot meet.
 			Rerun: Rerun{
-				Command:  Command{Shell: packageManager + " run test " + separator + "--ci --reporters=default --reporters=jest-junit --coverage=false --runTestsByPath {files}"},
+				Command:  Command{Line: packageManager + " run test " + separator + "--ci --reporters=default --reporters=jest-junit --coverage=false --runTestsByPath {files}"},
 				Attempts: usualAttempts, AtMost: usualAtMost,
 			},
 		},
 		{
 			Name:     "deploy",
-			Command:  Command{Shell: `carlin deploy --environment "$ENVIRONMENT" ${STACK_NAME:+--stack-name "$STACK_NAME"}`},
+			Command:  Command{Line: `carlin deploy --environment "$ENVIRONMENT" ${STACK_NAME:+--stack-name "$STACK_NAME"}`},
 			Required: []string{"ENVIRONMENT"},
 			Lock:     LockStack,
 		},
 		{
 			Name:     "migrate",
-			Command:  Command{Shell: "node scripts/migrate.js"},
+			Command:  Command{Line: "node scripts/migrate.js"},
 			Required: []string{"ENVIRONMENT"},
 			Lock:     LockEnvironment,
 		},
 	}
 }
 
-// Catalogue is every step that a workspace knows.
+// Catalogue are the steps of a workspace.
 type Catalogue struct {
 	steps []Step
 	setup Setup
 }
 
-// Setup is what makes the workspace ready.
+// Setup is the command that installs the dependencies of the workspace.
 func (c Catalogue) Setup() Setup { return c.setup }
 
-// Collect lays the file's steps over the built-in ones. The file may be nil.
+// Collect applies the file to the built-in steps. The file may be nil.
 func Collect(workspace string, file *File) Catalogue {
+	if file == nil {
+		file = &File{}
+	}
+	d := decoder{path: file.Path}
+	c := collect(workspace, file.Steps, d.origin)
+	c.setup = defaultSetup(workspace)
+	if file.Setup != nil {
+		c.setup = *file.Setup
+	}
+	return c
+}
+
+func collect(workspace string, overrides []override, origin func(ast.Node) string) Catalogue {
 	var all []Step
 	for _, s := range builtins(PackageManager(workspace)) {
 		s.Origin = map[string]string{}
-		for _, key := range stepKeys {
-			s.Origin[key] = builtIn
+		for _, name := range stepObject().names().known {
+			s.Origin[name] = builtIn
 		}
 		all = append(all, s)
 	}
-	if file != nil {
-		for _, o := range file.Steps {
-			i := slices.IndexFunc(all, func(s Step) bool { return s.Name == o.name })
-			if i < 0 {
-				all = append(all, Step{Name: o.name, Origin: map[string]string{}})
-				i = len(all) - 1
-			}
-			all[i] = o.over(all[i], filepath.Base(file.Path))
+	for _, o := range overrides {
+		i := slices.IndexFunc(all, func(s Step) bool { return s.Name == o.name })
+		if i < 0 {
+			i = len(all)
+			all = append(all, Step{Name: o.name, Origin: map[string]string{}})
 		}
+		all[i] = o.apply(all[i], origin)
 	}
 	for i := range all {
-		all[i].settleLock()
-		if all[i].Directory == "" {
-			all[i].Directory, all[i].Origin["directory"] = ".", byRule
-		}
+		all[i].finish()
 	}
-	setup := defaultSetup(workspace)
-	if file != nil && file.Setup != nil {
-		setup = *file.Setup
-	}
-	return Catalogue{steps: all, setup: setup}
+	return Catalogue{steps: all}
 }
 
 // All returns the steps, the built-in ones first, then the file's in its order.
@@ -134,7 +140,7 @@ func (c Catalogue) Find(name string) (Step, error) {
 	return Step{}, &UnknownError{Name: name, Known: c.Names()}
 }
 
-// ArtifactPath returns where in the workspace artifacts of a kind live, and whether any step makes that kind.
+// ArtifactPath returns the folder of the workspace that a kind of artifact is in, and whether any step makes that kind.
 func (c Catalogue) ArtifactPath(kind string) (string, bool) {
 	for _, s := range c.steps {
 		for _, a := range s.Artifacts {
@@ -146,8 +152,38 @@ func (c Catalogue) ArtifactPath(kind string) (string, bool) {
 	return "", false
 }
 
-// settleLock gives a step that locks something what goes with it.
-func (s *Step) settleLock() {
+// kinds are the kinds of artifacts that the steps make.
+func (c Catalogue) kinds() []string {
+	var kinds []string
+	for _, s := range c.steps {
+		for _, a := range s.Artifacts {
+			if !slices.Contains(kinds, a.Name) {
+				kinds = append(kinds, a.Name)
+			}
+		}
+	}
+	return kinds
+}
+
+// finish fills in what follows from the other settings of a step.
+func (s *Step) finish() {
+	if s.Directory == "" {
+		s.Directory, s.Origin["directory"] = ".", byRule
+	}
+	for _, list := range [][]Command{s.Hooks.Before, s.Hooks.After, s.Hooks.OnFailure} {
+		for i := range list {
+			list[i].Shell = s.Shell
+		}
+	}
+	s.Command.Shell, s.Verify.Shell, s.Rerun.Command.Shell = s.Shell, s.Shell, s.Shell
+	s.finishLock()
+}
+
+// finishLock sets what a lock requires.
+func (s *Step) finishLock() {
+	if s.Lock == lockNone {
+		s.Lock = ""
+	}
 	if s.Rollback != nil && *s.Rollback && s.Lock == "" {
 		s.Lock, s.Origin["lock"] = LockStack, s.Origin["rollback"]
 	}
@@ -158,9 +194,9 @@ func (s *Step) settleLock() {
 		s.Wait, s.Origin["wait"] = DefaultWait, byRule
 	}
 	if !slices.Contains(s.Required, "ENVIRONMENT") {
-		s.Required = append(s.Required[:len(s.Required):len(s.Required)], "ENVIRONMENT")
+		s.Required = append(slices.Clone(s.Required), "ENVIRONMENT")
 	}
-	if s.Lock == LockEnvironment { // what has run half-way is not to be run again before somebody has looked
+	if s.Lock == LockEnvironment { // a person has to look at what stopped half-way before it is run again
 		s.Retry = Retry{}
 	}
 }

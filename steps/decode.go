@@ -3,7 +3,9 @@ package steps
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -12,17 +14,14 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// decoder reads the syntax tree by hand rather than into structs: every refusal then has its exact place,
-// and no value is quietly turned from one type into another.
+// decoder reads the syntax tree node by node: every error has its exact place, and no value is converted silently from
+// one type to another.
 type decoder struct {
 	path    string
 	lines   []string
 	anchors map[string]ast.Node
-	merging int // how deep merge keys are nested: a mapping may name itself
+	merging int // the depth of nested merge keys: a mapping may name itself
 }
-
-// fields says how each known key of a mapping is read.
-type fields map[string]func(ast.Node) error
 
 func (d *decoder) parse(source []byte) (ast.Node, error) {
 	tree, err := parser.ParseBytes(source, 0)
@@ -46,7 +45,7 @@ func (d *decoder) parse(source []byte) (ast.Node, error) {
 		ast.Walk(anchorCollector{d.anchors}, documents[0])
 		return documents[0], nil
 	default:
-		return nil, d.errorf(documents[1], "keep one document in the file", "a second document begins here")
+		return nil, d.errorf(documents[1], "keep one document in the file", "the file has a second document")
 	}
 }
 
@@ -59,7 +58,7 @@ func (c anchorCollector) Visit(n ast.Node) ast.Visitor {
 	return c
 }
 
-// resolve follows anchors, aliases and tags to the node that is meant.
+// resolve follows anchors, aliases and tags to the node that they stand for.
 func (d *decoder) resolve(n ast.Node) ast.Node {
 	for range 16 {
 		switch node := n.(type) {
@@ -80,7 +79,7 @@ func (d *decoder) resolve(n ast.Node) ast.Node {
 	return n
 }
 
-// entries calls f for each entry of a mapping. A later entry wins over what a merge key brought in.
+// entries calls f for each entry of a mapping, first for those of merge keys: the mapping's own entries win.
 func (d *decoder) entries(n ast.Node, what string, f func(key string, keyNode, value ast.Node) error) error {
 	var values []*ast.MappingValueNode
 	switch node := d.resolve(n).(type) {
@@ -117,25 +116,16 @@ func (d *decoder) entries(n ast.Node, what string, f func(key string, keyNode, v
 	return nil
 }
 
-// mapping reads a mapping whose keys are all known.
-func (d *decoder) mapping(n ast.Node, what string, known fields) error {
-	return d.entries(n, what, func(key string, keyNode, value ast.Node) error {
-		read, ok := known[key]
-		if !ok {
-			return d.unknownKey(keyNode, key, what, known)
-		}
-		return read(value)
-	})
-}
-
-func (d *decoder) unknownKey(n ast.Node, key, what string, known fields) error {
-	var names []string
-	for name := range known {
-		names = append(names, name)
+func (d *decoder) unknownKey(n ast.Node, key, what string, names keyNames) error {
+	hint := "the keys of " + what + " are " + strings.Join(slices.Sorted(slices.Values(names.known)), ", ")
+	near := names.synonyms[key]
+	if near == "" {
+		near = names.synonyms[strings.ToLower(key)]
 	}
-	slices.Sort(names)
-	hint := "the keys of " + what + " are " + strings.Join(names, ", ")
-	if near := Nearest(key, names); near != "" {
+	if near == "" {
+		near = Nearest(key, names.known)
+	}
+	if near != "" {
 		hint = "did you mean " + near + "?"
 	}
 	return d.errorf(n, hint, "unknown key %q in %s", key, what)
@@ -170,29 +160,54 @@ func (d *decoder) scalar(n ast.Node, what string) (string, error) {
 	}
 }
 
-func (d *decoder) boolean(n ast.Node, what string, to *bool) error {
-	node, ok := d.resolve(n).(*ast.BoolNode)
-	if !ok {
-		return d.typeError(n, what, "true or false")
+// text reads a string. Other scalars are not text: the schema says so, and editors mark them.
+func (d *decoder) text(n ast.Node, what string, to *string) error {
+	switch node := d.resolve(n).(type) {
+	case *ast.StringNode:
+		*to = node.Value
+	case *ast.LiteralNode:
+		*to = node.Value.Value
+	case *ast.NullNode:
+		return d.errorf(n, "give it a value, or remove the key", "%s is empty", what)
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode:
+		e := d.typeError(n, what, "text")
+		e.Advice = fmt.Sprintf("put it in quotes: %q", node.GetToken().Value)
+		return e
+	default:
+		return d.typeError(n, what, "text")
 	}
-	*to = node.Value
 	return nil
 }
 
-func (d *decoder) oneOf(n ast.Node, what string, to *string, allowed ...string) error {
-	text, err := d.scalar(n, what)
-	if err != nil {
-		return err
+// number reads a number. form describes it in messages.
+func (d *decoder) number(n ast.Node, what, form string) (float64, error) {
+	switch node := d.resolve(n).(type) {
+	case *ast.IntegerNode, *ast.FloatNode:
+		value, err := strconv.ParseFloat(fmt.Sprint(node.(ast.ScalarNode).GetValue()), 64)
+		if err != nil {
+			return 0, d.typeError(n, what, form)
+		}
+		return value, nil
+	case *ast.NullNode:
+		return 0, d.errorf(n, "give it a value, or remove the key", "%s is empty", what)
 	}
-	if !slices.Contains(allowed, text) {
-		hint := "write " + strings.Join(allowed, ", ")
-		return d.errorf(n, hint, "%s cannot be %q", what, text)
-	}
-	*to = text
-	return nil
+	return 0, d.typeError(n, what, form)
 }
 
-func (d *decoder) typeError(n ast.Node, what, wanted string) error {
+// item is an element of a sequence.
+func (d *decoder) item(n ast.Node, i int) ast.Node {
+	if list, ok := d.resolve(n).(*ast.SequenceNode); ok && i < len(list.Values) {
+		return list.Values[i]
+	}
+	return n
+}
+
+// origin is the place of a node as Step.Origin has it.
+func (d *decoder) origin(n ast.Node) string {
+	return fmt.Sprintf("%s:%d", filepath.Base(d.path), d.position(n).Line)
+}
+
+func (d *decoder) typeError(n ast.Node, what, wanted string) *FileError {
 	names := map[ast.NodeType]string{
 		ast.MappingType: "a mapping", ast.MappingValueType: "a mapping", ast.SequenceType: "a list", ast.StringType: "text", ast.LiteralType: "text",
 		ast.IntegerType: "a number", ast.FloatType: "a number", ast.BoolType: "true or false", ast.NullType: "nothing", ast.AliasType: "an alias without its anchor",
@@ -204,11 +219,16 @@ func (d *decoder) typeError(n ast.Node, what, wanted string) error {
 	return d.errorf(n, "", "%s must be %s, not %s", what, wanted, found)
 }
 
-func (d *decoder) errorf(n ast.Node, hint, format string, args ...any) error {
+// invalid is the error for a value of the right type that is not allowed.
+func (d *decoder) invalid(n ast.Node, what, value, advice string) error {
+	return d.errorf(n, advice, "invalid %s %q", what, value)
+}
+
+func (d *decoder) errorf(n ast.Node, hint, format string, args ...any) *FileError {
 	return d.at(d.position(n), hint, fmt.Sprintf(format, args...))
 }
 
-// position is where a node begins; a mapping's own token is its first colon, so its first key is taken instead.
+// position is where a node begins. The token of a mapping is its first colon: its first key is used instead.
 func (d *decoder) position(n ast.Node) *token.Position {
 	switch node := n.(type) {
 	case *ast.MappingNode:
@@ -221,13 +241,13 @@ func (d *decoder) position(n ast.Node) *token.Position {
 	return n.GetToken().Position
 }
 
-func (d *decoder) at(p *token.Position, hint, message string) error {
+func (d *decoder) at(p *token.Position, hint, message string) *FileError {
 	e := &FileError{Path: d.path, Line: p.Line, Column: p.Column, Message: message, Advice: hint}
 	if p.Line >= 1 && p.Line <= len(d.lines) {
 		e.Source = strings.TrimRight(d.lines[p.Line-1], "\r")
 	}
 	if e.Advice == "" {
-		e.Advice = "runner schema prints what the file may hold"
+		e.Advice = "run runner schema for everything that the file may contain"
 	}
 	return e
 }

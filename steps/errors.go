@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// UnknownError says that no step has the name.
+// UnknownError is for a name that no step has.
 type UnknownError struct {
 	Name  string
 	Known []string
@@ -13,7 +13,7 @@ type UnknownError struct {
 
 func (e *UnknownError) Error() string { return "Unknown PIPELINE_STEP=" + e.Name }
 
-// Hint says what would have been known.
+// Hint lists the known steps.
 func (e *UnknownError) Hint() string {
 	hint := "the steps are " + strings.Join(e.Known, ", ") + "; add your own to runner.yaml under steps:"
 	if near := Nearest(e.Name, e.Known); near != "" {
@@ -22,11 +22,11 @@ func (e *UnknownError) Hint() string {
 	return hint
 }
 
-// FileError is something in runner.yaml that cannot be accepted, with its place.
+// FileError is an error in runner.yaml, with its place.
 type FileError struct {
-	Path         string // as it was given
-	Line, Column int    // from 1; 0 when the whole file is meant
-	Source       string // the line itself
+	Path         string
+	Line, Column int    // from 1; 0 for the whole file
+	Source       string // the line
 	Message      string
 	Advice       string
 }
@@ -35,10 +35,14 @@ func (e *FileError) Error() string {
 	if e.Line == 0 {
 		return e.Path + ": " + e.Message
 	}
-	return fmt.Sprintf("%s:%d:%d: %s: %s", e.Path, e.Line, e.Column, e.Message, strings.TrimSpace(e.Source))
+	text := fmt.Sprintf("%s:%d:%d: %s", e.Path, e.Line, e.Column, e.Message)
+	if source := strings.TrimSpace(e.Source); source != "" {
+		text += ": " + source
+	}
+	return text
 }
 
-// Hint says what would be accepted.
+// Hint says what to write instead.
 func (e *FileError) Hint() string { return e.Advice }
 
 // Nearest returns the candidate that the word is most likely a typing error of, or "".

@@ -7,7 +7,7 @@ import (
 )
 
 func TestHooksAreALineOrAListOfCommands(t *testing.T) {
-	line := func(text string) Command { return Command{Shell: text} }
+	line := func(text string) Command { return Command{Line: text} }
 	for _, c := range []struct {
 		sentence, yaml string
 		want           []Command
@@ -16,11 +16,11 @@ func TestHooksAreALineOrAListOfCommands(t *testing.T) {
 		{"a line is one command", "after: docker compose down", []Command{line("docker compose down")}, ""},
 		{"a list is one of commands", "after: [a, b c]", []Command{line("a"), line("b c")}, ""},
 		{"which may be argument lists", "after: [[a, b c], d]", []Command{{Args: []string{"a", "b c"}}, line("d")}, ""},
-		{"a list may be empty, to take out what a merge key brought", "<<: { after: x }\n    after: []", nil, ""},
+		{"a list may be empty, to take out what a merge key brought", "<<: { after: x }\n    after: []", []Command{}, ""},
 		{"the later of two wins as a whole", "<<: { after: [x, y] }\n    after: [[z]]", []Command{{Args: []string{"z"}}}, ""},
 		{"an empty line is refused", `after: ""`, nil, "after is empty"},
-		{"an empty command of a list is refused", `after: [a, " "]`, nil, "a command of after is empty"},
-		{"so is an empty argument list", `after: [[]]`, nil, "a command of after is empty"},
+		{"an empty command of a list is refused", `after: [a, " "]`, nil, "command in after is empty"},
+		{"so is an empty argument list", `after: [[]]`, nil, "command in after is empty"},
 		{"and a mapping", "after: { run: x }", nil, "after must be text, not a mapping"},
 		{"and nothing", "after:", nil, "after is empty"},
 	} {

@@ -1,10 +1,8 @@
 package steps
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
@@ -12,18 +10,18 @@ import (
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
-// Rerun says how the tests that failed are run once more. The zero value runs none.
+// Rerun says how failed tests are run again. The zero value runs none.
 type Rerun struct {
-	Command  Command        // holds {files}, {packages} and {tests} for what failed, or none of them for a tool that remembers
-	Attempts int            // at most so many times
-	AtMost   int            // not at all if more tests than these failed
-	Pattern  *regexp.Regexp // its one group is the file of a test, in the file, class or name that the report has of it; nil for the usual rules
+	Command  Command        // contains {files}, {packages} and {tests} for what failed, or none for a tool that remembers it
+	Attempts int            // the most reruns
+	AtMost   int            // the most failed tests that are run again
+	Pattern  *regexp.Regexp // its group matches the file of a test, in its file, class or name; nil for the usual rules
 }
 
-// IsZero reports whether nothing is run again.
+// IsZero reports whether no test is run again.
 func (r Rerun) IsZero() bool { return r.Command.IsZero() || r.Attempts == 0 }
 
-// The usual bounds, and the largest: reports are read for no more failures than that.
+// The default bounds, and the largest: reports are read for that many failures.
 const (
 	usualAttempts = 2
 	usualAtMost   = 10
@@ -31,7 +29,7 @@ const (
 	maxAtMost     = 100
 )
 
-// What stands in a command for the tests that failed.
+// Placeholders of a command for the tests that failed.
 const (
 	filesWord    = "{files}"
 	packagesWord = "{packages}"
@@ -40,10 +38,10 @@ const (
 
 var placeholder = regexp.MustCompile(`\{(files|packages|tests)\}`)
 
-// Select fills in the tests that failed. The error, a *SelectError, says why they cannot be told to the tool.
+// Select fills the failed tests into the command. The error is a *SelectError if the tool cannot run them alone.
 func (r Rerun) Select(dir string, failed []results.Case) (Command, error) {
 	words := map[string][]string{}
-	whole := strings.Join(append(r.Command.Args, r.Command.Shell), " ")
+	whole := strings.Join(append(r.Command.Args, r.Command.Line), " ")
 	for _, p := range []struct {
 		word string
 		list func() ([]string, error)
@@ -64,17 +62,17 @@ func (r Rerun) Select(dir string, failed []results.Case) (Command, error) {
 	return r.Command.fill(words), nil
 }
 
-// fill puts words in the place of placeholders: quoted in a line for the shell, as arguments of their own in a list.
+// fill replaces placeholders by words: quoted in a line for the shell, as arguments of their own in a list.
 func (c Command) fill(words map[string][]string) Command {
-	if c.Shell != "" {
-		line := placeholder.ReplaceAllStringFunc(c.Shell, func(word string) string {
+	if c.Line != "" {
+		c.Line = placeholder.ReplaceAllStringFunc(c.Line, func(word string) string {
 			quoted := make([]string, len(words[word]))
 			for i, w := range words[word] {
 				quoted[i] = shellQuote(w)
 			}
 			return strings.Join(quoted, " ")
 		})
-		return Command{Shell: line}
+		return c
 	}
 	var args []string
 	for _, a := range c.Args {
@@ -87,7 +85,7 @@ func (c Command) fill(words map[string][]string) Command {
 	return Command{Args: args}
 }
 
-// shellQuote leaves bare only what means itself in every shell; the braces of quote are expanded by some.
+// shellQuote quotes everything that has a meaning in some shell: braces are expanded by some.
 func shellQuote(s string) string {
 	if bareWord.MatchString(s) {
 		return s
@@ -97,10 +95,10 @@ func shellQuote(s string) string {
 
 var bareWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+-]+$`)
 
-// exposed returns the first placeholder of a shell line that stands where its quotes would not protect the shell from
-// what is in a file's name: inside of quotes, a command substitution, a comment or a here-document.
-func exposed(line string) string {
-	safe := func(i int) bool { // whether the line up to i leaves no quote open
+// unquoted returns the first placeholder of a shell line whose quotes would not protect the shell from the name of a
+// file: inside of quotes, a command substitution, a comment or a here-document.
+func unquoted(line string) string {
+	safe := func(i int) bool { // whether no quote is open at i
 		single, double := false, false
 		for j := 0; j < i; j++ {
 			switch c := line[j]; {
@@ -109,7 +107,7 @@ func exposed(line string) string {
 			case c == '\\':
 				j++
 				if j >= i {
-					return false // the placeholder's own brace would be escaped
+					return false // the brace of the placeholder is escaped
 				}
 			case c == '"':
 				double = !double
@@ -133,59 +131,45 @@ func exposed(line string) string {
 	return ""
 }
 
-func (d *decoder) rerun(n ast.Node, r *Rerun) error {
-	*r = Rerun{Attempts: usualAttempts, AtMost: usualAtMost}
-	err := d.mapping(n, "rerun", fields{
-		"command":  func(n ast.Node) error { return d.rerunCommand(n, &r.Command) },
-		"attempts": func(n ast.Node) error { return d.number(n, "attempts", maxAttempts, &r.Attempts) },
-		"at_most":  func(n ast.Node) error { return d.number(n, "at_most", maxAtMost, &r.AtMost) },
-		"pattern": func(n ast.Node) error {
-			text, err := d.scalar(n, "pattern")
-			if err != nil {
-				return err
-			}
-			if r.Pattern, err = regexp.Compile(text); err != nil {
-				return d.errorf(n, "write a regular expression of Go (RE2) with one group, such as '^([^ ]+) '", "pattern cannot be read: %v", err)
-			}
-			if r.Pattern.NumSubexp() != 1 {
-				return d.errorf(n, "put parentheses around the file's part, and only there; (?:…) is no group", "pattern has %d groups instead of one", r.Pattern.NumSubexp())
-			}
-			return nil
-		},
-	})
-	if err == nil && r.Command.IsZero() && r.Attempts > 0 {
-		err = d.errorf(n, `write { command: "pnpm run test --ci {files}" }, or { attempts: 0 } for none`, "rerun has no command")
-	}
-	return err
-}
-
-func (d *decoder) rerunCommand(n ast.Node, c *Command) error {
-	if err := d.command(n, "command", c); err != nil {
+// readRerunCommand reads a command that names what failed.
+func readRerunCommand(d *decoder, n ast.Node, what string, to *Command) error {
+	if err := command().read(d, n, what, to); err != nil {
 		return err
 	}
-	if word := exposed(c.Shell); word != "" {
-		return d.errorf(n, "each name is quoted already: let "+word+" stand alone, without quotes, or write the command as a list", "%s cannot stand inside of quotes, backticks, comments and here-documents", word)
+	if word := unquoted(to.Line); word != "" {
+		return d.errorf(n, "each name is quoted already: write "+word+" without quotes, or write the command as a list",
+			"%s is inside of quotes, backticks, a comment or a here-document", word)
 	}
-	for _, a := range c.Args {
+	for _, arg := range to.Args {
 		for _, word := range []string{filesWord, packagesWord} {
-			if strings.Contains(a, word) && a != word {
-				return d.errorf(n, "make "+word+" an argument of its own: each name becomes one", "%s cannot be a part of the argument %q", word, a)
+			if strings.Contains(arg, word) && arg != word {
+				return d.errorf(n, "make "+word+" an argument of its own: each name becomes one", "%s is a part of the argument %q", word, arg)
 			}
 		}
 	}
-	if i := slices.IndexFunc(c.Args, placeholder.MatchString); i == 0 {
-		return d.errorf(n, "begin with a program", "the command begins with %s", c.Args[0])
+	if i := slices.IndexFunc(to.Args, placeholder.MatchString); i == 0 {
+		return d.errorf(n, "begin with a program", "the command begins with %s", to.Args[0])
+	}
+	if whole := strings.Join(append(to.Args, to.Line), " "); !placeholder.MatchString(whole) && runsTests.MatchString(whole) && !remembers.MatchString(whole) {
+		return d.errorf(n, "write {files}, {packages} or {tests} where the tool takes the tests to run; a tool that remembers what failed "+
+			"needs its flag, such as --last-failed", "%s runs all tests again: it names none of those that failed", what)
 	}
 	return nil
 }
 
-func (d *decoder) number(n ast.Node, what string, most int, to *int) error {
-	text, err := d.scalar(n, what)
-	if err != nil {
-		return err
-	}
-	if *to, err = strconv.Atoi(text); err != nil || *to < 0 || *to > most {
-		return d.errorf(n, fmt.Sprintf("write a whole number from 0 to %d", most), "%s cannot be %s", what, text)
+var (
+	// runsTests matches a command that starts a test tool, or a script that does.
+	runsTests = regexp.MustCompile(`(?:^|[\s;&|(/])(?:jest|vitest|mocha|ava|tap|jasmine|karma|playwright|cypress|wdio|pytest|py\.test|unittest|nose2|tox|nox|hatch|` +
+		`go|gotestsum|cargo|phpunit|pest|rspec|rake|rails|mix|dotnet|mvn|mvnw|gradle|gradlew|sbt|ctest|bazel|swift|flutter|dart|` +
+		`npm|pnpm|yarn|bun|deno|node|make|just|turbo|nx)(?:$|[\s;&|)])`)
+	// remembers matches the flags of tools that run what failed in their last run.
+	remembers = regexp.MustCompile(`(?i)(?:^|\s)-{1,2}(?:lf\b|ff\b|[a-z-]*(?:fail|rerun)[a-z-]*)|\b(?:only|last|rerun)[-_:.]?fail|fail[a-z]*[-_:.]only|\brerun\b`)
+)
+
+// checkRerun refuses a rerun without a command. attempts: 0 removes that of the built-in step.
+func checkRerun(d *decoder, n ast.Node, r *Rerun) error {
+	if r.Command.IsZero() && r.Attempts > 0 {
+		return d.errorf(n, `write { command: "pnpm run test --ci {files}" }, or { attempts: 0 } for none`, "rerun has no command")
 	}
 	return nil
 }

@@ -84,12 +84,12 @@ func TestTheFileOfATestIsFoundByWhatItsReportSays(t *testing.T) {
 }
 
 func TestGoTestsAreRunByPackageAndName(t *testing.T) {
-	r := Rerun{Command: Command{Shell: "go test -run {tests} {packages}"}, Attempts: 1}
+	r := Rerun{Command: Command{Line: "go test -run {tests} {packages}"}, Attempts: 1}
 	got, err := r.Select(t.TempDir(), []results.Case{
 		{Class: "example.com/a/v2", Name: "TestB/with_$(x)"}, {Class: "example.com/a/v2", Name: "TestA"}, {Class: "example.com/c", Name: "TestB"},
 	})
-	if want := `go test -run '^(TestA|TestB)$' example.com/a/v2 example.com/c`; err != nil || got.Shell != want {
-		t.Errorf("is %q (%v), want %q", got.Shell, err, want)
+	if want := `go test -run '^(TestA|TestB)$' example.com/a/v2 example.com/c`; err != nil || got.Line != want {
+		t.Errorf("is %q (%v), want %q", got.Line, err, want)
 	}
 	for _, class := range []string{"", "-exec=rm", "a b", "a;b"} {
 		if got, err := r.Select(t.TempDir(), []results.Case{{Class: class, Name: "TestA"}}); err == nil {
@@ -116,7 +116,7 @@ func TestAPlaceholderThatQuotesWouldUndoIsRefused(t *testing.T) {
 		`echo \{files}`:                     false,
 		`jest {files} '{tests}'`:            false,
 	} {
-		if got := exposed(line) == ""; got != want {
+		if got := unquoted(line) == ""; got != want {
 			t.Errorf("%s is taken: %v", line, got)
 		}
 	}
@@ -131,7 +131,7 @@ func FuzzShellQuote(f *testing.F) {
 		if !printable(name) {
 			t.Skip()
 		}
-		line := Command{Shell: "printf %s {files}"}.fill(map[string][]string{"{files}": {name}}).Shell
+		line := Command{Line: "printf %s {files}"}.fill(map[string][]string{"{files}": {name}}).Line
 		out, err := exec.Command("sh", "-c", line).Output()
 		if err != nil || string(out) != name {
 			t.Errorf("%q becomes %q by %s (%v)", name, out, line, err)

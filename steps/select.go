@@ -17,17 +17,17 @@ import (
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
-// SelectError says why a test that failed cannot be run again by itself.
+// SelectError says why a failed test cannot be run again alone.
 type SelectError struct{ Test, Message string }
 
 func (e *SelectError) Error() string { return e.Test + ": " + e.Message }
 
-// Hint says what may help.
+// Hint says what to do about it.
 func (e *SelectError) Hint() string {
-	return "make the reporter name the file of each test, or say with rerun.pattern where it is in the names"
+	return "make the reporter write the file of each test, or set rerun.pattern to where it is in the names"
 }
 
-// files are the files of the tests, relative to the folder, sorted, each once.
+// files are the files of the tests, relative to dir, sorted, each once.
 func files(dir string, failed []results.Case, pattern *regexp.Regexp) ([]string, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -43,7 +43,7 @@ func files(dir string, failed []results.Case, pattern *regexp.Regexp) ([]string,
 		}
 		for _, name := range names {
 			if strings.HasPrefix(name, "-") {
-				name = "./" + name // no tool takes that for an option
+				name = "./" + name // which no tool takes for an option
 			}
 			found = append(found, name)
 		}
@@ -52,36 +52,36 @@ func files(dir string, failed []results.Case, pattern *regexp.Regexp) ([]string,
 	return slices.Compact(found), nil
 }
 
-// finder finds test files below a folder by what reports call them.
+// finder finds test files below a folder by their names in reports.
 type finder struct {
 	root *os.Root
 	dir  string
-	all  []string // every file there is; listed when it is first needed
+	all  []string // every file, listed when it is first needed
 }
 
-// of returns the file of a test; several, if the report's name fits several.
+// of returns the file of a test, or several if the name in the report matches several.
 func (f *finder) of(c results.Case, pattern *regexp.Regexp) ([]string, error) {
-	said := candidates(c, pattern)
-	if len(said) == 0 {
+	names := candidates(c, pattern)
+	if len(names) == 0 {
 		return nil, &SelectError{c.Name, "the report does not name its file"}
 	}
-	for _, name := range said {
+	for _, name := range names {
 		if name, ok := f.here(name); ok {
 			return []string{name}, nil
 		}
 	}
-	for _, name := range said { // relative to a folder that only the tool knows, such as playwright's testDir
-		if names := f.below(name); len(names) > 0 {
-			return names, nil
+	for _, name := range names { // relative to a folder of the tool's configuration, such as playwright's testDir
+		if found := f.below(name); len(found) > 0 {
+			return found, nil
 		}
 	}
 	if c.File == "" && pattern == nil {
-		return nil, &SelectError{c.Name, "the report does not name its file"} // what was tried is a guess
+		return nil, &SelectError{c.Name, "the report does not name its file"} // the candidates are guesses
 	}
-	return nil, &SelectError{c.Name, fmt.Sprintf("its file %s is not in the step's folder", said[0])}
+	return nil, &SelectError{c.Name, fmt.Sprintf("its file %s is not in the step's folder", names[0])}
 }
 
-// candidates are what may be the file of a test, the likeliest first.
+// candidates are the names that the file of a test may have, the likeliest first.
 func candidates(c results.Case, pattern *regexp.Regexp) []string {
 	if pattern != nil {
 		for _, text := range []string{c.File, c.Class, c.Name, c.Suite} {
@@ -109,19 +109,19 @@ func candidates(c results.Case, pattern *regexp.Regexp) []string {
 	return all
 }
 
-// dotted and packagePath are compiled when they are needed: with letters of all scripts that takes as long as all else that is
-// made ready when a run starts.
+// dotted and packagePath are compiled when they are needed: with the letters of all scripts that takes as long as the
+// rest of a run's start.
 var dotted = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*$`)
 })
 
-// here returns a name relative to the folder, if it is that of a regular file in it. Links that leave the folder are not followed.
+// here returns a name relative to the folder, if a regular file there has it. Links that leave the folder are not followed.
 func (f *finder) here(name string) (string, bool) {
 	if !printable(name) {
 		return "", false
 	}
 	if filepath.IsAbs(name) {
-		real, err := filepath.EvalSymlinks(f.dir) // what a tool reports is often resolved
+		real, err := filepath.EvalSymlinks(f.dir) // tools often report resolved paths
 		if err != nil {
 			return "", false
 		}
@@ -140,17 +140,17 @@ func (f *finder) here(name string) (string, bool) {
 	return name, err == nil && info.Mode().IsRegular()
 }
 
-// maxListed bounds the files that are looked through.
+// maxListed bounds the files that are listed.
 const maxListed = 200_000
 
-// below returns the files of that name in whatever folder.
+// below returns the files of that name in any folder.
 func (f *finder) below(name string) []string {
 	name = path.Clean(name)
 	if !printable(name) || !filepath.IsLocal(name) {
 		return nil
 	}
 	if f.all == nil {
-		// What cannot be read holds no test that was run.
+		// A folder that cannot be read holds no test that was run.
 		_ = fs.WalkDir(f.root.FS(), ".", func(at string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
@@ -176,14 +176,14 @@ func (f *finder) below(name string) []string {
 
 var errEnough = errors.New("enough")
 
-// printable keeps out what no tool takes as a name and what would look like something else in a log.
+// printable excludes names that no tool accepts, and those that would look like something else in a log.
 func printable(name string) bool {
 	return name != "" && utf8.ValidString(name) && strings.IndexFunc(name, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }) < 0
 }
 
 var packagePath = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\pL\pN_.][\pL\pN_.~/+-]*$`) })
 
-// packages are the packages of the tests, as go test takes them: reports have them as the class.
+// packages are the packages of the tests as go test takes them. Reports have them as the class.
 func packages(failed []results.Case) ([]string, error) {
 	var found []string
 	for _, c := range failed {
@@ -196,7 +196,7 @@ func packages(failed []results.Case) ([]string, error) {
 	return slices.Compact(found), nil
 }
 
-// expression matches the tests as -run of go test takes it: by the name of the test itself, which brings all its subtests along.
+// expression matches the tests as go test -run takes it: by the name of the test, which includes all its subtests.
 func expression(failed []results.Case) string {
 	var names []string
 	for _, c := range failed {

@@ -8,23 +8,21 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-
-	"github.com/goccy/go-yaml/ast"
 )
 
-// Setup makes a workspace ready for a commit whose dependencies are not the ones that are installed in it.
+// Setup installs the dependencies of a commit if they differ from those that are installed in the workspace.
 type Setup struct {
-	Command Command // zero: nothing is to be done
+	Command Command // zero for none
 	Origin  string  // "built-in", or "runner.yaml:3"
 }
 
-// lockfiles say which dependencies a commit has.
+// lockfiles pin the dependencies of a commit.
 var lockfiles = []string{
 	"pnpm-lock.yaml", "package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "bun.lock",
 	"go.sum", "poetry.lock", "uv.lock", "Pipfile.lock", "requirements.txt", "Gemfile.lock", "Cargo.lock", "composer.lock",
 }
 
-// defaultSetup installs what the lockfile says, from what is at hand before the network is asked.
+// defaultSetup installs what the lockfile pins, from local caches first.
 func defaultSetup(workspace string) Setup {
 	has := func(name string) bool {
 		_, err := os.Stat(filepath.Join(workspace, name))
@@ -41,11 +39,11 @@ func defaultSetup(workspace string) Setup {
 	case has("yarn.lock"):
 		line = "yarn install --frozen-lockfile --prefer-offline"
 	}
-	return Setup{Command: Command{Shell: line}, Origin: builtIn}
+	return Setup{Command: Command{Line: line}, Origin: builtIn}
 }
 
-// LockfileDigest is a fingerprint of the lockfiles at the top of a workspace: "" if there are none. Two workspaces with the
-// same one need the same dependencies.
+// LockfileDigest is a digest of the lockfiles at the top of a workspace, "" if there are none. Workspaces with the same
+// digest need the same dependencies.
 func LockfileDigest(workspace string) (string, error) {
 	sum := sha256.New()
 	found := false
@@ -65,14 +63,4 @@ func LockfileDigest(workspace string) (string, error) {
 		return "", nil
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
-// setup reads a command, or false for none.
-func (d *decoder) setup(n ast.Node, s *Setup) error {
-	s.Origin = fmt.Sprintf("%s:%d", filepath.Base(d.path), d.position(n).Line)
-	if text, err := d.scalar(n, "setup"); err == nil && text == "false" {
-		s.Command = Command{}
-		return nil
-	}
-	return d.command(n, "setup", &s.Command)
 }

@@ -1,75 +1,97 @@
-// Package steps says what a step of a pipeline is: its command, where it runs, what it needs and what it leaves behind.
+// Package steps defines the steps of a pipeline: the command, where it runs, what it needs and what it leaves behind.
 //
-// A step comes from the built-in ones (build, test, deploy, migrate), from runner.yaml, or from the second laid over the first.
+// A step is built-in (build, test, deploy, migrate), of runner.yaml, or built-in with overrides of runner.yaml.
 package steps
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
 
-// Step is one step with every setting decided. Nothing in it is expanded or resolved: environment values may still be references to secrets.
+// Step is one step with every setting decided. Nothing in it is expanded or resolved: environment values may still be
+// references to secrets.
 type Step struct {
 	Name        string
 	Command     Command
-	Directory   string // relative to the workspace, slash-separated
+	Shell       []string // the program and its arguments before a line; nil for sh -e -c
+	Directory   string   // relative to the workspace, slash-separated
 	Timeout     time.Duration
 	Environment map[string]string
 	Secrets     map[string]string // references, by variable
+	Credentials Credentials       // of AWS, for the command; empty for those of the task
 	Required    []string          // variables that must be set and not empty before anything starts
 	Reports     []string          // globs of JUnit files, relative to Directory
+	AllowEmpty  *bool             // whether it may pass without having run a test; nil for the default
 	Artifacts   []Artifact
 	Retry       Retry
 	Rerun       Rerun
 	Quarantine  []Quarantine
 	Coverage    Coverage
 	Needs       []string // steps that must be on record as passed for this commit
-	Fetch       []string // kinds of artifacts of this commit to bring into the workspace first
+	Inputs      []string // variables that are taken from the outputs of the needed steps
+	Fetch       []string // kinds of artifacts of this commit that are brought into the workspace first
 	Verify      Command  // run after the command passed; its failure is the step's
 	Hooks       Hooks
 
-	Lock     LockScope     // what only one run at a time may change; empty for nothing
+	Lock     LockScope     // what one run at a time may change; empty for nothing
 	Wait     time.Duration // for the lock, and for a stack that is busy
-	Rollback *bool         // whether the stack is brought back after a failure; nil: where that is possible
-	Grace    time.Duration // between TERM and KILL; 0: the run's
+	Rollback *bool         // whether the stack is rolled back after a failure; nil: where that is possible
+	Grace    time.Duration // between TERM and KILL; 0: the default of the run
 
-	// Origin says where each setting came from, by key: "built-in", "default" or "runner.yaml:12".
+	// Origin says where each setting comes from, by key: "built-in", "default" or "runner.yaml:12".
 	Origin map[string]string
 }
+
+// Credentials are the AWS credentials of a command.
+type Credentials string
+
+// The credentials that a step can have.
+const (
+	TaskCredentials Credentials = "task" // the default: those of the task
+	NoCredentials   Credentials = "none" // none: the command cannot act as the task
+)
 
 // LockScope is what a step changes, and therefore locks.
 type LockScope string
 
-// The two scopes. Either needs ENVIRONMENT.
+// The scopes of locks. Both require ENVIRONMENT.
 const (
 	LockStack       LockScope = "stack"       // a CloudFormation stack of the environment
-	LockEnvironment LockScope = "environment" // what there is once in an environment, such as its database
+	LockEnvironment LockScope = "environment" // a resource that exists once in an environment, such as its database
+
+	lockNone LockScope = "none" // in the file
 )
 
-// DefaultWait is the patience with whoever holds the lock.
+// DefaultWait is how long a step waits for its lock.
 const DefaultWait = 10 * time.Minute
 
-// Command is what a step runs: a line for sh -c, or an argument list that is executed as it is.
+// Command is what a step runs: a line for a shell, or an argument list that is executed without one.
 type Command struct {
-	Shell string
+	Line  string
+	Shell []string // the program and its arguments before the line; nil for sh -e -c
 	Args  []string
 }
 
 // IsZero reports whether there is nothing to run.
-func (c Command) IsZero() bool { return c.Shell == "" && len(c.Args) == 0 }
+func (c Command) IsZero() bool { return c.Line == "" && len(c.Args) == 0 }
 
 // Argv returns the argument list to execute.
 func (c Command) Argv() []string {
-	if c.Shell != "" {
-		return []string{"sh", "-c", c.Shell}
+	if c.Line == "" {
+		return c.Args
 	}
-	return c.Args
+	shell := c.Shell
+	if len(shell) == 0 {
+		shell = shells[0].args
+	}
+	return append(slices.Clone(shell), c.Line)
 }
 
 // String returns the command as a person would type it.
 func (c Command) String() string {
-	if c.Shell != "" {
-		return c.Shell
+	if c.Line != "" {
+		return c.Line
 	}
 	quoted := make([]string, len(c.Args))
 	for i, a := range c.Args {
@@ -88,7 +110,7 @@ func quote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-// When says after which ends of the command an artifact is published.
+// When is the condition of an artifact: after which ends of the command it is published.
 type When string
 
 // The three conditions of an artifact.
@@ -117,11 +139,11 @@ type Artifact struct {
 	When     When
 	Mirror   string // "latest" keeps a second copy that is replaced by each run; empty for none
 	Optional bool   // whether a step may pass without having made it
-	Redact   *bool  // whether files that hold secrets are rewritten; nil for the default
+	Redact   *bool  // whether files that contain secrets are rewritten; nil for the default
 }
 
-// Redacts reports whether files that hold secrets are rewritten before they are published: unless told otherwise, all
-// but those of a build, where a changed file would not be what was built.
+// Redacts reports whether files that contain secrets are rewritten before they are published. By default all are but
+// those of a build: a changed file would not be what was built.
 func (a Artifact) Redacts() bool {
 	if a.Redact != nil {
 		return *a.Redact
@@ -132,15 +154,8 @@ func (a Artifact) Redacts() bool {
 // Retry says how often a command is started again, and after which reasons.
 type Retry struct {
 	Attempts int      // starts beyond the first
-	On       []string // reasons: "oom", "infrastructure"
+	On       []string // reasons: "oom", "infrastructure", "cancelled"
 }
 
-// Allows reports whether the reason may be tried again.
-func (r Retry) Allows(reason string) bool {
-	for _, on := range r.On {
-		if on == reason {
-			return true
-		}
-	}
-	return false
-}
+// Allows reports whether a command that ended with the reason may be started again.
+func (r Retry) Allows(reason string) bool { return slices.Contains(r.On, reason) }

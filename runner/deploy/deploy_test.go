@@ -58,7 +58,7 @@ func newBench(t *testing.T) *bench {
 	b := &bench{TB: t, store: store, workspace: t.TempDir(), cloud: stacktest.New(t), log: &bytes.Buffer{}}
 	b.cloud.Obey()
 	b.cloud.Make("web", firstRevision)
-	b.step = steps.Step{Name: "deploy", Lock: steps.LockStack, Timeout: time.Minute, Wait: time.Minute, Command: steps.Command{Shell: "true"}}
+	b.step = steps.Step{Name: "deploy", Lock: steps.LockStack, Timeout: time.Minute, Wait: time.Minute, Command: steps.Command{Line: "true"}}
 	return b
 }
 

@@ -247,7 +247,7 @@ func TestProgram(t *testing.T) {
 		"":                                "",
 		">out x":                          "",
 	} {
-		if got := program(steps.Command{Shell: line}); got != want {
+		if got := program(steps.Command{Line: line}); got != want {
 			t.Errorf("%q begins with %q, want %q", line, got, want)
 		}
 	}
@@ -264,7 +264,7 @@ func FuzzProgram(f *testing.F) {
 	f.Add("A=b pnpm run build && x")
 	f.Add("`x` $y 'z' \\")
 	f.Fuzz(func(t *testing.T, line string) {
-		got := program(steps.Command{Shell: line})
+		got := program(steps.Command{Line: line})
 		if !strings.Contains(line, got) || strings.ContainsAny(got, " \t\n\"'`$\\;|&<>(){}*?[]~#!=") {
 			t.Errorf("%q begins with %q", line, got)
 		}

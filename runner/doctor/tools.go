@@ -96,13 +96,13 @@ var (
 
 // program returns the file that a command begins with; "" if only a shell could tell.
 func program(c steps.Command) string {
-	if c.Shell == "" {
+	if c.Line == "" {
 		if len(c.Args) == 0 {
 			return ""
 		}
 		return c.Args[0]
 	}
-	line := c.Shell
+	line := c.Line
 	if end := strings.IndexAny(line, ";|&<>()\n"); end >= 0 {
 		line = line[:end]
 	}

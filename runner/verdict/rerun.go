@@ -68,8 +68,8 @@ func (v *Verdict) RerunFailed(err error) (green bool, _ error) {
 		return false, err
 	case exit != nil:
 		v.session.Log.Info("the step passes although the command failed", "flaky", t.Flaky, "quarantined", t.Quarantined, "exit_code", v.exitCode)
-		if severalCommands.MatchString(v.step.Command.Shell) {
-			v.session.Log.Warn("the command has several parts, and those after the failed tests may not have run", "command", v.step.Command.Shell,
+		if severalCommands.MatchString(v.step.Command.Line) {
+			v.session.Log.Warn("the command has several parts, and those after the failed tests may not have run", "command", v.step.Command.Line,
 				"hint", "move what must run after the tests to a step of its own or to verify:; pnpm -r needs --no-bail")
 		}
 		return true, nil

@@ -27,7 +27,12 @@ type Reference struct {
 	Text string // as written, without "file:" for a file
 }
 
-var arn = regexp.MustCompile(`^arn:aws[a-z-]*:(secretsmanager|ssm):[a-z0-9-]*:[0-9]*:(secret:|parameter/)`)
+const arnPattern = `^arn:aws[a-z-]*:(secretsmanager|ssm):[a-z0-9-]*:[0-9]*:(secret:|parameter/)`
+
+// Pattern matches the values that Parse accepts in a variable whose name marks a secret.
+const Pattern = arnPattern + `|^secretsmanager:|^ssm:/|^file:`
+
+var arn = regexp.MustCompile(arnPattern)
 
 // Parse reads a reference, and reports whether value is one. A value with the prefix file: is a reference only if
 // secretName is set, that is in a variable whose name marks a secret: DATABASE_URL=file:./dev.db is a database,

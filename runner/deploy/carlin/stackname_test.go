@@ -44,7 +44,7 @@ func FuzzCarlinName(f *testing.F) {
 }
 
 func TestTheStackIsNamedByWhoeverKnowsItBest(t *testing.T) {
-	deploys := steps.Command{Shell: "carlin deploy --environment staging"}
+	deploys := steps.Command{Line: "carlin deploy --environment staging"}
 	for name, c := range map[string]struct {
 		files   map[string]string
 		command steps.Command
@@ -54,12 +54,12 @@ func TestTheStackIsNamedByWhoeverKnowsItBest(t *testing.T) {
 		"by STACK_NAME":                   {files: map[string]string{"carlin.yml": "stackName: Other\n"}, command: deploys, given: "web", want: "web"},
 		"by carlin's configuration":       {files: map[string]string{"carlin.yml": "region: x\nstackName: 'Other'\n", "package.json": `{"name": "p"}`}, command: deploys, want: "Other"},
 		"by the package":                  {files: map[string]string{"package.json": `{"name": "p"}`}, command: deploys, want: "P-staging"},
-		"by the script's own words":       {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy --stack-name shop"}}`}, command: steps.Command{Shell: "pnpm run deploy"}, want: "shop"},
-		"by the package and the script":   {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy -e Production"}}`}, command: steps.Command{Shell: "npm run deploy"}, want: "P-Production"},
+		"by the script's own words":       {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy --stack-name shop"}}`}, command: steps.Command{Line: "pnpm run deploy"}, want: "shop"},
+		"by the package and the script":   {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy -e Production"}}`}, command: steps.Command{Line: "npm run deploy"}, want: "P-Production"},
 		"by the package, for a variable":  {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy --environment \"$ENVIRONMENT\""}}`}, command: steps.Command{Args: []string{"yarn", "deploy"}}, want: "P-staging"},
 		"by nobody, without a package":    {command: deploys},
 		"by nobody, with a broken one":    {files: map[string]string{"package.json": `{`}, command: deploys},
-		"by nobody, with another command": {files: map[string]string{"package.json": `{"name": "p"}`}, command: steps.Command{Shell: "cdk deploy"}},
+		"by nobody, with another command": {files: map[string]string{"package.json": `{"name": "p"}`}, command: steps.Command{Line: "cdk deploy"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
