@@ -46,15 +46,21 @@ func builtins(packageManager string) []Step {
 			Artifacts: []Artifact{{Name: "builds", Path: "dist", When: OnSuccess}},
 		},
 		{
-			Name:    "test",
-			Command: Command{Line: packageManager + " run test " + separator + "--ci --reporters=default --reporters=jest-junit"},
+			Name: "test",
+			Command: Command{
+				Line: packageManager + " run test " + separator + "--ci --reporters=default --reporters=jest-junit",
+			},
 			Reports: []string{"junit.xml", "**/junit-*.xml"},
 			// Not every test run measures coverage: its absence is not a failure.
 			Artifacts: []Artifact{{Name: "coverage", Path: "coverage", When: Always, Mirror: "latest", Optional: true}},
 			// By path: jest takes other arguments for patterns. Without coverage, whose thresholds a few files cannot meet.
 			Rerun: Rerun{
-				Command:  Command{Line: packageManager + " run test " + separator + "--ci --reporters=default --reporters=jest-junit --coverage=false --runTestsByPath {files}"},
-				Attempts: usualAttempts, AtMost: usualAtMost,
+				Command: Command{
+					Line: packageManager + " run test " + separator + "--ci --reporters=default --reporters=jest-junit "+
+						"--coverage=false --runTestsByPath {files}",
+				},
+				Attempts: usualAttempts,
+				AtMost:   usualAtMost,
 			},
 		},
 		{

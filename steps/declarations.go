@@ -12,8 +12,8 @@ import (
 // reservedKinds are the store's own top folders.
 var reservedKinds = []string{"manifests", "runs", "deployments", "locks", "tests"}
 
-// retryReasons are the reasons to start a command again, and retryDefault those without on:. A cancelled run cannot start
-// anything again itself: whatever started it may, as retry_allowed in finished.json says.
+// retryReasons are the reasons to start a command again, and retryDefault those without on:. A cancelled run cannot
+// start anything again itself: whatever started it may, as retry_allowed in finished.json says.
 var (
 	retryDefault = []string{"oom", "infrastructure"}
 	retryReasons = []string{"oom", "infrastructure", "cancelled"}
@@ -40,52 +40,128 @@ func stepObject() object[Step] {
 	line.read, lines.read = command().read, hook(command()).read
 	wait := duration()
 	return object[Step]{keys: []key[Step]{
-		newKey("command", "What the step runs.", line, func(s *Step) *Command { return &s.Command }).alias("run", "cmd", "script", "commands"),
+		newKey(
+			"command",
+			"What the step runs.",
+			line,
+			func(s *Step) *Command { return &s.Command },
+		).alias("run", "cmd", "script", "commands"),
 		newKey("shell", "What runs the lines of the step: its command, hooks, verify and rerun.", shell(),
 			func(s *Step) *[]string { return &s.Shell }).otherwise("sh"),
-		newKey("directory", "Where it runs, relative to the workspace.", localPath(),
-			func(s *Step) *string { return &s.Directory }).otherwise(".").alias("cwd", "dir", "workdir", "working-directory", "working_directory"),
+		newKey(
+			"directory",
+			"Where it runs, relative to the workspace.",
+			localPath(),
+			func(s *Step) *string { return &s.Directory },
+		).otherwise(".").alias("cwd", "dir", "workdir", "working-directory", "working_directory"),
 		newKey("timeout", "How long it may take; RUNNER_TIMEOUT and --timeout win over it.", duration(),
 			func(s *Step) *time.Duration { return &s.Timeout }).otherwise("1h"),
 		newKey("environment", "Variables for the command. A value may be a reference to a secret.", variables(scalar()),
 			func(s *Step) *map[string]string { return &s.Environment }).alias("env", "envs", "variables", "vars"),
-		newKey("secrets", "Variables for the command whose values are kept elsewhere. They are resolved just before the command, for this "+
-			"step only, and redacted from everything that leaves.", variables(secretReference()),
-			func(s *Step) *map[string]string { return &s.Secrets }),
-		newKey("credentials", "Which AWS credentials the command gets: those of the task, or none.", oneOf(TaskCredentials, NoCredentials),
-			func(s *Step) *Credentials { return &s.Credentials }).otherwise(TaskCredentials),
+		newKey(
+			"secrets",
+			"Variables for the command whose values are kept elsewhere. They are resolved just before the command, for this "+
+				"step only, and redacted from everything that leaves.",
+			variables(secretReference()),
+			func(s *Step) *map[string]string { return &s.Secrets },
+		),
+		newKey(
+			"credentials",
+			"Which AWS credentials the command gets: those of the task, or none.",
+			oneOf(TaskCredentials, NoCredentials),
+			func(s *Step) *Credentials { return &s.Credentials },
+		).otherwise(TaskCredentials),
 		requiredKey(),
-		newKey("reports", "Globs of JUnit reports, relative to the directory; ** crosses folders.", listOf(globKind(), "glob"),
-			func(s *Step) *[]string { return &s.Reports }).alias("junit", "test_reports"),
-		newKey("allow_empty", "Whether the step may pass without having run a test; by default test may not, and others cause a warning.",
-			optionalBoolean(), func(s *Step) **bool { return &s.AllowEmpty }),
+		newKey(
+			"reports",
+			"Globs of JUnit reports, relative to the directory; ** crosses folders.",
+			listOf(globKind(), "glob"),
+			func(s *Step) *[]string { return &s.Reports },
+		).alias("junit", "test_reports"),
+		newKey(
+			"allow_empty",
+			"Whether the step may pass without having run a test; by default test may not, and others cause a warning.",
+			optionalBoolean(),
+			func(s *Step) **bool { return &s.AllowEmpty },
+		),
 		newKey("artifacts", "Folders that are published after the command.", artifactList(),
 			func(s *Step) *[]Artifact { return &s.Artifacts }),
-		newKey("retry", "Starts the command again after some reasons.", retryObject().kind(), func(s *Step) *Retry { return &s.Retry }),
+		newKey(
+			"retry",
+			"Starts the command again after some reasons.",
+			retryObject().kind(),
+			func(s *Step) *Retry { return &s.Retry },
+		),
 		newKey("needs", "Steps that must be on record as passed for this same commit.", stepNames(),
 			func(s *Step) *[]string { return &s.Needs }).alias("depends_on", "depends-on", "dependsOn", "requires"),
-		newKey("inputs", "Variables that the step takes from the outputs (RUNNER_OUTPUT) of the steps that it needs.", variableNames(),
-			func(s *Step) *[]string { return &s.Inputs }),
-		newKey("fetch", "Kinds of artifacts of this commit that are brought into the workspace before the command, checksums verified.",
-			namesOf(artifactKind()), func(s *Step) *[]string { return &s.Fetch }),
-		newKey("verify", "Run after the command passed; the step fails if it fails.", line, func(s *Step) *Command { return &s.Verify }),
-		newKey("rerun", "Runs the failed tests again; the step passes if they pass, and lists them as flaky.", rerunObject().kind(),
-			func(s *Step) *Rerun { return &s.Rerun }),
-		newKey("quarantine", "Tests whose failure does not fail the step, for a while.", listOf(quarantineObject().kind(), "entry"),
-			func(s *Step) *[]Quarantine { return &s.Quarantine }),
-		newKey("coverage", "Limits for line coverage.", coverageObject().kind(), func(s *Step) *Coverage { return &s.Coverage }),
-		newKey("before", "Run before the command, within its timeout; if one fails, the step fails with its exit code and the command does "+
-			"not run.", lines, func(s *Step) *[]Command { return &s.Hooks.Before }).alias("before_script", "pre"),
-		newKey("after", "Run after the command and its reruns, whether they passed or not, before artifacts are published; a passed step "+
-			"fails if one fails.", lines, func(s *Step) *[]Command { return &s.Hooks.After }).alias("after_script", "post", "finally"),
+		newKey(
+			"inputs",
+			"Variables that the step takes from the outputs (RUNNER_OUTPUT) of the steps that it needs.",
+			variableNames(),
+			func(s *Step) *[]string { return &s.Inputs },
+		),
+		newKey(
+			"fetch",
+			"Kinds of artifacts of this commit that are brought into the workspace before the command, checksums verified.",
+			namesOf(artifactKind()),
+			func(s *Step) *[]string { return &s.Fetch },
+		),
+		newKey(
+			"verify",
+			"Run after the command passed; the step fails if it fails.",
+			line,
+			func(s *Step) *Command { return &s.Verify },
+		),
+		newKey(
+			"rerun",
+			"Runs the failed tests again; the step passes if they pass, and lists them as flaky.",
+			rerunObject().kind(),
+			func(s *Step) *Rerun { return &s.Rerun },
+		),
+		newKey(
+			"quarantine",
+			"Tests whose failure does not fail the step, for a while.",
+			listOf(quarantineObject().kind(), "entry"),
+			func(s *Step) *[]Quarantine { return &s.Quarantine },
+		),
+		newKey(
+			"coverage",
+			"Limits for line coverage.",
+			coverageObject().kind(),
+			func(s *Step) *Coverage { return &s.Coverage },
+		),
+		newKey(
+			"before",
+			"Run before the command, within its timeout; if one fails, the step fails with its exit code and the command does "+
+				"not run.",
+			lines,
+			func(s *Step) *[]Command { return &s.Hooks.Before },
+		).alias("before_script", "pre"),
+		newKey(
+			"after",
+			"Run after the command and its reruns, whether they passed or not, before artifacts are published; a passed step "+
+				"fails if one fails.",
+			lines,
+			func(s *Step) *[]Command { return &s.Hooks.After },
+		).alias("after_script", "post", "finally"),
 		newKey("on_failure", "Run once the step has failed, before after; not if the run was cancelled.", lines,
 			func(s *Step) *[]Command { return &s.Hooks.OnFailure }),
-		newKey("lock", "What one run at a time may change: a stack of the environment, or the environment. By default deploy locks its "+
-			"stack, migrate its environment.", oneOf(LockStack, LockEnvironment, lockNone), func(s *Step) *LockScope { return &s.Lock }),
+		newKey(
+			"lock",
+			"What one run at a time may change: a stack of the environment, or the environment. By default deploy locks its "+
+				"stack, migrate its environment.",
+			oneOf(LockStack, LockEnvironment, lockNone),
+			func(s *Step) *LockScope { return &s.Lock },
+		),
 		newKey("wait", "How long to wait for the lock, and for a stack that is busy.", wait,
 			func(s *Step) *time.Duration { return &s.Wait }).otherwise("10m"),
-		newKey("rollback", "Whether the stack is rolled back after a failure. True: a deploy that could not be rolled back is refused; by "+
-			"default the stack is rolled back where that is possible.", optionalBoolean(), func(s *Step) **bool { return &s.Rollback }),
+		newKey(
+			"rollback",
+			"Whether the stack is rolled back after a failure. True: a deploy that could not be rolled back is refused; by "+
+				"default the stack is rolled back where that is possible.",
+			optionalBoolean(),
+			func(s *Step) **bool { return &s.Rollback },
+		),
 		newKey("grace", "Time between TERM and KILL when stopping; RUNNER_GRACE and --grace win over it.", duration(),
 			func(s *Step) *time.Duration { return &s.Grace }).otherwise("20s"),
 	}}
@@ -132,25 +208,52 @@ func artifactObject() object[Artifact] {
 		return err
 	}
 	return object[Artifact]{
-		what: "an artifact", start: Artifact{When: OnSuccess}, required: []string{"name", "path"}, example: "{ name: coverage, path: coverage }",
+		what:     "an artifact",
+		start:    Artifact{When: OnSuccess},
+		required: []string{"name", "path"},
+		example:  "{ name: coverage, path: coverage }",
 		keys: []key[Artifact]{
 			newKey("name", "The kind: the first part of the stored keys.", name, func(a *Artifact) *string { return &a.Name }),
 			newKey("path", "A folder inside the step's directory.", localPath(), func(a *Artifact) *string { return &a.Path }),
 			newKey("when", "After which ends of the command it is published.", oneOf(Always, OnSuccess, OnFailure),
 				func(a *Artifact) *When { return &a.When }).otherwise(OnSuccess),
-			newKey("mirror", "Keeps a second copy under latest/ that every run replaces.", oneOf("latest"), func(a *Artifact) *string { return &a.Mirror }),
-			newKey("optional", "Whether a step may pass without having made it.", boolean(), func(a *Artifact) *bool { return &a.Optional }).otherwise(false),
-			newKey("redact", "Whether files that contain secrets are rewritten before they are published; by default all but those of builds, "+
-				"which only cause a warning.", optionalBoolean(), func(a *Artifact) **bool { return &a.Redact }),
+			newKey(
+				"mirror",
+				"Keeps a second copy under latest/ that every run replaces.",
+				oneOf("latest"),
+				func(a *Artifact) *string { return &a.Mirror },
+			),
+			newKey(
+				"optional",
+				"Whether a step may pass without having made it.",
+				boolean(),
+				func(a *Artifact) *bool { return &a.Optional },
+			).otherwise(false),
+			newKey(
+				"redact",
+				"Whether files that contain secrets are rewritten before they are published; by default all but those of builds, "+
+					"which only cause a warning.",
+				optionalBoolean(),
+				func(a *Artifact) **bool { return &a.Redact },
+			),
 		},
 	}
 }
 
 func retryObject() object[Retry] {
 	return object[Retry]{start: Retry{Attempts: 1, On: retryDefault}, keys: []key[Retry]{
-		newKey("attempts", "Starts beyond the first.", integer(0, 10), func(r *Retry) *int { return &r.Attempts }).otherwise(1),
-		newKey("on", "The reasons to start again; cancelled (Spot) is for what started the run, as retry_allowed in finished.json says.",
-			listOf(oneOf(retryReasons...), "reason"), func(r *Retry) *[]string { return &r.On }),
+		newKey(
+			"attempts",
+			"Starts beyond the first.",
+			integer(0, 10),
+			func(r *Retry) *int { return &r.Attempts },
+		).otherwise(1),
+		newKey(
+			"on",
+			"The reasons to start again; cancelled (Spot) is for what started the run, as retry_allowed in finished.json says.",
+			listOf(oneOf(retryReasons...), "reason"),
+			func(r *Retry) *[]string { return &r.On },
+		),
 	}}
 }
 
@@ -164,14 +267,23 @@ func rerunObject() object[Rerun] {
 			{Required: []string{"attempts"}, Properties: properties{{"attempts", schema{Const: 0}}}},
 		},
 		keys: []key[Rerun]{
-			newKey("command", "{files} stands for the failed test files, {packages} for their Go packages, {tests} for an expression as "+
-				"go test -run takes it; names are quoted.", line, func(r *Rerun) *Command { return &r.Command }),
+			newKey(
+				"command",
+				"{files} stands for the failed test files, {packages} for their Go packages, {tests} for an expression as "+
+					"go test -run takes it; names are quoted.",
+				line,
+				func(r *Rerun) *Command { return &r.Command },
+			),
 			newKey("attempts", "How often failed tests are run again; 0 for not at all.", integer(0, maxAttempts),
 				func(r *Rerun) *int { return &r.Attempts }).otherwise(usualAttempts),
 			newKey("at_most", "If more tests failed, none is run again.", integer(0, maxAtMost),
 				func(r *Rerun) *int { return &r.AtMost }).otherwise(usualAtMost),
-			newKey("pattern", "A regular expression whose one group is the test's file, in its file, class or name.", regexKind(),
-				func(r *Rerun) **regexp.Regexp { return &r.Pattern }),
+			newKey(
+				"pattern",
+				"A regular expression whose one group is the test's file, in its file, class or name.",
+				regexKind(),
+				func(r *Rerun) **regexp.Regexp { return &r.Pattern },
+			),
 		},
 	}
 }
@@ -187,7 +299,9 @@ func quarantineObject() object[Quarantine] {
 		return err
 	}
 	return object[Quarantine]{
-		what: "an entry of quarantine", required: []string{"test", "until"}, example: `{ test: "basket › adds up", until: 2026-12-31, reason: "…" }`,
+		what:     "an entry of quarantine",
+		required: []string{"test", "until"},
+		example:  `{ test: "basket › adds up", until: 2026-12-31, reason: "…" }`,
 		keys: []key[Quarantine]{
 			newKey("test", `Its name, also after its class or file and " › "; * stands for any characters, ? for one.`, test,
 				func(q *Quarantine) *string { return &q.Test }),
@@ -199,10 +313,19 @@ func quarantineObject() object[Quarantine] {
 
 func coverageObject() object[Coverage] {
 	return object[Coverage]{keys: []key[Coverage]{
-		newKey("path", "The folder or file of the reports; by default the folder of the artifact called coverage.", localPath(),
-			func(c *Coverage) *string { return &c.Path }),
+		newKey(
+			"path",
+			"The folder or file of the reports; by default the folder of the artifact called coverage.",
+			localPath(),
+			func(c *Coverage) *string { return &c.Path },
+		),
 		newKey("minimum", "Percent of the lines.", percent(), func(c *Coverage) *float64 { return &c.Minimum }),
-		newKey("drop", "Percentage points that it may be under the branch's last passed run.", percent(), func(c *Coverage) *float64 { return &c.Drop }),
+		newKey(
+			"drop",
+			"Percentage points that it may be under the branch's last passed run.",
+			percent(),
+			func(c *Coverage) *float64 { return &c.Drop },
+		),
 	}}
 }
 
@@ -214,7 +337,12 @@ func setupKind() kind[Setup] {
 		to.Origin = d.origin(n)
 		if node, ok := d.resolve(n).(*ast.BoolNode); ok {
 			if node.Value {
-				return d.errorf(n, "remove the key for what the lockfile calls for, or write the command", "%s cannot be true", what)
+				return d.errorf(
+					n,
+					"remove the key for what the lockfile calls for, or write the command",
+					"%s cannot be true",
+					what,
+				)
 			}
 			to.Command = Command{}
 			return nil

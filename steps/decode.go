@@ -209,8 +209,16 @@ func (d *decoder) origin(n ast.Node) string {
 
 func (d *decoder) typeError(n ast.Node, what, wanted string) *FileError {
 	names := map[ast.NodeType]string{
-		ast.MappingType: "a mapping", ast.MappingValueType: "a mapping", ast.SequenceType: "a list", ast.StringType: "text", ast.LiteralType: "text",
-		ast.IntegerType: "a number", ast.FloatType: "a number", ast.BoolType: "true or false", ast.NullType: "nothing", ast.AliasType: "an alias without its anchor",
+		ast.MappingType:      "a mapping",
+		ast.MappingValueType: "a mapping",
+		ast.SequenceType:     "a list",
+		ast.StringType:       "text",
+		ast.LiteralType:      "text",
+		ast.IntegerType:      "a number",
+		ast.FloatType:        "a number",
+		ast.BoolType:         "true or false",
+		ast.NullType:         "nothing",
+		ast.AliasType:        "an alias without its anchor",
 	}
 	found, ok := names[d.resolve(n).Type()]
 	if !ok {

@@ -60,8 +60,8 @@ func Nearest(word string, candidates []string) string {
 	return best
 }
 
-// typingErrors counts the characters that were left out, added or replaced, and the neighbors that were swapped, between
-// a and b (the optimal string alignment distance).
+// typingErrors counts the characters that were left out, added or replaced, and the neighbors that were swapped,
+// between a and b (the optimal string alignment distance).
 func typingErrors(a, b string) int {
 	before, row := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {

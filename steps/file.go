@@ -92,10 +92,21 @@ func documentObject() object[document] {
 		return setupKind().read(d, n, what, *to)
 	}}
 	return object[document]{keys: []key[document]{
-		newKey("$schema", "Where editors find this schema; the runner ignores it.", text(), func(d *document) *string { return &d.schema }),
+		newKey(
+			"$schema",
+			"Where editors find this schema; the runner ignores it.",
+			text(),
+			func(d *document) *string { return &d.schema },
+		),
 		newKey("version", "The version of the format.", version(), func(d *document) *string { return &d.version }),
-		newKey("setup", "Installs the dependencies of a commit that differ from those of the image; by default what the lockfile calls for. "+
-			"false: nothing.", setup, func(d *document) **Setup { return &d.setup }),
+		newKey(
+			"setup",
+			"Installs the dependencies of a commit that differ from those of the image; "+
+				"by default what the lockfile calls for. "+
+				"false: nothing.",
+			setup,
+			func(d *document) **Setup { return &d.setup },
+		),
 		newKey("steps", "Overrides of the built-in steps (build, test, deploy, migrate) and steps of your own.", stepsKind(),
 			func(d *document) *[]override { return &d.steps }),
 	}}
@@ -140,13 +151,23 @@ func checkKeys(d *decoder, o override, _ Catalogue) error {
 	case !has("command") && !isBuiltin(o.name):
 		return d.errorf(o.place, "add a command: line to it", "step %q has no command", o.name)
 	case o.name == "migrate" && has("retry"):
-		return d.errorf(o.values["retry"], "remove retry: a person has to look at a migration that stopped half-way", "migrate cannot be retried")
+		return d.errorf(
+			o.values["retry"],
+			"remove retry: a person has to look at a migration that stopped half-way",
+			"migrate cannot be retried",
+		)
 	case o.name == "test" || has("reports"):
 		return nil
 	}
 	for _, key := range []string{"rerun", "quarantine"} {
 		if has(key) {
-			return d.errorf(o.values[key], "add reports: with the globs of its JUnit files", "step %q has %s but no reports", o.name, key)
+			return d.errorf(
+				o.values[key],
+				"add reports: with the globs of its JUnit files",
+				"step %q has %s but no reports",
+				o.name,
+				key,
+			)
 		}
 	}
 	return nil
@@ -159,7 +180,13 @@ func checkNeeds(d *decoder, o override, known Catalogue) error {
 			return d.errorf(place, "remove it", "step %q needs itself", need)
 		}
 		if _, err := known.Find(need); err != nil {
-			return d.errorf(place, suggestion(need, "the steps are", known.Names()), "step %q needs %q, which is not a step", o.name, need)
+			return d.errorf(
+				place,
+				suggestion(need, "the steps are", known.Names()),
+				"step %q needs %q, which is not a step",
+				o.name,
+				need,
+			)
 		}
 	}
 	return nil
@@ -169,7 +196,7 @@ func checkFetch(d *decoder, o override, known Catalogue) error {
 	for i, fetched := range o.step.Fetch {
 		if _, ok := known.ArtifactPath(fetched); !ok {
 			return d.errorf(d.item(o.values["fetch"], i), suggestion(fetched, "the artifacts are", known.kinds()),
-				"step %q fetches %q, which no step makes", o.name, fetched)
+				"step %q fetches %q, which no step publishes", o.name, fetched)
 		}
 	}
 	return nil

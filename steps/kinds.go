@@ -23,9 +23,11 @@ var (
 	kindName     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-	durationForm = regexp.MustCompile(`^([0-9]{1,6}(\.[0-9]{1,6})?h)?([0-9]{1,6}(\.[0-9]{1,6})?m)?([0-9]{1,6}(\.[0-9]{1,6})?s)?([0-9]{1,6}ms)?$`)
-	zero         = regexp.MustCompile(`^[^1-9]*$`)                    // a duration of nothing
-	outside      = regexp.MustCompile(`^/|^[A-Za-z]:|(^|/)\.\.(/|$)`) // a path that leaves its folder
+	durationForm = regexp.MustCompile(
+		`^([0-9]{1,6}(\.[0-9]{1,6})?h)?([0-9]{1,6}(\.[0-9]{1,6})?m)?([0-9]{1,6}(\.[0-9]{1,6})?s)?([0-9]{1,6}ms)?$`,
+	)
+	zero    = regexp.MustCompile(`^[^1-9]*$`)                    // a duration of nothing
+	outside = regexp.MustCompile(`^/|^[A-Za-z]:|(^|/)\.\.(/|$)`) // a path that leaves its folder
 )
 
 // scalarTypes are the types of values that are text to a command.
@@ -38,34 +40,43 @@ func text() kind[string] {
 
 // lineOfText is a string that is not empty.
 func lineOfText(example string) kind[string] {
-	return kind[string]{schema: schema{Type: "string", Pattern: `\S`}, read: func(d *decoder, n ast.Node, what string, to *string) error {
-		err := d.text(n, what, to)
-		if err == nil && strings.TrimSpace(*to) == "" {
-			return d.errorf(n, "write "+example, "%s is empty", what)
-		}
-		return err
-	}}
+	return kind[string]{
+		schema: schema{Type: "string", Pattern: `\S`},
+		read: func(d *decoder, n ast.Node, what string, to *string) error {
+			err := d.text(n, what, to)
+			if err == nil && strings.TrimSpace(*to) == "" {
+				return d.errorf(n, "write "+example, "%s is empty", what)
+			}
+			return err
+		},
+	}
 }
 
 // scalar is the text of a string, a number or a boolean, as it is written.
 func scalar() kind[string] {
-	return kind[string]{schema: schema{Type: scalarTypes}, read: func(d *decoder, n ast.Node, what string, to *string) (err error) {
-		*to, err = d.scalar(n, what)
-		return err
-	}}
+	return kind[string]{
+		schema: schema{Type: scalarTypes},
+		read: func(d *decoder, n ast.Node, what string, to *string) (err error) {
+			*to, err = d.scalar(n, what)
+			return err
+		},
+	}
 }
 
 // matching is text that a pattern matches.
 func matching(pattern *regexp.Regexp, advice string) kind[string] {
-	return kind[string]{schema: schema{Type: "string", Pattern: pattern.String()}, read: func(d *decoder, n ast.Node, what string, to *string) error {
-		if err := d.text(n, what, to); err != nil {
-			return err
-		}
-		if !pattern.MatchString(*to) {
-			return d.invalid(n, what, *to, advice)
-		}
-		return nil
-	}}
+	return kind[string]{
+		schema: schema{Type: "string", Pattern: pattern.String()},
+		read: func(d *decoder, n ast.Node, what string, to *string) error {
+			if err := d.text(n, what, to); err != nil {
+				return err
+			}
+			if !pattern.MatchString(*to) {
+				return d.invalid(n, what, *to, advice)
+			}
+			return nil
+		},
+	}
 }
 
 func boolean() kind[bool] {
@@ -88,31 +99,42 @@ func optionalBoolean() kind[*bool] {
 }
 
 func integer(least, most int) kind[int] {
-	return kind[int]{schema: schema{Type: "integer", Minimum: number(least), Maximum: number(most)}, read: func(d *decoder, n ast.Node, what string, to *int) error {
-		value, err := d.number(n, what, "a whole number")
-		if err != nil {
-			return err
-		}
-		if value != math.Trunc(value) || value < float64(least) || value > float64(most) {
-			return d.invalid(n, what, d.resolve(n).GetToken().Value, fmt.Sprintf("write a whole number from %d to %d", least, most))
-		}
-		*to = int(value)
-		return nil
-	}}
+	return kind[int]{
+		schema: schema{Type: "integer", Minimum: number(least), Maximum: number(most)},
+		read: func(d *decoder, n ast.Node, what string, to *int) error {
+			value, err := d.number(n, what, "a whole number")
+			if err != nil {
+				return err
+			}
+			if value != math.Trunc(value) || value < float64(least) || value > float64(most) {
+				return d.invalid(
+					n,
+					what,
+					d.resolve(n).GetToken().Value,
+					fmt.Sprintf("write a whole number from %d to %d", least, most),
+				)
+			}
+			*to = int(value)
+			return nil
+		},
+	}
 }
 
 func percent() kind[float64] {
-	return kind[float64]{schema: schema{Type: "number", Minimum: number(0), Maximum: number(100)}, read: func(d *decoder, n ast.Node, what string, to *float64) error {
-		value, err := d.number(n, what, "a number from 0 to 100, without a percent sign")
-		if err != nil {
-			return err
-		}
-		if !(value >= 0 && value <= 100) {
-			return d.invalid(n, what, d.resolve(n).GetToken().Value, "write a number from 0 to 100, without a percent sign")
-		}
-		*to = value
-		return nil
-	}}
+	return kind[float64]{
+		schema: schema{Type: "number", Minimum: number(0), Maximum: number(100)},
+		read: func(d *decoder, n ast.Node, what string, to *float64) error {
+			value, err := d.number(n, what, "a number from 0 to 100, without a percent sign")
+			if err != nil {
+				return err
+			}
+			if !(value >= 0 && value <= 100) {
+				return d.invalid(n, what, d.resolve(n).GetToken().Value, "write a number from 0 to 100, without a percent sign")
+			}
+			*to = value
+			return nil
+		},
+	}
 }
 
 func number(n int) *float64 {
@@ -148,7 +170,12 @@ func enumeration(list []string) string {
 }
 
 func duration() kind[time.Duration] {
-	s := schema{Type: "string", Pattern: durationForm.String(), Not: &schema{Pattern: zero.String()}, Examples: []any{"90s", "15m", "1h30m"}}
+	s := schema{
+		Type:     "string",
+		Pattern:  durationForm.String(),
+		Not:      &schema{Pattern: zero.String()},
+		Examples: []any{"90s", "15m", "1h30m"},
+	}
 	return kind[time.Duration]{schema: s, read: func(d *decoder, n ast.Node, what string, to *time.Duration) error {
 		const advice = "write a duration such as 90s, 15m or 1h30m"
 		value, err := d.scalar(n, what)
@@ -200,18 +227,26 @@ func variables(value kind[string]) kind[map[string]string] {
 	values := value.schema
 	s.AdditionalProperties = values
 	s.Properties = properties{{"<<", schema{Description: mergeKey}}}
-	return kind[map[string]string]{schema: s, read: func(d *decoder, n ast.Node, what string, to *map[string]string) error {
-		*to = map[string]string{}
-		return d.entries(n, what, func(name string, keyNode, node ast.Node) error {
-			if !variableName.MatchString(name) {
-				return d.invalid(keyNode, "name of a variable", name, "use letters, digits and underscores, and begin with no digit")
-			}
-			var text string
-			err := value.read(d, node, name, &text)
-			(*to)[name] = text
-			return err
-		})
-	}}
+	return kind[map[string]string]{
+		schema: s,
+		read: func(d *decoder, n ast.Node, what string, to *map[string]string) error {
+			*to = map[string]string{}
+			return d.entries(n, what, func(name string, keyNode, node ast.Node) error {
+				if !variableName.MatchString(name) {
+					return d.invalid(
+						keyNode,
+						"name of a variable",
+						name,
+						"use letters, digits and underscores, and begin with no digit",
+					)
+				}
+				var text string
+				err := value.read(d, node, name, &text)
+				(*to)[name] = text
+				return err
+			})
+		},
+	}
 }
 
 // secretReference is a reference to a secret. Errors never quote the value or its line: a secret may have been written
@@ -224,92 +259,14 @@ func secretReference() kind[string] {
 				return nil
 			}
 		}
-		err := d.errorf(n, "write an ARN, secretsmanager:NAME, ssm:/NAME or file:PATH; a plain value belongs under environment",
-			"secret %s is not a reference", what)
+		err := d.errorf(
+			n,
+			"write an ARN, secretsmanager:NAME, ssm:/NAME or file:PATH; a plain value belongs under environment",
+			"secret %s is not a reference",
+			what,
+		)
 		err.Source = ""
 		return err
-	}}
-}
-
-// command is a line for the shell or an argument list.
-func command() kind[Command] {
-	first := schema{Type: scalarTypes, MinLength: 1}
-	s := schema{OneOf: []schema{
-		{Description: "A line for the shell of the step.", Type: "string", Pattern: `\S`},
-		{
-			Description: "An argument list, executed without a shell.",
-			Type:        "array", MinItems: 1, PrefixItems: []schema{first}, Items: &schema{Type: scalarTypes},
-		},
-	}}
-	return kind[Command]{schema: s, read: func(d *decoder, n ast.Node, what string, to *Command) error {
-		const example = "a line for the shell, or a list such as [pnpm, lint]"
-		*to = Command{} // a merge key may have brought one of the other form
-		if _, isList := d.resolve(n).(*ast.SequenceNode); !isList {
-			err := lineOfText(example).read(d, n, what, &to.Line)
-			to.Line = strings.TrimSpace(to.Line)
-			return err
-		}
-		err := listOf(scalar(), "argument").read(d, n, what, &to.Args)
-		if err == nil && (len(to.Args) == 0 || to.Args[0] == "") {
-			err = d.errorf(n, "write "+example, "%s is empty", what)
-		}
-		return err
-	}}
-}
-
-// hook is a line for the shell or a list of commands.
-func hook(command kind[Command]) kind[[]Command] {
-	list := listOf(command, "command")
-	s := schema{OneOf: []schema{{Description: "A line for the shell of the step.", Type: "string", Pattern: `\S`}, list.schema}}
-	s.OneOf[1].Description = "Commands, run one after the other."
-	return kind[[]Command]{schema: s, read: func(d *decoder, n ast.Node, what string, to *[]Command) error {
-		if _, isList := d.resolve(n).(*ast.SequenceNode); isList {
-			return list.read(d, n, what, to)
-		}
-		*to = make([]Command, 1)
-		return command.read(d, n, what, &(*to)[0])
-	}}
-}
-
-// shells are the shells that have a name, with the arguments before the line.
-var shells = []struct {
-	name string
-	args []string
-}{
-	{"sh", []string{"sh", "-e", "-c"}},
-	{"bash", []string{"bash", "-eo", "pipefail", "-c"}},
-}
-
-// shell is the program, with its arguments, that the lines of a step are the last argument of.
-func shell() kind[[]string] {
-	var names []string
-	byName := schema{}
-	for _, s := range shells {
-		names, byName.Enum = append(names, s.name), append(byName.Enum, s.name)
-	}
-	list := listOf(lineOfText("a program or an argument"), "argument")
-	list.schema.MinItems = 1
-	byName.Description, list.schema.Description = "sh -e -c, or bash -eo pipefail -c.", "A shell with its arguments; the line becomes the last one."
-	return kind[[]string]{schema: schema{OneOf: []schema{byName, list.schema}}, read: func(d *decoder, n ast.Node, what string, to *[]string) error {
-		advice := "write " + strings.Join(names, ", ") + " or a list such as [zsh, -e, -c]"
-		if _, isList := d.resolve(n).(*ast.SequenceNode); isList {
-			err := list.read(d, n, what, to)
-			if err == nil && len(*to) == 0 {
-				err = d.errorf(n, advice, "%s is empty", what)
-			}
-			return err
-		}
-		name, err := d.scalar(n, what)
-		if err != nil {
-			return err
-		}
-		for _, s := range shells {
-			if s.name == name {
-				*to = s.args
-				return nil
-			}
-		}
-		return d.invalid(n, what, name, advice)
 	}}
 }
 
@@ -332,33 +289,45 @@ func lastDay() kind[time.Time] {
 
 // expression is a regular expression with one group.
 func regexKind() kind[*regexp.Regexp] {
-	return kind[*regexp.Regexp]{schema: schema{Type: "string"}, read: func(d *decoder, n ast.Node, what string, to **regexp.Regexp) error {
-		var value string
-		if err := d.text(n, what, &value); err != nil {
-			return err
-		}
-		compiled, err := regexp.Compile(value)
-		if err != nil {
-			return d.errorf(n, "write a regular expression of Go (RE2) with one group, such as '^([^ ]+) '", "invalid %s: %v", what, err)
-		}
-		if groups := compiled.NumSubexp(); groups != 1 {
-			return d.errorf(n, "put parentheses around the file's part, and only there: (?:…) is not a group",
-				"%s has %d groups instead of one", what, groups)
-		}
-		*to = compiled
-		return nil
-	}}
+	return kind[*regexp.Regexp]{
+		schema: schema{Type: "string"},
+		read: func(d *decoder, n ast.Node, what string, to **regexp.Regexp) error {
+			var value string
+			if err := d.text(n, what, &value); err != nil {
+				return err
+			}
+			compiled, err := regexp.Compile(value)
+			if err != nil {
+				return d.errorf(
+					n,
+					"write a regular expression of Go (RE2) with one group, such as '^([^ ]+) '",
+					"invalid %s: %v",
+					what,
+					err,
+				)
+			}
+			if groups := compiled.NumSubexp(); groups != 1 {
+				return d.errorf(n, "put parentheses around the file's part, and only there: (?:…) is not a group",
+					"%s has %d groups instead of one", what, groups)
+			}
+			*to = compiled
+			return nil
+		},
+	}
 }
 
 // version is the number of the format.
 func version() kind[string] {
-	return kind[string]{schema: schema{Enum: []any{1, "1"}}, read: func(d *decoder, n ast.Node, what string, to *string) (err error) {
-		if *to, err = d.scalar(n, what); err != nil {
-			return err
-		}
-		if value, err := strconv.ParseFloat(*to, 64); err != nil || value != 1 {
-			return d.errorf(n, "write version: 1", "version must be 1")
-		}
-		return nil
-	}}
+	return kind[string]{
+		schema: schema{Enum: []any{1, "1"}},
+		read: func(d *decoder, n ast.Node, what string, to *string) (err error) {
+			if *to, err = d.scalar(n, what); err != nil {
+				return err
+			}
+			if value, err := strconv.ParseFloat(*to, 64); err != nil || value != 1 {
+				return d.errorf(n, "write version: 1", "version must be 1")
+			}
+			return nil
+		},
+	}
 }

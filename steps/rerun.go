@@ -12,7 +12,7 @@ import (
 
 // Rerun says how failed tests are run again. The zero value runs none.
 type Rerun struct {
-	Command  Command        // contains {files}, {packages} and {tests} for what failed, or none for a tool that remembers it
+	Command  Command        // with {files}, {packages} or {tests} for what failed; none for a tool that remembers it
 	Attempts int            // the most reruns
 	AtMost   int            // the most failed tests that are run again
 	Pattern  *regexp.Regexp // its group matches the file of a test, in its file, class or name; nil for the usual rules
@@ -80,7 +80,10 @@ func (c Command) fill(words map[string][]string) Command {
 			args = append(args, list...)
 			continue
 		}
-		args = append(args, placeholder.ReplaceAllStringFunc(a, func(word string) string { return strings.Join(words[word], " ") }))
+		args = append(
+			args,
+			placeholder.ReplaceAllStringFunc(a, func(word string) string { return strings.Join(words[word], " ") }),
+		)
 	}
 	return Command{Args: args}
 }
@@ -143,33 +146,59 @@ func readRerunCommand(d *decoder, n ast.Node, what string, to *Command) error {
 	for _, arg := range to.Args {
 		for _, word := range []string{filesWord, packagesWord} {
 			if strings.Contains(arg, word) && arg != word {
-				return d.errorf(n, "make "+word+" an argument of its own: each name becomes one", "%s is a part of the argument %q", word, arg)
+				return d.errorf(
+					n,
+					"make "+word+" an argument of its own: each name becomes one",
+					"%s is a part of the argument %q",
+					word,
+					arg,
+				)
 			}
 		}
 	}
 	if i := slices.IndexFunc(to.Args, placeholder.MatchString); i == 0 {
 		return d.errorf(n, "begin with a program", "the command begins with %s", to.Args[0])
 	}
-	if whole := strings.Join(append(to.Args, to.Line), " "); !placeholder.MatchString(whole) && runsTests.MatchString(whole) && !remembers.MatchString(whole) {
-		return d.errorf(n, "write {files}, {packages} or {tests} where the tool takes the tests to run; a tool that remembers what failed "+
-			"needs its flag, such as --last-failed", "%s runs all tests again: it names none of those that failed", what)
+	if whole := strings.Join(
+		append(to.Args, to.Line),
+		" ",
+	); !placeholder.MatchString(whole) && runsTests.MatchString(whole) &&
+		!remembers.MatchString(whole) {
+		return d.errorf(
+			n,
+			"write {files}, {packages} or {tests} where the tool takes the tests to run; a tool that remembers what failed "+
+				"needs its flag, such as --last-failed",
+			"%s runs all tests again: it names none of those that failed",
+			what,
+		)
 	}
 	return nil
 }
 
 var (
 	// runsTests matches a command that starts a test tool, or a script that does.
-	runsTests = regexp.MustCompile(`(?:^|[\s;&|(/])(?:jest|vitest|mocha|ava|tap|jasmine|karma|playwright|cypress|wdio|pytest|py\.test|unittest|nose2|tox|nox|hatch|` +
-		`go|gotestsum|cargo|phpunit|pest|rspec|rake|rails|mix|dotnet|mvn|mvnw|gradle|gradlew|sbt|ctest|bazel|swift|flutter|dart|` +
-		`npm|pnpm|yarn|bun|deno|node|make|just|turbo|nx)(?:$|[\s;&|)])`)
+	runsTests = regexp.MustCompile(
+		`(?:^|[\s;&|(/])(?:jest|vitest|mocha|ava|tap|jasmine|karma|playwright|cypress|wdio|` +
+			`pytest|py\.test|unittest|nose2|tox|nox|hatch|` +
+			`go|gotestsum|cargo|phpunit|pest|rspec|rake|rails|mix|dotnet|` +
+			`mvn|mvnw|gradle|gradlew|sbt|ctest|bazel|swift|flutter|dart|` +
+			`npm|pnpm|yarn|bun|deno|node|make|just|turbo|nx)(?:$|[\s;&|)])`,
+	)
 	// remembers matches the flags of tools that run what failed in their last run.
-	remembers = regexp.MustCompile(`(?i)(?:^|\s)-{1,2}(?:lf\b|ff\b|[a-z-]*(?:fail|rerun)[a-z-]*)|\b(?:only|last|rerun)[-_:.]?fail|fail[a-z]*[-_:.]only|\brerun\b`)
+	remembers = regexp.MustCompile(
+		`(?i)(?:^|\s)-{1,2}(?:lf\b|ff\b|[a-z-]*(?:fail|rerun)[a-z-]*)|` +
+			`\b(?:only|last|rerun)[-_:.]?fail|fail[a-z]*[-_:.]only|\brerun\b`,
+	)
 )
 
 // checkRerun refuses a rerun without a command. attempts: 0 removes that of the built-in step.
 func checkRerun(d *decoder, n ast.Node, r *Rerun) error {
 	if r.Command.IsZero() && r.Attempts > 0 {
-		return d.errorf(n, `write { command: "pnpm run test --ci {files}" }, or { attempts: 0 } for none`, "rerun has no command")
+		return d.errorf(
+			n,
+			`write { command: "pnpm run test --ci {files}" }, or { attempts: 0 } for none`,
+			"rerun has no command",
+		)
 	}
 	return nil
 }

@@ -28,7 +28,18 @@ func workspace(t testing.TB, names ...string) string {
 }
 
 func TestTheFileOfATestIsFoundByWhatItsReportSays(t *testing.T) {
-	dir := workspace(t, "src/a.test.ts", "src/[id].test.ts", "e2e/specs/deep/one.spec.js", "tests/test_bill.py", "-x.js", "a b's.test.js", "one/same.js", "two/same.js", "node_modules/m/x.spec.js")
+	dir := workspace(
+		t,
+		"src/a.test.ts",
+		"src/[id].test.ts",
+		"e2e/specs/deep/one.spec.js",
+		"tests/test_bill.py",
+		"-x.js",
+		"a b's.test.js",
+		"one/same.js",
+		"two/same.js",
+		"node_modules/m/x.spec.js",
+	)
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "out.js")); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +97,12 @@ func TestTheFileOfATestIsFoundByWhatItsReportSays(t *testing.T) {
 func TestGoTestsAreRunByPackageAndName(t *testing.T) {
 	r := Rerun{Command: Command{Line: "go test -run {tests} {packages}"}, Attempts: 1}
 	got, err := r.Select(t.TempDir(), []results.Case{
-		{Class: "example.com/a/v2", Name: "TestB/with_$(x)"}, {Class: "example.com/a/v2", Name: "TestA"}, {Class: "example.com/c", Name: "TestB"},
+		{
+			Class: "example.com/a/v2",
+			Name:  "TestB/with_$(x)",
+		},
+		{Class: "example.com/a/v2", Name: "TestA"},
+		{Class: "example.com/c", Name: "TestB"},
 	})
 	if want := `go test -run '^(TestA|TestB)$' example.com/a/v2 example.com/c`; err != nil || got.Line != want {
 		t.Errorf("is %q (%v), want %q", got.Line, err, want)
@@ -160,7 +176,8 @@ func TestQuarantineIsByNameOrGlobAndEndsAfterItsDay(t *testing.T) {
 		}
 	}
 	q := Quarantine{Until: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}
-	if q.LastDay() != "2026-12-31" || q.Expired(time.Date(2026, 12, 31, 23, 59, 59, 0, time.UTC)) || !q.Expired(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)) {
+	if q.LastDay() != "2026-12-31" || q.Expired(time.Date(2026, 12, 31, 23, 59, 59, 0, time.UTC)) ||
+		!q.Expired(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("it ends on %s", q.LastDay())
 	}
 }

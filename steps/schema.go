@@ -91,7 +91,8 @@ func (p properties) MarshalJSON() ([]byte, error) {
 // rootSchema is the schema of the whole file.
 func rootSchema() schema {
 	root := documentObject().kind().schema
-	root.Schema, root.ID = "https://json-schema.org/draft/2020-12/schema", "https://github.com/carlin-cicd/runner/steps/schema.json"
+	root.Schema = "https://json-schema.org/draft/2020-12/schema"
+	root.ID = "https://github.com/carlin-cicd/runner/steps/schema.json"
 	root.Title, root.Description = "runner.yaml", "The steps of a workspace, for carlin-cicd runner."
 	root.Required = []string{"version"}
 	command := command()
@@ -107,7 +108,9 @@ func rootSchema() schema {
 func stepsSchema() schema {
 	step := schema{Ref: "#/$defs/step"}
 	merged := schema{Required: []string{"<<"}} // a merge key may bring what is required
-	reports := schema{AnyOf: []schema{{DependentRequired: map[string][]string{"rerun": {"reports"}, "quarantine": {"reports"}}}, merged}}
+	reports := schema{
+		AnyOf: []schema{{DependentRequired: map[string][]string{"rerun": {"reports"}, "quarantine": {"reports"}}}, merged},
+	}
 	own := schema{AnyOf: []schema{{Required: []string{"command"}}, merged}}
 	special := map[string][]schema{
 		"test":    {step},

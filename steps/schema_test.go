@@ -60,9 +60,11 @@ func validator(tb testing.TB) func(source string) (valid, ok bool) {
 }
 
 // The schema cannot relate one value to another. These are the errors that only the parser has.
-var parserOnly = regexp.MustCompile(`two artifacts have the name|needs itself|is not a step|steps need each other|which no step makes|` +
-	`runs all tests again|is inside of quotes|is a part of the argument|the command begins with|cannot be read|invalid pattern|groups instead of one|invalid glob in reports|` +
-	`invalid until|mapping key .* already defined|the value of a merge key`)
+var parserOnly = regexp.MustCompile(
+	`two artifacts have the name|needs itself|is not a step|steps need each other|which no step publishes|` +
+		`runs all tests again|is inside of quotes|is a part of the argument|the command begins with|cannot be read|invalid pattern|groups instead of one|invalid glob in reports|` +
+		`invalid until|mapping key .* already defined|the value of a merge key`,
+)
 
 const (
 	valid   = "valid"
@@ -206,7 +208,26 @@ func TestNotYAML(t *testing.T) {
 // Every declared key refuses values of all types but its own, in the parser as in the schema.
 func TestEveryKeyAgreesOnTypes(t *testing.T) {
 	validate := validator(t)
-	values := []string{"x", "1", "1.5", "true", "[x]", "[[x]]", "{ x: y }", `""`, "[]", "{}", "~", "[1]", "[~]", "15m", "builds", "[test]", "-1", "101"}
+	values := []string{
+		"x",
+		"1",
+		"1.5",
+		"true",
+		"[x]",
+		"[[x]]",
+		"{ x: y }",
+		`""`,
+		"[]",
+		"{}",
+		"~",
+		"[1]",
+		"[~]",
+		"15m",
+		"builds",
+		"[test]",
+		"-1",
+		"101",
+	}
 	for _, k := range stepObject().keys {
 		for _, name := range []string{"test", "migrate", "other"} {
 			for _, value := range values {

@@ -115,7 +115,8 @@ var dotted = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*$`)
 })
 
-// here returns a name relative to the folder, if a regular file there has it. Links that leave the folder are not followed.
+// here returns a name relative to the folder, if a regular file there has it. Links that leave the folder are not
+// followed.
 func (f *finder) here(name string) (string, bool) {
 	if !printable(name) {
 		return "", false
@@ -178,7 +179,8 @@ var errEnough = errors.New("enough")
 
 // printable excludes names that no tool accepts, and those that would look like something else in a log.
 func printable(name string) bool {
-	return name != "" && utf8.ValidString(name) && strings.IndexFunc(name, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }) < 0
+	return name != "" && utf8.ValidString(name) &&
+		strings.IndexFunc(name, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }) < 0
 }
 
 var packagePath = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\pL\pN_.][\pL\pN_.~/+-]*$`) })

@@ -170,16 +170,6 @@ func (e *examiner) examineStep(s steps.Step) {
 		}
 		problem(severity, fmt.Sprintf("%s is required and not set", strings.Join(names, ", ")), fmt.Sprintf("set it for the run, as in %s=production", names[0]))
 	}
-	for _, need := range s.Needs {
-		if _, err := e.catalogue.Find(need); err != nil {
-			problem(artifacts.Failure, fmt.Sprintf("it needs %s, which is not a step", need), fmt.Sprintf("correct needs: (%s)", s.Origin["needs"]))
-		}
-	}
-	for _, kind := range s.Fetch {
-		if _, ok := e.catalogue.ArtifactPath(kind); !ok {
-			problem(artifacts.Failure, fmt.Sprintf("it fetches %s, which no step publishes", kind), fmt.Sprintf("correct fetch: (%s)", s.Origin["fetch"]))
-		}
-	}
 	if sound {
 		e.ok(subject, "%s", s.Command)
 	}

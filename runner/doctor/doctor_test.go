@@ -137,12 +137,13 @@ func TestDoctor(t *testing.T) {
 			variables: map[string]string{"RUNNER_LOG_LEVEL": "loud", "RUNNER_LOG_FORMAT": "xml"},
 			want:      []string{`failure variables: RUNNER_LOG_FORMAT cannot be "xml"`, `failure variables: RUNNER_LOG_LEVEL cannot be "loud"`},
 		},
-		"steps and artifacts that other steps name": {
-			files: map[string]string{"runner.yaml": "version: 1\nsteps:\n  ship: { command: ./x, needs: [tests], fetch: [docs], directory: app }\n"},
-			want: []string{
-				"failure step ship: it needs tests, which is not a step", "failure step ship: it fetches docs, which no step publishes",
-				"failure step ship: its directory app is not a folder", "!failure tool ./x", "!ok step ship",
-			},
+		"a directory that is missing": {
+			files: map[string]string{"runner.yaml": "version: 1\nsteps:\n  ship: { command: ./x, directory: app }\n"},
+			want:  []string{"failure step ship: its directory app is not a folder", "!failure tool ./x", "!ok step ship"},
+		},
+		"a step that another one needs and that is not there": {
+			files: map[string]string{"runner.yaml": "version: 1\nsteps:\n  ship: { command: ./x, needs: [tests] }\n"},
+			want:  []string{`failure runner.yaml: runner.yaml:3:33: step "ship" needs "tests", which is not a step`},
 		},
 		"a place that is no store": {
 			variables: map[string]string{"ARTIFACT_BUCKET": "ftp://example.com"},

@@ -77,7 +77,9 @@ func TestStrip(t *testing.T) {
 }
 
 // grammar is the same as a regular expression.
-var grammar = regexp.MustCompile(`(?s)^(?:\x1b\[[ -?]*[@-~]|\x1b[\]PX^_][^\x00-\x1f]*(?:\x07|\x1b\\)|\x1b[ -/]+[0-~]|\x1b[0-OQ-WYZ\\` + "`" + `a-~])`)
+var grammar = regexp.MustCompile(
+	`(?s)^(?:\x1b\[[ -?]*[@-~]|\x1b[\]PX^_][^\x00-\x1f]*(?:\x07|\x1b\\)|\x1b[ -/]+[0-~]|\x1b[0-OQ-WYZ\\` + "`" + `a-~])`,
+)
 
 // Whole and byte by byte, the same sequences are found, and those that the grammar has.
 func FuzzSequence(f *testing.F) {

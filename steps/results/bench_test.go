@@ -87,12 +87,29 @@ func writeReport(tb testing.TB, suites int) (path string, size int64) {
 	output := strings.Repeat("a line of a test, with a &lt;tag&gt; in it\n", 3)
 	fmt.Fprintf(w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"tests\">\n")
 	for i := range suites {
-		fmt.Fprintf(w, "  <testsuite name=\"suite %d\" tests=\"%d\" failures=\"1\" skipped=\"1\" errors=\"0\" time=\"12.5\">\n", i, casesPerSuite)
+		fmt.Fprintf(
+			w,
+			"  <testsuite name=\"suite %d\" tests=\"%d\" failures=\"1\" skipped=\"1\" errors=\"0\" time=\"12.5\">\n",
+			i,
+			casesPerSuite,
+		)
 		for j := range casesPerSuite {
-			fmt.Fprintf(w, "    <testcase classname=\"packages/ledger suite %d\" name=\"ledger books entry %d of %d\" time=\"0.%03d\" file=\"src/ledger%d.test.ts\">", i, j, i, (i*7+j)%1000, i)
+			fmt.Fprintf(
+				w,
+				"    <testcase classname=\"packages/ledger suite %d\" name=\"ledger books entry %d of %d\" time=\"0.%03d\" file=\"src/ledger%d.test.ts\">",
+				i,
+				j,
+				i,
+				(i*7+j)%1000,
+				i,
+			)
 			switch j {
 			case 7:
-				fmt.Fprintf(w, "<failure message=\"expected 1 to be 2\">%s</failure>", strings.Repeat("Error: expected 1 to be 2\n    at src/ledger.ts:1:1\n", 5))
+				fmt.Fprintf(
+					w,
+					"<failure message=\"expected 1 to be 2\">%s</failure>",
+					strings.Repeat("Error: expected 1 to be 2\n    at src/ledger.ts:1:1\n", 5),
+				)
 			case 8:
 				fmt.Fprintf(w, "<skipped/>")
 			default:

@@ -13,8 +13,17 @@ import (
 // newCase is a test case as it is kept.
 func newCase(t *testCase, report string) Case {
 	c := Case{
-		Name: shorten(t.Name, maxMessage), Class: shorten(t.Classname, maxMessage), Suite: shorten(t.suite.Name, maxMessage), File: t.file,
-		Status: t.Status, Flaky: t.flaky, Duration: t.Duration, Report: report,
+		Name: shorten(
+			t.Name,
+			maxMessage,
+		),
+		Class:    shorten(t.Classname, maxMessage),
+		Suite:    shorten(t.suite.Name, maxMessage),
+		File:     t.file,
+		Status:   t.Status,
+		Flaky:    t.flaky,
+		Duration: t.Duration,
+		Report:   report,
 	}
 	for _, guess := range []string{t.Classname, t.suite.Name} {
 		if c.File == "" && sourceFile.MatchString(guess) {
@@ -80,8 +89,10 @@ func firstTellingLine(message, body, kind, name string) string {
 }
 
 var (
-	commonplace = regexp.MustCompile(`(?i)^(test )?(failed|failure|error)\.?$|^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) `) // the latter are of go test
-	location    = regexp.MustCompile(`\.\w+:\d+:\d+ `)
+	commonplace = regexp.MustCompile(
+		`(?i)^(test )?(failed|failure|error)\.?$|^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) `,
+	) // the latter are of go test
+	location = regexp.MustCompile(`\.\w+:\d+:\d+ `)
 )
 
 // isHeading reports whether a line only repeats the name of its test.

@@ -15,7 +15,8 @@ func TestLongDetailsLoseTheirMiddle(t *testing.T) {
 	} {
 		got := cutMiddle(text, maxDetails)
 		last := text[strings.LastIndexByte(strings.TrimSuffix(text, "\n"), '\n')+1:]
-		if len(got) > maxDetails || !utf8.ValidString(got) || !strings.HasPrefix(got, text[:4]) || len(last) < 100 && !strings.HasSuffix(got, "\n"+last) && got != text {
+		if len(got) > maxDetails || !utf8.ValidString(got) || !strings.HasPrefix(got, text[:4]) ||
+			len(last) < 100 && !strings.HasSuffix(got, "\n"+last) && got != text {
 			t.Errorf("of %d bytes %d are left: %.20q…%q", len(text), len(got), got, got[max(0, len(got)-30):])
 		}
 		if (got == text) != (len(text) <= maxDetails) {

@@ -105,7 +105,8 @@ func (c *collector) add(t *testCase) {
 	}
 }
 
-// isLaterAttempt reports whether a case is a further attempt of one that failed before. If it passed, the test is flaky.
+// isLaterAttempt reports whether a case is a further attempt of one that failed before. If it passed, the test is
+// flaky.
 func (c *collector) isLaterAttempt(t *testCase) bool {
 	earlier, known := c.failed[t.attempt]
 	if !known || t.Status == Skipped {

@@ -107,7 +107,8 @@ func mustBeRed(text []byte) string {
 			if name == "testsuite" || name == "testsuites" || name == "testcase" {
 				suites++
 			}
-			if (name == "failure" || name == "error") && len(open) > 0 && slices.Contains([]string{"testcase", "testsuite", "testsuites"}, open[len(open)-1]) {
+			if (name == "failure" || name == "error") && len(open) > 0 &&
+				slices.Contains([]string{"testcase", "testsuite", "testsuites"}, open[len(open)-1]) {
 				return name
 			}
 			open = append(open, name)

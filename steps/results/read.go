@@ -8,8 +8,8 @@ import (
 )
 
 // Read reads every report below root, of any size, that one of the globs matches and that was written after since; the
-// zero time accepts all. The error is for a root or a glob that cannot be used. A report that cannot be read is a Problem
-// of the result, beside the cases that precede the fault.
+// zero time accepts all. The error is for a root or a glob that cannot be used. A report that cannot be read is a
+// Problem of the result, beside the cases that precede the fault.
 func Read(root string, globs []string, since time.Time) (Results, error) {
 	return Walk(root, globs, since, nil)
 }

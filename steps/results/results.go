@@ -28,14 +28,14 @@ type Case struct {
 	Name     string        `json:"name"`
 	Class    string        `json:"class,omitempty"`
 	Suite    string        `json:"suite,omitempty"`
-	File     string        `json:"file,omitempty"` // of the test, as its producer names it; empty if the report does not say
-	Status   junit.Status  `json:"status" redact:"-"`
+	File     string        `json:"file,omitempty"` // of the test, as its producer names it; may be empty
+	Status   junit.Status  `json:"status"            redact:"-"`
 	Flaky    bool          `json:"flaky,omitempty"`   // it passed after it had failed
 	Duration time.Duration `json:"-"`                 // seconds in JSON
 	Message  string        `json:"message,omitempty"` // the line that explains the failure best
 	Details  string        `json:"details,omitempty"` // stack and difference, at most maxDetails bytes
 	Report   string        `json:"report"`
-	Note     string        `json:"note,omitempty"` // what is known beyond this report: that a rerun passed, since when it fails
+	Note     string        `json:"note,omitempty"` // known beyond this report, such as since when it fails
 }
 
 // AddNote appends to the note.
@@ -102,7 +102,7 @@ type Problem struct {
 // Results are all reports together.
 type Results struct {
 	Counts
-	Failures         []Case    `json:"failures,omitempty"`          // failed and errored cases, at most maxFailures; the counts have them all
+	Failures         []Case    `json:"failures,omitempty"`          // failed and errored cases, at most maxFailures
 	FlakyCases       []Case    `json:"flaky_cases,omitempty"`       // at most maxFailures, with their first failure
 	QuarantinedCases []Case    `json:"quarantined_cases,omitempty"` // failures that do not count; Read leaves it empty
 	Slowest          []Case    `json:"slowest,omitempty"`           // at most ten, the slowest first, without details

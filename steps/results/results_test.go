@@ -81,7 +81,17 @@ func TestReportsAreReadOnceAndDamagedOnesDoNotHideOthers(t *testing.T) {
 	if err := syscall.Mkfifo(filepath.Join(root, "junit-pipe.xml"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	r := read(t, root, "junit.xml", "./junit.xml", "**/junit-*.xml", "**/junit-a.xml", "folder/a/*.xml", "absent.xml", "junit.xml/absent.xml")
+	r := read(
+		t,
+		root,
+		"junit.xml",
+		"./junit.xml",
+		"**/junit-*.xml",
+		"**/junit-a.xml",
+		"folder/a/*.xml",
+		"absent.xml",
+		"junit.xml/absent.xml",
+	)
 	var problems []string
 	for _, p := range r.Problems {
 		problems = append(problems, p.Report)
@@ -89,7 +99,10 @@ func TestReportsAreReadOnceAndDamagedOnesDoNotHideOthers(t *testing.T) {
 			t.Errorf("the pipe was opened: %s", p.Message)
 		}
 	}
-	if got, want := strings.Join(problems, " "), "junit-folder.xml junit-link.xml junit-loop.xml junit-nowhere.xml junit-pipe.xml packages/b/junit-b.xml"; got != want {
+	if got, want := strings.Join(
+		problems,
+		" ",
+	), "junit-folder.xml junit-link.xml junit-loop.xml junit-nowhere.xml junit-pipe.xml packages/b/junit-b.xml"; got != want {
 		t.Errorf("problems are in %s, want %s", got, want)
 	}
 	if r.Total != 2 || len(r.Reports) != 2 {
@@ -112,7 +125,16 @@ func TestALinkThatLeavesTheRootIsAProblem(t *testing.T) {
 
 func TestHiddenFoldersMatchByNameOnly(t *testing.T) {
 	const one = `<testsuite><testcase name="x"/></testsuite>`
-	root := folder(t, map[string]string{"node_modules/a.xml": one, "a/.git/a.xml": one, ".runner/x/a.xml": one, "a/b/a.xml": one, "a/.hidden/a.xml": one})
+	root := folder(
+		t,
+		map[string]string{
+			"node_modules/a.xml": one,
+			"a/.git/a.xml":       one,
+			".runner/x/a.xml":    one,
+			"a/b/a.xml":          one,
+			"a/.hidden/a.xml":    one,
+		},
+	)
 	for glob, want := range map[string]string{
 		"**/*.xml":            "a/.hidden/a.xml a/b/a.xml",
 		"*/*.xml":             "",
@@ -137,7 +159,14 @@ func TestHiddenFoldersMatchByNameOnly(t *testing.T) {
 
 func TestAReportOfAnEarlierRunIsNotCounted(t *testing.T) {
 	const red = `<testsuite><testcase name="x"><failure/></testcase></testsuite>`
-	root := folder(t, map[string]string{"old.xml": red, "broken.xml": "<testsuite>", "new.xml": `<testsuite><testcase name="y"/></testsuite>`})
+	root := folder(
+		t,
+		map[string]string{
+			"old.xml":    red,
+			"broken.xml": "<testsuite>",
+			"new.xml":    `<testsuite><testcase name="y"/></testsuite>`,
+		},
+	)
 	now := time.Now()
 	for _, name := range []string{"old.xml", "broken.xml"} {
 		if err := os.Chtimes(filepath.Join(root, name), now, now.Add(-time.Minute)); err != nil {
@@ -186,7 +215,13 @@ func TestTheSlowestComeFirstAndListsAreBounded(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("<testsuite>")
 	for i := range 250 {
-		fmt.Fprintf(&b, `<testcase name="t%d" time="%d.5"><failure message="%s">%[3]s%[3]s</failure></testcase>`, i, (i*37)%250, strings.Repeat("ä", 3000))
+		fmt.Fprintf(
+			&b,
+			`<testcase name="t%d" time="%d.5"><failure message="%s">%[3]s%[3]s</failure></testcase>`,
+			i,
+			(i*37)%250,
+			strings.Repeat("ä", 3000),
+		)
 	}
 	b.WriteString("</testsuite>")
 	r := read(t, folder(t, map[string]string{"a.xml": b.String()}), "a.xml")

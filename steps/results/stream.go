@@ -20,9 +20,9 @@ const (
 	rawBody = 2 * maxDetails
 )
 
-// testCase is a test case as the reader fills it: go-junit's Test, and what that has no place for. Test.Properties holds
-// the attributes other than name, classname and time; Test.Error, a junit.Error, is also set for a test that passed
-// after it had failed.
+// testCase is a test case as the reader fills it: go-junit's Test, and what that has no place for. Test.Properties
+// holds the attributes other than name, classname and time; Test.Error, a junit.Error, is also set for a test that
+// passed after it had failed.
 type testCase struct {
 	junit.Test
 	suite *junit.Suite // the innermost one around it; an empty one outside of all
@@ -273,7 +273,11 @@ func (r *reader) finishCase(c *openCase) {
 	}
 	c.flaky = c.flaky && c.Status == Passed
 	if c.flaky || c.failed || c.errored {
-		why := junit.Error{Message: xmlstream.Plain(c.reason.message), Type: xmlstream.Plain(c.reason.kind), Body: xmlstream.Plain(c.reason.body)}
+		why := junit.Error{
+			Message: xmlstream.Plain(c.reason.message),
+			Type:    xmlstream.Plain(c.reason.kind),
+			Body:    xmlstream.Plain(c.reason.body),
+		}
 		c.Message, c.Error = why.Message, why
 	}
 	totals := totalsOf(&c.Test)

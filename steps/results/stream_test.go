@@ -126,7 +126,10 @@ func TestOneReport(t *testing.T) {
 // readCases returns the cases of one report.
 func readCases(t *testing.T, text string) (cases []Case, err error) {
 	t.Helper()
-	_, err = readReport(xmlstream.UTF8(strings.NewReader(text)), func(c *testCase) { cases = append(cases, newCase(c, "")) })
+	_, err = readReport(
+		xmlstream.UTF8(strings.NewReader(text)),
+		func(c *testCase) { cases = append(cases, newCase(c, "")) },
+	)
 	return cases, err
 }
 
@@ -224,7 +227,11 @@ func TestFileComesFromTheReportElseFromAPathInItsNames(t *testing.T) {
 
 func TestNonsenseDurationsAreNotAddedUp(t *testing.T) {
 	for _, time := range []string{"NaN", "Inf", "-1", "1e300", "-1e300", "99999999999", "soon"} {
-		r := read(t, folder(t, map[string]string{"a.xml": `<testsuite><testcase time="` + time + `"/><testcase time="2"/></testsuite>`}), "a.xml")
+		r := read(
+			t,
+			folder(t, map[string]string{"a.xml": `<testsuite><testcase time="` + time + `"/><testcase time="2"/></testsuite>`}),
+			"a.xml",
+		)
 		if r.Total != 2 || r.Duration.Seconds() != 2 {
 			t.Errorf("%s: %s", time, r.Duration)
 		}

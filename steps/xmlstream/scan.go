@@ -154,8 +154,8 @@ func (s *Scanner) AppendText(dst []byte, limit int) []byte {
 	return dst[:min(len(dst), limit)]
 }
 
-// Err is the first fault, nil if there was none. Next continues after a fault if the rest of the input is still certain:
-// check Err once Next has returned false.
+// Err is the first fault, nil if there was none. Next continues after a fault if the rest of the input is still
+// certain: check Err once Next has returned false.
 func (s *Scanner) Err() error { return s.fault }
 
 // Next advances to the next token. It returns false at the end, and at a fault after which nothing is certain.

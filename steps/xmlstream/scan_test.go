@@ -169,7 +169,10 @@ func TestLongTokensAreCutAndDeepNestingIsAFault(t *testing.T) {
 	for s.Next() {
 		switch s.Kind() {
 		case Start:
-			if v := string(s.Attr("long")); len(v) > maxValue || len(v) < maxValue/5*2-maxRef || strings.TrimRight(v, "<x") != "" {
+			if v := string(
+				s.Attr("long"),
+			); len(v) > maxValue || len(v) < maxValue/5*2-maxRef ||
+				strings.TrimRight(v, "<x") != "" {
 				t.Errorf("a value has %d bytes and ends with %q", len(v), v[len(v)-10:])
 			}
 			if string(s.Attr("b")) != "1" {
@@ -194,7 +197,11 @@ func TestLongTokensAreCutAndDeepNestingIsAFault(t *testing.T) {
 	if _, err := both(t, strings.Repeat("<a>", maxDepth)+strings.Repeat("</a>", maxDepth)); err != nil {
 		t.Error(err)
 	}
-	if got, err := both(t, "<a "+strings.Repeat("b='1' ", 2*maxAttrs)+"/>"); err != nil || strings.Count(got, "b=") != maxAttrs {
+	if got, err := both(
+		t,
+		"<a "+strings.Repeat("b='1' ", 2*maxAttrs)+"/>",
+	); err != nil ||
+		strings.Count(got, "b=") != maxAttrs {
 		t.Error(got, err)
 	}
 }
@@ -247,8 +254,14 @@ func FuzzScan(f *testing.F) {
 // lenient reports whether we let pass what the standard library does not.
 func lenient(err error) bool {
 	return strings.Contains(err.Error(), "invalid XML name") || strings.Contains(err.Error(), "<?xml") ||
-		strings.Contains(err.Error(), "unsupported version") || strings.Contains(err.Error(), "declared but Decoder.CharsetReader") ||
-		strings.Contains(err.Error(), "expected target name after <?") || strings.Contains(err.Error(), "invalid character entity &#") || strings.Contains(err.Error(), "unescaped ]]>")
+		strings.Contains(
+			err.Error(),
+			"unsupported version",
+		) || strings.Contains(err.Error(), "declared but Decoder.CharsetReader") ||
+		strings.Contains(
+			err.Error(),
+			"expected target name after <?",
+		) || strings.Contains(err.Error(), "invalid character entity &#") || strings.Contains(err.Error(), "unescaped ]]>")
 }
 
 // standard is a transcript by encoding/xml.
@@ -299,7 +312,13 @@ func BenchmarkScan(b *testing.B) {
 	var text strings.Builder
 	text.WriteString("<testsuites>")
 	for i := range 2000 {
-		fmt.Fprintf(&text, `<testcase classname="src/a.test.ts" name="case %d" time="0.%03d"><system-out>%s</system-out></testcase>`, i, i%1000, strings.Repeat("a line &amp; more\n", 20))
+		fmt.Fprintf(
+			&text,
+			`<testcase classname="src/a.test.ts" name="case %d" time="0.%03d"><system-out>%s</system-out></testcase>`,
+			i,
+			i%1000,
+			strings.Repeat("a line &amp; more\n", 20),
+		)
 	}
 	text.WriteString("</testsuites>")
 	b.SetBytes(int64(text.Len()))

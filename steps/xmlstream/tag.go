@@ -88,7 +88,8 @@ func (s *Scanner) scanStart() bool {
 
 // validName reports whether a name begins with a letter and has at most one prefix.
 func validName(name []byte) bool {
-	return len(name) > 0 && name[0] != '-' && name[0] != '.' && (name[0] < '0' || name[0] > '9') && bytes.Count(name, []byte(":")) <= 1
+	return len(name) > 0 && name[0] != '-' && name[0] != '.' && (name[0] < '0' || name[0] > '9') &&
+		bytes.Count(name, []byte(":")) <= 1
 }
 
 func (s *Scanner) started(empty bool) bool {

@@ -45,7 +45,8 @@ func plain(text []byte) bool {
 
 // Legal reports whether XML 1.0 allows a character.
 func Legal(r rune) bool {
-	return r >= ' ' && r < 0xD800 || r == '\t' || r == '\n' || r == '\r' || r > 0xDFFF && r <= utf8.MaxRune && r != 0xFFFE && r != 0xFFFF
+	return r >= ' ' && r < 0xD800 || r == '\t' || r == '\n' || r == '\r' ||
+		r > 0xDFFF && r <= utf8.MaxRune && r != 0xFFFE && r != 0xFFFF
 }
 
 // Unescape appends text to dst with its references decoded, also those to characters that XML forbids. References to
