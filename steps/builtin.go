@@ -56,7 +56,7 @@ func builtins(packageManager string) []Step {
 			// By path: jest takes other arguments for patterns. Without coverage, whose thresholds a few files cannot meet.
 			Rerun: Rerun{
 				Command: Command{
-					Line: packageManager + " run test " + separator + "--ci --reporters=default --reporters=jest-junit "+
+					Line: packageManager + " run test " + separator + "--ci --reporters=default --reporters=jest-junit " +
 						"--coverage=false --runTestsByPath {files}",
 				},
 				Attempts: usualAttempts,
