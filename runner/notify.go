@@ -15,249 +15,265 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/notify"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/present"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
-	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// A run tells people of itself where there is a way to: Slack by SLACK_WEBHOOK_URL, GitHub by GITHUB_TOKEN and GITHUB_REPOSITORY.
+// A run notifies Slack if SLACK_WEBHOOK_URL is set, and GitHub if GITHUB_TOKEN and GITHUB_REPOSITORY are.
 //
-//  1. At its beginning the commit gets a status that is pending, beside what else there is to do.
-//  2. At its end, once record and report are stored, both are told at the same time: GitHub of every run, and not before it has
-//     answered to the beginning; Slack of a failure, a recovery and a deploy. That has notify.Timeout, less if the stop budget ends.
-//  3. Whatever goes wrong is told in the log, and changes nothing.
+//  1. At its start the commit gets a pending status, concurrently with the run.
+//  2. At its end, once record and report are stored, both services are notified at the same time: GitHub of every run, after
+//     it has answered the first request; Slack of a failure, a recovery and a deploy. They have notify.Timeout, and less if
+//     the stop budget ends sooner.
+//  3. Errors are logged, and change nothing.
 //
-// Where no variable asks for it, nobody is asked anything.
+// Without the variables no request is made.
 
-// telling is how far that has come; the zero one has not begun.
-type telling struct {
-	begun  chan error         // how the telling of the beginning went; nil if nobody is told
-	giveUp context.CancelFunc // ends it
-	over   bool
+// notifications is how far they have come; the zero value has not started.
+type notifications struct {
+	started chan error         // receives the result of notifyStart; nil if it was not called for
+	cancel  context.CancelFunc // ends notifyStart
+	ended   bool               // notifyEnd was called
 }
 
-// tellsGitHub reports whether the commit has a status of this run. One of a workspace that is not the commit's would be wrong, and
-// in a workflow of GitHub's the job has one already.
-func (r *run) tellsGitHub() bool {
-	const whole = 40 // digits; GitHub takes no fewer
+// notifiesGitHub reports whether the commit gets a status of this run. It would be wrong for a workspace with other changes,
+// and in a workflow the job has a status of its own.
+func (r *run) notifiesGitHub() bool {
+	const shaLength = 40 // GitHub accepts no abbreviation
 	c := r.Config
-	if c.GitHubStatus == "off" || r.Variables["GITHUB_TOKEN"] == "" || c.GitHubName == "" || len(r.Ref.SHA) != whole || r.Ref.SHA == session.NoCommit || r.in.Undo || r.dryRun() {
+	if c.GitHubStatus == "off" || r.Variables["GITHUB_TOKEN"] == "" || c.GitHubName == "" || len(r.Ref.SHA) != shaLength ||
+		r.Ref.SHA == record.NoCommit || r.in.Undo || r.isDryRun() {
 		return false
 	}
 	return c.GitHubStatus == "on" || r.Variables["GITHUB_ACTIONS"] != "true" && !r.Dirty
 }
 
-// tellsSlack reports whether Slack is told of runs.
-func (r *run) tellsSlack() bool { return r.Variables["SLACK_WEBHOOK_URL"] != "" && !r.dryRun() }
+// notifiesSlack reports whether Slack is notified of runs.
+func (r *run) notifiesSlack() bool { return r.Variables["SLACK_WEBHOOK_URL"] != "" && !r.isDryRun() }
 
-// dryRun reports whether only a plan was asked for, in words that may have been refused.
-func (r *run) dryRun() bool {
-	asked := r.Variables["RUNNER_DRY_RUN"]
-	no, err := strconv.ParseBool(asked)
-	return asked != "" && (err != nil || no)
+// isDryRun reports whether only a plan was requested, even if the configuration was refused.
+func (r *run) isDryRun() bool {
+	text := r.Variables["RUNNER_DRY_RUN"]
+	on, err := strconv.ParseBool(text)
+	return text != "" && (err != nil || on)
 }
 
-// github is the client for the repository.
+// github returns the client for the repository.
 func (r *run) github(ctx context.Context) (notify.GitHub, error) {
 	values, err := r.private.Resolve(ctx, &r.Session, "GITHUB_TOKEN")
-	return notify.GitHub{Token: strings.TrimSpace(values["GITHUB_TOKEN"]), Repository: r.Config.GitHubName, URL: r.Config.GitHubAPI}, err
+	token := strings.TrimSpace(values["GITHUB_TOKEN"])
+	return notify.GitHub{Token: token, Repository: r.Config.GitHubName, URL: r.Config.GitHubAPI}, err
 }
 
-// slack is the client for the webhook.
+// slack returns the client for the webhook.
 func (r *run) slack(ctx context.Context) (notify.Slack, error) {
 	values, err := r.private.Resolve(ctx, &r.Session, "SLACK_WEBHOOK_URL")
 	return notify.Slack{WebhookURL: strings.TrimSpace(values["SLACK_WEBHOOK_URL"])}, err
 }
 
-// tellBeginning has GitHub show that the run is on its way. The command does not wait for that.
-func (r *run) tellBeginning() {
-	if !r.tellsGitHub() {
-		could := r.Variables["GITHUB_TOKEN"] != "" && r.Config.GitHubName != ""
-		switch {
-		case r.Config.GitHubStatus == "on" && !could:
-			r.Log.Warn("the commit gets no status", "error", "RUNNER_GITHUB_STATUS is on without GITHUB_TOKEN and GITHUB_REPOSITORY", "hint", "set them, or leave it at auto")
-		case r.Config.GitHubStatus == "auto" && could && r.Dirty && !r.in.Undo:
-			r.Log.Info("the commit gets no status: the workspace has changes that are not in it", "hint", "set RUNNER_GITHUB_STATUS=on if they do not matter")
-		}
+// notifyStart sets the pending status of the commit. The command does not wait for it.
+func (r *run) notifyStart() {
+	if !r.notifiesGitHub() {
+		r.logNoStatus()
 		return
 	}
-	news := r.heading()
+	status := present.GitHubPending(redact.Value(r.Redactor, r.identity()))
 	ctx, cancel := r.Stop.NotifyContext()
-	begun := make(chan error, 1)
-	r.telling.begun, r.telling.giveUp = begun, cancel
+	started := make(chan error, 1)
+	r.notifications.started, r.notifications.cancel = started, cancel
 	go func() {
 		defer cancel()
 		hub, err := r.github(ctx)
 		if err == nil {
-			err = hub.Start(ctx, news)
+			err = hub.SetStatus(ctx, r.Ref.SHA, status)
 		}
-		if refused(err) {
-			r.untold("GitHub", err) // now, so that it is in the stored log
+		if isRefused(err) {
+			r.logNotifyError("GitHub", err) // at once, so that it is in the stored log
 		}
-		begun <- err
+		started <- err
 	}()
 }
 
-// awaitBeginning waits until GitHub has answered, or cannot have the answer come after that of the end.
-func (r *run) awaitBeginning(ctx context.Context) error {
-	t := r.telling
-	if t.begun == nil {
-		return nil
+// logNoStatus logs why the commit gets no status although one may be expected.
+func (r *run) logNoStatus() {
+	hasToken := r.Variables["GITHUB_TOKEN"] != "" && r.Config.GitHubName != ""
+	switch {
+	case r.Config.GitHubStatus == "on" && !hasToken:
+		r.Log.Warn("the commit gets no status", "error", "RUNNER_GITHUB_STATUS is on without GITHUB_TOKEN and GITHUB_REPOSITORY",
+			"hint", "set them, or leave it at auto")
+	case r.Config.GitHubStatus == "auto" && hasToken && r.Dirty && !r.in.Undo:
+		r.Log.Info("the commit gets no status: the workspace has changes that are not in it",
+			"hint", "set RUNNER_GITHUB_STATUS=on if they do not matter")
 	}
-	patience := time.NewTimer(notify.Timeout / 2)
-	defer patience.Stop()
-	select {
-	case err := <-t.begun:
-		return err
-	case <-patience.C:
-	case <-ctx.Done():
-	}
-	t.giveUp()
-	return <-t.begun
 }
 
-// tell tells how the run ended, once, however often it is asked to. The function that it returns waits for that.
-func (r *run) tell(o outcome.Outcome) (wait func()) {
-	t := &r.telling
-	atHand := r.in.Terminal && !r.recorded() // what is refused at a terminal has been told to whom it concerns
-	toGitHub, toSlack := r.tellsGitHub() && (!atHand || t.begun != nil), r.tellsSlack() && !atHand
-	if t.over || !toGitHub && !toSlack {
+// awaitNotifyStart waits until GitHub has answered notifyStart or the request is cancelled, so that the pending status does
+// not replace the final one.
+func (r *run) awaitNotifyStart(ctx context.Context) error {
+	n := r.notifications
+	if n.started == nil {
+		return nil
+	}
+	timeout := time.NewTimer(notify.Timeout / 2)
+	defer timeout.Stop()
+	select {
+	case err := <-n.started:
+		return err
+	case <-timeout.C:
+	case <-ctx.Done():
+	}
+	n.cancel()
+	return <-n.started
+}
+
+// notifyEnd notifies both services of how the run ended; further calls do nothing. The function that it returns waits for
+// the answers.
+func (r *run) notifyEnd(ended record.Run) (wait func()) {
+	n := &r.notifications
+	shown := r.in.Terminal && !ended.Recorded // refused input at a terminal concerns only the person there
+	toGitHub, toSlack := r.notifiesGitHub() && (!shown || n.started != nil), r.notifiesSlack() && !shown
+	if n.ended || !toGitHub && !toSlack {
 		return func() {}
 	}
-	t.over = true
-	news := r.news(o)
-	reported := r.published["report.html"]
+	n.ended = true
+	hasReport := r.published["report.html"]
 	ctx, cancel := r.Stop.NotifyContext()
-	ctx, cancelIn := context.WithTimeoutCause(ctx, notify.Timeout, slowError{})
+	ctx, cancelTimeout := context.WithTimeoutCause(ctx, notify.Timeout, notifyTimeoutError{})
 	var github, slack error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		defer cancel()
-		defer cancelIn()
-		if reported {
-			news.Report, news.ReportExpires = r.linkReport(ctx)
+		defer cancelTimeout()
+		var report present.ReportLink
+		if hasReport {
+			report = r.linkReport(ctx)
 		}
 		var all sync.WaitGroup
 		if toGitHub {
-			all.Go(func() { github = r.tellGitHub(ctx, news) })
+			all.Go(func() { github = r.notifyGitHub(ctx, ended, report) })
 		}
 		if toSlack {
-			all.Go(func() { slack = r.tellSlack(ctx, news, o) })
+			all.Go(func() { slack = r.notifySlack(ctx, ended, report) })
 		}
 		all.Wait()
-		github, slack = inTime(ctx, github), inTime(ctx, slack)
+		github, slack = causeOf(ctx, github), causeOf(ctx, slack)
 	}()
 	return func() {
 		<-done
-		r.untold("GitHub", github)
-		r.untold("Slack", slack)
+		r.logNotifyError("GitHub", github)
+		r.logNotifyError("Slack", slack)
 	}
 }
 
-func (r *run) tellGitHub(ctx context.Context, news notify.Run) error {
-	if err := r.awaitBeginning(ctx); refused(err) {
-		return nil // that has been told
+func (r *run) notifyGitHub(ctx context.Context, ended record.Run, report present.ReportLink) error {
+	if err := r.awaitNotifyStart(ctx); isRefused(err) {
+		return nil // which is logged already
 	}
 	hub, err := r.github(ctx)
 	if err != nil {
 		return err
 	}
-	return hub.Finish(ctx, news)
+	return hub.Finish(ctx, present.GitHubStatus(ended, report), present.GitHubCheck(ended, report))
 }
 
-// tellSlack says nothing of an ordinary pass.
-func (r *run) tellSlack(ctx context.Context, news notify.Run, o outcome.Outcome) error {
-	news.Recovered = r.recovers(ctx, o)
-	if news.Passed && !news.Recovered && r.step.Lock != steps.LockStack {
+// notifySlack posts a failure, a recovery or a deploy.
+func (r *run) notifySlack(ctx context.Context, ended record.Run, report present.ReportLink) error {
+	recovered := r.recordOnBranch(ctx, ended)
+	if ended.Passed && !recovered && r.step.Lock != steps.LockStack {
 		return nil
 	}
 	slack, err := r.slack(ctx)
 	if err != nil {
 		return err
 	}
-	return slack.Post(ctx, news)
+	return slack.Post(ctx, present.SlackMessage(ended, recovered, report))
 }
 
-// inTime names what has cut a telling short, rather than what that looked like from within.
-func inTime(ctx context.Context, err error) error {
+// causeOf names the end of ctx in the error of a request that it cut short.
+func causeOf(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return fmt.Errorf("there was no answer in time: %w", cause)
 	}
 	return err
 }
 
-// slowError is that somebody has not answered within the time there is for all.
-type slowError struct{}
+// notifyTimeoutError says that the services did not answer within the time for all of them.
+type notifyTimeoutError struct{}
 
-func (slowError) Error() string { return "it took longer than " + notify.Timeout.String() }
+func (notifyTimeoutError) Error() string { return "it took longer than " + notify.Timeout.String() }
 
 // Hint says where to look.
-func (slowError) Hint() string {
-	return "see whether it is up, and whether the network lets this task reach it"
+func (notifyTimeoutError) Hint() string {
+	return "check that the service is up, and that the network lets this task reach it"
 }
 
-// refused reports whether GitHub will not have us, now or later.
-func refused(err error) bool {
-	var e *notify.Error
+// isRefused reports whether GitHub rejected the credentials, or there are none: another attempt would fail, too.
+func isRefused(err error) bool {
+	var failed *notify.Error
 	var secret *outcome.SecretsError
-	return errors.As(err, &e) && e.Refused() || errors.As(err, &secret) && !secret.Transient
+	return errors.As(err, &failed) && failed.Refused() || errors.As(err, &secret) && !secret.Transient
 }
 
-// untold says that somebody could not be told. A token may well be there for the checkout only: unless the status was asked for,
-// it is no fault that it may do nothing else.
-func (r *run) untold(service string, err error) {
-	var e *notify.Error
+// logNotifyError logs that a service was not notified. A token may be there only for the checkout: unless the status was
+// asked for, it is not a fault that it may set none.
+func (r *run) logNotifyError(service string, err error) {
+	var failed *notify.Error
 	switch {
 	case err == nil:
-	case r.Config.GitHubStatus != "on" && errors.As(err, &e) && e.Service == "GitHub" && e.Refused() && e.Status != http.StatusUnauthorized:
-		r.Log.Info("the commit gets no status: GITHUB_TOKEN may not set one", "answer", err.Error(), "hint", outcome.Hint(err)+"; RUNNER_GITHUB_STATUS=off if it is for the checkout only")
+	case r.Config.GitHubStatus != "on" && errors.As(err, &failed) && failed.Service == "GitHub" && failed.Refused() &&
+		failed.Status != http.StatusUnauthorized:
+		r.Log.Info("the commit gets no status: GITHUB_TOKEN may not set one", "answer", err.Error(),
+			"hint", outcome.Hint(err)+"; RUNNER_GITHUB_STATUS=off if it is for the checkout only")
 	default:
-		r.Log.Warn(service+" is not told of this run", "error", err.Error(), "hint", outcome.Hint(err))
+		r.Log.Warn("could not notify "+service, "error", err.Error(), "hint", outcome.Hint(err))
 	}
 }
 
-// recovers reports whether the step did not pass when it ran on this branch before, and leaves word of how it ended now.
-func (r *run) recovers(ctx context.Context, o outcome.Outcome) bool {
+// recordOnBranch stores how the step ended for its next run on the branch. It reports whether this run passed and the one
+// before did not.
+func (r *run) recordOnBranch(ctx context.Context, ended record.Run) (recovered bool) {
 	if r.Store == nil {
 		return false
 	}
 	var before record.Latest
 	key := keys.LatestRunOnBranch(r.Ref.Branch, r.step.Name, r.Config.Environment)
 	err := artifacts.GetJSON(ctx, r.Store, key, &before)
-	recovered := o.Passed() && err == nil && !before.Passed
-	if err != nil || o.Passed() != before.Passed {
-		now := record.Latest{RunID: r.ID, Key: r.runKey(), Passed: o.Passed(), Reason: o.Reason, ExitCode: o.ExitCode}
-		err = artifacts.PutJSON(ctx, r.Store, key, now)
+	recovered = ended.Passed && err == nil && !before.Passed
+	if err != nil || ended.Passed != before.Passed {
+		err = artifacts.PutJSON(ctx, r.Store, key, record.Latest{
+			RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode,
+		})
 	}
 	if err != nil {
-		r.Log.Debug("how the step ended is not kept for the next run", "error", err.Error())
+		r.Log.Debug("could not store how the step ended for its next run", "error", err.Error())
 	}
 	return recovered
 }
 
-// linker is a store that can let somebody without credentials read an object.
+// linker is a store that makes links to objects, for readers without credentials.
 type linker interface {
 	Presign(ctx context.Context, key string, validFor time.Duration) (link string, until time.Time, err error)
 }
 
-// linkReport is a link to the page, and when it ends. There is none to a folder, which only those can read who are there.
-func (r *run) linkReport(ctx context.Context) (string, time.Time) {
+// linkReport returns a link to the page; the zero value if the store is a folder or links are turned off.
+func (r *run) linkReport(ctx context.Context) present.ReportLink {
 	store, ok := r.Store.(linker)
 	if !ok || r.Config.ReportLink == 0 {
-		return "", time.Time{}
+		return present.ReportLink{}
 	}
 	link, until, err := store.Presign(ctx, r.runKey()+"/report.html", r.Config.ReportLink)
 	if err != nil {
-		r.Log.Warn("there is no link to the report", "error", err.Error(), "hint", outcome.Hint(err))
-		return "", time.Time{}
+		r.Log.Warn("could not create a link to the report", "error", err.Error(), "hint", outcome.Hint(err))
+		return present.ReportLink{}
 	}
-	r.Redactor.Add(linkSecrets(link)...) // who is told may say it back, and the log is not for those who may read the report
-	return link, until
+	r.Redactor.Add(linkSecrets(link)...) // a service may repeat it in an error, and the log has other readers
+	return present.ReportLink{URL: link, Expires: until}
 }
 
-// linkSecrets are the parts of a link that make it one.
+// linkSecrets returns the parts of a link that authenticate it.
 func linkSecrets(link string) []redact.Secret {
 	u, err := url.Parse(link)
 	if err != nil {

@@ -298,7 +298,7 @@ func (r *run) end(err error) outcome.Outcome {
 	if r.format == logs.Text && !ended.Recorded {
 		r.sink.Flush()
 		fmt.Fprint(r.in.Stderr, present.Refusal(ended))
-		r.tell(o)()
+		r.notifyEnd(ended)()
 		return o
 	}
 	r.logEnd(ended)
@@ -309,9 +309,9 @@ func (r *run) end(err error) outcome.Outcome {
 	}
 	sent := r.sendTrace(o)
 	r.publishRecord(ended)
-	told := r.tell(o)
+	notified := r.notifyEnd(ended)
 	sent()
-	told()
+	notified()
 	r.writeStepSummary(ended)
 	r.sink.Print(present.Terminal{Color: r.in.Color, Directory: workingDirectory()}.Summary(ended))
 	r.boundLogAtEnd()

@@ -20,7 +20,8 @@ import (
 
 func (r *run) identity() record.Identity {
 	return record.Identity{
-		RunID: r.ID, Step: r.step.Name, Branch: r.Ref.Branch, SHA: r.Ref.SHA,
+		RunID: r.ID, Step: r.step.Name, SHA: r.Ref.SHA,
+		Branch:      cmp.Or(r.Ref.Branch, r.Config.Branch, r.Config.GitHubBranch), // refused input has no Ref
 		Environment: r.Config.Environment, Stack: cmp.Or(r.Config.StackName, r.delivery.StackName()), Task: r.task.ID(), Runner: r.in.Version,
 	}
 }
@@ -129,7 +130,7 @@ func (r *run) details() record.Details {
 	return record.Details{
 		Command: r.step.Command.String(), CommandStarted: r.result != nil || r.in.Undo, Variables: r.env.Names(), Recorded: r.recorded(),
 		Place: r.Place, Key: r.runKey(), Root: strings.Repeat("../", 1+strings.Count(r.runKey(), "/")),
-		Repository: r.Config.GitHubName, RepositoryURL: r.web(), RefType: r.refType(), Actor: r.actor(),
+		Repository: r.Config.GitHubName, RepositoryURL: r.repositoryURL(), RefType: r.refType(), Actor: r.actor(),
 		TaskARN: r.task.ARN, Cluster: r.task.ClusterName(), ColdStart: r.task.ColdStart(r.Began),
 		Deployment: r.delivery.Details(),
 	}

@@ -65,19 +65,19 @@ type run struct {
 	logTimer *time.Timer  // see boundLogAtDeadline
 	tail     *report.Tail // the end of the command's output
 
-	result    *process.Result
-	verdict   *verdict.Verdict
-	artifacts []record.Artifact
-	phases    []record.Phase
-	attempts  []record.Attempt
-	published map[string]bool
-	starting  chan error         // the result of storing started.json, while that is under way
-	delivery  *deploy.Deployment // nil for a step that changes no environment
-	hooks     hooks
-	outputs   outputs
-	tracing   tracing
-	telling   telling
-	private   environment.Private
+	result        *process.Result
+	verdict       *verdict.Verdict
+	artifacts     []record.Artifact
+	phases        []record.Phase
+	attempts      []record.Attempt
+	published     map[string]bool
+	starting      chan error         // the result of storing started.json, while that is under way
+	delivery      *deploy.Deployment // nil for a step that changes no environment
+	hooks         hooks
+	outputs       outputs
+	tracing       tracing
+	notifications notifications
+	private       environment.Private
 }
 
 // Run runs the step and returns how it ended. Everything there is to say has been said by then.
@@ -117,7 +117,7 @@ func Run(ctx context.Context, in Invocation) outcome.Outcome {
 	}
 	go r.tellSignals(ctx)
 	r.beginTrace()
-	r.tellBeginning()
+	r.notifyStart()
 	return r.end(r.perform())
 }
 

@@ -178,7 +178,7 @@ func (r *run) cleanForTrace(text string) string {
 
 // traceResource is what the spans are of. What OTEL_RESOURCE_ATTRIBUTES says comes last, and wins.
 func (r *run) traceResource() []telemetry.Attribute {
-	repository := repositoryURL(r.Config.Repository, r.Config.GitHubName)
+	repository := webURL(r.Config.Repository, r.Config.GitHubName)
 	values := map[string]string{}
 	var order []string
 	set := func(key, value string) {
@@ -245,21 +245,6 @@ func (r *run) reportURL() string {
 
 // providers are those that are known by their host.
 var providers = map[string]string{"github.com": "github", "gitlab.com": "gitlab", "bitbucket.org": "bitbucket"}
-
-// repositoryURL is where a browser finds a repository, without what authenticates.
-func repositoryURL(clone, github string) string {
-	if host, name, ok := strings.Cut(clone, ":"); ok && !strings.Contains(clone, "://") { // git@host:owner/name.git
-		clone = "ssh://" + host + "/" + name
-	}
-	at, err := url.Parse(clone)
-	switch {
-	case err == nil && at.Host != "" && at.Scheme != "file":
-		return "https://" + at.Hostname() + strings.TrimSuffix(strings.TrimSuffix(at.Path, "/"), ".git")
-	case github != "":
-		return "https://github.com/" + github
-	}
-	return ""
-}
 
 // headerSecrets are the values of headers that are worth redacting: a tenant's name is not, and may be a word of every day.
 func headerSecrets(headers [][2]string, variable string) []redact.Secret {

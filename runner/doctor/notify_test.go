@@ -23,7 +23,7 @@ func TestTheDoctorChecksNotifications(t *testing.T) {
 		},
 		"what is no webhook": {
 			variables: map[string]string{"SLACK_WEBHOOK_URL": "hooks.slack.com/services/T0/B0/hunter2"},
-			want:      []string{"warning slack: Slack could not be told: its webhook's address does not begin with https"},
+			want:      []string{"warning slack: Slack: its webhook's address does not begin with https"},
 		},
 		"a webhook that is kept in a file, with the end of its line": {
 			variables: map[string]string{"SLACK_WEBHOOK_URL": "file:webhook"},

@@ -20,49 +20,35 @@ type GitHub struct {
 	Client     *http.Client // nil for one that knows the proxies of the environment
 }
 
-// GitHub's limits: https://docs.github.com/rest/commits/statuses, https://docs.github.com/rest/checks/runs
-const (
-	githubDescription = 140 // characters
-	githubSummary     = 65535
-	githubAnnotations = 50 // of a request
-)
-
-// Start says that a run has begun: a status that is pending.
-func (g GitHub) Start(ctx context.Context, r Run) error {
+// SetStatus sets the status of a commit. The error is an *Error.
+func (g GitHub) SetStatus(ctx context.Context, sha string, status github.RepoStatus) error {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	s, err := g.open()
 	if err != nil {
 		return err
 	}
-	return s.status(ctx, r, "pending", "running")
+	return s.status(ctx, sha, status)
 }
 
-// Finish says how a run went: the commit's status and, where the token may, a check with a note on each failing line.
-// The link to the report goes where only those can follow it who may see the code: to private repositories.
-func (g GitHub) Finish(ctx context.Context, r Run) error {
+// Finish sets the final status of a commit and, if the token allows it, adds a check. The links of both are sent to private
+// repositories only, whose readers may follow them. The error is an *Error.
+func (g GitHub) Finish(ctx context.Context, status github.RepoStatus, check github.CreateCheckRunOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	s, err := g.open()
 	if err != nil {
 		return err
 	}
-	if r.Report != "" {
+	if status.TargetURL != nil || check.DetailsURL != nil {
 		if access, err := s.look(ctx); err != nil || !access.Private {
-			r.Report = ""
+			status.TargetURL, check.DetailsURL = nil, nil
 		}
 	}
-	state := "failure"
-	switch {
-	case r.Passed:
-		state = "success"
-	case r.Cancelled || r.Blocked:
-		state = "error"
-	}
-	if err := s.status(ctx, r, state, r.summary()); err != nil {
+	if err := s.status(ctx, check.HeadSHA, status); err != nil {
 		return err
 	}
-	return s.check(ctx, r)
+	return s.check(ctx, check)
 }
 
 // Access is what a token is let see of its repository.
@@ -118,24 +104,12 @@ func (g GitHub) open() (*session, error) {
 	return &session{client, owner, name}, nil
 }
 
-// name is what the status and the check are called: one for each step and environment.
-func name(r Run) string {
-	if r.Environment == "" {
-		return "carlin-cicd/" + r.Step
-	}
-	return "carlin-cicd/" + r.Step + "-" + r.Environment
-}
-
-func (s *session) status(ctx context.Context, r Run, state, description string) error {
-	status := github.RepoStatus{State: &state, Context: new(name(r)), Description: new(clip(description, githubDescription))}
-	if r.Report != "" {
-		status.TargetURL = &r.Report
-	}
+func (s *session) status(ctx context.Context, sha string, status github.RepoStatus) error {
 	return s.send(ctx, "the status of the commit", "give the token the permission statuses: write (repo:status for a classic one)", func() (*github.Response, error) {
-		_, answer, err := s.client.Repositories.CreateStatus(ctx, s.owner, s.name, r.SHA, status)
+		_, answer, err := s.client.Repositories.CreateStatus(ctx, s.owner, s.name, sha, status)
 		if status.TargetURL != nil && mayBeTheLink(err) {
 			status.TargetURL = nil
-			_, answer, err = s.client.Repositories.CreateStatus(ctx, s.owner, s.name, r.SHA, status)
+			_, answer, err = s.client.Repositories.CreateStatus(ctx, s.owner, s.name, sha, status)
 		}
 		return answer, err
 	})
@@ -148,26 +122,9 @@ func mayBeTheLink(err error) bool {
 	return errors.As(err, &refused) && refused.Response.StatusCode == http.StatusUnprocessableEntity
 }
 
-// check adds a check run, which only an app's token may: a workflow's GITHUB_TOKEN is one, a person's is not. Whoever
-// may not has the status, and is not told of it each time.
-func (s *session) check(ctx context.Context, r Run) error {
-	conclusion := "failure"
-	switch {
-	case r.Passed:
-		conclusion = "success"
-	case r.Cancelled:
-		conclusion = "cancelled"
-	case r.Reason == "timeout":
-		conclusion = "timed_out"
-	}
-	options := github.CreateCheckRunOptions{
-		Name: name(r), HeadSHA: r.SHA, ExternalID: &r.ID, Status: new("completed"), Conclusion: &conclusion,
-		StartedAt: &github.Timestamp{Time: r.Started}, CompletedAt: &github.Timestamp{Time: r.Started.Add(r.Duration)},
-		Output: &github.CheckRunOutput{Title: new(clip(r.summary(), 255)), Summary: new(clip(markdown(r), githubSummary)), Annotations: annotations(r)},
-	}
-	if r.Report != "" {
-		options.DetailsURL = &r.Report
-	}
+// check adds a check, which only the token of an app may: a workflow's GITHUB_TOKEN is one, a person's is not. Without the
+// permission the status suffices, and nothing is reported.
+func (s *session) check(ctx context.Context, options github.CreateCheckRunOptions) error {
 	err := s.send(ctx, "a check of the commit", "give the app the permission checks: write", func() (*github.Response, error) {
 		_, answer, err := s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
 		if options.DetailsURL != nil && mayBeTheLink(err) {
@@ -245,73 +202,4 @@ func said(e *github.ErrorResponse) string {
 		text += fmt.Sprintf("; %s %s %s", detail.Field, detail.Code, detail.Message)
 	}
 	return strings.TrimSpace(text)
-}
-
-// annotations are notes on lines of the code.
-func annotations(r Run) []*github.CheckRunAnnotation {
-	if r.Tests == nil {
-		return nil
-	}
-	var all []*github.CheckRunAnnotation
-	for _, f := range r.Tests.Failures {
-		if f.File == "" || len(all) == githubAnnotations {
-			continue
-		}
-		line := max(f.Line, 1)
-		all = append(all, &github.CheckRunAnnotation{
-			Path: new(f.File), StartLine: &line, EndLine: &line, AnnotationLevel: new("failure"),
-			Title: new(clip(f.Name, 255)), Message: new(clip(first(f.Message, f.Details, "the test failed"), 16<<10)), RawDetails: new(clip(f.Details, 32<<10)),
-		})
-	}
-	return all
-}
-
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t = strings.TrimSpace(t); t != "" {
-			return t
-		}
-	}
-	return ""
-}
-
-// markdown is the check's own page.
-func markdown(r Run) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s\n", code(r.title()), code(r.summary()))
-	if r.Error != "" {
-		fmt.Fprintf(&b, "\n%s\n", fenced(clip(r.Error, 4000)))
-	}
-	if r.Hint != "" {
-		fmt.Fprintf(&b, "\n→ %s\n", code(clip(r.Hint, 2000)))
-	}
-	if r.Tests != nil {
-		for i, f := range r.Tests.Failures {
-			if i == githubAnnotations || b.Len() > githubSummary/2 {
-				fmt.Fprintf(&b, "\nand %d more\n", len(r.Tests.Failures)-i)
-				break
-			}
-			fmt.Fprintf(&b, "\n- %s\n%s\n", code(clip(f.Name, 500)), fenced(clip(first(f.Message, f.Details), 500)))
-		}
-	}
-	for _, fact := range []string{prefixed("stack ", r.Stack), prefixed("coverage ", r.Coverage)} {
-		if fact != "" {
-			fmt.Fprintf(&b, "\n%s\n", code(clip(fact, 2000)))
-		}
-	}
-	return b.String()
-}
-
-// code is a line that is not markup, whatever is in it.
-func code(text string) string {
-	return "`" + strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "`", "'") + "`"
-}
-
-// fenced is text that is not markup, whatever is in it.
-func fenced(text string) string {
-	fence := "```"
-	for strings.Contains(text, fence) {
-		fence += "`"
-	}
-	return fence + "\n" + text + "\n" + fence
 }

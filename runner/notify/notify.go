@@ -1,6 +1,6 @@
-// Package notify tells people how a run went: a message in Slack, a status and a check on GitHub's commit.
+// Package notify sends what package present rendered: a message to Slack, a status and a check of a commit to GitHub.
 //
-// It is handed what to say, without secrets. Whatever goes wrong is an error for the log; a run never fails for it.
+// Its errors are for the log; a run never fails because of them.
 package notify
 
 import (
@@ -10,102 +10,15 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/carlin-cicd/runner/artifacts/retry"
-
-	"github.com/carlin-cicd/runner/runner/units"
 )
 
-// Run is what there is to tell.
-type Run struct {
-	ID, Step, Environment string
-	Branch, SHA           string
-	Repository            string // owner/name on GitHub, or ""
-	RepositoryURL         string // where a browser finds the repository, or ""
-	Actor                 string // who has caused the run, or ""
-
-	Passed    bool
-	Recovered bool   // it passes now, and did not when it ran on this branch before
-	Cancelled bool   // it was told to stop
-	Blocked   bool   // it never began: bad input, no secret, a lock
-	Reason    string // as the record of the run has it
-	ExitCode  int
-	Error     string
-	Hint      string
-	Started   time.Time
-	Duration  time.Duration
-
-	Tests         *Tests
-	Report        string    // a link that needs no login, or ""
-	ReportExpires time.Time // when that link ends
-	Record        string    // where the run's record is, in words
-	Coverage      string    // "83.1 % (-1.2)", or ""
-	Stack         string    // what became of the stack that was deployed: "web: rolled back", or ""
-}
-
-// Tests is what the reports said.
-type Tests struct {
-	Total, Passed, Failed, Skipped, Flaky int
-	Failures                              []Failure
-}
-
-// Failure is one failing test.
-type Failure struct {
-	Name    string
-	File    string // relative to the repository, slash-separated; "" if nobody knows
-	Line    int    // from 1; 0 if nobody knows
-	Message string
-	Details string
-}
-
-// Timeout is for all of a service's requests together: people can wait for the news less than the task for its end.
+// Timeout bounds all requests to a service together.
 const Timeout = 10 * time.Second
 
-// title is the news in one line: "test failed on main".
-func (r Run) title() string {
-	what := r.Step
-	if r.Environment != "" {
-		what += " · " + r.Environment
-	}
-	verb := "failed"
-	switch {
-	case r.Passed && r.Recovered:
-		verb = "passes again"
-	case r.Passed:
-		verb = "passed"
-	case r.Cancelled:
-		verb = "was stopped"
-	}
-	if r.Branch == "" { // what was refused may have been the branch itself
-		return what + " " + verb
-	}
-	return fmt.Sprintf("%s %s on %s", what, verb, r.Branch)
-}
-
-// summary says why, or how much: "failure, exit code 1 after 2m3s: 2 of 214 tests failed".
-func (r Run) summary() string {
-	text := "after " + units.Duration(r.Duration)
-	if !r.Passed {
-		text = fmt.Sprintf("%s, exit code %d %s", r.Reason, r.ExitCode, text)
-	}
-	if t := r.Tests; t != nil {
-		switch {
-		case t.Failed > 0:
-			text += fmt.Sprintf(": %d of %d tests failed", t.Failed, t.Total)
-		default:
-			text += fmt.Sprintf(": %d tests passed", t.Passed)
-		}
-		if t.Flaky > 0 {
-			text += fmt.Sprintf(", %d flaky", t.Flaky)
-		}
-	}
-	return text
-}
-
-// Error is a service that could not be told. It never holds the address, which is a secret of its own for Slack.
+// Error is a failure to notify a service. It never holds the URL, which is a secret in the case of Slack.
 type Error struct {
 	Service string // "Slack", "GitHub"
 	Status  int    // of HTTP; 0 if there was no answer
@@ -117,7 +30,7 @@ func (e *Error) Error() string {
 	if e.Status != 0 {
 		return fmt.Sprintf("%s answered %d: %v", e.Service, e.Status, e.Err)
 	}
-	return fmt.Sprintf("%s could not be told: %v", e.Service, e.Err)
+	return fmt.Sprintf("%s: %v", e.Service, e.Err)
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -125,7 +38,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Hint says what to do about it.
 func (e *Error) Hint() string { return e.Advice }
 
-// Refused reports whether the service does not know us, or does not let us: another try would end the same.
+// Refused reports whether the service rejected the credentials or their permissions, which another attempt does not change.
 func (e *Error) Refused() bool {
 	return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden || e.Status == http.StatusNotFound
 }
@@ -199,17 +112,4 @@ func withRetry(
 		return status, failed.err
 	}
 	return status, nil
-}
-
-// clip shortens text to at most limit bytes, on a rune boundary.
-func clip(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	const dots = "…"
-	limit -= len(dots)
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return strings.TrimSpace(s[:max(limit, 0)]) + dots
 }

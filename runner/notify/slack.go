@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -17,15 +16,6 @@ type Slack struct {
 	Client     *http.Client // nil for one that knows the proxies of the environment
 }
 
-// Slack refuses a message that is over its limits, whole: https://docs.slack.dev/reference/block-kit/blocks
-const (
-	slackHeader   = 150 // characters
-	slackSection  = 3000
-	slackButton   = 3000 // of its address
-	slackFailures = 5    // more are for the report
-	slackMessage  = 300  // of a failing test
-)
-
 // Check returns an *Error if the address cannot be a webhook's. Whether it is one shows only by a message.
 func (s Slack) Check() error {
 	if !confidential(s.WebhookURL) {
@@ -34,8 +24,8 @@ func (s Slack) Check() error {
 	return nil
 }
 
-// Post posts the news of a run. The error is an *Error.
-func (s Slack) Post(ctx context.Context, r Run) error {
+// Post posts a message. The error is an *Error.
+func (s Slack) Post(ctx context.Context, message *slack.WebhookMessage) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
@@ -45,7 +35,7 @@ func (s Slack) Post(ctx context.Context, r Run) error {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	status, err := withRetry(ctx, func() (int, time.Duration, error) {
-		err := slack.PostWebhookCustomHTTPContext(ctx, s.WebhookURL, s.Client, message(r))
+		err := slack.PostWebhookCustomHTTPContext(ctx, s.WebhookURL, s.Client, message)
 		var limited *slack.RateLimitedError
 		var refused slack.StatusCodeError
 		switch {
@@ -70,92 +60,4 @@ func (s Slack) Post(ctx context.Context, r Run) error {
 		e.Advice = "see https://status.slack.com"
 	}
 	return e
-}
-
-// message lays the news out: what, why, which tests, where more is.
-func message(r Run) *slack.WebhookMessage {
-	sign := ":x:"
-	switch {
-	case r.Passed:
-		sign = ":white_check_mark:"
-	case r.Cancelled:
-		sign = ":black_square_for_stop:"
-	}
-	blocks := []slack.Block{
-		slack.NewHeaderBlock(slack.NewTextBlockObject(slack.PlainTextType, clip(sign+" "+r.title(), slackHeader), true, false)),
-		section(escape(r.summary())),
-	}
-	if r.Error != "" {
-		text := "*" + escape(clip(r.Error, 1200)) + "*"
-		if r.Hint != "" {
-			text += "\n→ " + escape(clip(r.Hint, 600))
-		}
-		blocks = append(blocks, section(text))
-	}
-	if r.Stack != "" {
-		blocks = append(blocks, section("stack "+escape(clip(r.Stack, 1200))))
-	}
-	if r.Tests != nil {
-		var text strings.Builder
-		for i, f := range r.Tests.Failures {
-			if i == slackFailures {
-				fmt.Fprintf(&text, "and %d more", len(r.Tests.Failures)-i)
-				break
-			}
-			fmt.Fprintf(&text, "• *%s*", escape(clip(f.Name, 200)))
-			if f.File != "" {
-				fmt.Fprintf(&text, "  `%s`", escape(clip(strings.ReplaceAll(f.File, "`", "'"), 120)))
-			}
-			if first, _, _ := strings.Cut(strings.TrimSpace(f.Message), "\n"); first != "" {
-				fmt.Fprintf(&text, "\n   %s", escape(clip(first, slackMessage)))
-			}
-			text.WriteByte('\n')
-		}
-		if text.Len() > 0 {
-			blocks = append(blocks, section(text.String()))
-		}
-	}
-	var facts []string
-	if r.SHA != "" {
-		commit := "`" + escape(r.SHA[:min(len(r.SHA), 7)]) + "`"
-		if r.RepositoryURL != "" {
-			commit = fmt.Sprintf("<%s/commit/%s|%s>", escape(strings.NewReplacer("|", "%7C", " ", "%20").Replace(r.RepositoryURL)), escape(r.SHA), commit)
-		}
-		facts = append(facts, commit)
-	}
-	for _, fact := range []string{r.Repository, prefixed("by ", r.Actor), prefixed("coverage ", r.Coverage), r.Record} {
-		if fact != "" {
-			facts = append(facts, escape(clip(fact, 300)))
-		}
-	}
-	linked := r.Report != "" && len(r.Report) <= slackButton
-	if linked && !r.ReportExpires.IsZero() {
-		facts = append(facts, "report until "+r.ReportExpires.UTC().Format("2 Jan 15:04 UTC"))
-	}
-	if facts != nil {
-		blocks = append(blocks, slack.NewContextBlock("", slack.NewTextBlockObject(slack.MarkdownType, clip(strings.Join(facts, " · "), slackSection), false, false)))
-	}
-	if linked {
-		button := slack.NewButtonBlockElement("report", "", slack.NewTextBlockObject(slack.PlainTextType, "Report", false, false))
-		button.URL = r.Report
-		blocks = append(blocks, slack.NewActionBlock("", button))
-	}
-	no := false
-	return &slack.WebhookMessage{Text: escape(clip(r.title()+": "+r.summary(), slackSection)), Blocks: &slack.Blocks{BlockSet: blocks}, UnfurlLinks: &no, UnfurlMedia: &no}
-}
-
-func section(markdown string) slack.Block {
-	return slack.NewSectionBlock(slack.NewTextBlockObject(slack.MarkdownType, clip(markdown, slackSection), false, false), nil, nil)
-}
-
-// escape keeps text from being markup of Slack's: links, and mentions of everybody.
-func escape(s string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(s)
-}
-
-func prefixed(prefix, text string) string {
-	if text == "" {
-		return ""
-	}
-	return prefix + text
 }

@@ -21,6 +21,12 @@ type Identity struct {
 	Runner      string `json:"runner" redact:"-"` // the runner's version
 }
 
+// NoCommit and Detached stand for SHA and Branch where there is no commit, and no branch.
+const (
+	NoCommit = "0000000000000000000000000000000000000000"
+	Detached = "detached"
+)
+
 // Started is started.json. Timestamp, Revision and Metadata are Prow's fields, so that its readers can read ours.
 type Started struct {
 	Timestamp int64             `json:"timestamp"` // seconds since 1970

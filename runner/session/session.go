@@ -19,14 +19,15 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/source"
 )
 
 // NoCommit and Detached stand where there is no commit, and no branch.
 const (
-	NoCommit = "0000000000000000000000000000000000000000"
-	Detached = "detached"
+	NoCommit = record.NoCommit
+	Detached = record.Detached
 )
 
 // Session is one run, or a command that asks what a run would do.

@@ -1,0 +1,129 @@
+package present
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/google/go-github/v92/github"
+
+	"github.com/carlin-cicd/runner/runner/record"
+)
+
+// GitHub's limits: https://docs.github.com/rest/commits/statuses, https://docs.github.com/rest/checks/runs
+const (
+	githubDescription = 140 // characters
+	githubTitle       = 255
+	githubSummary     = 65535
+	githubAnnotations = 50 // of a request
+)
+
+// GitHubPending returns the status of a commit while a run is in progress.
+func GitHubPending(run record.Identity) github.RepoStatus {
+	return github.RepoStatus{State: new("pending"), Context: new(githubName(run)), Description: new("running")}
+}
+
+// GitHubStatus returns the status of a commit after a run.
+func GitHubStatus(run record.Run, report ReportLink) github.RepoStatus {
+	state := "failure"
+	switch run.Reason {
+	case record.Success:
+		state = "success"
+	case record.Cancelled, record.BadConfig, record.Secrets, record.Source, record.Guard: // the command did not fail
+		state = "error"
+	}
+	return github.RepoStatus{
+		State: &state, Context: new(githubName(run.Identity)),
+		Description: new(clip(outline(run), githubDescription)), TargetURL: optional(report.URL),
+	}
+}
+
+// GitHubCheck returns the check of a commit after a run, with an annotation at each failed test whose place is known.
+func GitHubCheck(run record.Run, report ReportLink) github.CreateCheckRunOptions {
+	conclusion := "failure"
+	switch run.Reason {
+	case record.Success:
+		conclusion = "success"
+	case record.Cancelled:
+		conclusion = "cancelled"
+	case record.Timeout:
+		conclusion = "timed_out"
+	}
+	return github.CreateCheckRunOptions{
+		Name: githubName(run.Identity), HeadSHA: run.SHA, ExternalID: &run.RunID, Status: new("completed"), Conclusion: &conclusion,
+		StartedAt: &github.Timestamp{Time: run.StartedAt}, CompletedAt: &github.Timestamp{Time: run.EndedAt},
+		Output: &github.CheckRunOutput{
+			Title: new(clip(outline(run), githubTitle)), Summary: new(clip(githubText(run), githubSummary)),
+			Annotations: annotations(failures(run)),
+		},
+		DetailsURL: optional(report.URL),
+	}
+}
+
+// githubName returns the name of the status and of the check: one for each step and environment.
+func githubName(run record.Identity) string {
+	if run.Environment == "" {
+		return "carlin-cicd/" + run.Step
+	}
+	return "carlin-cicd/" + run.Step + "-" + run.Environment
+}
+
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// annotations returns notes on lines of the code.
+func annotations(failed []record.FailedTest) []*github.CheckRunAnnotation {
+	var all []*github.CheckRunAnnotation
+	for _, f := range failed {
+		if f.Path == "" || len(all) == githubAnnotations {
+			continue
+		}
+		line := max(f.Line, 1)
+		all = append(all, &github.CheckRunAnnotation{
+			Path: new(f.Path), StartLine: &line, EndLine: &line, AnnotationLevel: new("failure"),
+			Title: new(clip(classAndName(f.Case), githubTitle)), Message: new(clip(firstText(f.Message, f.Details, "the test failed"), 16<<10)),
+			RawDetails: new(clip(f.Details, 32<<10)),
+		})
+	}
+	return all
+}
+
+// firstText returns the first text that is not blank.
+func firstText(texts ...string) string {
+	for _, text := range texts {
+		if text = strings.TrimSpace(text); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// githubText returns the check's own page, in Markdown.
+func githubText(run record.Run) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s\n", codeSpan(title(run, false)), codeSpan(outline(run)))
+	if run.Error != "" {
+		fmt.Fprintf(&b, "\n%s\n", fenced(visible(clip(run.Error, 4000))))
+	}
+	if run.Hint != "" {
+		fmt.Fprintf(&b, "\n→ %s\n", codeSpan(clip(run.Hint, 2000)))
+	}
+	failed := failures(run)
+	for i, f := range failed {
+		if i == githubAnnotations || b.Len() > githubSummary/2 {
+			fmt.Fprintf(&b, "\nand %d more\n", len(failed)-i)
+			break
+		}
+		text := visible(clip(firstText(f.Message, f.Details), 500))
+		fmt.Fprintf(&b, "\n- %s\n%s\n", codeSpan(clip(classAndName(f.Case), 500)), fenced(text))
+	}
+	for _, fact := range []string{stackLine(run), coverageFact(run)} {
+		if fact != "" {
+			fmt.Fprintf(&b, "\n%s\n", codeSpan(clip(fact, 2000)))
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,122 @@
+package present
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/slack-go/slack"
+
+	"github.com/carlin-cicd/runner/runner/record"
+)
+
+// Slack refuses a message that exceeds a limit: https://docs.slack.dev/reference/block-kit/blocks
+const (
+	slackHeader   = 150 // characters
+	slackSection  = 3000
+	slackButton   = 3000 // of its URL
+	slackFailures = 5    // the report has the others
+	slackError    = 1200
+	slackLine     = 300
+)
+
+// SlackMessage returns the run as a message: the verdict, the error, failed tests and links. Recovered says that the step
+// did not pass when it last ran on the branch.
+func SlackMessage(run record.Run, recovered bool, report ReportLink) *slack.WebhookMessage {
+	sign := ":x:"
+	switch {
+	case run.Passed:
+		sign = ":white_check_mark:"
+	case run.Reason == record.Cancelled:
+		sign = ":black_square_for_stop:"
+	}
+	header := slack.NewTextBlockObject(slack.PlainTextType, clip(sign+" "+title(run, recovered), slackHeader), true, false)
+	blocks := []slack.Block{slack.NewHeaderBlock(header), slackText(slackEscape(outline(run)))}
+	if run.Error != "" {
+		text := "*" + slackEscape(clip(run.Error, slackError)) + "*"
+		if run.Hint != "" {
+			text += "\n→ " + slackEscape(clip(run.Hint, slackError/2))
+		}
+		blocks = append(blocks, slackText(text))
+	}
+	if stack := stackLine(run); stack != "" {
+		blocks = append(blocks, slackText(slackEscape(clip(stack, slackError))))
+	}
+	if tests := slackTests(failures(run)); tests != "" {
+		blocks = append(blocks, slackText(tests))
+	}
+	if len(report.URL) > slackButton {
+		report = ReportLink{}
+	}
+	if facts := slackFacts(run, report); facts != "" {
+		blocks = append(blocks, slack.NewContextBlock("", markdownObject(facts)))
+	}
+	if report.URL != "" {
+		button := slack.NewButtonBlockElement("report", "", slack.NewTextBlockObject(slack.PlainTextType, "Report", false, false))
+		button.URL = report.URL
+		blocks = append(blocks, slack.NewActionBlock("", button))
+	}
+	no := false
+	return &slack.WebhookMessage{
+		Text:   slackEscape(clip(title(run, recovered)+": "+outline(run), slackSection)),
+		Blocks: &slack.Blocks{BlockSet: blocks}, UnfurlLinks: &no, UnfurlMedia: &no,
+	}
+}
+
+// slackTests lists the first failed tests, with their files and the first lines of their messages.
+func slackTests(failed []record.FailedTest) string {
+	var text strings.Builder
+	for i, f := range failed {
+		if i == slackFailures {
+			fmt.Fprintf(&text, "and %d more", len(failed)-i)
+			break
+		}
+		fmt.Fprintf(&text, "• *%s*", slackEscape(clip(classAndName(f.Case), 200)))
+		if f.Path != "" {
+			fmt.Fprintf(&text, "  `%s`", slackEscape(clip(strings.ReplaceAll(f.Path, "`", "'"), 120)))
+		}
+		if line, _, _ := strings.Cut(strings.TrimSpace(f.Message), "\n"); line != "" {
+			fmt.Fprintf(&text, "\n   %s", slackEscape(clip(line, slackLine)))
+		}
+		text.WriteByte('\n')
+	}
+	return text.String()
+}
+
+// slackFacts returns the commit, the repository, the actor, the coverage and the places of the record and the report.
+func slackFacts(run record.Run, report ReportLink) string {
+	var facts []string
+	if run.SHA != "" && run.SHA != record.NoCommit {
+		commit := "`" + slackEscape(ShortSHA(run.SHA)) + "`"
+		if run.RepositoryURL != "" {
+			repository := strings.NewReplacer("|", "%7C", " ", "%20").Replace(run.RepositoryURL)
+			commit = fmt.Sprintf("<%s/commit/%s|%s>", slackEscape(repository), slackEscape(run.SHA), commit)
+		}
+		facts = append(facts, commit)
+	}
+	place := ""
+	if run.Recorded {
+		place = run.Place + "/" + run.Key
+	}
+	for _, fact := range []string{run.Repository, prefixed("by ", run.Actor), coverageFact(run), place} {
+		if fact != "" {
+			facts = append(facts, slackEscape(clip(fact, slackLine)))
+		}
+	}
+	if report.URL != "" && !report.Expires.IsZero() {
+		facts = append(facts, "report until "+report.Expires.UTC().Format("2 Jan 15:04 UTC"))
+	}
+	return strings.Join(facts, " · ")
+}
+
+func slackText(markdown string) slack.Block {
+	return slack.NewSectionBlock(markdownObject(markdown), nil, nil)
+}
+
+func markdownObject(markdown string) *slack.TextBlockObject {
+	return slack.NewTextBlockObject(slack.MarkdownType, clip(markdown, slackSection), false, false)
+}
+
+// slackEscape keeps text from being a link or a mention.
+func slackEscape(text string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
+}
