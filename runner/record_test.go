@@ -23,7 +23,7 @@ func TestRecordIsRedactedValueByValue(t *testing.T) {
 		r.Redactor.Add(redact.Secret{Name: "MASK", Value: mask})
 	}
 	r.Ref.Branch, r.Config.Actor, r.Place = "fix/"+secret, secret, "file:///"+secret
-	r.step.Command = steps.Command{Shell: "echo " + secret}
+	r.step.Command = steps.Command{Args: []string{"echo", secret}}
 	c := results.Case{Name: secret, Class: secret, File: secret + ".js", Status: results.Failed, Message: secret, Details: secret + ".js:3", Note: secret}
 	r.verdict.Tests = &results.Results{Counts: results.Counts{Total: 1, Failed: 1}, Failures: []results.Case{c}, FlakyCases: []results.Case{c}, Slowest: []results.Case{c}}
 	r.artifacts = []record.Artifact{{Name: "outputs", Location: secret, Error: secret}}
