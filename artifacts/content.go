@@ -15,7 +15,7 @@ import (
 
 // content is a file on its way to a store. It hashes what it is read for, and it ends with a *ChangedError instead
 // of io.EOF when the file was not the same from beginning to end, so that a store never keeps such a thing.
-type content struct {
+type sourceFile struct {
 	ctx  context.Context
 	path string
 	file *os.File
@@ -25,14 +25,14 @@ type content struct {
 	meter   *meter // of what is read, or nil
 	metered int64
 
-	offset int64     // of the next Read
-	hashed int64     // bytes from the beginning in hash
-	hash   hash.Hash // of them
-	whole  bool      // read to the end, and found unchanged there
+	offset   int64     // of the next Read
+	hashed   int64     // bytes from the beginning in hash
+	hash     hash.Hash // of them
+	complete bool      // read to the end, and found unchanged there
 }
 
 // open never blocks, not even on a pipe that took the place of a file since it was listed.
-func (t *tree) open(ctx context.Context, p, want string) (*content, error) {
+func (t *tree) openFile(ctx context.Context, p, want string) (*sourceFile, error) {
 	f, err := t.root.OpenFile(p, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &ChangedError{p, "vanished"}
@@ -48,33 +48,33 @@ func (t *tree) open(ctx context.Context, p, want string) (*content, error) {
 		f.Close()
 		return nil, err
 	}
-	return &content{ctx: ctx, path: p, file: f, info: info, want: want, hash: sha256.New()}, nil
+	return &sourceFile{ctx: ctx, path: p, file: f, info: info, want: want, hash: sha256.New()}, nil
 }
 
-func (c *content) Close() error { return c.file.Close() }
+func (c *sourceFile) Close() error { return c.file.Close() }
 
 // describe is what is known of the file without reading it.
-func (c *content) describe() File {
+func (c *sourceFile) describe() File {
 	return File{Path: c.path, Size: c.Size(), Type: mediaType(c.path), Mode: formatMode(c.Mode())}
 }
 
-func (c *content) Size() int64 { return c.info.Size() }
+func (c *sourceFile) Size() int64 { return c.info.Size() }
 
-func (c *content) Mode() fs.FileMode { return c.info.Mode().Perm() }
+func (c *sourceFile) Mode() fs.FileMode { return c.info.Mode().Perm() }
 
 // Read begins the hash anew when it is back at the beginning: what counts is what was sent last.
-func (c *content) Read(p []byte) (int, error) {
+func (c *sourceFile) Read(p []byte) (int, error) {
 	if err := ContextError(c.ctx); err != nil {
 		return 0, err
 	}
 	if c.offset == 0 {
 		c.hash.Reset()
-		c.hashed, c.whole = 0, false
-		c.meter.moved(-c.metered)
+		c.hashed, c.complete = 0, false
+		c.meter.addBytes(-c.metered)
 		c.metered = 0
 	}
 	n, err := c.file.Read(p)
-	c.meter.moved(int64(n))
+	c.meter.addBytes(int64(n))
 	c.metered += int64(n)
 	if fresh := c.offset + int64(n) - c.hashed; c.offset <= c.hashed && fresh > 0 {
 		c.hash.Write(p[int64(n)-fresh : n])
@@ -93,7 +93,7 @@ func (c *content) Read(p []byte) (int, error) {
 }
 
 // Seek serves stores that look for the size, or send again.
-func (c *content) Seek(offset int64, whence int) (int64, error) {
+func (c *sourceFile) Seek(offset int64, whence int) (int64, error) {
 	at, err := c.file.Seek(offset, whence)
 	if err == nil {
 		c.offset = at
@@ -102,7 +102,7 @@ func (c *content) Seek(offset int64, whence int) (int64, error) {
 }
 
 // check runs at the end of the file.
-func (c *content) check() error {
+func (c *sourceFile) check() error {
 	now, err := c.file.Stat()
 	switch {
 	case err != nil:
@@ -111,32 +111,32 @@ func (c *content) check() error {
 		return &ChangedError{c.path, "shrank"}
 	case now.Size() != c.Size() || !now.ModTime().Equal(c.info.ModTime()):
 		return &ChangedError{c.path, "was written to"}
-	case c.want != "" && c.want != c.sum():
+	case c.want != "" && c.want != c.hexSum():
 		return &ChangedError{c.path, "was written to"}
 	}
-	c.whole = true
+	c.complete = true
 	return nil
 }
 
 // SHA256 returns the digest of the file once it has been read whole and found unchanged.
-func (c *content) SHA256() (sum [sha256.Size]byte, ok bool) {
-	if !c.whole {
+func (c *sourceFile) SHA256() (sum [sha256.Size]byte, ok bool) {
+	if !c.complete {
 		return sum, false
 	}
 	return [sha256.Size]byte(c.hash.Sum(nil)), true
 }
 
-func (c *content) sum() string { return hex.EncodeToString(c.hash.Sum(nil)) }
+func (c *sourceFile) hexSum() string { return hex.EncodeToString(c.hash.Sum(nil)) }
 
 // finish returns the SHA-256 of the whole, once a store that stops at Size has taken it, or after nobody has.
-func (c *content) finish() (string, error) {
-	if !c.whole {
+func (c *sourceFile) digest() (string, error) {
+	if !c.complete {
 		if _, err := io.Copy(io.Discard, c); err != nil {
 			return "", err
 		}
 	}
-	if !c.whole {
+	if !c.complete {
 		return "", fmt.Errorf("the store did not read %q from its beginning", c.path)
 	}
-	return c.sum(), nil
+	return c.hexSum(), nil
 }

@@ -12,21 +12,21 @@ import (
 // TestContentServesAnyReader reads as the clients of buckets do.
 func TestContentServesAnyReader(t *testing.T) {
 	const sum = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae" // of "foo"
-	n := func(c *content, n int64) error { _, err := io.CopyN(io.Discard, c, n); return err }
-	seek := func(c *content, at int64, whence int) error { _, err := c.Seek(at, whence); return err }
+	n := func(c *sourceFile, n int64) error { _, err := io.CopyN(io.Discard, c, n); return err }
+	seek := func(c *sourceFile, at int64, whence int) error { _, err := c.Seek(at, whence); return err }
 	for name, tt := range map[string]struct {
-		read func(c *content) error
+		read func(c *sourceFile) error
 		ok   bool
 	}{
-		"to the end":                      {func(c *content) error { _, err := io.Copy(io.Discard, c); return err }, true},
-		"not at all":                      {func(c *content) error { return nil }, true},
-		"just the size":                   {func(c *content) error { return n(c, 3) }, true},
-		"twice":                           {func(c *content) error { return errors.Join(n(c, 3), seek(c, 0, 0), n(c, 3)) }, true},
-		"again from the middle":           {func(c *content) error { return errors.Join(n(c, 2), seek(c, 0, 0), n(c, 3)) }, true},
-		"after a look at the size":        {func(c *content) error { return errors.Join(seek(c, 0, 2), seek(c, 0, 0), n(c, 3)) }, true},
-		"back by one":                     {func(c *content) error { return errors.Join(n(c, 2), seek(c, -1, 1), n(c, 2)) }, true},
-		"only the end":                    {func(c *content) error { return errors.Join(seek(c, 1, 0), n(c, 2)) }, false},
-		"the end, then a look at no more": {func(c *content) error { return seek(c, 0, 2) }, false},
+		"to the end":                      {func(c *sourceFile) error { _, err := io.Copy(io.Discard, c); return err }, true},
+		"not at all":                      {func(c *sourceFile) error { return nil }, true},
+		"just the size":                   {func(c *sourceFile) error { return n(c, 3) }, true},
+		"twice":                           {func(c *sourceFile) error { return errors.Join(n(c, 3), seek(c, 0, 0), n(c, 3)) }, true},
+		"again from the middle":           {func(c *sourceFile) error { return errors.Join(n(c, 2), seek(c, 0, 0), n(c, 3)) }, true},
+		"after a look at the size":        {func(c *sourceFile) error { return errors.Join(seek(c, 0, 2), seek(c, 0, 0), n(c, 3)) }, true},
+		"back by one":                     {func(c *sourceFile) error { return errors.Join(n(c, 2), seek(c, -1, 1), n(c, 2)) }, true},
+		"only the end":                    {func(c *sourceFile) error { return errors.Join(seek(c, 1, 0), n(c, 2)) }, false},
+		"the end, then a look at no more": {func(c *sourceFile) error { return seek(c, 0, 2) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tree, err := openTree("builds", folderWith(t, "x", "foo"))
@@ -34,7 +34,7 @@ func TestContentServesAnyReader(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer tree.Close()
-			c, err := tree.open(t.Context(), "x", "")
+			c, err := tree.openFile(t.Context(), "x", "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -42,7 +42,7 @@ func TestContentServesAnyReader(t *testing.T) {
 			if err := tt.read(c); err != nil {
 				t.Fatal(err)
 			}
-			got, err := c.finish()
+			got, err := c.digest()
 			if (err == nil) != tt.ok || tt.ok && got != sum {
 				t.Errorf("%q, %v", got, err)
 			}
@@ -58,7 +58,7 @@ func TestWhatWasSentLastCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tree.Close()
-	c, err := tree.open(t.Context(), "x", "")
+	c, err := tree.openFile(t.Context(), "x", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestWhatWasSentLastCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.finish(); err != nil || !strings.HasPrefix(got, "2c26b46b") {
+	if got, err := c.digest(); err != nil || !strings.HasPrefix(got, "2c26b46b") {
 		t.Errorf("%q, %v, want the sum of foo", got, err)
 	}
 }

@@ -58,7 +58,7 @@ func fetch(ctx context.Context, s Store, m Manifest, dir string) (Manifest, erro
 
 	m, err = stageAll(ctx, s, m, root, staging)
 	if err == nil {
-		err = arrange(root, m, staging)
+		err = install(root, m, staging)
 	}
 	if !resumable(err) {
 		root.RemoveAll(staging)
@@ -78,10 +78,10 @@ func resumable(err error) bool {
 
 // stageAll stores the files under temporary names, and returns the manifest that they turned out to be of.
 func stageAll(ctx context.Context, s Store, m Manifest, root *os.Root, staging string) (Manifest, error) {
-	parallel, _, _ := lanes(s)
-	progressOf(ctx).expect(len(m.Files), m.Bytes())
+	parallel, _, _ := concurrency(s)
+	meterOf(ctx).addTotal(len(m.Files), m.Bytes())
 	for attempt := 1; ; attempt++ {
-		err := each(ctx, parallel, len(m.Files), func(ctx context.Context, i int) error {
+		err := forEach(ctx, parallel, len(m.Files), func(ctx context.Context, i int) error {
 			return stage(ctx, s, m, m.Files[i], root, stagedName(staging, m, i))
 		})
 		var corrupt *CorruptError
@@ -118,13 +118,13 @@ func stage(ctx context.Context, s Store, m Manifest, f File, root *os.Root, temp
 		return full(err)
 	}
 	defer w.Close()
-	disk := &sink{w: w}
+	disk := &stagedFile{w: w}
 	var corrupt *CorruptError
-	if err = check(ctx, s, m, f, disk); errors.As(err, &corrupt) && disk.had > 0 {
+	if err = verifyFile(ctx, s, m, f, disk); errors.As(err, &corrupt) && disk.resumed > 0 {
 		// The part that was there may be what was wrong.
 		if err = w.Truncate(0); err == nil {
-			disk = &sink{w: w}
-			err = check(ctx, s, m, f, disk)
+			disk = &stagedFile{w: w}
+			err = verifyFile(ctx, s, m, f, disk)
 		}
 	}
 	switch {
@@ -143,19 +143,19 @@ func stage(ctx context.Context, s Store, m Manifest, f File, root *os.Root, temp
 }
 
 // sink is the file that an object is written to. It keeps apart the errors of the disk and those of the store.
-type sink struct {
-	w   *os.File
-	had int64 // bytes that were there already
-	err error
+type stagedFile struct {
+	w       *os.File
+	resumed int64 // bytes that were there already
+	err     error
 }
 
-func (s *sink) Write(p []byte) (n int, err error) {
+func (s *stagedFile) Write(p []byte) (n int, err error) {
 	n, s.err = s.w.Write(p)
 	return n, s.err
 }
 
 // resume hashes what is there, and drops it if it is too much to be the beginning of the file.
-func (s *sink) resume(hash io.Writer, size int64) error {
+func (s *stagedFile) resume(hash io.Writer, size int64) error {
 	info, err := s.w.Stat()
 	if err == nil && info.Size() > size {
 		err = s.w.Truncate(0)
@@ -164,14 +164,14 @@ func (s *sink) resume(hash io.Writer, size int64) error {
 		_, err = s.w.Seek(0, io.SeekStart)
 	}
 	if err == nil {
-		s.had, err = io.Copy(hash, s.w)
+		s.resumed, err = io.Copy(hash, s.w)
 	}
 	s.err = err
 	return err
 }
 
 // arrange gives the staged files their names.
-func arrange(root *os.Root, m Manifest, staging string) error {
+func install(root *os.Root, m Manifest, staging string) error {
 	made := map[string]bool{".": true}
 	for i, f := range m.Files {
 		if dir := path.Dir(f.Path); !made[dir] {
@@ -189,7 +189,7 @@ func arrange(root *os.Root, m Manifest, staging string) error {
 
 // check reads a stored file, to the disk unless that is nil, and fails with a *CorruptError unless it is the one in the
 // manifest.
-func check(ctx context.Context, s Store, m Manifest, f File, disk *sink) error {
+func verifyFile(ctx context.Context, s Store, m Manifest, f File, disk *stagedFile) error {
 	hash := sha256.New()
 	var to io.Writer = hash
 	n := int64(0)
@@ -197,12 +197,12 @@ func check(ctx context.Context, s Store, m Manifest, f File, disk *sink) error {
 		if err := disk.resume(hash, f.Size); err != nil {
 			return err
 		}
-		to, n = io.MultiWriter(hash, disk), disk.had
+		to, n = io.MultiWriter(hash, disk), disk.resumed
 	}
-	meter := progressOf(ctx)
-	meter.moved(n)
+	meter := meterOf(ctx)
+	meter.addBytes(n)
 	if n < f.Size || f.Size == 0 {
-		r, err := open(ctx, s, keys.Set(m.Kind, m.Ref())+"/"+f.Path, f.VersionID, n)
+		r, err := openObject(ctx, s, keys.Set(m.Kind, m.Ref())+"/"+f.Path, f.VersionID, n)
 		if errors.Is(err, fs.ErrNotExist) {
 			// Not wrapped, as it would say that the set does not exist.
 			return &CorruptError{f.Path, f.SHA256, "nothing"}
@@ -227,7 +227,7 @@ func check(ctx context.Context, s Store, m Manifest, f File, disk *sink) error {
 	if sum := hex.EncodeToString(hash.Sum(nil)); sum != f.SHA256 {
 		return &CorruptError{f.Path, f.SHA256, sum}
 	}
-	meter.finished()
+	meter.addFile()
 	return nil
 }
 
@@ -246,7 +246,7 @@ func (c contextReader) Read(p []byte) (int, error) {
 
 // open reads an object from an offset on. A version that is not there is that of another bucket, to which the set was
 // copied from: the checksum tells whether the newest object is the one.
-func open(ctx context.Context, s Store, key, version string, offset int64) (io.ReadCloser, error) {
+func openObject(ctx context.Context, s Store, key, version string, offset int64) (io.ReadCloser, error) {
 	v, ok := s.(Versioned)
 	if !ok {
 		r, err := s.Get(ctx, key)
@@ -283,10 +283,10 @@ func Verify(ctx context.Context, s Store, kind string, ref Ref) ([]Problem, erro
 	}
 	var mu sync.Mutex
 	found := map[string]*CorruptError{}
-	progressOf(ctx).expect(len(m.Files), m.Bytes())
-	parallel, _, _ := lanes(s)
-	err = each(ctx, parallel, len(m.Files), func(ctx context.Context, i int) error {
-		err := check(ctx, s, m, m.Files[i], nil)
+	meterOf(ctx).addTotal(len(m.Files), m.Bytes())
+	parallel, _, _ := concurrency(s)
+	err = forEach(ctx, parallel, len(m.Files), func(ctx context.Context, i int) error {
+		err := verifyFile(ctx, s, m, m.Files[i], nil)
 		var corrupt *CorruptError
 		if errors.As(err, &corrupt) {
 			mu.Lock()

@@ -44,7 +44,7 @@ type Manifest struct {
 }
 
 // versioned tells whether the set outlives the overwriting and deletion of its files.
-func (m Manifest) versioned() bool {
+func (m Manifest) isVersioned() bool {
 	return len(m.Files) > 0 && !slices.ContainsFunc(m.Files, func(f File) bool { return f.VersionID == "" })
 }
 

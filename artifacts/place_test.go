@@ -44,7 +44,7 @@ func FuzzKeysNeverMeet(f *testing.F) {
 
 func placeKeys(r Ref) []string {
 	set := Set{Kind: "k", Ref: r}
-	p, m := setPlace(set), mirrorPlace(set)
+	p, m := setTarget(set), mirrorTarget(set)
 	return []string{p.files, p.manifest, p.pending, m.files, m.manifest, m.pending, keys.LatestManifest("k", r.Branch)}
 }
 

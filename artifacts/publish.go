@@ -87,27 +87,27 @@ func publish(ctx context.Context, s Store, set Set, p *Published) error {
 	}
 	m := Manifest{Version: 1, Kind: set.Kind, Branch: set.Branch, SHA: set.SHA, RunID: set.RunID, Files: files}
 
-	u := &update{store: s, tree: t, place: setPlace(set), goal: m}
-	p.Manifest, err = u.bring(ctx)
+	u := &update{store: s, tree: t, target: setTarget(set), want: m}
+	p.Manifest, err = u.apply(ctx)
 	p.Counts = u.counts
 	if err != nil {
 		return err
 	}
-	return publishNewest(ctx, s, t, set, p)
+	return publishLatest(ctx, s, t, set, p)
 }
 
 // publishNewest makes the set the branch's newest. That record and the mirror belong to the branch: publishers of two
 // of its commits take turns, unless there is nothing to do.
-func publishNewest(ctx context.Context, s Store, t *tree, set Set, p *Published) error {
-	mirror := &update{store: s, tree: t, place: mirrorPlace(set), goal: p.Manifest}
-	mirror.goal.Update = nil
+func publishLatest(ctx context.Context, s Store, t *tree, set Set, p *Published) error {
+	mirror := &update{store: s, tree: t, target: mirrorTarget(set), want: p.Manifest}
+	mirror.want.Update = nil
 	mirror.files = slices.Clone(p.Manifest.Files)
 	for i := range mirror.files {
 		mirror.files[i].VersionID = "" // that of another object
 	}
-	done, err := isNewest(ctx, s, p.Manifest)
+	done, err := isLatest(ctx, s, p.Manifest)
 	if err == nil && done && set.Mirror != "" {
-		done, err = mirror.look(ctx)
+		done, err = mirror.plan(ctx)
 	}
 	if err != nil {
 		return err
@@ -118,11 +118,11 @@ func publishNewest(ctx context.Context, s Store, t *tree, set Set, p *Published)
 			return err
 		}
 		defer release()
-		if err := pointLatest(ctx, s, p.Manifest); err != nil {
+		if err := writeLatest(ctx, s, p.Manifest); err != nil {
 			return err
 		}
 		if set.Mirror != "" {
-			if _, err := mirror.bringLocked(ctx); err != nil {
+			if _, err := mirror.applyLocked(ctx); err != nil {
 				return fmt.Errorf("mirror: %w", err)
 			}
 		}
@@ -132,22 +132,22 @@ func publishNewest(ctx context.Context, s Store, t *tree, set Set, p *Published)
 }
 
 // record is what latest.json says when m is the newest set.
-func (m Manifest) record() latest {
+func (m Manifest) latestRecord() latest {
 	return latest{m.Version, m.Kind, m.Branch, m.SHA, m.RunID, m.Created, keys.Manifest(m.Kind, m.Ref())}
 }
 
-func pointLatest(ctx context.Context, s Store, m Manifest) error {
-	return PutJSON(ctx, s, keys.LatestManifest(m.Kind, m.Branch), m.record())
+func writeLatest(ctx context.Context, s Store, m Manifest) error {
+	return PutJSON(ctx, s, keys.LatestManifest(m.Kind, m.Branch), m.latestRecord())
 }
 
-func isNewest(ctx context.Context, s Store, m Manifest) (bool, error) {
+func isLatest(ctx context.Context, s Store, m Manifest) (bool, error) {
 	var is latest
 	err := GetJSON(ctx, s, keys.LatestManifest(m.Kind, m.Branch), &is)
 	var corrupt *CorruptError
 	if errors.Is(err, fs.ErrNotExist) || errors.As(err, &corrupt) {
 		return false, nil
 	}
-	return is == m.record(), err
+	return is == m.latestRecord(), err
 }
 
 // now is cut to what JSON keeps, so that a manifest read equals the one written.

@@ -50,7 +50,7 @@ func (t *tree) list(ctx context.Context, exclude func(string) bool) ([]string, e
 	if err != nil {
 		return nil, err
 	}
-	if err := w.folder(".", []fs.FileInfo{top}); err != nil {
+	if err := w.walkFolder(".", []fs.FileInfo{top}); err != nil {
 		return nil, err
 	}
 	slices.Sort(w.paths)
@@ -65,7 +65,7 @@ type walk struct {
 }
 
 // folder lists one folder. The folders it lies in, itself included, are kept to notice a link back to one of them.
-func (w *walk) folder(name string, within []fs.FileInfo) error {
+func (w *walk) walkFolder(name string, within []fs.FileInfo) error {
 	if err := ContextError(w.ctx); err != nil {
 		return err
 	}
@@ -88,9 +88,9 @@ func (w *walk) folder(name string, within []fs.FileInfo) error {
 		case 0:
 			err = w.add(p)
 		case fs.ModeDir:
-			err = w.enter(p, within)
+			err = w.enterFolder(p, within)
 		case fs.ModeSymlink:
-			err = w.link(p, within)
+			err = w.addLink(p, within)
 		default:
 			err = &FileError{p, "is a " + typeName(e.Type())}
 		}
@@ -109,7 +109,7 @@ func (w *walk) add(p string) error {
 	return nil
 }
 
-func (w *walk) enter(p string, within []fs.FileInfo) error {
+func (w *walk) enterFolder(p string, within []fs.FileInfo) error {
 	info, err := w.root.Stat(p)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &ChangedError{p, "vanished"}
@@ -117,10 +117,10 @@ func (w *walk) enter(p string, within []fs.FileInfo) error {
 	if err != nil {
 		return err
 	}
-	return w.folder(p, append(within, info))
+	return w.walkFolder(p, append(within, info))
 }
 
-func (w *walk) link(p string, within []fs.FileInfo) error {
+func (w *walk) addLink(p string, within []fs.FileInfo) error {
 	target, _ := w.root.Readlink(p)
 	info, err := w.root.Stat(p)
 	switch {
@@ -140,7 +140,7 @@ func (w *walk) link(p string, within []fs.FileInfo) error {
 	case slices.ContainsFunc(within, func(parent fs.FileInfo) bool { return os.SameFile(parent, info) }):
 		return &LinkError{p, target, "goes round in circles"}
 	}
-	return w.folder(p, append(within, info))
+	return w.walkFolder(p, append(within, info))
 }
 
 func typeName(m fs.FileMode) string {

@@ -15,22 +15,22 @@ import (
 )
 
 // place is where a set lies, or the mirror of one.
-type place struct {
+type target struct {
 	files        string // key above all its files
 	manifest     string // key; the place holds something exactly as long as there is one
 	pending      string // key of the record of an update under way, see replace
 	cacheControl string // of the files
 }
 
-func setPlace(set Set) place {
-	return place{
+func setTarget(set Set) target {
+	return target{
 		files: keys.Set(set.Kind, set.Ref), manifest: keys.Manifest(set.Kind, set.Ref),
 		pending: keys.PendingUpdate(set.Kind, set.Ref),
 	}
 }
 
-func mirrorPlace(set Set) place {
-	return place{
+func mirrorTarget(set Set) target {
+	return target{
 		files: keys.Mirror(set.Kind, set.Branch), manifest: keys.MirrorManifest(set.Kind, set.Branch),
 		pending: keys.PendingMirror(set.Kind, set.Branch), cacheControl: "no-cache",
 	}
@@ -51,14 +51,14 @@ func (p *pending) names(path string) bool {
 
 // update makes a place hold a set.
 type update struct {
-	store Store
-	tree  *tree
-	place place
-	goal  Manifest // as it was given
-	files []File   // of goal, as far as they are known
-	same  []bool   // whether the place has the file already
-	old   Manifest // what the place holds; no files when it holds nothing
-	found pending  // what an update that did not come to its end may have left
+	store  Store
+	tree   *tree
+	target target
+	want   Manifest // as it was given
+	files  []File   // of goal, as far as they are known
+	same   []bool   // whether the place has the file already
+	old    Manifest // what the place holds; no files when it holds nothing
+	found  pending  // what an update that did not come to its end may have left
 
 	mu     sync.Mutex
 	counts Counts
@@ -66,38 +66,38 @@ type update struct {
 
 // bring makes a place hold the files of goal, which are read from the tree. A file of goal with a SHA256 is expected to
 // be just so; of one without, everything but the path is found out. Where there is nothing to do it takes no lock.
-func (u *update) bring(ctx context.Context) (Manifest, error) {
-	if done, err := u.look(ctx); done || err != nil {
+func (u *update) apply(ctx context.Context) (Manifest, error) {
+	if done, err := u.plan(ctx); done || err != nil {
 		return u.old, err
 	}
-	ctx, release, err := lock(ctx, u.store, u.place.files)
+	ctx, release, err := lock(ctx, u.store, u.target.files)
 	if err != nil {
 		return Manifest{}, err
 	}
 	defer release()
-	return u.bringLocked(ctx)
+	return u.applyLocked(ctx)
 }
 
 // bringLocked looks again, since somebody else may have been at work while we waited for the lock.
-func (u *update) bringLocked(ctx context.Context) (Manifest, error) {
-	if done, err := u.look(ctx); done || err != nil {
+func (u *update) applyLocked(ctx context.Context) (Manifest, error) {
+	if done, err := u.plan(ctx); done || err != nil {
 		return u.old, err
 	}
 	return u.replace(ctx)
 }
 
 // look finds out what there is to do, and reports whether that is nothing.
-func (u *update) look(ctx context.Context) (done bool, err error) {
+func (u *update) plan(ctx context.Context) (done bool, err error) {
 	if u.files == nil {
-		u.files = slices.Clone(u.goal.Files)
+		u.files = slices.Clone(u.want.Files)
 	}
-	if err := u.read(ctx); err != nil {
+	if err := u.load(ctx); err != nil {
 		return false, err
 	}
 	if err := u.compare(ctx); err != nil {
 		return false, err
 	}
-	if u.found.Version == 0 && len(u.gone()) == 0 && len(u.old.Files) > 0 && u.sameAsOld() {
+	if u.found.Version == 0 && len(u.obsolete()) == 0 && len(u.old.Files) > 0 && u.unchanged() {
 		u.count(Counts{Unchanged: len(u.files)})
 		return true, nil
 	}
@@ -105,9 +105,9 @@ func (u *update) look(ctx context.Context) (done bool, err error) {
 }
 
 // read takes a manifest that cannot be trusted for none: it is about to be replaced.
-func (u *update) read(ctx context.Context) (err error) {
+func (u *update) load(ctx context.Context) (err error) {
 	var corrupt *CorruptError
-	u.old, err = readManifest(ctx, u.store, u.place.manifest)
+	u.old, err = readManifest(ctx, u.store, u.target.manifest)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &corrupt) {
 		return err
 	}
@@ -115,13 +115,13 @@ func (u *update) read(ctx context.Context) (err error) {
 	switch {
 	case u.old.Update != nil:
 		u.found = *u.old.Update
-	case !u.old.versioned():
-		err = GetJSON(ctx, u.store, u.place.pending, &u.found)
+	case !u.old.isVersioned():
+		err = GetJSON(ctx, u.store, u.target.pending, &u.found)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &corrupt) {
 			return err
 		}
 	}
-	for _, f := range u.goal.Files {
+	for _, f := range u.want.Files {
 		if err := keys.Check(u.key(f.Path)); err != nil {
 			return err
 		}
@@ -136,7 +136,7 @@ func (u *update) compare(ctx context.Context) error {
 	if len(u.old.Files) == 0 {
 		return nil
 	}
-	return each(ctx, workers(), len(u.files), func(ctx context.Context, i int) error {
+	return forEach(ctx, workers(), len(u.files), func(ctx context.Context, i int) error {
 		f := &u.files[i]
 		old, ok := u.old.file(f.Path)
 		if !ok {
@@ -159,7 +159,7 @@ func (u *update) compare(ctx context.Context) error {
 
 // hash returns what a file is, without its SHA256 when that would be in vain.
 func (u *update) hash(ctx context.Context, path string, old File) (File, error) {
-	c, err := u.tree.open(ctx, path, "")
+	c, err := u.tree.openFile(ctx, path, "")
 	if err != nil {
 		return File{}, err
 	}
@@ -169,7 +169,7 @@ func (u *update) hash(ctx context.Context, path string, old File) (File, error) 
 		is.SHA256 = ""
 		return is, nil
 	}
-	is.SHA256, err = c.finish()
+	is.SHA256, err = c.digest()
 	return is, err
 }
 
@@ -185,7 +185,7 @@ func (u *update) hash(ctx context.Context, path string, old File) (File, error) 
 // in the way. Where the store keeps the versions that the old manifest names, that manifest need not go: step 1 writes
 // into it, step 2 and 5 fall away, and readers have the old set until they have the new one.
 func (u *update) replace(ctx context.Context) (Manifest, error) {
-	gone := u.gone()
+	gone := u.obsolete()
 	var todo []int
 	for i := range u.files {
 		if !u.same[i] {
@@ -212,13 +212,13 @@ func (u *update) replace(ctx context.Context) (Manifest, error) {
 		u.count(Counts{Unchanged: len(u.files)})
 		apart = u.found.Version != 0 && u.old.Update == nil
 	}
-	m := u.goal
+	m := u.want
 	m.Files, m.Created = u.files, now()
-	if len(todo) == 0 && len(gone) == 0 && u.sameAsOld() {
+	if len(todo) == 0 && len(gone) == 0 && u.unchanged() {
 		m = u.old
 		m.Update = nil
 	}
-	if err := PutJSON(ctx, u.store, u.place.manifest, m); err != nil { // 4
+	if err := PutJSON(ctx, u.store, u.target.manifest, m); err != nil { // 4
 		return Manifest{}, err
 	}
 	if !apart {
@@ -229,17 +229,17 @@ func (u *update) replace(ctx context.Context) (Manifest, error) {
 
 // clear deletes what was put down; who may not delete anything puts down that there is nothing.
 func (u *update) clear(ctx context.Context) error {
-	err := u.store.Delete(ctx, u.place.pending)
+	err := u.store.Delete(ctx, u.target.pending)
 	if denied(err) {
-		return PutJSON(ctx, u.store, u.place.pending, pending{})
+		return PutJSON(ctx, u.store, u.target.pending, pending{})
 	}
 	return err
 }
 
 // begin takes the steps 1 and 2.
 func (u *update) begin(ctx context.Context, gone []string) (apart bool, err error) {
-	versioned := u.old.versioned()
-	record := pending{Version: 1, RunID: u.goal.RunID, Started: now(), Paths: slices.Clone(gone)}
+	versioned := u.old.isVersioned()
+	record := pending{Version: 1, RunID: u.want.RunID, Started: now(), Paths: slices.Clone(gone)}
 	for i, f := range u.files {
 		if !u.same[i] || !versioned {
 			record.Paths = append(record.Paths, f.Path)
@@ -249,15 +249,15 @@ func (u *update) begin(ctx context.Context, gone []string) (apart bool, err erro
 	if versioned {
 		m := u.old
 		m.Update = &record
-		return false, PutJSON(ctx, u.store, u.place.manifest, m)
+		return false, PutJSON(ctx, u.store, u.target.manifest, m)
 	}
-	if err := PutJSON(ctx, u.store, u.place.pending, record); err != nil {
+	if err := PutJSON(ctx, u.store, u.target.pending, record); err != nil {
 		return true, err
 	}
 	if u.old.Version == 0 {
 		return true, nil // there is none
 	}
-	return true, u.store.Delete(ctx, u.place.manifest)
+	return true, u.store.Delete(ctx, u.target.manifest)
 }
 
 // remove comes before anything is stored, as one file may be named like another's folder. A role that may only put does
@@ -284,19 +284,19 @@ func (u *update) remove(ctx context.Context, gone []string) error {
 // sweep comes when our own uploads are done, and what a killed update asked for last has had the time to happen.
 func (u *update) sweep(ctx context.Context) error {
 	if s, ok := u.store.(Sweeper); ok && u.found.Version != 0 {
-		return s.Sweep(ctx, u.place.files+"/")
+		return s.Sweep(ctx, u.target.files+"/")
 	}
 	return nil
 }
 
-func (u *update) key(path string) string { return u.place.files + "/" + path }
+func (u *update) key(path string) string { return u.target.files + "/" + path }
 
 // gone names the files that are there, or may be, and are not to be there. Only these are ever deleted, and what
 // names them is under the place's own keys.
-func (u *update) gone() []string {
+func (u *update) obsolete() []string {
 	var gone []string
 	add := func(path string) {
-		if _, ok := u.goal.file(path); !ok && keys.Check(path) == nil {
+		if _, ok := u.want.file(path); !ok && keys.Check(path) == nil {
 			gone = append(gone, path)
 		}
 	}
@@ -312,8 +312,8 @@ func (u *update) gone() []string {
 
 // storeAll stores the files with these indices: small ones many at a time, and large ones beside them.
 func (u *update) storeAll(ctx context.Context, todo []int) error {
-	progressOf(ctx).expect(len(todo), 0)
-	small, large, size := lanes(u.store)
+	meterOf(ctx).addTotal(len(todo), 0)
+	small, large, size := concurrency(u.store)
 	g, inner := errgroup.WithContext(ctx)
 	queue := make(chan int)
 	heavy := make(chan int, len(todo)) // those that turned out to be large
@@ -364,7 +364,7 @@ func (u *update) storeAll(ctx context.Context, todo []int) error {
 // storeFile stores a file, unless it is larger than size and so belongs into another queue.
 func (u *update) storeFile(ctx context.Context, i int, size int64, heavy chan<- int) error {
 	f := &u.files[i]
-	c, err := u.tree.open(ctx, f.Path, f.SHA256)
+	c, err := u.tree.openFile(ctx, f.Path, f.SHA256)
 	if err != nil {
 		return err
 	}
@@ -373,30 +373,30 @@ func (u *update) storeFile(ctx context.Context, i int, size int64, heavy chan<- 
 		heavy <- i
 		return nil
 	}
-	c.meter = progressOf(ctx)
-	c.meter.expect(0, c.Size())
+	c.meter = meterOf(ctx)
+	c.meter.addTotal(0, c.Size())
 	is := c.describe()
 	is.VersionID, err = u.store.Put(ctx, Object{
 		Key: u.key(f.Path), Body: c, Size: c.Size(), Mode: c.Mode(),
-		Type: is.Type, CacheControl: u.place.cacheControl, Batch: true,
+		Type: is.Type, CacheControl: u.target.cacheControl, Batch: true,
 	})
 	if err != nil {
 		return err
 	}
-	if is.SHA256, err = c.finish(); err != nil {
+	if is.SHA256, err = c.digest(); err != nil {
 		return err
 	}
 	if f.SHA256 != "" && !is.sameAs(*f) {
 		return &ChangedError{f.Path, "was written to"}
 	}
 	*f = is
-	c.meter.finished()
+	c.meter.addFile()
 	u.count(Counts{Uploaded: 1, Bytes: c.Size()})
 	return nil
 }
 
 // lanes are those of a store that has some; a disk is kept busy by a few files at a time, whatever their size.
-func lanes(s Store) (small, large int, size int64) {
+func concurrency(s Store) (small, large int, size int64) {
 	if p, ok := s.(Parallel); ok {
 		return p.Concurrency()
 	}
@@ -407,7 +407,7 @@ func lanes(s Store) (small, large int, size int64) {
 func workers() int { return min(8, runtime.GOMAXPROCS(0)*4) }
 
 // each calls do for 0 to n-1, a few at a time, and stops at the first error.
-func each(ctx context.Context, parallel, n int, do func(ctx context.Context, i int) error) error {
+func forEach(ctx context.Context, parallel, n int, do func(ctx context.Context, i int) error) error {
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	for i := range n {
@@ -433,6 +433,6 @@ func (u *update) count(c Counts) {
 }
 
 // sameAsOld also compares the commit: a mirror may pass from one to another without a file changing.
-func (u *update) sameAsOld() bool {
-	return u.old.Kind == u.goal.Kind && u.old.Ref() == u.goal.Ref() && slices.EqualFunc(u.old.Files, u.files, File.sameAs)
+func (u *update) unchanged() bool {
+	return u.old.Kind == u.want.Kind && u.old.Ref() == u.want.Ref() && slices.EqualFunc(u.old.Files, u.files, File.sameAs)
 }

@@ -21,7 +21,7 @@ import (
 // use one at a time. Objects are written to a temporary file, synced and renamed; folders left empty go away.
 type Store struct {
 	root    *os.Root // so that no key and no link leads out of it
-	place   string
+	path    string
 	spool   spool.Spool
 	buffers sync.Pool
 
@@ -50,7 +50,7 @@ func FromRoot(root *os.Root) *Store {
 		place = abs
 	}
 	f := &Store{
-		root: root, place: place, spool: spool.New(root),
+		root: root, path: place, spool: spool.New(root),
 		buffers: sync.Pool{New: func() any { return new([128 << 10]byte) }},
 		known:   map[string]bool{}, dirty: map[string]bool{},
 	}
@@ -62,7 +62,7 @@ func FromRoot(root *os.Root) *Store {
 func (f *Store) Close() error { return f.root.Close() }
 
 // Locate returns the path of the file.
-func (f *Store) Locate(key string) string { return filepath.Join(f.place, filepath.FromSlash(key)) }
+func (f *Store) Locate(key string) string { return filepath.Join(f.path, filepath.FromSlash(key)) }
 
 // Lock implements Locker among the processes of this machine.
 func (f *Store) Lock(ctx context.Context, name string) (context.Context, func(), error) {
@@ -74,7 +74,7 @@ func (f *Store) Lock(ctx context.Context, name string) (context.Context, func(),
 		return nil, nil, err
 	}
 	if err != nil {
-		return nil, nil, f.failed("lock", name, err)
+		return nil, nil, f.storeError("lock", name, err)
 	}
 	return ctx, release, nil
 }
@@ -90,11 +90,11 @@ func (f *Store) put(ctx context.Context, o artifacts.Object) error {
 	}
 	temp, name, err := f.spool.Create()
 	if err != nil {
-		return f.failed("put", o.Key, err)
+		return f.storeError("put", o.Key, err)
 	}
 	defer temp.Close()
-	body := &source{ctx: ctx, r: o.Body}
-	err = f.fill(temp, body, o)
+	body := &bodyReader{ctx: ctx, r: o.Body}
+	err = f.write(temp, body, o)
 	if err == nil && !o.Batch {
 		err = f.sync() // what was stored before is on disk before this can be seen
 	}
@@ -106,24 +106,24 @@ func (f *Store) put(ctx context.Context, o artifacts.Object) error {
 		if body.err != nil {
 			return body.err
 		}
-		return f.failed("put", o.Key, err)
+		return f.storeError("put", o.Key, err)
 	}
 	if !o.Batch {
 		if err := f.sync(); err != nil {
-			return f.failed("put", o.Key, err)
+			return f.storeError("put", o.Key, err)
 		}
 	}
 	return nil
 }
 
 // source keeps apart the errors of the body and those of the disk, and ends with the context.
-type source struct {
+type bodyReader struct {
 	ctx context.Context
 	r   io.Reader
 	err error
 }
 
-func (s *source) Read(p []byte) (int, error) {
+func (s *bodyReader) Read(p []byte) (int, error) {
 	if s.err = artifacts.ContextError(s.ctx); s.err != nil {
 		return 0, s.err
 	}
@@ -134,7 +134,7 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (f *Store) fill(temp *os.File, body io.Reader, o artifacts.Object) error {
+func (f *Store) write(temp *os.File, body io.Reader, o artifacts.Object) error {
 	buffer := f.buffers.Get().(*[128 << 10]byte)
 	defer f.buffers.Put(buffer)
 	// The struct hides ReadFrom, which would ignore the buffer and make its own.
@@ -261,7 +261,7 @@ func (f *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
-		return nil, f.failed("get", key, err)
+		return nil, f.storeError("get", key, err)
 	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -269,7 +269,7 @@ func (f *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	}
 	if err != nil {
 		file.Close()
-		return nil, f.failed("get", key, err)
+		return nil, f.storeError("get", key, err)
 	}
 	return file, nil
 }
@@ -292,13 +292,13 @@ func (f *Store) Delete(ctx context.Context, names ...string) error {
 			err = f.root.Remove(key)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
-			return f.failed("delete", key, err)
+			return f.storeError("delete", key, err)
 		}
 		touched[f.prune(path.Dir(key))] = true
 	}
 	for dir := range touched {
 		if err := f.syncDir(dir); err != nil {
-			return f.failed("delete", dir, err)
+			return f.storeError("delete", dir, err)
 		}
 	}
 	return nil
@@ -323,7 +323,7 @@ func (f *Store) prune(dir string) string {
 }
 
 // failed drops the path from errors of the os package, since the key says it.
-func (f *Store) failed(op, key string, err error) error {
+func (f *Store) storeError(op, key string, err error) error {
 	var pe *fs.PathError
 	var le *os.LinkError
 	switch {
@@ -332,5 +332,5 @@ func (f *Store) failed(op, key string, err error) error {
 	case errors.As(err, &le):
 		err = le.Err
 	}
-	return &artifacts.StoreError{Op: op, Key: key, Place: f.place, Err: err}
+	return &artifacts.StoreError{Op: op, Key: key, Place: f.path, Err: err}
 }

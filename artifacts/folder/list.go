@@ -40,7 +40,7 @@ func (f *Store) listDir(ctx context.Context, dir, prefix string, yield func(arti
 		return true // removed since, or never there
 	}
 	if err != nil {
-		yield(artifacts.Entry{}, f.failed("list", dir, err))
+		yield(artifacts.Entry{}, f.storeError("list", dir, err))
 		return false
 	}
 	// "a-b" comes before "a/b", as it does in a bucket: folders are sorted by what their files' keys begin with.
@@ -65,7 +65,7 @@ func (f *Store) listDir(ctx context.Context, dir, prefix string, yield func(arti
 				continue
 			}
 			if err != nil {
-				yield(artifacts.Entry{}, f.failed("list", k, err))
+				yield(artifacts.Entry{}, f.storeError("list", k, err))
 				return false
 			}
 			if !yield(artifacts.Entry{Key: k, Size: info.Size(), Modified: info.ModTime()}, nil) {

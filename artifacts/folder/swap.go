@@ -25,7 +25,7 @@ func (f *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 		err = fmt.Errorf("it is larger than %d bytes", artifacts.MaxSwapSize)
 	}
 	if err != nil {
-		return nil, "", f.failed("get", key, err)
+		return nil, "", f.storeError("get", key, err)
 	}
 	sum := sha256.Sum256(body)
 	return body, hex.EncodeToString(sum[:]), nil
@@ -42,12 +42,12 @@ func (f *Store) Swap(ctx context.Context, o artifacts.Object, tag string) (strin
 	}
 	temp, name, err := f.spool.Create()
 	if err != nil {
-		return "", f.failed("swap", o.Key, err)
+		return "", f.storeError("swap", o.Key, err)
 	}
 	defer temp.Close()
 	hash := sha256.New()
-	body := &source{ctx: ctx, r: o.Body}
-	err = f.fill(temp, io.TeeReader(body, hash), o)
+	body := &bodyReader{ctx: ctx, r: o.Body}
+	err = f.write(temp, io.TeeReader(body, hash), o)
 	if err == nil {
 		err = f.swapIn(ctx, name, o, tag)
 	}
@@ -56,10 +56,10 @@ func (f *Store) Swap(ctx context.Context, o artifacts.Object, tag string) (strin
 		if body.err != nil {
 			return "", body.err
 		}
-		return "", f.failed("swap", o.Key, err)
+		return "", f.storeError("swap", o.Key, err)
 	}
 	if err := f.sync(); err != nil {
-		return "", f.failed("swap", o.Key, err)
+		return "", f.storeError("swap", o.Key, err)
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }

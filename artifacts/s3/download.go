@@ -22,10 +22,10 @@ type download struct {
 	key     string
 	version string
 
-	etag    string
-	size    int64
-	offset  int64 // of the next Read
-	failure int   // in a row
+	etag     string
+	size     int64
+	offset   int64 // of the next Read
+	failures int   // in a row
 
 	body    io.ReadCloser // of the part under way, or nil
 	end     int64         // of that part
@@ -47,9 +47,9 @@ const readAhead = 3
 
 // open asks for the first part, and learns of the whole.
 func (d *download) open() error {
-	answer, err := d.ask(d.ctx, d.offset, d.offset+partSize-1)
+	answer, err := d.get(d.ctx, d.offset, d.offset+partSize-1)
 	if isCode(err, "InvalidRange") && d.offset == 0 { // of nothing there is no range
-		answer, err = d.ask(d.ctx, 0, -1)
+		answer, err = d.get(d.ctx, 0, -1)
 	} else if isCode(err, "InvalidRange") {
 		d.size, d.end = d.offset, d.offset
 		return nil
@@ -75,8 +75,8 @@ func (d *download) open() error {
 	return nil
 }
 
-func (d *download) ask(ctx context.Context, first, last int64) (*http.Response, error) {
-	c := call{method: http.MethodGet, key: d.store.key(d.key), query: url.Values{}, header: d.store.ownerHeader()}
+func (d *download) get(ctx context.Context, first, last int64) (*http.Response, error) {
+	c := apiRequest{method: http.MethodGet, key: d.store.key(d.key), query: url.Values{}, header: d.store.ownerHeader()}
 	if d.version != "" {
 		c.query.Set("versionId", d.version)
 	}
@@ -86,7 +86,7 @@ func (d *download) ask(ctx context.Context, first, last int64) (*http.Response, 
 	if d.etag != "" {
 		c.header.Set("If-Match", d.etag)
 	}
-	return d.store.lane.do(ctx, c)
+	return d.store.rest.do(ctx, c)
 }
 
 // readAhead begins the parts after the first. Memory is taken in their order, so that whoever has some can go on.
@@ -98,16 +98,16 @@ func (d *download) readAhead() {
 		defer close(ahead)
 		for ; from < d.size; from += partSize {
 			p := &part{arrived: make(chan struct{})}
-			p.buffer, p.err = d.store.large.memory.take(ctx, int(min(partSize, d.size-from)))
+			p.buffer, p.err = d.store.multipart.memory.acquire(ctx, int(min(partSize, d.size-from)))
 			if p.err != nil {
 				close(p.arrived)
 			} else {
-				go d.fill(ctx, p, from)
+				go d.fetchPart(ctx, p, from)
 			}
 			select {
 			case ahead <- p:
 			case <-ctx.Done():
-				d.drop(p)
+				d.releasePart(p)
 				return
 			}
 			if p.buffer == nil {
@@ -118,14 +118,14 @@ func (d *download) readAhead() {
 }
 
 // tries is how often a request is sent, or a part that breaks off is asked for in a row, at least.
-const tries = 6
+const maxAttempts = 6
 
 // fill reads one part, over again from where it broke.
-func (d *download) fill(ctx context.Context, p *part, from int64) {
+func (d *download) fetchPart(ctx context.Context, p *part, from int64) {
 	defer close(p.arrived)
 	p.rest = p.buffer.bytes
 	for got, failure := 0, 0; got < len(p.rest); {
-		answer, err := d.ask(ctx, from+int64(got), from+int64(len(p.rest))-1)
+		answer, err := d.get(ctx, from+int64(got), from+int64(len(p.rest))-1)
 		if err != nil {
 			p.err = err
 			return
@@ -135,7 +135,7 @@ func (d *download) fill(ctx context.Context, p *part, from int64) {
 		if got += n; n > 0 {
 			failure = 0
 		}
-		if failure++; err != nil && (failure == tries || artifacts.ContextError(ctx) != nil) {
+		if failure++; err != nil && (failure == maxAttempts || artifacts.ContextError(ctx) != nil) {
 			p.err = &connectionError{err}
 			return
 		}
@@ -152,16 +152,16 @@ func (d *download) Read(p []byte) (int, error) {
 	}
 	for {
 		if d.body == nil {
-			answer, err := d.ask(d.ctx, d.offset, d.end-1)
+			answer, err := d.get(d.ctx, d.offset, d.end-1)
 			if err != nil {
-				return 0, d.failed(err)
+				return 0, d.storeError(err)
 			}
 			d.body = answer.Body
 		}
 		n, err := d.body.Read(p[:min(int64(len(p)), d.end-d.offset)])
 		d.offset += int64(n)
 		if n > 0 {
-			d.failure = 0
+			d.failures = 0
 		}
 		if err != nil || d.offset == d.end {
 			d.body.Close()
@@ -170,8 +170,8 @@ func (d *download) Read(p []byte) (int, error) {
 		if n > 0 {
 			return n, nil
 		}
-		if d.failure++; err != nil && (d.failure == tries || artifacts.ContextError(d.ctx) != nil) {
-			return 0, d.failed(&connectionError{err})
+		if d.failures++; err != nil && (d.failures == maxAttempts || artifacts.ContextError(d.ctx) != nil) {
+			return 0, d.storeError(&connectionError{err})
 		}
 	}
 }
@@ -180,28 +180,28 @@ func (d *download) readPart(p []byte) (int, error) {
 	if d.current == nil {
 		next, ok := <-d.ahead
 		if !ok {
-			return 0, d.failed(errors.Join(artifacts.ContextError(d.ctx), io.ErrUnexpectedEOF))
+			return 0, d.storeError(errors.Join(artifacts.ContextError(d.ctx), io.ErrUnexpectedEOF))
 		}
 		d.current = next
 		<-next.arrived
 	}
 	if d.current.err != nil {
-		return 0, d.failed(d.current.err)
+		return 0, d.storeError(d.current.err)
 	}
 	n := copy(p, d.current.rest)
 	d.current.rest = d.current.rest[n:]
 	d.offset += int64(n)
 	if len(d.current.rest) == 0 {
-		d.drop(d.current)
+		d.releasePart(d.current)
 		d.current = nil
 	}
 	return n, nil
 }
 
-func (d *download) drop(p *part) {
+func (d *download) releasePart(p *part) {
 	<-p.arrived
 	if p.buffer != nil {
-		d.store.large.memory.give(p.buffer)
+		d.store.multipart.memory.release(p.buffer)
 	}
 }
 
@@ -215,15 +215,15 @@ func (d *download) Close() error {
 	}
 	d.cancel()
 	if d.current != nil {
-		d.drop(d.current)
+		d.releasePart(d.current)
 	}
 	for p := range d.ahead {
-		d.drop(p)
+		d.releasePart(p)
 	}
 	return nil
 }
 
-func (d *download) failed(err error) error {
+func (d *download) storeError(err error) error {
 	switch {
 	case artifacts.ContextError(d.ctx) != nil:
 		return artifacts.ContextError(d.ctx)
@@ -232,5 +232,5 @@ func (d *download) failed(err error) error {
 	case isCode(err, "PreconditionFailed"): // between two parts; whoever reads by manifest asks again
 		return &artifacts.CorruptError{Path: d.key, Want: "the object whose beginning was read", Got: "another"}
 	}
-	return d.store.failed("get", d.key, err)
+	return d.store.storeError("get", d.key, err)
 }

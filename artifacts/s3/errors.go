@@ -106,16 +106,16 @@ func isConnection(err error) bool {
 }
 
 // transient tells errors that may pass by themselves, by the SDK's own classes.
-func transient(err error) bool {
+func isTransient(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
 	}
-	return isConnection(err) && !isCertificate(err) || throttles(err) || isCode(err, damaged...) ||
+	return isConnection(err) && !isCertificate(err) || isThrottle(err) || isCode(err, corruptedInTransit...) ||
 		retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
 }
 
 // damaged are the answers to a body that is not what was signed: it was changed on its way.
-var damaged = []string{"XAmzContentSHA256Mismatch", "BadDigest", "InvalidDigest", "IncompleteBody"}
+var corruptedInTransit = []string{"XAmzContentSHA256Mismatch", "BadDigest", "InvalidDigest", "IncompleteBody"}
 
 func isCertificate(err error) bool {
 	var unverified *tls.CertificateVerificationError
@@ -123,7 +123,7 @@ func isCertificate(err error) bool {
 }
 
 // throttles tells an answer that asks for fewer requests.
-func throttles(err error) bool {
+func isThrottle(err error) bool {
 	if err == nil {
 		return false
 	}
@@ -140,7 +140,7 @@ func isCode(err error, codes ...string) bool {
 }
 
 // forbidden tells an answer that says who we are, and that we may not.
-func forbidden(err error) bool {
+func isDenied(err error) bool {
 	return isCode(err, "AccessDenied", "AllAccessDisabled", "Forbidden", "HTTP 403")
 }
 
@@ -211,7 +211,7 @@ func (s *Store) hint(op string, e *APIError) string {
 		if e.Region != "" {
 			return fmt.Sprintf("the bucket %s is in %s: set AWS_REGION=%s", s.bucket, e.Region, e.Region)
 		}
-		return fmt.Sprintf("the bucket %s is in another region than %s: set AWS_REGION", s.bucket, s.lane.region)
+		return fmt.Sprintf("the bucket %s is in another region than %s: set AWS_REGION", s.bucket, s.rest.region)
 	case "NoCredentials":
 		return "give the task a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId":

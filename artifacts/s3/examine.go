@@ -27,7 +27,7 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[artifacts.Ent
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
-				yield(artifacts.Entry{}, s.stoppedOr(ctx, "list", prefix, err))
+				yield(artifacts.Entry{}, s.contextOrError(ctx, "list", prefix, err))
 				return
 			}
 			for _, o := range page.Contents {
@@ -49,7 +49,7 @@ func (s *Store) Examine(ctx context.Context) []artifacts.Finding {
 		return []artifacts.Finding{{Subject: subject, Problem: err.Error(), Advice: hintOf(err), Severity: artifacts.Failure}}
 	}
 	found := []artifacts.Finding{{Subject: subject, Problem: place + " can be written, read and cleared", Advice: "", Severity: artifacts.OK}}
-	if u := s.lane.endpoint; u.Scheme != "https" && !isLoopback(u.Hostname()) {
+	if u := s.rest.endpoint; u.Scheme != "https" && !isLoopback(u.Hostname()) {
 		found = append(found, artifacts.Finding{Subject: subject, Problem: "what is sent to " + u.Host + " is not encrypted", Advice: "give AWS_ENDPOINT_URL an address that begins with https", Severity: artifacts.Warning})
 	}
 	return append(found, s.encryption(ctx), s.transport(ctx), s.versioning(ctx))
@@ -73,7 +73,7 @@ func isLoopback(host string) bool {
 }
 
 // unknown is a question that we may not ask.
-func unknown(subject, what, action string, err error) artifacts.Finding {
+func unchecked(subject, what, action string, err error) artifacts.Finding {
 	return artifacts.Finding{Subject: subject, Problem: fmt.Sprintf("not checked whether %s: %v", what, err), Advice: "allow " + action + " to whoever runs this, or look at the bucket's settings", Severity: artifacts.Warning}
 }
 
@@ -81,7 +81,7 @@ func (s *Store) encryption(ctx context.Context) artifacts.Finding {
 	const subject = "encryption"
 	out, err := s.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &s.bucket})
 	if err != nil && !isCode(err, "ServerSideEncryptionConfigurationNotFoundError") {
-		return unknown(subject, s.bucket+" encrypts by default", "s3:GetEncryptionConfiguration", s.explain("get", err))
+		return unchecked(subject, s.bucket+" encrypts by default", "s3:GetEncryptionConfiguration", s.explain("get", err))
 	}
 	if err == nil && out.ServerSideEncryptionConfiguration != nil {
 		for _, r := range out.ServerSideEncryptionConfiguration.Rules {
@@ -98,7 +98,7 @@ func (s *Store) versioning(ctx context.Context) artifacts.Finding {
 	out, err := s.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &s.bucket})
 	switch {
 	case err != nil:
-		return unknown(subject, s.bucket+" is versioned", "s3:GetBucketVersioning", s.explain("get", err))
+		return unchecked(subject, s.bucket+" is versioned", "s3:GetBucketVersioning", s.explain("get", err))
 	case out.Status != types.BucketVersioningStatusEnabled:
 		return artifacts.Finding{Subject: subject, Problem: s.bucket + " is not versioned: a set is gone while it is published anew", Advice: "enable versioning, with a rule that expires old versions", Severity: artifacts.Warning}
 	}
@@ -114,9 +114,9 @@ func (s *Store) transport(ctx context.Context) artifacts.Finding {
 		return bare
 	}
 	if err != nil {
-		return unknown(subject, s.bucket+" is for TLS only", "s3:GetBucketPolicy", s.explain("get", err))
+		return unchecked(subject, s.bucket+" is for TLS only", "s3:GetBucketPolicy", s.explain("get", err))
 	}
-	if deniesPlain(aws.ToString(out.Policy)) {
+	if deniesPlainHTTP(aws.ToString(out.Policy)) {
 		return artifacts.Finding{Subject: subject, Problem: s.bucket + " is for TLS only", Advice: "", Severity: artifacts.OK}
 	}
 	return bare
@@ -124,7 +124,7 @@ func (s *Store) transport(ctx context.Context) artifacts.Finding {
 
 // deniesPlain looks for {"Effect":"Deny","Condition":{"Bool":{"aws:SecureTransport":"false"}}}; IAM takes one statement for
 // a list of one, and text for a boolean.
-func deniesPlain(policy string) bool {
+func deniesPlainHTTP(policy string) bool {
 	type statement struct {
 		Effect    string
 		Condition map[string]map[string]any

@@ -71,7 +71,7 @@ func TestPoliciesThatRefusePlainRequests(t *testing.T) {
 		`{"Statement":[{"Effect":"Deny","Condition":{"Bool":{"aws:SecureTransport":"true"}}}]}`:                               false,
 		`no policy`: false,
 	} {
-		if got := deniesPlain(policy); got != want {
+		if got := deniesPlainHTTP(policy); got != want {
 			t.Errorf("%s: %v", policy, got)
 		}
 	}

@@ -69,7 +69,7 @@ func TestPassingFaultsOfAStoreAreOutlived(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, _ := behind(t, tt.rules...)
-			s.streams = true
+			s.streaming = true
 			for i := range 5 {
 				body := bytes.Repeat([]byte{byte('a' + i)}, 3000)
 				artifactstest.Put(t, s, artifacts.Object{Key: "small", Body: bytes.NewReader(body), Size: 3000})
@@ -78,7 +78,7 @@ func TestPassingFaultsOfAStoreAreOutlived(t *testing.T) {
 				}
 			}
 			artifactstest.Put(t, s, artifacts.Object{Key: "streamed", Body: bytes.NewReader(large), Size: int64(len(large))})
-			s.streams = false
+			s.streaming = false
 			artifactstest.Put(t, s, artifacts.Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))})
 		})
 	}
@@ -356,11 +356,11 @@ func TestObjectsAreWhatTheBucketAsksFor(t *testing.T) {
 		streams   bool
 		operation string
 	}{
-		"small": {10, false, "PutObject"}, "streamed": {smallObject + 1, true, "PutObject"}, "in parts": {smallObject + partSize, false, "CreateMultipartUpload"},
+		"small": {10, false, "PutObject"}, "streamed": {maxSmall + 1, true, "PutObject"}, "in parts": {maxSmall + partSize, false, "CreateMultipartUpload"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			proxy.Forget()
-			s.streams = put.streams
+			s.streaming = put.streams
 			artifactstest.Put(t, s, artifacts.Object{Key: "k", Body: bytes.NewReader(make([]byte, put.size)), Size: int64(put.size), Type: "text/css", CacheControl: "no-cache"})
 			h := s3test.Only(put.operation, proxy.Seen())[0].Header
 			for header, want := range map[string]string{

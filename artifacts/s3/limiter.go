@@ -63,9 +63,9 @@ func (l *limiter) acquire(ctx context.Context) error {
 type outcome int
 
 const (
-	answered  outcome = iota
-	throttled         // it asked for fewer requests
-	broken            // there was no answer
+	responded  outcome = iota
+	throttled          // it asked for fewer requests
+	noResponse         // there was no answer
 )
 
 // slow is the factor over the fastest answer from which more requests would only wait in a queue.
@@ -78,7 +78,7 @@ func (l *limiter) release(o outcome, began time.Time) {
 	l.active--
 	took := time.Since(began)
 	switch {
-	case o == throttled || o == broken:
+	case o == throttled || o == noResponse:
 		if began.After(l.cut) {
 			l.limit, l.steady, l.cut = max(minRequests, l.limit/2), true, time.Now()
 		}

@@ -42,7 +42,7 @@ func serve(t *testing.T, l *limiter, n int, took func(active int) time.Duration,
 
 func TestRequestsUnderWayFollowTheService(t *testing.T) {
 	constant := func(int) time.Duration { return 15 * time.Millisecond }
-	well := func(int) outcome { return answered }
+	well := func(int) outcome { return responded }
 	t.Run("they grow while answers are quick", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiter()
@@ -87,7 +87,7 @@ func TestRequestsUnderWayFollowTheService(t *testing.T) {
 			if err := l.acquire(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%v", err)
 			}
-			l.release(answered, time.Now())
+			l.release(responded, time.Now())
 			artifactstest.Must(t, l.acquire(t.Context()))
 		})
 	})

@@ -45,12 +45,12 @@ func (s *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 	}
 	d := &download{store: s, ctx: ctx, key: key}
 	if err := d.open(); err != nil {
-		return nil, "", d.failed(err)
+		return nil, "", d.storeError(err)
 	}
 	defer d.Close()
 	body, err := io.ReadAll(io.LimitReader(d, artifacts.MaxSwapSize+1))
 	if err == nil && len(body) > artifacts.MaxSwapSize {
-		err = s.failed("get", key, fmt.Errorf("it is larger than %d bytes", artifacts.MaxSwapSize))
+		err = s.storeError("get", key, fmt.Errorf("it is larger than %d bytes", artifacts.MaxSwapSize))
 	}
 	return body, d.etag, err
 }
@@ -60,6 +60,6 @@ func (s *Store) Swap(ctx context.Context, o artifacts.Object, tag string) (strin
 	if err := keys.Check(o.Key); err != nil {
 		return "", err
 	}
-	_, etag, err := s.put(ctx, o, condition{absent: tag == "", etag: tag})
+	_, etag, err := s.put(ctx, o, precondition{absent: tag == "", etag: tag})
 	return etag, err
 }

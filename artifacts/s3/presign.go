@@ -21,10 +21,10 @@ func (s *Store) Presign(ctx context.Context, key string, validFor time.Duration)
 	if err := keys.Check(key); err != nil {
 		return "", time.Time{}, err
 	}
-	l := s.lane
+	l := s.rest
 	credentials, err := l.credentials.Retrieve(ctx)
 	if err != nil {
-		return "", time.Time{}, s.stoppedOr(ctx, "link to", key, &APIError{Code: "NoCredentials", Message: err.Error(), err: err})
+		return "", time.Time{}, s.contextOrError(ctx, "link to", key, &APIError{Code: "NoCredentials", Message: err.Error(), err: err})
 	}
 	now := l.now().Truncate(time.Second) // as it is signed
 	until = now.Add(min(validFor, MaxPresign))
@@ -33,13 +33,13 @@ func (s *Store) Presign(ctx context.Context, key string, validFor time.Duration)
 	}
 	seconds := max(int64(until.Sub(now)/time.Second), 1)
 	query := url.Values{"X-Amz-Expires": {strconv.FormatInt(seconds, 10)}}
-	request, err := l.request(ctx, call{method: http.MethodGet, key: s.key(key), query: query})
+	request, err := l.newRequest(ctx, apiRequest{method: http.MethodGet, key: s.key(key), query: query})
 	if err != nil {
-		return "", time.Time{}, s.failed("link to", key, err)
+		return "", time.Time{}, s.storeError("link to", key, err)
 	}
 	link, _, err = l.signer.PresignHTTP(ctx, credentials, request, "UNSIGNED-PAYLOAD", l.service, l.region, now)
 	if err != nil {
-		return "", time.Time{}, s.failed("link to", key, err)
+		return "", time.Time{}, s.storeError("link to", key, err)
 	}
 	return link, until, nil
 }

@@ -71,7 +71,7 @@ func TestALinkIsToOneObjectAndEnds(t *testing.T) {
 				t.Errorf("%s: %d %s", what, status, body)
 			}
 		}
-		s.lane.skew.Store(int64(-2 * time.Hour)) // it was signed two hours ago
+		s.rest.skew.Store(int64(-2 * time.Hour)) // it was signed two hours ago
 		old, _, err := s.Presign(t.Context(), "runs/a/report.html", time.Hour)
 		artifactstest.Must(t, err)
 		if status, _, body := follow(t, old); status != 403 {

@@ -43,14 +43,14 @@ type Options struct {
 type Store struct {
 	bucket, prefix string
 	options        Options
-	lane           *lane
+	rest           *restClient
 	client         *s3.Client
-	large          *largeLane
-	streams        bool // objects of middling size are sent while they are read
+	multipart      *multipartUploader
+	streaming      bool // objects of middling size are sent while they are read
 }
 
 // smallObject is the size in bytes up to which an object is sent by one request, from memory.
-const smallObject = 4 << 20
+const maxSmall = 4 << 20
 
 // NewS3 opens a bucket as a store; keys are put under the prefix, which may be empty. It asks nobody anything.
 func New(ctx context.Context, config aws.Config, bucket, prefix string, o Options) (*Store, error) {
@@ -70,11 +70,11 @@ func New(ctx context.Context, config aws.Config, bucket, prefix string, o Option
 		c.DisableLogOutputChecksumValidationSkipped = true
 	})
 	var err error
-	if s.lane, err = newLane(ctx, s.client.Options(), bucket, client); err != nil {
+	if s.rest, err = newRESTClient(ctx, s.client.Options(), bucket, client); err != nil {
 		return nil, err
 	}
-	s.large = newLargeLane(s.client)
-	s.streams = s.lane.endpoint.Scheme == "https"
+	s.multipart = newMultipartUploader(s.client)
+	s.streaming = s.rest.endpoint.Scheme == "https"
 	return s, nil
 }
 
@@ -93,23 +93,23 @@ func (s *Store) Put(ctx context.Context, o artifacts.Object) (string, error) {
 	if err := keys.Check(o.Key); err != nil {
 		return "", err
 	}
-	version, _, err := s.put(ctx, o, condition{absent: o.IfAbsent})
+	version, _, err := s.put(ctx, o, precondition{absent: o.IfAbsent})
 	return version, err
 }
 
 // condition is what must hold of the object there is, for a new one to take its place.
-type condition struct {
+type precondition struct {
 	absent bool
 	etag   string
 }
 
-func (s *Store) put(ctx context.Context, o artifacts.Object, only condition) (version, etag string, err error) {
-	body := &exact{r: o.Body, left: o.Size}
+func (s *Store) put(ctx context.Context, o artifacts.Object, only precondition) (version, etag string, err error) {
+	body := &sizedReader{r: o.Body, left: o.Size}
 	switch {
-	case o.Size > smallObject && o.Size <= streamedObject && s.streams:
+	case o.Size > maxSmall && o.Size <= maxStreamed && s.streaming:
 		version, etag, err = s.putStream(ctx, o, body, only)
-	case o.Size > smallObject:
-		version, etag, err = s.large.put(ctx, s.putInput(o, only), body)
+	case o.Size > maxSmall:
+		version, etag, err = s.multipart.put(ctx, s.putInput(o, only), body)
 	default:
 		version, etag, err = s.putSmall(ctx, o, body, only)
 	}
@@ -121,12 +121,12 @@ func (s *Store) put(ctx context.Context, o artifacts.Object, only condition) (ve
 	case artifacts.ContextError(ctx) != nil:
 		return "", "", artifacts.ContextError(ctx)
 	case isCode(err, "PreconditionFailed", "ConditionalRequestConflict"), only.etag != "" && isMissing(err):
-		return "", "", s.failed("put", o.Key, fs.ErrExist)
+		return "", "", s.storeError("put", o.Key, fs.ErrExist)
 	}
-	return "", "", s.failed("put", o.Key, err)
+	return "", "", s.storeError("put", o.Key, err)
 }
 
-func (s *Store) putInput(o artifacts.Object, only condition) *s3.PutObjectInput {
+func (s *Store) putInput(o artifacts.Object, only precondition) *s3.PutObjectInput {
 	text := func(v string) *string {
 		if v == "" {
 			return nil
@@ -145,7 +145,7 @@ func (s *Store) putInput(o artifacts.Object, only condition) *s3.PutObjectInput 
 	return in
 }
 
-func (s *Store) putHeader(o artifacts.Object, only condition) http.Header {
+func (s *Store) putHeader(o artifacts.Object, only precondition) http.Header {
 	h := http.Header{}
 	set := func(name, value string) {
 		if value != "" {
@@ -168,25 +168,25 @@ func (s *Store) putHeader(o artifacts.Object, only condition) http.Header {
 
 // putSmall reads the object into memory, so that its checksum is known before it is sent and nothing has to be read
 // again for another try.
-func (s *Store) putSmall(ctx context.Context, o artifacts.Object, body *exact, only condition) (version, etag string, err error) {
-	buffer, err := s.lane.memory.take(ctx, int(o.Size))
+func (s *Store) putSmall(ctx context.Context, o artifacts.Object, body *sizedReader, only precondition) (version, etag string, err error) {
+	buffer, err := s.rest.memory.acquire(ctx, int(o.Size))
 	if err != nil {
 		return "", "", err
 	}
-	defer s.lane.memory.give(buffer)
+	defer s.rest.memory.release(buffer)
 	if _, err := io.ReadFull(body, buffer.bytes); err != nil {
 		return "", "", err
 	}
-	if err := body.end(); err != nil {
+	if err := body.expectEOF(); err != nil {
 		return "", "", err
 	}
-	return s.sendPut(ctx, call{key: s.key(o.Key), header: s.putHeader(o, only), body: buffer.bytes, sum: digest(o.Body, buffer.bytes)})
+	return s.sendPut(ctx, apiRequest{key: s.key(o.Key), header: s.putHeader(o, only), body: buffer.bytes, sum: digest(o.Body, buffer.bytes)})
 }
 
 // sendPut stores an object and returns what the service calls it: its version in a versioned bucket, and its tag.
-func (s *Store) sendPut(ctx context.Context, c call) (version, etag string, err error) {
+func (s *Store) sendPut(ctx context.Context, c apiRequest) (version, etag string, err error) {
 	c.method = http.MethodPut
-	answer, err := s.lane.do(ctx, c)
+	answer, err := s.rest.do(ctx, c)
 	if err != nil {
 		return "", "", err
 	}
@@ -205,7 +205,7 @@ func (s *Store) GetVersion(ctx context.Context, key, version string, offset int6
 	}
 	d := &download{store: s, ctx: ctx, key: key, version: version, offset: offset}
 	if err := d.open(); err != nil {
-		return nil, d.failed(err)
+		return nil, d.storeError(err)
 	}
 	return d, nil
 }
@@ -221,9 +221,9 @@ func (s *Store) Delete(ctx context.Context, names ...string) error {
 		}
 	}
 	if len(names) == 1 {
-		answer, err := s.lane.do(ctx, call{method: http.MethodDelete, key: s.key(names[0]), header: s.ownerHeader()})
+		answer, err := s.rest.do(ctx, apiRequest{method: http.MethodDelete, key: s.key(names[0]), header: s.ownerHeader()})
 		if err != nil {
-			return s.stoppedOr(ctx, "delete", names[0], err)
+			return s.contextOrError(ctx, "delete", names[0], err)
 		}
 		return answer.Body.Close()
 	}
@@ -248,11 +248,11 @@ func (s *Store) deleteBatch(ctx context.Context, names []string) error {
 	}
 	out, err := s.client.DeleteObjects(ctx, in)
 	if err != nil {
-		return s.stoppedOr(ctx, "delete", names[0], err)
+		return s.contextOrError(ctx, "delete", names[0], err)
 	}
 	if len(out.Errors) > 0 {
 		e := out.Errors[0]
-		return s.failed("delete", strings.TrimPrefix(aws.ToString(e.Key), s.prefix+"/"), &APIError{Code: aws.ToString(e.Code), Message: aws.ToString(e.Message)})
+		return s.storeError("delete", strings.TrimPrefix(aws.ToString(e.Key), s.prefix+"/"), &APIError{Code: aws.ToString(e.Code), Message: aws.ToString(e.Message)})
 	}
 	return nil
 }
@@ -266,7 +266,7 @@ func (s *Store) ownerHeader() http.Header {
 }
 
 // Lanes implements Parallel: small objects are a matter of round trips, large ones of bytes.
-func (s *Store) Concurrency() (small, large int, size int64) { return maxRequests, 4, smallObject }
+func (s *Store) Concurrency() (small, large int, size int64) { return maxRequests, 4, maxSmall }
 
 // Sweep implements Sweeper: parts that were sent for an object that never came to be would be paid for until somebody
 // looks for them.
@@ -275,12 +275,12 @@ func (s *Store) Sweep(ctx context.Context, prefix string) error {
 	for {
 		page, err := s.client.ListMultipartUploads(ctx, in)
 		if err != nil {
-			return s.stoppedOr(ctx, "list unfinished uploads of", prefix, err)
+			return s.contextOrError(ctx, "list unfinished uploads of", prefix, err)
 		}
 		for _, u := range page.Uploads {
 			_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.bucket, Key: u.Key, UploadId: u.UploadId})
 			if err != nil && !isCode(err, "NoSuchUpload") {
-				return s.stoppedOr(ctx, "abort the unfinished upload of", aws.ToString(u.Key), err)
+				return s.contextOrError(ctx, "abort the unfinished upload of", aws.ToString(u.Key), err)
 			}
 		}
 		if !aws.ToBool(page.IsTruncated) {
@@ -290,26 +290,26 @@ func (s *Store) Sweep(ctx context.Context, prefix string) error {
 	}
 }
 
-func (s *Store) stoppedOr(ctx context.Context, op, key string, err error) error {
+func (s *Store) contextOrError(ctx context.Context, op, key string, err error) error {
 	if err := artifacts.ContextError(ctx); err != nil {
 		return err
 	}
-	return s.failed(op, key, err)
+	return s.storeError(op, key, err)
 }
 
 // failed makes err a StoreError.
-func (s *Store) failed(op, key string, err error) error {
-	return &artifacts.StoreError{Op: op, Key: key, Place: s.Locate(""), Err: s.explain(op, err), Transient: transient(err), Denied: forbidden(err)}
+func (s *Store) storeError(op, key string, err error) error {
+	return &artifacts.StoreError{Op: op, Key: key, Place: s.Locate(""), Err: s.explain(op, err), Transient: isTransient(err), Denied: isDenied(err)}
 }
 
 // exact reads a body of a known size, and keeps its errors apart from the store's.
-type exact struct {
+type sizedReader struct {
 	r    io.Reader
 	left int64
 	err  error
 }
 
-func (e *exact) Read(p []byte) (int, error) {
+func (e *sizedReader) Read(p []byte) (int, error) {
 	if int64(len(p)) > e.left {
 		p = p[:e.left]
 	}
@@ -329,7 +329,7 @@ func (e *exact) Read(p []byte) (int, error) {
 }
 
 // end makes sure that there is no more than that, and lets the body say that it did not hold still.
-func (e *exact) end() error {
+func (e *sizedReader) expectEOF() error {
 	var one [1]byte
 	for {
 		n, err := e.r.Read(one[:])

@@ -71,7 +71,7 @@ func TestObjectsInABucket(t *testing.T) {
 		rand.Read(large)
 		for name, body := range map[string][]byte{
 			"empty": {}, "small": []byte("small"), "dir/with space+plus%percent/ünïcode~(1)'*!": []byte("x"),
-			"at the seam": make([]byte, smallObject), "beyond it": make([]byte, smallObject+1), "one part": make([]byte, partSize), "large": large,
+			"at the seam": make([]byte, maxSmall), "beyond it": make([]byte, maxSmall+1), "one part": make([]byte, partSize), "large": large,
 			strings.Repeat(strings.Repeat("k", 123)+"/", 8)[:1000-len("some/prefix/")] + "/x": []byte("a long key"),
 		} {
 			version, err := s.Put(t.Context(), artifacts.Object{Key: name, Body: bytes.NewReader(body), Size: int64(len(body)), Type: "text/css", CacheControl: "no-cache"})
@@ -206,8 +206,8 @@ func TestAnUploadThatIsDamagedOnItsWayIsSentAgain(t *testing.T) {
 	if n := proxy.Count()["PutObject"]; n != 2 {
 		t.Errorf("%d requests", n)
 	}
-	s.streams = true
-	large := random(smallObject + 1)
+	s.streaming = true
+	large := random(maxSmall + 1)
 	proxy.Add(s3test.Rule{Method: "PUT", Times: 1, Fault: s3test.FlipRequest(1 << 20)})
 	artifactstest.Put(t, s, artifacts.Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))})
 	if !bytes.Equal(readAll(t, s, "large"), large) {
@@ -324,9 +324,9 @@ func (s inTurns) Swap(ctx context.Context, o artifacts.Object, tag string) (stri
 // What is streamed is streamed over TLS only, which these servers have not; what they are sent is the same.
 func TestObjectsAreStreamed(t *testing.T) {
 	everyBucket(t, func(t *testing.T, s *Store, client *s3.Client) {
-		s.streams = true
+		s.streaming = true
 		dir := t.TempDir()
-		large := random(smallObject + 12345)
+		large := random(maxSmall + 12345)
 		artifactstest.Must(t, os.WriteFile(filepath.Join(dir, "file"), large, 0o644))
 		set := artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir}
 		artifactstest.Publish(t, s, set)

@@ -15,19 +15,19 @@ import (
 
 // streamedObject is the size in bytes up to which an object is sent by one request while it is read: no memory is held
 // for it, and what a part more would cost is a round trip more. It is sent again whole when that fails.
-const streamedObject = 32 << 20
+const maxStreamed = 32 << 20
 
 // unsignedTrailer says that the body's checksum comes after it, as it is not known before. TLS guards the way there.
 const unsignedTrailer = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
 // putStream sends an object while it reads and hashes it.
-func (s *Store) putStream(ctx context.Context, o artifacts.Object, body *exact, only condition) (version, etag string, err error) {
+func (s *Store) putStream(ctx context.Context, o artifacts.Object, body *sizedReader, only precondition) (version, etag string, err error) {
 	header := s.putHeader(o, only)
 	header["Content-Encoding"] = []string{"aws-chunked"}
 	header["X-Amz-Trailer"] = []string{"x-amz-checksum-sha256"}
 	header["X-Amz-Decoded-Content-Length"] = []string{strconv.FormatInt(o.Size, 10)}
 	first := true
-	return s.sendPut(ctx, call{
+	return s.sendPut(ctx, apiRequest{
 		key: s.key(o.Key), header: header,
 		stream: func() (io.Reader, int64, error) {
 			if body.err != nil { // it did not hold still, and sending it again will not help
@@ -41,15 +41,15 @@ func (s *Store) putStream(ctx context.Context, o artifacts.Object, body *exact, 
 				body.left = o.Size
 			}
 			first = false
-			c := newChunked(body, o.Size)
+			c := newTrailerBody(body, o.Size)
 			return c, c.total, nil
 		},
 	})
 }
 
 // chunked is a body as S3 takes one with a checksum after it: a chunk of all there is, a chunk of nothing, the checksum.
-type chunked struct {
-	body  *exact
+type trailerBody struct {
+	body  *sizedReader
 	head  *bytes.Reader
 	tail  *bytes.Reader // once the body has ended
 	sum   hash.Hash
@@ -58,14 +58,14 @@ type chunked struct {
 
 const trailerName = "x-amz-checksum-sha256:"
 
-func newChunked(body *exact, size int64) *chunked {
+func newTrailerBody(body *sizedReader, size int64) *trailerBody {
 	head := strconv.FormatInt(size, 16) + "\r\n"
 	tail := len("\r\n0\r\n"+trailerName+"\r\n\r\n") + base64.StdEncoding.EncodedLen(sha256.Size)
-	return &chunked{body: body, head: bytes.NewReader([]byte(head)), sum: sha256.New(), total: int64(len(head)) + size + int64(tail)}
+	return &trailerBody{body: body, head: bytes.NewReader([]byte(head)), sum: sha256.New(), total: int64(len(head)) + size + int64(tail)}
 }
 
 // Read ends with the body's own error, so that what did not hold still is never complete.
-func (c *chunked) Read(p []byte) (int, error) {
+func (c *trailerBody) Read(p []byte) (int, error) {
 	if c.head.Len() > 0 {
 		return c.head.Read(p)
 	}
@@ -83,7 +83,7 @@ func (c *chunked) Read(p []byte) (int, error) {
 	if c.body.left > 0 {
 		return n, nil
 	}
-	if err := c.body.end(); err != nil {
+	if err := c.body.expectEOF(); err != nil {
 		return n, err
 	}
 	sum := [sha256.Size]byte(c.sum.Sum(nil))

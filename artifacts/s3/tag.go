@@ -26,7 +26,7 @@ func (s *Store) SetTags(ctx context.Context, key, version string, set map[string
 		Bucket: &s.bucket, Key: aws.String(s.key(key)), VersionId: optional(version), ExpectedBucketOwner: optional(s.options.BucketOwner),
 	})
 	if err != nil {
-		return s.stoppedOr(ctx, "read the tags of", key, err)
+		return s.contextOrError(ctx, "read the tags of", key, err)
 	}
 	tags := slices.DeleteFunc(now.TagSet, func(t types.Tag) bool {
 		_, anew := set[aws.ToString(t.Key)]
@@ -40,7 +40,7 @@ func (s *Store) SetTags(ctx context.Context, key, version string, set map[string
 		Tagging: &types.Tagging{TagSet: tags},
 	})
 	if err != nil {
-		return s.stoppedOr(ctx, "tag", key, err)
+		return s.contextOrError(ctx, "tag", key, err)
 	}
 	return nil
 }

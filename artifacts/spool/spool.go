@@ -24,7 +24,7 @@ func New(root *os.Root) Spool { return Spool{root} }
 
 // create makes a new, empty, held file. Whoever gets it renames or removes it, then closes it.
 func (s Spool) Create() (*os.File, string, error) {
-	return s.hold(func() (*os.File, string, error) {
+	return s.createLocked(func() (*os.File, string, error) {
 		name := path.Join(keys.Partial, rand.Text())
 		f, err := s.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 		return f, name, err
@@ -34,7 +34,7 @@ func (s Spool) Create() (*os.File, string, error) {
 // folder makes or takes up a held folder of the given name; while somebody else holds that one, it is a new one.
 func (s Spool) Folder(name string) (*os.File, string, error) {
 	taken := false
-	return s.hold(func() (*os.File, string, error) {
+	return s.createLocked(func() (*os.File, string, error) {
 		name := path.Join(keys.Partial, name)
 		if taken {
 			name = path.Join(keys.Partial, rand.Text())
@@ -50,7 +50,7 @@ func (s Spool) Folder(name string) (*os.File, string, error) {
 }
 
 // hold locks what makeNew makes, over again as long as sweep gets there first.
-func (s Spool) hold(makeNew func() (*os.File, string, error)) (*os.File, string, error) {
+func (s Spool) createLocked(makeNew func() (*os.File, string, error)) (*os.File, string, error) {
 	for {
 		f, name, err := makeNew()
 		if errors.Is(err, fs.ErrNotExist) {
@@ -63,7 +63,7 @@ func (s Spool) hold(makeNew func() (*os.File, string, error)) (*os.File, string,
 		if err != nil {
 			return nil, "", err
 		}
-		if locked, err := tryLock(f); err != nil || locked && s.names(name, f) {
+		if locked, err := tryLock(f); err != nil || locked && s.hasName(name, f) {
 			return f, name, err
 		}
 		f.Close()
@@ -71,7 +71,7 @@ func (s Spool) hold(makeNew func() (*os.File, string, error)) (*os.File, string,
 }
 
 // names tells whether f is still what the name stands for.
-func (s Spool) names(name string, f *os.File) bool {
+func (s Spool) hasName(name string, f *os.File) bool {
 	a, err := f.Stat()
 	if err != nil {
 		return false
@@ -99,7 +99,7 @@ func (s Spool) Lock(ctx context.Context, name string) (release func(), err error
 			return nil, err
 		}
 		locked, err := tryLock(f)
-		if locked && s.names(file, f) {
+		if locked && s.hasName(file, f) {
 			return func() {
 				s.root.Remove(file) // while it is held, so that nobody can be left holding a file without a name
 				f.Close()

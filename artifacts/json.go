@@ -65,7 +65,7 @@ func PutFile(ctx context.Context, s Store, key, name string) error {
 		return err
 	}
 	defer t.Close()
-	c, err := t.open(ctx, filepath.Base(name), "")
+	c, err := t.openFile(ctx, filepath.Base(name), "")
 	var changed *ChangedError
 	if errors.As(err, &changed) {
 		return &MissingError{"file", name, "does not exist"}
@@ -78,6 +78,6 @@ func PutFile(ctx context.Context, s Store, key, name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = c.finish()
+	_, err = c.digest()
 	return err
 }

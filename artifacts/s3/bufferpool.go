@@ -11,7 +11,7 @@ import (
 )
 
 // memory bounds the bytes that are held for requests under way, and uses them again.
-type memory struct {
+type bufferPool struct {
 	limit int64
 	free  *semaphore.Weighted
 	pool  [len(classes)]sync.Pool
@@ -27,10 +27,12 @@ type buffer struct {
 	class  int // or -1
 }
 
-func newMemory(limit int64) *memory { return &memory{limit: limit, free: semaphore.NewWeighted(limit)} }
+func newBufferPool(limit int64) *bufferPool {
+	return &bufferPool{limit: limit, free: semaphore.NewWeighted(limit)}
+}
 
 // take waits until n bytes are free. More than there are in all are given to one at a time.
-func (m *memory) take(ctx context.Context, n int) (*buffer, error) {
+func (m *bufferPool) acquire(ctx context.Context, n int) (*buffer, error) {
 	class := slices.IndexFunc(classes[:], func(size int) bool { return n <= size })
 	weight := m.limit
 	if class >= 0 {
@@ -50,7 +52,7 @@ func (m *memory) take(ctx context.Context, n int) (*buffer, error) {
 	return b, nil
 }
 
-func (m *memory) give(b *buffer) {
+func (m *bufferPool) release(b *buffer) {
 	if b.class >= 0 {
 		m.pool[b.class].Put(b)
 	}

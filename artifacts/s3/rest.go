@@ -34,7 +34,7 @@ import (
 
 // lane carries requests that are small, many and alike. The SDK's own way through its middleware takes three times the
 // CPU for each, which on half a core is what a publish waits for. README.md has the table.
-type lane struct {
+type restClient struct {
 	client      *http.Client
 	endpoint    url.URL // of the bucket
 	service     string  // to sign for
@@ -42,7 +42,7 @@ type lane struct {
 	credentials aws.CredentialsProvider
 	signer      *v4.Signer
 	limiter     *limiter
-	memory      *memory
+	memory      *bufferPool
 	attempts    int
 	skew        atomic.Int64 // of our clock, in nanoseconds, once the service has complained
 }
@@ -50,7 +50,7 @@ type lane struct {
 // smallMemory is how many bytes of small objects are held at a time.
 const smallMemory = 12 << 20
 
-func newLane(ctx context.Context, o s3.Options, bucket string, client *http.Client) (*lane, error) {
+func newRESTClient(ctx context.Context, o s3.Options, bucket string, client *http.Client) (*restClient, error) {
 	endpoint, err := o.EndpointResolverV2.ResolveEndpoint(ctx, s3.EndpointParameters{
 		Bucket: &bucket, Region: &o.Region, Endpoint: o.BaseEndpoint, ForcePathStyle: &o.UsePathStyle, Accelerate: &o.UseAccelerate,
 		UseFIPS:      aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
@@ -62,10 +62,10 @@ func newLane(ctx context.Context, o s3.Options, bucket string, client *http.Clie
 		}
 		return nil, &artifacts.LocationError{Location: "s3://" + bucket, Reason: err.Error(), Err: err}
 	}
-	l := &lane{
+	l := &restClient{
 		client: client, endpoint: endpoint.URI, service: "s3", region: o.Region, credentials: o.Credentials,
 		signer:  v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }),
-		limiter: newLimiter(), memory: newMemory(smallMemory), attempts: max(o.RetryMaxAttempts, tries),
+		limiter: newLimiter(), memory: newBufferPool(smallMemory), attempts: max(o.RetryMaxAttempts, maxAttempts),
 	}
 	if options, ok := smithyauth.GetAuthOptions(&endpoint.Properties); ok && len(options) > 0 {
 		if name, ok := smithyhttp.GetSigV4SigningName(&options[0].SignerProperties); ok && name != "" {
@@ -79,7 +79,7 @@ func newLane(ctx context.Context, o s3.Options, bucket string, client *http.Clie
 }
 
 // call is one request for an object. It can be sent any number of times.
-type call struct {
+type apiRequest struct {
 	method, key string
 	query       url.Values
 	header      http.Header // the caller's no more
@@ -95,20 +95,20 @@ const throttleTimeout = 3 * time.Minute
 
 // do sends a call until it succeeds or fails with an error that will not pass. The errors of the service are *APIError.
 // The caller closes the body of the response.
-func (l *lane) do(ctx context.Context, c call) (answer *http.Response, err error) {
+func (l *restClient) do(ctx context.Context, c apiRequest) (answer *http.Response, err error) {
 	began, attempts, renewed := time.Now(), 0, false
 	policy := retry.Policy{
 		First: 100 * time.Millisecond, Longest: 20 * time.Second,
 		Retryable: func(err error) bool {
 			return artifacts.ContextError(ctx) == nil &&
-				(throttles(err) && time.Since(began) < throttleTimeout || transient(err) && attempts < l.attempts)
+				(isThrottle(err) && time.Since(began) < throttleTimeout || isTransient(err) && attempts < l.attempts)
 		},
 	}
 	err = retry.Do(ctx, policy, func() error {
 		attempts++
-		answer, err = l.turn(ctx, c)
+		answer, err = l.attempt(ctx, c)
 		for l.correct(err, &renewed) {
-			answer, err = l.turn(ctx, c)
+			answer, err = l.attempt(ctx, c)
 		}
 		return err
 	})
@@ -120,7 +120,7 @@ func (l *lane) do(ctx context.Context, c call) (answer *http.Response, err error
 
 // correct removes a cause of an error that is ours, once: credentials that have expired, although those of a task are
 // renewed in time, and a clock that is wrong. It reports whether there is something new to try.
-func (l *lane) correct(err error, renewed *bool) bool {
+func (l *restClient) correct(err error, renewed *bool) bool {
 	var service *APIError
 	switch errors.As(err, &service); {
 	case service == nil:
@@ -139,19 +139,19 @@ func (l *lane) correct(err error, renewed *bool) bool {
 }
 
 // turn sends a call once, when it is its turn.
-func (l *lane) turn(ctx context.Context, c call) (*http.Response, error) {
+func (l *restClient) attempt(ctx context.Context, c apiRequest) (*http.Response, error) {
 	if err := l.limiter.acquire(ctx); err != nil {
 		return nil, err
 	}
 	began := time.Now()
 	answer, err := l.send(ctx, c)
 	switch {
-	case throttles(err):
+	case isThrottle(err):
 		l.limiter.release(throttled, began)
 	case err != nil && isConnection(err):
-		l.limiter.release(broken, began)
+		l.limiter.release(noResponse, began)
 	default:
-		l.limiter.release(answered, began)
+		l.limiter.release(responded, began)
 	}
 	return answer, err
 }
@@ -161,8 +161,8 @@ var (
 	emptyHex = hex.EncodeToString(emptySum[:])
 )
 
-func (l *lane) send(ctx context.Context, c call) (*http.Response, error) {
-	request, err := l.request(ctx, c)
+func (l *restClient) send(ctx context.Context, c apiRequest) (*http.Response, error) {
+	request, err := l.newRequest(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (l *lane) send(ctx context.Context, c call) (*http.Response, error) {
 	if err := l.signer.SignHTTP(ctx, credentials, request, sum, l.service, l.region, l.now()); err != nil {
 		return nil, err
 	}
-	body := &sending{Reader: request.Body, closed: make(chan struct{})}
+	body := &trackedBody{Reader: request.Body, closed: make(chan struct{})}
 	if request.ContentLength > 0 {
 		request.Body = body
 	} else {
@@ -207,22 +207,22 @@ func (l *lane) send(ctx context.Context, c call) (*http.Response, error) {
 }
 
 // now is the time by the service's clock, as far as we know that.
-func (l *lane) now() time.Time { return time.Now().Add(time.Duration(l.skew.Load())).UTC() }
+func (l *restClient) now() time.Time { return time.Now().Add(time.Duration(l.skew.Load())).UTC() }
 
 // sending is a body that tells when the transport is done with it, which may be after an answer that came early:
 // until then nobody else may read the file, or use the memory.
-type sending struct {
+type trackedBody struct {
 	io.Reader
 	once   sync.Once
 	closed chan struct{}
 }
 
-func (s *sending) Close() error {
+func (s *trackedBody) Close() error {
 	s.once.Do(func() { close(s.closed) })
 	return nil
 }
 
-func (l *lane) request(ctx context.Context, c call) (*http.Request, error) {
+func (l *restClient) newRequest(ctx context.Context, c apiRequest) (*http.Request, error) {
 	u := l.endpoint
 	u.Path += "/" + c.key
 	u.RawPath = l.endpoint.EscapedPath() + "/" + httpbinding.EscapePath(c.key, false)

@@ -21,10 +21,10 @@ import (
 )
 
 // largeLane sends objects in parts. It is all that knows of the SDK's manager, which is deprecated.
-type largeLane struct {
+type multipartUploader struct {
 	client   *s3.Client
 	uploader *manager.Uploader
-	memory   *memory
+	memory   *bufferPool
 }
 
 const (
@@ -32,13 +32,13 @@ const (
 	largeMemory = 3 * partSize // parts under way, of all objects together
 )
 
-func newLargeLane(client *s3.Client) *largeLane {
-	l := &largeLane{client: client, memory: newMemory(largeMemory)}
+func newMultipartUploader(client *s3.Client) *multipartUploader {
+	l := &multipartUploader{client: client, memory: newBufferPool(largeMemory)}
 	l.uploader = manager.NewUploader(client, func(u *manager.Uploader) {
 		u.PartSize = partSize
 		u.Concurrency = largeMemory / partSize
 		u.ClientOptions = append(u.ClientOptions, func(o *s3.Options) {
-			o.RetryMaxAttempts = max(o.RetryMaxAttempts, tries)
+			o.RetryMaxAttempts = max(o.RetryMaxAttempts, maxAttempts)
 			o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware, addChecksum)
 		})
 	})
@@ -46,12 +46,12 @@ func newLargeLane(client *s3.Client) *largeLane {
 }
 
 // put sends a body that is at its beginning. However it ends, no unfinished upload is left.
-func (l *largeLane) put(ctx context.Context, in *s3.PutObjectInput, body *exact) (version, etag string, err error) {
+func (l *multipartUploader) put(ctx context.Context, in *s3.PutObjectInput, body *sizedReader) (version, etag string, err error) {
 	size := *in.ContentLength
 	in.ContentLength = nil
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	parts := &parts{ctx: ctx, body: body, size: size, memory: l.memory}
+	parts := &partReader{ctx: ctx, body: body, size: size, memory: l.memory}
 	in.Body = parts
 	out, err := l.uploader.Upload(ctx, in, func(u *manager.Uploader) { u.BufferProvider = parts })
 	if err == nil {
@@ -80,17 +80,17 @@ func without(v, none string) string {
 
 // parts hands a body to the manager part by part. The manager asks for them in order, from one goroutine, so the body
 // is read once and from beginning to end, into memory that all uploads share.
-type parts struct {
+type partReader struct {
 	ctx    context.Context
-	body   *exact
+	body   *sizedReader
 	size   int64
 	offset int64 // for Seek only
-	memory *memory
+	memory *bufferPool
 	err    error
 }
 
 // Seek lets the manager find the size.
-func (p *parts) Seek(offset int64, whence int) (int64, error) {
+func (p *partReader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
 		offset += p.offset
@@ -104,49 +104,49 @@ func (p *parts) Seek(offset int64, whence int) (int64, error) {
 var errManager = errors.New("the manager reads out of order")
 
 // Read and ReadAt only mark the body as one whose parts can be had by GetWriteTo.
-func (p *parts) Read([]byte) (int, error) { return 0, errManager }
+func (p *partReader) Read([]byte) (int, error) { return 0, errManager }
 
 // ReadAt is never called, see Read.
-func (p *parts) ReadAt([]byte, int64) (int, error) { return 0, errManager }
+func (p *partReader) ReadAt([]byte, int64) (int, error) { return 0, errManager }
 
 // GetWriteTo reads the next part into memory. What goes wrong is said when the part is read.
-func (p *parts) GetWriteTo(section io.ReadSeeker) (manager.ReadSeekerWriteTo, func()) {
+func (p *partReader) GetWriteTo(section io.ReadSeeker) (manager.ReadSeekerWriteTo, func()) {
 	fail := func(err error) (manager.ReadSeekerWriteTo, func()) {
 		if p.err == nil {
 			p.err = err
 		}
-		return failing{err}, func() {}
+		return failedPart{err}, func() {}
 	}
 	n, err := section.Seek(0, io.SeekEnd)
 	if err != nil {
 		return fail(err)
 	}
-	b, err := p.memory.take(p.ctx, int(n))
+	b, err := p.memory.acquire(p.ctx, int(n))
 	if err != nil {
 		return fail(err)
 	}
 	sum := uint32(0)
-	for piece := range slices.Chunk(b.bytes, cached) {
+	for piece := range slices.Chunk(b.bytes, checksumBlock) {
 		if _, err = io.ReadFull(p.body, piece); err != nil {
 			break
 		}
 		sum = crc32.Update(sum, crc32.IEEETable, piece)
 	}
 	if err == nil && p.body.left == 0 {
-		err = p.body.end()
+		err = p.body.expectEOF()
 	}
 	if err != nil {
-		p.memory.give(b)
+		p.memory.release(b)
 		return fail(err)
 	}
-	return inMemory{bytes.NewReader(b.bytes), sum}, func() { p.memory.give(b) }
+	return partBody{bytes.NewReader(b.bytes), sum}, func() { p.memory.release(b) }
 }
 
 // cached is how much is read at a time, so that both checksums find it where it was just put.
-const cached = 128 << 10
+const checksumBlock = 128 << 10
 
 // inMemory is a part that is ready to be sent.
-type inMemory struct {
+type partBody struct {
 	*bytes.Reader
 	sum uint32
 }
@@ -158,7 +158,7 @@ func addChecksum(stack *middleware.Stack) error {
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
 		if upload, ok := in.Parameters.(*s3.UploadPartInput); ok {
-			if part, ok := upload.Body.(inMemory); ok {
+			if part, ok := upload.Body.(partBody); ok {
 				sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, part.sum))
 				upload.ChecksumCRC32 = &sum
 			}
@@ -168,10 +168,10 @@ func addChecksum(stack *middleware.Stack) error {
 }
 
 // failing is a part that could not be read.
-type failing struct{ err error }
+type failedPart struct{ err error }
 
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
+func (f failedPart) Read([]byte) (int, error) { return 0, f.err }
 
-func (f failing) Seek(int64, int) (int64, error) { return 0, f.err }
+func (f failedPart) Seek(int64, int) (int64, error) { return 0, f.err }
 
-func (f failing) WriteTo(io.Writer) (int64, error) { return 0, f.err }
+func (f failedPart) WriteTo(io.Writer) (int64, error) { return 0, f.err }
