@@ -9,7 +9,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// MissingError says that there is nothing to publish.
+// MissingError reports that there is nothing to publish.
 type MissingError struct {
 	Kind   string // of the set, e.g. "builds"
 	Path   string // of the folder
@@ -20,15 +20,15 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s: %s %s", e.Kind, e.Path, e.Reason)
 }
 
-// Hint says what to do about it.
+// Hint says what to do next.
 func (e *MissingError) Hint() string {
 	return "check that the command writes its files there, or correct the artifact's path"
 }
 
-// LinkError says that a symbolic link cannot be stored as the file it points to.
+// LinkError reports a symbolic link that cannot be stored as the file it points to.
 type LinkError struct {
 	Path   string // of the link, in the set's folder
-	Target string // what the link says
+	Target string // as the link has it
 	Reason string // e.g. "leaves the folder"
 }
 
@@ -36,11 +36,10 @@ func (e *LinkError) Error() string {
 	return fmt.Sprintf("link %q to %q %s", e.Path, e.Target, e.Reason)
 }
 
-// Hint says what to do about it.
+// Hint says what to do next.
 func (e *LinkError) Hint() string { return "replace the link with the file it points to, or remove it" }
 
-// FileError says that something in a folder cannot be part of a set: a socket, a named pipe, a device,
-// a name that is not UTF-8.
+// FileError reports an entry that cannot be part of a set: a socket, a named pipe, a device, a name that is not UTF-8.
 type FileError struct {
 	Path   string // in the set's folder
 	Reason string // e.g. "is a socket"
@@ -50,10 +49,10 @@ func (e *FileError) Error() string {
 	return fmt.Sprintf("file %q %s and cannot be stored", e.Path, e.Reason)
 }
 
-// Hint says what to do about it.
+// Hint says what to do next.
 func (e *FileError) Hint() string { return "remove it, or have the command write it elsewhere" }
 
-// ChangedError says that a file did not hold still while it was stored.
+// ChangedError reports a file that changed while it was stored.
 type ChangedError struct {
 	Path   string // in the set's folder
 	Reason string // e.g. "vanished"
@@ -63,12 +62,12 @@ func (e *ChangedError) Error() string {
 	return fmt.Sprintf("file %q %s while it was being stored", e.Path, e.Reason)
 }
 
-// Hint says what to do about it.
+// Hint says what to do next.
 func (e *ChangedError) Hint() string {
 	return "check that nothing still writes there after the command has ended"
 }
 
-// CorruptError says that what is stored is not what its manifest promises. For a manifest itself, Path is its key.
+// CorruptError reports a stored object that does not match its manifest. For a manifest itself, Path is its key.
 type CorruptError struct {
 	Path string
 	Want string // e.g. a SHA-256
@@ -79,13 +78,13 @@ func (e *CorruptError) Error() string {
 	return fmt.Sprintf("stored %q is corrupt: want %s, got %s", e.Path, e.Want, e.Got)
 }
 
-// Hint says what to do about it.
+// Hint says what to do next.
 func (e *CorruptError) Hint() string { return "remove the set's manifest, and publish it again" }
 
 // KeyError reports a name that cannot be used in a store.
 type KeyError = keys.Error
 
-// LocationError says that a location does not name a store.
+// LocationError reports a location that does not name a store.
 type LocationError struct {
 	Location string
 	Reason   string
@@ -98,15 +97,15 @@ func (e *LocationError) Error() string {
 
 func (e *LocationError) Unwrap() error { return e.Err }
 
-// StoreError says that a store could not do what it was asked.
+// StoreError reports an operation that failed in a store.
 type StoreError struct {
 	Op    string // "put", "get", "delete", "lock"
 	Key   string
 	Place string // the store's name for people
 	Err   error
-	// Transient is set by a store that knows the failure to be the service's own and passing.
+	// Transient is set if the failure is the service's own and may pass.
 	Transient bool
-	// Denied is set by a store that knows the caller and refuses the operation.
+	// Denied is set if the store refused the operation for lack of permission.
 	Denied bool
 }
 
@@ -121,7 +120,7 @@ func (e *StoreError) Error() string {
 
 func (e *StoreError) Unwrap() error { return e.Err }
 
-// Retryable tells whether the same call may succeed later with nobody doing anything.
+// Retryable reports whether the same operation may succeed later.
 func (e *StoreError) Retryable() bool { return e.Transient }
 
 // denied reports whether a store refused an operation for lack of permission.
@@ -130,7 +129,7 @@ func denied(err error) bool {
 	return errors.As(err, &e) && e.Denied
 }
 
-// stopped is ctx's error together with its cause, or nil.
+// ContextError returns the error of ctx joined with its cause, or nil if ctx has not ended.
 func ContextError(ctx context.Context) error {
 	err := ctx.Err()
 	if err == nil {

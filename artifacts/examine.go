@@ -8,30 +8,30 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// Severity says what a finding means for a run.
+// Severity is what a finding means for a run.
 type Severity string
 
-// The severities, from what is as it should be to what will make a run fail.
+// The severities, from no problem to one that makes a run fail.
 const (
 	OK      Severity = "ok"
 	Warning Severity = "warning"
 	Failure Severity = "failure"
 )
 
-// Finding is something that was found out about a set-up before it is used.
+// Finding is a result of checking a set-up before it is used.
 type Finding struct {
-	Subject  string // what was looked at, e.g. "artifacts"
-	Problem  string // what was found; where all is well, what is well
-	Advice   string // what to do about it; empty where all is well
+	Subject  string // what was checked, e.g. "artifacts"
+	Problem  string // what was found, good or bad
+	Advice   string // what to do about it; empty without a problem
 	Severity Severity
 }
 
-// Examiner is a store that can say what is wrong with itself before it is used.
+// Examiner is a store that can check itself before it is used.
 type Examiner interface {
 	Examine(ctx context.Context) []Finding
 }
 
-// probe stores something where the records of runs are, reads it and removes it.
+// Probe stores, reads and deletes an object below the records of runs.
 func Probe(ctx context.Context, s Store) error {
 	want := struct{ Probe string }{rand.Text()}
 	key := keys.Probe(want.Probe)
@@ -44,6 +44,6 @@ func Probe(ctx context.Context, s Store) error {
 	if err == nil && got != want {
 		err = &CorruptError{key, want.Probe, got.Probe}
 	}
-	// Even where it cannot be read, it should not stay.
+	// It is deleted even if it cannot be read.
 	return errors.Join(err, s.Delete(context.WithoutCancel(ctx), key))
 }

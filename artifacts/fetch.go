@@ -18,12 +18,12 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/spool"
 )
 
-// Fetch puts the files of a set into dir, with their modes, and makes dir if need be. Nothing gets its name there
-// before every file has arrived and has the checksum that the manifest promises; what else is in dir stays. Nothing
-// is written outside dir, whatever the manifest or a link in dir says. A Fetch that did not come to its end leaves what
-// has arrived in dir, out of sight, and the next one takes it up.
+// Fetch writes the files of a set into dir, with their modes, and creates dir if needed. Files get their names in dir
+// only when all of them have arrived and match the manifest's checksums; other files in dir stay. Nothing is written
+// outside dir, whatever the manifest or links in dir say. An interrupted Fetch leaves what has arrived in a hidden
+// folder of dir, and the next one continues from there.
 //
-// The error is fs.ErrNotExist when there is no such set, a *CorruptError when it is not what its manifest says.
+// The error is fs.ErrNotExist if there is no such set, and a *CorruptError if it does not match its manifest.
 func Fetch(ctx context.Context, s Store, kind string, ref Ref, dir string) (Manifest, error) {
 	m, err := ReadManifest(ctx, s, kind, ref)
 	if err == nil {
@@ -35,8 +35,8 @@ func Fetch(ctx context.Context, s Store, kind string, ref Ref, dir string) (Mani
 	return m, nil
 }
 
-// refetches bounds how often a set that is being published anew is begun again.
-const refetches = 3
+// maxRefetches limits how often a fetch restarts because the set is published anew meanwhile.
+const maxRefetches = 3
 
 func fetch(ctx context.Context, s Store, m Manifest, dir string) (Manifest, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -62,7 +62,7 @@ func fetch(ctx context.Context, s Store, m Manifest, dir string) (Manifest, erro
 	}
 	if !resumable(err) {
 		root.RemoveAll(staging)
-		root.Remove(keys.Partial) // unless another fetch is at work in it
+		root.Remove(keys.Partial) // fails while another fetch uses it
 	}
 	if err != nil {
 		return Manifest{}, err
@@ -70,13 +70,14 @@ func fetch(ctx context.Context, s Store, m Manifest, dir string) (Manifest, erro
 	return m, nil
 }
 
-// resumable tells whether what has arrived is of use to another try.
+// resumable reports whether a later Fetch can use what has arrived.
 func resumable(err error) bool {
 	var store *StoreError
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &store) && store.Retryable()
 }
 
-// stageAll stores the files under temporary names, and returns the manifest that they turned out to be of.
+// stageAll stores the files under temporary names. It returns the manifest that they match, which is a newer one if
+// the set was published anew meanwhile.
 func stageAll(ctx context.Context, s Store, m Manifest, root *os.Root, staging string) (Manifest, error) {
 	parallel, _, _ := concurrency(s)
 	meterOf(ctx).addTotal(len(m.Files), m.Bytes())
@@ -85,8 +86,8 @@ func stageAll(ctx context.Context, s Store, m Manifest, root *os.Root, staging s
 			return stage(ctx, s, m, m.Files[i], root, stagedName(staging, m, i))
 		})
 		var corrupt *CorruptError
-		if errors.As(err, &corrupt) && attempt < refetches {
-			// Either it is, or the set has been published anew since its manifest was read.
+		if errors.As(err, &corrupt) && attempt < maxRefetches {
+			// The set may have been published anew since its manifest was read.
 			again, readErr := ReadManifest(ctx, s, m.Kind, m.Ref())
 			if readErr != nil {
 				return Manifest{}, readErr
@@ -100,13 +101,13 @@ func stageAll(ctx context.Context, s Store, m Manifest, root *os.Root, staging s
 	}
 }
 
-// stagedName is of the file's content, too: what another try left there can be relied on to be of this file.
+// stagedName contains the checksum, so that what an earlier fetch left under the name belongs to this file.
 func stagedName(staging string, m Manifest, i int) string {
 	return path.Join(staging, strconv.Itoa(i)+"-"+m.Files[i].SHA256)
 }
 
-// stage stores one file under a temporary name, or the rest of one that is partly there. It is not synced: a fetched
-// file can be fetched again.
+// stage stores one file under a temporary name, or the rest of one that is partly there. It is not synced, as it can
+// be fetched again.
 func stage(ctx context.Context, s Store, m Manifest, f File, root *os.Root, temp string) error {
 	full := func(err error) error { return &StoreError{Op: "fetch", Key: f.Path, Place: root.Name(), Err: err} }
 	mode, err := parseMode(f.Mode)
@@ -121,7 +122,7 @@ func stage(ctx context.Context, s Store, m Manifest, f File, root *os.Root, temp
 	disk := &stagedFile{w: w}
 	var corrupt *CorruptError
 	if err = verifyFile(ctx, s, m, f, disk); errors.As(err, &corrupt) && disk.resumed > 0 {
-		// The part that was there may be what was wrong.
+		// The part that was there may be the corrupt one.
 		if err = w.Truncate(0); err == nil {
 			disk = &stagedFile{w: w}
 			err = verifyFile(ctx, s, m, f, disk)
@@ -142,10 +143,10 @@ func stage(ctx context.Context, s Store, m Manifest, f File, root *os.Root, temp
 	return nil
 }
 
-// sink is the file that an object is written to. It keeps apart the errors of the disk and those of the store.
+// stagedFile is the file that an object is written to. It keeps errors of the disk apart from those of the store.
 type stagedFile struct {
 	w       *os.File
-	resumed int64 // bytes that were there already
+	resumed int64 // bytes that were already there
 	err     error
 }
 
@@ -154,7 +155,7 @@ func (s *stagedFile) Write(p []byte) (n int, err error) {
 	return n, s.err
 }
 
-// resume hashes what is there, and drops it if it is too much to be the beginning of the file.
+// resume hashes what is there, and truncates a file that is too long to be the beginning of the object.
 func (s *stagedFile) resume(hash io.Writer, size int64) error {
 	info, err := s.w.Stat()
 	if err == nil && info.Size() > size {
@@ -170,7 +171,7 @@ func (s *stagedFile) resume(hash io.Writer, size int64) error {
 	return err
 }
 
-// arrange gives the staged files their names.
+// install gives the staged files their names.
 func install(root *os.Root, m Manifest, staging string) error {
 	made := map[string]bool{".": true}
 	for i, f := range m.Files {
@@ -187,8 +188,8 @@ func install(root *os.Root, m Manifest, staging string) error {
 	return nil
 }
 
-// check reads a stored file, to the disk unless that is nil, and fails with a *CorruptError unless it is the one in the
-// manifest.
+// verifyFile reads a stored file, and writes it to disk unless that is nil. The error is a *CorruptError if the file
+// does not match the manifest.
 func verifyFile(ctx context.Context, s Store, m Manifest, f File, disk *stagedFile) error {
 	hash := sha256.New()
 	var to io.Writer = hash
@@ -204,14 +205,14 @@ func verifyFile(ctx context.Context, s Store, m Manifest, f File, disk *stagedFi
 	if n < f.Size || f.Size == 0 {
 		r, err := openObject(ctx, s, keys.Set(m.Kind, m.Ref())+"/"+f.Path, f.VersionID, n)
 		if errors.Is(err, fs.ErrNotExist) {
-			// Not wrapped, as it would say that the set does not exist.
+			// Not wrapped: fs.ErrNotExist means that the set does not exist.
 			return &CorruptError{f.Path, f.SHA256, "nothing"}
 		}
 		if err != nil {
 			return err
 		}
 		defer r.Close()
-		// A byte more than promised is enough to know.
+		// One byte more than expected shows that the object is too long.
 		arrived, err := io.Copy(io.MultiWriter(to, meter), io.LimitReader(contextReader{ctx, r}, f.Size-n+1))
 		if err != nil {
 			return err
@@ -244,8 +245,8 @@ func (c contextReader) Read(p []byte) (int, error) {
 	return c.r.Read(p)
 }
 
-// open reads an object from an offset on. A version that is not there is that of another bucket, to which the set was
-// copied from: the checksum tells whether the newest object is the one.
+// openObject reads an object from an offset on. If the version does not exist, the set was copied from another bucket:
+// the checksum tells whether the newest object is the right one.
 func openObject(ctx context.Context, s Store, key, version string, offset int64) (io.ReadCloser, error) {
 	v, ok := s.(Versioned)
 	if !ok {
@@ -266,7 +267,7 @@ func openObject(ctx context.Context, s Store, key, version string, offset int64)
 	return r, err
 }
 
-// Problem is a file of a set that is not what its manifest says.
+// Problem is a file of a set that does not match its manifest.
 type Problem struct {
 	Path string
 	Err  *CorruptError
@@ -274,8 +275,8 @@ type Problem struct {
 
 func (p Problem) String() string { return p.Err.Error() }
 
-// Verify reads a whole set and returns what is wrong with it, sorted by path. The error is for a set that could not
-// be read to the end, and fs.ErrNotExist when there is none.
+// Verify reads a whole set and returns the files that do not match its manifest, sorted by path. The error is for a
+// set that could not be read, and fs.ErrNotExist if there is none.
 func Verify(ctx context.Context, s Store, kind string, ref Ref) ([]Problem, error) {
 	m, err := ReadManifest(ctx, s, kind, ref)
 	if err != nil {

@@ -19,8 +19,8 @@ func PutJSON(ctx context.Context, s Store, key string, v any) error {
 	return err
 }
 
-// PutFirstJSON is PutJSON where there is nothing yet; otherwise the error is fs.ErrExist. An answer that was lost can make it
-// so of its own doing.
+// CreateJSON is PutJSON for a key without an object. If there is one, the error is fs.ErrExist; after a lost response,
+// that can be the object of this call.
 func CreateJSON(ctx context.Context, s Swapper, key string, v any) error {
 	o, err := jsonObject(key, v)
 	if err == nil {
@@ -40,8 +40,8 @@ func jsonObject(key string, v any) (Object, error) {
 	return Object{Key: key, Body: bytes.NewReader(b.Bytes()), Size: int64(b.Len()), Type: "application/json", CacheControl: "no-cache"}, nil
 }
 
-// GetJSON decodes what PutJSON stored into v; the error is fs.ErrNotExist when there is nothing, a *CorruptError
-// when it is no JSON of v's type.
+// GetJSON decodes into v what PutJSON stored. The error is fs.ErrNotExist if there is no object, and a *CorruptError
+// if it is not JSON of v's type.
 func GetJSON(ctx context.Context, s Store, key string, v any) error {
 	r, err := s.Get(ctx, key)
 	if err != nil {
@@ -58,7 +58,7 @@ func GetJSON(ctx context.Context, s Store, key string, v any) error {
 	return nil
 }
 
-// PutFile stores one file of this machine under a key, durably, with the type its key's name asks for.
+// PutFile stores a local file under a key, durably, with a media type by the key's name.
 func PutFile(ctx context.Context, s Store, key, name string) error {
 	t, err := openTree("file", filepath.Dir(name))
 	if err != nil {

@@ -10,27 +10,27 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// Entry is an object as a listing shows it.
+// Entry is an object in a listing.
 type Entry struct {
 	Key      string
 	Size     int64 // bytes
 	Modified time.Time
 }
 
-// Lister is a store that can be looked through.
+// Lister is a store that can list its objects.
 type Lister interface {
-	// List yields the objects whose keys begin with the prefix, sorted by key as bytes, and ends with its first error.
+	// List yields the objects whose keys begin with prefix, sorted by key as bytes, and ends at its first error.
 	List(ctx context.Context, prefix string) iter.Seq2[Entry, error]
 }
 
-// Stored is a set as a listing shows it. What is in it, its manifest says.
+// SetInfo is a set in a listing. Its manifest says what is in it.
 type SetInfo struct {
 	Kind string
 	Ref
 	Modified time.Time // of its manifest
 }
 
-// Sets returns the sets that there are, the newest first: all of them, or those of a kind, of a branch, or of both.
+// ListSets returns the sets of a kind, a branch, or both, the newest first. An empty kind or branch means all.
 func ListSets(ctx context.Context, l Lister, kind, branch string) ([]SetInfo, error) {
 	if kind != "" {
 		if err := keys.CheckKind(kind); err != nil {
@@ -48,7 +48,7 @@ func ListSets(ctx context.Context, l Lister, kind, branch string) ([]SetInfo, er
 		if err != nil {
 			return nil, err
 		}
-		// Branches below this one, as "a/b" is below "a", have the prefix, too.
+		// Branches below this one, as "a/b" is below "a", share the prefix.
 		if kind, ref, ok := keys.ParseManifest(e.Key); ok && (branch == "" || ref.Branch == branch) {
 			sets = append(sets, SetInfo{kind, ref, e.Modified})
 		}

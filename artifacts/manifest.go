@@ -20,17 +20,17 @@ type File struct {
 	SHA256 string `json:"sha256"`
 	Type   string `json:"type"` // media type
 	Mode   string `json:"mode"` // permission bits in octal, e.g. "0644"
-	// VersionID names the object in a versioned bucket: later objects under the same key do not change the set.
+	// VersionID identifies the object in a versioned bucket: later objects under the same key do not change the set.
 	VersionID string `json:"version_id,omitempty"`
 }
 
-// sameAs tells whether two files are the same, wherever they are kept.
+// sameAs compares two files regardless of where they are stored.
 func (f File) sameAs(g File) bool {
 	f.VersionID, g.VersionID = "", ""
 	return f == g
 }
 
-// Manifest is what a set consists of. The set exists as long as it does.
+// Manifest lists the files of a set. The set exists as long as its manifest does.
 type Manifest struct {
 	Version int       `json:"version"` // 1
 	Kind    string    `json:"kind"`
@@ -39,16 +39,16 @@ type Manifest struct {
 	RunID   string    `json:"run_id"`
 	Created time.Time `json:"created"`
 	Files   []File    `json:"files"` // sorted by path
-	// Update is there while the set's successor is on its way, or was when it was killed. The set itself is whole.
+	// Update is set while a publisher replaces the set, or after that was interrupted. The set itself is whole.
 	Update *pending `json:"update,omitempty"`
 }
 
-// versioned tells whether the set outlives the overwriting and deletion of its files.
+// isVersioned reports whether the set survives the overwriting and deletion of its files.
 func (m Manifest) isVersioned() bool {
 	return len(m.Files) > 0 && !slices.ContainsFunc(m.Files, func(f File) bool { return f.VersionID == "" })
 }
 
-// Bytes is the size of all files together.
+// Bytes returns the size of all files together.
 func (m Manifest) Bytes() int64 {
 	var n int64
 	for _, f := range m.Files {
@@ -57,7 +57,7 @@ func (m Manifest) Bytes() int64 {
 	return n
 }
 
-// Ref is the commit and branch of the set.
+// Ref returns the branch and commit of the set.
 func (m Manifest) Ref() Ref { return Ref{Branch: m.Branch, SHA: m.SHA} }
 
 // file finds a file by its path.
@@ -69,8 +69,8 @@ func (m Manifest) file(p string) (File, bool) {
 	return m.Files[i], true
 }
 
-// ReadManifest returns the manifest of a set; the error is fs.ErrNotExist when there is no such set, and a
-// *CorruptError when what is there is no manifest of it.
+// ReadManifest returns the manifest of a set. The error is fs.ErrNotExist if there is no such set, and a *CorruptError
+// if the object is not a manifest of it.
 func ReadManifest(ctx context.Context, s Store, kind string, ref Ref) (Manifest, error) {
 	if err := keys.CheckKind(kind); err != nil {
 		return Manifest{}, err
@@ -89,7 +89,7 @@ func ReadManifest(ctx context.Context, s Store, kind string, ref Ref) (Manifest,
 	return m, nil
 }
 
-// latest is the record of the newest complete set. It points to the set's manifest rather than repeat it, so that
+// latest is the record of the newest complete set. It points to the set's manifest instead of repeating it, so that
 // the two cannot contradict each other.
 type latest struct {
 	Version  int       `json:"version"`
@@ -101,7 +101,7 @@ type latest struct {
 	Manifest string    `json:"manifest"` // key
 }
 
-// Latest returns the manifest of the newest complete set of a branch; the error is fs.ErrNotExist when there is none.
+// Latest returns the manifest of the newest complete set of a branch. The error is fs.ErrNotExist if there is none.
 func Latest(ctx context.Context, s Store, kind, branch string) (Manifest, error) {
 	if err := keys.CheckKind(kind); err != nil {
 		return Manifest{}, err
@@ -120,7 +120,7 @@ func Latest(ctx context.Context, s Store, kind, branch string) (Manifest, error)
 	return ReadManifest(ctx, s, kind, Ref{Branch: branch, SHA: l.SHA})
 }
 
-// readManifest trusts nothing in the manifest that could make a file or a deletion land outside its set.
+// readManifest refuses a manifest that could make a file or a deletion land outside its set.
 func readManifest(ctx context.Context, s Store, key string) (Manifest, error) {
 	var m Manifest
 	if err := GetJSON(ctx, s, key, &m); err != nil {

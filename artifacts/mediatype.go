@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// mediaType goes by the name alone, from a table of our own: the machine's differs from image to image, and content
-// sniffing gets source maps and coverage reports wrong.
+// mediaType depends on the name only, by a table of our own: the system's table differs from image to image, and
+// content sniffing misjudges source maps and coverage reports.
 func mediaType(name string) string {
 	ext := strings.ToLower(strings.TrimPrefix(path.Ext(name), "."))
 	for _, t := range mediaTypes {

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Progress is how far a Fetch, a Verify or a Publish has come. The totals may grow while more of the work is found.
+// Progress is how much of a Fetch, a Verify or a Publish is done. The totals may grow while more work is found.
 type Progress struct {
 	Files, TotalFiles int
 	Bytes, TotalBytes int64
@@ -13,13 +13,13 @@ type Progress struct {
 
 type progressKey struct{}
 
-// WithProgress returns a context for a Fetch, a Verify or a Publish that is to tell how far it has come. It tells often,
-// from several goroutines, one at a time, and waits for the answer: tell has to be quick.
-func WithProgress(ctx context.Context, tell func(Progress)) context.Context {
-	return context.WithValue(ctx, progressKey{}, &meter{report: tell})
+// WithProgress returns a context for a Fetch, a Verify or a Publish that calls report with its progress: often, from
+// several goroutines, one call at a time, and blocking. So report must be quick.
+func WithProgress(ctx context.Context, report func(Progress)) context.Context {
+	return context.WithValue(ctx, progressKey{}, &meter{report: report})
 }
 
-// meter counts for whoever wants to know. A nil one counts for nobody.
+// meter counts progress. A nil one does nothing.
 type meter struct {
 	report func(Progress)
 
@@ -27,30 +27,30 @@ type meter struct {
 	now Progress
 }
 
-// progressOf returns the meter of the context, or nil.
+// meterOf returns the meter of the context, or nil.
 func meterOf(ctx context.Context) *meter {
 	m, _ := ctx.Value(progressKey{}).(*meter)
 	return m
 }
 
-// expect adds to the totals what there is to do.
+// addTotal adds work to the totals.
 func (m *meter) addTotal(files int, bytes int64) {
 	m.update(func(p *Progress) { p.TotalFiles, p.TotalBytes = p.TotalFiles+files, p.TotalBytes+bytes })
 }
 
-// moved adds bytes that were moved; it takes back those that have to be moved again.
+// addBytes adds bytes that were transferred. It subtracts those that have to be transferred again.
 func (m *meter) addBytes(bytes int64) {
 	if bytes != 0 {
 		m.update(func(p *Progress) { p.Bytes += bytes })
 	}
 }
 
-// finished adds a file that is done.
+// addFile adds a finished file.
 func (m *meter) addFile() {
 	m.update(func(p *Progress) { p.Files++ })
 }
 
-// Write counts what is written as moved.
+// Write counts the bytes written.
 func (m *meter) Write(p []byte) (int, error) {
 	m.addBytes(int64(len(p)))
 	return len(p), nil

@@ -16,36 +16,36 @@ type Set struct {
 	Kind string // e.g. "builds", "coverage"
 	Ref
 	RunID string
-	Dir   string // its files, with their paths in it, are the set's
+	Dir   string // holds the files of the set
 	// Mirror is "latest" to keep a copy of the newest set's files under "<kind>/<branch>/latest/", or "".
 	Mirror string
-	// Exclude leaves out files, or folders with all in them, by their slash-separated path in Dir. It may be nil.
+	// Exclude reports files, or whole folders, to leave out, by their slash-separated path in Dir. It may be nil.
 	Exclude func(path string) bool
 }
 
-// Counts is what it took to bring a place up to date.
+// Counts is the work of an update.
 type Counts struct {
 	Uploaded, Unchanged, Removed int   // files
-	Left                         int   // files that are no longer of the set, and that may not be deleted
+	Left                         int   // files that left the set and could not be deleted for lack of permission
 	Bytes                        int64 // uploaded
 }
 
-// Published tells what became of a set.
+// Published is the result of a Publish.
 type Published struct {
-	// Manifest is the set's as it is stored. When nothing had changed it is still that of the run that made it.
+	// Manifest is the stored one. If nothing changed, it is still that of the run that published the set.
 	Manifest Manifest
-	Key      string // under which the files are, see keys.Set
-	Location string // of the same, for people
+	Key      string // prefix of the files, see keys.Set
+	Location string // the same for people
 	Counts          // of the set
 	Mirrored Counts // of the mirror
 }
 
-// Publish stores a set: files first, its manifest last, then the record of the newest set, then the mirror. Of files
-// already there only those that differ are stored again, and those gone from the folder are removed. Readers find the
-// old set, the new one or none; the next Publish repairs what a killed one leaves.
+// Publish stores a set: its files first, then its manifest, then the record of the newest set, then the mirror. Only
+// files that differ from what is stored are uploaded, and files that are gone from the folder are removed. Readers
+// find the old set, the new one or none; the next Publish repairs what an interrupted one leaves.
 //
-// Errors are *MissingError, *LinkError, *FileError and *ChangedError for the folder, *KeyError for names, and the
-// store's. Published holds what was done until then.
+// Errors are *MissingError, *LinkError, *FileError and *ChangedError for the folder, *KeyError for names, and those of
+// the store. Published holds what was done until then.
 func Publish(ctx context.Context, s Store, set Set) (Published, error) {
 	p := Published{Key: keys.Set(set.Kind, set.Ref)}
 	if err := set.check(); err != nil {
@@ -96,14 +96,14 @@ func publish(ctx context.Context, s Store, set Set, p *Published) error {
 	return publishLatest(ctx, s, t, set, p)
 }
 
-// publishNewest makes the set the branch's newest. That record and the mirror belong to the branch: publishers of two
-// of its commits take turns, unless there is nothing to do.
+// publishLatest makes the set the newest one of its branch. That record and the mirror belong to the branch:
+// publishers of two of its commits take turns, unless there is nothing to do.
 func publishLatest(ctx context.Context, s Store, t *tree, set Set, p *Published) error {
 	mirror := &update{store: s, tree: t, target: mirrorTarget(set), want: p.Manifest}
 	mirror.want.Update = nil
 	mirror.files = slices.Clone(p.Manifest.Files)
 	for i := range mirror.files {
-		mirror.files[i].VersionID = "" // that of another object
+		mirror.files[i].VersionID = "" // belongs to another object
 	}
 	done, err := isLatest(ctx, s, p.Manifest)
 	if err == nil && done && set.Mirror != "" {
@@ -131,7 +131,7 @@ func publishLatest(ctx context.Context, s Store, t *tree, set Set, p *Published)
 	return nil
 }
 
-// record is what latest.json says when m is the newest set.
+// latestRecord is the content of latest.json if m is the newest set.
 func (m Manifest) latestRecord() latest {
 	return latest{m.Version, m.Kind, m.Branch, m.SHA, m.RunID, m.Created, keys.Manifest(m.Kind, m.Ref())}
 }
@@ -150,5 +150,5 @@ func isLatest(ctx context.Context, s Store, m Manifest) (bool, error) {
 	return is == m.latestRecord(), err
 }
 
-// now is cut to what JSON keeps, so that a manifest read equals the one written.
+// now is cut to the precision of JSON, so that a manifest read equals the one written.
 func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }

@@ -9,22 +9,21 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// Retention is the tag by which a bucket's lifecycle knows what may go. Objects are put with a value that a rule has, by
-// the tags of S3Options; what is Deployed no rule has.
+// Retention is the tag that a bucket's lifecycle rules select by. Objects are stored with a value that a rule expires,
+// by Options.Tags of package s3; no rule expires Deployed.
 const (
 	Retention = "retention"
 	Deployed  = "deployed"
 )
 
-// Tagger is a store whose objects have tags.
+// Tagger is a store with tags on its objects.
 type Tagger interface {
-	// Retag sets some tags of an object, and leaves it the others. Without a version it is the newest's.
+	// SetTags sets some tags of an object and keeps its others. Without a version it is the newest one's.
 	SetTags(ctx context.Context, key, version string, tags map[string]string) error
 }
 
-// Keep tags a set, its manifest included, so that it does not expire: retention=deployed, deployed=ENVIRONMENT. It returns
-// the number of objects; a store without tags has none, and keeps everything. The error is fs.ErrNotExist when there is no
-// such set.
+// Retain tags a set and its manifest so that they do not expire: retention=deployed, deployed=ENVIRONMENT. It returns
+// the number of objects, which is 0 for a store without tags. The error is fs.ErrNotExist if there is no such set.
 func Retain(ctx context.Context, s Store, kind string, ref Ref, environment string) (int, error) {
 	t, ok := s.(Tagger)
 	if !ok {

@@ -8,18 +8,18 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// StoredRun is a run whose end is on record, as a listing shows it.
+// StoredRun is a finished run in a listing.
 type StoredRun struct {
 	Ref
 	ID  string
 	Key string // of its finished.json
 }
 
-// maxListed bounds how many objects are looked through for runs. A bucket lists a thousand at a time.
+// maxListed limits how many objects are searched for runs. A bucket lists a thousand per request.
 const maxListed = 100_000
 
-// Runs returns the newest runs of a step on a branch, the newest first, at most most of them. Not all is false if the branch has so many
-// records that not all of them were looked through: then they are the newest of those that were.
+// Runs returns up to most runs of a step on a branch, the newest first. All is false if the branch has so many records
+// that not all of them were searched; the runs are the newest of those that were.
 func Runs(ctx context.Context, l Lister, branch, step, environment string, most int) (runs []StoredRun, all bool, err error) {
 	if err := keys.CheckBranch(branch); err != nil {
 		return nil, false, err

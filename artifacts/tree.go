@@ -14,10 +14,10 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// maxFiles bounds what a few links to folders that link to folders can unfold to.
+// maxFiles limits what links to folders that contain links to folders can expand to.
 const maxFiles = 1_000_000
 
-// tree is the folder that a set is made from. Nothing outside it can be read through it.
+// tree is the folder that a set is published from. Nothing outside the folder can be read through it.
 type tree struct {
 	root *os.Root
 	dir  string
@@ -42,8 +42,8 @@ func openTree(kind, dir string) (*tree, error) {
 
 func (t *tree) Close() error { return t.root.Close() }
 
-// list names the regular files, sorted. Links to files and folders within the tree count as what they point to;
-// folders without files leave no trace; whatever else there is, is refused by name rather than left out in silence.
+// list returns the paths of the regular files, sorted. Links to files and folders within the tree count as what they
+// point to; folders without files are ignored; any other entry is an error that names it.
 func (t *tree) list(ctx context.Context, exclude func(string) bool) ([]string, error) {
 	w := walk{tree: t, ctx: ctx, exclude: exclude}
 	top, err := t.root.Stat(".")
@@ -64,7 +64,7 @@ type walk struct {
 	paths   []string
 }
 
-// folder lists one folder. The folders it lies in, itself included, are kept to notice a link back to one of them.
+// walkFolder lists one folder. within holds that folder and those above it, to detect a link back to one of them.
 func (w *walk) walkFolder(name string, within []fs.FileInfo) error {
 	if err := ContextError(w.ctx); err != nil {
 		return err
@@ -131,7 +131,7 @@ func (w *walk) addLink(p string, within []fs.FileInfo) error {
 	case err != nil && path.IsAbs(target):
 		return &LinkError{p, target, "is absolute, so it would mean something else elsewhere"}
 	case err != nil:
-		// os.Root has no error to compare with. Whatever it refuses to follow is not followed.
+		// os.Root exports no error to compare with.
 		return &LinkError{p, target, "leaves the folder"}
 	case info.Mode().IsRegular():
 		return w.add(p)

@@ -14,11 +14,11 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// place is where a set lies, or the mirror of one.
+// target is where a set is stored, or the mirror of one.
 type target struct {
-	files        string // key above all its files
-	manifest     string // key; the place holds something exactly as long as there is one
-	pending      string // key of the record of an update under way, see replace
+	files        string // prefix of the files
+	manifest     string // key; the target holds a set exactly as long as there is one
+	pending      string // key of the record of an update in progress, see replace
 	cacheControl string // of the files
 }
 
@@ -36,7 +36,7 @@ func mirrorTarget(set Set) target {
 	}
 }
 
-// pending names every file that an update under way may touch, and, where there is no manifest, all others, too.
+// pending names every file that an update in progress may touch, and, if there is no manifest, all others as well.
 type pending struct {
 	Version int       `json:"version"`
 	RunID   string    `json:"run_id"`
@@ -49,23 +49,24 @@ func (p *pending) names(path string) bool {
 	return ok
 }
 
-// update makes a place hold a set.
+// update makes a target hold a set.
 type update struct {
 	store  Store
 	tree   *tree
 	target target
-	want   Manifest // as it was given
-	files  []File   // of goal, as far as they are known
-	same   []bool   // whether the place has the file already
-	old    Manifest // what the place holds; no files when it holds nothing
-	found  pending  // what an update that did not come to its end may have left
+	want   Manifest // as requested
+	files  []File   // of want, as far as known
+	same   []bool   // whether the target has the file already
+	old    Manifest // what the target holds; no files if nothing
+	found  pending  // what an interrupted update may have left
 
 	mu     sync.Mutex
 	counts Counts
 }
 
-// bring makes a place hold the files of goal, which are read from the tree. A file of goal with a SHA256 is expected to
-// be just so; of one without, everything but the path is found out. Where there is nothing to do it takes no lock.
+// apply makes the target hold the files of want, which are read from the tree. A file of want with a SHA256 is
+// expected to match it; of one without, everything but the path is determined here. If there is nothing to do, it
+// takes no lock.
 func (u *update) apply(ctx context.Context) (Manifest, error) {
 	if done, err := u.plan(ctx); done || err != nil {
 		return u.old, err
@@ -78,7 +79,7 @@ func (u *update) apply(ctx context.Context) (Manifest, error) {
 	return u.applyLocked(ctx)
 }
 
-// bringLocked looks again, since somebody else may have been at work while we waited for the lock.
+// applyLocked plans again, since another publisher may have been at work while we waited for the lock.
 func (u *update) applyLocked(ctx context.Context) (Manifest, error) {
 	if done, err := u.plan(ctx); done || err != nil {
 		return u.old, err
@@ -86,7 +87,7 @@ func (u *update) applyLocked(ctx context.Context) (Manifest, error) {
 	return u.replace(ctx)
 }
 
-// look finds out what there is to do, and reports whether that is nothing.
+// plan determines what there is to do, and reports whether that is nothing.
 func (u *update) plan(ctx context.Context) (done bool, err error) {
 	if u.files == nil {
 		u.files = slices.Clone(u.want.Files)
@@ -104,7 +105,7 @@ func (u *update) plan(ctx context.Context) (done bool, err error) {
 	return false, nil
 }
 
-// read takes a manifest that cannot be trusted for none: it is about to be replaced.
+// load treats an invalid manifest as none: it is about to be replaced.
 func (u *update) load(ctx context.Context) (err error) {
 	var corrupt *CorruptError
 	u.old, err = readManifest(ctx, u.store, u.target.manifest)
@@ -129,7 +130,7 @@ func (u *update) load(ctx context.Context) (err error) {
 	return nil
 }
 
-// compare hashes the files that may be as the old manifest has them. All others are hashed while they are stored, so
+// compare hashes the files that may equal those of the old manifest. All others are hashed while they are stored, so
 // that each is read once.
 func (u *update) compare(ctx context.Context) error {
 	u.same = make([]bool, len(u.files))
@@ -149,7 +150,7 @@ func (u *update) compare(ctx context.Context) error {
 			}
 			*f = is
 		}
-		// What a killed update stored lies over what the manifest names, for those who do not ask for versions.
+		// What an interrupted update stored hides what the manifest names from readers that do not ask for versions.
 		if u.same[i] = f.sameAs(old) && (u.old.Update == nil || !u.old.Update.names(f.Path)); u.same[i] {
 			f.VersionID = old.VersionID
 		}
@@ -157,7 +158,7 @@ func (u *update) compare(ctx context.Context) error {
 	})
 }
 
-// hash returns what a file is, without its SHA256 when that would be in vain.
+// hash describes a file. SHA256 is empty if the file differs from the old one anyway.
 func (u *update) hash(ctx context.Context, path string, old File) (File, error) {
 	c, err := u.tree.openFile(ctx, path, "")
 	if err != nil {
@@ -173,17 +174,18 @@ func (u *update) hash(ctx context.Context, path string, old File) (File, error) 
 	return is, err
 }
 
-// replace makes the place hold the goal. The steps, and why a kill between any two of them does no harm:
+// replace makes the target hold the wanted set. The steps, and why an interruption between any two of them is
+// harmless:
 //
-//  1. put down which files may be touched, the old and the new
+//  1. record which files may be touched, old and new
 //  2. delete the manifest: the old set is gone
-//  3. delete the files that goal does not have, store those that differ, in parallel
+//  3. delete the files that are not wanted, store those that differ, in parallel
 //  4. write the manifest: the new set is there
-//  5. delete what step 1 put down
+//  5. delete the record of step 1
 //
-// Killed after 1 to 3, what was put down tells the next update what there is to clean up; killed after 4, it is only
-// in the way. Where the store keeps the versions that the old manifest names, that manifest need not go: step 1 writes
-// into it, step 2 and 5 fall away, and readers have the old set until they have the new one.
+// Interrupted after 1 to 3, the record tells the next update what to clean up; interrupted after 4, it is only
+// obsolete. If the store keeps the versions that the old manifest names, that manifest stays: step 1 writes the record
+// into it, steps 2 and 5 are not needed, and readers have the old set until they have the new one.
 func (u *update) replace(ctx context.Context) (Manifest, error) {
 	gone := u.obsolete()
 	var todo []int
@@ -192,7 +194,7 @@ func (u *update) replace(ctx context.Context) (Manifest, error) {
 			todo = append(todo, i)
 		}
 	}
-	apart := false // what was put down is an object of its own
+	apart := false // the record of step 1 is an object of its own
 	if len(gone) > 0 || len(todo) > 0 {
 		var err error
 		if apart, err = u.begin(ctx, gone); err != nil { // 1, 2
@@ -227,7 +229,7 @@ func (u *update) replace(ctx context.Context) (Manifest, error) {
 	return m, u.clear(ctx) // 5
 }
 
-// clear deletes what was put down; who may not delete anything puts down that there is nothing.
+// clear deletes the record of step 1. Without permission to delete, it is overwritten with an empty one.
 func (u *update) clear(ctx context.Context) error {
 	err := u.store.Delete(ctx, u.target.pending)
 	if denied(err) {
@@ -236,7 +238,7 @@ func (u *update) clear(ctx context.Context) error {
 	return err
 }
 
-// begin takes the steps 1 and 2.
+// begin performs steps 1 and 2.
 func (u *update) begin(ctx context.Context, gone []string) (apart bool, err error) {
 	versioned := u.old.isVersioned()
 	record := pending{Version: 1, RunID: u.want.RunID, Started: now(), Paths: slices.Clone(gone)}
@@ -255,13 +257,13 @@ func (u *update) begin(ctx context.Context, gone []string) (apart bool, err erro
 		return true, err
 	}
 	if u.old.Version == 0 {
-		return true, nil // there is none
+		return true, nil // there is no manifest
 	}
 	return true, u.store.Delete(ctx, u.target.manifest)
 }
 
-// remove comes before anything is stored, as one file may be named like another's folder. A role that may only put does
-// without: what it leaves behind is for the bucket's lifecycle.
+// remove runs before anything is stored, as a new file may have the name of an old folder. A role that may only put
+// leaves the objects to the bucket's lifecycle.
 func (u *update) remove(ctx context.Context, gone []string) error {
 	if len(gone) == 0 {
 		return nil
@@ -271,7 +273,7 @@ func (u *update) remove(ctx context.Context, gone []string) error {
 		keys[i] = u.key(path)
 	}
 	err := u.store.Delete(ctx, keys...)
-	if denied(err) { // they are in no manifest from now on, so nobody takes them for a part of the set
+	if denied(err) { // no manifest will name them, so they are not part of the set
 		u.count(Counts{Left: len(gone)})
 		return nil
 	}
@@ -281,7 +283,7 @@ func (u *update) remove(ctx context.Context, gone []string) error {
 	return err
 }
 
-// sweep comes when our own uploads are done, and what a killed update asked for last has had the time to happen.
+// sweep runs after our own uploads, when the last requests of an interrupted update have had time to complete.
 func (u *update) sweep(ctx context.Context) error {
 	if s, ok := u.store.(Sweeper); ok && u.found.Version != 0 {
 		return s.Sweep(ctx, u.target.files+"/")
@@ -291,8 +293,8 @@ func (u *update) sweep(ctx context.Context) error {
 
 func (u *update) key(path string) string { return u.target.files + "/" + path }
 
-// gone names the files that are there, or may be, and are not to be there. Only these are ever deleted, and what
-// names them is under the place's own keys.
+// obsolete returns the files that are, or may be, in the target and are not wanted. Only these are ever deleted, and
+// only keys of the target itself name them.
 func (u *update) obsolete() []string {
 	var gone []string
 	add := func(path string) {
@@ -310,13 +312,13 @@ func (u *update) obsolete() []string {
 	return slices.Compact(gone)
 }
 
-// storeAll stores the files with these indices: small ones many at a time, and large ones beside them.
+// storeAll stores the files with these indices: many small ones at a time, and large ones beside them.
 func (u *update) storeAll(ctx context.Context, todo []int) error {
 	meterOf(ctx).addTotal(len(todo), 0)
 	small, large, size := concurrency(u.store)
 	g, inner := errgroup.WithContext(ctx)
 	queue := make(chan int)
-	heavy := make(chan int, len(todo)) // those that turned out to be large
+	heavy := make(chan int, len(todo)) // files that turned out to be large
 	g.Go(func() error {
 		defer close(queue)
 		for _, i := range todo {
@@ -361,7 +363,7 @@ func (u *update) storeAll(ctx context.Context, todo []int) error {
 	return ContextError(ctx)
 }
 
-// storeFile stores a file, unless it is larger than size and so belongs into another queue.
+// storeFile stores a file, or sends its index to heavy if it is larger than size.
 func (u *update) storeFile(ctx context.Context, i int, size int64, heavy chan<- int) error {
 	f := &u.files[i]
 	c, err := u.tree.openFile(ctx, f.Path, f.SHA256)
@@ -395,7 +397,7 @@ func (u *update) storeFile(ctx context.Context, i int, size int64, heavy chan<- 
 	return nil
 }
 
-// lanes are those of a store that has some; a disk is kept busy by a few files at a time, whatever their size.
+// concurrency returns the store's own, or that of a disk, which a few files at a time keep busy whatever their size.
 func concurrency(s Store) (small, large int, size int64) {
 	if p, ok := s.(Parallel); ok {
 		return p.Concurrency()
@@ -403,10 +405,10 @@ func concurrency(s Store) (small, large int, size int64) {
 	return workers(), 0, -1
 }
 
-// workers keeps disk and cores busy.
+// workers is enough to keep disk and cores busy.
 func workers() int { return min(8, runtime.GOMAXPROCS(0)*4) }
 
-// each calls do for 0 to n-1, a few at a time, and stops at the first error.
+// forEach calls do for 0 to n-1, a few at a time, and stops at the first error.
 func forEach(ctx context.Context, parallel, n int, do func(ctx context.Context, i int) error) error {
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
@@ -432,7 +434,7 @@ func (u *update) count(c Counts) {
 	u.counts.Bytes += c.Bytes
 }
 
-// sameAsOld also compares the commit: a mirror may pass from one to another without a file changing.
+// unchanged also compares the commit: a mirror may pass from one to another without a change of files.
 func (u *update) unchanged() bool {
 	return u.old.Kind == u.want.Kind && u.old.Ref() == u.want.Ref() && slices.EqualFunc(u.old.Files, u.files, File.sameAs)
 }

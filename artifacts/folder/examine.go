@@ -7,14 +7,14 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
-// scarce is the free space, in bytes, below which a folder's disk deserves a warning.
+// minFree is the free disk space, in bytes, below which a warning is due.
 const minFree = 1 << 30
 
-// Examine implements Examiner: the folder is there, since it has been opened; whether it can be written shows a probe.
+// Examine implements artifacts.Examiner.
 func (f *Store) Examine(ctx context.Context) []artifacts.Finding {
 	const subject = "artifacts"
 	if err := artifacts.Probe(ctx, f); err != nil {
-		return []artifacts.Finding{{Subject: subject, Problem: err.Error(), Advice: "see who may write to the folder, and whether its disk is full", Severity: artifacts.Failure}}
+		return []artifacts.Finding{{Subject: subject, Problem: err.Error(), Advice: "check the permissions of the folder, and whether its disk is full", Severity: artifacts.Failure}}
 	}
 	found := []artifacts.Finding{{Subject: subject, Problem: f.path + " can be written, read and cleared", Advice: "", Severity: artifacts.OK}}
 	if free, ok := freeSpace(f.path); ok && free < minFree {

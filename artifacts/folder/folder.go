@@ -1,3 +1,4 @@
+// Package folder keeps objects in a folder of this machine.
 package folder
 
 import (
@@ -17,22 +18,22 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/spool"
 )
 
-// Folder is a store in a folder of this machine: an object is a file under its key. Any number of processes may
-// use one at a time. Objects are written to a temporary file, synced and renamed; folders left empty go away.
+// Store is a folder in which an object is a file under its key. Any number of processes may use it at a time. Objects
+// are written to a temporary file, synced and renamed; empty folders are removed.
 type Store struct {
-	root    *os.Root // so that no key and no link leads out of it
+	root    *os.Root // so that no key or link leads outside
 	path    string
 	spool   spool.Spool
 	buffers sync.Pool
 
 	mu    sync.Mutex
-	known map[string]bool // folders made or seen, so that 5,000 files do not make 5,000 chains of folders
-	dirty map[string]bool // folders with a name in them that a power cut would lose
+	known map[string]bool // folders that exist, so that each is created once
+	dirty map[string]bool // folders with names in them that are not synced
 
-	syncing sync.Mutex // nobody may take an empty dirty for synced while another is at it
+	syncing sync.Mutex // held while dirty is being synced: an empty dirty does not mean synced before that
 }
 
-// NewFolder opens a folder as a store, and makes it if need be.
+// New opens a folder as a store, and creates it if needed.
 func New(dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -44,6 +45,7 @@ func New(dir string) (*Store, error) {
 	return FromRoot(root), nil
 }
 
+// FromRoot returns the store in an open folder.
 func FromRoot(root *os.Root) *Store {
 	place := root.Name()
 	if abs, err := filepath.Abs(place); err == nil {
@@ -54,17 +56,17 @@ func FromRoot(root *os.Root) *Store {
 		buffers: sync.Pool{New: func() any { return new([128 << 10]byte) }},
 		known:   map[string]bool{}, dirty: map[string]bool{},
 	}
-	f.spool.Sweep() // only housekeeping: a folder that can just be read is a store too
+	f.spool.Sweep() // errors are ignored: a read-only folder is a store too
 	return f
 }
 
-// Close lets go of the folder. It is a courtesy: nothing is lost without it.
+// Close closes the folder. Nothing is lost without it.
 func (f *Store) Close() error { return f.root.Close() }
 
 // Locate returns the path of the file.
 func (f *Store) Locate(key string) string { return filepath.Join(f.path, filepath.FromSlash(key)) }
 
-// Lock implements Locker among the processes of this machine.
+// Lock implements artifacts.Locker among the processes of this machine.
 func (f *Store) Lock(ctx context.Context, name string) (context.Context, func(), error) {
 	release, err := f.spool.Lock(ctx, name)
 	if err := artifacts.ContextError(ctx); err != nil {
@@ -79,7 +81,7 @@ func (f *Store) Lock(ctx context.Context, name string) (context.Context, func(),
 	return ctx, release, nil
 }
 
-// Put implements Store.
+// Put implements artifacts.Store.
 func (f *Store) Put(ctx context.Context, o artifacts.Object) (string, error) {
 	return "", f.put(ctx, o)
 }
@@ -96,7 +98,7 @@ func (f *Store) put(ctx context.Context, o artifacts.Object) error {
 	body := &bodyReader{ctx: ctx, r: o.Body}
 	err = f.write(temp, body, o)
 	if err == nil && !o.Batch {
-		err = f.sync() // what was stored before is on disk before this can be seen
+		err = f.sync() // objects stored earlier must be on disk before this one is visible
 	}
 	if err == nil {
 		err = f.install(name, o)
@@ -116,7 +118,7 @@ func (f *Store) put(ctx context.Context, o artifacts.Object) error {
 	return nil
 }
 
-// source keeps apart the errors of the body and those of the disk, and ends with the context.
+// bodyReader keeps errors of the body apart from those of the disk, and ends with the context.
 type bodyReader struct {
 	ctx context.Context
 	r   io.Reader
@@ -137,7 +139,7 @@ func (s *bodyReader) Read(p []byte) (int, error) {
 func (f *Store) write(temp *os.File, body io.Reader, o artifacts.Object) error {
 	buffer := f.buffers.Get().(*[128 << 10]byte)
 	defer f.buffers.Put(buffer)
-	// The struct hides ReadFrom, which would ignore the buffer and make its own.
+	// The struct hides ReadFrom, which would allocate a buffer of its own.
 	n, err := io.CopyBuffer(struct{ io.Writer }{temp}, body, buffer[:])
 	if err != nil {
 		return err
@@ -159,7 +161,7 @@ func (f *Store) write(temp *os.File, body io.Reader, o artifacts.Object) error {
 func (f *Store) install(temp string, o artifacts.Object) error {
 	dir := path.Dir(o.Key)
 	var err error
-	// Another process may remove a folder, being empty, while it is made here for this file, or just after.
+	// Another process may remove the empty folder while it is created for this file, or just after.
 	for range 100 {
 		err = f.mkdir(dir)
 		again := err != nil && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist))
@@ -215,7 +217,7 @@ func (f *Store) forget(dir string) {
 	}
 }
 
-// sync makes all names given so far survive a power cut.
+// sync makes all renames so far survive a power failure.
 func (f *Store) sync() error {
 	f.syncing.Lock()
 	defer f.syncing.Unlock()
@@ -239,7 +241,7 @@ func (f *Store) sync() error {
 func (f *Store) syncDir(dir string) error {
 	d, err := f.root.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil // removed since, with all that was in it
+		return nil // removed since
 	}
 	if err != nil {
 		return err
@@ -248,7 +250,7 @@ func (f *Store) syncDir(dir string) error {
 	return d.Sync()
 }
 
-// Get implements Store.
+// Get implements artifacts.Store.
 func (f *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := keys.Check(key); err != nil {
 		return nil, err
@@ -274,7 +276,7 @@ func (f *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	return file, nil
 }
 
-// Delete implements Store.
+// Delete implements artifacts.Store.
 func (f *Store) Delete(ctx context.Context, names ...string) error {
 	touched := map[string]bool{}
 	for _, key := range names {
@@ -286,7 +288,7 @@ func (f *Store) Delete(ctx context.Context, names ...string) error {
 		}
 		info, err := f.root.Lstat(key)
 		if err == nil && info.IsDir() {
-			continue // a folder is no object
+			continue // a folder is not an object
 		}
 		if err == nil {
 			err = f.root.Remove(key)
@@ -304,12 +306,12 @@ func (f *Store) Delete(ctx context.Context, names ...string) error {
 	return nil
 }
 
-// prune removes empty folders upwards, and returns the first that is not.
+// prune removes empty folders upwards, and returns the first one that is not empty.
 func (f *Store) prune(dir string) string {
 	for ; dir != "."; dir = path.Dir(dir) {
 		info, err := f.root.Lstat(dir)
 		if err == nil && !info.IsDir() {
-			continue // an object of that name, which is not what was to be deleted
+			continue // an object has the name of the folder
 		}
 		if err == nil {
 			err = f.root.Remove(dir)
@@ -322,7 +324,7 @@ func (f *Store) prune(dir string) string {
 	return dir
 }
 
-// failed drops the path from errors of the os package, since the key says it.
+// storeError drops the path from errors of package os, since the key says it.
 func (f *Store) storeError(op, key string, err error) error {
 	var pe *fs.PathError
 	var le *os.LinkError

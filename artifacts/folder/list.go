@@ -15,7 +15,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// List implements Lister. What is no regular file is not listed: nothing of the kind was stored.
+// List implements artifacts.Lister. Entries that are not regular files are skipped: no Put made them.
 func (f *Store) List(ctx context.Context, prefix string) iter.Seq2[artifacts.Entry, error] {
 	return func(yield func(artifacts.Entry, error) bool) {
 		dir := path.Dir(prefix + "x")
@@ -29,7 +29,7 @@ func (f *Store) List(ctx context.Context, prefix string) iter.Seq2[artifacts.Ent
 	}
 }
 
-// listDir reports whether the listing goes on.
+// listDir reports whether the listing continues.
 func (f *Store) listDir(ctx context.Context, dir, prefix string, yield func(artifacts.Entry, error) bool) bool {
 	if err := artifacts.ContextError(ctx); err != nil {
 		yield(artifacts.Entry{}, err)
@@ -37,13 +37,13 @@ func (f *Store) listDir(ctx context.Context, dir, prefix string, yield func(arti
 	}
 	entries, err := fs.ReadDir(f.root.FS(), dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return true // removed since, or never there
+		return true // it does not exist
 	}
 	if err != nil {
 		yield(artifacts.Entry{}, f.storeError("list", dir, err))
 		return false
 	}
-	// "a-b" comes before "a/b", as it does in a bucket: folders are sorted by what their files' keys begin with.
+	// "a-b" comes before "a/b", as in a bucket: folders are sorted by the prefix of their files' keys.
 	key := func(e fs.DirEntry) string {
 		if e.IsDir() {
 			return path.Join(dir, e.Name()) + "/"

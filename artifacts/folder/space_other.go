@@ -2,5 +2,5 @@
 
 package folder
 
-// freeSpace is not known here.
+// freeSpace is unknown on this system.
 func freeSpace(string) (free uint64, ok bool) { return 0, false }

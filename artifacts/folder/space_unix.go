@@ -4,7 +4,7 @@ package folder
 
 import "syscall"
 
-// freeSpace is how many bytes there are for us on the disk of a folder.
+// freeSpace returns the bytes that this user may still write to the disk of a folder.
 func freeSpace(dir string) (free uint64, ok bool) {
 	var s syscall.Statfs_t
 	if syscall.Statfs(dir, &s) != nil {

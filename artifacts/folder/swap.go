@@ -13,7 +13,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// Load implements Swapper; the tag is the content's SHA-256.
+// Load implements artifacts.Swapper. The tag is the SHA-256 of the content.
 func (f *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 	r, err := f.Get(ctx, key)
 	if err != nil {
@@ -22,7 +22,7 @@ func (f *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 	defer r.Close()
 	body, err := io.ReadAll(io.LimitReader(r, artifacts.MaxSwapSize+1))
 	if err == nil && len(body) > artifacts.MaxSwapSize {
-		err = fmt.Errorf("it is larger than %d bytes", artifacts.MaxSwapSize)
+		err = fmt.Errorf("the object is larger than %d bytes", artifacts.MaxSwapSize)
 	}
 	if err != nil {
 		return nil, "", f.storeError("get", key, err)
@@ -31,8 +31,8 @@ func (f *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 	return body, hex.EncodeToString(sum[:]), nil
 }
 
-// Swap implements Swapper among the processes of this machine: a lock of the spool, which a killed process gives up,
-// is held from the comparison to the rename. Put takes no such lock, so a key is for the one or for the other.
+// Swap implements artifacts.Swapper among the processes of this machine: a lock is held from the comparison to the
+// rename. Put does not take that lock, so a key is for Swap or for Put.
 func (f *Store) Swap(ctx context.Context, o artifacts.Object, tag string) (string, error) {
 	if err := keys.Check(o.Key); err != nil {
 		return "", err
@@ -64,9 +64,9 @@ func (f *Store) Swap(ctx context.Context, o artifacts.Object, tag string) (strin
 	return hex.EncodeToString(hash.Sum(nil)), nil
 }
 
-// swapIn gives the temporary file its name if what has it still has the tag.
+// swapIn renames the temporary file if the object still has the tag.
 func (f *Store) swapIn(ctx context.Context, temp string, o artifacts.Object, tag string) error {
-	release, err := f.spool.Lock(ctx, "swap "+o.Key) // the blank keeps clear of what publishers lock
+	release, err := f.spool.Lock(ctx, "swap "+o.Key) // no publisher's lock has a blank in its name
 	if err != nil {
 		return err
 	}

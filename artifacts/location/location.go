@@ -1,3 +1,5 @@
+// Package location opens the store that a location names: file:///dir, s3://bucket/prefix, a bucket's name, or the
+// default folder of a workspace.
 package location
 
 import (
@@ -20,21 +22,20 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/s3"
 )
 
-// local is where artifacts go unless told otherwise, in the workspace.
-const local = ".runner/artifacts"
+// localStore is the default location, in the workspace.
+const localStore = ".runner/artifacts"
 
 var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
-// Options is what opening a store may need.
+// Options are for opening a store.
 type Options struct {
-	Workspace string                                    // for the local store
-	AWS       func(context.Context) (aws.Config, error) // for a bucket; asked for nothing else
+	Workspace string                                    // for the default location
+	AWS       func(context.Context) (aws.Config, error) // called only if the location is a bucket
 	S3        s3.Options
 }
 
-// Open returns the store at a location, and its name for people: file:///dir, s3://bucket/prefix, a bucket's name, or ""
-// for .runner/artifacts in the workspace. Of a bucket nothing is asked yet. The error is a *LocationError when the
-// location names no store.
+// Open returns the store at a location, and its name for people. It sends no request. The error is a
+// *artifacts.LocationError if the location does not name a store.
 func Open(ctx context.Context, location string, o Options) (artifacts.Store, string, error) {
 	scheme, rest, ok := strings.Cut(location, "://")
 	switch {
@@ -45,7 +46,7 @@ func Open(ctx context.Context, location string, o Options) (artifacts.Store, str
 	case !ok:
 		rest = location
 	case scheme != "s3":
-		return nil, "", &artifacts.LocationError{Location: location, Reason: "it is no bucket's name, s3://bucket/prefix or file:///dir", Err: nil}
+		return nil, "", &artifacts.LocationError{Location: location, Reason: "it is not a bucket's name, s3://bucket/prefix or file:///dir"}
 	}
 	return openBucket(ctx, location, rest, o)
 }
@@ -55,9 +56,9 @@ func openBucket(ctx context.Context, location, rest string, o Options) (artifact
 	prefix = strings.TrimSuffix(prefix, "/")
 	switch {
 	case !bucketName.MatchString(bucket):
-		return nil, "", &artifacts.LocationError{Location: location, Reason: fmt.Sprintf("%q is no bucket's name", bucket), Err: nil}
+		return nil, "", &artifacts.LocationError{Location: location, Reason: fmt.Sprintf("%q is not a bucket's name", bucket)}
 	case prefix != "" && keys.Check(prefix) != nil:
-		return nil, "", &artifacts.LocationError{Location: location, Reason: fmt.Sprintf("the prefix %q is no path", prefix), Err: keys.Check(prefix)}
+		return nil, "", &artifacts.LocationError{Location: location, Reason: fmt.Sprintf("the prefix %q is not a path", prefix), Err: keys.Check(prefix)}
 	}
 	config, err := o.AWS(ctx)
 	if err != nil {
@@ -73,7 +74,7 @@ func openBucket(ctx context.Context, location, rest string, o Options) (artifact
 func openURL(location string) (artifacts.Store, string, error) {
 	u, err := url.Parse(location)
 	if err != nil || u.Host != "" || !path.IsAbs(u.Path) || path.Clean(u.Path) == "/" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, "", &artifacts.LocationError{Location: location, Reason: "it is no absolute path, with %23 for # and %3F for ?", Err: err}
+		return nil, "", &artifacts.LocationError{Location: location, Reason: "it is not an absolute path, with %23 for # and %3F for ?", Err: err}
 	}
 	f, err := folder.New(filepath.FromSlash(path.Clean(u.Path)))
 	if err != nil {
@@ -82,21 +83,21 @@ func openURL(location string) (artifacts.Store, string, error) {
 	return f, f.Locate(""), nil
 }
 
-// openLocal goes through os.Root since the workspace is somebody's checkout: a link there must not decide where the
-// runner writes.
+// openLocal uses os.Root since the workspace may contain code of others: a link there must not decide where the runner
+// writes.
 func openLocal(workspace string) (artifacts.Store, string, error) {
 	fail := func(err error) (artifacts.Store, string, error) {
-		return nil, "", &artifacts.LocationError{Location: filepath.Join(workspace, local), Reason: err.Error(), Err: err}
+		return nil, "", &artifacts.LocationError{Location: filepath.Join(workspace, localStore), Reason: err.Error(), Err: err}
 	}
 	w, err := os.OpenRoot(workspace)
 	if err != nil {
 		return fail(err)
 	}
 	defer w.Close()
-	if err := w.MkdirAll(local, 0o755); err != nil {
+	if err := w.MkdirAll(localStore, 0o755); err != nil {
 		return fail(err)
 	}
-	ignore, err := w.OpenFile(path.Join(path.Dir(local), ".gitignore"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	ignore, err := w.OpenFile(path.Join(path.Dir(localStore), ".gitignore"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err == nil {
 		_, err = ignore.WriteString("*\n")
 		err = errors.Join(err, ignore.Close())
@@ -104,7 +105,7 @@ func openLocal(workspace string) (artifacts.Store, string, error) {
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fail(err)
 	}
-	root, err := w.OpenRoot(local)
+	root, err := w.OpenRoot(localStore)
 	if err != nil {
 		return fail(err)
 	}

@@ -10,28 +10,28 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
-// memory bounds the bytes that are held for requests under way, and uses them again.
+// bufferPool limits the memory of requests in progress, and reuses it.
 type bufferPool struct {
 	limit int64
 	free  *semaphore.Weighted
 	pool  [len(classes)]sync.Pool
 }
 
-// classes are the capacities of buffers: most files of a coverage report fit the smallest.
+// classes are the capacities of buffers: most files of a coverage report fit into the smallest.
 var classes = [...]int{16 << 10, 64 << 10, 512 << 10, 5 << 20}
 
-// buffer is a piece of memory, to be given back.
+// buffer is a piece of memory, to be released.
 type buffer struct {
 	bytes  []byte
 	weight int64
-	class  int // or -1
+	class  int // index in classes, or -1
 }
 
 func newBufferPool(limit int64) *bufferPool {
 	return &bufferPool{limit: limit, free: semaphore.NewWeighted(limit)}
 }
 
-// take waits until n bytes are free. More than there are in all are given to one at a time.
+// acquire waits until n bytes are free. A buffer larger than the pool gets the whole pool.
 func (m *bufferPool) acquire(ctx context.Context, n int) (*buffer, error) {
 	class := slices.IndexFunc(classes[:], func(size int) bool { return n <= size })
 	weight := m.limit

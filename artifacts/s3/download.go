@@ -14,8 +14,8 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
-// download is an object as it arrives. What breaks off is taken up again where it broke; from the second part on, a
-// few parts are on their way at a time.
+// download reads an object. A connection that breaks is replaced by one that continues at the same byte; from the
+// second part on, a few parts are requested in parallel.
 type download struct {
 	store   *Store
 	ctx     context.Context
@@ -27,9 +27,9 @@ type download struct {
 	offset   int64 // of the next Read
 	failures int   // in a row
 
-	body    io.ReadCloser // of the part under way, or nil
-	end     int64         // of that part
-	ahead   chan *part    // of the parts after it, in order
+	body    io.ReadCloser // of the current part, or nil
+	end     int64         // end of that part
+	ahead   chan *part    // the following parts, in order
 	current *part
 	cancel  context.CancelFunc
 }
@@ -42,13 +42,13 @@ type part struct {
 	err     error
 }
 
-// readAhead is how many parts of one object are on their way.
-const readAhead = 3
+// maxReadAhead is how many parts of one object are requested at a time.
+const maxReadAhead = 3
 
-// open asks for the first part, and learns of the whole.
+// open requests the first part, whose response tells the size of the object.
 func (d *download) open() error {
 	answer, err := d.get(d.ctx, d.offset, d.offset+partSize-1)
-	if isCode(err, "InvalidRange") && d.offset == 0 { // of nothing there is no range
+	if isCode(err, "InvalidRange") && d.offset == 0 { // an empty object has no ranges
 		answer, err = d.get(d.ctx, 0, -1)
 	} else if isCode(err, "InvalidRange") {
 		d.size, d.end = d.offset, d.offset
@@ -66,7 +66,7 @@ func (d *download) open() error {
 	_, total, _ := strings.Cut(answer.Header.Get("Content-Range"), "/")
 	if d.size, err = strconv.ParseInt(total, 10, 64); err != nil {
 		d.body.Close()
-		return fmt.Errorf("the service sends the range %q", answer.Header.Get("Content-Range"))
+		return fmt.Errorf("unexpected Content-Range %q", answer.Header.Get("Content-Range"))
 	}
 	d.end = min(d.offset+partSize, d.size)
 	if d.end < d.size {
@@ -89,11 +89,12 @@ func (d *download) get(ctx context.Context, first, last int64) (*http.Response, 
 	return d.store.rest.do(ctx, c)
 }
 
-// readAhead begins the parts after the first. Memory is taken in their order, so that whoever has some can go on.
+// readAhead requests the parts after the first. Memory is acquired in their order, so that the first one can always
+// complete.
 func (d *download) readAhead() {
 	ctx, cancel := context.WithCancel(d.ctx)
 	d.cancel = cancel
-	d.ahead = make(chan *part, readAhead-1)
+	d.ahead = make(chan *part, maxReadAhead-1)
 	go func(ahead chan<- *part, from int64) {
 		defer close(ahead)
 		for ; from < d.size; from += partSize {
@@ -117,10 +118,10 @@ func (d *download) readAhead() {
 	}(d.ahead, d.end)
 }
 
-// tries is how often a request is sent, or a part that breaks off is asked for in a row, at least.
+// maxAttempts is how often a request is sent, or a part is requested without receiving a byte, at least.
 const maxAttempts = 6
 
-// fill reads one part, over again from where it broke.
+// fetchPart reads one part, and continues where a connection broke.
 func (d *download) fetchPart(ctx context.Context, p *part, from int64) {
 	defer close(p.arrived)
 	p.rest = p.buffer.bytes
@@ -205,7 +206,7 @@ func (d *download) releasePart(p *part) {
 	}
 }
 
-// Close gives back what is on its way.
+// Close cancels what is in progress.
 func (d *download) Close() error {
 	if d.body != nil {
 		d.body.Close()
@@ -229,7 +230,7 @@ func (d *download) storeError(err error) error {
 		return artifacts.ContextError(d.ctx)
 	case isMissing(err):
 		return &artifacts.StoreError{Op: "get", Key: d.key, Place: d.store.Locate(""), Err: fs.ErrNotExist}
-	case isCode(err, "PreconditionFailed"): // between two parts; whoever reads by manifest asks again
+	case isCode(err, "PreconditionFailed"): // the object was replaced between two parts
 		return &artifacts.CorruptError{Path: d.key, Want: "the object whose beginning was read", Got: "another"}
 	}
 	return d.store.storeError("get", d.key, err)

@@ -19,15 +19,15 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// ServiceError is an answer of S3 that is no success.
+// APIError is an error response of S3.
 type APIError struct {
 	Code      string // S3's, e.g. "AccessDenied"
 	Message   string
-	Status    int // of HTTP; 0 when nobody was asked
+	Status    int // of HTTP; 0 without a response
 	RequestID string
-	Region    string // where the bucket is, if S3 says so
+	Region    string // of the bucket, if the response has it
 
-	date time.Time // on the service's clock
+	date time.Time // of the response, by the service's clock
 	hint string
 	err  error
 }
@@ -43,18 +43,18 @@ func (e *APIError) Error() string {
 	return text
 }
 
-// Hint says what to do about it.
+// Hint says what to do next.
 func (e *APIError) Hint() string { return e.hint }
 
 func (e *APIError) Unwrap() error { return e.err }
 
-// ErrorCode, ErrorMessage, ErrorFault and HTTPStatusCode are what the SDK's retry classes look at.
+// ErrorCode, like ErrorMessage, ErrorFault and HTTPStatusCode, is for the SDK's classification of retryable errors.
 func (e *APIError) ErrorCode() string { return e.Code }
 
-// ErrorMessage is the service's.
+// ErrorMessage returns the service's message.
 func (e *APIError) ErrorMessage() string { return e.Message }
 
-// ErrorFault tells whose fault it is.
+// ErrorFault classifies the error by its status.
 func (e *APIError) ErrorFault() smithy.ErrorFault {
 	switch e.Status / 100 {
 	case 4:
@@ -65,7 +65,7 @@ func (e *APIError) ErrorFault() smithy.ErrorFault {
 	return smithy.FaultUnknown
 }
 
-// HTTPStatusCode is zero when nobody was asked.
+// HTTPStatusCode is 0 without a response.
 func (e *APIError) HTTPStatusCode() int { return e.Status }
 
 func (e *APIError) expired() bool {
@@ -78,20 +78,20 @@ func (e *APIError) expired() bool {
 
 func (e *APIError) skewed() bool { return e.Code == "RequestTimeTooSkewed" }
 
-// connectionError is no answer at all.
+// connectionError is a request without a response.
 type connectionError struct{ err error }
 
 func (e *connectionError) Error() string {
 	var sent *url.Error
 	if errors.As(e.err, &sent) {
-		return sent.Err.Error() // the URL is in the name of the object, too
+		return sent.Err.Error() // without the URL, as the message names the object
 	}
 	return e.err.Error()
 }
 
 func (e *connectionError) Unwrap() error { return e.err }
 
-// Hint says what to do about it.
+// Hint says what to do next.
 func (e *connectionError) Hint() string {
 	var name *net.DNSError
 	if errors.As(e.err, &name) {
@@ -105,7 +105,7 @@ func isConnection(err error) bool {
 	return errors.As(err, &c)
 }
 
-// transient tells errors that may pass by themselves, by the SDK's own classes.
+// isTransient reports whether the same request may succeed later, by the SDK's classification.
 func isTransient(err error) bool {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return false
@@ -114,7 +114,7 @@ func isTransient(err error) bool {
 		retry.IsErrorRetryables(retry.DefaultRetryables).IsErrorRetryable(err) == aws.TrueTernary
 }
 
-// damaged are the answers to a body that is not what was signed: it was changed on its way.
+// corruptedInTransit are the errors for a body that differs from what was signed.
 var corruptedInTransit = []string{"XAmzContentSHA256Mismatch", "BadDigest", "InvalidDigest", "IncompleteBody"}
 
 func isCertificate(err error) bool {
@@ -122,7 +122,7 @@ func isCertificate(err error) bool {
 	return errors.As(err, &unverified)
 }
 
-// throttles tells an answer that asks for fewer requests.
+// isThrottle reports whether the service asks for fewer requests.
 func isThrottle(err error) bool {
 	if err == nil {
 		return false
@@ -139,29 +139,29 @@ func isCode(err error, codes ...string) bool {
 	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
 }
 
-// forbidden tells an answer that says who we are, and that we may not.
+// isDenied reports whether the service knows the caller and refuses the operation.
 func isDenied(err error) bool {
 	return isCode(err, "AccessDenied", "AllAccessDisabled", "Forbidden", "HTTP 403")
 }
 
-// isMissing tells that there is no such object, and not that there is no such bucket.
+// isMissing reports whether the object does not exist, as opposed to the bucket.
 func isMissing(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return false
 	}
 	var status interface{ HTTPStatusCode() int }
-	return isCode(err, "NoSuchKey", "NoSuchVersion", "NotFound", "MethodNotAllowed") || // the last is a delete marker's
+	return isCode(err, "NoSuchKey", "NoSuchVersion", "NotFound", "MethodNotAllowed") || // the last is for a delete marker
 		api.ErrorCode() != "NoSuchBucket" && errors.As(err, &status) && status.HTTPStatusCode() == http.StatusNotFound
 }
 
-// actions are what IAM calls what a store does.
+// actions are the IAM actions of a store's operations.
 var actions = map[string]string{
 	"put": "s3:PutObject", "get": "s3:GetObject", "delete": "s3:DeleteObject", "list": "s3:ListBucket",
 	"list unfinished uploads of": "s3:ListBucketMultipartUploads", "abort the unfinished upload of": "s3:AbortMultipartUpload",
 }
 
-// explain adds what to do about it to an error of the service, and keeps all others.
+// explain adds a hint to an error of the service. Other errors are returned as they are.
 func (s *Store) explain(op string, err error) error {
 	var api smithy.APIError
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) || !errors.As(err, &api) {
@@ -197,7 +197,7 @@ func (s *Store) hint(op string, e *APIError) string {
 		action := actions[op]
 		switch {
 		case op == "get":
-			// S3 says so of a missing object, too, to whoever may not list.
+			// S3 responds the same for a missing object if the caller may not list the bucket.
 			return fmt.Sprintf("allow s3:GetObject and s3:GetObjectVersion on %s and s3:ListBucket on arn:aws:s3:::%s", objects, s.bucket)
 		case op == "put" && (s.options.Encryption == "aws:kms" || strings.Contains(e.Message, "kms")):
 			return fmt.Sprintf("allow s3:PutObject on %s, and kms:GenerateDataKey and kms:Decrypt on the key", objects)

@@ -16,7 +16,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
-// List implements Lister.
+// List implements artifacts.Lister.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[artifacts.Entry, error] {
 	return func(yield func(artifacts.Entry, error) bool) {
 		in := &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: aws.String(s.key(prefix))}
@@ -40,8 +40,8 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[artifacts.Ent
 	}
 }
 
-// Examine implements Examiner. What a bucket is like, as against what can be done in it, is worth a warning at most:
-// looking at it takes rights that no step needs.
+// Examine implements artifacts.Examiner. The bucket's configuration causes warnings at most: reading it takes
+// permissions that no step needs.
 func (s *Store) Examine(ctx context.Context) []artifacts.Finding {
 	const subject = "artifacts"
 	place := s.Locate("")
@@ -55,7 +55,7 @@ func (s *Store) Examine(ctx context.Context) []artifacts.Finding {
 	return append(found, s.encryption(ctx), s.transport(ctx), s.versioning(ctx))
 }
 
-// hintOf is what the first error that knows says to do.
+// hintOf returns the hint of the first error in the chain that has one.
 func hintOf(err error) string {
 	var hinted interface {
 		error
@@ -72,9 +72,9 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// unknown is a question that we may not ask.
+// unchecked is the finding for a setting that may not be read.
 func unchecked(subject, what, action string, err error) artifacts.Finding {
-	return artifacts.Finding{Subject: subject, Problem: fmt.Sprintf("not checked whether %s: %v", what, err), Advice: "allow " + action + " to whoever runs this, or look at the bucket's settings", Severity: artifacts.Warning}
+	return artifacts.Finding{Subject: subject, Problem: fmt.Sprintf("could not check whether %s: %v", what, err), Advice: "allow " + action + ", or check the bucket's settings", Severity: artifacts.Warning}
 }
 
 func (s *Store) encryption(ctx context.Context) artifacts.Finding {
@@ -105,7 +105,7 @@ func (s *Store) versioning(ctx context.Context) artifacts.Finding {
 	return artifacts.Finding{Subject: subject, Problem: s.bucket + " is versioned", Advice: "", Severity: artifacts.OK}
 }
 
-// transport looks for the policy that refuses requests without TLS.
+// transport checks for a policy that denies requests without TLS.
 func (s *Store) transport(ctx context.Context) artifacts.Finding {
 	const subject = "transport"
 	out, err := s.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &s.bucket})
@@ -122,8 +122,8 @@ func (s *Store) transport(ctx context.Context) artifacts.Finding {
 	return bare
 }
 
-// deniesPlain looks for {"Effect":"Deny","Condition":{"Bool":{"aws:SecureTransport":"false"}}}; IAM takes one statement for
-// a list of one, and text for a boolean.
+// deniesPlainHTTP looks for {"Effect":"Deny","Condition":{"Bool":{"aws:SecureTransport":"false"}}}. IAM accepts a
+// single statement in place of a list, and a string in place of a boolean.
 func deniesPlainHTTP(policy string) bool {
 	type statement struct {
 		Effect    string

@@ -8,29 +8,29 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
-// Bounds of the requests under way at a time.
+// Limits of the requests in progress.
 const (
 	minRequests   = 1
 	firstRequests = 16
 	maxRequests   = 64
 )
 
-// limiter finds out how many requests a service takes at a time. It begins low, since each connection costs a
-// handshake; it grows with every answer that comes about as fast as the fastest did, slowly after the first that does not;
-// it halves when the service asks for less.
+// limiter determines how many requests a service handles at a time. It starts low, since each connection costs a
+// handshake; it grows with every response that takes about as long as the fastest one, and slowly after the first that
+// takes longer; it halves when the service asks for fewer requests.
 type limiter struct {
 	mu      sync.Mutex
 	waiting []chan struct{}
 	limit   float64
 	active  int
-	fastest time.Duration // of the answers, slowly forgotten
-	steady  bool          // growth is by one a round, not by one an answer
-	cut     time.Time     // of the last halving, as requests under way then tell no news
+	fastest time.Duration // response; it ages slowly
+	steady  bool          // growth is by one per round trip, not by one per response
+	cut     time.Time     // time of the last halving, which requests sent before must not repeat
 }
 
 func newLimiter() *limiter { return &limiter{limit: firstRequests} }
 
-// acquire waits for a turn.
+// acquire waits for a free slot.
 func (l *limiter) acquire(ctx context.Context) error {
 	l.mu.Lock()
 	if l.active < int(l.limit) && len(l.waiting) == 0 {
@@ -54,24 +54,24 @@ func (l *limiter) acquire(ctx context.Context) error {
 			return artifacts.ContextError(ctx)
 		}
 	}
-	l.active-- // it came at the same moment
+	l.active-- // the slot was given at the same moment
 	l.wake()
 	return artifacts.ContextError(ctx)
 }
 
-// outcome is what an answer says about the service.
+// outcome is what a response says about the load of the service.
 type outcome int
 
 const (
-	responded  outcome = iota
-	throttled          // it asked for fewer requests
-	noResponse         // there was no answer
+	responded outcome = iota
+	throttled         // the service asked for fewer requests
+	noResponse
 )
 
-// slow is the factor over the fastest answer from which more requests would only wait in a queue.
+// slow is the factor over the fastest response from which more requests would only queue.
 const slow = 3
 
-// release gives a turn back.
+// release returns a slot.
 func (l *limiter) release(o outcome, began time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -98,7 +98,7 @@ func (l *limiter) release(o outcome, began time.Time) {
 
 func (l *limiter) grow() {
 	if float64(l.active+1) < l.limit/2 {
-		return // it is not the limit that holds things up
+		return // the limit is not the bottleneck
 	}
 	step := 1.0
 	if l.steady {

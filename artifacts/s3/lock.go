@@ -11,10 +11,10 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/lease"
 )
 
-// publishTTL is how long the publisher of a set is waited for after its last sign of life.
+// publishTTL is the default of Options.LockTTL.
 const publishTTL = 20 * time.Second
 
-// Lock implements Locker by a lease in the bucket. A service that knows no conditional writes has no locks either.
+// Lock implements artifacts.Locker by a lease in the bucket. A service without conditional writes has no locks.
 func (s *Store) Lock(ctx context.Context, name string) (context.Context, func(), error) {
 	party := s.options.LockOwner
 	party.Purpose = "publishing " + name
@@ -28,17 +28,17 @@ func (s *Store) Lock(ctx context.Context, name string) (context.Context, func(),
 		return nil, nil, err
 	}
 	return lease.Context(), func() {
-		// Also when ctx has ended; what is not released expires.
+		// Also after ctx has ended. A lock that cannot be released expires.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		lease.Release(ctx)
 	}, nil
 }
 
-// forever leaves the end of waiting to the context.
+// forever means to wait until the context ends.
 const forever = 1<<63 - 1
 
-// Load implements Swapper; the tag is the object's ETag.
+// Load implements artifacts.Swapper. The tag is the object's ETag.
 func (s *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 	if err := keys.Check(key); err != nil {
 		return nil, "", err
@@ -50,12 +50,12 @@ func (s *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 	defer d.Close()
 	body, err := io.ReadAll(io.LimitReader(d, artifacts.MaxSwapSize+1))
 	if err == nil && len(body) > artifacts.MaxSwapSize {
-		err = s.storeError("get", key, fmt.Errorf("it is larger than %d bytes", artifacts.MaxSwapSize))
+		err = s.storeError("get", key, fmt.Errorf("the object is larger than %d bytes", artifacts.MaxSwapSize))
 	}
 	return body, d.etag, err
 }
 
-// Swap implements Swapper.
+// Swap implements artifacts.Swapper.
 func (s *Store) Swap(ctx context.Context, o artifacts.Object, tag string) (string, error) {
 	if err := keys.Check(o.Key); err != nil {
 		return "", err

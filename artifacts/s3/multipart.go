@@ -1,4 +1,4 @@
-//lint:file-ignore SA1019 the manager is the choice of those who run this; it is known to this file alone
+//lint:file-ignore SA1019 feature/s3/manager is a deliberate choice, and used in this file only
 
 package s3
 
@@ -20,7 +20,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// largeLane sends objects in parts. It is all that knows of the SDK's manager, which is deprecated.
+// multipartUploader sends large objects in parts. Nothing else uses the SDK's manager, which is deprecated.
 type multipartUploader struct {
 	client   *s3.Client
 	uploader *manager.Uploader
@@ -28,15 +28,15 @@ type multipartUploader struct {
 }
 
 const (
-	partSize    = 5 << 20
-	largeMemory = 3 * partSize // parts under way, of all objects together
+	partSize   = 5 << 20
+	partMemory = 3 * partSize // parts in progress, of all objects together
 )
 
 func newMultipartUploader(client *s3.Client) *multipartUploader {
-	l := &multipartUploader{client: client, memory: newBufferPool(largeMemory)}
+	l := &multipartUploader{client: client, memory: newBufferPool(partMemory)}
 	l.uploader = manager.NewUploader(client, func(u *manager.Uploader) {
 		u.PartSize = partSize
-		u.Concurrency = largeMemory / partSize
+		u.Concurrency = partMemory / partSize
 		u.ClientOptions = append(u.ClientOptions, func(o *s3.Options) {
 			o.RetryMaxAttempts = max(o.RetryMaxAttempts, maxAttempts)
 			o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware, addChecksum)
@@ -45,7 +45,7 @@ func newMultipartUploader(client *s3.Client) *multipartUploader {
 	return l
 }
 
-// put sends a body that is at its beginning. However it ends, no unfinished upload is left.
+// put uploads a body that is at its beginning. It leaves no unfinished upload.
 func (l *multipartUploader) put(ctx context.Context, in *s3.PutObjectInput, body *sizedReader) (version, etag string, err error) {
 	size := *in.ContentLength
 	in.ContentLength = nil
@@ -59,7 +59,7 @@ func (l *multipartUploader) put(ctx context.Context, in *s3.PutObjectInput, body
 	}
 	var unfinished manager.MultiUploadFailure
 	if errors.As(err, &unfinished) && unfinished.UploadID() != "" {
-		// The manager aborts too, with the context that may be what ended the upload.
+		// The manager aborts too, but with a context that may have ended.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
 		id := unfinished.UploadID()
@@ -78,8 +78,8 @@ func without(v, none string) string {
 	return v
 }
 
-// parts hands a body to the manager part by part. The manager asks for them in order, from one goroutine, so the body
-// is read once and from beginning to end, into memory that all uploads share.
+// partReader gives a body to the manager part by part. The manager requests them in order, from one goroutine, so the
+// body is read once from beginning to end, into memory that all uploads share.
 type partReader struct {
 	ctx    context.Context
 	body   *sizedReader
@@ -89,7 +89,7 @@ type partReader struct {
 	err    error
 }
 
-// Seek lets the manager find the size.
+// Seek lets the manager determine the size.
 func (p *partReader) Seek(offset int64, whence int) (int64, error) {
 	switch whence {
 	case io.SeekCurrent:
@@ -101,15 +101,15 @@ func (p *partReader) Seek(offset int64, whence int) (int64, error) {
 	return offset, nil
 }
 
-var errManager = errors.New("the manager reads out of order")
+var errManager = errors.New("unexpected read by the upload manager")
 
-// Read and ReadAt only mark the body as one whose parts can be had by GetWriteTo.
+// Read only makes partReader an io.Reader: the manager reads parts by GetWriteTo.
 func (p *partReader) Read([]byte) (int, error) { return 0, errManager }
 
 // ReadAt is never called, see Read.
 func (p *partReader) ReadAt([]byte, int64) (int, error) { return 0, errManager }
 
-// GetWriteTo reads the next part into memory. What goes wrong is said when the part is read.
+// GetWriteTo reads the next part into memory. An error is returned when the part is read.
 func (p *partReader) GetWriteTo(section io.ReadSeeker) (manager.ReadSeekerWriteTo, func()) {
 	fail := func(err error) (manager.ReadSeekerWriteTo, func()) {
 		if p.err == nil {
@@ -142,17 +142,17 @@ func (p *partReader) GetWriteTo(section io.ReadSeeker) (manager.ReadSeekerWriteT
 	return partBody{bytes.NewReader(b.bytes), sum}, func() { p.memory.release(b) }
 }
 
-// cached is how much is read at a time, so that both checksums find it where it was just put.
+// checksumBlock is the number of bytes that are read and checksummed at a time, small enough for the CPU's cache.
 const checksumBlock = 128 << 10
 
-// inMemory is a part that is ready to be sent.
+// partBody is a part that is ready to be sent.
 type partBody struct {
 	*bytes.Reader
 	sum uint32
 }
 
-// addChecksum hands a part's checksum to the SDK, which otherwise sends it after the body, in pieces that are copied
-// once more.
+// addChecksum gives a part's checksum to the SDK, which otherwise computes it while sending and copies the part once
+// more.
 func addChecksum(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("PartChecksum", func(
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
@@ -167,7 +167,7 @@ func addChecksum(stack *middleware.Stack) error {
 	}), middleware.Before)
 }
 
-// failing is a part that could not be read.
+// failedPart is a part that could not be read.
 type failedPart struct{ err error }
 
 func (f failedPart) Read([]byte) (int, error) { return 0, f.err }

@@ -10,13 +10,13 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// MaxLink is how long S3 lets a signed URL live:
+// MaxPresign is the longest validity of a signed URL:
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-presigned-url.html
 const MaxPresign = 7 * 24 * time.Hour
 
-// Link returns a URL under which whoever has it reads an object without credentials, and when that ends: after validFor,
-// MaxLink at most, or earlier with the credentials that sign it, if those are temporary. The URL is a secret. Nobody is
-// asked whether there is such an object, but for credentials.
+// Presign returns a URL that gives access to an object without credentials, and when it expires: after validFor,
+// MaxPresign at most, or earlier with the temporary credentials that sign it. The URL is a secret. No request is sent,
+// except for credentials; the object need not exist.
 func (s *Store) Presign(ctx context.Context, key string, validFor time.Duration) (link string, until time.Time, err error) {
 	if err := keys.Check(key); err != nil {
 		return "", time.Time{}, err
@@ -24,9 +24,9 @@ func (s *Store) Presign(ctx context.Context, key string, validFor time.Duration)
 	l := s.rest
 	credentials, err := l.credentials.Retrieve(ctx)
 	if err != nil {
-		return "", time.Time{}, s.contextOrError(ctx, "link to", key, &APIError{Code: "NoCredentials", Message: err.Error(), err: err})
+		return "", time.Time{}, s.contextOrError(ctx, "presign", key, &APIError{Code: "NoCredentials", Message: err.Error(), err: err})
 	}
-	now := l.now().Truncate(time.Second) // as it is signed
+	now := l.now().Truncate(time.Second) // the precision of the signature
 	until = now.Add(min(validFor, MaxPresign))
 	if credentials.CanExpire && credentials.Expires.Before(until) {
 		until = credentials.Expires
@@ -35,11 +35,11 @@ func (s *Store) Presign(ctx context.Context, key string, validFor time.Duration)
 	query := url.Values{"X-Amz-Expires": {strconv.FormatInt(seconds, 10)}}
 	request, err := l.newRequest(ctx, apiRequest{method: http.MethodGet, key: s.key(key), query: query})
 	if err != nil {
-		return "", time.Time{}, s.storeError("link to", key, err)
+		return "", time.Time{}, s.storeError("presign", key, err)
 	}
 	link, _, err = l.signer.PresignHTTP(ctx, credentials, request, "UNSIGNED-PAYLOAD", l.service, l.region, now)
 	if err != nil {
-		return "", time.Time{}, s.storeError("link to", key, err)
+		return "", time.Time{}, s.storeError("presign", key, err)
 	}
 	return link, until, nil
 }

@@ -32,22 +32,22 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// lane carries requests that are small, many and alike. The SDK's own way through its middleware takes three times the
-// CPU for each, which on half a core is what a publish waits for. README.md has the table.
+// restClient sends requests that are small, many and alike. The SDK's middleware takes three times the CPU for each,
+// which dominates a publish on half a core. README.md has the figures.
 type restClient struct {
 	client      *http.Client
 	endpoint    url.URL // of the bucket
-	service     string  // to sign for
+	service     string  // in signatures
 	region      string
 	credentials aws.CredentialsProvider
 	signer      *v4.Signer
 	limiter     *limiter
 	memory      *bufferPool
 	attempts    int
-	skew        atomic.Int64 // of our clock, in nanoseconds, once the service has complained
+	skew        atomic.Int64 // of our clock in nanoseconds, after the service has refused it
 }
 
-// smallMemory is how many bytes of small objects are held at a time.
+// smallMemory is the memory in bytes of small objects in progress.
 const smallMemory = 12 << 20
 
 func newRESTClient(ctx context.Context, o s3.Options, bucket string, client *http.Client) (*restClient, error) {
@@ -58,7 +58,7 @@ func newRESTClient(ctx context.Context, o s3.Options, bucket string, client *htt
 	}.WithDefaults())
 	if err != nil {
 		if o.Region == "" {
-			return nil, &artifacts.LocationError{Location: "s3://" + bucket, Reason: "no region is known: set AWS_REGION", Err: err}
+			return nil, &artifacts.LocationError{Location: "s3://" + bucket, Reason: "no region is set: set AWS_REGION", Err: err}
 		}
 		return nil, &artifacts.LocationError{Location: "s3://" + bucket, Reason: err.Error(), Err: err}
 	}
@@ -78,14 +78,14 @@ func newRESTClient(ctx context.Context, o s3.Options, bucket string, client *htt
 	return l, nil
 }
 
-// call is one request for an object. It can be sent any number of times.
+// apiRequest is a request for an object. It can be sent any number of times.
 type apiRequest struct {
 	method, key string
 	query       url.Values
-	header      http.Header // the caller's no more
+	header      http.Header // owned by the request
 	body        []byte
-	sum         [sha256.Size]byte // of the body, if there is one
-	// stream, in place of a body, begins one anew for each try, and tells its length.
+	sum         [sha256.Size]byte // of body
+	// stream, instead of body, returns a new reader and its length for each attempt.
 	stream func() (io.Reader, int64, error)
 }
 
@@ -138,7 +138,7 @@ func (l *restClient) correct(err error, renewed *bool) bool {
 	return false
 }
 
-// turn sends a call once, when it is its turn.
+// attempt sends a request once, when the limiter allows it.
 func (l *restClient) attempt(ctx context.Context, c apiRequest) (*http.Response, error) {
 	if err := l.limiter.acquire(ctx); err != nil {
 		return nil, err
@@ -176,7 +176,7 @@ func (l *restClient) send(ctx context.Context, c apiRequest) (*http.Response, er
 		sum = unsignedTrailer
 	case c.method == http.MethodPut:
 		sum = hex.EncodeToString(c.sum[:])
-		// Signed for the way there, and kept with the object for whoever wants to know later.
+		// It is verified on arrival, and stored with the object.
 		request.Header["X-Amz-Checksum-Sha256"] = []string{base64.StdEncoding.EncodeToString(c.sum[:])}
 	}
 	request.Header["X-Amz-Content-Sha256"] = []string{sum}
@@ -194,10 +194,10 @@ func (l *restClient) send(ctx context.Context, c apiRequest) (*http.Response, er
 	case err != nil:
 		err = &connectionError{err}
 	case answer.StatusCode/100 != 2:
-		err = readServiceError(answer)
+		err = readAPIError(answer)
 		answer.Body.Close()
 	case c.method == http.MethodPut:
-		answer.Body.Close() // there is nothing in it
+		answer.Body.Close() // it is empty
 	}
 	<-body.closed
 	if err != nil {
@@ -206,11 +206,11 @@ func (l *restClient) send(ctx context.Context, c apiRequest) (*http.Response, er
 	return answer, nil
 }
 
-// now is the time by the service's clock, as far as we know that.
+// now returns the time by the service's clock, as far as known.
 func (l *restClient) now() time.Time { return time.Now().Add(time.Duration(l.skew.Load())).UTC() }
 
-// sending is a body that tells when the transport is done with it, which may be after an answer that came early:
-// until then nobody else may read the file, or use the memory.
+// trackedBody signals when the transport is done with it, which can be after an early response: until then its file
+// and memory must not be reused.
 type trackedBody struct {
 	io.Reader
 	once   sync.Once
@@ -227,7 +227,7 @@ func (l *restClient) newRequest(ctx context.Context, c apiRequest) (*http.Reques
 	u.Path += "/" + c.key
 	u.RawPath = l.endpoint.EscapedPath() + "/" + httpbinding.EscapePath(c.key, false)
 	u.RawQuery = c.query.Encode()
-	header := c.header.Clone() // the signature goes into it
+	header := c.header.Clone() // signing modifies it
 	if header == nil {
 		header = http.Header{}
 	}
@@ -249,8 +249,8 @@ func (l *restClient) newRequest(ctx context.Context, c apiRequest) (*http.Reques
 	return request.WithContext(ctx), nil
 }
 
-// readServiceError reads what the service says, in XML unless it is an answer to HEAD or comes from a proxy.
-func readServiceError(answer *http.Response) *APIError {
+// readAPIError parses an error response: XML, unless the response is to HEAD or comes from a proxy.
+func readAPIError(answer *http.Response) *APIError {
 	text, _ := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
 	e := &APIError{Status: answer.StatusCode, RequestID: answer.Header.Get("X-Amz-Request-Id"), Region: answer.Header.Get("X-Amz-Bucket-Region")}
 	var said struct{ Code, Message, Region string }

@@ -1,3 +1,4 @@
+// Package s3 keeps objects in a bucket of S3, or of a service that speaks its protocol.
 package s3
 
 import (
@@ -22,37 +23,37 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/lease"
 )
 
-// S3Options is what a bucket may ask of the objects in it. All of it is optional.
+// Options are settings for requests to a bucket. All are optional.
 type Options struct {
-	Encryption   string // "AES256" or "aws:kms"; the bucket's own default applies without it
-	KMSKey       string // id, alias or ARN of the key, for aws:kms
+	Encryption   string // "AES256" or "aws:kms"; "" for the bucket's default
+	KMSKey       string // id, alias or ARN; for aws:kms
 	StorageClass string // e.g. "STANDARD_IA"
 	Tags         string // as in a query: "team=web&keep=30d"
-	BucketOwner  string // account id that the bucket must belong to
-	// Party is who we are to those who wait for us, Waiting is told whom we wait for; a lock lasts for LockTTL after the
-	// last sign of life, 0 means 20s.
+	BucketOwner  string // account id that must own the bucket
+	// LockOwner describes this process to those who wait for its locks. OnLockWait is called with the holder of a lock
+	// while we wait. A lock expires LockTTL after its last heartbeat; 0 means 20s.
 	LockOwner    lease.Owner
 	OnLockWait   func(lease.Holder)
 	LockTTL      time.Duration
-	StallTimeout time.Duration // without a byte moving, after which a request is tried again; 0 means 30s
+	StallTimeout time.Duration // without a byte transferred, after which a request is retried; 0 means 30s
 }
 
-// S3 is a store in a bucket, or in anything that speaks S3. Small objects take the lane, which signs with the SDK's
-// signer and sends over connections of its own; large ones go in parts by the SDK's manager. Credentials, regions,
-// endpoints and the retry classes are the SDK's for both.
+// Store is a bucket. Small objects go through restClient, which signs with the SDK's signer and has its own
+// connections; large ones are sent in parts by the SDK's manager. Credentials, regions, endpoints and the
+// classification of retryable errors are the SDK's for both.
 type Store struct {
 	bucket, prefix string
 	options        Options
 	rest           *restClient
 	client         *s3.Client
 	multipart      *multipartUploader
-	streaming      bool // objects of middling size are sent while they are read
+	streaming      bool // objects of medium size are sent while they are read
 }
 
-// smallObject is the size in bytes up to which an object is sent by one request, from memory.
+// maxSmall is the size in bytes up to which an object is sent from memory.
 const maxSmall = 4 << 20
 
-// NewS3 opens a bucket as a store; keys are put under the prefix, which may be empty. It asks nobody anything.
+// New opens a bucket as a store. Keys are stored under the prefix, which may be empty. No request is sent.
 func New(ctx context.Context, config aws.Config, bucket, prefix string, o Options) (*Store, error) {
 	if o.StallTimeout == 0 {
 		o.StallTimeout = 30 * time.Second
@@ -65,8 +66,8 @@ func New(ctx context.Context, config aws.Config, bucket, prefix string, o Option
 	}
 	config.HTTPClient = client
 	s.client = s3.NewFromConfig(config, func(c *s3.Options) {
-		c.UsePathStyle = c.BaseEndpoint != nil // what is not AWS itself seldom has a host name for each bucket
-		c.ContinueHeaderThresholdBytes = -1    // a round trip a part, to learn early what hardly ever happens
+		c.UsePathStyle = c.BaseEndpoint != nil // services other than AWS seldom have host names per bucket
+		c.ContinueHeaderThresholdBytes = -1    // 100-continue would cost a round trip per part
 		c.DisableLogOutputChecksumValidationSkipped = true
 	})
 	var err error
@@ -78,7 +79,7 @@ func New(ctx context.Context, config aws.Config, bucket, prefix string, o Option
 	return s, nil
 }
 
-// Locate returns the object's URL as the AWS CLI takes it.
+// Locate returns the object's URL in the form of the AWS CLI.
 func (s *Store) Locate(key string) string { return "s3://" + path.Join(s.bucket, s.prefix, key) }
 
 func (s *Store) key(key string) string {
@@ -88,7 +89,7 @@ func (s *Store) key(key string) string {
 	return s.prefix + "/" + key
 }
 
-// Put implements Store.
+// Put implements artifacts.Store.
 func (s *Store) Put(ctx context.Context, o artifacts.Object) (string, error) {
 	if err := keys.Check(o.Key); err != nil {
 		return "", err
@@ -97,7 +98,7 @@ func (s *Store) Put(ctx context.Context, o artifacts.Object) (string, error) {
 	return version, err
 }
 
-// condition is what must hold of the object there is, for a new one to take its place.
+// precondition must hold for the present object to be replaced.
 type precondition struct {
 	absent bool
 	etag   string
@@ -166,8 +167,8 @@ func (s *Store) putHeader(o artifacts.Object, only precondition) http.Header {
 	return h
 }
 
-// putSmall reads the object into memory, so that its checksum is known before it is sent and nothing has to be read
-// again for another try.
+// putSmall reads the object into memory, so that its checksum is known before it is sent, and a retry does not read it
+// again.
 func (s *Store) putSmall(ctx context.Context, o artifacts.Object, body *sizedReader, only precondition) (version, etag string, err error) {
 	buffer, err := s.rest.memory.acquire(ctx, int(o.Size))
 	if err != nil {
@@ -183,7 +184,7 @@ func (s *Store) putSmall(ctx context.Context, o artifacts.Object, body *sizedRea
 	return s.sendPut(ctx, apiRequest{key: s.key(o.Key), header: s.putHeader(o, only), body: buffer.bytes, sum: digest(o.Body, buffer.bytes)})
 }
 
-// sendPut stores an object and returns what the service calls it: its version in a versioned bucket, and its tag.
+// sendPut stores an object and returns its version, in a versioned bucket, and its ETag.
 func (s *Store) sendPut(ctx context.Context, c apiRequest) (version, etag string, err error) {
 	c.method = http.MethodPut
 	answer, err := s.rest.do(ctx, c)
@@ -193,12 +194,12 @@ func (s *Store) sendPut(ctx context.Context, c apiRequest) (version, etag string
 	return without(answer.Header.Get("X-Amz-Version-Id"), "null"), answer.Header.Get("Etag"), nil
 }
 
-// Get implements Store.
+// Get implements artifacts.Store.
 func (s *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	return s.GetVersion(ctx, key, "", 0)
 }
 
-// GetVersion implements Versioned.
+// GetVersion implements artifacts.Versioned.
 func (s *Store) GetVersion(ctx context.Context, key, version string, offset int64) (io.ReadCloser, error) {
 	if err := keys.Check(key); err != nil {
 		return nil, err
@@ -210,10 +211,10 @@ func (s *Store) GetVersion(ctx context.Context, key, version string, offset int6
 	return d, nil
 }
 
-// deleteBatch is how many keys S3 takes at once.
-const deleteBatch = 1000
+// deleteBatchSize is S3's limit of keys per request.
+const deleteBatchSize = 1000
 
-// Delete implements Store.
+// Delete implements artifacts.Store.
 func (s *Store) Delete(ctx context.Context, names ...string) error {
 	for _, key := range names {
 		if err := keys.Check(key); err != nil {
@@ -230,7 +231,7 @@ func (s *Store) Delete(ctx context.Context, names ...string) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(4)
 	for len(names) > 0 {
-		batch := names[:min(len(names), deleteBatch)]
+		batch := names[:min(len(names), deleteBatchSize)]
 		names = names[len(batch):]
 		g.Go(func() error { return s.deleteBatch(ctx, batch) })
 	}
@@ -265,11 +266,10 @@ func (s *Store) ownerHeader() http.Header {
 	return h
 }
 
-// Lanes implements Parallel: small objects are a matter of round trips, large ones of bytes.
+// Concurrency implements artifacts.Parallel: small objects are bound by round trips, large ones by bandwidth.
 func (s *Store) Concurrency() (small, large int, size int64) { return maxRequests, 4, maxSmall }
 
-// Sweep implements Sweeper: parts that were sent for an object that never came to be would be paid for until somebody
-// looks for them.
+// Sweep implements artifacts.Sweeper: parts of unfinished uploads are charged until they are deleted.
 func (s *Store) Sweep(ctx context.Context, prefix string) error {
 	in := &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: aws.String(s.key(prefix))}
 	for {
@@ -297,12 +297,12 @@ func (s *Store) contextOrError(ctx context.Context, op, key string, err error) e
 	return s.storeError(op, key, err)
 }
 
-// failed makes err a StoreError.
+// storeError wraps err in a *artifacts.StoreError.
 func (s *Store) storeError(op, key string, err error) error {
 	return &artifacts.StoreError{Op: op, Key: key, Place: s.Locate(""), Err: s.explain(op, err), Transient: isTransient(err), Denied: isDenied(err)}
 }
 
-// exact reads a body of a known size, and keeps its errors apart from the store's.
+// sizedReader reads a body of a known size, and keeps its errors apart from the store's.
 type sizedReader struct {
 	r    io.Reader
 	left int64
@@ -328,7 +328,7 @@ func (e *sizedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end makes sure that there is no more than that, and lets the body say that it did not hold still.
+// expectEOF verifies that the body ends here. It lets a file report that it has changed.
 func (e *sizedReader) expectEOF() error {
 	var one [1]byte
 	for {

@@ -13,11 +13,11 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
-// streamedObject is the size in bytes up to which an object is sent by one request while it is read: no memory is held
-// for it, and what a part more would cost is a round trip more. It is sent again whole when that fails.
+// maxStreamed is the size in bytes up to which an object is sent in one request while it is read. It takes no memory,
+// and saves the round trips of a multipart upload. A retry sends it again whole.
 const maxStreamed = 32 << 20
 
-// unsignedTrailer says that the body's checksum comes after it, as it is not known before. TLS guards the way there.
+// unsignedTrailer is the payload hash of a body whose checksum follows it, as it is not known before. TLS protects it.
 const unsignedTrailer = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
 // putStream sends an object while it reads and hashes it.
@@ -30,7 +30,7 @@ func (s *Store) putStream(ctx context.Context, o artifacts.Object, body *sizedRe
 	return s.sendPut(ctx, apiRequest{
 		key: s.key(o.Key), header: header,
 		stream: func() (io.Reader, int64, error) {
-			if body.err != nil { // it did not hold still, and sending it again will not help
+			if body.err != nil { // the file has changed, and sending it again would not help
 				return nil, 0, body.err
 			}
 			if !first {
@@ -47,13 +47,14 @@ func (s *Store) putStream(ctx context.Context, o artifacts.Object, body *sizedRe
 	})
 }
 
-// chunked is a body as S3 takes one with a checksum after it: a chunk of all there is, a chunk of nothing, the checksum.
+// trailerBody is a body followed by its checksum, in S3's aws-chunked encoding: one chunk with everything, an empty
+// chunk, the trailer.
 type trailerBody struct {
 	body  *sizedReader
 	head  *bytes.Reader
-	tail  *bytes.Reader // once the body has ended
+	tail  *bytes.Reader // set when the body has ended
 	sum   hash.Hash
-	total int64 // its length in bytes
+	total int64 // length in bytes
 }
 
 const trailerName = "x-amz-checksum-sha256:"
@@ -64,7 +65,7 @@ func newTrailerBody(body *sizedReader, size int64) *trailerBody {
 	return &trailerBody{body: body, head: bytes.NewReader([]byte(head)), sum: sha256.New(), total: int64(len(head)) + size + int64(tail)}
 }
 
-// Read ends with the body's own error, so that what did not hold still is never complete.
+// Read returns the body's own error, so that a file that has changed is never completed.
 func (c *trailerBody) Read(p []byte) (int, error) {
 	if c.head.Len() > 0 {
 		return c.head.Read(p)

@@ -11,7 +11,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// Retag implements Tagger.
+// SetTags implements artifacts.Tagger.
 func (s *Store) SetTags(ctx context.Context, key, version string, set map[string]string) error {
 	if err := keys.Check(key); err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// newTransport is the SDK's transport, with its certificates and proxies, made for many small requests to one host: as
-// many connections are kept as there are requests under way, since each costs a TLS handshake.
+// newTransport is the SDK's transport, with its certificates and proxies, tuned for many small requests to one host:
+// it keeps as many connections as there are requests, since each costs a TLS handshake.
 func newTransport(c aws.HTTPClient, stall time.Duration) *http.Transport {
 	buildable, ok := c.(*awshttp.BuildableClient)
 	if !ok {
@@ -21,11 +21,11 @@ func newTransport(c aws.HTTPClient, stall time.Duration) *http.Transport {
 	t := buildable.GetTransport()
 	t.MaxIdleConns = 2 * maxRequests
 	t.MaxIdleConnsPerHost = 2 * maxRequests
-	t.MaxConnsPerHost = maxRequests + largeMemory/partSize
+	t.MaxConnsPerHost = maxRequests + partMemory/partSize
 	t.DisableCompression = true
 	t.WriteBufferSize = 32 << 10
 	t.ResponseHeaderTimeout = stall
-	t.ForceAttemptHTTP2 = false // S3 has none, and one connection could not carry as much
+	t.ForceAttemptHTTP2 = false // S3 does not support it
 	t.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 	dial := t.DialContext
 	if dial == nil {
@@ -41,7 +41,7 @@ func newTransport(c aws.HTTPClient, stall time.Duration) *http.Transport {
 	return t
 }
 
-// stallConn fails when nothing has moved in either direction for a while: a request then is tried again on another
+// stallConn fails when no byte has moved in either direction for a while; the request is then retried on another
 // connection. A limit on the whole request would have to be as long as the largest upload.
 type stallConn struct {
 	net.Conn
@@ -55,7 +55,7 @@ func (c *stallConn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// Write also prolongs the read that waits for the answer meanwhile.
+// Write also extends the deadline of the read that waits for the response.
 func (c *stallConn) Write(p []byte) (int, error) {
 	if err := c.SetDeadline(time.Now().Add(c.limit)); err != nil {
 		return 0, err

@@ -4,5 +4,5 @@ package spool
 
 import "os"
 
-// tryLock always succeeds: without flock, one process at a time may use a folder.
+// tryLock always succeeds: without flock, only one process at a time may use a folder.
 func tryLock(*os.File) (bool, error) { return true, nil }

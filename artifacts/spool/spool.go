@@ -1,3 +1,4 @@
+// Package spool makes temporary files and locks in a folder that processes share.
 package spool
 
 import (
@@ -15,14 +16,14 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// spool makes files in keys.Partial. Each is held by a lock that the kernel gives up with the process, so that whatever is
-// there without a lock is the leftover of a killed one, and sweep can tell it from the work of a live one.
+// Spool makes files in keys.Partial. Each is locked while its process lives, so that Sweep can tell what a killed
+// process left from what is in use.
 type Spool struct{ root *os.Root }
 
-// newSpool returns the spool of a folder.
+// New returns the spool of a folder.
 func New(root *os.Root) Spool { return Spool{root} }
 
-// create makes a new, empty, held file. Whoever gets it renames or removes it, then closes it.
+// Create makes a new, empty, locked file. The caller renames or removes it, then closes it.
 func (s Spool) Create() (*os.File, string, error) {
 	return s.createLocked(func() (*os.File, string, error) {
 		name := path.Join(keys.Partial, rand.Text())
@@ -31,7 +32,8 @@ func (s Spool) Create() (*os.File, string, error) {
 	})
 }
 
-// folder makes or takes up a held folder of the given name; while somebody else holds that one, it is a new one.
+// Folder makes or reopens a folder of the given name and locks it. If another process has locked that one, it makes a
+// folder of another name.
 func (s Spool) Folder(name string) (*os.File, string, error) {
 	taken := false
 	return s.createLocked(func() (*os.File, string, error) {
@@ -49,12 +51,12 @@ func (s Spool) Folder(name string) (*os.File, string, error) {
 	})
 }
 
-// hold locks what makeNew makes, over again as long as sweep gets there first.
+// createLocked locks what makeNew makes, and starts again if Sweep removes it first.
 func (s Spool) createLocked(makeNew func() (*os.File, string, error)) (*os.File, string, error) {
 	for {
 		f, name, err := makeNew()
 		if errors.Is(err, fs.ErrNotExist) {
-			// The first file of all, or a sweep has just removed the empty folder.
+			// This is the first file, or Sweep has just removed the empty folder.
 			if err := s.root.MkdirAll(keys.Partial, 0o755); err != nil {
 				return nil, "", err
 			}
@@ -70,7 +72,7 @@ func (s Spool) createLocked(makeNew func() (*os.File, string, error)) (*os.File,
 	}
 }
 
-// names tells whether f is still what the name stands for.
+// hasName reports whether f still has the name.
 func (s Spool) hasName(name string, f *os.File) bool {
 	a, err := f.Stat()
 	if err != nil {
@@ -80,11 +82,10 @@ func (s Spool) hasName(name string, f *os.File) bool {
 	return err == nil && os.SameFile(a, b)
 }
 
-// lockPause is how long to wait between two looks at a lock that somebody else has: flock cannot be waited for
-// together with a context.
+// lockPause is the time between two attempts to take a lock: flock cannot wait for a context as well.
 const lockPause = 10 * time.Millisecond
 
-// lock waits until nobody else has the name, in this process or another.
+// Lock waits for the lock of a name, which excludes this process and others.
 func (s Spool) Lock(ctx context.Context, name string) (release func(), err error) {
 	file := path.Join(keys.Partial, "lock-"+FileName(name))
 	for {
@@ -101,7 +102,7 @@ func (s Spool) Lock(ctx context.Context, name string) (release func(), err error
 		locked, err := tryLock(f)
 		if locked && s.hasName(file, f) {
 			return func() {
-				s.root.Remove(file) // while it is held, so that nobody can be left holding a file without a name
+				s.root.Remove(file) // while it is locked, so that no other process locks a file without a name
 				f.Close()
 			}, nil
 		}
@@ -120,14 +121,14 @@ func (s Spool) Lock(ctx context.Context, name string) (release func(), err error
 	}
 }
 
-// fileName makes any text a part of a file's name.
+// FileName makes a valid file name of any text.
 func FileName(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:16])
 }
 
-// sweep removes what killed processes left behind, but for the given names.
-func (s Spool) Sweep(but ...string) error {
+// Sweep removes what killed processes left, except the given names.
+func (s Spool) Sweep(except ...string) error {
 	entries, err := fs.ReadDir(s.root.FS(), keys.Partial)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -136,19 +137,19 @@ func (s Spool) Sweep(but ...string) error {
 		return err
 	}
 	for _, e := range entries {
-		if slices.Contains(but, e.Name()) {
+		if slices.Contains(except, e.Name()) {
 			continue
 		}
 		name := path.Join(keys.Partial, e.Name())
 		f, err := s.root.Open(name)
 		if err != nil {
-			continue // it got its name meanwhile
+			continue // it was renamed meanwhile
 		}
 		if locked, err := tryLock(f); locked && err == nil {
 			s.root.RemoveAll(name)
 		}
 		f.Close()
 	}
-	s.root.Remove(keys.Partial) // fails while anything is in it, as it should
+	s.root.Remove(keys.Partial) // fails while it is not empty
 	return nil
 }

@@ -13,25 +13,25 @@ import (
 	"syscall"
 )
 
-// content is a file on its way to a store. It hashes what it is read for, and it ends with a *ChangedError instead
-// of io.EOF when the file was not the same from beginning to end, so that a store never keeps such a thing.
+// sourceFile is a file that is read into a store. It is hashed while it is read, and Read returns a *ChangedError
+// instead of io.EOF if the file changed meanwhile, so that a store never keeps it.
 type sourceFile struct {
 	ctx  context.Context
 	path string
 	file *os.File
-	info fs.FileInfo // as it was opened
-	want string      // SHA-256 the file is known to have, or ""
+	info fs.FileInfo // when it was opened
+	want string      // expected SHA-256, or ""
 
-	meter   *meter // of what is read, or nil
+	meter   *meter // counts what is read; may be nil
 	metered int64
 
 	offset   int64     // of the next Read
-	hashed   int64     // bytes from the beginning in hash
+	hashed   int64     // bytes from the beginning that are in hash
 	hash     hash.Hash // of them
-	complete bool      // read to the end, and found unchanged there
+	complete bool      // read to the end and unchanged
 }
 
-// open never blocks, not even on a pipe that took the place of a file since it was listed.
+// openFile does not block, even if a pipe has replaced the file since it was listed.
 func (t *tree) openFile(ctx context.Context, p, want string) (*sourceFile, error) {
 	f, err := t.root.OpenFile(p, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -53,7 +53,7 @@ func (t *tree) openFile(ctx context.Context, p, want string) (*sourceFile, error
 
 func (c *sourceFile) Close() error { return c.file.Close() }
 
-// describe is what is known of the file without reading it.
+// describe returns what is known of the file without reading it.
 func (c *sourceFile) describe() File {
 	return File{Path: c.path, Size: c.Size(), Type: mediaType(c.path), Mode: formatMode(c.Mode())}
 }
@@ -62,7 +62,7 @@ func (c *sourceFile) Size() int64 { return c.info.Size() }
 
 func (c *sourceFile) Mode() fs.FileMode { return c.info.Mode().Perm() }
 
-// Read begins the hash anew when it is back at the beginning: what counts is what was sent last.
+// Read restarts the hash at the beginning of the file: the last copy that was sent counts.
 func (c *sourceFile) Read(p []byte) (int, error) {
 	if err := ContextError(c.ctx); err != nil {
 		return 0, err
@@ -92,7 +92,7 @@ func (c *sourceFile) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Seek serves stores that look for the size, or send again.
+// Seek is for stores that determine the size, or send the file again.
 func (c *sourceFile) Seek(offset int64, whence int) (int64, error) {
 	at, err := c.file.Seek(offset, whence)
 	if err == nil {
@@ -128,7 +128,7 @@ func (c *sourceFile) SHA256() (sum [sha256.Size]byte, ok bool) {
 
 func (c *sourceFile) hexSum() string { return hex.EncodeToString(c.hash.Sum(nil)) }
 
-// finish returns the SHA-256 of the whole, once a store that stops at Size has taken it, or after nobody has.
+// digest returns the SHA-256 of the whole file. It reads the file if no store has.
 func (c *sourceFile) digest() (string, error) {
 	if !c.complete {
 		if _, err := io.Copy(io.Discard, c); err != nil {
