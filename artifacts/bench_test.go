@@ -14,13 +14,21 @@ func BenchmarkPublish5000First(b *testing.B) {
 		b.StopTimer()
 		s, _ := newStore(b)
 		b.StartTimer()
-		artifactstest.Publish(b, s, artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir})
+		artifactstest.Publish(
+			b,
+			s,
+			artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir},
+		)
 	}
 }
 
 func BenchmarkPublish5000Unchanged(b *testing.B) {
 	s, _ := newStore(b)
-	set := artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: artifactstest.Many(5000, "bench").Dir(b)}
+	set := artifacts.Set{
+		Kind: "builds",
+		Ref:  artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1},
+		Dir:  artifactstest.Many(5000, "bench").Dir(b),
+	}
 	artifactstest.Publish(b, s, set)
 	b.SetBytes(5000 * 1536)
 	for b.Loop() {
@@ -30,7 +38,11 @@ func BenchmarkPublish5000Unchanged(b *testing.B) {
 
 func BenchmarkFetch5000(b *testing.B) {
 	s, _ := newStore(b)
-	set := artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: artifactstest.Many(5000, "bench").Dir(b)}
+	set := artifacts.Set{
+		Kind: "builds",
+		Ref:  artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1},
+		Dir:  artifactstest.Many(5000, "bench").Dir(b),
+	}
 	artifactstest.Publish(b, s, set)
 	b.SetBytes(5000 * 1536)
 	for b.Loop() {

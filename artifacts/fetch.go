@@ -73,7 +73,8 @@ func fetch(ctx context.Context, s Store, m Manifest, dir string) (Manifest, erro
 // resumable reports whether a later Fetch can use what has arrived.
 func resumable(err error) bool {
 	var store *StoreError
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &store) && store.Retryable()
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.As(err, &store) && store.Retryable()
 }
 
 // stageAll stores the files under temporary names. It returns the manifest that they match, which is a newer one if

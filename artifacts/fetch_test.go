@@ -24,7 +24,11 @@ func TestFetchRestoresASet(t *testing.T) {
 	for name, mode := range modes {
 		artifactstest.Must(t, os.Chmod(filepath.Join(dir, name), mode))
 	}
-	artifactstest.Publish(t, s, artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir})
+	artifactstest.Publish(
+		t,
+		s,
+		artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir},
+	)
 
 	out := filepath.Join(t.TempDir(), "new/out")
 	for range 2 { // the second time over the first
@@ -44,12 +48,15 @@ func TestFetchRestoresASet(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(out, keys.Partial)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the temporary folder: %v", err)
 	}
-	if _, err := artifacts.Fetch(t.Context(), s, "builds", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA2}, out); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := artifacts.Fetch(t.Context(), s, "builds", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA2}, out); !errors.Is(
+		err,
+		fs.ErrNotExist,
+	) {
 		t.Errorf("a set that does not exist: %v", err)
 	}
 }
 
-func TestWhatIsCorruptIsNotFetched(t *testing.T) {
+func TestCorruptSetsAreNotFetched(t *testing.T) {
 	ref := artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}
 	for name, tt := range map[string]struct {
 		harm      func(s *folder.Store, key string) error
@@ -83,7 +90,8 @@ func TestWhatIsCorruptIsNotFetched(t *testing.T) {
 			out := artifactstest.Files{"index.html": "mine"}.Dir(t)
 			_, err := artifacts.Fetch(t.Context(), s, "builds", ref, out)
 			var corrupt *artifacts.CorruptError
-			if !errors.As(err, &corrupt) || *corrupt != (artifacts.CorruptError{"assets/app.js", tt.want, tt.got}) || errors.Is(err, fs.ErrNotExist) {
+			if !errors.As(err, &corrupt) || *corrupt != (artifacts.CorruptError{"assets/app.js", tt.want, tt.got}) ||
+				errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("fetch: %v", err)
 			}
 			artifactstest.Equal(t, "fetched", artifactstest.Read(t, out), artifactstest.Files{"index.html": "mine"})
@@ -101,7 +109,13 @@ func TestManifestsAreNotTrusted(t *testing.T) {
 	sum := "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b" // of "1"
 	good := artifacts.File{"x", 1, sum, "text/plain", "0644", ""}
 	bad := func(change func(*artifacts.Manifest)) artifacts.Manifest {
-		m := artifacts.Manifest{Version: 1, Kind: "builds", Branch: "main", SHA: artifactstest.SHA1, Files: []artifacts.File{good}}
+		m := artifacts.Manifest{
+			Version: 1,
+			Kind:    "builds",
+			Branch:  "main",
+			SHA:     artifactstest.SHA1,
+			Files:   []artifacts.File{good},
+		}
 		change(&m)
 		return m
 	}
@@ -143,7 +157,11 @@ func TestManifestsAreNotTrusted(t *testing.T) {
 func TestLinksInTheDestinationLeadNowhere(t *testing.T) {
 	s, _ := newStore(t)
 	ref := artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}
-	artifactstest.Publish(t, s, artifacts.Set{Kind: "builds", Ref: ref, Dir: artifactstest.Files{"sub/x": "new", "y": "new"}.Dir(t)})
+	artifactstest.Publish(
+		t,
+		s,
+		artifacts.Set{Kind: "builds", Ref: ref, Dir: artifactstest.Files{"sub/x": "new", "y": "new"}.Dir(t)},
+	)
 	outside := artifactstest.Files{"x": "old", "y": "old"}.Dir(t)
 
 	out := t.TempDir()
@@ -160,9 +178,12 @@ func TestLinksInTheDestinationLeadNowhere(t *testing.T) {
 	artifactstest.Equal(t, "outside", artifactstest.Read(t, outside), artifactstest.Files{"x": "old", "y": "old"})
 }
 
-func TestASetPublishedAnewWhileFetched(t *testing.T) {
+func TestFetchDuringAPublish(t *testing.T) {
 	ref := artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}
-	contents := map[string]artifactstest.Files{"old": {"a": "1", "b": "1", "c": "1"}, "new": {"a": "2", "b": "2", "d": "2"}}
+	contents := map[string]artifactstest.Files{
+		"old": {"a": "1", "b": "1", "c": "1"},
+		"new": {"a": "2", "b": "2", "d": "2"},
+	}
 	s, _ := newStore(t)
 	dir := contents["old"].Dir(t)
 	set := artifacts.Set{Kind: "builds", Ref: ref, Dir: dir}
@@ -187,9 +208,9 @@ func TestASetPublishedAnewWhileFetched(t *testing.T) {
 	artifactstest.Equal(t, "fetched", artifactstest.Read(t, out), contents["new"])
 }
 
-// TestFilesThatDoNotHoldStill changes a file after it was listed, which is when the store is first written to, or in
+// TestFilesThatChangeWhileStored changes a file after it was listed, which is when the store is first written to, or in
 // the middle of its being read.
-func TestFilesThatDoNotHoldStill(t *testing.T) {
+func TestFilesThatChangeWhileStored(t *testing.T) {
 	const size = 1 << 20
 	edit := func(flag int, at int64, content string) func(p string) error {
 		return func(p string) error {
@@ -214,7 +235,7 @@ func TestFilesThatDoNotHoldStill(t *testing.T) {
 	}{
 		{"it vanishes after it was listed", false, os.Remove, "vanished"},
 		{"it becomes a folder", false, func(p string) error { return errors.Join(os.Remove(p), os.Mkdir(p, 0o755)) }, "stopped being a regular file"},
-		{"it becomes a pipe that nobody writes to", false, func(p string) error { return errors.Join(os.Remove(p), syscall.Mkfifo(p, 0o600)) }, "stopped being a regular file"},
+		{"it becomes a pipe without a writer", false, func(p string) error { return errors.Join(os.Remove(p), syscall.Mkfifo(p, 0o600)) }, "stopped being a regular file"},
 		{"it grows after it was listed", false, edit(os.O_APPEND, 0, "x"), ""},
 		{"it grows while it is read", true, edit(os.O_APPEND, 0, "x"), "grew"},
 		{"it shrinks while it is read", true, edit(os.O_TRUNC, 0, ""), "shrank"},

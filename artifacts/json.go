@@ -37,7 +37,9 @@ func jsonObject(key string, v any) (Object, error) {
 	if err := e.Encode(v); err != nil {
 		return Object{}, fmt.Errorf("encode %s: %w", key, err)
 	}
-	return Object{Key: key, Body: bytes.NewReader(b.Bytes()), Size: int64(b.Len()), Type: "application/json", CacheControl: "no-cache"}, nil
+	return Object{
+		Key: key, Body: bytes.NewReader(b.Bytes()), Size: int64(b.Len()), Type: "application/json", CacheControl: "no-cache",
+	}, nil
 }
 
 // GetJSON decodes into v what PutJSON stored. The error is fs.ErrNotExist if there is no object, and a *CorruptError

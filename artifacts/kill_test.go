@@ -39,10 +39,22 @@ func TestKilledPublishersLeaveOldNewOrNone(t *testing.T) {
 		cmd.Process.Kill()
 		cmd.Wait()
 
-		// A reader that opens the folder, but is no publisher, sees one of three.
+		// A reader of the folder sees one of three states.
 		s, err := folder.New(store)
 		artifactstest.Must(t, err)
-		set, mirror := artifactstest.SetState(t, s, "coverage", ref, contents), artifactstest.MirrorState(t, s, "coverage", "main", contents)
+		set, mirror := artifactstest.SetState(
+			t,
+			s,
+			"coverage",
+			ref,
+			contents,
+		), artifactstest.MirrorState(
+			t,
+			s,
+			"coverage",
+			"main",
+			contents,
+		)
 		seen["set "+set]++
 		seen["mirror "+mirror]++
 		if t.Failed() {

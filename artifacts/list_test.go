@@ -28,13 +28,24 @@ func TestSets(t *testing.T) {
 	at := time.Now().Truncate(time.Second)
 	for i := range sets {
 		s := &sets[i]
-		artifactstest.Publish(t, store, artifacts.Set{Kind: s.Kind, Ref: s.Ref, RunID: "run", Dir: dist, Mirror: "latest"})
+		artifactstest.Publish(
+			t,
+			store,
+			artifacts.Set{Kind: s.Kind, Ref: s.Ref, RunID: "run", Dir: dist, Mirror: "latest"},
+		)
 		s.Modified = at.Add(-time.Duration(i) * time.Hour)
 		artifactstest.Must(t, os.Chtimes(filepath.Join(dir, keys.Manifest(s.Kind, s.Ref)), s.Modified, s.Modified))
 	}
 	pending := "manifests/builds/main/" + artifactstest.SHA3 + "~pending.json"
 	artifactstest.Must(t, artifacts.PutJSON(t.Context(), store, pending, map[string]int{"version": 1}))
-	artifactstest.Files{"manifests/README.json": "", "manifests/builds/x.json": "", "manifests/builds/main/notes.json": ""}.Add(t, dir)
+	artifactstest.Files{
+		"manifests/README.json":            "",
+		"manifests/builds/x.json":          "",
+		"manifests/builds/main/notes.json": "",
+	}.Add(
+		t,
+		dir,
+	)
 
 	for name, c := range map[string]struct {
 		kind, branch string

@@ -81,7 +81,7 @@ func ReadManifest(ctx context.Context, s Store, kind string, ref Ref) (Manifest,
 	key := keys.Manifest(kind, ref)
 	m, err := readManifest(ctx, s, key)
 	if err == nil && (m.Kind != kind || m.Ref() != ref) {
-		err = &CorruptError{key, fmt.Sprintf("the manifest of %s", keys.Set(kind, ref)), "that of " + keys.Set(m.Kind, m.Ref())}
+		err = &CorruptError{key, "the manifest of " + keys.Set(kind, ref), "that of " + keys.Set(m.Kind, m.Ref())}
 	}
 	if err != nil {
 		return Manifest{}, err

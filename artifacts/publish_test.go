@@ -23,7 +23,7 @@ var site = artifactstest.Files{
 	"a b/ü/%2e%2e/+/x\ny": "awkward",
 }
 
-func TestPublishTellsWhatItDid(t *testing.T) {
+func TestPublishCounts(t *testing.T) {
 	t.Parallel()
 	s, store := newStore(t)
 	dir := site.Dir(t)
@@ -37,14 +37,22 @@ func TestPublishTellsWhatItDid(t *testing.T) {
 	if p.Key != "coverage/feature/x/"+artifactstest.SHA1 || p.Location != filepath.Join(store, p.Key) {
 		t.Errorf("it is said to be at %q, %q", p.Key, p.Location)
 	}
-	artifactstest.Equal(t, "store", artifactstest.Read(t, store).Without("manifests/"),
-		artifactstest.Merge(site.Under("coverage/feature/x/"+artifactstest.SHA1), site.Under("coverage/feature/x/latest")))
+	artifactstest.Equal(
+		t,
+		"store",
+		artifactstest.Read(t, store).Without("manifests/"),
+		artifactstest.Merge(
+			site.Under("coverage/feature/x/"+artifactstest.SHA1),
+			site.Under("coverage/feature/x/latest"),
+		),
+	)
 	m, err := artifacts.ReadManifest(t.Context(), s, "coverage", set.Ref)
 	artifactstest.Must(t, err)
 	if want := (artifacts.File{"assets/app.js", 1, "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b", "text/javascript; charset=utf-8", "0755", ""}); m.Files[1] != want {
 		t.Errorf("the manifest says %+v, want %+v", m.Files[1], want)
 	}
-	if m.Version != 1 || m.Kind != "coverage" || m.Ref() != set.Ref || m.RunID != "run-1" || m.Created.IsZero() || m.Bytes() != 13 {
+	if m.Version != 1 || m.Kind != "coverage" || m.Ref() != set.Ref || m.RunID != "run-1" || m.Created.IsZero() ||
+		m.Bytes() != 13 {
 		t.Errorf("the manifest is %+v", m)
 	}
 	if l, err := artifacts.Latest(t.Context(), s, "coverage", "feature/x"); err != nil || l.SHA != artifactstest.SHA1 {
@@ -52,14 +60,16 @@ func TestPublishTellsWhatItDid(t *testing.T) {
 	}
 
 	set.RunID = "run-2"
-	if p = artifactstest.Publish(t, s, set); p.Counts != (artifacts.Counts{Unchanged: 5}) || p.Mirrored != p.Counts || p.Manifest.RunID != "run-1" {
+	if p = artifactstest.Publish(t, s, set); p.Counts != (artifacts.Counts{Unchanged: 5}) || p.Mirrored != p.Counts ||
+		p.Manifest.RunID != "run-1" {
 		t.Errorf("unchanged: %+v, mirror %+v, by %s", p.Counts, p.Mirrored, p.Manifest.RunID)
 	}
 
 	now := artifactstest.Files{"index.html": "<q>", "assets/app.js": "1", "assets": "", "new": "n"}
 	delete(now, "assets")
 	now.Write(t, dir)
-	if p = artifactstest.Publish(t, s, set); p.Counts != (artifacts.Counts{Uploaded: 3, Removed: 3, Bytes: 5}) || p.Mirrored != p.Counts {
+	if p = artifactstest.Publish(t, s, set); p.Counts != (artifacts.Counts{Uploaded: 3, Removed: 3, Bytes: 5}) ||
+		p.Mirrored != p.Counts {
 		t.Errorf("changed, one of them just in mode: %+v, mirror %+v", p.Counts, p.Mirrored)
 	}
 
@@ -67,7 +77,8 @@ func TestPublishTellsWhatItDid(t *testing.T) {
 	now["new"] = "m"
 	now.Write(t, dir)
 	p = artifactstest.Publish(t, s, artifactstest.CoverageSet("feature/x", artifactstest.SHA2, dir))
-	if p.Counts != (artifacts.Counts{Uploaded: 3, Bytes: 5}) || p.Mirrored != (artifacts.Counts{Uploaded: 1, Unchanged: 2, Bytes: 1}) {
+	if p.Counts != (artifacts.Counts{Uploaded: 3, Bytes: 5}) ||
+		p.Mirrored != (artifacts.Counts{Uploaded: 1, Unchanged: 2, Bytes: 1}) {
 		t.Errorf("second commit: %+v, mirror %+v", p.Counts, p.Mirrored)
 	}
 	if l, err := artifacts.Latest(t.Context(), s, "coverage", "feature/x"); err != nil || l.SHA != artifactstest.SHA2 {
@@ -76,12 +87,14 @@ func TestPublishTellsWhatItDid(t *testing.T) {
 
 	// A third is the same: the mirror's files stay, and count as the third's.
 	p = artifactstest.Publish(t, s, artifactstest.CoverageSet("feature/x", artifactstest.SHA3, dir))
-	if err = artifacts.GetJSON(t.Context(), s, keys.MirrorManifest(set.Kind, set.Branch), &m); err != nil || m.SHA != artifactstest.SHA3 || p.Mirrored != (artifacts.Counts{Unchanged: 3}) {
+	if err = artifacts.GetJSON(t.Context(), s, keys.MirrorManifest(set.Kind, set.Branch), &m); err != nil ||
+		m.SHA != artifactstest.SHA3 ||
+		p.Mirrored != (artifacts.Counts{Unchanged: 3}) {
 		t.Errorf("third commit: the mirror is of %s, %+v, %v", m.SHA, p.Mirrored, err)
 	}
 }
 
-func TestUnchangedSetsAreOnlyRead(t *testing.T) {
+func TestUnchangedSetIsOnlyRead(t *testing.T) {
 	t.Parallel()
 	s, _ := newStore(t)
 	set := artifactstest.CoverageSet("main", artifactstest.SHA1, artifactstest.Many(50, "a").Dir(t))
@@ -107,7 +120,12 @@ func TestAFileMayBecomeAFolderAndBack(t *testing.T) {
 	s, store := newStore(t)
 	for _, f := range []artifactstest.Files{{"x": "1", "y/z": "2"}, {"x/a": "3", "y": "4"}, {"x": "1", "y/z": "2"}} {
 		artifactstest.Publish(t, s, artifactstest.CoverageSet("main", artifactstest.SHA1, f.Dir(t)))
-		artifactstest.Equal(t, "store", artifactstest.Read(t, store).Without("manifests/"), artifactstest.Merge(f.Under("coverage/main/"+artifactstest.SHA1), f.Under("coverage/main/latest")))
+		artifactstest.Equal(
+			t,
+			"store",
+			artifactstest.Read(t, store).Without("manifests/"),
+			artifactstest.Merge(f.Under("coverage/main/"+artifactstest.SHA1), f.Under("coverage/main/latest")),
+		)
 	}
 }
 
@@ -148,7 +166,11 @@ func TestStoppedAtAnyOperation(t *testing.T) {
 						}
 						return nil
 					}}
-					_, err := artifacts.Publish(t.Context(), crashing, artifactstest.CoverageSet("main", artifactstest.SHA1, dirs["new"]))
+					_, err := artifacts.Publish(
+						t.Context(),
+						crashing,
+						artifactstest.CoverageSet("main", artifactstest.SHA1, dirs["new"]),
+					)
 					if done = err == nil; !done && !errors.Is(err, crash) {
 						t.Fatal(err)
 					}
@@ -157,8 +179,15 @@ func TestStoppedAtAnyOperation(t *testing.T) {
 
 					artifactstest.Publish(t, s, artifactstest.CoverageSet("main", artifactstest.SHA1, dirs[next]))
 					got := artifactstest.Read(t, store)
-					artifactstest.Equal(t, "repaired", got.Without("manifests/"),
-						artifactstest.Merge(contents[next].Under("coverage/main/"+artifactstest.SHA1), contents[next].Under("coverage/main/latest")))
+					artifactstest.Equal(
+						t,
+						"repaired",
+						got.Without("manifests/"),
+						artifactstest.Merge(
+							contents[next].Under("coverage/main/"+artifactstest.SHA1),
+							contents[next].Under("coverage/main/latest"),
+						),
+					)
 					if records := len(got) - 2*len(contents[next]); records != 3 {
 						t.Errorf("%d records, want 3", records)
 					}
@@ -171,7 +200,7 @@ func TestStoppedAtAnyOperation(t *testing.T) {
 	}
 }
 
-func TestTheManifestGoesFirstAndComesLast(t *testing.T) {
+func TestManifestIsDeletedFirstAndWrittenLast(t *testing.T) {
 	t.Parallel()
 	s, _ := newStore(t)
 	dir := artifactstest.Files{"a": "1", "b": "2"}.Dir(t)
@@ -183,7 +212,11 @@ func TestTheManifestGoesFirstAndComesLast(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		if op != "get" {
-			log = append(log, op+" "+strings.NewReplacer("manifests/", "", "coverage/main/", "", artifactstest.SHA1, "sha").Replace(key))
+			log = append(
+				log,
+				op+" "+strings.NewReplacer("manifests/", "", "coverage/main/", "", artifactstest.SHA1, "sha").
+					Replace(key),
+			)
 		}
 		return nil
 	}}, artifactstest.CoverageSet("main", artifactstest.SHA1, dir))
@@ -191,7 +224,12 @@ func TestTheManifestGoesFirstAndComesLast(t *testing.T) {
 	want := fmt.Sprintf(one, "sha", "", "") + ", " + fmt.Sprintf(one, "latest", "~mirror", "put latest.json, ")
 	got := strings.Join(log, ", ")
 	for _, where := range []string{"sha", "latest"} { // these two are stored in parallel
-		got = strings.Replace(got, fmt.Sprintf("put %[1]s/c, put %[1]s/a", where), fmt.Sprintf("put %[1]s/a, put %[1]s/c", where), 1)
+		got = strings.Replace(
+			got,
+			fmt.Sprintf("put %[1]s/c, put %[1]s/a", where),
+			fmt.Sprintf("put %[1]s/a, put %[1]s/c", where),
+			1,
+		)
 	}
 	if got != want {
 		t.Errorf("order:\n got %s\nwant %s", got, want)
@@ -209,15 +247,37 @@ func TestDeletionIsConfined(t *testing.T) {
 		t.Run(fmt.Sprintf("a manifest that names %q", path), func(t *testing.T) {
 			s, store := newStore(t)
 			neighbours.Add(t, store)
-			stale := artifacts.Manifest{Version: 1, Kind: "coverage", Branch: "a", SHA: artifactstest.SHA2, Files: []artifacts.File{
-				{Path: path, Size: 8, SHA256: strings.Repeat("0", 64), Type: "text/plain", Mode: "0644"},
-			}}
+			stale := artifacts.Manifest{
+				Version: 1,
+				Kind:    "coverage",
+				Branch:  "a",
+				SHA:     artifactstest.SHA2,
+				Files: []artifacts.File{
+					{Path: path, Size: 8, SHA256: strings.Repeat("0", 64), Type: "text/plain", Mode: "0644"},
+				},
+			}
 			artifactstest.Must(t, artifacts.PutJSON(t.Context(), s, keys.MirrorManifest("coverage", "a"), stale))
-			artifactstest.Must(t, artifacts.PutJSON(t.Context(), s, "manifests/coverage/a/latest~pending.json", map[string]any{"version": 1, "paths": []string{path}}))
+			artifactstest.Must(
+				t,
+				artifacts.PutJSON(
+					t.Context(),
+					s,
+					"manifests/coverage/a/latest~pending.json",
+					map[string]any{"version": 1, "paths": []string{path}},
+				),
+			)
 			fresh := artifactstest.Files{"y": "y"}
 			artifactstest.Publish(t, s, artifactstest.CoverageSet("a", artifactstest.SHA1, fresh.Dir(t)))
-			artifactstest.Equal(t, "store", artifactstest.Read(t, store).Without("manifests/"),
-				artifactstest.Merge(neighbours, fresh.Under("coverage/a/latest"), fresh.Under("coverage/a/"+artifactstest.SHA1)))
+			artifactstest.Equal(
+				t,
+				"store",
+				artifactstest.Read(t, store).Without("manifests/"),
+				artifactstest.Merge(
+					neighbours,
+					fresh.Under("coverage/a/latest"),
+					fresh.Under("coverage/a/"+artifactstest.SHA1),
+				),
+			)
 		})
 	}
 	t.Run("a file that no manifest names stays", func(t *testing.T) {
@@ -275,7 +335,8 @@ func TestBranchesNeverTouchEachOther(t *testing.T) {
 			t.Errorf("Latest of %q: %q, %v", b, m.Branch, err)
 		}
 		for _, sha := range []string{artifactstest.SHA1, "deadbeef", "20261123"} {
-			if problems, err := artifacts.Verify(t.Context(), s, "coverage", artifacts.Ref{Branch: b, SHA: sha}); err != nil || problems != nil {
+			if problems, err := artifacts.Verify(t.Context(), s, "coverage", artifacts.Ref{Branch: b, SHA: sha}); err != nil ||
+				problems != nil {
 				t.Errorf("%q at %s: %v, %v", b, sha, problems, err)
 			}
 		}
@@ -303,7 +364,10 @@ func TestBadNamesAreRefusedBeforeAnythingHappens(t *testing.T) {
 
 func TestConcurrentPublishersOfABranch(t *testing.T) {
 	t.Parallel()
-	contents := map[string]artifactstest.Files{artifactstest.SHA1: artifactstest.Many(60, "one"), artifactstest.SHA2: artifactstest.Many(80, "two")}
+	contents := map[string]artifactstest.Files{
+		artifactstest.SHA1: artifactstest.Many(60, "one"),
+		artifactstest.SHA2: artifactstest.Many(80, "two"),
+	}
 	_, store := newStore(t)
 	var wg sync.WaitGroup
 	for round := range 4 {
@@ -327,11 +391,15 @@ func TestConcurrentPublishersOfABranch(t *testing.T) {
 	newest, err := artifacts.Latest(t.Context(), s, "coverage", "main")
 	artifactstest.Must(t, err)
 	artifactstest.Equal(t, "store", artifactstest.Read(t, store).Without("manifests/"), artifactstest.Merge(
-		contents[artifactstest.SHA1].Under("coverage/main/"+artifactstest.SHA1), contents[artifactstest.SHA2].Under("coverage/main/"+artifactstest.SHA2),
-		contents[newest.SHA].Under("coverage/main/latest")))
+		contents[artifactstest.SHA1].Under(
+			"coverage/main/"+artifactstest.SHA1,
+		),
+		contents[artifactstest.SHA2].Under("coverage/main/"+artifactstest.SHA2),
+		contents[newest.SHA].Under("coverage/main/latest"),
+	))
 }
 
-func TestAStoppedPublishSaysWhy(t *testing.T) {
+func TestCancelledPublishReportsTheCause(t *testing.T) {
 	t.Parallel()
 	s, _ := newStore(t)
 	budget := errors.New("the stop budget is used up")
@@ -342,11 +410,18 @@ func TestAStoppedPublishSaysWhy(t *testing.T) {
 		}
 		return nil
 	}}
-	_, err := artifacts.Publish(ctx, stopping, artifactstest.CoverageSet("main", artifactstest.SHA1, artifactstest.Files{"a": "", "b": "", "c": ""}.Dir(t)))
+	_, err := artifacts.Publish(
+		ctx,
+		stopping,
+		artifactstest.CoverageSet("main", artifactstest.SHA1, artifactstest.Files{"a": "", "b": "", "c": ""}.Dir(t)),
+	)
 	if !errors.Is(err, context.Canceled) || !errors.Is(err, budget) {
 		t.Errorf("%v", err)
 	}
-	if _, err := artifacts.ReadManifest(t.Context(), s, "coverage", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := artifacts.ReadManifest(t.Context(), s, "coverage", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}); !errors.Is(
+		err,
+		fs.ErrNotExist,
+	) {
 		t.Errorf("the manifest of half a set: %v", err)
 	}
 }

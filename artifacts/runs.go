@@ -20,7 +20,9 @@ const maxListed = 100_000
 
 // Runs returns up to most runs of a step on a branch, the newest first. All is false if the branch has so many records
 // that not all of them were searched; the runs are the newest of those that were.
-func Runs(ctx context.Context, l Lister, branch, step, environment string, most int) (runs []StoredRun, all bool, err error) {
+func Runs(
+	ctx context.Context, l Lister, branch, step, environment string, most int,
+) (runs []StoredRun, all bool, err error) {
 	if err := keys.CheckBranch(branch); err != nil {
 		return nil, false, err
 	}

@@ -70,7 +70,7 @@ func (e endless) List(_ context.Context, prefix string) iter.Seq2[artifacts.Entr
 	}
 }
 
-func TestRunsAreLookedForWithinBounds(t *testing.T) {
+func TestRunsSearchIsLimited(t *testing.T) {
 	listed := 0
 	runs, all, err := artifacts.Runs(t.Context(), endless{&listed}, "main", "test", "", 3)
 	artifactstest.Must(t, err)

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestContentServesAnyReader reads as the clients of buckets do.
-func TestContentServesAnyReader(t *testing.T) {
+// TestSourceFileSupportsAnyReadPattern reads as the clients of buckets do.
+func TestSourceFileSupportsAnyReadPattern(t *testing.T) {
 	const sum = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae" // of "foo"
 	n := func(c *sourceFile, n int64) error { _, err := io.CopyN(io.Discard, c, n); return err }
 	seek := func(c *sourceFile, at int64, whence int) error { _, err := c.Seek(at, whence); return err }
@@ -50,8 +50,8 @@ func TestContentServesAnyReader(t *testing.T) {
 	}
 }
 
-// TestWhatWasSentLastCounts changes a file between a first attempt and a second, and hides it.
-func TestWhatWasSentLastCounts(t *testing.T) {
+// TestDigestIsOfTheLastRead changes a file between a first attempt and a second, and hides it.
+func TestDigestIsOfTheLastRead(t *testing.T) {
 	dir := folderWith(t, "x", "old")
 	tree, err := openTree("builds", dir)
 	if err != nil {

@@ -19,9 +19,14 @@ func TestNothingToPublish(t *testing.T) {
 	for name, reason := range map[string]string{
 		"nowhere": "does not exist", "file/below": "does not exist", "file": "is not a folder", "hollow": "is empty",
 	} {
-		_, err := artifacts.Publish(t.Context(), s, artifactstest.CoverageSet("main", artifactstest.SHA1, filepath.Join(top, name)))
+		_, err := artifacts.Publish(
+			t.Context(),
+			s,
+			artifactstest.CoverageSet("main", artifactstest.SHA1, filepath.Join(top, name)),
+		)
 		var missing *artifacts.MissingError
-		if !errors.As(err, &missing) || missing.Kind != "coverage" || missing.Path != filepath.Join(top, name) || missing.Reason != reason {
+		if !errors.As(err, &missing) || missing.Kind != "coverage" || missing.Path != filepath.Join(top, name) ||
+			missing.Reason != reason {
 			t.Errorf("%s: %v, want it %s", name, err, reason)
 		}
 	}
@@ -55,10 +60,19 @@ func TestLinks(t *testing.T) {
 			s, store := newStore(t)
 			dir := inside.Dir(t)
 			artifactstest.Must(t, os.Symlink(tt.target, filepath.Join(dir, tt.at)))
-			_, err := artifacts.Publish(t.Context(), s, artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir})
+			_, err := artifacts.Publish(
+				t.Context(),
+				s,
+				artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir},
+			)
 			if tt.reason == "" {
 				artifactstest.Must(t, err)
-				artifactstest.Equal(t, "store", artifactstest.Read(t, store).Without("manifests/"), artifactstest.Merge(inside, tt.want).Under("builds/main/"+artifactstest.SHA1))
+				artifactstest.Equal(
+					t,
+					"store",
+					artifactstest.Read(t, store).Without("manifests/"),
+					artifactstest.Merge(inside, tt.want).Under("builds/main/"+artifactstest.SHA1),
+				)
 				return
 			}
 			var link *artifacts.LinkError
@@ -87,7 +101,7 @@ func TestLinks(t *testing.T) {
 	})
 }
 
-func TestWhatIsNoFileIsRefusedByName(t *testing.T) {
+func TestSpecialFilesAreRefused(t *testing.T) {
 	for reason, create := range map[string]func(p string) error{
 		"is a named pipe":              func(p string) error { return syscall.Mkfifo(p, 0o600) },
 		"is a socket":                  func(p string) error { return syscall.Mknod(p, syscall.S_IFSOCK|0o600, 0) },

@@ -1,3 +1,4 @@
+// Package artifactstest has what the tests of artifacts and of its stores share.
 package artifactstest
 
 import (
@@ -14,16 +15,17 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
+// Commits.
 const (
 	SHA1 = "1111111111111111111111111111111111111111"
 	SHA2 = "abcdef2222222222222222222222222222222222"
 	SHA3 = "3333333333333333333333333333333333333333"
 )
 
-// files is a folder's content by path.
+// Files is the content of a folder by path.
 type Files map[string]string
 
-// write makes dir hold just these files.
+// Write makes dir contain exactly these files.
 func (f Files) Write(t testing.TB, dir string) {
 	t.Helper()
 	Must(t, os.RemoveAll(dir))
@@ -31,7 +33,7 @@ func (f Files) Write(t testing.TB, dir string) {
 	f.Add(t, dir)
 }
 
-// add writes the files into dir.
+// Add writes the files into dir.
 func (f Files) Add(t testing.TB, dir string) {
 	t.Helper()
 	for name, content := range f {
@@ -41,7 +43,7 @@ func (f Files) Add(t testing.TB, dir string) {
 	}
 }
 
-// dir is write in a new folder.
+// Dir writes the files into a new folder.
 func (f Files) Dir(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "dist")
@@ -49,7 +51,7 @@ func (f Files) Dir(t testing.TB) string {
 	return dir
 }
 
-// under is the files with a prefix to their paths.
+// Under returns the files with a prefix to their paths.
 func (f Files) Under(prefix string) Files {
 	out := Files{}
 	for name, content := range f {
@@ -58,7 +60,7 @@ func (f Files) Under(prefix string) Files {
 	return out
 }
 
-// without drops the paths that begin with one of the prefixes.
+// Without returns the files whose paths begin with none of the prefixes.
 func (f Files) Without(prefixes ...string) Files {
 	out := maps.Clone(f)
 	maps.DeleteFunc(out, func(name, _ string) bool {
@@ -67,7 +69,7 @@ func (f Files) Without(prefixes ...string) Files {
 	return out
 }
 
-// read returns all files below dir, temporary ones included.
+// Read returns all files below dir, temporary ones included.
 func Read(t testing.TB, dir string) Files {
 	t.Helper()
 	out := Files{}
@@ -83,6 +85,7 @@ func Read(t testing.TB, dir string) Files {
 	return out
 }
 
+// Equal reports each difference between two folders.
 func Equal(t testing.TB, what string, got, want Files) {
 	t.Helper()
 	for name, content := range want {
@@ -99,6 +102,7 @@ func Equal(t testing.TB, what string, got, want Files) {
 	}
 }
 
+// Must ends the test on an error.
 func Must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -106,24 +110,39 @@ func Must(t testing.TB, err error) {
 	}
 }
 
+// Many returns n small files whose content depends on the tag.
 func Many(n int, tag string) Files {
 	f := Files{}
 	for i := range n {
-		f[fmt.Sprintf("lib/%02d/file-%04d.html", i%37, i)] = fmt.Sprintf("%s %d %s", tag, i, strings.Repeat("x", 1024+i%1000))
+		f[fmt.Sprintf("lib/%02d/file-%04d.html", i%37, i)] = fmt.Sprintf(
+			"%s %d %s",
+			tag,
+			i,
+			strings.Repeat("x", 1024+i%1000),
+		)
 	}
 	return f
 }
 
+// Put stores an object.
 func Put(t testing.TB, s artifacts.Store, o artifacts.Object) {
 	t.Helper()
 	_, err := s.Put(t.Context(), o)
 	Must(t, err)
 }
 
+// CoverageSet is a set with a mirror.
 func CoverageSet(branch, sha, dir string) artifacts.Set {
-	return artifacts.Set{Kind: "coverage", Ref: artifacts.Ref{Branch: branch, SHA: sha}, RunID: "run-1", Dir: dir, Mirror: "latest"}
+	return artifacts.Set{
+		Kind:   "coverage",
+		Ref:    artifacts.Ref{Branch: branch, SHA: sha},
+		RunID:  "run-1",
+		Dir:    dir,
+		Mirror: "latest",
+	}
 }
 
+// Publish publishes a set that must succeed.
 func Publish(t testing.TB, s artifacts.Store, set artifacts.Set) artifacts.Published {
 	t.Helper()
 	p, err := artifacts.Publish(t.Context(), s, set)
@@ -131,6 +150,7 @@ func Publish(t testing.TB, s artifacts.Store, set artifacts.Set) artifacts.Publi
 	return p
 }
 
+// Merge joins files; later ones win.
 func Merge(all ...Files) Files {
 	out := Files{}
 	for _, f := range all {
@@ -139,10 +159,12 @@ func Merge(all ...Files) Files {
 	return out
 }
 
+// Object returns an object with a text as its content.
 func Object(key, content string) artifacts.Object {
 	return artifacts.Object{Key: key, Body: strings.NewReader(content), Size: int64(len(content))}
 }
 
+// Get returns the content of an object.
 func Get(t testing.TB, s artifacts.Store, key string) string {
 	t.Helper()
 	r, err := s.Get(t.Context(), key)

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// mountTmpfs mounts a small disk until the test ends.
+// MountTmpfs mounts a small disk until the test ends.
 func MountTmpfs(t *testing.T, size string) string {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -13,13 +13,14 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-// spy is a store that can be told what to do before an operation, and that remembers the operations.
+// Spy is a store that calls Before ahead of each operation, and may replace the body of an object.
 type Spy struct {
 	artifacts.Store
 	Before func(op, key string) error
 	Body   func(o artifacts.Object) io.ReadSeeker
 }
 
+// Put implements artifacts.Store.
 func (s *Spy) Put(ctx context.Context, o artifacts.Object) (string, error) {
 	if err := s.Before("put", o.Key); err != nil {
 		return "", err
@@ -30,6 +31,7 @@ func (s *Spy) Put(ctx context.Context, o artifacts.Object) (string, error) {
 	return s.Store.Put(ctx, o)
 }
 
+// Get implements artifacts.Store.
 func (s *Spy) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	if err := s.Before("get", key); err != nil {
 		return nil, err
@@ -50,7 +52,7 @@ func (s *Spy) Delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
-// Lock is the store's own, if it has one.
+// Lock is that of the store, if it has locks.
 func (s *Spy) Lock(ctx context.Context, name string) (context.Context, func(), error) {
 	if err := s.Before("lock", name); err != nil {
 		return nil, nil, err
@@ -68,7 +70,8 @@ func (s *Spy) Lock(ctx context.Context, name string) (context.Context, func(), e
 	}, nil
 }
 
-// state tells which of several contents a set has by its manifest: its name, or "none". Anything else is a mixture.
+// SetState returns which of several contents a set has by its manifest: its name, or "none". Anything else is an
+// error.
 func SetState(t testing.TB, s artifacts.Store, kind string, ref artifacts.Ref, contents map[string]Files) string {
 	t.Helper()
 	m, err := artifacts.ReadManifest(context.Background(), s, kind, ref)
@@ -84,7 +87,7 @@ func SetState(t testing.TB, s artifacts.Store, kind string, ref artifacts.Ref, c
 	return match(t, s, keys.Set(kind, ref), m, contents)
 }
 
-// mirrorState does the same for a mirror.
+// MirrorState is SetState for a mirror.
 func MirrorState(t testing.TB, s artifacts.Store, kind, branch string, contents map[string]Files) string {
 	t.Helper()
 	var m artifacts.Manifest

@@ -11,8 +11,8 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
-// testSwapper is what every Swapper must do. Each call of open gives a new user of one and the same store; what is
-// tested keeps to keys below "locks/".
+// TestSwapper tests what every artifacts.Swapper must do. Each call of open returns another user of the same store.
+// The test uses keys below "locks/" only.
 func TestSwapper(t *testing.T, open func() artifacts.Swapper) {
 	ctx := t.Context()
 	s := open()

@@ -15,7 +15,7 @@ import (
 )
 
 // The floor's signatures are its own, and only a real server checks them.
-func TestTheFloorBringsAFolderToARealServer(t *testing.T) {
+func TestFloorUploadsAFolder(t *testing.T) {
 	for _, b := range s3test.Buckets(t) {
 		t.Run(b.Server, func(t *testing.T) {
 			dir := t.TempDir()
@@ -42,7 +42,7 @@ func TestTheFloorBringsAFolderToARealServer(t *testing.T) {
 			if err := firstOf(os.Remove(filepath.Join(dir, "large")), write(filepath.Join(dir, "a"), []byte("new"))); err != nil {
 				t.Fatal(err)
 			}
-			p.Forget()
+			p.ClearSeen()
 			sync()
 			if keys := b.Keys(t); len(keys) != 3 {
 				t.Errorf("later there is %q", keys)
@@ -54,9 +54,9 @@ func TestTheFloorBringsAFolderToARealServer(t *testing.T) {
 	}
 }
 
-func TestTheFloorEndsWithTheErrorOfAnUpload(t *testing.T) {
+func TestFloorReportsUploadErrors(t *testing.T) {
 	p := s3test.NewProxy(t, (&s3test.Null{}).Start(t), s3test.Rule{
-		Operation: "PutObject", Skip: 1, Times: 1, Fault: s3test.Answer(s3test.SlowDown),
+		Operation: "PutObject", Skip: 1, Times: 1, Fault: s3test.Respond(s3test.SlowDown),
 	})
 	s3test.Bucket{Endpoint: p.URL}.Setenv(t)
 	dir := t.TempDir()
@@ -71,7 +71,7 @@ func TestTheFloorEndsWithTheErrorOfAnUpload(t *testing.T) {
 	}
 }
 
-func TestAFolderIsCheckedByNameAndSize(t *testing.T) {
+func TestCheckComparesNamesAndSizes(t *testing.T) {
 	endpoint := (&s3test.Null{}).Start(t)
 	s3test.Bucket{Endpoint: endpoint}.Setenv(t)
 	j := job{work: work{folder: "p", remove: true}, dir: t.TempDir(), bucket: "bucket"}
@@ -108,7 +108,7 @@ func TestAFolderIsCheckedByNameAndSize(t *testing.T) {
 	}
 }
 
-func TestWhatAWorkDoesToTheFolder(t *testing.T) {
+func TestWorksPrepareTheirFolder(t *testing.T) {
 	dir := t.TempDir()
 	if err := makeSmall(dir, 0); err != nil {
 		t.Fatal(err)
@@ -173,7 +173,7 @@ func snapshot(t *testing.T, dir string) map[string]file {
 	return all
 }
 
-func TestTargetsAreJudgedByTheMedians(t *testing.T) {
+func TestTargetsUseMedians(t *testing.T) {
 	seconds := func(wall ...float64) (all []sample) {
 		for _, w := range wall {
 			all = append(all, sample{wall: time.Duration(w * float64(time.Second)), requests: 3, memory: 40 << 20})
@@ -203,7 +203,7 @@ func TestTargetsAreJudgedByTheMedians(t *testing.T) {
 	}
 }
 
-func TestAFlagThatNamesNothingIsRefused(t *testing.T) {
+func TestUnknownNamesAreRefused(t *testing.T) {
 	for _, args := range [][]string{{"--works", "W9"}, {"--clients", "ftp"}, {"--settings", "fast"}, {"--rounds", "0"}} {
 		if err := run(context.Background(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil {
 			t.Errorf("%q is taken", args)

@@ -105,7 +105,7 @@ func (f *floor) sync(ctx context.Context, dir, prefix string) error {
 		key := prefix + filepath.ToSlash(relative)
 		old, known := there[key]
 		delete(there, key)
-		g.Go(func() error { return f.bring(inner, path, key, old, known) })
+		g.Go(func() error { return f.upload(inner, path, key, old, known) })
 		return inner.Err()
 	})
 	if err := firstOf(g.Wait(), err); err != nil {
@@ -114,8 +114,8 @@ func (f *floor) sync(ctx context.Context, dir, prefix string) error {
 	return f.delete(ctx, there)
 }
 
-// bring uploads a file unless it is the one that is there.
-func (f *floor) bring(ctx context.Context, path, key string, old listed, known bool) error {
+// upload uploads a file unless it is the one that is there.
+func (f *floor) upload(ctx context.Context, path, key string, old listed, known bool) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -177,7 +177,8 @@ func (f *floor) parts(ctx context.Context, file *os.File, size int64, key string
 		fmt.Fprintf(&body, "<Part><PartNumber>%d</PartNumber><ETag>%s</ETag></Part>", i+1, etag)
 	}
 	body.WriteString("</CompleteMultipartUpload>")
-	_, err = f.send(ctx, http.MethodPost, key, url.Values{"uploadId": {created.UploadId}}, bytes.NewReader(body.Bytes()), int64(body.Len()))
+	query := url.Values{"uploadId": {created.UploadId}}
+	_, err = f.send(ctx, http.MethodPost, key, query, bytes.NewReader(body.Bytes()), int64(body.Len()))
 	return err
 }
 
@@ -226,7 +227,8 @@ func (f *floor) delete(ctx context.Context, gone map[string]listed) error {
 		body.WriteString("</Key></Object>")
 	}
 	body.WriteString("</Delete>")
-	_, err := f.send(ctx, http.MethodPost, "", url.Values{"delete": {""}}, bytes.NewReader(body.Bytes()), int64(body.Len()))
+	query := url.Values{"delete": {""}}
+	_, err := f.send(ctx, http.MethodPost, "", query, bytes.NewReader(body.Bytes()), int64(body.Len()))
 	return err
 }
 
@@ -253,7 +255,9 @@ func digest(h hash.Hash, from io.ReadSeeker) (string, error) {
 }
 
 // send signs a request with Signature Version 4, its body included.
-func (f *floor) send(ctx context.Context, method, key string, query url.Values, content io.ReadSeeker, size int64) (reply, error) {
+func (f *floor) send(
+	ctx context.Context, method, key string, query url.Values, content io.ReadSeeker, size int64,
+) (reply, error) {
 	sum, err := digest(sha256.New(), content)
 	if err != nil {
 		return reply{}, err

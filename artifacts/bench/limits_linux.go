@@ -73,8 +73,8 @@ func runLimited(args []string) error {
 	return syscall.Exec(args[1], args[1:], os.Environ())
 }
 
-// peakMemory reads a process's largest resident size so far in bytes, 0 when it is gone. That of rusage is no use:
-// it begins with the size of the process that forked.
+// peakMemory reads a process's largest resident size so far in bytes, 0 when it is gone. That of rusage
+// is useless: it begins with the size of the process that forked.
 func peakMemory(pid int) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

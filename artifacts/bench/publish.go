@@ -16,7 +16,8 @@ func runPublish(ctx context.Context, args []string) error {
 	if len(args) != 5 {
 		return fmt.Errorf("publish needs LOCATION KIND DIR BRANCH SHA")
 	}
-	store, _, err := location.Open(ctx, args[0], location.Options{AWS: func(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }})
+	load := func(ctx context.Context) (aws.Config, error) { return config.LoadDefaultConfig(ctx) }
+	store, _, err := location.Open(ctx, args[0], location.Options{AWS: load})
 	if err != nil {
 		return err
 	}

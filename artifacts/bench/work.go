@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// work is something to bring to S3, and what its folder goes through just before. Works of one folder follow each
+// work is something to upload, and what its folder goes through just before. Works of one folder follow each
 // other in the order of this list, each client having done the one before.
 type work struct {
 	name, title string

@@ -27,7 +27,10 @@ func TestExamineFolder(t *testing.T) {
 func TestExamineFindsWhatIsWrong(t *testing.T) {
 	t.Run("a folder that cannot be written", func(t *testing.T) {
 		store, dir := newStore(t)
-		artifactstest.Must(t, os.WriteFile(filepath.Join(dir, "runs"), nil, 0o644)) // root may write anywhere but below a file
+		artifactstest.Must(
+			t,
+			os.WriteFile(filepath.Join(dir, "runs"), nil, 0o644),
+		) // root may write anywhere but below a file
 		found := store.Examine(t.Context())
 		if len(found) != 1 || found[0].Severity != artifacts.Failure || found[0].Advice == "" {
 			t.Errorf("found %+v", found)
@@ -39,7 +42,8 @@ func TestExamineFindsWhatIsWrong(t *testing.T) {
 		artifactstest.Must(t, err)
 		t.Cleanup(func() { store.Close() })
 		found := store.Examine(t.Context())
-		if len(found) != 2 || found[1].Severity != artifacts.Warning || !strings.Contains(found[1].Problem, "MiB are free") {
+		if len(found) != 2 || found[1].Severity != artifacts.Warning ||
+			!strings.Contains(found[1].Problem, "MiB are free") {
 			t.Errorf("found %+v", found)
 		}
 	})

@@ -20,7 +20,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
-func TestFolderKeepsObjects(t *testing.T) {
+func TestPutGetDelete(t *testing.T) {
 	s, store := newStore(t)
 	for _, key := range []string{"a", "b/c/d", "b/sp ace/ü/%2e/+\n", strings.Repeat("x", 255)} {
 		artifactstest.Must(t, s.put(t.Context(), artifactstest.Object(key, "old")))
@@ -50,7 +50,7 @@ func TestFolderKeepsObjects(t *testing.T) {
 	}
 }
 
-func TestFolderRefusesBadKeys(t *testing.T) {
+func TestBadKeysAreRefused(t *testing.T) {
 	s, store := newStore(t)
 	outside := artifactstest.Files{"x": "x"}.Dir(t)
 	artifactstest.Must(t, os.Symlink(outside, filepath.Join(store, "link")))
@@ -141,7 +141,7 @@ func (s stopper) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestAFullDiskIsNamed(t *testing.T) {
+func TestFullDiskIsReported(t *testing.T) {
 	dir := artifactstest.MountTmpfs(t, "1m")
 	s, err := New(dir)
 	artifactstest.Must(t, err)
@@ -158,7 +158,8 @@ func TestAFullDiskIsNamed(t *testing.T) {
 	artifactstest.Equal(t, "after put", artifactstest.Read(t, dir), before)
 
 	artifactstest.Files{"x": "old", "y": strings.Repeat("y", 2<<20)}.Write(t, set.Dir)
-	if _, err = artifacts.Publish(t.Context(), s, set); !errors.As(err, &full) || !strings.Contains(err.Error(), dir+" is full") {
+	if _, err = artifacts.Publish(t.Context(), s, set); !errors.As(err, &full) ||
+		!strings.Contains(err.Error(), dir+" is full") {
 		t.Errorf("publish: %v", err)
 	}
 	if got := artifactstest.SetState(t, s, "coverage", set.Ref, nil); got != "none" {
@@ -179,7 +180,7 @@ func TestAFullDiskIsNamed(t *testing.T) {
 	}
 }
 
-func TestSweepTellsTheDeadFromTheLiving(t *testing.T) {
+func TestSweepSparesFilesInUse(t *testing.T) {
 	s, store := newStore(t)
 	live, name, err := s.spool.Create()
 	artifactstest.Must(t, err)
@@ -254,8 +255,8 @@ func TestLocksExclude(t *testing.T) {
 	}
 }
 
-// TestPutAgainstPrune lets one process remove the folder that another has just made.
-func TestPutAgainstPrune(t *testing.T) {
+// TestPutWhileFoldersAreRemoved lets one process remove the folder that another has just made.
+func TestPutWhileFoldersAreRemoved(t *testing.T) {
 	one, store := newStore(t)
 	two, err := New(store)
 	artifactstest.Must(t, err)

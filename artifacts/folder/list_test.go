@@ -25,7 +25,18 @@ func keysOf(t testing.TB, l artifacts.Lister, prefix string) []string {
 
 func TestList(t *testing.T) {
 	store, dir := newStore(t)
-	artifactstest.Files{"a/b": "1", "a-b": "22", "a.b": "3", "a/c/d": "4", "ab": "5", "b/x": "6", keys.Partial + "/half": "7"}.Add(t, dir)
+	artifactstest.Files{
+		"a/b":                  "1",
+		"a-b":                  "22",
+		"a.b":                  "3",
+		"a/c/d":                "4",
+		"ab":                   "5",
+		"b/x":                  "6",
+		keys.Partial + "/half": "7",
+	}.Add(
+		t,
+		dir,
+	)
 	artifactstest.Must(t, os.MkdirAll(filepath.Join(dir, "empty"), 0o755))
 	artifactstest.Must(t, os.Symlink("ab", filepath.Join(dir, "link")))
 	artifactstest.Must(t, os.Symlink("/etc", filepath.Join(dir, "out")))
@@ -39,12 +50,12 @@ func TestList(t *testing.T) {
 		"also within a folder's":                              {"a/c", []string{"a/c/d"}},
 		"a whole key":                                         {"a/c/d", []string{"a/c/d"}},
 		"nothing is there":                                    {"c/", nil},
-		"a file is no folder":                                 {"ab/", nil},
+		"a file is not a folder":                              {"ab/", nil},
 		"an empty folder holds nothing":                       {"empty/", nil},
-		"a link is no object":                                 {"link", nil},
+		"a link is not an object":                             {"link", nil},
 		"a link out of the store is not followed":             {"out", nil},
 		"files in the making are none":                        {keys.Partial[:4], nil},
-		"a prefix with an empty segment is no key's":          {"a//b", nil},
+		"a prefix with an empty segment matches no key":       {"a//b", nil},
 		"a prefix may begin with a dot, as a file's name may": {".", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,7 +74,7 @@ func TestList(t *testing.T) {
 	}
 }
 
-func TestListRefusesAWayOut(t *testing.T) {
+func TestListStaysInside(t *testing.T) {
 	store, _ := newStore(t)
 	for _, prefix := range []string{"../", "../x", "/etc/", "a/../../x", keys.Partial + "/"} {
 		var last error
@@ -77,7 +88,7 @@ func TestListRefusesAWayOut(t *testing.T) {
 	}
 }
 
-func TestListEnds(t *testing.T) {
+func TestListStops(t *testing.T) {
 	store, dir := newStore(t)
 	artifactstest.Files{"a/1": "", "a/2": "", "b": ""}.Add(t, dir)
 	seen := 0

@@ -7,13 +7,13 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/artifactstest"
 )
 
-func TestFolderSwaps(t *testing.T) {
+func TestSwapper(t *testing.T) {
 	s, _ := newStore(t)
 	artifactstest.TestSwapper(t, func() artifacts.Swapper { return s })
 }
 
-// TestFoldersSwap lets every user of the store have its own Folder, as processes have.
-func TestFoldersSwap(t *testing.T) {
+// TestSwapperAcrossStores lets every user of the store have its own Folder, as processes have.
+func TestSwapperAcrossStores(t *testing.T) {
 	_, dir := newStore(t)
 	artifactstest.TestSwapper(t, func() artifacts.Swapper {
 		s, err := New(dir)

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Lock returns the key of a lock's record: "locks/<environment>/<name>.json". Bytes other than letters, digits, dots, dashes and
-// underscores are written as "~" and two hexadecimal digits, so that no two locks share a key. The error is a *Error.
+// Lock returns the key of a lock's record: "locks/<environment>/<name>.json". Bytes other than letters, digits, dots,
+// dashes and underscores are written as "~" and two hexadecimal digits, so that no two locks share a key. The error is a *Error.
 func Lock(environment, name string) (string, error) {
 	e, err := lockSegment("environment", environment)
 	if err != nil {
@@ -21,7 +21,8 @@ func Lock(environment, name string) (string, error) {
 	return locks + "/" + e + "/" + n + ".json", nil
 }
 
-// PublishLock returns the key of the lock that publishers of a set or of a mirror take: "locks/artifacts/<3 hex digits>.json".
+// PublishLock returns the key of the lock that publishers of a set or of a mirror take:
+// "locks/artifacts/<3 hex digits>.json".
 // The record of a lock is never deleted. So that there are fewer of them than sets, some sets share one.
 func PublishLock(prefix string) string {
 	sum := sha256.Sum256([]byte(prefix))

@@ -56,7 +56,8 @@ func CheckBranch(b string) error {
 	case strings.Contains(b, "@{"):
 		return bad(`contains "@{"`)
 	}
-	if i := strings.IndexFunc(b, func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune(`~^:?*[\`, c) }); i >= 0 {
+	forbidden := func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune(`~^:?*[\`, c) }
+	if i := strings.IndexFunc(b, forbidden); i >= 0 {
 		return bad(fmt.Sprintf("contains %q", b[i]))
 	}
 	for segment := range strings.SplitSeq(b, "/") {

@@ -172,7 +172,15 @@ func TestKinds(t *testing.T) {
 
 func TestAStepAndAnEnvironmentShareNoKeyWithAnotherPair(t *testing.T) {
 	ref := Ref{"main", sha1}
-	pairs := [][2]string{{"t", "prod"}, {"t-prod", ""}, {"t", ""}, {"t.prod", ""}, {"t_prod", ""}, {"t-prod", "eu"}, {"t", "prod-eu"}}
+	pairs := [][2]string{
+		{"t", "prod"},
+		{"t-prod", ""},
+		{"t", ""},
+		{"t.prod", ""},
+		{"t_prod", ""},
+		{"t-prod", "eu"},
+		{"t", "prod-eu"},
+	}
 	seen := map[string][2]string{}
 	for _, p := range pairs {
 		for _, key := range []string{Run(ref, p[0], p[1], "r"), LatestRun(ref, p[0], p[1]), LatestRunOnBranch("main", p[0], p[1])} {

@@ -16,7 +16,7 @@ import (
 )
 
 // TestNeverTwoHolders has claimants with wrong clocks compete through a store that does its worst. They are killed,
-// told to stop, and slow to stop what runs under a lease that has ended.
+// cancelled, and slow to stop what runs under a lease that has ended.
 func TestNeverTwoHolders(t *testing.T) {
 	var all tally
 	for range 4 {

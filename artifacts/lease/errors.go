@@ -24,9 +24,9 @@ func (e *HeldError) Error() string {
 func (e *HeldError) Hint() string {
 	wait := e.Holder.staleAfter().Round(time.Second)
 	if e.Overdue > 0 {
-		return fmt.Sprintf("it looks abandoned: run this again with a wait of at least %s, after which the lock is taken over", wait)
+		return fmt.Sprintf("it looks abandoned: run this again with a wait of at least %s, to take the lock over", wait)
 	}
-	return fmt.Sprintf("run this again when the holder has ended; if it was killed, a wait of %s is enough to take the lock over", wait)
+	return fmt.Sprintf("run this again when the holder has ended; if it was killed, wait %s to take the lock over", wait)
 }
 
 // LostError reports a lock that was lost before it was released.

@@ -36,11 +36,22 @@ type unreliable struct {
 }
 
 func newUnreliable(t testing.TB) *unreliable {
-	return &unreliable{t: t, next: func(string) fate { return fate{} }, objects: map[string]string{}, tags: map[string]bool{}}
+	return &unreliable{
+		t:       t,
+		next:    func(string) fate { return fate{} },
+		objects: map[string]string{},
+		tags:    map[string]bool{},
+	}
 }
 
 var (
-	errTransient = &artifacts.StoreError{Op: "swap", Key: "k", Place: "a test", Err: errors.New("connection reset"), Transient: true}
+	errTransient = &artifacts.StoreError{
+		Op:        "swap",
+		Key:       "k",
+		Place:     "a test",
+		Err:       errors.New("connection reset"),
+		Transient: true,
+	}
 	errForbidden = &artifacts.StoreError{Op: "swap", Key: "k", Place: "a test", Err: fs.ErrPermission}
 )
 

@@ -22,7 +22,8 @@ func lossOf(t testing.TB, l *Lease) *LostError {
 		t.Fatal("the lease is not lost")
 	}
 	var lost *LostError
-	if !errors.As(context.Cause(l.Context()), &lost) || lost.Fence != l.Fence() || lost.Key != lockName || lost.Hint() == "" {
+	if !errors.As(context.Cause(l.Context()), &lost) || lost.Fence != l.Fence() || lost.Key != lockName ||
+		lost.Hint() == "" {
 		t.Fatalf("the cause is %v", context.Cause(l.Context()))
 	}
 	return lost
@@ -32,7 +33,8 @@ func TestLeasesAreKept(t *testing.T) {
 	bubble(t, "by a heartbeat every 15 seconds", func(t *testing.T, s *unreliable) {
 		l := acquire(t, s, requestOf("a"))
 		time.Sleep(61 * time.Second)
-		if r := s.record(lockName); r.Writes != 5 || r.Expires.Sub(r.Acquired) != 2*time.Minute || r.Fence != l.Fence() {
+		if r := s.record(lockName); r.Writes != 5 || r.Expires.Sub(r.Acquired) != 2*time.Minute ||
+			r.Fence != l.Fence() {
 			t.Errorf("%+v", r)
 		}
 		release(t, l)
@@ -66,7 +68,7 @@ func TestLeasesAreKept(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		l, err := Acquire(ctx, s, requestOf("a"))
 		artifactstest.Must(t, err)
-		cause := errors.New("the run was told to stop")
+		cause := errors.New("the run was cancelled")
 		cancel(cause)
 		<-l.Context().Done()
 		if got := context.Cause(l.Context()); got != cause {
@@ -141,32 +143,36 @@ func TestLeasesAreLost(t *testing.T) {
 		s.meets(func(string) fate { return fate{} })
 		_ = l.Release(t.Context())
 	})
-	bubble(t, "counting from when the last write was sent, not from when it was answered", func(t *testing.T, s *unreliable) {
-		slowly := func(lag time.Duration) {
-			s.meets(func(op string) fate {
-				if op == "swap" {
-					s.next = func(string) fate { return fate{err: errTransient, drop: true} }
-					return fate{lag: lag}
-				}
-				return fate{}
-			})
-		}
-		slowly(10 * time.Second)
-		began := time.Now()
-		l := acquire(t, s, requestOf("a"))
-		lossOf(t, l)
-		within(t, "losing", time.Since(began), 45*time.Second, 45*time.Second)
-		s.meets(func(string) fate { return fate{} })
-		_ = l.Release(t.Context())
+	bubble(
+		t,
+		"counting from when the last write was sent, not from when it was answered",
+		func(t *testing.T, s *unreliable) {
+			slowly := func(lag time.Duration) {
+				s.meets(func(op string) fate {
+					if op == "swap" {
+						s.next = func(string) fate { return fate{err: errTransient, drop: true} }
+						return fate{lag: lag}
+					}
+					return fate{}
+				})
+			}
+			slowly(10 * time.Second)
+			began := time.Now()
+			l := acquire(t, s, requestOf("a"))
+			lossOf(t, l)
+			within(t, "losing", time.Since(began), 45*time.Second, 45*time.Second)
+			s.meets(func(string) fate { return fate{} })
+			_ = l.Release(t.Context())
 
-		l = acquire(t, s, requestOf("a"))
-		began = time.Now()
-		slowly(4 * time.Second)
-		lossOf(t, l)
-		within(t, "losing", time.Since(began), time.Minute, time.Minute)
-		s.meets(func(string) fate { return fate{} })
-		_ = l.Release(t.Context())
-	})
+			l = acquire(t, s, requestOf("a"))
+			began = time.Now()
+			slowly(4 * time.Second)
+			lossOf(t, l)
+			within(t, "losing", time.Since(began), time.Minute, time.Minute)
+			s.meets(func(string) fate { return fate{} })
+			_ = l.Release(t.Context())
+		},
+	)
 	bubble(t, "but not by an alarm that a heartbeat has forestalled", func(t *testing.T, s *unreliable) {
 		l := acquire(t, s, requestOf("a"))
 		l.expire()

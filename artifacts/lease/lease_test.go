@@ -23,7 +23,14 @@ const lockName = "locks/production/deploy-web.json"
 func requestOf(owner string) Request {
 	return Request{
 		Key: lockName, TTL: time.Minute, Heartbeat: 15 * time.Second, Poll: time.Second,
-		Owner: Owner{Name: owner, RunID: "run-" + owner, Step: "deploy", SHA: artifactstest.SHA1, Branch: "main", Purpose: "deploy of stack web"},
+		Owner: Owner{
+			Name:    owner,
+			RunID:   "run-" + owner,
+			Step:    "deploy",
+			SHA:     artifactstest.SHA1,
+			Branch:  "main",
+			Purpose: "deploy of stack web",
+		},
 	}
 }
 
@@ -114,60 +121,70 @@ func TestAcquire(t *testing.T) {
 			t.Errorf("the hint is %q", held.Hint())
 		}
 	})
-	bubble(t, "a wait ends at its limit, and tells every half minute who is waited for", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, requestOf("a"))
-		defer release(t, l)
-		var told []time.Duration
-		began := time.Now()
-		c := waiting(requestOf("b"), 2*time.Minute)
-		c.OnWait = func(h Holder) {
-			told = append(told, time.Since(began))
-			if h.Name != "a" || !h.Expires.After(time.Now()) {
-				t.Errorf("told of %+v", h)
+	bubble(
+		t,
+		"a wait ends at its limit, and tells every half minute who is waited for",
+		func(t *testing.T, s *unreliable) {
+			l := acquire(t, s, requestOf("a"))
+			defer release(t, l)
+			var notified []time.Duration
+			began := time.Now()
+			c := waiting(requestOf("b"), 2*time.Minute)
+			c.OnWait = func(h Holder) {
+				notified = append(notified, time.Since(began))
+				if h.Name != "a" || !h.Expires.After(time.Now()) {
+					t.Errorf("notified of %+v", h)
+				}
 			}
-		}
-		_, err := Acquire(t.Context(), s, c)
-		var held *HeldError
-		if !errors.As(err, &held) || held.Waited != 2*time.Minute || !strings.Contains(err.Error(), "waited 2m0s") {
-			t.Errorf("the error is %v", err)
-		}
-		within(t, "waiting", time.Since(began), 2*time.Minute, 2*time.Minute)
-		if len(told) != 4 || told[0] != 0 || told[1] < remindEvery || told[3] > 2*time.Minute {
-			t.Errorf("told after %v", told)
-		}
-	})
+			_, err := Acquire(t.Context(), s, c)
+			var held *HeldError
+			if !errors.As(err, &held) || held.Waited != 2*time.Minute || !strings.Contains(err.Error(), "waited 2m0s") {
+				t.Errorf("the error is %v", err)
+			}
+			within(t, "waiting", time.Since(began), 2*time.Minute, 2*time.Minute)
+			if len(notified) != 4 || notified[0] != 0 || notified[1] < remindEvery || notified[3] > 2*time.Minute {
+				t.Errorf("notified after %v", notified)
+			}
+		},
+	)
 	bubble(t, "a lock that is given back goes to who waits, and the fence grows", func(t *testing.T, s *unreliable) {
 		var fences []int64
-		var told []string
+		var notified []string
 		for _, owner := range []string{"a", "b", "c"} {
 			c := waiting(requestOf(owner), time.Hour)
-			c.OnWait = func(h Holder) { told = append(told, owner+" waits for "+h.Name) }
+			c.OnWait = func(h Holder) { notified = append(notified, owner+" waits for "+h.Name) }
 			l := acquire(t, s, c)
 			fences = append(fences, l.Fence())
 			time.AfterFunc(3*time.Minute, func() { release(t, l) })
 		}
-		within(t, "two turns", time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)), 6*time.Minute, 6*time.Minute+13*time.Second)
+		within(
+			t,
+			"two turns",
+			time.Since(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)),
+			6*time.Minute,
+			6*time.Minute+13*time.Second,
+		)
 		if fences[1] != fences[0]+1 || fences[2] != fences[0]+2 {
 			t.Errorf("the fences are %v", fences)
 		}
-		if len(told) != 12 || told[0] != "b waits for a" || told[6] != "c waits for b" {
-			t.Errorf("told: %q", told)
+		if len(notified) != 12 || notified[0] != "b waits for a" || notified[6] != "c waits for b" {
+			t.Errorf("notified: %q", notified)
 		}
 		time.Sleep(4 * time.Minute)
 	})
-	bubble(t, "a new holder is told of at once", func(t *testing.T, s *unreliable) {
+	bubble(t, "a new holder is reported at once", func(t *testing.T, s *unreliable) {
 		l := acquire(t, s, requestOf("a"))
 		time.AfterFunc(10*time.Second, func() {
 			s.set(lockName, "")
 			l2 := acquire(t, s, requestOf("b"))
 			time.AfterFunc(20*time.Second, func() { release(t, l2) })
 		})
-		var told []string
+		var notified []string
 		c := waiting(requestOf("c"), time.Hour)
-		c.OnWait = func(h Holder) { told = append(told, h.Name) }
+		c.OnWait = func(h Holder) { notified = append(notified, h.Name) }
 		release(t, acquire(t, s, c))
-		if !slices.Equal(told, []string{"a", "b"}) {
-			t.Errorf("told of %q", told)
+		if !slices.Equal(notified, []string{"a", "b"}) {
+			t.Errorf("notified of %q", notified)
 		}
 		if err := l.Release(t.Context()); err == nil {
 			t.Error("a has lost it without noticing")
@@ -187,10 +204,10 @@ func TestAcquire(t *testing.T) {
 	bubble(t, "a context that ends ends the wait", func(t *testing.T, s *unreliable) {
 		defer release(t, acquire(t, s, requestOf("a")))
 		ctx, cancel := context.WithCancelCause(t.Context())
-		time.AfterFunc(1234*time.Millisecond, func() { cancel(errors.New("the run was told to stop")) })
+		time.AfterFunc(1234*time.Millisecond, func() { cancel(errors.New("the run was cancelled")) })
 		began := time.Now()
 		_, err := Acquire(ctx, s, waiting(requestOf("b"), time.Hour))
-		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "the run was told to stop") {
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "the run was cancelled") {
 			t.Errorf("the error is %v", err)
 		}
 		within(t, "stopping", time.Since(began), 1234*time.Millisecond, 1234*time.Millisecond)
@@ -235,16 +252,20 @@ func TestTakeover(t *testing.T) {
 		defer release(t, next)
 		within(t, "taking over", time.Since(lastSent(l)), stale, stale+6250*time.Millisecond)
 	})
-	bubble(t, "a holder that lives keeps its lock, whatever TTL the waiter has in mind", func(t *testing.T, s *unreliable) {
-		l := acquire(t, s, requestOf("a"))
-		c := waiting(requestOf("b"), time.Hour)
-		c.TTL = time.Second
-		if _, err := Acquire(t.Context(), s, c); err == nil {
-			t.Error("it was taken over")
-		}
-		artifactstest.Must(t, l.Context().Err())
-		release(t, l)
-	})
+	bubble(
+		t,
+		"a holder that lives keeps its lock, whatever TTL the waiter has in mind",
+		func(t *testing.T, s *unreliable) {
+			l := acquire(t, s, requestOf("a"))
+			c := waiting(requestOf("b"), time.Hour)
+			c.TTL = time.Second
+			if _, err := Acquire(t.Context(), s, c); err == nil {
+				t.Error("it was taken over")
+			}
+			artifactstest.Must(t, l.Context().Err())
+			release(t, l)
+		},
+	)
 	for name, tt := range map[string]struct {
 		skew        time.Duration // of the waiter's clock
 		least, most time.Duration
@@ -262,12 +283,13 @@ func TestTakeover(t *testing.T) {
 			within(t, "taking over", time.Since(began), tt.least, tt.most)
 		})
 	}
-	bubble(t, "who does not wait is told that the holder looks dead", func(t *testing.T, s *unreliable) {
+	bubble(t, "without a wait, the error says that the holder looks dead", func(t *testing.T, s *unreliable) {
 		killed(t, s)
 		time.Sleep(5 * time.Minute)
 		_, err := Acquire(t.Context(), s, requestOf("b"))
 		var held *HeldError
-		if !errors.As(err, &held) || held.Overdue < 4*time.Minute || !strings.Contains(held.Hint(), "abandoned") || !strings.Contains(held.Hint(), "1m15s") {
+		if !errors.As(err, &held) || held.Overdue < 4*time.Minute || !strings.Contains(held.Hint(), "abandoned") ||
+			!strings.Contains(held.Hint(), "1m15s") {
 			t.Errorf("the error is %v", err)
 		}
 		time.Sleep(maxSkew)
@@ -279,7 +301,7 @@ func TestTakeover(t *testing.T) {
 	})
 }
 
-func TestAnswersThatAreLost(t *testing.T) {
+func TestLostResponses(t *testing.T) {
 	for name, f := range map[string]fate{
 		"a write that happened, with an error for an answer":     {err: errTransient},
 		"a write that happened, and was tried twice":             {err: fs.ErrExist},
@@ -306,7 +328,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 			release(t, acquire(t, s, requestOf("b")))
 		})
 	}
-	bubble(t, "what is never confirmed is no lease, and is given back", func(t *testing.T, s *unreliable) {
+	bubble(t, "what is never confirmed is not a lease, and is released", func(t *testing.T, s *unreliable) {
 		s.meetsNext("swap", slices.Repeat([]fate{{err: errTransient}}, quickAttempts+1)...)
 		began := time.Now()
 		if _, err := Acquire(t.Context(), s, requestOf("a")); !errors.Is(err, errTransient) {
@@ -315,7 +337,7 @@ func TestAnswersThatAreLost(t *testing.T) {
 		within(t, "giving up", time.Since(began), 0, 5*time.Second)
 		release(t, acquire(t, s, requestOf("b")))
 	})
-	bubble(t, "a caller that is told to stop while it writes leaves no lock", func(t *testing.T, s *unreliable) {
+	bubble(t, "a caller that is cancelled while it writes leaves no lock", func(t *testing.T, s *unreliable) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, cancel)
 		s.meetsNext("swap", fate{slow: time.Hour})
@@ -349,7 +371,10 @@ func TestAnswersThatAreLost(t *testing.T) {
 		for _, op := range []string{"load", "swap"} {
 			s.meetsNext(op, fate{err: errForbidden, drop: true})
 			began := time.Now()
-			if _, err := Acquire(t.Context(), s, waiting(requestOf("a"), time.Hour)); !errors.Is(err, fs.ErrPermission) {
+			if _, err := Acquire(t.Context(), s, waiting(requestOf("a"), time.Hour)); !errors.Is(
+				err,
+				fs.ErrPermission,
+			) {
 				t.Errorf("%s: the error is %v", op, err)
 			}
 			within(t, op, time.Since(began), 0, 0)
@@ -386,7 +411,8 @@ func TestUnreadableRecords(t *testing.T) {
 			s.set(lockName, content)
 			_, err := Acquire(t.Context(), s, waiting(requestOf("b"), time.Hour))
 			var unreadable *RecordError
-			if !errors.As(err, &unreadable) || !strings.Contains(err.Error(), lockName) || !strings.Contains(unreadable.Hint(), "memory:"+lockName) {
+			if !errors.As(err, &unreadable) || !strings.Contains(err.Error(), lockName) ||
+				!strings.Contains(unreadable.Hint(), "memory:"+lockName) {
 				t.Fatalf("the error is %v", err)
 			}
 			if s.objects[lockName] != content {
@@ -396,7 +422,7 @@ func TestUnreadableRecords(t *testing.T) {
 	}
 }
 
-func TestHoldersAreNamed(t *testing.T) {
+func TestHolderString(t *testing.T) {
 	for _, tt := range []struct {
 		p    Owner
 		want string
@@ -425,7 +451,11 @@ func FuzzLockRecord(f *testing.F) {
 		artifactstest.Must(f, err)
 		f.Add(b)
 	}
-	f.Add([]byte(`{"version":1,"id":"x","writes":9223372036854775807,"fence":9007199254740991,"renewed":"0000-01-01T00:00:00Z","expires":"0000-01-01T00:00:01Z"}`))
+	f.Add(
+		[]byte(
+			`{"version":1,"id":"x","writes":9223372036854775807,"fence":9007199254740991,"renewed":"0000-01-01T00:00:00Z","expires":"0000-01-01T00:00:01Z"}`,
+		),
+	)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r, err := parseRecord(body)
 		if err != nil {

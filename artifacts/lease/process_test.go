@@ -88,7 +88,7 @@ func startHolder(t *testing.T, dir string) holder {
 	return holder{cmd, bufio.NewReader(out), in.Close}
 }
 
-func TestAKilledProcessIsSucceeded(t *testing.T) {
+func TestLockOfAKilledProcessIsTakenOver(t *testing.T) {
 	t.Parallel() // it hardly does anything but wait
 	s, dir := newStore(t)
 	h := startHolder(t, dir)
@@ -116,7 +116,7 @@ func TestAKilledProcessIsSucceeded(t *testing.T) {
 	release(t, l)
 }
 
-func TestAStoppedProcessFindsOut(t *testing.T) {
+func TestSuspendedProcessLosesItsLock(t *testing.T) {
 	t.Parallel() // it hardly does anything but wait
 	s, dir := newStore(t)
 	h := startHolder(t, dir)

@@ -130,7 +130,8 @@ func (s slot) swap(ctx context.Context, timeout time.Duration, l lockRecord, tag
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	newTag, err := s.store.Swap(limited, artifacts.Object{
-		Key: s.key, Body: bytes.NewReader(body), Size: int64(len(body)), Type: "application/json", CacheControl: "no-cache",
+		Key: s.key, Body: bytes.NewReader(body), Size: int64(len(body)),
+		Type: "application/json", CacheControl: "no-cache",
 	}, tag)
 	return newTag, s.timeoutError(ctx, "swap", err)
 }

@@ -46,9 +46,13 @@ func Open(ctx context.Context, location string, o Options) (artifacts.Store, str
 	case !ok:
 		rest = location
 	case scheme != "s3":
-		return nil, "", &artifacts.LocationError{Location: location, Reason: "it is not a bucket's name, s3://bucket/prefix or file:///dir"}
+		return nil, "", invalid(location, "it is not a bucket's name, s3://bucket/prefix or file:///dir", nil)
 	}
 	return openBucket(ctx, location, rest, o)
+}
+
+func invalid(location, reason string, err error) error {
+	return &artifacts.LocationError{Location: location, Reason: reason, Err: err}
 }
 
 func openBucket(ctx context.Context, location, rest string, o Options) (artifacts.Store, string, error) {
@@ -56,13 +60,14 @@ func openBucket(ctx context.Context, location, rest string, o Options) (artifact
 	prefix = strings.TrimSuffix(prefix, "/")
 	switch {
 	case !bucketName.MatchString(bucket):
-		return nil, "", &artifacts.LocationError{Location: location, Reason: fmt.Sprintf("%q is not a bucket's name", bucket)}
+		return nil, "", invalid(location, fmt.Sprintf("%q is not a bucket's name", bucket), nil)
 	case prefix != "" && keys.Check(prefix) != nil:
-		return nil, "", &artifacts.LocationError{Location: location, Reason: fmt.Sprintf("the prefix %q is not a path", prefix), Err: keys.Check(prefix)}
+		reason := fmt.Sprintf("the prefix %q is not a path", prefix)
+		return nil, "", invalid(location, reason, keys.Check(prefix))
 	}
 	config, err := o.AWS(ctx)
 	if err != nil {
-		return nil, "", &artifacts.LocationError{Location: location, Reason: err.Error(), Err: err}
+		return nil, "", invalid(location, err.Error(), err)
 	}
 	s, err := s3.New(ctx, config, bucket, prefix, o.S3)
 	if err != nil {
@@ -73,12 +78,13 @@ func openBucket(ctx context.Context, location, rest string, o Options) (artifact
 
 func openURL(location string) (artifacts.Store, string, error) {
 	u, err := url.Parse(location)
-	if err != nil || u.Host != "" || !path.IsAbs(u.Path) || path.Clean(u.Path) == "/" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, "", &artifacts.LocationError{Location: location, Reason: "it is not an absolute path, with %23 for # and %3F for ?", Err: err}
+	isPath := err == nil && u.Host == "" && u.RawQuery == "" && u.Fragment == ""
+	if !isPath || !path.IsAbs(u.Path) || path.Clean(u.Path) == "/" {
+		return nil, "", invalid(location, "it is not an absolute path, with %23 for # and %3F for ?", err)
 	}
 	f, err := folder.New(filepath.FromSlash(path.Clean(u.Path)))
 	if err != nil {
-		return nil, "", &artifacts.LocationError{Location: location, Reason: err.Error(), Err: err}
+		return nil, "", invalid(location, err.Error(), err)
 	}
 	return f, f.Locate(""), nil
 }
@@ -87,7 +93,7 @@ func openURL(location string) (artifacts.Store, string, error) {
 // writes.
 func openLocal(workspace string) (artifacts.Store, string, error) {
 	fail := func(err error) (artifacts.Store, string, error) {
-		return nil, "", &artifacts.LocationError{Location: filepath.Join(workspace, localStore), Reason: err.Error(), Err: err}
+		return nil, "", invalid(filepath.Join(workspace, localStore), err.Error(), err)
 	}
 	w, err := os.OpenRoot(workspace)
 	if err != nil {

@@ -16,7 +16,10 @@ import (
 )
 
 func options(workspace string) Options {
-	return Options{Workspace: workspace, AWS: func(context.Context) (aws.Config, error) { return aws.Config{Region: "eu-central-1"}, nil }}
+	return Options{
+		Workspace: workspace,
+		AWS:       func(context.Context) (aws.Config, error) { return aws.Config{Region: "eu-central-1"}, nil },
+	}
 }
 
 func TestOpen(t *testing.T) {
@@ -61,7 +64,12 @@ func TestOpen(t *testing.T) {
 			}
 			artifactstest.Put(t, s, artifactstest.Object("k", "v"))
 		}
-		artifactstest.Equal(t, "workspace", artifactstest.Read(t, workspace), artifactstest.Files{".runner/.gitignore": "*\n", ".runner/artifacts/k": "v"})
+		artifactstest.Equal(
+			t,
+			"workspace",
+			artifactstest.Read(t, workspace),
+			artifactstest.Files{".runner/.gitignore": "*\n", ".runner/artifacts/k": "v"},
+		)
 		artifactstest.Must(t, os.WriteFile(filepath.Join(workspace, ".runner/.gitignore"), []byte("mine"), 0o644))
 		_, _, err := Open(t.Context(), "", options(workspace))
 		artifactstest.Must(t, err)

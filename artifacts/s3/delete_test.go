@@ -11,12 +11,12 @@ import (
 )
 
 // A role that may put and not delete is enough where the bucket keeps versions: readers go by manifests.
-func TestARoleThatMayNotDeletePublishesAllTheSame(t *testing.T) {
+func TestPublishWithoutDeletePermission(t *testing.T) {
 	b := s3test.Buckets(t)[1]
 	proxy := s3test.NewProxy(
 		t, b.Endpoint,
-		s3test.Rule{Operation: "DeleteObject", Fault: s3test.Answer(s3test.AccessDenied)},
-		s3test.Rule{Operation: "DeleteObjects", Fault: s3test.Answer(s3test.AccessDenied)},
+		s3test.Rule{Operation: "DeleteObject", Fault: s3test.Respond(s3test.AccessDenied)},
+		s3test.Rule{Operation: "DeleteObjects", Fault: s3test.Respond(s3test.AccessDenied)},
 	)
 	s := inBucket(t, b.At(proxy), "")
 	content := artifactstest.Many(6, "x")
@@ -38,12 +38,13 @@ func TestARoleThatMayNotDeletePublishesAllTheSame(t *testing.T) {
 		for _, key := range []string{keys.Manifest(set.Kind, set.Ref), keys.MirrorManifest(set.Kind, set.Branch)} {
 			var m artifacts.Manifest
 			err := artifacts.GetJSON(t.Context(), s, key, &m)
-			if err != nil || m.Update != nil || slices.ContainsFunc(m.Files, func(f artifacts.File) bool { return f.Path == round.gone }) {
+			if err != nil || m.Update != nil ||
+				slices.ContainsFunc(m.Files, func(f artifacts.File) bool { return f.Path == round.gone }) {
 				t.Errorf("%s: %v %+v", key, err, m.Update)
 			}
 		}
 	}
-	proxy.Forget()
+	proxy.ClearSeen()
 	if p := artifactstest.Publish(t, s, set); p.Unchanged != 6 || len(proxy.Seen()) > 5 {
 		t.Errorf("nothing has changed: %+v, %v", p.Counts, proxy.Seen())
 	}

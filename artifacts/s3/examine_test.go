@@ -25,7 +25,7 @@ func findings(found []artifacts.Finding) string {
 	return b.String()
 }
 
-func TestABucketIsExamined(t *testing.T) {
+func TestExamine(t *testing.T) {
 	b := s3test.Buckets(t)[1]
 	s, client := inBucket(t, b, "team"), b.Client()
 	_, err := client.DeleteBucketEncryption(t.Context(), &s3.DeleteBucketEncryptionInput{Bucket: &b.Name})
@@ -33,12 +33,27 @@ func TestABucketIsExamined(t *testing.T) {
 	if got, want := findings(s.Examine(t.Context())), "ok artifacts\nwarning encryption\nwarning transport\nok versioning\n"; got != want {
 		t.Errorf("a bare bucket:\n%s", got)
 	}
-	_, err = client.PutBucketEncryption(t.Context(), &s3.PutBucketEncryptionInput{Bucket: &b.Name, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{
-		Rules: []types.ServerSideEncryptionRule{{ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{SSEAlgorithm: types.ServerSideEncryptionAes256}}},
-	}})
+	_, err = client.PutBucketEncryption(
+		t.Context(),
+		&s3.PutBucketEncryptionInput{
+			Bucket: &b.Name,
+			ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{
+				Rules: []types.ServerSideEncryptionRule{
+					{
+						ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{
+							SSEAlgorithm: types.ServerSideEncryptionAes256,
+						},
+					},
+				},
+			},
+		},
+	)
 	artifactstest.Must(t, err)
-	_, err = client.PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &b.Name, Policy: aws.String(`{"Version":"2012-10-17","Statement":[
-		{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::` + b.Name + `/another/place/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`)})
+	_, err = client.PutBucketPolicy(
+		t.Context(),
+		&s3.PutBucketPolicyInput{Bucket: &b.Name, Policy: aws.String(`{"Version":"2012-10-17","Statement":[
+		{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::` + b.Name + `/another/place/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`)},
+	)
 	artifactstest.Must(t, err)
 	if got, want := findings(s.Examine(t.Context())), "ok artifacts\nok encryption\nok transport\nok versioning\n"; got != want {
 		t.Errorf("a bucket as it should be:\n%s", got)
@@ -47,12 +62,13 @@ func TestABucketIsExamined(t *testing.T) {
 		t.Errorf("the examination leaves %v", left)
 	}
 	b.Name += "-not"
-	if got := inBucket(t, b, "").Examine(t.Context()); findings(got) != "failure artifacts\n" || !strings.Contains(got[0].Advice, "create the bucket") {
+	if got := inBucket(t, b, "").Examine(t.Context()); findings(got) != "failure artifacts\n" ||
+		!strings.Contains(got[0].Advice, "create the bucket") {
 		t.Errorf("no bucket: %v", got)
 	}
 }
 
-func TestABucketIsListed(t *testing.T) {
+func TestList(t *testing.T) {
 	everyBucket(t, func(t *testing.T, s *Store, _ *s3.Client) {
 		set := artifactstest.CoverageSet("a/b", artifactstest.SHA1, artifactstest.Files{"x": "1"}.Dir(t))
 		artifactstest.Publish(t, s, set)
@@ -63,7 +79,7 @@ func TestABucketIsListed(t *testing.T) {
 	})
 }
 
-func TestPoliciesThatRefusePlainRequests(t *testing.T) {
+func TestPoliciesThatDenyPlainHTTP(t *testing.T) {
 	for policy, want := range map[string]bool{
 		`{"Statement":{"Effect":"Deny","Condition":{"Bool":{"aws:SecureTransport":false}}}}`:                                  true,
 		`{"Statement":[{"Effect":"Allow"},{"Effect":"Deny","Condition":{"BoolIfExists":{"AWS:securetransport":["false"]}}}]}`: true,

@@ -35,7 +35,9 @@ func storeAt(t testing.TB, endpoint, bucket string, stall time.Duration) *Store 
 	t.Helper()
 	s, err := New(t.Context(), aws.Config{
 		Region: s3test.Region, BaseEndpoint: &endpoint,
-		Credentials: aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(s3test.AccessKeyID, s3test.SecretAccessKey, "")),
+		Credentials: aws.NewCredentialsCache(
+			credentials.NewStaticCredentialsProvider(s3test.AccessKeyID, s3test.SecretAccessKey, ""),
+		),
 	}, bucket, "", Options{StallTimeout: stall})
 	artifactstest.Must(t, err)
 	return s
@@ -48,24 +50,24 @@ func random(n int) []byte {
 }
 
 // What passes by itself is waited for, and what was stored is whole.
-func TestPassingFaultsOfAStoreAreOutlived(t *testing.T) {
+func TestTransientFaultsAreRetried(t *testing.T) {
 	large := random(2*partSize + 5)
 	for _, tt := range []struct {
 		name  string
 		rules []s3test.Rule
 	}{
-		{"500 twice", []s3test.Rule{{Times: 2, Fault: s3test.Answer(s3test.InternalError)}}},
-		{"slow down, for a third of all requests", []s3test.Rule{{Probability: 0.3, Seed: 7, Fault: s3test.Answer(s3test.SlowDown)}}},
-		{"slow down before the body is read", []s3test.Rule{{Method: "PUT", Times: 3, Fault: s3test.AnswerEarly(s3test.SlowDown)}}},
-		{"a timeout on their side", []s3test.Rule{{Method: "PUT", Times: 2, Fault: s3test.Answer(s3test.RequestTimeout)}}},
+		{"500 twice", []s3test.Rule{{Times: 2, Fault: s3test.Respond(s3test.InternalError)}}},
+		{"slow down, for a third of all requests", []s3test.Rule{{Probability: 0.3, Seed: 7, Fault: s3test.Respond(s3test.SlowDown)}}},
+		{"slow down before the body is read", []s3test.Rule{{Method: "PUT", Times: 3, Fault: s3test.RespondEarly(s3test.SlowDown)}}},
+		{"a timeout on their side", []s3test.Rule{{Method: "PUT", Times: 2, Fault: s3test.Respond(s3test.RequestTimeout)}}},
 		{"a reset in the middle of what is sent", []s3test.Rule{{Method: "PUT", Times: 2, Fault: s3test.ResetRequest(100)}}},
-		{"a reset instead of the answer", []s3test.Rule{{Times: 2, Fault: s3test.ResetAnswer(-1)}}},
-		{"a reset in the middle of what arrives", []s3test.Rule{{Operation: "GetObject", Times: 2, Fault: s3test.ResetAnswer(100)}}},
+		{"a reset instead of the answer", []s3test.Rule{{Times: 2, Fault: s3test.ResetResponse(-1)}}},
+		{"a reset in the middle of what arrives", []s3test.Rule{{Operation: "GetObject", Times: 2, Fault: s3test.ResetResponse(100)}}},
 		{"an answer that is cut short", []s3test.Rule{{Operation: "GetObject", Times: 2, Fault: s3test.Truncate(1000)}}},
 		{"no answer", []s3test.Rule{{Method: "PUT", Times: 1, Fault: s3test.Stall()}}},
-		{"an answer that stops", []s3test.Rule{{Operation: "GetObject", Times: 1, Fault: s3test.StallAnswer(1000)}}},
+		{"an answer that stops", []s3test.Rule{{Operation: "GetObject", Times: 1, Fault: s3test.StallResponse(1000)}}},
 		{"a part that stops", []s3test.Rule{{Operation: "UploadPart", Times: 1, Fault: s3test.StallRequest(1000)}}},
-		{"a clock that is wrong", []s3test.Rule{{Times: 1, Fault: s3test.Answer(s3test.TimeTooSkewed)}}},
+		{"a clock that is wrong", []s3test.Rule{{Times: 1, Fault: s3test.Respond(s3test.TimeTooSkewed)}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, _ := behind(t, tt.rules...)
@@ -77,24 +79,36 @@ func TestPassingFaultsOfAStoreAreOutlived(t *testing.T) {
 					t.Error("what is read is not what was stored")
 				}
 			}
-			artifactstest.Put(t, s, artifacts.Object{Key: "streamed", Body: bytes.NewReader(large), Size: int64(len(large))})
+			artifactstest.Put(
+				t,
+				s,
+				artifacts.Object{Key: "streamed", Body: bytes.NewReader(large), Size: int64(len(large))},
+			)
 			s.streaming = false
-			artifactstest.Put(t, s, artifacts.Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))})
+			artifactstest.Put(
+				t,
+				s,
+				artifacts.Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))},
+			)
 		})
 	}
 }
 
 // The server keeps no large objects, so this one is moto.
-func TestALargeDownloadThatBreaksOffIsTakenUpAgain(t *testing.T) {
+func TestBrokenDownloadContinues(t *testing.T) {
 	large := random(4*partSize + 5)
 	for name, fault := range map[string]s3test.Fault{
-		"reset": s3test.ResetAnswer(partSize / 2), "cut short": s3test.Truncate(partSize - 1), "stalled": s3test.StallAnswer(10), "500": s3test.Answer(s3test.InternalError),
+		"reset": s3test.ResetResponse(partSize / 2), "cut short": s3test.Truncate(partSize - 1), "stalled": s3test.StallResponse(10), "500": s3test.Respond(s3test.InternalError),
 	} {
 		t.Run(name, func(t *testing.T) {
 			bucket := s3test.Buckets(t)[0]
 			proxy := s3test.NewProxy(t, bucket.Endpoint)
 			s := storeAt(t, proxy.URL, bucket.Name, 2*time.Second)
-			artifactstest.Put(t, s, artifacts.Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))})
+			artifactstest.Put(
+				t,
+				s,
+				artifacts.Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))},
+			)
 			proxy.Add(s3test.Rule{Operation: "GetObject", Skip: 1, Times: 3, Fault: fault})
 			if !bytes.Equal(readAll(t, s, "large"), large) {
 				t.Error("what is read is not what was stored")
@@ -103,16 +117,16 @@ func TestALargeDownloadThatBreaksOffIsTakenUpAgain(t *testing.T) {
 	}
 }
 
-func TestLastingFaultsEndAtOnceAndSayWhatToDo(t *testing.T) {
+func TestPermanentFaultsFailWithAHint(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
 		fault      s3test.Fault
 		want, hint string
 		requests   int
 	}{
-		{"denied", s3test.Answer(s3test.AccessDenied), "AccessDenied", "s3:PutObject on arn:aws:s3:::bucket/*", 1},
-		{"expired", s3test.Answer(s3test.ExpiredToken), "ExpiredToken", "expired", 2},
-		{"no bucket", s3test.Answer(s3test.Error{Status: 404, Code: "NoSuchBucket", Message: "The specified bucket does not exist"}), "NoSuchBucket", "create the bucket bucket", 1},
+		{"denied", s3test.Respond(s3test.AccessDenied), "AccessDenied", "s3:PutObject on arn:aws:s3:::bucket/*", 1},
+		{"expired", s3test.Respond(s3test.ExpiredToken), "ExpiredToken", "expired", 2},
+		{"no bucket", s3test.Respond(s3test.Error{Status: 404, Code: "NoSuchBucket", Message: "The specified bucket does not exist"}), "NoSuchBucket", "create the bucket bucket", 1},
 		{"a corrupted upload", s3test.FlipRequest(5), "", "", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -124,7 +138,8 @@ func TestLastingFaultsEndAtOnceAndSayWhatToDo(t *testing.T) {
 			}
 			var store *artifacts.StoreError
 			var hinted interface{ Hint() string }
-			if !errors.As(err, &store) || store.Retryable() || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "put key in s3://bucket") {
+			if !errors.As(err, &store) || store.Retryable() || !strings.Contains(err.Error(), tt.want) ||
+				!strings.Contains(err.Error(), "put key in s3://bucket") {
 				t.Errorf("%v", err)
 			}
 			if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), tt.hint) {
@@ -142,14 +157,29 @@ type turning struct{ asked int }
 
 func (r *turning) Retrieve(context.Context) (aws.Credentials, error) {
 	r.asked++
-	return aws.Credentials{AccessKeyID: s3test.AccessKeyID, SecretAccessKey: s3test.SecretAccessKey, CanExpire: true, Expires: time.Now().Add(time.Hour)}, nil
+	return aws.Credentials{
+		AccessKeyID:     s3test.AccessKeyID,
+		SecretAccessKey: s3test.SecretAccessKey,
+		CanExpire:       true,
+		Expires:         time.Now().Add(time.Hour),
+	}, nil
 }
 
-func TestExpiredCredentialsAreAskedForAgain(t *testing.T) {
+func TestExpiredCredentialsAreRenewed(t *testing.T) {
 	null := &s3test.Null{KeepSmall: true}
-	proxy := s3test.NewProxy(t, null.Start(t), s3test.Rule{Skip: 3, Times: 1, Fault: s3test.Answer(s3test.ExpiredToken)})
+	proxy := s3test.NewProxy(
+		t,
+		null.Start(t),
+		s3test.Rule{Skip: 3, Times: 1, Fault: s3test.Respond(s3test.ExpiredToken)},
+	)
 	role := &turning{}
-	s, err := New(t.Context(), aws.Config{Region: s3test.Region, BaseEndpoint: &proxy.URL, Credentials: aws.NewCredentialsCache(role)}, "bucket", "", Options{})
+	s, err := New(
+		t.Context(),
+		aws.Config{Region: s3test.Region, BaseEndpoint: &proxy.URL, Credentials: aws.NewCredentialsCache(role)},
+		"bucket",
+		"",
+		Options{},
+	)
 	artifactstest.Must(t, err)
 	for range 8 {
 		artifactstest.Put(t, s, artifactstest.Object("key", "text"))
@@ -160,7 +190,7 @@ func TestExpiredCredentialsAreAskedForAgain(t *testing.T) {
 }
 
 // Nothing that is stopped leaves parts to be paid for.
-func TestAnUploadThatFailsIsAborted(t *testing.T) {
+func TestFailedUploadIsAborted(t *testing.T) {
 	for name, do := range map[string]func(t *testing.T, ctx context.Context, cancel func(), o artifacts.Object) (artifacts.Object, s3test.Rule){
 		"cancelled": func(t *testing.T, ctx context.Context, cancel func(), o artifacts.Object) (artifacts.Object, s3test.Rule) {
 			o.Body = &trigger{ReadSeeker: o.Body, at: partSize + 1, do: cancel}
@@ -175,20 +205,26 @@ func TestAnUploadThatFailsIsAborted(t *testing.T) {
 			return o, s3test.Rule{Operation: "none", Fault: s3test.Stall()}
 		},
 		"denied at the second part": func(t *testing.T, ctx context.Context, cancel func(), o artifacts.Object) (artifacts.Object, s3test.Rule) {
-			return o, s3test.Rule{Operation: "UploadPart", Skip: 1, Fault: s3test.Answer(s3test.AccessDenied)}
+			return o, s3test.Rule{Operation: "UploadPart", Skip: 1, Fault: s3test.Respond(s3test.AccessDenied)}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			large := random(3 * partSize)
-			o, rule := do(t, ctx, cancel, artifacts.Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))})
+			o, rule := do(
+				t,
+				ctx,
+				cancel,
+				artifacts.Object{Key: "large", Body: bytes.NewReader(large), Size: int64(len(large))},
+			)
 			s, proxy := behind(t, rule)
 			if _, err := s.Put(ctx, o); err == nil {
 				t.Fatal("it is stored")
 			}
 			count := proxy.Count()
-			if count["CreateMultipartUpload"] != 1 || count["AbortMultipartUpload"] == 0 || count["CompleteMultipartUpload"] != 0 {
+			if count["CreateMultipartUpload"] != 1 || count["AbortMultipartUpload"] == 0 ||
+				count["CompleteMultipartUpload"] != 0 {
 				t.Errorf("%v", count)
 			}
 		})
@@ -211,20 +247,28 @@ func (r *trigger) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func TestAStormOfSlowDownIsWeatheredByAWholeSet(t *testing.T) {
-	s, proxy := behind(t, s3test.Rule{Method: "PUT", Probability: 0.5, Seed: 3, Fault: s3test.Answer(s3test.SlowDown)})
+func TestPublishSurvivesThrottling(t *testing.T) {
+	s, proxy := behind(t, s3test.Rule{Method: "PUT", Probability: 0.5, Seed: 3, Fault: s3test.Respond(s3test.SlowDown)})
 	dir := artifactstest.Many(200, "x").Dir(t)
-	p := artifactstest.Publish(t, s, artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir})
+	p := artifactstest.Publish(
+		t,
+		s,
+		artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir},
+	)
 	if p.Uploaded != 200 {
 		t.Errorf("%+v", p.Counts)
 	}
 	t.Log(proxy.Count())
 }
 
-func TestADamagedDownloadIsNotTaken(t *testing.T) {
+func TestCorruptDownloadIsRefused(t *testing.T) {
 	s, proxy := behind(t)
 	dir := artifactstest.Files{"a": strings.Repeat("a", 5000), "b": "b"}.Dir(t)
-	artifactstest.Publish(t, s, artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir})
+	artifactstest.Publish(
+		t,
+		s,
+		artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir},
+	)
 	proxy.Add(s3test.Rule{Operation: "GetObject", Key: "builds/**/a", Fault: s3test.Flip(4000)})
 	out := t.TempDir()
 	_, err := artifacts.Fetch(t.Context(), s, "builds", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, out)
@@ -240,18 +284,24 @@ func TestADamagedDownloadIsNotTaken(t *testing.T) {
 }
 
 // What has arrived is not asked for again.
-func TestAFetchGoesOnWhereItWasStopped(t *testing.T) {
+func TestFetchResumes(t *testing.T) {
 	s, proxy := behind(t)
-	set := artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: artifactstest.Many(40, "x").Dir(t)}
+	set := artifacts.Set{
+		Kind: "builds",
+		Ref:  artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1},
+		Dir:  artifactstest.Many(40, "x").Dir(t),
+	}
 	artifactstest.Publish(t, s, set)
 	out := t.TempDir()
-	proxy.Add(s3test.Rule{Operation: "GetObject", Key: "builds/**", Skip: 25, Fault: s3test.Answer(s3test.InternalError)})
+	proxy.Add(
+		s3test.Rule{Operation: "GetObject", Key: "builds/**", Skip: 25, Fault: s3test.Respond(s3test.InternalError)},
+	)
 	if _, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out); err == nil {
 		t.Fatal("it is fetched")
 	}
 	artifactstest.Equal(t, "what is seen", artifactstest.Read(t, out).Without(keys.Partial), artifactstest.Files{})
-	proxy.Behave()
-	proxy.Forget()
+	proxy.RemoveRules()
+	proxy.ClearSeen()
 	_, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out)
 	artifactstest.Must(t, err)
 	artifactstest.Equal(t, "fetched", artifactstest.Read(t, out), artifactstest.Many(40, "x"))
@@ -260,7 +310,7 @@ func TestAFetchGoesOnWhereItWasStopped(t *testing.T) {
 	}
 }
 
-func TestAPartOfALargeFileIsNotFetchedTwice(t *testing.T) {
+func TestFetchResumesWithinAFile(t *testing.T) {
 	bucket := s3test.Buckets(t)[0]
 	proxy := s3test.NewProxy(t, bucket.Endpoint)
 	s := storeAt(t, proxy.URL, bucket.Name, time.Minute)
@@ -269,13 +319,15 @@ func TestAPartOfALargeFileIsNotFetchedTwice(t *testing.T) {
 	artifactstest.Must(t, os.WriteFile(filepath.Join(dir, "large"), large, 0o755))
 	set := artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir}
 	artifactstest.Publish(t, s, set)
-	proxy.Add(s3test.Rule{Operation: "GetObject", Key: "builds/**", Skip: 3, Fault: s3test.Answer(s3test.InternalError)})
+	proxy.Add(
+		s3test.Rule{Operation: "GetObject", Key: "builds/**", Skip: 3, Fault: s3test.Respond(s3test.InternalError)},
+	)
 	out := t.TempDir()
 	if _, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out); err == nil {
 		t.Fatal("it is fetched")
 	}
-	proxy.Behave()
-	proxy.Forget()
+	proxy.RemoveRules()
+	proxy.ClearSeen()
 	_, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out)
 	artifactstest.Must(t, err)
 	if got, err := os.ReadFile(filepath.Join(out, "large")); err != nil || !bytes.Equal(got, large) {
@@ -289,10 +341,14 @@ func TestAPartOfALargeFileIsNotFetchedTwice(t *testing.T) {
 	}
 }
 
-func TestADiskThatIsFullEndsAFetch(t *testing.T) {
+func TestFullDiskEndsAFetch(t *testing.T) {
 	small := artifactstest.MountTmpfs(t, "100k")
 	s, _ := behind(t)
-	set := artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: artifactstest.Files{"big": strings.Repeat("x", 60<<10), "big2": strings.Repeat("y", 60<<10)}.Dir(t)}
+	set := artifacts.Set{
+		Kind: "builds",
+		Ref:  artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1},
+		Dir:  artifactstest.Files{"big": strings.Repeat("x", 60<<10), "big2": strings.Repeat("y", 60<<10)}.Dir(t),
+	}
 	artifactstest.Publish(t, s, set)
 	_, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, filepath.Join(small, "out"))
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "is full") {
@@ -315,7 +371,10 @@ func TestTwentyThousandFiles(t *testing.T) {
 		t.Errorf("%+v in %d requests", p.Counts, n)
 	}
 	for i := range 200 {
-		artifactstest.Must(t, os.Remove(filepath.Join(dir, "lib", fmt.Sprintf("%02d", i%37), fmt.Sprintf("file-%04d.html", i))))
+		artifactstest.Must(
+			t,
+			os.Remove(filepath.Join(dir, "lib", fmt.Sprintf("%02d", i%37), fmt.Sprintf("file-%04d.html", i))),
+		)
 	}
 	proxy.Reset()
 	p = artifactstest.Publish(t, s, set)
@@ -337,7 +396,11 @@ func TestAFileOfFiveGibibytes(t *testing.T) {
 	artifactstest.Must(t, err)
 	artifactstest.Must(t, f.Truncate(5<<30))
 	artifactstest.Must(t, f.Close())
-	p := artifactstest.Publish(t, s, artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir})
+	p := artifactstest.Publish(
+		t,
+		s,
+		artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir},
+	)
 	const want = "7f06c62352aebd8125b2a1841e2b9e1ffcbed602f381c3dcb3200200e383d1d5" // sha256sum of it
 	if f := p.Manifest.Files[0]; f.SHA256 != want || f.Size != 5<<30 {
 		t.Errorf("%+v", f)
@@ -348,9 +411,15 @@ func TestAFileOfFiveGibibytes(t *testing.T) {
 }
 
 // What a bucket asks of its objects is on each of them, however it is sent.
-func TestObjectsAreWhatTheBucketAsksFor(t *testing.T) {
+func TestObjectsHaveTheRequestedSettings(t *testing.T) {
 	s, proxy := behind(t)
-	s.options = Options{Encryption: "aws:kms", KMSKey: "alias/ci", StorageClass: "STANDARD_IA", Tags: "team=web", BucketOwner: "123456789012"}
+	s.options = Options{
+		Encryption:   "aws:kms",
+		KMSKey:       "alias/ci",
+		StorageClass: "STANDARD_IA",
+		Tags:         "team=web",
+		BucketOwner:  "123456789012",
+	}
 	for name, put := range map[string]struct {
 		size      int
 		streams   bool
@@ -359,9 +428,19 @@ func TestObjectsAreWhatTheBucketAsksFor(t *testing.T) {
 		"small": {10, false, "PutObject"}, "streamed": {maxSmall + 1, true, "PutObject"}, "in parts": {maxSmall + partSize, false, "CreateMultipartUpload"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			proxy.Forget()
+			proxy.ClearSeen()
 			s.streaming = put.streams
-			artifactstest.Put(t, s, artifacts.Object{Key: "k", Body: bytes.NewReader(make([]byte, put.size)), Size: int64(put.size), Type: "text/css", CacheControl: "no-cache"})
+			artifactstest.Put(
+				t,
+				s,
+				artifacts.Object{
+					Key:          "k",
+					Body:         bytes.NewReader(make([]byte, put.size)),
+					Size:         int64(put.size),
+					Type:         "text/css",
+					CacheControl: "no-cache",
+				},
+			)
 			h := s3test.Only(put.operation, proxy.Seen())[0].Header
 			for header, want := range map[string]string{
 				"X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "alias/ci", "X-Amz-Storage-Class": "STANDARD_IA",

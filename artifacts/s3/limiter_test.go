@@ -10,7 +10,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/artifactstest"
 )
 
-// serve is a service that takes as long as it is told for each request, and counts those that are under way.
+// serve simulates a service that takes a given time per request, and counts requests in progress.
 func serve(t *testing.T, l *limiter, n int, took func(active int) time.Duration, says func(i int) outcome) (most int) {
 	t.Helper()
 	active, done := 0, make(chan struct{})
@@ -40,7 +40,7 @@ func serve(t *testing.T, l *limiter, n int, took func(active int) time.Duration,
 	return most
 }
 
-func TestRequestsUnderWayFollowTheService(t *testing.T) {
+func TestLimiterAdaptsToTheService(t *testing.T) {
 	constant := func(int) time.Duration { return 15 * time.Millisecond }
 	well := func(int) outcome { return responded }
 	t.Run("they grow while answers are quick", func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestRequestsUnderWayFollowTheService(t *testing.T) {
 			}
 		})
 	})
-	t.Run("whoever stops waiting takes no turn", func(t *testing.T) {
+	t.Run("a cancelled wait takes no slot", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiter()
 			for range firstRequests {

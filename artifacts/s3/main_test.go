@@ -13,7 +13,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/artifactstest"
 )
 
-// TestMain lets the test binary be the publisher that TestKilledPublishersToABucketLeaveOldNewOrNone kills.
+// TestMain lets the test binary be the publisher that TestKilledPublishersLeaveOldNewOrNone kills.
 func TestMain(m *testing.M) {
 	if os.Getenv(artifactstest.PublisherVar) != "" {
 		os.Exit(artifactstest.PublisherMain(func(name string) (artifacts.Store, error) {

@@ -20,7 +20,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/artifactstest"
 )
 
-// follow is what somebody without credentials gets under a URL.
+// follow requests a URL without credentials.
 func follow(t *testing.T, link string) (status int, kind, body string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, link, nil)
@@ -33,17 +33,26 @@ func follow(t *testing.T, link string) (status int, kind, body string) {
 	return answer.StatusCode, answer.Header.Get("Content-Type"), string(text)
 }
 
-func TestALinkNeedsNoCredentials(t *testing.T) {
+func TestPresignedURLNeedsNoCredentials(t *testing.T) {
 	everyBucket(t, func(t *testing.T, s *Store, _ *s3.Client) {
 		for _, key := range []string{"runs/main/0123/test/1/report.html", "runs/a b+c%d/ünï/it's.html"} {
-			_, err := s.Put(t.Context(), artifacts.Object{Key: key, Body: bytes.NewReader([]byte("<p>red")), Size: 6, Type: "text/html; charset=utf-8"})
+			_, err := s.Put(
+				t.Context(),
+				artifacts.Object{
+					Key:  key,
+					Body: bytes.NewReader([]byte("<p>red")),
+					Size: 6,
+					Type: "text/html; charset=utf-8",
+				},
+			)
 			artifactstest.Must(t, err)
 			link, until, err := s.Presign(t.Context(), key, time.Hour)
 			artifactstest.Must(t, err)
 			if left := time.Until(until); left > time.Hour || left < 50*time.Minute {
 				t.Errorf("it lasts until %s, in %s", until, left)
 			}
-			if status, kind, body := follow(t, link); status != 200 || body != "<p>red" || kind != "text/html; charset=utf-8" {
+			if status, kind, body := follow(t, link); status != 200 || body != "<p>red" ||
+				kind != "text/html; charset=utf-8" {
 				t.Errorf("%s: %d %s %q", key, status, kind, body)
 			}
 		}
@@ -51,13 +60,16 @@ func TestALinkNeedsNoCredentials(t *testing.T) {
 }
 
 // Only versitygw checks what is signed, moto lets everybody in.
-func TestALinkIsToOneObjectAndEnds(t *testing.T) {
+func TestPresignedURLIsLimited(t *testing.T) {
 	everyBucket(t, func(t *testing.T, s *Store, _ *s3.Client) {
 		if !strings.Contains(t.Name(), "versity") {
 			return
 		}
 		for _, key := range []string{"runs/a/report.html", "runs/b/report.html"} {
-			_, err := s.Put(t.Context(), artifacts.Object{Key: key, Body: strings.NewReader(key), Size: int64(len(key))})
+			_, err := s.Put(
+				t.Context(),
+				artifacts.Object{Key: key, Body: strings.NewReader(key), Size: int64(len(key))},
+			)
 			artifactstest.Must(t, err)
 		}
 		link, _, err := s.Presign(t.Context(), "runs/a/report.html", time.Hour)
@@ -80,7 +92,7 @@ func TestALinkIsToOneObjectAndEnds(t *testing.T) {
 	})
 }
 
-func TestALinkEndsWithWhatSignsIt(t *testing.T) {
+func TestPresignedURLExpiresWithItsCredentials(t *testing.T) {
 	soon := time.Now().Add(40 * time.Minute)
 	for _, c := range []struct {
 		name        string
@@ -94,7 +106,18 @@ func TestALinkEndsWithWhatSignsIt(t *testing.T) {
 		{"a role's, which end", aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b", SessionToken: "t/k+n", CanExpire: true, Expires: soon}, MaxPresign, 40 * time.Minute, "t/k+n"},
 		{"a role's, which outlive it", aws.Credentials{AccessKeyID: "a", SecretAccessKey: "b", SessionToken: "t", CanExpire: true, Expires: soon}, time.Minute, time.Minute, "t"},
 	} {
-		s, err := New(t.Context(), aws.Config{Region: "eu-west-1", Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c.credentials, nil })}, "bucket", "p", Options{BucketOwner: "123456789012"})
+		s, err := New(
+			t.Context(),
+			aws.Config{
+				Region: "eu-west-1",
+				Credentials: aws.CredentialsProviderFunc(
+					func(context.Context) (aws.Credentials, error) { return c.credentials, nil },
+				),
+			},
+			"bucket",
+			"p",
+			Options{BucketOwner: "123456789012"},
+		)
 		artifactstest.Must(t, err)
 		link, until, err := s.Presign(t.Context(), "runs/a.html", c.validFor)
 		artifactstest.Must(t, err)
@@ -105,16 +128,27 @@ func TestALinkEndsWithWhatSignsIt(t *testing.T) {
 		if off := c.want - lasts; off < 0 || off > 2*time.Second || time.Until(until) > c.want {
 			t.Errorf("%s: it lasts %s, until %s, want %s", c.name, lasts, until, c.want)
 		}
-		if u.Host != "bucket.s3.eu-west-1.amazonaws.com" || u.Path != "/p/runs/a.html" || u.Query().Get("X-Amz-SignedHeaders") != "host" || u.Query().Get("X-Amz-Security-Token") != c.token {
+		if u.Host != "bucket.s3.eu-west-1.amazonaws.com" || u.Path != "/p/runs/a.html" ||
+			u.Query().Get("X-Amz-SignedHeaders") != "host" ||
+			u.Query().Get("X-Amz-Security-Token") != c.token {
 			t.Errorf("%s: %s", c.name, link) // of nothing but the host: a browser sends no header of ours
 		}
 	}
 }
 
-func TestNoLinkWithoutCredentials(t *testing.T) {
-	s, err := New(t.Context(), aws.Config{Region: "eu-west-1", Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{}, io.ErrUnexpectedEOF
-	})}, "bucket", "", Options{})
+func TestPresignFailsWithoutCredentials(t *testing.T) {
+	s, err := New(
+		t.Context(),
+		aws.Config{
+			Region: "eu-west-1",
+			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{}, io.ErrUnexpectedEOF
+			}),
+		},
+		"bucket",
+		"",
+		Options{},
+	)
 	artifactstest.Must(t, err)
 	if link, _, err := s.Presign(t.Context(), "a", time.Hour); err == nil || link != "" {
 		t.Errorf("%q, %v", link, err)
@@ -126,11 +160,20 @@ func TestNoLinkWithoutCredentials(t *testing.T) {
 
 // versitygw lets the time be changed for which a link is valid, so what is signed is computed here once more, by AWS's description:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
-func TestWhatALinkSays(t *testing.T) {
+func TestPresignedURLSignature(t *testing.T) {
 	const secret = "b/secret"
-	s, err := New(t.Context(), aws.Config{Region: "eu-west-1", Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-		return aws.Credentials{AccessKeyID: "a", SecretAccessKey: secret, SessionToken: "t/k+n="}, nil
-	})}, "bucket", "", Options{})
+	s, err := New(
+		t.Context(),
+		aws.Config{
+			Region: "eu-west-1",
+			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{AccessKeyID: "a", SecretAccessKey: secret, SessionToken: "t/k+n="}, nil
+			}),
+		},
+		"bucket",
+		"",
+		Options{},
+	)
 	artifactstest.Must(t, err)
 	link, _, err := s.Presign(t.Context(), "runs/a.html", time.Hour)
 	artifactstest.Must(t, err)
@@ -139,7 +182,17 @@ func TestWhatALinkSays(t *testing.T) {
 		artifactstest.Must(t, err)
 		query := u.Query()
 		query.Del("X-Amz-Signature")
-		request := strings.Join([]string{"GET", u.EscapedPath(), strings.ReplaceAll(query.Encode(), "+", "%20"), "host:" + u.Host + "\n", "host", "UNSIGNED-PAYLOAD"}, "\n")
+		request := strings.Join(
+			[]string{
+				"GET",
+				u.EscapedPath(),
+				strings.ReplaceAll(query.Encode(), "+", "%20"),
+				"host:" + u.Host + "\n",
+				"host",
+				"UNSIGNED-PAYLOAD",
+			},
+			"\n",
+		)
 		sum := sha256.Sum256([]byte(request))
 		at := query.Get("X-Amz-Date")
 		scope := at[:8] + "/eu-west-1/s3/aws4_request"
@@ -155,7 +208,8 @@ func TestWhatALinkSays(t *testing.T) {
 	if got := signature(link); got != signed {
 		t.Errorf("%s has the signature %s by AWS's description", link, got)
 	}
-	if longer := strings.Replace(link, "X-Amz-Expires=3600", "X-Amz-Expires=7200", 1); longer == link || signature(longer) == signed {
+	if longer := strings.Replace(link, "X-Amz-Expires=3600", "X-Amz-Expires=7200", 1); longer == link ||
+		signature(longer) == signed {
 		t.Error("how long the link is valid is not signed")
 	}
 }

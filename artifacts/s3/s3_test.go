@@ -65,7 +65,7 @@ func objects(t testing.TB, s *Store, client *s3.Client) artifactstest.Files {
 	return out
 }
 
-func TestObjectsInABucket(t *testing.T) {
+func TestPutGetDelete(t *testing.T) {
 	everyBucket(t, func(t *testing.T, s *Store, client *s3.Client) {
 		large := make([]byte, 3*partSize+17)
 		rand.Read(large)
@@ -74,16 +74,36 @@ func TestObjectsInABucket(t *testing.T) {
 			"at the seam": make([]byte, maxSmall), "beyond it": make([]byte, maxSmall+1), "one part": make([]byte, partSize), "large": large,
 			strings.Repeat(strings.Repeat("k", 123)+"/", 8)[:1000-len("some/prefix/")] + "/x": []byte("a long key"),
 		} {
-			version, err := s.Put(t.Context(), artifacts.Object{Key: name, Body: bytes.NewReader(body), Size: int64(len(body)), Type: "text/css", CacheControl: "no-cache"})
+			version, err := s.Put(
+				t.Context(),
+				artifacts.Object{
+					Key:          name,
+					Body:         bytes.NewReader(body),
+					Size:         int64(len(body)),
+					Type:         "text/css",
+					CacheControl: "no-cache",
+				},
+			)
 			artifactstest.Must(t, err)
 			got := readAll(t, s, name)
 			if !bytes.Equal(got, body) {
 				t.Errorf("%.40q: %d bytes are not the %d stored", name, len(got), len(body))
 			}
-			head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(s.key(name))})
+			head, err := client.HeadObject(
+				t.Context(),
+				&s3.HeadObjectInput{Bucket: &s.bucket, Key: aws.String(s.key(name))},
+			)
 			artifactstest.Must(t, err)
-			if aws.ToString(head.ContentType) != "text/css" || aws.ToString(head.CacheControl) != "no-cache" || without(aws.ToString(head.VersionId), "null") != version {
-				t.Errorf("%.40q: %q, %q, version %q, want %q", name, *head.ContentType, *head.CacheControl, aws.ToString(head.VersionId), version)
+			if aws.ToString(head.ContentType) != "text/css" || aws.ToString(head.CacheControl) != "no-cache" ||
+				without(aws.ToString(head.VersionId), "null") != version {
+				t.Errorf(
+					"%.40q: %q, %q, version %q, want %q",
+					name,
+					*head.ContentType,
+					*head.CacheControl,
+					aws.ToString(head.VersionId),
+					version,
+				)
 			}
 			artifactstest.Must(t, s.Delete(t.Context(), name))
 			if _, err := s.Get(t.Context(), name); !errors.Is(err, fs.ErrNotExist) {
@@ -115,7 +135,15 @@ func TestPublishToABucket(t *testing.T) {
 		}
 		holds := func(want artifactstest.Files) {
 			t.Helper()
-			artifactstest.Equal(t, "bucket", objects(t, s, client).Without("manifests/", "locks/"), artifactstest.Merge(want.Under("coverage/feature/x/"+artifactstest.SHA1), want.Under("coverage/feature/x/latest")))
+			artifactstest.Equal(
+				t,
+				"bucket",
+				objects(t, s, client).Without("manifests/", "locks/"),
+				artifactstest.Merge(
+					want.Under("coverage/feature/x/"+artifactstest.SHA1),
+					want.Under("coverage/feature/x/latest"),
+				),
+			)
 		}
 		holds(first)
 		second.Write(t, dir)
@@ -181,13 +209,14 @@ func TestManyDeletions(t *testing.T) {
 	artifactstest.Equal(t, "bucket", objects(t, s, client), artifactstest.Files{"stays": "x"})
 }
 
-func TestErrorsOfABucketSayWhatToDo(t *testing.T) {
+func TestErrorsHaveHints(t *testing.T) {
 	b := s3test.Buckets(t)[2]
 	b.Name = "no-such-bucket-here"
 	lost := inBucket(t, b, "")
 	_, err := lost.Put(t.Context(), artifactstest.Object("k", "v"))
 	var hinted interface{ Hint() string }
-	if !errors.As(err, &hinted) || !strings.Contains(err.Error(), "NoSuchBucket") || !strings.Contains(hinted.Hint(), "create the bucket no-such-bucket-here") {
+	if !errors.As(err, &hinted) || !strings.Contains(err.Error(), "NoSuchBucket") ||
+		!strings.Contains(hinted.Hint(), "create the bucket no-such-bucket-here") {
 		t.Errorf("%v, hint %v", err, hinted)
 	}
 	if _, err := lost.Get(t.Context(), "k"); errors.Is(err, fs.ErrNotExist) {
@@ -195,7 +224,7 @@ func TestErrorsOfABucketSayWhatToDo(t *testing.T) {
 	}
 }
 
-func TestAnUploadThatIsDamagedOnItsWayIsSentAgain(t *testing.T) {
+func TestCorruptUploadIsRetried(t *testing.T) {
 	b := s3test.Buckets(t)[2] // it looks, as S3 does
 	proxy := s3test.NewProxy(t, b.Endpoint, s3test.Rule{Method: "PUT", Times: 1, Fault: s3test.FlipRequest(3)})
 	s := inBucket(t, b.At(proxy), "")
@@ -219,20 +248,20 @@ func TestAnUploadThatIsDamagedOnItsWayIsSentAgain(t *testing.T) {
 }
 
 // What has not changed costs a look at the manifests and nothing else.
-func TestNothingChangedIsThreeRequests(t *testing.T) {
+func TestUnchangedSetTakesThreeRequests(t *testing.T) {
 	b := s3test.Buckets(t)[1]
 	proxy := s3test.NewProxy(t, b.Endpoint)
 	s := inBucket(t, b.At(proxy), "")
 	content := artifactstest.Many(60, "x")
 	set := artifactstest.CoverageSet("main", artifactstest.SHA1, content.Dir(t))
 	artifactstest.Publish(t, s, set)
-	proxy.Forget()
+	proxy.ClearSeen()
 	content.Write(t, set.Dir) // anew, as CI does
 	p := artifactstest.Publish(t, s, set)
 	if p.Unchanged != 60 || p.Mirrored.Unchanged != 60 || len(proxy.Seen()) != 3 {
 		t.Errorf("%+v, %+v; requests: %v", p.Counts, p.Mirrored, proxy.Seen())
 	}
-	proxy.Forget()
+	proxy.ClearSeen()
 	content["lib/new"] = "new"
 	content.Write(t, set.Dir)
 	artifactstest.Publish(t, s, set)
@@ -241,11 +270,14 @@ func TestNothingChangedIsThreeRequests(t *testing.T) {
 	}
 }
 
-func TestKilledPublishersToABucketLeaveOldNewOrNone(t *testing.T) {
+func TestKilledPublishersLeaveOldNewOrNone(t *testing.T) {
 	for _, b := range s3test.Buckets(t) {
 		t.Run(b.Server, func(t *testing.T) {
 			s := inBucket(t, b, "")
-			contents := map[string]artifactstest.Files{"a": artifactstest.Many(20, "a"), "b": artifactstest.Many(15, "b")}
+			contents := map[string]artifactstest.Files{
+				"a": artifactstest.Many(20, "a"),
+				"b": artifactstest.Many(15, "b"),
+			}
 			rounds := 8
 			if strings.HasPrefix(b.Server, "versitygw") { // it takes large files and many requests lightly
 				rounds = 20
@@ -277,12 +309,20 @@ func TestKilledPublishersToABucketLeaveOldNewOrNone(t *testing.T) {
 				other := []string{"a", "b"}[i/4%2]
 				artifactstest.Publish(t, s, artifactstest.CoverageSet("main", artifactstest.SHA1, dirs[other]))
 				got := objects(t, s, b.Client())
-				artifactstest.Equal(t, "after repair", got.Without("manifests/", "locks/"),
-					artifactstest.Merge(contents[other].Under(keys.Set("coverage", ref)), contents[other].Under(keys.Mirror("coverage", "main"))))
+				artifactstest.Equal(
+					t,
+					"after repair",
+					got.Without("manifests/", "locks/"),
+					artifactstest.Merge(
+						contents[other].Under(keys.Set("coverage", ref)),
+						contents[other].Under(keys.Mirror("coverage", "main")),
+					),
+				)
 				if n := len(got.Without("coverage/", "locks/")); n != 3 {
 					t.Errorf("%d records, want the manifest, the newest set's and the mirror's", n)
 				}
-				open, err := b.Client().ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &b.Name})
+				open, err := b.Client().
+					ListMultipartUploads(t.Context(), &s3.ListMultipartUploadsInput{Bucket: &b.Name})
 				artifactstest.Must(t, err)
 				if len(open.Uploads) > 0 {
 					t.Errorf("%d uploads are left unfinished: %s", len(open.Uploads), *open.Uploads[0].Key)
@@ -293,7 +333,7 @@ func TestKilledPublishersToABucketLeaveOldNewOrNone(t *testing.T) {
 	}
 }
 
-func TestABucketSwaps(t *testing.T) {
+func TestSwapper(t *testing.T) {
 	for _, b := range s3test.Buckets(t) {
 		t.Run(b.Server, func(t *testing.T) {
 			var turn sync.Mutex
@@ -335,7 +375,7 @@ func TestObjectsAreStreamed(t *testing.T) {
 		}
 		artifactstest.Put(t, s, artifacts.Object{Key: "no file", Body: bytes.NewReader(large), Size: int64(len(large))})
 		if !bytes.Equal(readAll(t, s, "no file"), large) {
-			t.Error("what is no file is another")
+			t.Error("the content differs")
 		}
 		if _, err := s.Put(t.Context(), artifacts.Object{Key: "short", Body: bytes.NewReader(large), Size: int64(len(large)) + 1}); err == nil {
 			t.Error("a body that is too short is stored")
@@ -351,12 +391,12 @@ func TestObjectsAreStreamed(t *testing.T) {
 	})
 }
 
-func TestPublishersToABucketTakeTurnsAndSayForWhom(t *testing.T) {
+func TestConcurrentPublishersWaitForTheLock(t *testing.T) {
 	b := s3test.Buckets(t)[2]
 	one, two := inBucket(t, b, ""), inBucket(t, b, "")
 	one.options.LockOwner = lease.Owner{Name: "task/1", RunID: "run-1"}
-	told := make(chan lease.Holder, 1)
-	two.options.OnLockWait = func(h lease.Holder) { told <- h }
+	notified := make(chan lease.Holder, 1)
+	two.options.OnLockWait = func(h lease.Holder) { notified <- h }
 	_, release, err := one.Lock(t.Context(), "builds/main/"+artifactstest.SHA1)
 	artifactstest.Must(t, err)
 	got := make(chan error)
@@ -367,7 +407,8 @@ func TestPublishersToABucketTakeTurnsAndSayForWhom(t *testing.T) {
 		}
 		got <- err
 	}()
-	if h := <-told; h.Name != "task/1" || h.RunID != "run-1" || !strings.Contains(h.String(), "publishing builds/main/") {
+	if h := <-notified; h.Name != "task/1" || h.RunID != "run-1" ||
+		!strings.Contains(h.String(), "publishing builds/main/") {
 		t.Errorf("it waits for %v", h)
 	}
 	select {

@@ -9,12 +9,12 @@ import (
 	"strconv"
 )
 
-// Region is where every bucket of this package is.
+// Region is the region of every bucket of this package.
 const Region = "eu-central-1"
 
 const namespace = ` xmlns="http://s3.amazonaws.com/doc/2006-03-01/"`
 
-// Error is one of S3's own, with its HTTP status.
+// Error is an error of S3 with its HTTP status.
 type Error struct {
 	Status        int
 	Code, Message string
@@ -22,7 +22,7 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Code, e.Message) }
 
-// document is what S3 sends with the error.
+// document is the body of the error response.
 func (e *Error) document(resource string) []byte {
 	b := bytes.NewBufferString(xml.Header + "<Error><Code>" + e.Code + "</Code><Message>")
 	escape(b, e.Message)
@@ -34,33 +34,37 @@ func (e *Error) document(resource string) []byte {
 
 const requestID = "4442587FB7D0A2F9"
 
-// escape writes text as the content of an element.
+// escape writes text as XML character data.
 func escape(b *bytes.Buffer, text string) { _ = xml.EscapeText(b, []byte(text)) }
 
-// answer is sent whole and with its length.
-type answer struct {
+// response is sent whole and with its length.
+type response struct {
 	status int // 0: 200
 	header http.Header
 	body   []byte
-	length int64 // of the object, in the answer to a HEAD
+	length int64 // of the object, in a response to HEAD
 }
 
-func answered(document string) answer {
-	return answer{header: http.Header{"Content-Type": {"application/xml"}}, body: []byte(xml.Header + document)}
+func succeeded(document string) response {
+	return response{header: http.Header{"Content-Type": {"application/xml"}}, body: []byte(xml.Header + document)}
 }
 
-func failed(err error, resource string) answer {
+func failed(err error, resource string) response {
 	var e *Error
 	if !errors.As(err, &e) {
 		e = &Error{Status: 500, Code: "InternalError", Message: err.Error()}
 	}
 	if e.Status == http.StatusNotModified {
-		return answer{status: e.Status}
+		return response{status: e.Status}
 	}
-	return answer{status: e.Status, header: http.Header{"Content-Type": {"application/xml"}}, body: e.document(resource)}
+	return response{
+		status: e.Status,
+		header: http.Header{"Content-Type": {"application/xml"}},
+		body:   e.document(resource),
+	}
 }
 
-func (a answer) write(w http.ResponseWriter, r *http.Request) {
+func (a response) write(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	for name, values := range a.header {
 		h[name] = values

@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// Authority is a certificate authority made for the moment, and the certificate of a server on this machine.
+// Authority is a temporary certificate authority, and the certificate of a server on this machine.
 type Authority struct {
-	Bundle []byte // the authority's certificate in PEM: what AWS_CA_BUNDLE points to
+	Bundle []byte // the authority's certificate in PEM: for AWS_CA_BUNDLE
 	Server tls.Certificate
 }
 

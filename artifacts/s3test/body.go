@@ -14,19 +14,19 @@ import (
 	"sync"
 )
 
-// small is up to what size a body gets the ETag that S3 would give it even if the client sent no MD5 of it.
-const small = 1 << 20
+// maxETagged is the size up to which a body gets the ETag of S3 even if the client sent no MD5.
+const maxETagged = 1 << 20
 
-// body is what became of a request's.
+// body is the body of a request as it was received.
 type body struct {
-	size    int64  // of the content, without what aws-chunked adds
-	md5     string // hex; "" for a large one whose MD5 the client did not send
-	content []byte // nil unless it is kept
+	size    int64  // of the content, without the encoding of aws-chunked
+	md5     string // hex; "" for a large body without an MD5 of the client
+	content []byte // nil if it is discarded
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
 
-// readBody takes in all of the request's body and checks its length.
+// readBody reads the whole body and checks its length.
 func (c *call) readBody() (body, error) {
 	r := c.r
 	if r.Method != "PUT" && r.Method != "POST" {
@@ -36,13 +36,13 @@ func (c *call) readBody() (body, error) {
 	var (
 		from io.Reader = r.Body
 		size           = r.ContentLength
-		// Not every client says so in Content-Encoding too.
+		// Not every client sends Content-Encoding as well.
 		chunked = strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-")
 	)
 	if chunked {
 		n, err := strconv.ParseInt(r.Header.Get("X-Amz-Decoded-Content-Length"), 10, 64)
 		if err != nil {
-			return body{}, &Error{411, "MissingContentLength", "x-amz-decoded-content-length is no number"}
+			return body{}, &Error{411, "MissingContentLength", "x-amz-decoded-content-length is not a number"}
 		}
 		size = n
 	}
@@ -53,13 +53,13 @@ func (c *call) readBody() (body, error) {
 	if sum, err := base64.StdEncoding.DecodeString(r.Header.Get("Content-MD5")); err == nil && len(sum) == md5.Size {
 		b.md5 = hex.EncodeToString(sum)
 	}
-	keep := r.Method == "POST" || c.n.keeps(c.key, size)
-	if chunked && (keep || size <= small) {
+	keep := r.Method == "POST" || c.n.keepsContent(c.key, size)
+	if chunked && (keep || size <= maxETagged) {
 		from = newChunkReader(r.Body)
 	} else if chunked {
 		size = r.ContentLength // -1 if HTTP's own chunks are around those of S3, as the AWS CLI sends them
 	}
-	read, err := c.take(&b, from, keep)
+	read, err := c.consume(&b, from, keep)
 	if err != nil {
 		return body{}, err
 	}
@@ -69,10 +69,10 @@ func (c *call) readBody() (body, error) {
 	return b, nil
 }
 
-// take reads to the end, hashing and keeping what has to be.
-func (c *call) take(b *body, from io.Reader, keep bool) (read int64, err error) {
+// consume reads to the end, and hashes and keeps what is needed.
+func (c *call) consume(b *body, from io.Reader, keep bool) (read int64, err error) {
 	hash := md5.New()
-	hashing := b.md5 == "" && (keep || b.size <= small)
+	hashing := b.md5 == "" && (keep || b.size <= maxETagged)
 	p := buffers.Get().(*[]byte)
 	defer buffers.Put(p)
 	for {
@@ -98,11 +98,11 @@ func (c *call) take(b *body, from io.Reader, keep bool) (read int64, err error) 
 	return read, nil
 }
 
-// chunkReader undoes aws-chunked: "<hex size>[;chunk-signature=…]\r\n<bytes>\r\n", ended by an empty chunk and trailers.
-// Signatures and trailing checksums are not looked at.
+// chunkReader decodes aws-chunked: "<hex size>[;chunk-signature=…]\r\n<bytes>\r\n", ended by an empty chunk and
+// trailers. Signatures and trailing checksums are not verified.
 type chunkReader struct {
 	from *bufio.Reader
-	left int64 // of the chunk
+	left int64 // in the chunk
 	done bool
 }
 
@@ -139,7 +139,7 @@ func (c *chunkReader) next() error {
 	digits, _, _ := bytes.Cut(bytes.TrimRight(line, "\r\n"), []byte(";"))
 	n, err := strconv.ParseInt(string(digits), 16, 64)
 	if err != nil || n < 0 {
-		return fmt.Errorf("%q is no size of a chunk", digits)
+		return fmt.Errorf("%q is not the size of a chunk", digits)
 	}
 	if n == 0 {
 		c.done = true

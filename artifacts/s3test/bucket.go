@@ -15,15 +15,15 @@ import (
 	"github.com/carlin-cicd/runner/runner/awstest"
 )
 
-// Bucket is a fresh one on a server.
+// Bucket is a new bucket on a server.
 type Bucket struct {
-	Server    string // its name as a subtest's: "moto", "moto versioned", "versitygw", "versitygw versioned"
+	Server    string // name for a subtest: "moto", "moto versioned", "versitygw", "versitygw versioned"
 	Versioned bool
 	Name      string
-	Endpoint  string // as AWS_ENDPOINT_URL takes it
+	Endpoint  string // for AWS_ENDPOINT_URL
 }
 
-// Buckets returns an empty bucket on each server there is. The servers of versitygw end with the test.
+// Buckets returns an empty bucket on each server. The servers of versitygw end with the test.
 func Buckets(tb testing.TB) []Bucket {
 	tb.Helper()
 	moto := awstest.Moto(tb).Endpoint
@@ -58,17 +58,17 @@ func (b Bucket) create(tb testing.TB) {
 	}
 }
 
-// Location is the bucket as artifacts.Open takes it.
+// Location is the bucket in the form of location.Open.
 func (b Bucket) Location() string { return "s3://" + b.Name }
 
-// At is the same bucket, reached through a proxy.
+// At is the same bucket through a proxy.
 func (b Bucket) At(p *Proxy) Bucket {
 	b.Endpoint = p.URL
 	return b
 }
 
-// Environment is what a program needs to find the bucket's server, as NAME=value. The files of whoever runs the tests
-// are kept out of it.
+// Environment is what a program needs to reach the bucket's server, as NAME=value, without the user's own AWS
+// configuration.
 func (b Bucket) Environment() []string { return awstest.AWS{Endpoint: b.Endpoint}.Environment() }
 
 // Setenv sets the environment of a test, which must not be parallel.
@@ -80,7 +80,7 @@ func (b Bucket) Setenv(t *testing.T) {
 	}
 }
 
-// Client is one of the SDK's with its defaults and without retries, to look at the bucket past the store.
+// Client is a client of the SDK without retries, to inspect the bucket independently of the store.
 func (b Bucket) Client() *s3.Client {
 	return s3.New(s3.Options{
 		Region: Region, BaseEndpoint: &b.Endpoint, UsePathStyle: true,
@@ -90,7 +90,7 @@ func (b Bucket) Client() *s3.Client {
 	})
 }
 
-// Keys are those of the bucket's objects, in order.
+// Keys returns the keys of the bucket's objects, sorted.
 func (b Bucket) Keys(tb testing.TB) []string {
 	tb.Helper()
 	var keys []string

@@ -7,7 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-func TestEachServerHasAFreshBucketThatTakesAnObject(t *testing.T) {
+func TestBucketsAreEmptyAndWritable(t *testing.T) {
 	for _, b := range Buckets(t) {
 		t.Run(b.Server, func(t *testing.T) {
 			key := "builds/main/a b+c.txt"

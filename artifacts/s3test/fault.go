@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Fault is what a Proxy does to a request that meets a Rule.
+// Fault is what a Proxy does to a request that matches a Rule.
 type Fault interface {
 	name() string
 	do(*exchange)
@@ -23,16 +23,16 @@ type fault struct {
 func (f fault) name() string   { return f.text }
 func (f fault) do(e *exchange) { f.act(e) }
 
-// Answer reads the request to its end and answers with an error of S3's; the server behind never hears of it.
-func Answer(e Error) Fault {
+// Respond reads the whole request and responds with an error of S3. The server does not receive the request.
+func Respond(e Error) Fault {
 	return fault{e.Code, func(x *exchange) {
 		_, _ = io.Copy(io.Discard, x.r.Body)
 		x.refuse(e)
 	}}
 }
 
-// AnswerEarly answers before the request's body is read and then closes the connection, as an overloaded S3 does.
-func AnswerEarly(e Error) Fault {
+// RespondEarly responds before the request's body is read and closes the connection, as an overloaded S3 does.
+func RespondEarly(e Error) Fault {
 	return fault{e.Code + " early", func(x *exchange) {
 		x.w.Header().Set("Connection", "close")
 		x.refuse(e)
@@ -45,20 +45,33 @@ func (x *exchange) refuse(e Error) {
 	answer.write(x.w, x.r)
 }
 
-// Errors of S3 that a client has to live with, as S3 words them.
+// Errors of S3 that a client must handle, in S3's wording.
 var (
 	SlowDown           = Error{503, "SlowDown", "Please reduce your request rate."}
 	InternalError      = Error{500, "InternalError", "We encountered an internal error. Please try again."}
 	ServiceUnavailable = Error{503, "ServiceUnavailable", "Please reduce your request rate."}
-	RequestTimeout     = Error{400, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period. Idle connections will be closed."}
-	ExpiredToken       = Error{400, "ExpiredToken", "The provided token has expired."}
-	TimeTooSkewed      = Error{403, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large."}
-	AccessDenied       = Error{403, "AccessDenied", "Access Denied"}
-	Conflict           = Error{409, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation against this resource."}
-	BadDigest          = Error{400, "BadDigest", "The Content-MD5 you specified did not match what we received."}
+	RequestTimeout     = Error{
+		400,
+		"RequestTimeout",
+		"Your socket connection to the server was not read from or written to within the timeout period. " +
+			"Idle connections will be closed.",
+	}
+	ExpiredToken  = Error{400, "ExpiredToken", "The provided token has expired."}
+	TimeTooSkewed = Error{
+		403,
+		"RequestTimeTooSkewed",
+		"The difference between the request time and the current time is too large.",
+	}
+	AccessDenied = Error{403, "AccessDenied", "Access Denied"}
+	Conflict     = Error{
+		409,
+		"ConditionalRequestConflict",
+		"The conditional request cannot succeed due to a conflicting operation against this resource.",
+	}
+	BadDigest = Error{400, "BadDigest", "The Content-MD5 you specified did not match what we received."}
 )
 
-// ResetRequest resets the connection after n bytes of the request's body; the server behind never hears of it.
+// ResetRequest resets the connection after n bytes of the request's body. The server does not receive the request.
 func ResetRequest(n int64) Fault {
 	return fault{fmt.Sprintf("reset after %d bytes", n), func(e *exchange) {
 		_, _ = io.CopyN(io.Discard, e.r.Body, n)
@@ -66,9 +79,9 @@ func ResetRequest(n int64) Fault {
 	}}
 }
 
-// ResetAnswer resets the connection after n bytes of the answer's body; with a negative n not even its header comes.
-// The server behind has done what it was asked for.
-func ResetAnswer(n int64) Fault {
+// ResetResponse resets the connection after n bytes of the response's body; a negative n also suppresses its header.
+// The server has processed the request.
+func ResetResponse(n int64) Fault {
 	return fault{fmt.Sprintf("answer reset after %d bytes", n), func(e *exchange) {
 		e.forward(e.r.Body, func(a *http.Response) {
 			if n >= 0 {
@@ -79,7 +92,7 @@ func ResetAnswer(n int64) Fault {
 	}}
 }
 
-// Truncate ends the answer after n bytes of its body, fewer than its Content-Length says.
+// Truncate ends the response after n bytes of its body, fewer than its Content-Length.
 func Truncate(n int64) Fault {
 	return fault{fmt.Sprintf("truncated to %d bytes", n), func(e *exchange) {
 		e.forward(e.r.Body, func(a *http.Response) {
@@ -89,7 +102,7 @@ func Truncate(n int64) Fault {
 	}}
 }
 
-// Stall takes in the whole request and never answers; the server behind never hears of it.
+// Stall reads the whole request and never responds. The server does not receive the request.
 func Stall() Fault {
 	return fault{"stalled", func(e *exchange) {
 		_, _ = io.Copy(io.Discard, e.r.Body)
@@ -97,8 +110,8 @@ func Stall() Fault {
 	}}
 }
 
-// StallRequest stops reading after n bytes of the request's body. It takes a larger body than fits into the buffers of a
-// connection, some megabytes, for a client to notice before it waits for the answer.
+// StallRequest stops reading after n bytes of the request's body. A client notices it before it waits for the response
+// only if the body is larger than the connection's buffers, some megabytes.
 func StallRequest(n int64) Fault {
 	return fault{fmt.Sprintf("stalled after reading %d bytes", n), func(e *exchange) {
 		_, _ = io.CopyN(io.Discard, e.r.Body, n)
@@ -106,8 +119,8 @@ func StallRequest(n int64) Fault {
 	}}
 }
 
-// StallAnswer sends n bytes of the answer's body, and nothing after that.
-func StallAnswer(n int64) Fault {
+// StallResponse sends n bytes of the response's body, and no more.
+func StallResponse(n int64) Fault {
 	return fault{fmt.Sprintf("stalled after sending %d bytes", n), func(e *exchange) {
 		e.forward(e.r.Body, func(a *http.Response) {
 			e.part(a, n)
@@ -116,7 +129,7 @@ func StallAnswer(n int64) Fault {
 	}}
 }
 
-// Flip turns over one bit of byte n of the answer's body, counted from 0. A shorter body arrives as it is.
+// Flip inverts one bit of byte n of the response's body, counted from 0. A shorter body is not changed.
 func Flip(n int64) Fault {
 	return fault{fmt.Sprintf("byte %d flipped", n), func(e *exchange) {
 		e.forward(e.r.Body, func(a *http.Response) {
@@ -126,14 +139,14 @@ func Flip(n int64) Fault {
 	}}
 }
 
-// FlipRequest does the same to the request's body on its way to the server.
+// FlipRequest does the same to the request's body.
 func FlipRequest(n int64) Fault {
 	return fault{fmt.Sprintf("byte %d of the request flipped", n), func(e *exchange) {
 		e.forward(&flipper{e.r.Body, n}, nil)
 	}}
 }
 
-// Delay holds back a request.
+// Delay delays a request.
 func Delay(d time.Duration) Fault {
 	return fault{"delayed by " + d.String(), func(e *exchange) {
 		select {
@@ -144,10 +157,10 @@ func Delay(d time.Duration) Fault {
 	}}
 }
 
-// part sends the header and n bytes of an answer's body at most.
+// part sends the header and at most n bytes of a response's body.
 func (e *exchange) part(a *http.Response, n int64) {
 	if a.ContentLength >= 0 {
-		// The server behind us may have left it out of the header.
+		// The server may not have sent it in the header.
 		a.Header.Set("Content-Length", strconv.FormatInt(a.ContentLength, 10))
 	}
 	e.head(a)

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// list answers both versions of ListObjects; they differ in how a page names the one after it.
-func (c *call) list() (answer, error) {
+// list serves both versions of ListObjects, which differ in how a page refers to the next one.
+func (c *call) list() (response, error) {
 	query := c.r.URL.Query()
 	prefix, delimiter := query.Get("prefix"), query.Get("delimiter")
 	after := query.Get("marker")
@@ -21,7 +21,7 @@ func (c *call) list() (answer, error) {
 		if token := query.Get("continuation-token"); token != "" {
 			key, err := base64.RawURLEncoding.DecodeString(token)
 			if err != nil {
-				return answer{}, &Error{400, "InvalidArgument", "The continuation token provided is incorrect"}
+				return response{}, &Error{400, "InvalidArgument", "The continuation token provided is incorrect"}
 			}
 			after = string(key)
 		}
@@ -49,21 +49,27 @@ func (c *call) list() (answer, error) {
 		inline(out, "EncodingType", "url")
 	}
 	if p.last != "" {
-		inline(out, "NextContinuationToken", base64.RawURLEncoding.EncodeToString([]byte(p.last)), "NextMarker", name(p.last))
+		inline(
+			out,
+			"NextContinuationToken",
+			base64.RawURLEncoding.EncodeToString([]byte(p.last)),
+			"NextMarker",
+			name(p.last),
+		)
 	}
 	for _, key := range p.keys {
 		o := b.objects[key]
-		element(out, "Contents", "Key", name(key), "LastModified", stamp(o.modified), "ETag", o.etag,
+		element(out, "Contents", "Key", name(key), "LastModified", formatTime(o.modified), "ETag", o.etag,
 			"Size", strconv.FormatInt(o.size, 10), "StorageClass", "STANDARD")
 	}
 	for _, prefix := range p.prefixes {
 		element(out, "CommonPrefixes", "Prefix", name(prefix))
 	}
 	out.WriteString("</ListBucketResult>")
-	return answered(out.String()), nil
+	return succeeded(out.String()), nil
 }
 
-// page is a part of a listing; last is the key or prefix it ends with if more follows.
+// page is part of a listing; last is the key or prefix it ends with if more follows.
 type page struct {
 	keys, prefixes []string
 	last           string
@@ -77,7 +83,7 @@ func (b *bucket) page(prefix, delimiter, after string, limit int) page {
 		i = sort.Search(len(keys), func(i int) bool { return keys[i] > after })
 	}
 	if delimiter != "" && strings.HasSuffix(after, delimiter) && strings.HasPrefix(after, prefix) {
-		i = past(keys, after)
+		i = firstAfter(keys, after)
 	}
 	last := ""
 	for i < len(keys) && strings.HasPrefix(keys[i], prefix) {
@@ -89,7 +95,7 @@ func (b *bucket) page(prefix, delimiter, after string, limit int) page {
 		if rest := key[len(prefix):]; delimiter != "" && strings.Contains(rest, delimiter) {
 			last = prefix + rest[:strings.Index(rest, delimiter)+len(delimiter)]
 			p.prefixes = append(p.prefixes, last)
-			i = past(keys, last)
+			i = firstAfter(keys, last)
 			continue
 		}
 		last = key
@@ -99,12 +105,12 @@ func (b *bucket) page(prefix, delimiter, after string, limit int) page {
 	return p
 }
 
-// past is the index of the first key behind all that begin with a prefix.
-func past(keys []string, prefix string) int {
+// firstAfter is the index of the first key after all that begin with a prefix.
+func firstAfter(keys []string, prefix string) int {
 	return sort.Search(len(keys), func(i int) bool { return keys[i] > prefix && !strings.HasPrefix(keys[i], prefix) })
 }
 
-// inline writes elements, names and texts in turns.
+// inline writes elements from alternating names and texts.
 func inline(b *bytes.Buffer, children ...string) {
 	for i := 0; i < len(children); i += 2 {
 		b.WriteString("<" + children[i] + ">")
@@ -113,11 +119,11 @@ func inline(b *bytes.Buffer, children ...string) {
 	}
 }
 
-func (c *call) listBuckets() answer {
+func (c *call) listBuckets() response {
 	b := bytes.NewBufferString("<ListAllMyBucketsResult" + namespace + "><Buckets>")
 	for _, name := range slices.Sorted(maps.Keys(c.n.buckets)) {
 		element(b, "Bucket", "Name", name, "CreationDate", "2026-01-01T00:00:00.000Z")
 	}
 	b.WriteString("</Buckets></ListAllMyBucketsResult>")
-	return answered(b.String())
+	return succeeded(b.String())
 }

@@ -24,18 +24,18 @@ type part struct {
 	content []byte
 }
 
-func (c *call) createUpload() (answer, error) {
-	id := c.n.next()
+func (c *call) createUpload() (response, error) {
+	id := c.n.nextID()
 	if c.n.uploads == nil {
 		c.n.uploads = map[string]*upload{}
 	}
 	c.n.uploads[id] = &upload{c.bucket, c.key, c.r.Header.Clone(), map[int]part{}, time.Now().UTC()}
 	b := &bytes.Buffer{}
 	element(b, "InitiateMultipartUploadResult", "Bucket", c.bucket, "Key", c.key, "UploadId", id)
-	return answered(b.String()), nil
+	return succeeded(b.String()), nil
 }
 
-// upload is the one that the request names.
+// upload returns the upload that the request names.
 func (c *call) upload() (*upload, string, error) {
 	id := c.r.URL.Query().Get("uploadId")
 	u := c.n.uploads[id]
@@ -45,27 +45,31 @@ func (c *call) upload() (*upload, string, error) {
 	return u, id, nil
 }
 
-func (c *call) uploadPart(b body) (answer, error) {
+func (c *call) uploadPart(b body) (response, error) {
 	u, _, err := c.upload()
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	number, err := strconv.Atoi(c.r.URL.Query().Get("partNumber"))
 	if err != nil || number < 1 || number > 10000 {
-		return answer{}, &Error{400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive"}
+		return response{}, &Error{
+			400,
+			"InvalidArgument",
+			"Part number must be an integer between 1 and 10000, inclusive",
+		}
 	}
 	p := part{b.size, `"` + b.md5 + `"`, b.content}
 	if b.md5 == "" {
-		p.etag = `"` + c.n.next() + `"`
+		p.etag = `"` + c.n.nextID() + `"`
 	}
 	u.parts[number] = p
-	return answer{header: http.Header{"Etag": {p.etag}}}, nil
+	return response{header: http.Header{"Etag": {p.etag}}}, nil
 }
 
-func (c *call) completeUpload(in body) (answer, error) {
+func (c *call) completeUpload(in body) (response, error) {
 	u, id, err := c.upload()
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	var request struct {
 		Part []struct {
@@ -74,68 +78,74 @@ func (c *call) completeUpload(in body) (answer, error) {
 		}
 	}
 	if err := xml.Unmarshal(in.content, &request); err != nil || len(request.Part) == 0 {
-		return answer{}, &Error{400, "MalformedXML", fmt.Sprint(err)}
+		return response{}, &Error{400, "MalformedXML", fmt.Sprint(err)}
 	}
 	var whole body
 	for i, named := range request.Part {
 		p, ok := u.parts[named.PartNumber]
 		switch {
 		case !ok || !sameETag(named.ETag, p.etag):
-			return answer{}, &Error{400, "InvalidPart", fmt.Sprintf("part %d", named.PartNumber)}
+			return response{}, &Error{400, "InvalidPart", fmt.Sprintf("part %d", named.PartNumber)}
 		case i > 0 && named.PartNumber <= request.Part[i-1].PartNumber:
-			return answer{}, &Error{400, "InvalidPartOrder", "The list of parts was not in ascending order."}
+			return response{}, &Error{400, "InvalidPartOrder", "The list of parts was not in ascending order."}
 		case i < len(request.Part)-1 && p.size < 5<<20:
-			return answer{}, &Error{400, "EntityTooSmall", fmt.Sprintf("part %d has %d bytes", named.PartNumber, p.size)}
+			return response{}, &Error{
+				400,
+				"EntityTooSmall",
+				fmt.Sprintf("part %d has %d bytes", named.PartNumber, p.size),
+			}
 		}
 		whole.size += p.size
 		whole.content = append(whole.content, p.content...)
 	}
 	if err := c.allowed(); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	delete(c.n.uploads, id)
 	o := c.object(whole)
-	o.etag = fmt.Sprintf(`"%s-%d"`, c.n.next(), len(request.Part))
-	o.header = kept(u.header)
+	o.etag = fmt.Sprintf(`"%s-%d"`, c.n.nextID(), len(request.Part))
+	o.header = storedHeader(u.header)
 	c.n.bucket(c.bucket).put(c.key, o)
 	b := &bytes.Buffer{}
 	element(b, "CompleteMultipartUploadResult", "Bucket", c.bucket, "Key", c.key, "ETag", o.etag)
-	a := answered(b.String())
-	maps.Copy(a.header, o.answer().header)
+	a := succeeded(b.String())
+	maps.Copy(a.header, o.response().header)
 	return a, nil
 }
 
-func (c *call) abortUpload() (answer, error) {
+func (c *call) abortUpload() (response, error) {
 	_, id, err := c.upload()
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	delete(c.n.uploads, id)
-	return answer{status: http.StatusNoContent}, nil
+	return response{status: http.StatusNoContent}, nil
 }
 
-func (c *call) listParts() (answer, error) {
+func (c *call) listParts() (response, error) {
 	u, id, err := c.upload()
 	if err != nil {
-		return answer{}, err
+		return response{}, err
 	}
-	b := bytes.NewBufferString("<ListPartsResult" + namespace + "><IsTruncated>false</IsTruncated><UploadId>" + id + "</UploadId>")
+	b := bytes.NewBufferString(
+		"<ListPartsResult" + namespace + "><IsTruncated>false</IsTruncated><UploadId>" + id + "</UploadId>",
+	)
 	for _, number := range slices.Sorted(maps.Keys(u.parts)) {
 		p := u.parts[number]
 		element(b, "Part", "PartNumber", strconv.Itoa(number), "ETag", p.etag,
-			"Size", strconv.FormatInt(p.size, 10), "LastModified", stamp(u.started))
+			"Size", strconv.FormatInt(p.size, 10), "LastModified", formatTime(u.started))
 	}
 	b.WriteString("</ListPartsResult>")
-	return answered(b.String()), nil
+	return succeeded(b.String()), nil
 }
 
-func (c *call) listUploads() (answer, error) {
+func (c *call) listUploads() (response, error) {
 	b := bytes.NewBufferString("<ListMultipartUploadsResult" + namespace + "><IsTruncated>false</IsTruncated>")
 	for _, id := range slices.Sorted(maps.Keys(c.n.uploads)) {
 		if u := c.n.uploads[id]; u.bucket == c.bucket {
-			element(b, "Upload", "Key", u.key, "UploadId", id, "Initiated", stamp(u.started))
+			element(b, "Upload", "Key", u.key, "UploadId", id, "Initiated", formatTime(u.started))
 		}
 	}
 	b.WriteString("</ListMultipartUploadsResult>")
-	return answered(b.String()), nil
+	return succeeded(b.String()), nil
 }

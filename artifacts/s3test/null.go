@@ -14,24 +14,24 @@ import (
 	"time"
 )
 
-// Null is an S3 server that knows names, sizes and ETags of everything and keeps the content of almost nothing, so
-// that what is measured against it is the client. It takes any credentials, has every bucket that is asked for, and
-// addresses them by path. Its fields are set before it serves.
+// Null is an S3 server that stores names, sizes and ETags of everything and the content of almost nothing, so that a
+// benchmark measures the client. It accepts any credentials, has every bucket that is requested, and addresses buckets
+// by path. Its fields are set before it serves.
 //
-// GET /-/counters answers with Counters as JSON, POST /-/reset sets them to zero.
+// GET /-/counters returns Counters as JSON, POST /-/reset sets them to zero.
 type Null struct {
-	// Latency is how long an answer is held back after the last byte of its request.
+	// Latency delays a response after the last byte of its request.
 	Latency time.Duration
-	// Versioned makes it answer with version ids. Only the newest version is there to be read.
+	// Versioned makes it return version ids. Only the newest version can be read.
 	Versioned bool
-	// KeepSmall keeps the content of everything up to 64 KiB; otherwise it is that of keys under manifests/, runs/
-	// and locks/, at any depth.
+	// KeepSmall keeps the content of everything up to 64 KiB; otherwise only that of keys under manifests/, runs/ and
+	// locks/, at any depth.
 	KeepSmall bool
 
 	mu      sync.Mutex
 	buckets map[string]*bucket
 	uploads map[string]*upload
-	serial  uint64 // of versions, uploads and ETags that stand for no content
+	serial  uint64 // of versions, uploads and ETags without content
 
 	counted     sync.Mutex
 	operations  map[string]int64
@@ -42,17 +42,17 @@ type Null struct {
 	connections atomic.Int64
 }
 
-// Counters is what a Null saw since it began or was reset.
+// Counters is what a Null has counted since its start or reset.
 type Counters struct {
 	Requests    int64            `json:"requests"`
 	Operations  map[string]int64 `json:"operations"`  // requests by Operation
-	Failures    int64            `json:"failures"`    // answers of 400 and more
+	Failures    int64            `json:"failures"`    // responses with a status of 400 or more
 	Received    int64            `json:"received"`    // bytes of bodies
 	Sent        int64            `json:"sent"`        // bytes of bodies
 	Connections int64            `json:"connections"` // opened
 }
 
-// Counters returns what was counted so far.
+// Counters returns the current counters.
 func (n *Null) Counters() Counters {
 	n.counted.Lock()
 	defer n.counted.Unlock()
@@ -76,7 +76,7 @@ func (n *Null) Reset() {
 	}
 }
 
-// Serve speaks HTTP/1.1 on a listener until it is closed: with TLS when there is a certificate, plain when it is nil.
+// Serve serves HTTP/1.1 on a listener until it is closed: with TLS if there is a certificate.
 func (n *Null) Serve(l net.Listener, certificate *tls.Certificate) error {
 	s := n.server()
 	if certificate == nil {
@@ -92,7 +92,7 @@ func (n *Null) server() *http.Server {
 	return &http.Server{
 		Handler:   n,
 		Protocols: &protocols,
-		// Clients that are killed or that refuse the certificate are none of a benchmark's output.
+		// Errors of clients that are killed or refuse the certificate would disturb the benchmark's output.
 		ErrorLog: log.New(io.Discard, "", 0),
 		ConnState: func(_ net.Conn, s http.ConnState) {
 			if s == http.StateNew {
@@ -102,7 +102,7 @@ func (n *Null) server() *http.Server {
 	}
 }
 
-// ServeHTTP answers one request.
+// ServeHTTP serves one request.
 func (n *Null) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/-/counters":
@@ -119,16 +119,16 @@ func (n *Null) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	n.count(operation)
 	c := call{n: n, r: r, operation: operation, bucket: bucket, key: key}
 	b, err := c.readBody()
-	a := answer{}
+	a := response{}
 	if err == nil {
-		a, err = c.answer(b)
+		a, err = c.respond(b)
 	}
 	if err != nil {
 		n.failures.Add(1)
 		a = failed(err, r.URL.Path)
 	}
 	if n.Latency > 0 {
-		// The goroutine sleeps, no thread does.
+		// The goroutine sleeps, not a thread.
 		time.Sleep(n.Latency)
 	}
 	n.sent.Add(int64(len(a.body)))
@@ -145,8 +145,8 @@ func (n *Null) count(operation string) {
 	n.operations[operation]++
 }
 
-// keeps tells whether the content of an object has to be there later.
-func (n *Null) keeps(key string, size int64) bool {
+// keepsContent reports whether the content of an object is kept.
+func (n *Null) keepsContent(key string, size int64) bool {
 	if n.KeepSmall && size <= 64<<10 {
 		return true
 	}
@@ -156,15 +156,15 @@ func (n *Null) keeps(key string, size int64) bool {
 	})
 }
 
-// call is one request on its way through the server.
+// call is a request in progress.
 type call struct {
 	n                      *Null
 	r                      *http.Request
 	operation, bucket, key string
-	found                  *object // under the key when the request began: a conditional write looks twice
+	found                  *object // under the key when the request began, for conditional writes
 }
 
-func (c *call) answer(b body) (answer, error) {
+func (c *call) respond(b body) (response, error) {
 	c.n.mu.Lock()
 	defer c.n.mu.Unlock()
 	switch c.operation {
@@ -197,28 +197,30 @@ func (c *call) answer(b body) (answer, error) {
 	}
 }
 
-// describe answers what is asked about a bucket and not about its objects.
-func (c *call) describe() (answer, error) {
+// describe serves requests about a bucket rather than its objects.
+func (c *call) describe() (response, error) {
 	switch c.operation {
 	case "HeadBucket", "CreateBucket", "PutBucketVersioning":
-		return answer{header: http.Header{"X-Amz-Bucket-Region": {Region}}}, nil
+		return response{header: http.Header{"X-Amz-Bucket-Region": {Region}}}, nil
 	case "GetBucketLocation":
-		return answered("<LocationConstraint" + namespace + ">" + Region + "</LocationConstraint>"), nil
+		return succeeded("<LocationConstraint" + namespace + ">" + Region + "</LocationConstraint>"), nil
 	case "GetBucketVersioning":
 		status := ""
 		if c.n.Versioned {
 			status = "<Status>Enabled</Status>"
 		}
-		return answered("<VersioningConfiguration" + namespace + ">" + status + "</VersioningConfiguration>"), nil
+		return succeeded("<VersioningConfiguration" + namespace + ">" + status + "</VersioningConfiguration>"), nil
 	case "GetBucketEncryption":
-		return answered("<ServerSideEncryptionConfiguration" + namespace + "><Rule><ApplyServerSideEncryptionByDefault>" +
-			"<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>"), nil
+		return succeeded(
+			"<ServerSideEncryptionConfiguration" + namespace + "><Rule><ApplyServerSideEncryptionByDefault>" +
+				"<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
+		), nil
 	case "GetBucketPolicy":
-		return answer{}, &Error{Status: 404, Code: "NoSuchBucketPolicy"}
+		return response{}, &Error{Status: 404, Code: "NoSuchBucketPolicy"}
 	case "GetObjectLockConfiguration":
-		return answer{}, &Error{Status: 404, Code: "ObjectLockConfigurationNotFoundError"}
+		return response{}, &Error{Status: 404, Code: "ObjectLockConfigurationNotFoundError"}
 	case "ListBuckets":
 		return c.listBuckets(), nil
 	}
-	return answer{}, &Error{Status: 501, Code: "NotImplemented"}
+	return response{}, &Error{Status: 501, Code: "NotImplemented"}
 }

@@ -16,9 +16,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-func TestADeletionOfManyNeedsAChecksum(t *testing.T) {
+func TestDeleteObjectsNeedsAChecksum(t *testing.T) {
 	b := Bucket{Name: "bucket", Endpoint: (&Null{}).Start(t)}
-	answer, err := http.Post(b.Endpoint+"/bucket?delete", "", strings.NewReader("<Delete><Object><Key>a</Key></Object></Delete>"))
+	answer, err := http.Post(
+		b.Endpoint+"/bucket?delete",
+		"",
+		strings.NewReader("<Delete><Object><Key>a</Key></Object></Delete>"),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +32,7 @@ func TestADeletionOfManyNeedsAChecksum(t *testing.T) {
 	}
 }
 
-func TestTheNullServerSaysThatItDiscardedAnObject(t *testing.T) {
+func TestNullRefusesToReturnDiscardedContent(t *testing.T) {
 	b := Bucket{Name: "bucket", Endpoint: (&Null{}).Start(t)}
 	c := b.Client()
 	put(t, c, b, "builds/main/index.js", "content")
@@ -38,7 +42,7 @@ func TestTheNullServerSaysThatItDiscardedAnObject(t *testing.T) {
 	}
 }
 
-func TestTheNullServerTakesABodyOfTheSizeThatWasAnnounced(t *testing.T) {
+func TestNullChecksTheLengthOfBodies(t *testing.T) {
 	endpoint := (&Null{}).Start(t)
 	for _, check := range []struct {
 		when            string
@@ -51,7 +55,11 @@ func TestTheNullServerTakesABodyOfTheSizeThatWasAnnounced(t *testing.T) {
 		{"the same in chunks of HTTP", -1, 6, 400},
 		{"there is no length of the content", 15, -1, 411},
 	} {
-		request, err := http.NewRequest("PUT", endpoint+"/bucket/key", io.NopCloser(strings.NewReader("5\r\nhello\r\n0\r\n\r\n")))
+		request, err := http.NewRequest(
+			"PUT",
+			endpoint+"/bucket/key",
+			io.NopCloser(strings.NewReader("5\r\nhello\r\n0\r\n\r\n")),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +80,7 @@ func TestTheNullServerTakesABodyOfTheSizeThatWasAnnounced(t *testing.T) {
 	}
 }
 
-func TestADeletionDuringAConditionalWriteIsAConflict(t *testing.T) {
+func TestDeletionDuringAConditionalWriteConflicts(t *testing.T) {
 	n := &Null{}
 	b := Bucket{Name: "bucket", Endpoint: n.Start(t)}
 	c := b.Client()
@@ -103,7 +111,7 @@ func TestADeletionDuringAConditionalWriteIsAConflict(t *testing.T) {
 	}
 }
 
-func TestTheNullServerCountsUntilItIsReset(t *testing.T) {
+func TestNullCountersAreReset(t *testing.T) {
 	n := &Null{}
 	b := Bucket{Name: "bucket", Endpoint: n.Start(t)}
 	c := b.Client()
@@ -122,7 +130,8 @@ func TestTheNullServerCountsUntilItIsReset(t *testing.T) {
 		return out
 	}
 	got := counters()
-	if got.Requests != 3 || got.Operations["PutObject"] != 2 || got.Operations["GetObject"] != 1 || got.Failures != 1 || got.Received != 7 {
+	if got.Requests != 3 || got.Operations["PutObject"] != 2 || got.Operations["GetObject"] != 1 || got.Failures != 1 ||
+		got.Received != 7 {
 		t.Errorf("counted %+v", got)
 	}
 	answer, err := http.Post(b.Endpoint+"/-/reset", "", nil)
@@ -138,7 +147,7 @@ func TestTheNullServerCountsUntilItIsReset(t *testing.T) {
 	}
 }
 
-func TestTheNullServerSpeaksTLSWithACertificateOfTheAuthority(t *testing.T) {
+func TestNullServesTLS(t *testing.T) {
 	authority, err := NewAuthority()
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +172,7 @@ func TestTheNullServerSpeaksTLSWithACertificateOfTheAuthority(t *testing.T) {
 	}
 }
 
-func TestAnAnswerIsHeldBackByTheLatency(t *testing.T) {
+func TestNullDelaysResponses(t *testing.T) {
 	const latency = 20 * time.Millisecond
 	b := Bucket{Name: "bucket", Endpoint: (&Null{Latency: latency}).Start(t)}
 	began := time.Now()

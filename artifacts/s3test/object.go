@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// bucket holds objects by key, and the keys in order for as long as none was added or removed.
+// bucket holds objects by key, and the sorted keys until one is added or removed.
 type bucket struct {
 	objects map[string]*object
-	keys    []string // nil: not known
+	keys    []string // nil if outdated
 }
 
 type object struct {
@@ -24,8 +24,8 @@ type object struct {
 	etag     string // quoted
 	version  string
 	modified time.Time
-	header   http.Header // what PutObject was told to give back
-	content  []byte      // nil: discarded, unless size is 0
+	header   http.Header // to be returned with the object
+	content  []byte      // nil if discarded, unless size is 0
 }
 
 func (n *Null) bucket(name string) *bucket {
@@ -61,28 +61,28 @@ func (b *bucket) sorted() []string {
 	return b.keys
 }
 
-// next is a number nobody else got.
-func (n *Null) next() string {
+// nextID returns a unique number.
+func (n *Null) nextID() string {
 	n.serial++
 	return fmt.Sprintf("%032x", n.serial)
 }
 
-// object is what a write leaves under its key.
+// object returns what a write stores under its key.
 func (c *call) object(b body) *object {
-	o := &object{size: b.size, modified: time.Now().UTC(), content: b.content, header: kept(c.r.Header)}
+	o := &object{size: b.size, modified: time.Now().UTC(), content: b.content, header: storedHeader(c.r.Header)}
 	o.etag = `"` + b.md5 + `"`
 	if b.md5 == "" {
-		// The form of a multipart ETag, which nobody takes for an MD5.
-		o.etag = `"` + c.n.next() + `-1"`
+		// In the form of a multipart ETag, so that no client takes it for an MD5.
+		o.etag = `"` + c.n.nextID() + `-1"`
 	}
 	if c.n.Versioned {
-		o.version = c.n.next()
+		o.version = c.n.nextID()
 	}
 	return o
 }
 
-// kept is what S3 gives back with the object.
-func kept(from http.Header) http.Header {
+// storedHeader returns the header fields that S3 stores with the object.
+func storedHeader(from http.Header) http.Header {
 	to := http.Header{}
 	for name, values := range from {
 		switch {
@@ -98,16 +98,16 @@ func kept(from http.Header) http.Header {
 	return to
 }
 
-// answer is what every write of an object gets.
-func (o *object) answer() answer {
+// response is the response to a write of an object.
+func (o *object) response() response {
 	h := http.Header{"Etag": {o.etag}}
 	if o.version != "" {
 		h["X-Amz-Version-Id"] = []string{o.version}
 	}
-	return answer{header: h}
+	return response{header: h}
 }
 
-// find remembers what is there as the request begins, if it is a conditional one.
+// find records what is there at the beginning of a conditional request.
 func (c *call) find() {
 	if c.r.Header.Get("If-None-Match") == "" && c.r.Header.Get("If-Match") == "" {
 		return
@@ -117,8 +117,8 @@ func (c *call) find() {
 	c.found = c.n.bucket(c.bucket).objects[c.key]
 }
 
-// allowed decides a conditional write as S3 does: by what is there when it ends, and with a conflict, which says
-// "try again", when that was deleted in the meantime.
+// allowed decides a conditional write as S3 does: by what is there when it ends, and with a conflict, which means "try
+// again", if that was deleted meanwhile.
 func (c *call) allowed() error {
 	none, match := c.r.Header.Get("If-None-Match"), c.r.Header.Get("If-Match")
 	if none == "" && match == "" {
@@ -127,7 +127,11 @@ func (c *call) allowed() error {
 	now := c.n.bucket(c.bucket).objects[c.key]
 	switch {
 	case c.found != nil && now == nil:
-		return &Error{409, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation against this resource."}
+		return &Error{
+			409,
+			"ConditionalRequestConflict",
+			"The conditional request cannot succeed due to a conflicting operation against this resource.",
+		}
 	case none != "" && none != "*":
 		return &Error{501, "NotImplemented", "A header you provided implies functionality that is not implemented"}
 	case match != "" && now == nil:
@@ -148,53 +152,57 @@ func preconditionFailed() error {
 	return &Error{412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"}
 }
 
-func (c *call) put(b body) (answer, error) {
+func (c *call) put(b body) (response, error) {
 	if err := c.allowed(); err != nil {
-		return answer{}, err
+		return response{}, err
 	}
 	o := c.object(b)
 	c.n.bucket(c.bucket).put(c.key, o)
-	return o.answer(), nil
+	return o.response(), nil
 }
 
-func (c *call) copy() (answer, error) {
+func (c *call) copy() (response, error) {
 	source, err := url.PathUnescape(strings.TrimPrefix(c.r.Header.Get("X-Amz-Copy-Source"), "/"))
 	if err != nil {
-		return answer{}, &Error{400, "InvalidArgument", err.Error()}
+		return response{}, &Error{400, "InvalidArgument", err.Error()}
 	}
 	name, key, _ := strings.Cut(source, "/")
 	from := c.n.bucket(name).objects[key]
 	if from == nil {
-		return answer{}, noSuchKey()
+		return response{}, noSuchKey()
 	}
 	to := *from
 	to.modified = time.Now().UTC()
 	if c.r.Header.Get("X-Amz-Metadata-Directive") == "REPLACE" {
-		to.header = kept(c.r.Header)
+		to.header = storedHeader(c.r.Header)
 	}
 	if c.n.Versioned {
-		to.version = c.n.next()
+		to.version = c.n.nextID()
 	}
 	c.n.bucket(c.bucket).put(c.key, &to)
-	a := answered("<CopyObjectResult" + namespace + "><LastModified>" + stamp(to.modified) + "</LastModified><ETag>" + to.etag + "</ETag></CopyObjectResult>")
-	maps.Copy(a.header, to.answer().header)
+	a := succeeded(
+		"<CopyObjectResult" + namespace + "><LastModified>" + formatTime(
+			to.modified,
+		) + "</LastModified><ETag>" + to.etag + "</ETag></CopyObjectResult>",
+	)
+	maps.Copy(a.header, to.response().header)
 	return a, nil
 }
 
-// get answers GET and HEAD, with one range at most.
-func (c *call) get() (answer, error) {
+// get serves GET and HEAD, with one range at most.
+func (c *call) get() (response, error) {
 	o := c.n.bucket(c.bucket).objects[c.key]
 	version := c.r.URL.Query().Get("versionId")
 	if o == nil || version != "" && version != o.version {
-		return answer{}, noSuchKey()
+		return response{}, noSuchKey()
 	}
 	if none := c.r.Header.Get("If-None-Match"); none != "" && sameETag(none, o.etag) {
-		return answer{}, &Error{Status: 304}
+		return response{}, &Error{Status: 304}
 	}
 	if match := c.r.Header.Get("If-Match"); match != "" && !sameETag(match, o.etag) {
-		return answer{}, preconditionFailed()
+		return response{}, preconditionFailed()
 	}
-	a := o.answer()
+	a := o.response()
 	maps.Copy(a.header, o.header)
 	a.header["Last-Modified"] = []string{o.modified.Format(http.TimeFormat)}
 	a.header["Accept-Ranges"] = []string{"bytes"}
@@ -203,12 +211,12 @@ func (c *call) get() (answer, error) {
 		return a, nil
 	}
 	if o.content == nil && o.size > 0 {
-		return answer{}, &Error{501, "NotImplemented", "this server discarded the content"}
+		return response{}, &Error{501, "NotImplemented", "this server discarded the content"}
 	}
 	a.body = o.content
 	if first, last, ok := span(c.r.Header.Get("Range"), o.size); ok {
 		if first >= o.size {
-			return answer{}, &Error{416, "InvalidRange", "The requested range is not satisfiable"}
+			return response{}, &Error{416, "InvalidRange", "The requested range is not satisfiable"}
 		}
 		a.status, a.body = http.StatusPartialContent, o.content[first:last+1]
 		a.header["Content-Range"] = []string{fmt.Sprintf("bytes %d-%d/%d", first, last, o.size)}
@@ -216,7 +224,7 @@ func (c *call) get() (answer, error) {
 	return a, nil
 }
 
-// span reads "bytes=first-last" and "bytes=first-".
+// span parses "bytes=first-last" and "bytes=first-".
 func span(header string, size int64) (first, last int64, ok bool) {
 	from, to, ok := strings.Cut(strings.TrimPrefix(header, "bytes="), "-")
 	first, err := strconv.ParseInt(from, 10, 64)
@@ -230,20 +238,20 @@ func span(header string, size int64) (first, last int64, ok bool) {
 	return first, last, first <= last || first >= size
 }
 
-// delete succeeds when there is nothing, also when it was to be a certain thing, as on S3.
-func (c *call) delete() (answer, error) {
+// delete succeeds if there is no object, even with a condition, as on S3.
+func (c *call) delete() (response, error) {
 	b := c.n.bucket(c.bucket)
 	o := b.objects[c.key]
 	if match := c.r.Header.Get("If-Match"); match != "" && o != nil && match != "*" && !sameETag(match, o.etag) {
-		return answer{}, preconditionFailed()
+		return response{}, preconditionFailed()
 	}
-	a := answer{status: http.StatusNoContent}
+	a := response{status: http.StatusNoContent}
 	version := c.r.URL.Query().Get("versionId")
 	switch {
 	case version == "":
 		b.remove(c.key)
 		if c.n.Versioned {
-			a.header = http.Header{"X-Amz-Delete-Marker": {"true"}, "X-Amz-Version-Id": {c.n.next()}}
+			a.header = http.Header{"X-Amz-Delete-Marker": {"true"}, "X-Amz-Version-Id": {c.n.nextID()}}
 		}
 	case o != nil && o.version == version:
 		b.remove(c.key)
@@ -251,16 +259,21 @@ func (c *call) delete() (answer, error) {
 	return a, nil
 }
 
-func (c *call) deleteMany(in body) (answer, error) {
-	if !summed(c.r.Header) {
-		return answer{}, &Error{400, "InvalidRequest", "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"}
+func (c *call) deleteMany(in body) (response, error) {
+	if !hasChecksum(c.r.Header) {
+		return response{}, &Error{
+			400,
+			"InvalidRequest",
+			"Missing required header for this request: Content-MD5 OR x-amz-checksum-*",
+		}
 	}
 	var request struct {
 		Quiet  bool
 		Object []struct{ Key, VersionId, ETag string } //nolint:revive // as S3 spells it
 	}
-	if err := xml.Unmarshal(in.content, &request); err != nil || len(request.Object) == 0 || len(request.Object) > 1000 {
-		return answer{}, &Error{400, "MalformedXML", fmt.Sprintf("%d objects: %v", len(request.Object), err)}
+	if err := xml.Unmarshal(in.content, &request); err != nil || len(request.Object) == 0 ||
+		len(request.Object) > 1000 {
+		return response{}, &Error{400, "MalformedXML", fmt.Sprintf("%d objects: %v", len(request.Object), err)}
 	}
 	b := c.n.bucket(c.bucket)
 	out := bytes.NewBufferString("<DeleteResult" + namespace + ">")
@@ -278,11 +291,11 @@ func (c *call) deleteMany(in body) (answer, error) {
 		}
 	}
 	out.WriteString("</DeleteResult>")
-	return answered(out.String()), nil
+	return succeeded(out.String()), nil
 }
 
-// summed tells whether a request came with a checksum of its body.
-func summed(h http.Header) bool {
+// hasChecksum reports whether a request has a checksum of its body.
+func hasChecksum(h http.Header) bool {
 	for name := range h {
 		if name == "Content-Md5" || name == "X-Amz-Trailer" || strings.HasPrefix(name, "X-Amz-Checksum-") {
 			return true
@@ -291,7 +304,7 @@ func summed(h http.Header) bool {
 	return false
 }
 
-// element writes an element whose children are names and texts in turns.
+// element writes an element whose children are alternating names and texts.
 func element(b *bytes.Buffer, name string, children ...string) {
 	b.WriteString("<" + name + ">")
 	for i := 0; i < len(children); i += 2 {
@@ -302,5 +315,7 @@ func element(b *bytes.Buffer, name string, children ...string) {
 	b.WriteString("</" + name + ">")
 }
 
-// stamp cuts a time to whole seconds, as S3 does.
-func stamp(t time.Time) string { return t.Truncate(time.Second).Format("2006-01-02T15:04:05.000Z") }
+// formatTime cuts a time to whole seconds, as S3 does.
+func formatTime(t time.Time) string {
+	return t.Truncate(time.Second).Format("2006-01-02T15:04:05.000Z")
+}

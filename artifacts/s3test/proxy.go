@@ -18,8 +18,8 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 )
 
-// Proxy stands between a store and an S3 server, passes on what it is sent as it is (the Host too, which a signature
-// covers) and misbehaves by rule.
+// Proxy forwards requests between a store and an S3 server unchanged, including the Host that a signature covers, and
+// injects faults by rules.
 type Proxy struct {
 	URL string // for AWS_ENDPOINT_URL
 
@@ -32,15 +32,15 @@ type Proxy struct {
 	seen  []*Request
 }
 
-// Request is one that came to the Proxy.
+// Request is a request that the Proxy received.
 type Request struct {
 	Operation   string // see Operation
 	Method      string
 	Bucket, Key string
 	Query       string // undecoded
 	Header      http.Header
-	Fault       string // what was done to it, "" if nothing
-	Status      int    // of the answer, 0 while or where there is none
+	Fault       string // injected into it, "" if none
+	Status      int    // of the response, 0 without one
 }
 
 func (r Request) String() string {
@@ -51,28 +51,28 @@ func (r Request) String() string {
 	return fmt.Sprintf("%s: %d", s, r.Status)
 }
 
-// Rule does something to requests. The first rule that a request meets, and that is not used up, is the one that counts.
+// Rule injects a fault into requests. The first rule that matches a request, and is not used up, applies.
 type Rule struct {
 	Operation string // e.g. "UploadPart", see Operation; "" for all
 	Method    string // e.g. "PUT"; "" for all
 	Key       string // pattern in which ** stands for any number of folders, e.g. "builds/**"; "" for all, buckets too
-	Skip      int    // requests that it lets pass first
-	Times     int    // requests that it meets after that; 0 for all
-	// Probability of meeting a request, in place of certainty, if it is not 0. It is drawn from Seed, the operation,
-	// the key, the part's number and how often the same was asked before, so it does not depend on who comes first.
+	Skip      int    // requests to skip first
+	Times     int    // requests to match after that; 0 for all
+	// Probability of matching a request, if not 0. It is derived from Seed, the operation, the key, the part's number
+	// and how often the same request came before, so it does not depend on the order of requests.
 	Probability float64
 	Seed        uint64
 	Fault       Fault
 }
 
-// state is a rule and what it met so far.
+// state is a rule and its counters.
 type state struct {
 	Rule
 	skipped, met int
 	asked        map[string]int
 }
 
-// NewProxy starts a proxy before the server at an endpoint, which ends with the test.
+// NewProxy starts a proxy for the server at an endpoint, until the test ends.
 func NewProxy(tb testing.TB, endpoint string, rules ...Rule) *Proxy {
 	tb.Helper()
 	to, err := url.Parse(endpoint)
@@ -89,7 +89,7 @@ func NewProxy(tb testing.TB, endpoint string, rules ...Rule) *Proxy {
 	s := httptest.NewServer(p)
 	p.URL = s.URL
 	tb.Cleanup(func() {
-		close(p.closed) // before the server waits for those that stall
+		close(p.closed) // before the server waits for stalled requests
 		s.CloseClientConnections()
 		s.Close()
 		p.transport.CloseIdleConnections()
@@ -106,14 +106,14 @@ func (p *Proxy) Add(rules ...Rule) {
 	}
 }
 
-// Behave forgets all rules.
-func (p *Proxy) Behave() {
+// RemoveRules removes all rules.
+func (p *Proxy) RemoveRules() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rules = nil
 }
 
-// Seen returns the requests since the beginning or Forget, in the order they came.
+// Seen returns the requests since the start or ClearSeen, in order.
 func (p *Proxy) Seen() []Request {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,14 +124,14 @@ func (p *Proxy) Seen() []Request {
 	return out
 }
 
-// Forget empties what Seen returns.
-func (p *Proxy) Forget() {
+// ClearSeen empties what Seen returns.
+func (p *Proxy) ClearSeen() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seen = nil
 }
 
-// Count counts what Seen returns by operation.
+// Count counts the requests of Seen by operation.
 func (p *Proxy) Count() map[string]int {
 	n := map[string]int{}
 	for _, r := range p.Seen() {
@@ -140,7 +140,7 @@ func (p *Proxy) Count() map[string]int {
 	return n
 }
 
-// ServeHTTP passes a request on, or does to it what a rule says.
+// ServeHTTP forwards a request, or injects a fault into it.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	operation, bucket, key := Operation(r)
 	seen := &Request{
@@ -148,15 +148,15 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Query: r.URL.RawQuery, Header: r.Header.Clone(),
 	}
 	e := &exchange{p: p, w: w, r: r, seen: seen}
-	if fault := p.admit(seen, r); fault != nil {
+	if fault := p.record(seen, r); fault != nil {
 		fault.do(e)
 		return
 	}
 	e.forward(r.Body, nil)
 }
 
-// admit records a request and finds the fault that awaits it, or nil.
-func (p *Proxy) admit(seen *Request, r *http.Request) Fault {
+// record records a request and returns the fault to inject, or nil.
+func (p *Proxy) record(seen *Request, r *http.Request) Fault {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seen = append(p.seen, seen)
@@ -192,7 +192,7 @@ func (s *state) meets(r *Request, identity string) bool {
 	return true
 }
 
-// exchange is one request and its answer.
+// exchange is a request and its response.
 type exchange struct {
 	p    *Proxy
 	w    http.ResponseWriter
@@ -206,11 +206,11 @@ func (e *exchange) status(code int) {
 	e.seen.Status = code
 }
 
-// hopByHop is what belongs to one connection.
+// hopByHop are the header fields of a single connection.
 var hopByHop = []string{"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-// forward sends the request on with a body, which may differ from its own, and the answer back; alter may do the
-// latter in its place.
+// forward sends the request with a body, which may differ from its own, and the response back; alter, if it is not
+// nil, sends the response instead.
 func (e *exchange) forward(body io.Reader, alter func(*http.Response)) {
 	out := e.r.Clone(e.r.Context())
 	out.RequestURI = ""
@@ -227,7 +227,7 @@ func (e *exchange) forward(body io.Reader, alter func(*http.Response)) {
 	}
 	answer, err := e.p.transport.RoundTrip(out)
 	if err != nil {
-		// Either side went away: the client, or the server behind us.
+		// The client or the server closed its connection.
 		e.drop(false)
 		return
 	}
@@ -243,7 +243,7 @@ func (e *exchange) forward(body io.Reader, alter func(*http.Response)) {
 	}
 }
 
-// head sends status and header of an answer.
+// head sends status and header of a response.
 func (e *exchange) head(answer *http.Response) {
 	maps.Copy(e.w.Header(), answer.Header)
 	for _, name := range hopByHop {
@@ -252,7 +252,7 @@ func (e *exchange) head(answer *http.Response) {
 	e.w.WriteHeader(answer.StatusCode)
 }
 
-// drop ends the client's connection: with a reset, or as if there was no more to say.
+// drop closes the client's connection: by a reset, or as if the response had ended.
 func (e *exchange) drop(reset bool) {
 	c, _, err := http.NewResponseController(e.w).Hijack()
 	if err != nil {
@@ -264,7 +264,7 @@ func (e *exchange) drop(reset bool) {
 	c.Close()
 }
 
-// stall waits for the client to give up, or for the end of the test.
+// stall waits until the client gives up, or the test ends.
 func (e *exchange) stall() {
 	select {
 	case <-e.r.Context().Done():
@@ -273,7 +273,7 @@ func (e *exchange) stall() {
 	panic(http.ErrAbortHandler)
 }
 
-// Keys are the keys of requests, sorted and without those that repeat.
+// Keys returns the keys of requests, sorted and without duplicates.
 func Keys(requests []Request) []string {
 	keys := make([]string, len(requests))
 	for i, r := range requests {
@@ -283,7 +283,10 @@ func Keys(requests []Request) []string {
 	return slices.Compact(keys)
 }
 
-// Only returns the requests for an operation.
+// Only returns the requests of an operation.
 func Only(operation string, requests []Request) []Request {
-	return slices.DeleteFunc(slices.Clone(requests), func(r Request) bool { return !strings.EqualFold(r.Operation, operation) })
+	return slices.DeleteFunc(
+		slices.Clone(requests),
+		func(r Request) bool { return !strings.EqualFold(r.Operation, operation) },
+	)
 }

@@ -39,30 +39,38 @@ func get(t *testing.T, c *s3.Client) (string, error) {
 	return string(content), err
 }
 
-func TestAnErrorIsAnsweredAsOftenAsItsRuleSays(t *testing.T) {
+func TestRulesLimitTheirFaults(t *testing.T) {
 	for _, want := range []Error{
 		SlowDown, InternalError, ServiceUnavailable, RequestTimeout, ExpiredToken, TimeTooSkewed, AccessDenied, Conflict, BadDigest,
 	} {
-		for name, fault := range map[string]Fault{"": Answer(want), " early": AnswerEarly(want)} {
+		for name, fault := range map[string]Fault{"": Respond(want), " early": RespondEarly(want)} {
 			p, b, c := misbehaving(t, Rule{Operation: "PutObject", Key: "runs/**", Skip: 1, Times: 2, Fault: fault})
 			for i, expected := range []string{"", want.Code, want.Code, ""} {
-				_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b.Name, Key: aws.String("runs/b"), Body: strings.NewReader("x")})
+				_, err := c.PutObject(
+					t.Context(),
+					&s3.PutObjectInput{Bucket: &b.Name, Key: aws.String("runs/b"), Body: strings.NewReader("x")},
+				)
 				if code(err) != expected {
 					t.Errorf("%s%s: request %d: %v", want.Code, name, i+1, err)
 				}
 			}
 			seen := p.Seen()
-			if len(seen) != 4 || seen[1].Status != want.Status || seen[1].Fault != want.Code+name || seen[3].Status != 200 || seen[3].Fault != "" {
+			if len(seen) != 4 || seen[1].Status != want.Status || seen[1].Fault != want.Code+name ||
+				seen[3].Status != 200 ||
+				seen[3].Fault != "" {
 				t.Errorf("it saw %v", seen)
 			}
 		}
 	}
 }
 
-func TestTheServerNeverHearsOfARequestThatWasRefused(t *testing.T) {
-	for _, fault := range []Fault{Answer(SlowDown), AnswerEarly(SlowDown), ResetRequest(0), ResetRequest(3)} {
+func TestRefusedRequestsDoNotReachTheServer(t *testing.T) {
+	for _, fault := range []Fault{Respond(SlowDown), RespondEarly(SlowDown), ResetRequest(0), ResetRequest(3)} {
 		_, b, c := misbehaving(t, Rule{Method: "PUT", Fault: fault})
-		_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b.Name, Key: aws.String("runs/b"), Body: strings.NewReader(stored)})
+		_, err := c.PutObject(
+			t.Context(),
+			&s3.PutObjectInput{Bucket: &b.Name, Key: aws.String("runs/b"), Body: strings.NewReader(stored)},
+		)
 		if err == nil {
 			t.Errorf("%s: no error", fault.name())
 		}
@@ -72,9 +80,12 @@ func TestTheServerNeverHearsOfARequestThatWasRefused(t *testing.T) {
 	}
 }
 
-func TestAResetAnswerHidesThatTheServerDidIt(t *testing.T) {
-	p, b, c := misbehaving(t, Rule{Method: "PUT", Fault: ResetAnswer(-1)})
-	_, err := c.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &b.Name, Key: aws.String("runs/b"), Body: strings.NewReader(stored)})
+func TestResetResponseComesAfterTheServerActed(t *testing.T) {
+	p, b, c := misbehaving(t, Rule{Method: "PUT", Fault: ResetResponse(-1)})
+	_, err := c.PutObject(
+		t.Context(),
+		&s3.PutObjectInput{Bucket: &b.Name, Key: aws.String("runs/b"), Body: strings.NewReader(stored)},
+	)
 	if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
 		t.Errorf("the client gets %v", err)
 	}
@@ -86,13 +97,13 @@ func TestAResetAnswerHidesThatTheServerDidIt(t *testing.T) {
 	}
 }
 
-func TestADownloadIsSpoiledInEachWay(t *testing.T) {
+func TestDownloadFaults(t *testing.T) {
 	for _, check := range []struct {
 		fault Fault
 		want  string
 		err   func(error) bool
 	}{
-		{ResetAnswer(4), stored[:4], func(err error) bool {
+		{ResetResponse(4), stored[:4], func(err error) bool {
 			return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.ErrUnexpectedEOF)
 		}},
 		{ResetRequest(0), "", func(err error) bool { return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) }},
@@ -118,14 +129,14 @@ func TestADownloadIsSpoiledInEachWay(t *testing.T) {
 	}
 }
 
-func TestAStalledDownloadEndsWhenItsClientGivesUp(t *testing.T) {
+func TestStalledDownloadEndsWithItsClient(t *testing.T) {
 	for _, check := range []struct {
 		fault Fault
 		want  string
 	}{
 		{Stall(), ""},
-		{StallAnswer(0), ""},
-		{StallAnswer(4), stored[:4]},
+		{StallResponse(0), ""},
+		{StallResponse(4), stored[:4]},
 	} {
 		t.Run(check.fault.name(), func(t *testing.T) {
 			p, _, c := misbehaving(t, Rule{Operation: "GetObject", Fault: check.fault})
@@ -157,7 +168,7 @@ func TestAStalledDownloadEndsWhenItsClientGivesUp(t *testing.T) {
 	}
 }
 
-func TestAnUploadWithAFlippedByteArrives(t *testing.T) {
+func TestFlippedUploadReachesTheServer(t *testing.T) {
 	_, b, _ := misbehaving(t, Rule{})
 	p := NewProxy(t, b.Endpoint, Rule{Method: "PUT", Fault: FlipRequest(4)})
 	request, err := http.NewRequest("PUT", p.URL+"/bucket/runs/a", strings.NewReader(stored))
@@ -174,20 +185,23 @@ func TestAnUploadWithAFlippedByteArrives(t *testing.T) {
 	}
 }
 
-func TestAStalledUploadEndsWhenItsClientGivesUp(t *testing.T) {
+func TestStalledUploadEndsWithItsClient(t *testing.T) {
 	_, b, c := misbehaving(t, Rule{Method: "PUT", Fault: StallRequest(1 << 10)})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := c.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.Name, Key: aws.String("runs/b"), Body: bytes.NewReader(make([]byte, 64<<20))})
+	_, err := c.PutObject(
+		ctx,
+		&s3.PutObjectInput{Bucket: &b.Name, Key: aws.String("runs/b"), Body: bytes.NewReader(make([]byte, 64<<20))},
+	)
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("it ends with %v", err)
 	}
 }
 
-func TestAStormIsTheSameForTheSameSeedInAnyOrder(t *testing.T) {
+func TestRandomFaultsDependOnTheSeedOnly(t *testing.T) {
 	const n = 200
 	storm := func(seed uint64, key func(i int) string) map[string]int {
-		p, b, c := misbehaving(t, Rule{Operation: "HeadObject", Probability: 0.3, Seed: seed, Fault: Answer(SlowDown)})
+		p, b, c := misbehaving(t, Rule{Operation: "HeadObject", Probability: 0.3, Seed: seed, Fault: Respond(SlowDown)})
 		for i := range n {
 			_, _ = c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &b.Name, Key: aws.String(key(i))})
 		}
@@ -217,28 +231,28 @@ func TestAStormIsTheSameForTheSameSeedInAnyOrder(t *testing.T) {
 	}
 }
 
-func TestTheFirstRuleThatIsNotUsedUpCounts(t *testing.T) {
-	p, _, c := misbehaving(t, Rule{Key: "runs/*", Times: 1, Fault: Answer(SlowDown)})
-	p.Add(Rule{Fault: Answer(AccessDenied)})
+func TestFirstUnusedRuleApplies(t *testing.T) {
+	p, _, c := misbehaving(t, Rule{Key: "runs/*", Times: 1, Fault: Respond(SlowDown)})
+	p.Add(Rule{Fault: Respond(AccessDenied)})
 	for _, want := range []string{"SlowDown", "AccessDenied", "AccessDenied"} {
 		if _, err := get(t, c); code(err) != want {
 			t.Errorf("%v, not %s", err, want)
 		}
 	}
-	p.Behave()
+	p.RemoveRules()
 	if got, err := get(t, c); got != stored || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
 	if n := p.Count()["GetObject"]; n != 4 {
 		t.Errorf("counted %d", n)
 	}
-	p.Forget()
+	p.ClearSeen()
 	if seen := p.Seen(); len(seen) != 0 {
 		t.Errorf("it remembers %v", seen)
 	}
 }
 
-func TestARequestIsPassedOnAsItIs(t *testing.T) {
+func TestProxyForwardsUnchanged(t *testing.T) {
 	var got *http.Request
 	var body []byte
 	back := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -252,7 +266,11 @@ func TestARequestIsPassedOnAsItIs(t *testing.T) {
 	go func() { _ = back.Serve(l) }()
 	t.Cleanup(func() { back.Close() })
 	p := NewProxy(t, "http://"+l.Addr().String())
-	request, err := http.NewRequest("PUT", p.URL+"/bucket/a%2Fb%20c/%C3%A4+?x-id=PutObject&versionId=a%2Bb", strings.NewReader("body"))
+	request, err := http.NewRequest(
+		"PUT",
+		p.URL+"/bucket/a%2Fb%20c/%C3%A4+?x-id=PutObject&versionId=a%2Bb",
+		strings.NewReader("body"),
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -264,8 +282,10 @@ func TestARequestIsPassedOnAsItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer.Body.Close()
-	if got.Host != request.Host || got.RequestURI != request.URL.RequestURI() || string(body) != "body" || got.ContentLength != 4 ||
-		got.Header.Get("Accept-Encoding") != "" || got.Header.Get("Authorization") != request.Header.Get("Authorization") ||
+	if got.Host != request.Host || got.RequestURI != request.URL.RequestURI() || string(body) != "body" ||
+		got.ContentLength != 4 ||
+		got.Header.Get("Accept-Encoding") != "" ||
+		got.Header.Get("Authorization") != request.Header.Get("Authorization") ||
 		got.Header.Get("X-Forwarded-For") != "" {
 		t.Errorf("%s %s %v %q", got.Host, got.RequestURI, got.Header, body)
 	}

@@ -1,5 +1,5 @@
-// Package s3test is what the S3 store is tested and measured with: real S3 servers in buckets of a test's own, a proxy
-// that misbehaves between the store and them, and a server that does nothing, quickly.
+// Package s3test tests and benchmarks the S3 store: with real S3 servers in buckets of their own, a proxy that injects
+// faults, and a fast server that stores next to nothing.
 package s3test
 
 import (
@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Operation is S3's name for what a path-style request asks for, e.g. "PutObject", with the bucket and the key it
-// asks it of; it is "" for a request that is none of S3's.
+// Operation returns S3's name for a path-style request, e.g. "PutObject", with its bucket and key; "" for a request
+// that is not S3's.
 func Operation(r *http.Request) (operation, bucket, key string) {
 	bucket, key, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	query := r.URL.Query()
@@ -39,7 +39,7 @@ func scopeOf(bucket, key string) scope {
 	return service
 }
 
-// operations is searched from the top, so those with a query or a header come before the plain one.
+// operations is searched from the top, so entries with a query or a header come before plain ones.
 var operations = []struct {
 	method, query, header string
 	scope                 scope

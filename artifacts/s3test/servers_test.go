@@ -21,7 +21,12 @@ func servers(t *testing.T) []Bucket {
 	return append(
 		Buckets(t),
 		Bucket{Server: "null", Name: "bucket", Endpoint: (&Null{KeepSmall: true}).Start(t)},
-		Bucket{Server: "null versioned", Name: "bucket", Endpoint: (&Null{KeepSmall: true, Versioned: true}).Start(t), Versioned: true},
+		Bucket{
+			Server:    "null versioned",
+			Name:      "bucket",
+			Endpoint:  (&Null{KeepSmall: true, Versioned: true}).Start(t),
+			Versioned: true,
+		},
 	)
 }
 
@@ -55,7 +60,7 @@ func code(err error) string {
 	return err.Error()
 }
 
-func TestAnObjectThatWasPutIsThereWithAllThatBelongsToIt(t *testing.T) {
+func TestPutObjectIsReturnedWithItsMetadata(t *testing.T) {
 	onEach(t, func(t *testing.T, b Bucket, c *s3.Client) {
 		const key = "manifests/builds/feature/ä b+c&d/1.json"
 		out := put(t, c, b, key, "content")
@@ -80,7 +85,10 @@ func TestAnObjectThatWasPutIsThereWithAllThatBelongsToIt(t *testing.T) {
 		if err != nil || *head.ContentLength != 7 || *head.ETag != *out.ETag {
 			t.Errorf("head: %v, %v", head, err)
 		}
-		some, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &b.Name, Key: aws.String(key), Range: aws.String("bytes=3-")})
+		some, err := c.GetObject(
+			t.Context(),
+			&s3.GetObjectInput{Bucket: &b.Name, Key: aws.String(key), Range: aws.String("bytes=3-")},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +98,7 @@ func TestAnObjectThatWasPutIsThereWithAllThatBelongsToIt(t *testing.T) {
 	})
 }
 
-func TestWhatIsNotThereIsMissedByItsName(t *testing.T) {
+func TestMissingObjects(t *testing.T) {
 	onEach(t, func(t *testing.T, b Bucket, c *s3.Client) {
 		_, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &b.Name, Key: aws.String("none")})
 		var none *types.NoSuchKey
@@ -107,7 +115,7 @@ func TestWhatIsNotThereIsMissedByItsName(t *testing.T) {
 	})
 }
 
-func TestAConditionalWriteHappensOnlyUnderItsCondition(t *testing.T) {
+func TestConditionalWrites(t *testing.T) {
 	onEach(t, func(t *testing.T, b Bucket, c *s3.Client) {
 		write := func(key, none, match string) error {
 			in := &s3.PutObjectInput{Bucket: &b.Name, Key: &key, Body: strings.NewReader("new")}
@@ -137,7 +145,7 @@ func TestAConditionalWriteHappensOnlyUnderItsCondition(t *testing.T) {
 	})
 }
 
-func TestAListHasEveryKeyOnceInOrderOnAllItsPages(t *testing.T) {
+func TestListIsSortedAndCompleteAcrossPages(t *testing.T) {
 	onEach(t, func(t *testing.T, b Bucket, c *s3.Client) {
 		keys := []string{"a/1", "a/2", "a/b/3", "a/b/4", "a/c d+e", "a0", "b/5"}
 		for i, key := range keys {
@@ -166,7 +174,8 @@ func TestAListHasEveryKeyOnceInOrderOnAllItsPages(t *testing.T) {
 					}
 					for _, o := range page.Contents {
 						got = append(got, *o.Key)
-						if i := slices.Index(keys, *o.Key); *o.Size != int64(i) || len(strings.Trim(*o.ETag, `"`)) != 32 {
+						if i := slices.Index(keys, *o.Key); *o.Size != int64(i) ||
+							len(strings.Trim(*o.ETag, `"`)) != 32 {
 							t.Errorf("%s has %d bytes and the ETag %s", *o.Key, *o.Size, *o.ETag)
 						}
 					}
@@ -182,13 +191,17 @@ func TestAListHasEveryKeyOnceInOrderOnAllItsPages(t *testing.T) {
 	})
 }
 
-func TestManyAreDeletedInOneRequest(t *testing.T) {
+func TestDeleteObjects(t *testing.T) {
 	onEach(t, func(t *testing.T, b Bucket, c *s3.Client) {
 		for i := range 3 {
 			put(t, c, b, fmt.Sprint("a/", i), "x")
 		}
 		out, err := c.DeleteObjects(t.Context(), &s3.DeleteObjectsInput{Bucket: &b.Name, Delete: &types.Delete{
-			Objects: []types.ObjectIdentifier{{Key: aws.String("a/0")}, {Key: aws.String("a/2")}, {Key: aws.String("never")}},
+			Objects: []types.ObjectIdentifier{
+				{Key: aws.String("a/0")},
+				{Key: aws.String("a/2")},
+				{Key: aws.String("never")},
+			},
 		}})
 		if err != nil || len(out.Errors) > 0 || len(out.Deleted) != 3 {
 			t.Fatalf("%v, %v", out, err)
@@ -199,7 +212,7 @@ func TestManyAreDeletedInOneRequest(t *testing.T) {
 	})
 }
 
-func TestPartsBecomeOneObject(t *testing.T) {
+func TestMultipartUpload(t *testing.T) {
 	onEach(t, func(t *testing.T, b Bucket, c *s3.Client) {
 		key := aws.String("builds/large")
 		create, err := c.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{
@@ -217,14 +230,23 @@ func TestPartsBecomeOneObject(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			parts = append(parts, types.CompletedPart{PartNumber: aws.Int32(int32(i + 1)), ETag: out.ETag, ChecksumCRC32: out.ChecksumCRC32})
+			parts = append(
+				parts,
+				types.CompletedPart{
+					PartNumber:    aws.Int32(int32(i + 1)),
+					ETag:          out.ETag,
+					ChecksumCRC32: out.ChecksumCRC32,
+				},
+			)
 		}
 		complete := func(parts ...types.CompletedPart) (*s3.CompleteMultipartUploadOutput, error) {
 			return c.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{
 				Bucket: &b.Name, Key: key, UploadId: create.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 			})
 		}
-		if _, err := complete(types.CompletedPart{PartNumber: aws.Int32(9), ETag: parts[0].ETag}); code(err) != "InvalidPart" {
+		if _, err := complete(types.CompletedPart{PartNumber: aws.Int32(9), ETag: parts[0].ETag}); code(
+			err,
+		) != "InvalidPart" {
 			t.Errorf("with a part that was never sent: %v", err)
 		}
 		swapped := []types.CompletedPart{parts[0], {PartNumber: parts[1].PartNumber, ETag: parts[2].ETag}, parts[2]}
@@ -248,7 +270,7 @@ func TestPartsBecomeOneObject(t *testing.T) {
 	})
 }
 
-func TestAnUploadThatWasGivenUpLeavesNothing(t *testing.T) {
+func TestAbortedUploadLeavesNothing(t *testing.T) {
 	onEach(t, func(t *testing.T, b Bucket, c *s3.Client) {
 		key := aws.String("builds/large")
 		create, err := c.CreateMultipartUpload(t.Context(), &s3.CreateMultipartUploadInput{Bucket: &b.Name, Key: key})
@@ -265,7 +287,8 @@ func TestAnUploadThatWasGivenUpLeavesNothing(t *testing.T) {
 		_, err = c.UploadPart(t.Context(), &s3.UploadPartInput{
 			Bucket: &b.Name, Key: key, UploadId: create.UploadId, PartNumber: aws.Int32(1), Body: strings.NewReader("x"),
 		})
-		if want := "NoSuchUpload"; err == nil || code(err) != want && !strings.HasPrefix(b.Server, "moto") { // moto breaks down
+		if want := "NoSuchUpload"; err == nil ||
+			code(err) != want && !strings.HasPrefix(b.Server, "moto") { // moto breaks down
 			t.Errorf("a part of it: %v, not %s", err, want)
 		}
 	})

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// Start serves on a free port of this machine, without TLS, until the test ends, and returns the endpoint.
+// Start serves on a free local port, without TLS, until the test ends, and returns the endpoint.
 func (n *Null) Start(tb testing.TB) (endpoint string) {
 	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -16,14 +16,14 @@ import (
 	"github.com/carlin-cicd/runner/runner/awstest"
 )
 
-// Credentials of every server in this package. They mean nothing anywhere else.
+// Credentials for every server in this package. They are valid nowhere else.
 const (
 	AccessKeyID     = "AKIAIOSFODNN7EXAMPLE"
 	SecretAccessKey = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 )
 
-// Versity starts versitygw on a folder and returns its endpoint; it ends with the test. It checks signatures. Only with
-// versioned can its buckets keep versions. A machine without versitygw fails the test: make test installs it.
+// Versity starts versitygw on a folder until the test ends, and returns its endpoint. It verifies signatures. Its
+// buckets can keep versions only if versioned is set. The test fails without versitygw, which make test installs.
 func Versity(tb testing.TB, versioned bool) (endpoint string) {
 	tb.Helper()
 	program, err := lookTool("versitygw")
@@ -55,7 +55,7 @@ func start(tb testing.TB, address, program string, arguments ...string) {
 	started, ended := make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
-		// The server is told to end when the thread that started it does: this one stays until the server ended.
+		// The kernel ends the server with the thread that started it, so this thread stays until then.
 		runtime.LockOSThread()
 		err := server.Start()
 		started <- err

@@ -11,9 +11,11 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
+// PublisherVar is the variable that makes a test binary a publisher: the location of its store.
 const PublisherVar = "ARTIFACTS_TEST_VICTIM"
 
-// victimMain publishes a folder; it says when it begins, so that the time until it is killed is spent publishing.
+// PublisherMain is the main function of a process that publishes a folder. It prints "begin" when it starts, so that
+// until it is killed it is publishing.
 func PublisherMain(open func(name string) (artifacts.Store, error)) int {
 	s, err := open(os.Getenv(PublisherVar))
 	if err == nil {
@@ -28,6 +30,7 @@ func PublisherMain(open func(name string) (artifacts.Store, error)) int {
 	return 0
 }
 
+// StartPublisher starts the test binary as a publisher.
 func StartPublisher(t *testing.T, store, dir string) (*exec.Cmd, *bufio.Reader) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
@@ -40,6 +43,7 @@ func StartPublisher(t *testing.T, store, dir string) (*exec.Cmd, *bufio.Reader) 
 	return cmd, says
 }
 
+// Expect reads one line of a publisher's output.
 func Expect(t *testing.T, says *bufio.Reader, want string) {
 	t.Helper()
 	if line, _ := says.ReadString('\n'); line != want {
