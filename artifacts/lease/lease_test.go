@@ -250,7 +250,7 @@ func TestTakeover(t *testing.T) {
 		time.AfterFunc(10*time.Minute, func() { die(l) })
 		next := acquire(t, s, waiting(requestOf("b"), time.Hour))
 		defer release(t, next)
-		within(t, "taking over", time.Since(lastSent(l)), stale, stale+6250*time.Millisecond)
+		within(t, "taking over", time.Since(lastSent(l)), stale, stale+7500*time.Millisecond)
 	})
 	bubble(
 		t,
