@@ -22,7 +22,6 @@ import (
 	"github.com/carlin-cicd/runner/runner/present"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
-	"github.com/carlin-cicd/runner/runner/telemetry"
 	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/results"
 )
@@ -302,12 +301,12 @@ func (r *run) end(err error) outcome.Outcome {
 		return o
 	}
 	r.logEnd(ended)
-	r.sink.Raw(telemetry.EMF(r.metrics(o), time.Now()))
+	r.sink.Raw(present.EMF(ended, time.Now()))
 	if dropped := r.sink.Dropped(); dropped > 0 {
 		r.Log.Warn("the reader of the log did not take all of it", "lines", dropped, "hint", "log.jsonl.gz in the record of the run is complete")
 		ended.Log = &record.Log{Dropped: r.sink.Dropped()}
 	}
-	sent := r.sendTrace(o)
+	sent := r.sendTrace(ended)
 	r.publishRecord(ended)
 	notified := r.notifyEnd(ended)
 	sent()
@@ -341,30 +340,4 @@ func (r *run) logEnd(ended record.Run) {
 		attributes = append(attributes, "hint", ended.Hint)
 	}
 	r.Log.Error("step failed", attributes...)
-}
-
-func (r *run) metrics(o outcome.Outcome) telemetry.Metrics {
-	m := telemetry.Metrics{
-		Cluster: r.task.ClusterName(), Step: r.step.Name, Environment: r.Config.Environment,
-		Reason: string(o.Reason), RunID: r.ID, Branch: r.Ref.Branch, SHA: r.Ref.SHA,
-		Failed: !o.Passed(), Duration: r.now().Sub(r.Began), ColdStart: r.task.ColdStart(r.Began),
-	}
-	for _, a := range r.artifacts {
-		m.ArtifactFiles += a.Files
-		m.ArtifactBytes += a.Bytes
-	}
-	if r.result != nil {
-		m.PeakMemory, m.CPU = r.result.Usage.PeakMemory, r.result.Usage.CPU
-	}
-	if c := r.cost(nil); c != nil { // what it would cost elsewhere is nobody's bill
-		m.Cost = &c.Dollars
-	}
-	if r.verdict.Coverage != nil && r.verdict.Coverage.Lines.Total > 0 {
-		percent := r.verdict.Coverage.Lines.Percent()
-		m.LineCoverage = &percent
-	}
-	if r.verdict.Tests != nil {
-		m.Tests = &telemetry.TestCounts{Total: r.verdict.Tests.Total, Failed: r.verdict.Tests.Failed + r.verdict.Tests.Errored, Flaky: r.verdict.Tests.Flaky}
-	}
-	return m
 }

@@ -116,7 +116,7 @@ func Run(ctx context.Context, in Invocation) outcome.Outcome {
 		return outcome.Of(nil)
 	}
 	go r.tellSignals(ctx)
-	r.beginTrace()
+	r.startTrace()
 	r.notifyStart()
 	return r.end(r.perform())
 }

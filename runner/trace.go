@@ -4,31 +4,28 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net/url"
-	"path"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/present"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
-	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/runner/telemetry"
 	"github.com/carlin-cicd/runner/steps/reference"
 )
 
-// A run is a trace where OTEL_EXPORTER_OTLP_ENDPOINT is set: a span for the run, one below it for each phase, and below that of
-// the command one for each attempt. Each command finds the span that it is in as TRACEPARENT. The trace is sent once, at the end.
+// A run is a trace if OTEL_EXPORTER_OTLP_ENDPOINT is set: a span for the run, a child for each phase, and below that of the
+// command one for each attempt. Commands get their span as TRACEPARENT. The trace is sent once, at the end.
 
-// tracing is what a run needs for that; the zero one does nothing.
+// tracing is the trace of a run; the zero value records nothing.
 type tracing struct {
 	exporter *telemetry.Exporter
 	trace    *telemetry.Trace
 }
 
-// beginTrace begins the trace, if one is wanted. What is wrong with the settings is told, and costs the run nothing but its trace.
-func (r *run) beginTrace() {
+// startTrace starts the trace if an endpoint is set. Without valid settings there is a warning and no trace.
+func (r *run) startTrace() {
 	exporter, err := telemetry.NewExporter(r.Variables)
 	if err != nil {
 		r.Log.Warn("no trace will be sent", "error", err.Error(), "hint", outcome.Hint(err))
@@ -39,15 +36,15 @@ func (r *run) beginTrace() {
 	}
 	parent, ok := telemetry.ParseTraceParent(r.Config.TraceParent)
 	if !ok && r.Config.TraceParent != "" {
-		r.Log.Warn("TRACEPARENT is none, so the run begins a trace of its own")
+		r.Log.Warn("TRACEPARENT is invalid, so the run starts a trace of its own")
 	}
 	if ok && !parent.Sampled() {
-		return // whoever asks for the run does not want it recorded, and the command is told so, too
+		return // the caller does not want the run recorded, nor its command
 	}
 	r.tracing = tracing{exporter: exporter, trace: telemetry.NewTrace(parent, "RUN "+r.step.Name, r.Began)}
 }
 
-// traced puts a command below the span that is open.
+// traced makes the open span the parent of a command's spans.
 func (r *run) traced(how supervision) supervision {
 	if r.tracing.trace == nil {
 		return how
@@ -55,31 +52,31 @@ func (r *run) traced(how supervision) supervision {
 	return how.with("TRACEPARENT", r.tracing.trace.TraceParent().String())
 }
 
-// span opens a span, which the function that it returns closes.
+// span opens a span, which the returned function closes.
 func (r *run) span(name string) (end func(error)) {
 	t := r.tracing.trace
 	if t == nil {
 		return func(error) {}
 	}
-	number, phase := t.Len(), len(r.phases)+1 // of the task in this run, and of its row in the report
+	number, phase := t.Len(), len(r.phases)+1 // of the span in the run, and of its row in the report
 	s := t.StartSpan(name)
 	return func(err error) {
 		o := outcome.Of(err)
 		if err != nil {
 			s.Failed, s.Message = true, err.Error()
-			s.Attributes = append(s.Attributes, telemetry.Attribute{Key: "error.type", Value: string(o.Reason)})
+			s.Attributes = append(s.Attributes, telemetry.Attribute{Key: "error.type", Value: telemetry.Constant(o.Reason)})
 		}
 		t.EndSpan(
 			s,
 			telemetry.Attribute{Key: "cicd.pipeline.task.name", Value: name},
 			telemetry.Attribute{Key: "cicd.pipeline.task.run.id", Value: r.ID + "/" + strconv.Itoa(number)},
-			telemetry.Attribute{Key: "cicd.pipeline.task.run.url.full", Value: r.reportURL() + "#phase-" + strconv.Itoa(phase)},
-			telemetry.Attribute{Key: "cicd.pipeline.task.run.result", Value: traceResult(o)},
+			telemetry.Attribute{Key: "cicd.pipeline.task.run.url.full", Value: present.ReportURL(r.Place, r.runKey()) + "#phase-" + strconv.Itoa(phase)},
+			telemetry.Attribute{Key: "cicd.pipeline.task.run.result", Value: present.TraceResult(o.Reason)},
 		)
 	}
 }
 
-// group opens a span for several phases that belong together; one alone needs none.
+// group opens a span around several phases; one alone needs none.
 func (r *run) group(name string, of int) (end func(error)) {
 	if of < 2 {
 		return func(error) {}
@@ -87,72 +84,29 @@ func (r *run) group(name string, of int) (end func(error)) {
 	return r.span(name)
 }
 
-// traceResult is what OpenTelemetry's conventions call the end of a run or of a part of it.
-func traceResult(o outcome.Outcome) string {
-	switch o.Reason {
-	case record.Success:
-		return "success"
-	case record.Timeout:
-		return "timeout"
-	case record.Cancelled:
-		return "cancellation"
-	case record.Guard:
-		return "skip"
-	case record.Failure, record.Results, record.Signalled, record.NotFound, record.NotExecutable:
-		return "failure"
-	default: // of the runner, its input, its memory, its store
-		return "error"
-	}
-}
-
-// sendTrace ends the trace and sends it beside what else there is to do; the function that it returns waits for that. It has the
-// time that the exporter has and the stop budget allows.
-func (r *run) sendTrace(o outcome.Outcome) (wait func()) {
+// sendTrace ends the trace and sends it concurrently, within the exporter's timeout and the stop budget. The function that it
+// returns waits for that.
+func (r *run) sendTrace(ended record.Run) (wait func()) {
 	t := r.tracing.trace
 	if t == nil {
 		return func() {}
 	}
 	exporter := r.tracing.exporter
 	r.tracing = tracing{}
-	root := t.Finish()
-	root.Attributes = []telemetry.Attribute{
-		{Key: "cicd.pipeline.action.name", Value: "RUN"},
-		{Key: "cicd.pipeline.result", Value: traceResult(o)},
-		{Key: "process.exit.code", Value: int64(o.ExitCode)},
-	}
-	if !o.Passed() {
-		root.Failed = true
-		root.Attributes = append(root.Attributes, telemetry.Attribute{Key: "error.type", Value: string(o.Reason)})
-		if o.Err != nil {
-			root.Message = o.Err.Error()
-		}
-	}
-	resource := r.traceResource()
+	present.FinishSpan(t.Finish(), ended)
+	resource := r.traceResource(ended)
 	done := make(chan error, 1)
 	go func() {
 		ctx, cancel := r.Stop.PublishContext()
 		defer cancel()
-		var headers [][2]string
-		for _, name := range telemetry.HeaderVariables {
-			if r.Variables[name] == "" {
-				continue
-			}
-			values, err := r.private.Resolve(ctx, &r.Session, name)
-			if err != nil {
-				done <- err
-				return
-			}
-			var whole bool
-			if headers, whole = telemetry.ParseBaggage(values[name]); !whole {
-				done <- &telemetry.SettingError{Message: name + " is no list of key=value pairs", Advice: "write them as in Authorization=Bearer%20TOKEN,X-Tenant=team"}
-				return
-			}
-			r.Redactor.Add(headerSecrets(headers, name)...)
-			break
+		headers, err := r.traceHeaders(ctx)
+		if err != nil {
+			done <- err
+			return
 		}
-		t.Redact(r.cleanForTrace) // now that the last secret is known
+		t.Redact(r.cleanForTrace) // after the last secret is known
 		telemetry.RedactAttributes(resource, r.cleanForTrace)
-		err := exporter.Export(ctx, t, resource, r.in.Version, headers)
+		err = exporter.Export(ctx, t, resource, r.in.Version, headers)
 		if cause := context.Cause(ctx); err != nil && cause != nil {
 			err = fmt.Errorf("%w: %w", cause, err)
 		}
@@ -160,12 +114,35 @@ func (r *run) sendTrace(o outcome.Outcome) (wait func()) {
 	}()
 	return func() {
 		if err := <-done; err != nil {
-			r.Log.Warn("the trace could not be sent", "error", err.Error(), "hint", cmp.Or(outcome.Hint(err), "see OTEL_EXPORTER_OTLP_ENDPOINT, and whether the collector can be reached from here"))
+			r.Log.Warn("the trace could not be sent", "error", err.Error(),
+				"hint", cmp.Or(outcome.Hint(err), "check OTEL_EXPORTER_OTLP_ENDPOINT, and whether the collector can be reached from here"))
 		}
 	}
 }
 
-// maxTraceText is how long a text in a trace may be, in bytes.
+// traceHeaders resolves the headers for the collector and adds their values to the redactor.
+func (r *run) traceHeaders(ctx context.Context) ([][2]string, error) {
+	for _, name := range telemetry.HeaderVariables {
+		if r.Variables[name] == "" {
+			continue
+		}
+		values, err := r.private.Resolve(ctx, &r.Session, name)
+		if err != nil {
+			return nil, err
+		}
+		headers, ok := telemetry.ParseBaggage(values[name])
+		if !ok {
+			return nil, &telemetry.SettingError{
+				Message: name + " is not a list of key=value pairs", Advice: "write it as in Authorization=Bearer%20TOKEN,X-Tenant=team",
+			}
+		}
+		r.Redactor.Add(headerSecrets(headers, name)...)
+		return headers, nil
+	}
+	return nil, nil
+}
+
+// maxTraceText is the length of the longest text in a trace, in bytes.
 const maxTraceText = 4 << 10
 
 func (r *run) cleanForTrace(text string) string {
@@ -176,85 +153,25 @@ func (r *run) cleanForTrace(text string) string {
 	return text
 }
 
-// traceResource is what the spans are of. What OTEL_RESOURCE_ATTRIBUTES says comes last, and wins.
-func (r *run) traceResource() []telemetry.Attribute {
-	repository := webURL(r.Config.Repository, r.Config.GitHubName)
-	values := map[string]string{}
-	var order []string
-	set := func(key, value string) {
-		if value == "" {
-			return
-		}
-		if _, there := values[key]; !there {
-			order = append(order, key)
-		}
-		values[key] = value
-	}
-	set("service.name", "carlin-cicd-runner")
-	set("service.version", r.in.Version)
-	set("cicd.pipeline.name", r.step.Name)
-	set("cicd.pipeline.run.id", r.ID)
-	set("cicd.pipeline.run.url.full", r.reportURL())
-	set("deployment.environment.name", r.Config.Environment)
-	if r.Ref.Branch != session.Detached {
-		kind := "branch"
-		if r.Variables["GITHUB_REF_TYPE"] == "tag" && r.Ref.Branch == r.Config.GitHubBranch {
-			kind = "tag"
-		}
-		set("vcs.ref.head.name", r.Ref.Branch)
-		set("vcs.ref.head.type", kind)
-		set("vcs.ref.type", kind) // which a reference has, while a change has one for its head and one for its base
-	}
-	if r.Ref.SHA != session.NoCommit {
-		set("vcs.ref.head.revision", r.Ref.SHA)
-	}
-	set("vcs.repository.url.full", repository)
-	if at, err := url.Parse(repository); err == nil && repository != "" {
-		set("vcs.repository.name", path.Base(at.Path))
-		set("vcs.owner.name", strings.Trim(path.Dir(at.Path), "/."))
-		set("vcs.provider.name", providers[at.Hostname()])
-	}
-	if r.task.ARN != "" {
-		set("cloud.provider", "aws")
-		set("cloud.platform", "aws_ecs")
-		set("aws.ecs.task.arn", r.task.ARN)
-		set("aws.ecs.task.id", r.task.ID())
-	}
+// traceResource returns what the spans are of. OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME replace attributes of ours.
+func (r *run) traceResource(ended record.Run) []telemetry.Attribute {
 	pairs, ok := telemetry.ParseBaggage(r.Variables["OTEL_RESOURCE_ATTRIBUTES"])
 	if !ok {
-		r.Log.Warn("OTEL_RESOURCE_ATTRIBUTES is no list of key=value pairs, so some of it is left out")
+		r.Log.Warn("OTEL_RESOURCE_ATTRIBUTES is not a list of key=value pairs, so a part of it is ignored")
 	}
-	for _, p := range pairs {
-		set(p[0], p[1])
-	}
-	set("service.name", r.Variables["OTEL_SERVICE_NAME"])
-	var all []telemetry.Attribute
-	for _, key := range order {
-		all = append(all, telemetry.Attribute{Key: key, Value: values[key]})
-	}
-	return all
+	return present.TraceResource(ended, append(pairs, [2]string{"service.name", r.Variables["OTEL_SERVICE_NAME"]}))
 }
 
-// reportURL is where the run's report is, or will be: a file:// or an s3:// address.
-func (r *run) reportURL() string {
-	if bucket, ok := strings.CutPrefix(r.Place, "s3://"); ok {
-		return "s3://" + bucket + "/" + (&url.URL{Path: r.runKey() + "/report.html"}).EscapedPath()
-	}
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(r.Place, filepath.FromSlash(r.runKey()), "report.html"))}).String()
-}
-
-// providers are those that are known by their host.
-var providers = map[string]string{"github.com": "github", "gitlab.com": "gitlab", "bitbucket.org": "bitbucket"}
-
-// headerSecrets are the values of headers that are worth redacting: a tenant's name is not, and may be a word of every day.
+// headerSecrets returns the values of headers that are secret by their name or length. A tenant's name is not, and may be
+// an ordinary word.
 func headerSecrets(headers [][2]string, variable string) []redact.Secret {
 	const long = 16
 	var all []redact.Secret
 	for _, h := range headers {
 		name := strings.ToLower(h[0])
-		telling := strings.Contains(name, "auth") || strings.Contains(name, "key") || strings.Contains(name, "token") || strings.Contains(name, "secret") ||
+		secret := strings.Contains(name, "auth") || strings.Contains(name, "key") || strings.Contains(name, "token") || strings.Contains(name, "secret") ||
 			strings.Contains(name, "pass") || strings.Contains(name, "cookie")
-		if !telling && len(h[1]) < long {
+		if !secret && len(h[1]) < long {
 			continue
 		}
 		all = append(all, redact.Secret{Name: variable, Value: h[1]})
@@ -265,7 +182,7 @@ func headerSecrets(headers [][2]string, variable string) []redact.Secret {
 	return all
 }
 
-// knownHeaders are the collector's headers that are in the environment as they are.
+// knownHeaders returns the secrets in headers that are not a reference.
 func knownHeaders(variables map[string]string) []redact.Secret {
 	var all []redact.Secret
 	for _, name := range telemetry.HeaderVariables {

@@ -78,6 +78,8 @@ func (m message) attributes(field int, list []Attribute) message {
 		switch v := a.Value.(type) {
 		case string: // also an empty one: a value of no kind is something else
 			value = value.bytes(1, []byte(strings.ToValidUTF8(v, "\uFFFD")))
+		case Constant:
+			value = value.bytes(1, []byte(v))
 		case bool:
 			n := uint64(0)
 			if v {
@@ -156,6 +158,8 @@ func jsonAttributes(list []Attribute) []jsonAttribute {
 		switch v := a.Value.(type) {
 		case string:
 			value["stringValue"] = v
+		case Constant:
+			value["stringValue"] = string(v)
 		case bool:
 			value["boolValue"] = v
 		case int64:

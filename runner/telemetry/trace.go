@@ -53,7 +53,10 @@ func ParseTraceParent(text string) (p TraceParent, ok bool) {
 	return p, true
 }
 
-// Attribute is a name and its value: a string, an int64 or a bool.
+// Constant is the value of an attribute that this program chose, such as a result: redaction leaves it as it is.
+type Constant string
+
+// Attribute is a name and its value: a string, a Constant, an int64 or a bool.
 type Attribute struct {
 	Key   string
 	Value any
@@ -140,7 +143,7 @@ func (t *Trace) Finish() *Span {
 	return t.spans[0]
 }
 
-// Redact has every text of the trace go through a function, as through a redactor.
+// Redact applies a function to every text of the trace but Constants.
 func (t *Trace) Redact(clean func(string) string) {
 	for _, s := range t.spans {
 		s.Name, s.Message = clean(s.Name), clean(s.Message)
@@ -148,7 +151,7 @@ func (t *Trace) Redact(clean func(string) string) {
 	}
 }
 
-// RedactAttributes does so with attributes.
+// RedactAttributes is Redact for attributes.
 func RedactAttributes(attributes []Attribute, clean func(string) string) {
 	for i, a := range attributes {
 		if text, ok := a.Value.(string); ok {
