@@ -1,6 +1,10 @@
 package logs
 
-import "os"
+import (
+	"os"
+	"slices"
+	"time"
+)
 
 // command is one command's way into the sink. It frames once for each form, because what a line is differs between them: text
 // may keep colours.
@@ -8,7 +12,12 @@ type command struct {
 	sink       *Sink
 	json, text *framer // nil where the sink has no such output
 	closed     bool
+	timer      *time.Timer // of push; nil while it is not running
 }
+
+// unfinishedFor is how long a line may be unfinished before the part of it that is there is written. What comes after that is
+// collected for as long again.
+const unfinishedFor = time.Second
 
 // Write takes the next block of the command's output.
 func (c *command) Write(p []byte) (int, error) {
@@ -49,7 +58,44 @@ func (c *command) frame(p []byte) (n int, ticket uint64, err error) {
 		}
 	}
 	s.flush()
+	c.watch()
 	return n, s.queue.last(), nil
+}
+
+// watch starts the timer if a line is unfinished.
+func (c *command) watch() {
+	if c.timer == nil && (c.text.canPush() || c.json.canPush()) {
+		for _, f := range c.framers() {
+			f.watched = f.stretch
+		}
+		c.timer = time.AfterFunc(unfinishedFor, c.push)
+	}
+}
+
+// push writes the stretches of text that have been unfinished since the timer was started.
+func (c *command) push() {
+	s := c.sink
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c.timer = nil
+	if c.closed {
+		return
+	}
+	for _, f := range c.framers() {
+		if f.canPush() && f.watched == f.stretch {
+			f.out.enter(f)
+			if f == c.json {
+				f.out.stamp(s.now())
+			}
+			f.cut()
+		}
+	}
+	s.flush()
+	c.watch()
+}
+
+func (c *command) framers() []*framer {
+	return slices.DeleteFunc([]*framer{c.text, c.json}, func(f *framer) bool { return f == nil })
 }
 
 // Close writes what is left: a last line without newline.
@@ -63,6 +109,9 @@ func (c *command) end() {
 		return
 	}
 	c.closed = true
+	if c.timer != nil {
+		c.timer.Stop()
+	}
 	if c.text != nil && c.text.active {
 		c.text.out.enter(c.text)
 		c.text.end()

@@ -24,6 +24,10 @@ type framer struct {
 	line   []byte // of it, encoded: what has not been written
 	cr     int    // where in line the text that follows a carriage return goes; none: at the end
 
+	stretch     int  // counts the lines and pieces that were written
+	watched     int  // the stretch that was unfinished when the command's timer was started
+	overwritten bool // this line has lost text to a carriage return
+
 	scan ansi.State // not ground: within a sequence
 	seq  []byte     // the sequence so far
 	rune []byte     // the start of a character whose rest has not come
@@ -245,6 +249,13 @@ func (f *framer) overwrite() {
 	f.shown = 0
 	f.line = f.line[:copy(f.line, f.line[f.cr:])]
 	f.cr = none
+	f.overwritten = true
+}
+
+// canPush reports whether there is text of an unfinished line that may be written as a piece. A line that overwrites itself, as
+// progress bars do, is left to come to its end.
+func (f *framer) canPush() bool {
+	return f != nil && len(f.line) > 0 && f.cr == none && !f.overwritten && !f.out.live
 }
 
 // fit writes the line so far as a piece if n more bytes would make it too long.
@@ -273,7 +284,7 @@ func (f *framer) end() {
 	}
 	f.stray()
 	f.write(false)
-	f.active, f.gone, f.cr = false, false, none
+	f.active, f.gone, f.cr, f.overwritten = false, false, none, false
 	if f.out.open == f {
 		f.out.open = nil
 	}
@@ -284,6 +295,7 @@ func (f *framer) write(goesOn bool) {
 	f.erase()
 	f.out.line(f.line[f.shown:], goesOn)
 	f.line, f.shown = f.line[:0], 0
+	f.stretch++
 	if goesOn && !f.out.escape {
 		f.out.open = f
 	}

@@ -119,10 +119,10 @@ func New(w io.Writer, o Options) *Sink {
 func (s *Sink) Handler() slog.Handler { return &handler{sink: s} }
 
 // Command returns a writer for the raw output of a command. Lines are framed here, whatever the
-// blocks are, and are with the sink's writers when Write returns; an unfinished line is when it
-// is finished, grows too long, or at Close. In JSON a line is a record with "source":"command";
-// one that does not fit into MaxRecord becomes several, cut between characters, all but the last
-// with "partial":true.
+// blocks are, and are with the sink's writers when Write returns. In JSON a line is a record with
+// "source":"command". One that does not fit into MaxRecord, or that is not finished within a second
+// (a prompt, dots that show progress), becomes several, cut between characters, all but the last
+// with "partial":true. A line that overwrites itself, as progress bars do, is not cut before its end.
 //
 // A line is what a terminal would have shown last: see framer. Write fails only after Close; the
 // errors of the sink's writers are found in Err, because a command must not notice them.
