@@ -61,11 +61,12 @@ var framing = []struct {
 	{name: "a sequence of 4 KiB and one byte is text", in: "\x1b]0;" + strings.Repeat("x", ansi.MaxSequence-4) + "\x07y\n", want: []string{"\x1b]0;" + strings.Repeat("x", ansi.MaxSequence-4) + "\ay"}},
 	{name: "a sequence of exactly 4 KiB is one", in: "\x1b]0;" + strings.Repeat("x", ansi.MaxSequence-5) + "\x07y\n", want: []string{"y"}},
 
+	{name: "control characters of C1", in: "a\u009b31mb\u0080\u009fc\u00a0\n", want: []string{"a\u009b31mb\u0080\u009fc\u00a0"}},
 	{name: "control characters", in: "a\x00b\x07c\bd\te\x7f\n", want: []string{"a\x00b\x07c\bd\te\x7f"}},
 }
 
 // picture is what text shows for control characters.
-var picture = strings.NewReplacer("\x00", "␀", "\x07", "␇", "\b", "␈", "\x1b", "␛")
+var picture = strings.NewReplacer("\x00", "␀", "\x07", "␇", "\b", "␈", "\x1b", "␛", "\u009b", "<U+009B>", "\u0080", "<U+0080>", "\u009f", "<U+009F>")
 
 // bytewise returns in as blocks of one byte.
 func bytewise(in string) []string {

@@ -1,10 +1,13 @@
 package logs
 
 import (
+	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"unicode/utf8"
 
+	"github.com/carlin-cicd/runner/runner/terminal"
 	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
@@ -73,6 +76,9 @@ func (o *output) ordinary(p []byte) int {
 				d += copy(dst[d:], src[s:s+n])
 			}
 			s += n
+		case c >= utf8.RuneSelf:
+			d = len(o.appendC1(dst[:d], src[s+1]))
+			s += 2
 		default:
 			d = len(o.appendASCII(dst[:d], c))
 			s++
@@ -128,14 +134,46 @@ func copyPlain(dst, src []byte) (n int, ok bool) {
 			n++
 		default:
 			r, size := utf8.DecodeRune(src[n:])
-			if r == utf8.RuneError && size == 1 {
+			switch {
+			case r == utf8.RuneError && size == 1:
 				return n, false
+			case r <= lastC1:
+				return n, true
 			}
 			n += copy(dst[n:], src[n:n+size])
 		}
 	}
 	return n, true
 }
+
+// The control characters of C1 are two bytes in UTF-8. Terminals act on them as they do on an escape sequence.
+const (
+	c1Lead = 0xc2
+	lastC1 = 0x9f
+)
+
+// appendC1 appends the control character c of C1 as an escape.
+func (o *output) appendC1(b []byte, c byte) []byte {
+	if o.escape {
+		return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+	}
+	return append(b, terminal.Escape(string(rune(c)))...)
+}
+
+// indexC1 returns where in p, which is UTF-8, the first control character of C1 is: len(p) if nowhere.
+func indexC1(p []byte) int {
+	for i := 0; ; i++ {
+		n := bytes.IndexByte(p[i:], c1Lead)
+		if n < 0 {
+			return len(p)
+		}
+		if i += n; i+1 < len(p) && p[i+1] <= lastC1 {
+			return i
+		}
+	}
+}
+
+const hexDigits = "0123456789abcdef"
 
 // appendASCII appends one ASCII character in the output's form.
 func (o *output) appendASCII(b []byte, c byte) []byte {
@@ -151,7 +189,6 @@ func (o *output) appendASCII(b []byte, c byte) []byte {
 
 // appendJSONChar appends an ASCII character as it stands inside a JSON string.
 func appendJSONChar(b []byte, c byte) []byte {
-	const hex = "0123456789abcdef"
 	switch {
 	case c == '"' || c == '\\':
 		return append(b, '\\', c)
@@ -164,7 +201,7 @@ func appendJSONChar(b []byte, c byte) []byte {
 	case c == '\r':
 		return append(b, `\r`...)
 	}
-	return append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+	return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
 }
 
 // special is unusual without what is not ASCII.
@@ -194,9 +231,12 @@ func appendJSONString(b []byte, s string, room int) (_ []byte, cut bool) {
 	b = append(b, '"')
 	start, fits := len(b), len(b) // fits: where the ellipsis goes if the rest does not fit
 	for _, r := range s {
-		if r < utf8.RuneSelf {
+		switch {
+		case r < utf8.RuneSelf:
 			b = appendJSONChar(b, byte(r))
-		} else {
+		case r <= lastC1:
+			b = fmt.Appendf(b, `\u%04x`, r)
+		default:
 			b = utf8.AppendRune(b, r)
 		}
 		if len(b)-start > room {

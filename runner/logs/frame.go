@@ -214,15 +214,28 @@ func (f *framer) char(c byte) {
 	f.line = append(f.line, p...)
 }
 
+// c1 adds a control character of C1.
+func (f *framer) c1(c byte) {
+	p := f.out.appendC1(nil, c)
+	f.fit(len(p))
+	f.line = append(f.line, p...)
+}
+
 // put adds UTF-8 without control characters.
 func (f *framer) put(p []byte) {
 	for len(p) > 0 {
 		f.overwrite()
-		n := len(p)
+		n := indexC1(p)
 		if f.out.escape {
-			n = plain(p)
+			n = min(n, plain(p))
 		}
-		if n == 0 {
+		switch {
+		case n > 0:
+		case p[0] == c1Lead:
+			f.c1(p[1])
+			p = p[2:]
+			continue
+		default:
 			f.char(p[0])
 			p = p[1:]
 			continue

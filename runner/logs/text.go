@@ -9,6 +9,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/carlin-cicd/runner/runner/terminal"
 )
 
 // palette is what the runner's own lines look like. The command's have no prefix and look as the
@@ -68,24 +70,10 @@ func (h *handler) appendText(b []byte, r slog.Record) []byte {
 	return append(b, '\n')
 }
 
-// appendMessage appends s with pictures for what would move the cursor or colour the rest.
+// appendMessage appends s with what would move the cursor, colour the rest or be taken for a workflow command made harmless.
 func appendMessage(b []byte, s string, indent int) []byte {
-	for _, r := range strings.TrimRight(s, "\r\n") {
-		switch {
-		case r == '\n':
-			b = append(b, '\n')
-			b = append(b, strings.Repeat(" ", indent)...)
-		case r == '\t':
-			b = append(b, '\t')
-		case r < ' ':
-			b = utf8.AppendRune(b, '␀'+r)
-		case unicode.IsControl(r):
-			b = utf8.AppendRune(b, utf8.RuneError)
-		default:
-			b = utf8.AppendRune(b, r)
-		}
-	}
-	return b
+	text := terminal.EscapeLines(strings.TrimRight(s, "\r\n"))
+	return append(b, strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", indent))...)
 }
 
 // textAttrs renders attributes as ` group.key=value`.
@@ -113,9 +101,9 @@ func appendQuoted(b []byte, s string) []byte {
 		return r == ' ' || r == '"' || r == '=' || r == utf8.RuneError || !unicode.IsPrint(r)
 	}
 	if s == "" || strings.ContainsFunc(s, odd) {
-		return strconv.AppendQuote(b, s)
+		s = strconv.Quote(s)
 	}
-	return append(b, s...)
+	return append(b, terminal.Escape(s)...)
 }
 
 // textValue returns v for people.
