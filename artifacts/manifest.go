@@ -37,6 +37,7 @@ type Manifest struct {
 	Branch  string    `json:"branch"`
 	SHA     string    `json:"sha"`
 	RunID   string    `json:"run_id"`
+	Dirty   bool      `json:"dirty,omitempty"` // published from a workspace with changes that are not in the commit
 	Created time.Time `json:"created"`
 	Files   []File    `json:"files"` // sorted by path
 	// Update is set while a publisher replaces the set, or after that was interrupted. The set itself is whole.

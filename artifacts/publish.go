@@ -16,6 +16,7 @@ type Set struct {
 	Kind string // e.g. "builds", "coverage"
 	Ref
 	RunID string
+	Dirty bool   // the workspace has changes that are not in the commit
 	Dir   string // holds the files of the set
 	// Mirror is "latest" to keep a copy of the newest set's files under "<kind>/<branch>/latest/", or "".
 	Mirror string
@@ -85,7 +86,7 @@ func publish(ctx context.Context, s Store, set Set, p *Published) error {
 	for i, path := range paths {
 		files[i].Path = path
 	}
-	m := Manifest{Version: 1, Kind: set.Kind, Branch: set.Branch, SHA: set.SHA, RunID: set.RunID, Files: files}
+	m := Manifest{Version: 1, Kind: set.Kind, Branch: set.Branch, SHA: set.SHA, RunID: set.RunID, Dirty: set.Dirty, Files: files}
 
 	u := &update{store: s, tree: t, target: setTarget(set), want: m}
 	p.Manifest, err = u.apply(ctx)

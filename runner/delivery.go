@@ -3,6 +3,8 @@ package runner
 import (
 	"context"
 
+	"github.com/carlin-cicd/runner/runner/needs"
+
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/deploy"
@@ -83,6 +85,6 @@ func ExaminePromotion(ctx context.Context, variables map[string]string, from str
 	}
 	return deploy.Promotion{
 		Session: s, Step: step, From: from,
-		CheckNeeds: func() error { _, err := checkNeeds(s, step); return err },
+		CheckNeeds: func() error { _, err := needs.Check(s.Stop.Work, s, step); return err },
 	}.Examine(report)
 }

@@ -48,7 +48,7 @@ func (r *run) printPlan(w io.Writer) {
 		row("setup", setup.Command.String(), setup.Origin+", if the lockfile is not the image's")
 	}
 	row("variables", strings.Join(r.env.Names(), " "), "names only")
-	row("outputs", r.plannedOutputs(), "")
+	row("inputs", r.plannedInputs(), "")
 	var references []string
 	for _, name := range r.env.Names() {
 		if ref, ok := r.env.References[name]; ok {

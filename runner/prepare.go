@@ -1,21 +1,18 @@
 package runner
 
 import (
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/needs"
+
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
-	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/runner/source"
-	"github.com/carlin-cicd/runner/steps"
 )
 
-// checkout brings the workspace to the commit that is asked for, where it is not there yet.
+// checkout checks out the commit, unless the workspace has it already.
 func (r *run) checkout() error {
 	if !r.AwaitsCheckout() {
 		return nil
@@ -24,14 +21,14 @@ func (r *run) checkout() error {
 	if err != nil {
 		return err
 	}
-	r.installed = r.baked()
+	r.installed = r.installedDependencies()
 	_, changed, err := source.Checkout(r.Stop.Work, r.Git, source.Options{
 		URL: r.Config.Repository, SHA: r.Ref.SHA, Branch: r.Config.Branch, Dir: r.Config.Workspace,
 		Token: credentials["GITHUB_TOKEN"], SSHKey: credentials["RUNNER_SSH_KEY"], KnownHosts: r.Config.KnownHosts, SSHCommand: r.Variables["GIT_SSH_COMMAND"],
 		Retries: max(r.Config.Retries, 3), Log: func(msg string, args ...any) { r.Log.Info(msg, args...) },
 	})
 	if err != nil && !r.Deadline.IsZero() && time.Now().After(r.Deadline) {
-		return &process.TimeoutError{Limit: r.step.Timeout} // git was ended for it
+		return &process.TimeoutError{Limit: r.step.Timeout} // git was killed by it
 	}
 	if err != nil {
 		return outcome.SourceError{Err: err}
@@ -42,48 +39,37 @@ func (r *run) checkout() error {
 	return outcome.Refused(r.resolveStep()) // the commit brings its own runner.yaml
 }
 
-// checkNeeds returns the newest runs of the steps that a step needs. The error is a *outcome.GuardError unless all of them
-// passed for the same commit.
-func checkNeeds(s *session.Session, step steps.Step) (needed []neededRun, err error) {
-	for _, need := range step.Needs {
-		latest, err := newestRun(s.Stop.Work, s, need)
-		switch {
-		case errors.Is(err, os.ErrNotExist):
-			return nil, &outcome.GuardError{
-				Message: fmt.Sprintf("step %s needs %s, which has not run for commit %.12s", step.Name, need, s.Ref.SHA),
-				Advice:  "run it first: runner --step " + need,
-			}
-		case err != nil:
-			return nil, outcome.ArtifactsError{Err: err}
-		case !latest.Passed:
-			return nil, &outcome.GuardError{
-				Message: fmt.Sprintf("step %s needs %s, which ended with %s (exit %d) for commit %.12s", step.Name, need, latest.Reason, latest.ExitCode, s.Ref.SHA),
-				Advice:  "its record is " + latest.Key + "/finished.json in " + s.Place,
-			}
-		}
-		needed = append(needed, neededRun{need, latest})
+// checkPrerequisites checks the commit and the runs that the step needs, and receives their outputs.
+func (r *run) checkPrerequisites() error {
+	if err := needs.CheckCommit(&r.Session, r.step); err != nil {
+		return err
 	}
-	return needed, nil
+	runs, err := needs.Check(r.Stop.Work, &r.Session, r.step)
+	if err != nil {
+		return err
+	}
+	for _, n := range runs {
+		if err := r.receiveOutputs(r.Stop.Work, n); err != nil {
+			return err
+		}
+	}
+	return r.checkRequired(false)
 }
 
-// fetch brings sets of this commit into the workspace, to where the step that made them had them.
+// fetch fetches sets of this commit into the workspace, to where the steps that publish them have them.
 func (r *run) fetch() error {
 	for _, kind := range r.step.Fetch {
 		path, ok := r.steps.ArtifactPath(kind)
 		if !ok {
-			return &outcome.ConfigError{Message: fmt.Sprintf("no step makes %s, so there is no place for it", kind), Advice: "see runner steps for the artifacts there are"}
-		}
-		ctx, done := r.showing(r.Stop.Work, "fetching "+kind)
-		manifest, err := artifacts.Fetch(ctx, r.Store, kind, r.Ref, filepath.Join(r.Config.Workspace, path))
-		done()
-		if errors.Is(err, os.ErrNotExist) {
-			return &outcome.GuardError{
-				Message: fmt.Sprintf("there are no %s of commit %.12s in %s", kind, r.Ref.SHA, r.Place),
-				Advice:  "run the step that makes them first",
+			return &outcome.ConfigError{
+				Message: fmt.Sprintf("no step publishes %s, so its folder is not known", kind), Advice: "see runner steps for the artifacts",
 			}
 		}
+		ctx, done := r.showProgress(r.Stop.Work, "fetching "+kind)
+		manifest, err := needs.Fetch(ctx, &r.Session, kind, filepath.Join(r.Config.Workspace, path))
+		done()
 		if err != nil {
-			return outcome.ArtifactsError{Err: err}
+			return err
 		}
 		r.Log.Info("fetched", "artifact", kind, "files", len(manifest.Files), "bytes", manifest.Bytes(), "to", path)
 	}

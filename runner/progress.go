@@ -98,9 +98,8 @@ func cutTo(text string, width int) string {
 	return string([]rune(text)[:max(0, min(width, utf8.RuneCountInString(text)))])
 }
 
-// showing returns a context whose work tells on the terminal how far it has come, and what ends that. In a log that is no
-// terminal's nothing is told.
-func (r *run) showing(ctx context.Context, what string) (context.Context, func()) {
+// showProgress returns a context whose transfers draw their progress on the terminal, and a function that removes it.
+func (r *run) showProgress(ctx context.Context, what string) (context.Context, func()) {
 	if r.in.Width == nil {
 		return ctx, func() {}
 	}

@@ -70,7 +70,7 @@ func (r *run) publishArtifacts(runErr error) error {
 				r.Log.Warn("nothing in there is of this run, so it is not published", "artifact", a.Name, "path", a.Path)
 				return nil
 			}
-			return r.publishSet(ctx, artifacts.Set{Kind: a.Name, Ref: r.Ref, RunID: r.ID, Dir: dir, Mirror: a.Mirror}, a, a.Optional || runErr != nil)
+			return r.publishSet(ctx, artifacts.Set{Kind: a.Name, Ref: r.Ref, RunID: r.ID, Dirty: r.Dirty, Dir: dir, Mirror: a.Mirror}, a, a.Optional || runErr != nil)
 		})
 		if failed == nil {
 			failed = err
@@ -128,7 +128,7 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	var published artifacts.Published
 	err := r.scrub(ctx, set, a)
 	if err == nil {
-		shown, done := r.showing(ctx, "storing "+set.Kind)
+		shown, done := r.showProgress(ctx, "storing "+set.Kind)
 		published, err = artifacts.Publish(shown, r.Store, set)
 		done()
 	}
@@ -180,7 +180,7 @@ func (r *run) publishRecord(ended record.Run) {
 		put("junit", r.putReports(ctx, "", *r.verdict.Tests))
 	}
 	put("report.html", r.putPage(ctx, ended))
-	latest := record.Latest{RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode, Outputs: len(ended.Outputs)}
+	latest := record.Latest{RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode, Dirty: r.Dirty, Outputs: len(ended.Outputs)}
 	// It says which of the other files are in the store, so it is written when that is known, for a stopped run once more.
 	// Where latest.json may stay as it is, this is the last file of the batch.
 	idle := r.idle(ended.Reason)

@@ -178,10 +178,10 @@ func (r *run) prepare() error {
 	}{
 		{"record", r.recordStart},
 		{"source", r.checkout},
-		{"guard", r.admit},
+		{"guard", r.checkPrerequisites},
 		{"lock", func() error { return r.delivery.Lock() }},
 		{"fetch", r.fetch},
-		{"secrets", func() error { return r.resolve(r.env) }},
+		{"secrets", func() error { return r.resolveSecrets(r.env) }},
 		{"setup", r.setup},
 		{"", r.before},
 		{"snapshot", r.beginDelivery},
@@ -280,7 +280,7 @@ func (r *run) resolveStep() error {
 		r.delivery = deploy.NewRollback(&r.Session, r.step)
 	}
 	r.Redactor.Add(environment.Secrets(r.env.Variables)...) // runner.yaml may hold some, too
-	if err := r.required(len(r.step.Needs) > 0); err != nil {
+	if err := r.checkRequired(len(r.step.Needs) > 0); err != nil {
 		return err
 	}
 	for _, name := range r.Redactor.Unredacted() {

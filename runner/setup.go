@@ -13,40 +13,41 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// A prebaked image has the dependencies of some commit in it. When the commit that is run has others, they are installed
-// before the command; when it has not, nothing is, for that is what the image is baked for.
+// A prebaked image has the dependencies of some commit installed. If the commit to run has other dependencies, they are
+// installed before the command; otherwise nothing is, which is what the image is baked for.
 
-// setupStamp is where the workspace keeps the fingerprint of what is installed in it, once we have installed something.
+// setupStamp is the file of the workspace with the fingerprint of the dependencies that the runner has installed.
 const setupStamp = ".runner/setup"
 
-// unfinished stands in the stamp while an installation is under way: one that was killed is begun anew.
+// unfinished is the stamp during an installation, so that one that was killed is repeated.
 const unfinished = "unfinished"
 
-// baked finds out, before the commit is checked out, which dependencies the workspace has installed.
-func (r *run) baked() string {
+// installedDependencies returns the fingerprint of the dependencies that are installed in the workspace before the
+// checkout; "" if it is not known.
+func (r *run) installedDependencies() string {
 	if stamp, err := os.ReadFile(r.Path(setupStamp)); err == nil {
 		return strings.TrimSpace(string(stamp))
 	}
 	if _, err := os.Stat(r.Path("package.json")); err == nil {
 		if _, err := os.Stat(r.Path("node_modules")); err != nil {
-			return "" // there is a lockfile, and nothing was installed from it
+			return "" // there is a lockfile, but nothing was installed from it
 		}
 	}
-	found, err := steps.LockfileDigest(r.Config.Workspace)
+	fingerprint, err := steps.Dependencies(r.Config.Workspace)
 	if err != nil {
 		return ""
 	}
-	return found
+	return fingerprint
 }
 
-// setup installs the dependencies of the commit where they are not those of the image. On a laptop, where nothing is
-// checked out, they are the user's own business.
+// setup installs the dependencies of the commit if they differ from those of the image. Without a checkout, as on a laptop,
+// they are the user's responsibility.
 func (r *run) setup() error {
 	setup := r.steps.Setup()
 	if !r.AwaitsCheckout() || setup.Command.IsZero() {
 		return nil
 	}
-	wanted, err := steps.LockfileDigest(r.Config.Workspace)
+	wanted, err := steps.Dependencies(r.Config.Workspace)
 	if err != nil {
 		return outcome.SourceError{Err: fmt.Errorf("a lockfile cannot be read: %w", err)}
 	}
@@ -55,21 +56,21 @@ func (r *run) setup() error {
 		return nil
 	}
 	r.Log.Info("the dependencies are not those of the image", "setup", setup.Command.String(), "from", setup.Origin)
-	if err := r.stamp(unfinished); err != nil {
+	if err := r.stampSetup(unfinished); err != nil {
 		return outcome.SourceError{Err: err}
 	}
 	_, err = r.superviseIn(".", setup.Command)
 	var failed *process.ExitError
 	switch {
-	case errors.As(err, &failed): // is not the step's own failure: that has not begun
+	case errors.As(err, &failed): // it is not a failure of the step, which has not begun
 		return outcome.SourceError{Err: &setupError{command: setup.Command.String(), code: failed.Code}}
 	case err != nil:
 		return fmt.Errorf("setup: %w", err)
 	}
-	return r.stamp(wanted)
+	return r.stampSetup(wanted)
 }
 
-// setupError is an installation that failed.
+// setupError reports an installation that failed.
 type setupError struct {
 	command string
 	code    int
@@ -79,12 +80,12 @@ func (e *setupError) Error() string {
 	return fmt.Sprintf("the dependencies could not be installed: %s exited with %d", e.command, e.code)
 }
 
-// Hint says what to do about it.
+// Hint says where to look, and how to avoid it.
 func (e *setupError) Hint() string {
-	return "see its output above; setup: in runner.yaml is what installs them, and an image that is built anew for this lockfile needs none"
+	return "see its output above; setup: in runner.yaml defines the command, and an image built for this lockfile does not need it"
 }
 
-func (r *run) stamp(text string) error {
+func (r *run) stampSetup(text string) error {
 	name := r.Path(setupStamp)
 	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err

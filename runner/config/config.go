@@ -34,6 +34,7 @@ type Config struct {
 	Repository     string `env:"REPOSITORY_URL"`
 	GitHubName     string `env:"GITHUB_REPOSITORY"`
 	KnownHosts     string `env:"RUNNER_SSH_KNOWN_HOSTS"`
+	MainBranch     string `env:"RUNNER_MAIN_BRANCH" envDefault:"main"` // whose records count for tags, too
 	GitHubBranch   string `env:"GITHUB_REF_NAME"`
 	GitHubSHA      string `env:"GITHUB_SHA"`
 	StepSummary    string `env:"GITHUB_STEP_SUMMARY"` // a file that Markdown is added to

@@ -106,7 +106,7 @@ func LocalOwner() string {
 // into, and the main branch.
 func (s *Session) EarlierBranches() []string {
 	var all []string
-	for _, branch := range []string{s.Ref.Branch, s.Variables["GITHUB_BASE_REF"], "main", "master"} {
+	for _, branch := range []string{s.Ref.Branch, s.Variables["GITHUB_BASE_REF"], s.Config.MainBranch, "master"} {
 		if branch != "" && !slices.Contains(all, branch) && keys.CheckBranch(branch) == nil {
 			all = append(all, branch)
 		}

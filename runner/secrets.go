@@ -15,8 +15,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/secrets"
 )
 
-// resolve asks for the values of all references and tells the redactor before anything else can see them.
-func (r *run) resolve(e environment.Environment) error {
+// resolveSecrets resolves all references, and adds the values to the redactor before anything else can see them.
+func (r *run) resolveSecrets(e environment.Environment) error {
 	if len(e.References) == 0 {
 		return nil
 	}
@@ -47,28 +47,29 @@ func (r *run) resolve(e environment.Environment) error {
 		}
 		e.Variables[s.Variable] = s.Value()
 	}
-	told := r.Redactor.Unredacted()
+	known := r.Redactor.Unredacted()
 	r.Redactor.Add(values...)
 	for _, name := range r.Redactor.Unredacted() {
-		if !slices.Contains(told, name) {
+		if !slices.Contains(known, name) {
 			r.Log.Warn("the value is too short or too common to be redacted", "variable", name)
 		}
 	}
 	if names := environment.Missing(r.step, environment.Environment{Variables: e.Variables}); names != nil {
 		return &outcome.SecretsError{
-			Message: fmt.Sprintf("%s is required for step %s, and what it refers to is empty", strings.Join(names, ", "), r.step.Name),
-			Advice:  "give the secret a value; runner secrets check shows what there is",
+			Message: fmt.Sprintf("%s is required for step %s, and the value of its reference is empty", strings.Join(names, ", "), r.step.Name),
+			Advice:  "give the secret a value; runner secrets check shows what is stored",
 		}
 	}
-	r.Redactor.Add(leaves...) // among them are ports and user names: that they are short is nobody's concern
+	r.Redactor.Add(leaves...) // they include ports and user names, which may be short
 	return nil
 }
 
-// required sees that what the step requires is there. What another step may hand on is asked for once that is known.
-func (r *run) required(outstanding bool) error {
+// checkRequired checks that the variables that the step requires are set. While inputs are outstanding, those that another
+// step may provide are not missing yet.
+func (r *run) checkRequired(outstanding bool) error {
 	names := environment.Missing(r.step, r.env)
 	if outstanding {
-		names = slices.DeleteFunc(names, func(name string) bool { return refusedOutput(name) == "" })
+		names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(r.step.Inputs, name) })
 	}
 	if len(names) == 0 {
 		return nil
