@@ -33,7 +33,7 @@ func (r *run) installedDependencies() string {
 			return "" // there is a lockfile, but nothing was installed from it
 		}
 	}
-	fingerprint, err := steps.Dependencies(r.Config.Workspace)
+	fingerprint, err := steps.LockfileDigest(r.Config.Workspace)
 	if err != nil {
 		return ""
 	}
@@ -47,7 +47,7 @@ func (r *run) setup() error {
 	if !r.AwaitsCheckout() || setup.Command.IsZero() {
 		return nil
 	}
-	wanted, err := steps.Dependencies(r.Config.Workspace)
+	wanted, err := steps.LockfileDigest(r.Config.Workspace)
 	if err != nil {
 		return outcome.SourceError{Err: fmt.Errorf("a lockfile cannot be read: %w", err)}
 	}
