@@ -63,7 +63,7 @@ func (d *Deployment) takeSnapshot() error {
 	var state stack.State
 	var before stack.Snapshot
 	if err == nil {
-		state, err = s.Settle(ctx, func(now stack.State) {
+		state, err = s.WaitUntilIdle(ctx, func(now stack.State) {
 			d.Log.Info("waiting for CloudFormation", "stack", name, "status", now.Status, "at_most", d.step.Wait.String())
 		})
 	}
@@ -81,11 +81,11 @@ func (d *Deployment) takeSnapshot() error {
 		d.Log.Warn("could not take a snapshot of the stack, so it will not be restored after a failure", "stack", name, "error", err.Error(), "hint", outcome.Hint(err))
 		return nil
 	}
-	d.watched = &watchedStack{Stack: s, before: before, refusal: stack.NewRefusal(name)}
+	d.watched = &watchedStack{Stack: s, before: before, refusal: stack.NewRefusalDetector(name)}
 	stored := before.Redacted(d.Redactor.String, redact.IsSecretName)
 	d.record.Before = &stored
 	d.Log.Info("took a snapshot of the stack", "stack", name, "status", before.Status)
-	if problem, advice := before.Unfit(); problem != "" {
+	if problem, advice := before.Blocked(); problem != "" {
 		d.Log.Warn("the stack cannot be updated: "+problem, "stack", name, "status", before.Status, "hint", advice)
 	}
 	return nil

@@ -89,7 +89,7 @@ func (d *Deployment) recordStatus() {
 	defer cancel()
 	ctx, cancelIn := context.WithTimeout(ctx, 3*time.Second)
 	defer cancelIn()
-	state, err := d.watched.Look(ctx)
+	state, err := d.watched.Describe(ctx)
 	if err != nil {
 		d.Log.Warn("could not describe the stack", "stack", d.target.stack, "error", err.Error())
 		return

@@ -55,9 +55,9 @@ type Deployment struct {
 // watchedStack is a stack with a snapshot of it before the command.
 type watchedStack struct {
 	*stack.Stack
-	before  stack.Snapshot
-	mark    string         // the last event that may be the command's, once the command has ended
-	refusal *stack.Refusal // detects in the command's output that CloudFormation refused it
+	before    stack.Snapshot
+	lastEvent string                 // the last event that may be the command's, once the command has ended
+	refusal   *stack.RefusalDetector // detects in the command's output that CloudFormation refused it
 }
 
 // New returns the deployment of a step; nil if the step changes no environment.

@@ -306,7 +306,7 @@ func TestHowARunEndsDecidesWhatBecomesOfTheStack(t *testing.T) {
 		signal  bool
 		outcome record.DeliveryOutcome
 		live    bool // this run's commit is live afterwards
-		pending bool // the next run is told
+		pending bool // the ledger says so to the next run
 		back    bool // the stack is what it was
 	}{
 		"it passed":                            {outcome: record.Delivered, live: true},

@@ -22,7 +22,7 @@ func (d *Deployment) follow() {
 		seen := <-last
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		defer cancel()
-		w.Events(ctx, w.before, seen, d.logEvent)
+		w.EmitEvents(ctx, w.before, seen, d.logEvent)
 	}
 }
 
@@ -56,12 +56,12 @@ func (d *Deployment) logRollback(message string, s stack.State) {
 // MarkEnd notes the last event that may be the command's, right after the command ended: what begins later, while hooks
 // run, is not. A command that was cut short may have an event still to come.
 func (d *Deployment) MarkEnd(cutShort bool) {
-	if d == nil || d.watched == nil || d.watched.mark != "" || d.Stop.Work.Err() != nil {
+	if d == nil || d.watched == nil || d.watched.lastEvent != "" || d.Stop.Work.Err() != nil {
 		return
 	}
-	mark, err := d.watched.Mark(d.Stop.Work, d.watched.before, cutShort)
+	mark, err := d.watched.LastEvent(d.Stop.Work, d.watched.before, cutShort)
 	if err != nil {
 		d.Log.Warn("could not read the stack's events", "stack", d.target.stack, "error", err.Error())
 	}
-	d.watched.mark = mark
+	d.watched.lastEvent = mark
 }

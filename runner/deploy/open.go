@@ -39,7 +39,7 @@ func (d *Deployment) openStack(ctx context.Context, name string) (*stack.Stack, 
 	}
 	client := cloudformation.NewFromConfig(config, func(o *cloudformation.Options) { o.Region = region })
 	s := &stack.Stack{Client: client, Name: name, Poll: d.Config.StackPoll}
-	s.Trouble = func(err error) {
+	s.OnRetry = func(err error) {
 		d.Log.Warn("could not reach CloudFormation; trying again", "stack", name, "error", err.Error())
 	}
 	if l, ok := d.Store.(artifacts.Locator); ok && strings.HasPrefix(l.Locate(""), "s3://") {

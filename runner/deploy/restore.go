@@ -17,8 +17,8 @@ func (d *Deployment) restore(c Command) {
 	ctx, cancel := d.restoreContext()
 	defer cancel()
 	w := d.watched
-	result, err := w.Restore(ctx, stack.Restoration{
-		Before: w.before, Last: w.mark, Attempts: c.Attempts, Refused: w.refusal.Seen(), Token: "runner-" + d.ID, Tell: d.logRollback,
+	result, err := w.Restore(ctx, stack.RestoreOptions{
+		Before: w.before, LastEvent: w.lastEvent, Starts: c.Attempts, Refused: w.refusal.Seen(), Token: "runner-" + d.ID, OnProgress: d.logRollback,
 	})
 	d.recordRestore(result, err)
 }

@@ -52,7 +52,7 @@ func (d *Deployment) Rollback(to string, id record.Identity, variables map[strin
 	d.record.Undoes = former.RunID
 	ctx, cancel := d.restoreContext()
 	defer cancel()
-	result, err := d.watched.Restore(ctx, stack.Restoration{Before: *former.Before, Anyone: true, Token: "runner-" + d.ID, Tell: d.logRollback})
+	result, err := d.watched.Restore(ctx, stack.RestoreOptions{Before: *former.Before, OverOthers: true, Token: "runner-" + d.ID, OnProgress: d.logRollback})
 	d.unfollow()
 	d.recordRestore(result, err)
 	if err == nil {

@@ -50,7 +50,7 @@ func (e *NotDeployedError) Hint() string {
 
 // HasChanged reports whether the command did anything to the stack, so that WaitForStack must be called.
 func (d *Deployment) HasChanged() bool {
-	return d != nil && d.watched != nil && d.watched.mark != d.watched.before.LastEvent
+	return d != nil && d.watched != nil && d.watched.lastEvent != d.watched.before.LastEvent
 }
 
 // WaitForStack waits until CloudFormation has done what the command asked for, since not every command does. The error is
@@ -59,7 +59,7 @@ func (d *Deployment) WaitForStack() error {
 	ctx, cancel := context.WithDeadlineCause(d.Stop.Work, d.Deadline, &process.TimeoutError{Limit: d.step.Timeout})
 	defer cancel()
 	name := d.target.stack
-	state, err := d.watched.Settle(ctx, func(s stack.State) {
+	state, err := d.watched.WaitUntilIdle(ctx, func(s stack.State) {
 		d.Log.Info("waiting for CloudFormation", "stack", name, "status", s.Status)
 	})
 	var service *stack.ServiceError
@@ -82,7 +82,7 @@ func (d *Deployment) WaitUntilIdle() {
 	}
 	ctx, cancel := context.WithDeadline(d.Stop.Work, d.Deadline)
 	defer cancel()
-	if _, err := d.watched.Settle(ctx, nil); err != nil {
+	if _, err := d.watched.WaitUntilIdle(ctx, nil); err != nil {
 		d.Log.Warn("the stack is busy or could not be described", "stack", d.target.stack, "error", err.Error())
 	}
 }
@@ -108,7 +108,7 @@ func (d *Deployment) CheckDeployed(started time.Time) error {
 	if w := d.watched; w != nil {
 		ctx, cancel := context.WithTimeout(d.Stop.Work, 30*time.Second)
 		defer cancel()
-		if w.Events(ctx, w.before, w.before.LastEvent, func(stack.Event) {}) != w.before.LastEvent {
+		if w.EmitEvents(ctx, w.before, w.before.LastEvent, func(stack.Event) {}) != w.before.LastEvent {
 			return nil
 		}
 	}

@@ -1,4 +1,4 @@
-// Package carlin knows what a command that deploys with carlin does: to which region, and to which stack.
+// Package carlin finds out what a command that runs carlin deploys: to which region, and to which stack.
 package carlin
 
 import (
@@ -12,16 +12,16 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// carlinDeploy tells a command that deploys the stack with carlin, by itself or by way of a package manager; carlin deploy
+// carlinDeploy matches a command that deploys the stack with carlin, directly or through a package manager. carlin deploy
 // WORD deploys something else.
 var carlinDeploy = regexp.MustCompile(`(?m)^\s*(\w+=\S*\s+)*((npx|pnpm|yarn|bunx)\s+((exec|dlx|--yes|-y)\s+)*)?carlin(@\S+)?\s+deploy(\s+-|\s*$)`)
 
-// Deploys takes what ExpandScripts returns.
+// Deploys reports whether a command, as ExpandScripts returns it, deploys a stack with carlin.
 func Deploys(line string) bool {
 	return carlinDeploy.MatchString(line) && !strings.Contains(line, "--destroy")
 }
 
-// packageScript tells a command that runs a script of package.json; its last group but one is the script's name.
+// packageScript matches a command that runs a script of package.json. Its groups are the script's name and the arguments.
 var packageScript = regexp.MustCompile(`^(?:\w+=\S*\s+)*(?:npm|pnpm|yarn|bun)\s+(?:(?:run|run-script|-s|--silent|--if-present)\s+)*([A-Za-z0-9][\w:.-]*)(\s.*)?$`)
 
 // maxScripts is how deep scripts that run scripts are followed.
@@ -29,7 +29,8 @@ const maxScripts = 5
 
 var betweenCommands = regexp.MustCompile(`\n|&&|;`)
 
-// ExpandScripts is a command, one line for each that it consists of, with the text of a package's scripts in their place.
+// ExpandScripts splits a command into lines, one for each command that it consists of, and replaces scripts of package.json by
+// their text.
 func ExpandScripts(command, dir string) string {
 	var of struct {
 		Scripts map[string]string `json:"scripts"`
@@ -54,8 +55,8 @@ func ExpandScripts(command, dir string) string {
 
 var regionSetting = regexp.MustCompile(`(?m)^region:\s*["']?([a-z][a-z0-9-]*)["']?\s*$`)
 
-// Region is where carlin deploys to, as far as its variable or its configuration says; it does not look at
-// AWS_REGION by itself.
+// Region returns the region that carlin deploys to by its variable or its configuration, or "". carlin does not read
+// AWS_REGION.
 func Region(dir string, variables map[string]string) string {
 	if region := variables["CARLIN_REGION"]; region != "" {
 		return region
@@ -63,7 +64,7 @@ func Region(dir string, variables map[string]string) string {
 	return setting(dir, regionSetting)
 }
 
-// setting is a setting of carlin's configuration, where that is YAML; else "".
+// setting returns a setting of carlin's configuration, if that is YAML, or "".
 func setting(dir string, pattern *regexp.Regexp) string {
 	for _, file := range []string{"carlin.yml", "carlin.yaml"} {
 		text, err := os.ReadFile(filepath.Join(dir, file))
@@ -74,7 +75,7 @@ func setting(dir string, pattern *regexp.Regexp) string {
 	return ""
 }
 
-// IsConfigured reports whether a folder is one that carlin deploys.
+// IsConfigured reports whether a folder has a configuration of carlin.
 func IsConfigured(dir string) bool {
 	found, _ := filepath.Glob(filepath.Join(dir, "carlin.*"))
 	return len(found) > 0
@@ -82,14 +83,14 @@ func IsConfigured(dir string) bool {
 
 var stackNameSetting = regexp.MustCompile(`(?m)^stackName:\s*["']?([A-Za-z][A-Za-z0-9-]*)["']?\s*$`)
 
-// What a command says to carlin itself; a variable's value is not known here.
+// Flags of the command. Values of variables are unknown here.
 var (
 	givenStackName   = regexp.MustCompile(`\s--stack-name[\s=]["']?([A-Za-z][A-Za-z0-9-]*)`)
 	givenEnvironment = regexp.MustCompile(`\s(?:--environment|-e)[\s=]["']?([A-Za-z0-9][A-Za-z0-9._-]*)`)
 )
 
-// StackName is the stack that a step is about: the one that is given, else the one that carlin makes up, which is told by
-// its configuration or by the package's name and the environment. Empty: nobody knows.
+// StackName returns the name of the stack that a step deploys: the configured one, else the one that carlin derives from its
+// configuration, or from the package's name and the environment. It returns "" if the name is unknown.
 func StackName(step steps.Step, c config.Config) string {
 	if c.StackName != "" {
 		return c.StackName
@@ -121,14 +122,14 @@ func StackName(step steps.Step, c config.Config) string {
 
 var (
 	wordEnds   = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
-	notInNames = regexp.MustCompile(`[^A-Za-z0-9]+`) // nor of words
+	notInNames = regexp.MustCompile(`[^A-Za-z0-9]+`) // nor in words
 )
 
-// maxStackName is where carlin cuts a name.
+// maxStackName is the length to which carlin cuts a name.
 const maxStackName = 100
 
-// stackNameOf is the name that carlin gives the stack of a package in an environment: "@acme/my-app" in "staging" is
-// AcmeMyApp-staging.
+// stackNameOf returns the name that carlin derives from a package and an environment: AcmeMyApp-staging for "@acme/my-app" in
+// "staging".
 func stackNameOf(pkg, environment string) string {
 	split := wordEnds.ReplaceAllString(wordEnds.ReplaceAllString(pkg, "$1$3 $2$4"), "$1$3 $2$4")
 	var b strings.Builder

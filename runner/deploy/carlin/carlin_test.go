@@ -44,9 +44,9 @@ func TestWhichCommandsDeployTheStackWithCarlin(t *testing.T) {
 	}
 }
 
-func TestTheRegionIsCarlinsOwn(t *testing.T) {
+func TestTheRegionIsTheOneThatCarlinUses(t *testing.T) {
 	for _, c := range []struct{ name, yml, variable, want string }{
-		{"nobody says", "", "", ""},
+		{"it is not configured", "", "", ""},
 		{"the configuration", "environments: {}\nregion: ap-south-1\n", "", "ap-south-1"},
 		{"the variable wins", "region: \"ap-south-1\"\n", "eu-central-1", "eu-central-1"},
 	} {

@@ -10,7 +10,7 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-func TestTheStackIsTheOneThatCarlinMakesUp(t *testing.T) {
+func TestTheStackNameIsTheOneThatCarlinDerives(t *testing.T) {
 	for _, c := range []struct{ pkg, environment, want string }{ // as carlin's own code names them
 		{"@acme/my-app", "staging", "AcmeMyApp-staging"},
 		{"web", "Production", "Web-Production"},
@@ -43,7 +43,7 @@ func FuzzCarlinName(f *testing.F) {
 	})
 }
 
-func TestTheStackIsNamedByWhoeverKnowsItBest(t *testing.T) {
+func TestTheMostSpecificStackNameWins(t *testing.T) {
 	deploys := steps.Command{Line: "carlin deploy --environment staging"}
 	for name, c := range map[string]struct {
 		files   map[string]string
@@ -57,9 +57,9 @@ func TestTheStackIsNamedByWhoeverKnowsItBest(t *testing.T) {
 		"by the script's own words":       {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy --stack-name shop"}}`}, command: steps.Command{Line: "pnpm run deploy"}, want: "shop"},
 		"by the package and the script":   {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy -e Production"}}`}, command: steps.Command{Line: "npm run deploy"}, want: "P-Production"},
 		"by the package, for a variable":  {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy --environment \"$ENVIRONMENT\""}}`}, command: steps.Command{Args: []string{"yarn", "deploy"}}, want: "P-staging"},
-		"by nobody, without a package":    {command: deploys},
-		"by nobody, with a broken one":    {files: map[string]string{"package.json": `{`}, command: deploys},
-		"by nobody, with another command": {files: map[string]string{"package.json": `{"name": "p"}`}, command: steps.Command{Line: "cdk deploy"}},
+		"unknown, without a package":    {command: deploys},
+		"unknown, with a broken one":    {files: map[string]string{"package.json": `{`}, command: deploys},
+		"unknown, with another command": {files: map[string]string{"package.json": `{"name": "p"}`}, command: steps.Command{Line: "cdk deploy"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 )
 
-// Event is something that happened to a stack or to one of its resources.
+// Event is an event of a stack or of one of its resources.
 type Event struct {
 	ID       string
 	Time     time.Time
@@ -18,15 +18,15 @@ type Event struct {
 	Type     string
 	Status   string
 	Reason   string
-	Token    string // of the request that began it, if it had one
+	Token    string // of the request that began the operation, if it had one
 	OfStack  bool   // of the stack itself
 }
 
-// Failed reports whether the event tells of something that went wrong.
+// Failed reports whether the event is a failure.
 func (e Event) Failed() bool { return strings.HasSuffix(e.Status, "_FAILED") }
 
-// begins reports whether somebody asked for what begins here. CloudFormation says so in the reason of the stack's own
-// event; a rollback of its own has another one. REVIEW_IN_PROGRESS is a change set, which changes nothing.
+// begins reports whether an operation that was requested begins with the event. CloudFormation says so in the reason of the
+// stack's own event; a rollback of its own has another one. REVIEW_IN_PROGRESS is a change set, which changes nothing.
 func (e Event) begins() bool {
 	if !e.OfStack {
 		return false
@@ -40,20 +40,20 @@ func (e Event) begins() bool {
 	return false
 }
 
-// pages is how far back events are looked for: a page has 100 of them.
-const pages = 50
+// maxPages is how far back events are read. A page has 100 of them.
+const maxPages = 50
 
-// events returns what happened after an event, the oldest first; without one, the newest page. Most is a number of pages.
-func (s *Stack) events(ctx context.Context, stack, after string, most int) ([]Event, error) {
+// events returns the events after the given one, the oldest first; without one, those of the newest pages.
+func (s *Stack) events(ctx context.Context, stackID, after string, pages int) ([]Event, error) {
 	var found []Event
-	in := &cloudformation.DescribeStackEventsInput{StackName: &stack}
-	for range most {
+	in := &cloudformation.DescribeStackEventsInput{StackName: &stackID}
+	for range pages {
 		out, err := s.Client.DescribeStackEvents(ctx, in)
 		if isAbsent(err) {
 			return nil, nil
 		}
 		if err != nil {
-			return nil, s.failed(ctx, "cloudformation:DescribeStackEvents", err)
+			return nil, s.serviceError(ctx, "cloudformation:DescribeStackEvents", err)
 		}
 		reached := false
 		for _, e := range out.StackEvents {
@@ -74,21 +74,34 @@ func (s *Stack) events(ctx context.Context, stack, after string, most int) ([]Ev
 	return found, nil
 }
 
-// Follow tells of every event after that of the snapshot, once and in order, until ctx ends. It returns the last one told.
-// A stack that is not there yet is waited for.
-func (s *Stack) Follow(ctx context.Context, before Snapshot, tell func(Event)) (last string) {
-	last, stack := before.LastEvent, before.ID
+// eventsSince returns the events after the snapshot, the oldest first.
+func (s *Stack) eventsSince(ctx context.Context, before Snapshot) ([]Event, error) {
+	id := before.ID
+	if id == "" {
+		state, err := s.Describe(ctx)
+		if err != nil || state.ID == "" {
+			return nil, err
+		}
+		id = state.ID
+	}
+	return s.events(ctx, id, before.LastEvent, maxPages)
+}
+
+// Follow calls emit with every event after the snapshot, once and in order, until ctx ends. It returns the id of the last
+// one. It waits for a stack that does not exist yet.
+func (s *Stack) Follow(ctx context.Context, before Snapshot, emit func(Event)) (last string) {
+	last, id := before.LastEvent, before.ID
 	for {
-		if stack == "" {
-			state, err := s.Look(ctx)
+		if id == "" {
+			state, err := s.Describe(ctx)
 			if err == nil {
-				stack = state.ID
+				id = state.ID
 			} else if ctx.Err() == nil {
-				s.trouble(err)
+				s.noteRetry(err)
 			}
 		}
-		if stack != "" {
-			last = s.tellEvents(ctx, stack, last, tell)
+		if id != "" {
+			last = s.emitEvents(ctx, id, last, emit)
 		}
 		if s.pause(ctx) != nil {
 			break
@@ -97,30 +110,52 @@ func (s *Stack) Follow(ctx context.Context, before Snapshot, tell func(Event)) (
 	return last
 }
 
-// Events tells what happened after an event, once, and returns the last one told.
-func (s *Stack) Events(ctx context.Context, before Snapshot, last string, tell func(Event)) string {
-	stack := before.ID
-	if stack == "" {
-		state, err := s.Look(ctx)
+// EmitEvents calls emit with every event after the given one, and returns the id of the last one.
+func (s *Stack) EmitEvents(ctx context.Context, before Snapshot, after string, emit func(Event)) string {
+	id := before.ID
+	if id == "" {
+		state, err := s.Describe(ctx)
 		if err != nil || state.ID == "" {
-			return last
+			return after
 		}
-		stack = state.ID
+		id = state.ID
 	}
-	return s.tellEvents(ctx, stack, last, tell)
+	return s.emitEvents(ctx, id, after, emit)
 }
 
-func (s *Stack) tellEvents(ctx context.Context, stack, last string, tell func(Event)) string {
-	events, err := s.events(ctx, stack, last, pages)
+func (s *Stack) emitEvents(ctx context.Context, stackID, after string, emit func(Event)) string {
+	events, err := s.events(ctx, stackID, after, maxPages)
 	if err != nil {
 		if ctx.Err() == nil {
-			s.trouble(err)
+			s.noteRetry(err)
 		}
-		return last
+		return after
 	}
 	for _, e := range events {
-		tell(e)
-		last = e.ID
+		emit(e)
+		after = e.ID
 	}
-	return last
+	return after
+}
+
+// LastEvent returns the id of the newest event that may be the command's, right after the command ended. A command that was
+// cut short may have requested something whose event is still to come: it is waited for during one poll.
+func (s *Stack) LastEvent(ctx context.Context, before Snapshot, cutShort bool) (string, error) {
+	if cutShort {
+		if err := s.pause(ctx); err != nil {
+			return before.LastEvent, err
+		}
+	}
+	events, err := s.eventsSince(ctx, before)
+	for tries := 0; isTransient(err) && tries < 3; tries++ { // without the answer, no operation can be attributed
+		s.noteRetry(err)
+		if err := s.pause(ctx); err != nil {
+			return before.LastEvent, err
+		}
+		events, err = s.eventsSince(ctx, before)
+	}
+	if len(events) == 0 {
+		return before.LastEvent, err
+	}
+	return events[len(events)-1].ID, err
 }

@@ -11,13 +11,13 @@ import (
 	"github.com/carlin-cicd/runner/runner/record"
 )
 
-// What a request leaves out, CloudFormation leaves as it is: tags are taken away only where the list is there and empty.
-func TestAllThatASnapshotHasIsAskedFor(t *testing.T) {
+// CloudFormation keeps what a request omits: tags are removed only if the list is present and empty.
+func TestTheUpdateRequestContainsTheWholeSnapshot(t *testing.T) {
 	f := stacktest.New(t)
 	s, before := made(t, f, stacktest.Revision{Template: "Transform: AWS::Serverless-2016-10-31\nResources: { R: { Type: AWS::IAM::Role } }\n", Outputs: second.Outputs})
 	f.Pass("web", begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
 	f.On("UpdateStack", reapplies)
-	report, err := s.Restore(t.Context(), stack.Restoration{Before: before, Token: "run-1", Last: mark(t, s, before)})
+	report, err := s.Restore(t.Context(), stack.RestoreOptions{Before: before, Token: "run-1", LastEvent: mark(t, s, before)})
 	if err != nil || report.Action != record.Reapplied || !report.Proven {
 		t.Fatalf("%+v, %v", report, err)
 	}
@@ -34,14 +34,14 @@ func TestAllThatASnapshotHasIsAskedFor(t *testing.T) {
 
 func mark(t *testing.T, s *stack.Stack, before stack.Snapshot) string {
 	t.Helper()
-	last, err := s.Mark(t.Context(), before, false)
+	last, err := s.LastEvent(t.Context(), before, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return last
 }
 
-func TestARequestWhoseAnswerWasLostIsNotAskedForTwice(t *testing.T) {
+func TestARequestWhoseResponseWasLostIsNotRepeated(t *testing.T) {
 	f := stacktest.New(t)
 	s, before := made(t, f, first)
 	f.Pass("web", begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
@@ -50,36 +50,36 @@ func TestARequestWhoseAnswerWasLostIsNotAskedForTwice(t *testing.T) {
 	ours.Token = "run-1-reapplied"
 	f.Pass("web", ours, step{Status: "UPDATE_COMPLETE", Revision: &first})
 	f.Fail("UpdateStack", "TokenAlreadyExistsException")
-	report, err := s.Restore(t.Context(), stack.Restoration{Before: before, Last: last, Token: "run-1"})
+	report, err := s.Restore(t.Context(), stack.RestoreOptions{Before: before, LastEvent: last, Token: "run-1"})
 	if err != nil || !report.Proven {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
 
-func TestQuestionsThatFailInPassingAreAskedAgain(t *testing.T) {
+func TestTransientFailuresOfDescribeStacksAreRepeated(t *testing.T) {
 	f := stacktest.New(t)
 	f.Make("web", first)
 	s := open(t, f.URL, "web")
 	var troubles int
-	s.Trouble = func(error) { troubles++ }
+	s.OnRetry = func(error) { troubles++ }
 	f.Pass("web", begun, step{Status: "UPDATE_COMPLETE"})
 	f.Fail("DescribeStacks", "Throttling", "ServiceUnavailable", "InternalFailure")
 	var busy []string
-	state, err := s.Settle(t.Context(), func(s stack.State) { busy = append(busy, s.Status) })
+	state, err := s.WaitUntilIdle(t.Context(), func(s stack.State) { busy = append(busy, s.Status) })
 	if err != nil || state.Status != "UPDATE_COMPLETE" || troubles != 3 {
 		t.Errorf("%s, %d troubles, %v", state.Status, troubles, err)
 	}
 	f.Pass("web", begun, step{Status: "UPDATE_IN_PROGRESS"}, step{Status: "UPDATE_IN_PROGRESS"}, step{Status: "UPDATE_COMPLETE"})
-	if _, err := s.Settle(t.Context(), func(s stack.State) { busy = append(busy, s.Status) }); err != nil || !slices.Equal(busy, []string{"UPDATE_IN_PROGRESS"}) {
-		t.Errorf("told of %v, %v", busy, err)
+	if _, err := s.WaitUntilIdle(t.Context(), func(s stack.State) { busy = append(busy, s.Status) }); err != nil || !slices.Equal(busy, []string{"UPDATE_IN_PROGRESS"}) {
+		t.Errorf("called with %v, %v", busy, err)
 	}
 	f.Fail("DescribeStacks", "ValidationError")
-	if _, err := s.Settle(t.Context(), nil); err == nil {
-		t.Error("what will not get better is asked again")
+	if _, err := s.WaitUntilIdle(t.Context(), nil); err == nil {
+		t.Error("a permanent failure is repeated")
 	}
 }
 
-func TestAnOutageDoesNotEndARestoration(t *testing.T) {
+func TestARestorationSurvivesAnOutage(t *testing.T) {
 	f := stacktest.New(t)
 	s, before := made(t, f, first)
 	f.Pass("web", begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
@@ -89,22 +89,22 @@ func TestAnOutageDoesNotEndARestoration(t *testing.T) {
 	f.Fail("DescribeStackEvents", "ServiceUnavailable")
 	f.Fail("GetTemplate", "ServiceUnavailable", "Throttling")
 	f.Fail("UpdateStack", "ServiceUnavailable", "Throttling")
-	report, err := s.Restore(t.Context(), stack.Restoration{Before: before, Last: last, Token: "run-1"})
+	report, err := s.Restore(t.Context(), stack.RestoreOptions{Before: before, LastEvent: last, Token: "run-1"})
 	if err != nil || report.Action != record.Reapplied || !report.Proven {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if n := len(f.Requests("UpdateStack")); n != 3 {
-		t.Errorf("it was asked for %d times", n)
+		t.Errorf("it was requested %d times", n)
 	}
 }
 
-func TestAChangeSetThatNobodyHasRunIsNoStack(t *testing.T) {
+func TestAChangeSetThatWasNeverExecutedIsNoStack(t *testing.T) {
 	f := stacktest.New(t)
 	f.Begin("web", first, step{Status: "REVIEW_IN_PROGRESS", Reason: "User Initiated"})
 	s := open(t, f.URL, "web")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	state, err := s.Settle(ctx, func(stack.State) { cancel() }) // who waits for it does so for good
+	state, err := s.WaitUntilIdle(ctx, func(stack.State) { cancel() }) // a wait for it would never end
 	if err != nil || !state.Missing() {
 		t.Errorf("%s, %v", state.Status, err)
 	}
@@ -113,19 +113,19 @@ func TestAChangeSetThatNobodyHasRunIsNoStack(t *testing.T) {
 	}
 }
 
-func TestARestorationByHandGoesOnFromAStuckRollback(t *testing.T) {
+func TestAManualRollbackContinuesAStuckRollback(t *testing.T) {
 	f := stacktest.New(t)
 	f.Make("web", first)
 	s := open(t, f.URL, "web")
 	f.Pass("web", begun, step{Status: "UPDATE_ROLLBACK_FAILED"})
-	before, err := s.Snapshot(t.Context()) // of a deploy that could begin nothing
+	before, err := s.Snapshot(t.Context()) // of a deploy that could not begin an update
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.On("ContinueUpdateRollback", func(*stacktest.Stack, url.Values) []step {
 		return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE"}}
 	})
-	report, err := s.Restore(t.Context(), stack.Restoration{Before: before, Anyone: true, Token: "run-1"})
+	report, err := s.Restore(t.Context(), stack.RestoreOptions{Before: before, OverOthers: true, Token: "run-1"})
 	if err != nil || report.Action != record.Continued || !report.Proven {
 		t.Errorf("%+v, %v", report, err)
 	}

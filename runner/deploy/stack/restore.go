@@ -12,268 +12,220 @@ import (
 	"github.com/carlin-cicd/runner/runner/record"
 )
 
-// RestoreError says that a stack is not what it was, and why.
-type RestoreError struct {
-	Stack, Message, Advice string
-	Action                 record.Action
-	Err                    error
-}
-
-func (e *RestoreError) Error() string {
-	if e.Err != nil {
-		return fmt.Sprintf("stack %s %s: %v", e.Stack, e.Message, e.Err)
-	}
-	return fmt.Sprintf("stack %s %s", e.Stack, e.Message)
-}
-
-func (e *RestoreError) Unwrap() error { return e.Err }
-
-// Hint says what is left for a person to do.
-func (e *RestoreError) Hint() string { return e.Advice }
-
-// Restoration asks for a stack to be brought back.
-type Restoration struct {
+// RestoreOptions say what to restore, and what is known of the command that changed the stack.
+type RestoreOptions struct {
 	Before Snapshot
-	// Last is the last event that may be of the command's doing; what began after it is somebody else's. See Mark.
-	Last string
-	// Attempts is how often the command was started; 0 counts as 1. It has begun at most as many operations.
-	Attempts int
-	// Refused says that the command was turned away since somebody was at work on the stack. See Refusal.
+	// LastEvent is the last event that may be the command's. An operation that began after it is another party's.
+	LastEvent string
+	// Starts is how often the command was started; 0 counts as 1. It began at most as many operations.
+	Starts int
+	// Refused says that CloudFormation refused the command's update because the stack was busy. See RefusalDetector.
 	Refused bool
-	// Anyone lets the restoration undo what others did since: a person has asked for it.
-	Anyone bool
-	// Token is in the requests that are made, letters, digits and dashes, so that everybody sees whose they were.
+	// OverOthers lets the restoration undo later operations of other parties, as a person asked for.
+	OverOthers bool
+	// Token marks the requests, in letters, digits and dashes, so that their events can be attributed.
 	Token string
-	// Tell, if it is set, is told what is waited for and what is done.
-	Tell func(message string, s State)
+	// OnProgress, if it is set, is called with what is waited for and what is done.
+	OnProgress func(message string, s State)
 }
 
-// maxTemplate is the size in bytes of a template that a request may carry.
-const maxTemplate = 51200
-
-// Mark returns the newest event that may be of the command's doing, right after its end. A command that was cut short may
-// have asked for something whose event is still to come: it is waited for during one poll.
-func (s *Stack) Mark(ctx context.Context, before Snapshot, cutShort bool) (string, error) {
-	if cutShort {
-		if err := s.pause(ctx); err != nil {
-			return before.LastEvent, err
-		}
+// Restore waits until CloudFormation is done, and then restores the snapshot by the least that does it. A second snapshot
+// proves that the result is identical. The error is a *RestoreError, a *ServiceError or the context's. The result is filled
+// in any case.
+func (s *Stack) Restore(ctx context.Context, o RestoreOptions) (record.Rollback, error) {
+	r := restoration{Stack: s, RestoreOptions: o}
+	if r.OnProgress == nil {
+		r.OnProgress = func(string, State) {}
 	}
-	events, err := s.since(ctx, before)
-	for tries := 0; passing(err) && tries < 3; tries++ { // without it nothing can be told from somebody else's
-		s.trouble(err)
-		if err := s.pause(ctx); err != nil {
-			return before.LastEvent, err
-		}
-		events, err = s.since(ctx, before)
-	}
-	if len(events) == 0 {
-		return before.LastEvent, err
-	}
-	return events[len(events)-1].ID, err
-}
-
-func (s *Stack) since(ctx context.Context, before Snapshot) ([]Event, error) {
-	id := before.ID
-	if id == "" {
-		state, err := s.Look(ctx)
-		if err != nil || state.ID == "" {
-			return nil, err
-		}
-		id = state.ID
-	}
-	return s.events(ctx, id, before.LastEvent, pages)
-}
-
-// Restore waits until CloudFormation is done, and then brings the stack back to the snapshot by the least that does it. That
-// the result is what it was is proven by another snapshot. The error is a *RestoreError, a *ServiceError or the context's;
-// the report is filled in any case.
-func (s *Stack) Restore(ctx context.Context, r Restoration) (record.Rollback, error) {
-	w := way{Stack: s, Restoration: r}
-	if w.Tell == nil {
-		w.Tell = func(string, State) {}
-	}
-	err := w.walk(ctx)
+	err := r.run(ctx)
 	var known *RestoreError
 	if errors.As(err, &known) {
-		w.report.Action = known.Action
+		r.result.Action = known.Action
 	} else if err != nil {
-		w.report.Action = record.Failed
+		r.result.Action = record.Failed
 	}
-	return w.report, err
+	return r.result, err
 }
 
-// way is one Restore.
-type way struct {
+// restoration is one Restore.
+type restoration struct {
 	*Stack
-	Restoration
-	report record.Rollback
-	done   record.Action // the last thing that was done, or ""
-	asked  int           // how many of our requests were taken
-	events []Event
+	RestoreOptions
+	result   record.Rollback
+	done     record.Action // the last thing that was done, or ""
+	requests int           // how many of our requests were accepted
+	events   []Event       // since the snapshot
 }
 
-// walk looks at the stack, does the one thing that its state calls for, and looks again.
+// run describes the stack, does the one thing that its state calls for, and repeats that.
 //
-//  1. CloudFormation is waited for: most failed updates roll back by themselves.
-//  2. A stack that is what it was is left as it is, whoever saw to that.
-//  3. Nothing is done over an operation that is not ours.
-//  4. What is done moves the stack on to a state in which there is less to do; the same is not done twice.
-func (w *way) walk(ctx context.Context) error {
+//  1. Wait for CloudFormation: most failed updates roll back by themselves.
+//  2. Leave a stack alone that is identical to its snapshot already.
+//  3. Leave a stack alone on which another party began an operation.
+//  4. Each action leads to a state in which less is to do. No action is repeated.
+func (r *restoration) run(ctx context.Context) error {
 	for {
-		more, err := w.step(ctx)
+		more, err := r.next(ctx)
 		switch {
-		case passing(err):
-			w.trouble(err)
+		case isTransient(err):
+			r.noteRetry(err)
 		case err != nil, !more:
 			return err
 		}
-		if err := w.pause(ctx); err != nil { // the state follows a request, not always at once
+		if err := r.pause(ctx); err != nil { // the state follows a request with a delay
 			return err
 		}
 	}
 }
 
-// step looks once, and asks for one thing at most. Something was asked for, or an error was passing: there is more to do.
-func (w *way) step(ctx context.Context) (more bool, err error) {
-	state, err := w.Settle(ctx, func(s State) { w.Tell("waiting for CloudFormation", s) })
-	w.report.Status = state.Status
+// next makes one request at most, and reports whether one was made, so that there is more to do.
+func (r *restoration) next(ctx context.Context) (more bool, err error) {
+	state, err := r.WaitUntilIdle(ctx, func(s State) { r.OnProgress("waiting for CloudFormation", s) })
+	r.result.Status = state.Status
 	if err != nil {
 		return false, err
 	}
-	if w.events, err = w.since(ctx, w.Before); err != nil {
+	if r.events, err = r.eventsSince(ctx, r.Before); err != nil {
 		return false, err
 	}
-	w.report.Failures = failures(w.events)
-	next, do, err := w.decide(ctx, state)
+	r.result.Failures = failedResources(r.events)
+	action, request, err := r.decide(ctx, state)
 	var known *RestoreError
 	switch {
 	case err != nil && !errors.As(err, &known):
 		return false, err
-	case err == nil && do == nil:
-		w.report.Action = next
+	case err == nil && request == nil:
+		r.result.Action = action
 		return false, nil
 	}
-	if theirs := w.foreign(); theirs != "" {
-		return false, w.refuse(record.Superseded, "was changed by somebody else since, so it is left as it is: "+theirs,
-			"look at what they did; runner rollback brings the snapshot back if that is wanted after all")
+	if foreign := r.foreignOperation(); foreign != "" {
+		return false, r.fail(record.Superseded, "was changed by another party since, so it is left as it is: "+foreign,
+			"look at what they changed; runner rollback restores the snapshot over it")
 	}
 	if err != nil {
 		return false, err
 	}
-	w.Tell(string(next), state)
-	if err := do(ctx, state); err != nil {
+	r.OnProgress(string(action), state)
+	if err := request(ctx, state); err != nil {
 		return false, err
 	}
-	w.done = next // not before: the same token asks for it again, once
+	r.done = action // only now: after a failure the same token requests it again, once
 	return true, nil
 }
 
-// decide says what the state calls for: nothing, something to do, or an error that explains why nothing can be done.
-func (w *way) decide(ctx context.Context, state State) (record.Action, func(context.Context, State) error, error) {
+// decide returns what the state calls for: an action without a request if nothing is left to do, an action with its request,
+// or an error that explains why nothing can be done.
+func (r *restoration) decide(ctx context.Context, state State) (record.Action, func(context.Context, State) error, error) {
 	status := types.StackStatus(state.Status)
-	began := w.Anyone || len(operations(w.events, w.Restoration)) > 0 // else it was so before
+	began := r.OverOthers || len(operations(r.events, r.RestoreOptions)) > 0 // else it was in this state before
 	stuck := status == types.StackStatusUpdateRollbackFailed || status == types.StackStatusUpdateFailed || status == types.StackStatusImportRollbackFailed
 	switch {
-	case state.Missing() && w.Before.Missing():
-		w.report.Proven = true
+	case state.Missing() && r.Before.Missing():
+		r.result.Proven = true
 		return record.Removed, nil, nil
-	case w.Before.Missing(), w.Before.dead() && !state.Missing() && state.ID != w.Before.ID:
-		return record.FirstCreate, nil, w.first(status)
-	case state.Missing(), state.ID != w.Before.ID, status == types.StackStatusDeleteFailed && began:
-		return record.Gone, nil, w.refuse(record.Gone, "was deleted, which no update undoes",
-			"make it anew from the template and the parameters in the snapshot; hidden parameters and the data of its resources are not in there")
-	case status == types.StackStatusUpdateFailed && w.done == "" && began:
-		return record.Resumed, w.resume, nil
-	case status == types.StackStatusUpdateRollbackFailed && w.done != record.Continued && began:
-		return record.Continued, w.carryOn, nil
+	case r.Before.Missing(), r.Before.neverStable() && !state.Missing() && state.ID != r.Before.ID:
+		return record.FirstCreate, nil, r.explainFirstCreate(status)
+	case state.Missing(), state.ID != r.Before.ID, status == types.StackStatusDeleteFailed && began:
+		return record.Gone, nil, r.fail(record.Gone, "was deleted, which no update undoes",
+			"create it again from the template and the parameters in the snapshot, which has neither hidden parameters nor the data of its resources")
+	case status == types.StackStatusUpdateFailed && r.done == "" && began:
+		return record.Resumed, r.rollBackFailedUpdate, nil
+	case status == types.StackStatusUpdateRollbackFailed && r.done != record.Continued && began:
+		return record.Continued, r.continueRollback, nil
 	case stuck && began:
-		return record.Stuck, nil, w.stuck(state)
+		return record.Stuck, nil, r.explainStuck(state)
 	}
-	now, err := w.snapshotOf(ctx, state)
+	now, err := r.snapshotOf(ctx, state)
 	if err != nil {
 		return record.Failed, nil, err
 	}
-	w.compare(now)
+	r.compare(now)
+	return r.decideByComparison(state, stuck)
+}
+
+// decideByComparison decides for a stack that exists and is in a stable state, or was stuck before.
+func (r *restoration) decideByComparison(state State, stuck bool) (record.Action, func(context.Context, State) error, error) {
+	status := types.StackStatus(state.Status)
 	rolledBack := status == types.StackStatusUpdateRollbackComplete || status == types.StackStatusImportRollbackComplete
+	began := slices.ContainsFunc(r.events, Event.begins)
 	switch {
-	case w.report.Proven && w.done == "" && rolledBack && slices.ContainsFunc(w.events, Event.begins):
+	case r.result.Proven && r.done == "" && rolledBack && began:
 		return record.ByItself, nil, nil
-	case w.report.Proven && w.done == "":
+	case r.result.Proven && r.done == "":
 		return record.Untouched, nil, nil
 	case stuck:
-		return record.Stuck, nil, w.stuck(state)
-	case w.report.Proven && w.done == record.Reapplied && rolledBack:
+		return record.Stuck, nil, r.explainStuck(state)
+	case r.result.Proven && r.done == record.Reapplied && rolledBack:
 		return record.Untouched, nil, nil
-	case w.report.Proven:
-		if w.done == record.Reapplied {
-			w.report.Kept, w.report.Unproven = w.report.Unproven, nil
+	case r.result.Proven:
+		if r.done == record.Reapplied {
+			r.result.Kept, r.result.Unproven = r.result.Unproven, nil
 		}
-		return w.done, nil, nil
-	case w.done == record.Reapplied:
-		return record.Failed, nil, w.refuse(record.Failed, fmt.Sprintf("is %s and differs from the snapshot in %s", state.Status, strings.Join(w.report.Differences, ", ")),
-			w.unlike())
-	case rolledBack && w.done != "", rolledBack && slices.ContainsFunc(w.events, Event.begins) && !w.Anyone:
-		return record.Failed, nil, w.refuse(record.Failed, "was rolled back by CloudFormation, yet differs from the snapshot in "+strings.Join(w.report.Differences, ", "),
-			"detect its drift: something was changed past CloudFormation")
+		return r.done, nil, nil
+	case r.done == record.Reapplied:
+		return record.Failed, nil, r.fail(record.Failed, fmt.Sprintf("is %s and differs from the snapshot in %s", state.Status, strings.Join(r.result.Differences, ", ")),
+			r.adviseOnDifference())
+	case rolledBack && r.done != "", rolledBack && began && !r.OverOthers:
+		return record.Failed, nil, r.fail(record.Failed, "was rolled back by CloudFormation, but differs from the snapshot in "+strings.Join(r.result.Differences, ", "),
+			"detect its drift: something was changed outside of CloudFormation")
 	}
-	return record.Reapplied, w.reapply, nil
+	return record.Reapplied, r.applySnapshot, nil
 }
 
-// unlike advises what to do about a snapshot that was applied and is not what there is.
-func (w *way) unlike() string {
-	if slices.ContainsFunc(w.report.Differences, func(d string) bool { return strings.HasSuffix(d, resolved) }) {
-		return "what a parameter names in Parameter Store has another value now: set that back, and run runner rollback"
-	}
-	if len(w.report.Failures) == 0 {
-		return "look at its events: the snapshot was applied, and led elsewhere"
-	}
-	return "look at its events: the snapshot could not be applied; " + w.obstacles()
-}
-
-func (w *way) stuck(state State) error {
-	return w.refuse(record.Stuck, "is "+state.Status+": "+w.obstacles(),
-		"repair what the resources complain of and run runner rollback again; to go on without them, aws cloudformation continue-update-rollback --resources-to-skip")
-}
-
-func (w *way) compare(now Snapshot) {
-	w.report.Differences = w.Before.Differences(now)
-	w.report.Proven = len(w.report.Differences) == 0
-	w.report.Unproven = nil
-	for _, p := range w.Before.Parameters {
+func (r *restoration) compare(now Snapshot) {
+	r.result.Differences = r.Before.Differences(now)
+	r.result.Proven = len(r.result.Differences) == 0
+	r.result.Unproven = nil
+	for _, p := range r.Before.Parameters {
 		if p.Hidden {
-			w.report.Unproven = append(w.report.Unproven, p.Key)
+			r.result.Unproven = append(r.result.Unproven, p.Key)
 		}
 	}
 }
 
-// first explains a stack that was not there before.
-func (w *way) first(status types.StackStatus) error {
-	if strings.HasSuffix(string(status), "_COMPLETE") && status != types.StackStatusRollbackComplete {
-		return w.refuse(record.FirstCreate, "was not there before, so there is no revision before it; it is left as it is", "repair it by another deploy, or delete it")
+func (r *restoration) fail(a record.Action, message, advice string) *RestoreError {
+	return &RestoreError{Stack: r.Name, Action: a, Message: message, Advice: advice}
+}
+
+// adviseOnDifference advises what to do if the snapshot was applied and the stack still differs from it.
+func (r *restoration) adviseOnDifference() string {
+	if slices.ContainsFunc(r.result.Differences, func(d string) bool { return strings.HasSuffix(d, resolved) }) {
+		return "a parameter names a value in Parameter Store that has changed: change that back, and run runner rollback"
 	}
-	return w.refuse(record.FirstCreate, fmt.Sprintf("is %s: its first create failed, and a stack in that state takes no update: %s", status, w.obstacles()),
-		fmt.Sprintf("correct the cause, delete the stack (aws cloudformation delete-stack --stack-name %s) and deploy again", w.Name))
+	if len(r.result.Failures) == 0 {
+		return "look at its events: the snapshot was applied with another result"
+	}
+	return "look at its events: the snapshot could not be applied; " + r.describeFailures()
 }
 
-func (w *way) refuse(a record.Action, message, advice string) *RestoreError {
-	return &RestoreError{Stack: w.Name, Action: a, Message: message, Advice: advice}
+func (r *restoration) explainStuck(state State) error {
+	return r.fail(record.Stuck, "is "+state.Status+": "+r.describeFailures(),
+		"repair the resources that failed and run runner rollback again; to go on without them, aws cloudformation continue-update-rollback --resources-to-skip")
 }
 
-// obstacles are the resources that failed, in words.
-func (w *way) obstacles() string {
-	if len(w.report.Failures) == 0 {
+// explainFirstCreate explains why a stack that did not exist before cannot be restored.
+func (r *restoration) explainFirstCreate(status types.StackStatus) error {
+	if strings.HasSuffix(string(status), "_COMPLETE") && status != types.StackStatusRollbackComplete {
+		return r.fail(record.FirstCreate, "did not exist before, so there is no revision before it; it is left as it is", "repair it by another deploy, or delete it")
+	}
+	return r.fail(record.FirstCreate, fmt.Sprintf("is %s: its first create failed, and a stack in that state cannot be updated: %s", status, r.describeFailures()),
+		fmt.Sprintf("correct the cause, delete the stack (aws cloudformation delete-stack --stack-name %s) and deploy again", r.Name))
+}
+
+// describeFailures describes the resources that failed.
+func (r *restoration) describeFailures() string {
+	if len(r.result.Failures) == 0 {
 		return "its events name no resource"
 	}
 	var all []string
-	for _, f := range w.report.Failures {
+	for _, f := range r.result.Failures {
 		all = append(all, strings.TrimSuffix(fmt.Sprintf("%s %s (%s)", f.Name, f.Status, f.Reason), " ()"))
 	}
 	return strings.Join(all, "; ")
 }
 
-// failures are the resources that failed, each by its last failure, in the order of the first.
-func failures(events []Event) []record.Resource {
+// failedResources returns the resources that failed, each by its last failure, in the order of the first.
+func failedResources(events []Event) []record.Resource {
 	var found []record.Resource
 	for _, e := range events {
 		if !e.Failed() || e.OfStack {

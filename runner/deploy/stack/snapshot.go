@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
-// Snapshot is a stack as it was at one moment, with what it takes to bring it back. The zero value but for Status is that of
-// a stack that was not there.
+// Snapshot is a stack as it was at one moment, with what it takes to restore it. A stack that did not exist has only Taken and
+// Status.
 type Snapshot struct {
 	Taken         time.Time         `json:"taken_at"`
 	ID            string            `json:"stack_id,omitempty"`
@@ -30,12 +30,12 @@ type Snapshot struct {
 	Outputs       map[string]string `json:"outputs,omitempty"`
 	RoleARN       string            `json:"role_arn,omitempty"`
 	Notifications []string          `json:"notification_arns,omitempty"`
-	// Altered names the parts that are not as they were, for they held secrets. What is altered cannot be applied again.
+	// Altered names the parts that are not as they were, because they contained secrets. They cannot be applied again.
 	Altered []string `json:"altered,omitempty"`
 }
 
-// Parameter is a parameter of a stack. The value of a hidden one is nowhere to be read: CloudFormation keeps it for itself
-// (NoEcho), or we do not store it.
+// Parameter is a parameter of a stack. The value of a hidden one is unknown: CloudFormation does not return it (NoEcho), or it
+// was not stored.
 type Parameter struct {
 	Key      string `json:"key"`
 	Value    string `json:"value,omitempty"`
@@ -43,29 +43,30 @@ type Parameter struct {
 	Resolved string `json:"resolved,omitempty"` // what Parameter Store had under Value when the stack was last updated
 }
 
-// noEcho is what CloudFormation shows of a hidden value.
+// noEcho is what CloudFormation returns for a hidden value.
 const noEcho = "****"
 
-// Missing reports whether there was no stack.
+// Missing reports whether the stack did not exist.
 func (s Snapshot) Missing() bool { return State{Status: s.Status}.Missing() }
 
-// Unfit says why a stack in this state takes no update, and what to do about it; "" if it takes one.
-func (s Snapshot) Unfit() (why, advice string) {
+// Blocked says why a stack in this state cannot be updated, and what to do about it; "" if it can.
+func (s Snapshot) Blocked() (problem, advice string) {
+	const remove = "aws cloudformation delete-stack --stack-name "
 	switch types.StackStatus(s.Status) {
 	case types.StackStatusRollbackComplete, types.StackStatusRollbackFailed, types.StackStatusCreateFailed:
-		return "its first create failed", "delete it, and deploy again: aws cloudformation delete-stack --stack-name " + s.name()
+		return "its first create failed", "delete it, and deploy again: " + remove + s.name()
 	case types.StackStatusDeleteFailed:
-		return "it could not be deleted whole", "delete what is left: aws cloudformation delete-stack --stack-name " + s.name()
+		return "it was only partly deleted", "delete what is left: " + remove + s.name()
 	case types.StackStatusUpdateRollbackFailed, types.StackStatusImportRollbackFailed:
-		return "its last rollback is stuck", "repair what its events complain of, then: aws cloudformation continue-update-rollback --stack-name " + s.name()
+		return "its last rollback is stuck", "repair the resources that failed, then: aws cloudformation continue-update-rollback --stack-name " + s.name()
 	case types.StackStatusUpdateFailed:
-		return "its last update failed and was not rolled back", "go on from there with --disable-rollback, or: aws cloudformation rollback-stack --stack-name " + s.name()
+		return "its last update failed and was not rolled back", "continue with --disable-rollback, or: aws cloudformation rollback-stack --stack-name " + s.name()
 	}
 	return "", ""
 }
 
-// dead reports whether there never was a revision of the stack that stood.
-func (s Snapshot) dead() bool {
+// neverStable reports whether the stack never had a revision that worked.
+func (s Snapshot) neverStable() bool {
 	status := types.StackStatus(s.Status)
 	return status == types.StackStatusRollbackComplete || status == types.StackStatusRollbackFailed || status == types.StackStatusCreateFailed
 }
@@ -77,9 +78,9 @@ func (s Snapshot) name() string {
 	return name
 }
 
-// Snapshot looks at everything there is to know of the stack. One that is not there has a snapshot, too.
+// Snapshot reads all that CloudFormation knows of the stack. One that does not exist has a snapshot, too.
 func (s *Stack) Snapshot(ctx context.Context) (Snapshot, error) {
-	state, err := s.Look(ctx)
+	state, err := s.Describe(ctx)
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -100,7 +101,7 @@ func (s *Stack) snapshotOf(ctx context.Context, state State) (Snapshot, error) {
 	}
 	out, err := s.Client.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &state.ID, TemplateStage: types.TemplateStageOriginal})
 	if err != nil {
-		return snap, s.failed(ctx, "cloudformation:GetTemplate", err)
+		return snap, s.serviceError(ctx, "cloudformation:GetTemplate", err)
 	}
 	snap.Template = aws.ToString(out.TemplateBody)
 	found := state.found
@@ -111,7 +112,7 @@ func (s *Stack) snapshotOf(ctx context.Context, state State) (Snapshot, error) {
 		}
 		snap.Parameters = append(snap.Parameters, one)
 	}
-	slices.SortFunc(snap.Parameters, func(a, b Parameter) int { return cmpText(a.Key, b.Key) })
+	slices.SortFunc(snap.Parameters, func(a, b Parameter) int { return strings.Compare(a.Key, b.Key) })
 	snap.Tags, snap.Outputs = map[string]string{}, map[string]string{}
 	for _, t := range found.Tags {
 		snap.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)
@@ -125,16 +126,6 @@ func (s *Stack) snapshotOf(ctx context.Context, state State) (Snapshot, error) {
 	slices.Sort(snap.Capabilities)
 	snap.RoleARN, snap.Notifications = aws.ToString(found.RoleARN), found.NotificationARNs
 	return snap, nil
-}
-
-func cmpText(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // Differences names the parts in which two snapshots of a stack differ, never their values. A hidden parameter has no value
@@ -174,7 +165,7 @@ func (s Snapshot) Differences(now Snapshot) []string {
 	return append(found, differing("output", s.Outputs, now.Outputs)...)
 }
 
-// resolved marks a parameter that names the same and means something else.
+// resolved marks a parameter that names the same value in Parameter Store, where that value has changed.
 const resolved = " (resolved)"
 
 func differing(what string, before, after map[string]string) []string {
@@ -191,7 +182,7 @@ func differing(what string, before, after map[string]string) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// sameTemplate takes JSON for what it says, and everything else for its text.
+// sameTemplate compares JSON by its content, and everything else by its text.
 func sameTemplate(a, b string) bool {
 	if a == b {
 		return true
@@ -205,8 +196,8 @@ func sameTemplate(a, b string) bool {
 	return string(p) == string(q)
 }
 
-// Redacted is the snapshot as it may be stored: what clean changes is marked as altered, and parameters whose name is that
-// of a secret are hidden.
+// Redacted returns the snapshot as it may be stored: what clean changes is marked as altered, and parameters with the name of
+// a secret are hidden.
 func (s Snapshot) Redacted(clean func(string) string, secret func(name string) bool) Snapshot {
 	note := func(part, was, is string) string {
 		if was != is {

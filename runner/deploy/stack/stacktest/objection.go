@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// takes are the states in which a request is taken, as the API reference and the guide have them.
-var takes = map[string][]string{
+// accepted lists the states in which each request is accepted, as the API reference and the user guide document them.
+var accepted = map[string][]string{
 	"UpdateStack": {
 		"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE", "IMPORT_ROLLBACK_COMPLETE",
 	},
@@ -20,7 +20,7 @@ var takes = map[string][]string{
 
 var tokens = regexp.MustCompile(`^[a-zA-Z0-9][-a-zA-Z0-9]{0,127}$`)
 
-// objection is what CloudFormation has against a request, as an error's code and message; "" if it has nothing.
+// objection returns the code and message by which CloudFormation refuses a request; "" if it accepts it.
 func (k *Stack) objection(action string, form url.Values) (code, message string) {
 	token := form.Get("ClientRequestToken")
 	switch {
@@ -30,7 +30,7 @@ func (k *Stack) objection(action string, form url.Values) (code, message string)
 		return "TokenAlreadyExistsException", "Token " + token + " was used before"
 	case action == "UpdateStack" && strings.HasSuffix(k.Status, "_IN_PROGRESS"):
 		return "ValidationError", "Stack:" + k.ID + " is in " + k.Status + " state and can not be updated."
-	case !slices.Contains(takes[action], k.Status):
+	case !slices.Contains(accepted[action], k.Status):
 		return "ValidationError", "Stack " + k.ID + " is in " + k.Status + " state: " + action + " is not allowed"
 	case action != "UpdateStack":
 		return "", ""

@@ -1,5 +1,5 @@
-// Package stacktest is a recorded-protocol fake of CloudFormation: it answers the query protocol as it is documented, for
-// stacks whose states over time a test writes down. It stands in where moto knows neither the states nor the requests.
+// Package stacktest is a fake of CloudFormation: it answers the documented query protocol for stacks that pass through the
+// states that a test scripts. It is used where moto knows neither the states nor the requests.
 package stacktest
 
 import (
@@ -17,13 +17,13 @@ import (
 	"time"
 )
 
-// Region and Account are where every stack is.
+// Region and Account are those of every stack.
 const (
 	Region  = "eu-central-1"
 	Account = "123456789012"
 )
 
-// Topic is told of every stack's events, and Role is what every stack is changed as.
+// Topic and Role are the notification ARN and the role of every stack.
 const (
 	Topic = "arn:aws:sns:" + Region + ":" + Account + ":stacks"
 	Role  = "arn:aws:iam::" + Account + ":role/stacks"
@@ -34,32 +34,32 @@ type Revision struct {
 	Template   string
 	Parameters map[string]string
 	Hidden     []string          // parameters whose value is not shown
-	Resolved   map[string]string // what Parameter Store has for parameters that name something there
+	Resolved   map[string]string // values in Parameter Store, by the parameters that name them
 	Tags       map[string]string
 	Outputs    map[string]string
 }
 
-// Step is a state that a stack passes through. The next one comes with the next DescribeStacks.
+// Step is a state that a stack passes through. Each DescribeStacks advances it by one.
 type Step struct {
 	Status string
 	Reason string
 	Token  string
-	// Resource, if it is set, is what the event is about, instead of the stack.
+	// Resource, if it is set, is the subject of the event, instead of the stack.
 	Resource, Type string
-	Revision       *Revision // the stack has become this, if it is set
-	Brief          bool      // nobody looks while it lasts
+	Revision       *Revision // the stack becomes this, if it is set
+	Brief          bool      // no DescribeStacks returns it
 }
 
 // Stack is one stack of the fake.
 type Stack struct {
 	Revision
 	ID, Name, Status string
-	stable           Revision                     // that of its last state in which all was well
+	stable           Revision                     // that of its last *_COMPLETE state
 	known            map[string]map[string]string // outputs, by template
 	coming           []Step
 	events           []event
-	token            string   // of the operation that is on, or was the last
-	tokens           []string // of the requests that were taken
+	token            string   // of the present operation, or the last
+	tokens           []string // of the accepted requests
 	made             time.Time
 }
 
@@ -91,7 +91,7 @@ func New(t testing.TB) *Server {
 	return s
 }
 
-// Obey has every request that changes a stack do what CloudFormation does when nothing is in the way.
+// Obey scripts every request that changes a stack to succeed, as in CloudFormation.
 func (s *Server) Obey() {
 	back := func(k *Stack, _ url.Values) []Step {
 		return []Step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &k.stable}}
@@ -105,7 +105,7 @@ func (s *Server) Obey() {
 	})
 }
 
-// Make puts a stack there, as CREATE_COMPLETE.
+// Make creates a stack in the state CREATE_COMPLETE.
 func (s *Server) Make(name string, r Revision) *Stack {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,14 +116,14 @@ func (s *Server) Make(name string, r Revision) *Stack {
 	return made
 }
 
-// Pass has a stack pass through states: the first at once, the others one with each DescribeStacks.
+// Pass scripts states of a stack: the first is entered at once, the others one by one with each DescribeStacks.
 func (s *Server) Pass(name string, steps ...Step) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pass(s.stacks[name], steps)
 }
 
-// Drain has a stack pass through all that is to come.
+// Drain advances a stack to its last scripted state.
 func (s *Server) Drain(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -141,7 +141,7 @@ func (s *Server) pass(stack *Stack, steps []Step) {
 	}
 }
 
-// Begin puts a stack there that did not exist, with the states of its first create.
+// Begin creates a stack and scripts the states of its first create.
 func (s *Server) Begin(name string, r Revision, steps ...Step) {
 	s.Make(name, r)
 	s.mu.Lock()
@@ -150,28 +150,28 @@ func (s *Server) Begin(name string, r Revision, steps ...Step) {
 	s.pass(s.stacks[name], steps)
 }
 
-// On says what a request makes a stack pass through.
+// On scripts the states that a request causes.
 func (s *Server) On(action string, script func(*Stack, url.Values) []Step) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.script[action] = script
 }
 
-// Deny has a request answered with AccessDenied.
+// Deny answers an action with AccessDenied.
 func (s *Server) Deny(action string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.denied[action] = true
 }
 
-// Fail has the next requests by a name answered with an error of the service, one each: CODE, or CODE=MESSAGE.
+// Fail answers the next requests of an action with errors of the service, one each: CODE, or CODE=MESSAGE.
 func (s *Server) Fail(action string, codes ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failing[action] = append(s.failing[action], codes...)
 }
 
-// Requests returns what was asked for by the name.
+// Requests returns the requests of an action.
 func (s *Server) Requests(action string) []url.Values {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,7 +191,7 @@ func (s *Server) Now(name string) Stack {
 	return *s.stacks[name]
 }
 
-// RevisionOf reads the revision that an UpdateStack asks for. Tags that are not mentioned stay.
+// RevisionOf returns the revision that an UpdateStack requests. Omitted tags stay.
 func RevisionOf(now Revision, form url.Values) *Revision {
 	r := Revision{Template: form.Get("TemplateBody"), Parameters: map[string]string{}, Tags: map[string]string{}, Outputs: now.Outputs, Hidden: now.Hidden, Resolved: now.Resolved}
 	if !form.Has("Tags") && !form.Has("Tags.member.1.Key") {
@@ -327,7 +327,7 @@ func (k *Stack) xml() string {
 	return b.String()
 }
 
-// page is how many events an answer holds; CloudFormation's has 100.
+// page is how many events a response contains; CloudFormation's has 100.
 const page = 4
 
 func (k *Stack) eventsXML(token string) string {
@@ -367,8 +367,8 @@ func tag(name, text string) string {
 
 func answer(w http.ResponseWriter, action, result string) {
 	if len(result) > 4<<10 {
-		// No network is as fast as this one: the SDK closes the request's body as soon as an answer begins, and where the
-		// transport has not looked for the body's end by then it gives up the connection, with what is still to be read.
+		// The SDK closes the request's body as soon as a response begins. On a network as fast as this one the transport may
+		// not have read the body's end by then, and gives up the connection with the rest of the response.
 		time.Sleep(20 * time.Millisecond)
 	}
 	w.Header().Set("Content-Type", "text/xml")

@@ -6,7 +6,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 )
 
-func TestACommandThatWasTurnedAwaySaysSo(t *testing.T) {
+func TestTheRefusalOfABusyStackIsDetectedInAnyToolsOutput(t *testing.T) {
 	const arn = "arn:aws:cloudformation:eu-central-1:123456789012:stack/web/0d3f"
 	for text, want := range map[string]bool{
 		"An error occurred (ValidationError) when calling the UpdateStack operation: Stack:" + arn + " is in UPDATE_IN_PROGRESS state and can not be updated.\n": true,
@@ -17,7 +17,7 @@ func TestACommandThatWasTurnedAwaySaysSo(t *testing.T) {
 		"stack/web/0d3f\nis in UPDATE_IN_PROGRESS state\n":                                                                                                       false,
 		"": false,
 	} {
-		whole, bytewise := stack.NewRefusal("web"), stack.NewRefusal("web")
+		whole, bytewise := stack.NewRefusalDetector("web"), stack.NewRefusalDetector("web")
 		_, _ = whole.Write([]byte(text))
 		for i := range len(text) {
 			_, _ = bytewise.Write([]byte(text[i : i+1]))
@@ -28,18 +28,18 @@ func TestACommandThatWasTurnedAwaySaysSo(t *testing.T) {
 	}
 }
 
-func TestAStackThatTakesNoUpdateSaysWhyAndWhatToDo(t *testing.T) {
+func TestASnapshotSaysWhyAStackCannotBeUpdatedAndWhatToDo(t *testing.T) {
 	const id = "arn:aws:cloudformation:eu-central-1:123456789012:stack/web/0d3f"
 	for status, want := range map[string][2]string{
 		"CREATE_COMPLETE":          {},
 		"UPDATE_ROLLBACK_COMPLETE": {},
 		stack.Absent:               {},
 		"ROLLBACK_COMPLETE":        {"its first create failed", "delete it, and deploy again: aws cloudformation delete-stack --stack-name web"},
-		"DELETE_FAILED":            {"it could not be deleted whole", "delete what is left: aws cloudformation delete-stack --stack-name web"},
-		"UPDATE_ROLLBACK_FAILED":   {"its last rollback is stuck", "repair what its events complain of, then: aws cloudformation continue-update-rollback --stack-name web"},
-		"UPDATE_FAILED":            {"its last update failed and was not rolled back", "go on from there with --disable-rollback, or: aws cloudformation rollback-stack --stack-name web"},
+		"DELETE_FAILED":            {"it was only partly deleted", "delete what is left: aws cloudformation delete-stack --stack-name web"},
+		"UPDATE_ROLLBACK_FAILED":   {"its last rollback is stuck", "repair the resources that failed, then: aws cloudformation continue-update-rollback --stack-name web"},
+		"UPDATE_FAILED":            {"its last update failed and was not rolled back", "continue with --disable-rollback, or: aws cloudformation rollback-stack --stack-name web"},
 	} {
-		if why, advice := (stack.Snapshot{ID: id, Status: status}).Unfit(); why != want[0] || advice != want[1] {
+		if why, advice := (stack.Snapshot{ID: id, Status: status}).Blocked(); why != want[0] || advice != want[1] {
 			t.Errorf("%s: %q, %q", status, why, advice)
 		}
 	}
