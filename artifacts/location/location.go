@@ -4,11 +4,8 @@ package location
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -22,14 +19,13 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/s3"
 )
 
-// localStore is the default location, in the workspace.
-const localStore = ".runner/artifacts"
-
 var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // Options are for opening a store.
 type Options struct {
-	Workspace string                                    // for the default location
+	Workspace string                                    // for the default location: see LocalStore
+	Getenv    func(string) string                       // for the default location; nil: os.Getenv
+	OnMove    func(from, to string)                     // called if the store of an earlier version was moved
 	AWS       func(context.Context) (aws.Config, error) // called only if the location is a bucket
 	S3        s3.Options
 }
@@ -40,7 +36,7 @@ func Open(ctx context.Context, location string, o Options) (artifacts.Store, str
 	scheme, rest, ok := strings.Cut(location, "://")
 	switch {
 	case location == "":
-		return openLocal(o.Workspace)
+		return openLocal(o)
 	case ok && scheme == "file":
 		return openURL(location)
 	case !ok:
@@ -91,30 +87,3 @@ func openURL(location string) (artifacts.Store, string, error) {
 
 // openLocal uses os.Root since the workspace may contain code of others: a link there must not decide where the runner
 // writes.
-func openLocal(workspace string) (artifacts.Store, string, error) {
-	fail := func(err error) (artifacts.Store, string, error) {
-		return nil, "", invalid(filepath.Join(workspace, localStore), err.Error(), err)
-	}
-	w, err := os.OpenRoot(workspace)
-	if err != nil {
-		return fail(err)
-	}
-	defer w.Close()
-	if err := w.MkdirAll(localStore, 0o755); err != nil {
-		return fail(err)
-	}
-	ignore, err := w.OpenFile(path.Join(path.Dir(localStore), ".gitignore"), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-	if err == nil {
-		_, err = ignore.WriteString("*\n")
-		err = errors.Join(err, ignore.Close())
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return fail(err)
-	}
-	root, err := w.OpenRoot(localStore)
-	if err != nil {
-		return fail(err)
-	}
-	f := folder.FromRoot(root)
-	return f, f.Locate(""), nil
-}

@@ -58,6 +58,7 @@ func newKillWorkspace(t *testing.T) *killWorkspace {
 		raceOptions,
 		"PATH="+os.Getenv("PATH"),
 		"HOME="+k.dir,
+		"ARTIFACT_BUCKET=file://"+filepath.Join(k.dir, ".runner/artifacts"),
 		"BRANCH="+testBranch,
 		"GIT_SHA="+testSHA,
 		"ENVIRONMENT=staging",

@@ -50,6 +50,9 @@ func TestTranscripts(t *testing.T) {
 			e.Setenv("BRANCH", testBranch)
 			e.Setenv("GIT_SHA", testSHA)
 			e.Setenv("RUNNER_LOG_FORMAT", "text")
+			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, ".state"))
+			e.Setenv("LOCAL_STORE", "file://"+filepath.Join(e.WorkDir, ".runner/artifacts"))
+			e.Setenv("ARTIFACT_BUCKET", e.Getenv("LOCAL_STORE"))
 			e.Setenv("TMPDIR", filepath.Join(e.WorkDir, ".tmp"))
 			e.Values["started"] = map[string]*started{}
 			return nil
@@ -152,7 +155,7 @@ func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.C
 	s.cmd.Dir = ts.MkAbs(".")
 	connect(s.cmd)
 	for _, v := range []string{
-		"PATH", "HOME", "TMPDIR", "GORACE", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "NO_COLOR", "WORK",
+		"PATH", "HOME", "TMPDIR", "GORACE", "ARTIFACT_BUCKET", "XDG_STATE_HOME", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "NO_COLOR", "WORK",
 		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDFORMATION", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
 		"RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
 		"SLACK_WEBHOOK_URL", "GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL",

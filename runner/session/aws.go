@@ -37,20 +37,24 @@ func NewAWS() AWS {
 	}
 }
 
-// OpenStore opens the store that the configuration names and sets Store and Place. The party is how other publishers see
+// OpenStore opens the store that the configuration names and sets Store and Place. The owner is how other publishers see
 // this one; waiting is called when the store waits for another publisher. The error is a *outcome.ConfigError.
-func (s *Session) OpenStore(ctx context.Context, party lease.Owner, waiting func(lease.Holder)) error {
+func (s *Session) OpenStore(ctx context.Context, owner lease.Owner, waiting func(lease.Holder)) error {
 	c := s.Config
-	party.Name = cmp.Or(party.Name, LocalOwner())
+	owner.Name = cmp.Or(owner.Name, LocalOwner())
 	store, place, err := location.Open(ctx, c.Artifacts, location.Options{
 		Workspace: c.Workspace, AWS: s.AWS,
+		Getenv: func(name string) string { return s.Variables[name] },
+		OnMove: func(from, to string) {
+			s.Log.Info("moved the local store out of the workspace", "from", from, "to", to)
+		},
 		S3: s3.Options{
 			Encryption: c.S3Encryption, KMSKey: c.S3KMSKey, StorageClass: c.S3StorageClass, Tags: c.S3Tags, BucketOwner: c.S3Owner,
-			LockOwner: party, OnLockWait: waiting,
+			LockOwner: owner, OnLockWait: waiting,
 		},
 	})
 	if err != nil {
-		return &outcome.ConfigError{Err: err, Advice: "ARTIFACT_BUCKET takes a bucket's name, s3://bucket/prefix or file:///folder; leave it empty for .runner/artifacts in the workspace"}
+		return &outcome.ConfigError{Err: err, Advice: "ARTIFACT_BUCKET takes a bucket's name, s3://bucket/prefix or file:///folder; leave it empty for a folder of the user's state"}
 	}
 	s.Store, s.Place = store, place
 	return nil

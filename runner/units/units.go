@@ -41,7 +41,7 @@ func Count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// Path is a path relative to the current folder if it is below it, else as it is.
+// Path shortens a path for messages, seen from the current folder.
 func Path(path string) string {
 	here, err := os.Getwd()
 	if err != nil {
@@ -50,10 +50,15 @@ func Path(path string) string {
 	return PathFrom(here, path)
 }
 
-// PathFrom is a path relative to a folder if it is below it, else as it is.
+// PathFrom shortens a path for messages: relative to a folder if it is below it, or with ~ if it is below the home folder.
 func PathFrom(dir, path string) string {
 	if relative, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(relative) {
 		return relative
+	}
+	if home := os.Getenv("HOME"); filepath.IsAbs(home) && home != "/" && filepath.IsAbs(path) {
+		if relative, err := filepath.Rel(home, path); err == nil && filepath.IsLocal(relative) {
+			return filepath.Join("~", relative)
+		}
 	}
 	return path
 }
