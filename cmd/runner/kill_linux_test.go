@@ -199,7 +199,7 @@ func TestKilledRunsLeaveNoLockAndNoOpenRecord(t *testing.T) {
 					t.Fatalf("after %s number %d, the next run ends with %v:\n%s\nafter\n%s", how, i, err, output, out)
 				}
 				text := output.String()
-				if pending && !strings.Contains(text, "the run before ") {
+				if pending && !strings.Contains(text, "the previous run ") {
 					t.Errorf(
 						"after %s, the next run does not report the interrupted one:\n%s\nafter\n%s",
 						how,
