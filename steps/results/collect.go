@@ -10,6 +10,7 @@ import (
 
 	"github.com/joshdk/go-junit"
 
+	"github.com/carlin-cicd/runner/steps/freshness"
 	"github.com/carlin-cicd/runner/steps/xmlstream"
 )
 
@@ -45,7 +46,7 @@ func (c *collector) read(folder *os.Root, name string, since time.Time) {
 	if !c.files.add(info) {
 		return
 	}
-	if stale(info.ModTime(), since) {
+	if freshness.Stale(info.ModTime(), since) {
 		c.Stale = append(c.Stale, name)
 		return
 	}

@@ -40,17 +40,6 @@ func Walk(root string, globs []string, since time.Time, visit func(Case)) (r Res
 	return r, nil
 }
 
-// stale reports whether a file was written before the command. The kernel stamps files with the time of its last tick,
-// up to 10 ms old; a time without a fraction is of a file system that counts whole seconds. Allowing that second
-// everywhere would accept the reports of an attempt for those of the next one, which starts at once.
-func stale(modified, since time.Time) bool {
-	granularity := 20 * time.Millisecond
-	if modified.Nanosecond() == 0 {
-		granularity = time.Second
-	}
-	return modified.Add(granularity).Before(since)
-}
-
 // fileSet are the files that were read: two globs, or a link and a glob, may lead to the same file.
 type fileSet map[fileKey][]fs.FileInfo
 
