@@ -11,6 +11,7 @@ type Coverage struct {
 	coverage.Summary
 	LinePercent float64           `json:"line_percent"`
 	Folders     []coverage.Folder `json:"folders,omitempty"`
+	Reports     []coverage.Report `json:"reports,omitempty"` // what was merged, what was a duplicate, what was too old
 	Change      *coverage.Change  `json:"change,omitempty"`  // percentage points
 	Against     *CoverageBaseline `json:"against,omitempty"` // what Change compares with
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -70,29 +71,31 @@ func (v *Verdict) CheckCoverage(readErr, runErr error) error {
 	return &outcome.ResultsError{Message: found.Error(), Advice: advice}
 }
 
-// ReadCoverage sets Coverage from the reports of a command that started at the given time. The error is fs.ErrNotExist if
-// there are none or if they are older than the command.
+// ReadCoverage sets Coverage from the reports of a command that started at the given time. The error is a
+// *coverage.NotFoundError or fs.ErrNotExist if no report counts.
 func (v *Verdict) ReadCoverage(started time.Time) error {
 	folder := v.coverageFolder()
 	if folder == "" {
 		return fs.ErrNotExist
 	}
-	dir := filepath.Join(v.directory(), filepath.FromSlash(folder))
-	summary, folders, err := coverage.Find(dir, v.directory())
+	read, err := coverage.Read(filepath.Join(v.directory(), filepath.FromSlash(folder)), v.directory(), started)
 	var none *coverage.NotFoundError
 	if errors.As(err, &none) {
 		none.Dir = folder
+		if !v.hasFloor() && len(none.Reports)+len(none.Unread) > 0 { // with a floor this is the error of the run
+			v.session.Log.Warn("no coverage counts", "error", none.Error(), "hint", none.Hint())
+		}
 	}
 	if err != nil {
 		return err
 	}
-	const granularity = time.Second // some file systems count whole seconds
-	source := filepath.Join(dir, filepath.FromSlash(summary.Source))
-	if info, err := os.Stat(source); err == nil && info.ModTime().Add(granularity).Before(started) {
-		v.session.Log.Warn("the coverage is older than the command and does not count", "report", summary.Source)
-		return fs.ErrNotExist
+	if stale := read.Stale(); len(stale) > 0 {
+		v.session.Log.Warn("coverage reports older than the command do not count", "reports", strings.Join(stale, ", "))
 	}
-	v.Coverage = &record.Coverage{Summary: summary, LinePercent: round(summary.Lines.Percent()), Folders: folders}
+	summary := read.Summary
+	v.Coverage = &record.Coverage{
+		Summary: summary, LinePercent: round(summary.Lines.Percent()), Folders: read.Folders, Reports: read.Reports,
+	}
 	ctx, cancel := v.session.Stop.PublishContext()
 	defer cancel()
 	v.compareCoverage(ctx)

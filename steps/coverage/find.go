@@ -3,41 +3,69 @@ package coverage
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
+	"github.com/carlin-cicd/runner/steps/freshness"
 	"github.com/carlin-cicd/runner/steps/xmlstream"
 )
 
 // format is a kind of report.
 type format struct {
 	name  string
-	named func(base string) bool // whether a file of that name is worth a look
+	named func(base string) bool // whether a file of that name may be one
 	is    func(head []byte) bool // whether its first bytes are of this format
-	read  func(io.Reader, tally) (Summary, error)
+	read  func(io.Reader, *data) error
 }
 
-// formats, the most exact first. A tool often writes several for the same run: istanbul's summary has totals
-// that are its own, lcov has every line and branch, cobertura and clover round or mix in statements, and a profile of
-// Go knows no lines.
+// formats, the most exact first. A tool often writes several for one run: lcov and coverage-final.json have every line
+// and branch, cobertura and clover round or mix in statements, a summary has no lines, and a profile of Go has blocks
+// instead.
 func formats() []format {
 	return []format{
-		{"istanbul's summary", exactly("coverage-summary.json"), startsWith("{"), readSummary},
 		{"lcov", ending(".info", ".lcov"), isLcov, readLcov},
+		{"coverage-final.json", exactly("coverage-final.json"), startsWith("{"), readFinal},
 		{"cobertura", ending(".xml"), isCobertura, readCobertura},
+		{"JaCoCo", ending(".xml"), isJacoco, readJacoco},
 		{"clover", ending(".xml"), isClover, readClover},
-		{"a profile of Go", ending(".out", ".txt", ".cov", ".coverprofile", ".coverage"), startsWith("mode: "), readProfile},
+		{"SimpleCov", exactly("coverage.json", ".resultset.json"), isSimplecov, readSimplecov},
+		{"coverage-summary.json", exactly("coverage-summary.json"), startsWith("{"), readSummary},
+		{goProfile, ending(".out", ".txt", ".cov", ".coverprofile", ".coverage"), startsWith("mode: "), readProfile},
 	}
 }
 
-func exactly(name string) func(string) bool { return func(base string) bool { return base == name } }
+const goProfile = "a profile of Go"
+
+func isSimplecov(head []byte) bool {
+	return startsWith("{")(head) &&
+		(bytes.Contains(head, []byte(`"coverage"`)) || bytes.Contains(head, []byte("simplecov")))
+}
+
+// unreadable are files of coverage tools that cannot be read, by a pattern of their names.
+var unreadable = []struct{ pattern, what, advice string }{
+	{".coverage", "the data of coverage.py", "add coverage xml, or --cov-report=xml to pytest"},
+	{"*.exec", "the data of JaCoCo", "have JaCoCo write its XML report"},
+	{"*.profraw", "the data of LLVM", "convert it: llvm-cov export --format=lcov, or cargo llvm-cov --lcov"},
+	{"*.profdata", "the data of LLVM", "convert it: llvm-cov export --format=lcov"},
+	{"*.gcda", "the data of gcov", "convert it: lcov --capture, or gcovr --lcov"},
+	{"*.coverage", "the data of Visual Studio", "convert it: dotnet-coverage merge --output-format cobertura"},
+	{"opencover*.xml", "a report of OpenCover", "have the tool write cobertura"},
+	{".last_run.json", "SimpleCov's last percentage", "have SimpleCov write its JSON report (simplecov_json_formatter)"},
+}
+
+func exactly(names ...string) func(string) bool {
+	return func(base string) bool { return slices.Contains(names, base) }
+}
 
 func ending(ends ...string) func(string) bool {
 	return func(base string) bool {
@@ -51,137 +79,172 @@ func startsWith(prefix string) func([]byte) bool {
 
 // The bounds of looking for reports.
 const (
-	maxDepth = 8 // folders within each other
-	headSize = 4 << 10
+	maxDepth   = 8 // nested folders
+	maxEntries = 200_000
+	maxReports = 1_000
+	headSize   = 4 << 10
 )
 
-// hidden are folders that no tool reports into, and in which there is much to walk.
+// hidden are large folders that no tool reports into, and copies of reports for people.
 var hidden = []string{"node_modules", ".git", ".runner", ".pnpm-store", "lcov-report"}
 
-// Find summarizes the reports of coverage in a folder and below. Those that are nearest to the top count, of each folder
-// the most exact one; where packages have folders of their own, side by side, their reports are added up. Links are not
-// followed. The folders are those of the sources, by name, relative to their root. It returns a *NotFoundError, or a
-// *ReportError: a broken report is not passed over for a less exact one.
-func Find(dir, root string) (Summary, []Folder, error) {
+// Read reads every report in a folder and below, or a single file, that was written after since; the zero time accepts
+// all. It merges them: a line of several reports is covered if one of them covers it. root is the folder of the
+// sources. Links are not followed. The error is a *NotFoundError, or a *ReportError: a damaged report is not skipped.
+func Read(dir, root string, since time.Time) (Result, error) {
+	name := "."
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		dir, name = filepath.Dir(dir), filepath.Base(dir)
+	}
 	folder, err := os.OpenRoot(dir)
 	if err != nil {
-		return Summary{}, nil, err
+		return Result{}, err
 	}
 	defer folder.Close()
-	level := []string{"."}
-	for depth := 0; depth < maxDepth && len(level) > 0; depth++ {
-		var found []found
-		var next []string
-		for _, name := range level {
-			report, folders, err := look(folder, name)
-			if err != nil {
-				return Summary{}, nil, err
-			}
-			if report.Source != "" {
-				found = append(found, report)
-			}
-			next = append(next, folders...)
-		}
-		if len(found) > 0 {
-			summary, folders := sum(found, root)
-			return summary, folders, nil
-		}
-		level = next
+	s := search{folder: folder, since: since}
+	if err := s.walk(name); err != nil {
+		return Result{}, err
 	}
-	return Summary{}, nil, &NotFoundError{dir}
+	if len(s.found) == 0 {
+		return Result{}, &NotFoundError{Dir: dir, Reports: s.stale, Unread: s.unread}
+	}
+	m := newMerger(newNames(dir, root, len(s.found) > 1))
+	slices.SortFunc(s.found, found.compare)
+	for _, f := range s.found {
+		if err := f.read(folder); err != nil {
+			return Result{}, err
+		}
+		m.merge(f)
+	}
+	result := m.result()
+	result.Reports = append(result.Reports, s.stale...)
+	slices.SortFunc(result.Reports, func(a, b Report) int { return strings.Compare(a.Path, b.Path) })
+	return result, nil
 }
 
-// found is what one report says.
+// search looks for reports.
+type search struct {
+	folder *os.Root
+	since  time.Time
+	found  []found
+	stale  []Report
+	unread []Unread
+}
+
+// found is a report.
 type found struct {
-	Summary
-	tally tally
+	path string
+	rank int // of its format
+	*data
 }
 
-func sum(reports []found, root string) (Summary, []Folder) {
-	var all Summary
-	folders := tally{}
-	for _, r := range reports {
-		all = all.plus(r.Summary)
-		below := ""
-		if len(reports) > 1 {
-			below = packageOf(r.Source)
-		}
-		for name, f := range r.tally.in(root, below) {
-			folders.merge(name, *f)
-		}
-	}
-	all.Source = reports[0].Source
-	if n := len(reports) - 1; n > 0 {
-		all.Source += fmt.Sprintf(" and %d more", n)
-	}
-	return all, folders.list()
-}
+// compare orders reports by format and path.
+func (f found) compare(g found) int { return cmp.Or(f.rank-g.rank, strings.Compare(f.path, g.path)) }
 
-// look reads the most exact report of one folder, and lists the folders in it.
-func look(folder *os.Root, name string) (best found, folders []string, err error) {
-	entries, err := fs.ReadDir(folder.FS(), name)
-	if err != nil {
-		return found{}, nil, err
-	}
-	known := formats()
-	rank, report := len(known), ""
-	for _, e := range entries {
-		full := path.Join(name, e.Name())
+var errEnough = errors.New("enough")
+
+func (s *search) walk(name string) error {
+	entries := 0
+	err := fs.WalkDir(s.folder.FS(), name, func(at string, d fs.DirEntry, err error) error {
+		if err != nil {
+			if at == name {
+				return err
+			}
+			return nil // a folder that cannot be read holds no report of this run
+		}
+		entries++
 		switch {
-		case e.IsDir():
-			if !slices.Contains(hidden, e.Name()) {
-				folders = append(folders, full)
-			}
-		case e.Type().IsRegular():
-			for i, f := range known[:rank] {
-				if f.named(e.Name()) && f.is(head(folder, full)) {
-					rank, report = i, full
-					break
-				}
-			}
+		case entries > maxEntries || len(s.found) > maxReports:
+			return errEnough
+		case d.IsDir() && at != "." && (slices.Contains(hidden, d.Name()) || strings.Count(at, "/") >= maxDepth):
+			return fs.SkipDir
+		case d.Type().IsRegular():
+			return s.look(at)
 		}
+		return nil
+	})
+	if errors.Is(err, errEnough) {
+		return nil
 	}
-	if report == "" {
-		return found{}, folders, nil
-	}
-	best, err = readAs(known[rank], folder, report)
-	return best, folders, err
+	return err
 }
 
-func readAs(f format, folder *os.Root, name string) (found, error) {
-	file, err := open(folder, name)
+// look reads a file if it is a report.
+func (s *search) look(name string) error {
+	base := path.Base(name)
+	var start []byte
+	for rank, f := range formats() {
+		if !f.named(base) {
+			continue
+		}
+		if start == nil {
+			start = head(s.folder, name)
+		}
+		if f.is(start) {
+			return s.add(name, rank)
+		}
+	}
+	for _, u := range unreadable {
+		if matched, _ := path.Match(u.pattern, base); matched {
+			s.unread = append(s.unread, Unread{Path: name, What: u.what, Advice: u.advice})
+			break
+		}
+	}
+	return nil
+}
+
+// add takes a report, unless it is stale.
+func (s *search) add(name string, rank int) error {
+	file, info, err := open(s.folder, name)
 	if err != nil {
-		return found{}, &ReportError{name, err}
+		return &ReportError{name, err}
+	}
+	file.Close()
+	if freshness.Stale(info.ModTime(), s.since) {
+		s.stale = append(s.stale, Report{Path: name, Format: formats()[rank].name, Use: UseStale})
+		return nil
+	}
+	s.found = append(s.found, found{path: name, rank: rank})
+	return nil
+}
+
+// read reads the report.
+func (f *found) read(folder *os.Root) error {
+	file, info, err := open(folder, f.path)
+	if err != nil {
+		return &ReportError{f.path, err}
 	}
 	defer file.Close()
-	r := found{tally: tally{}}
-	if r.Summary, err = f.read(bufio.NewReaderSize(file, 64<<10), r.tally); err != nil {
-		return found{}, &ReportError{name, fmt.Errorf("as %s: %w", f.name, err)}
+	f.data = newData()
+	format := formats()[f.rank]
+	in := bufio.NewReaderSize(io.LimitReader(file, info.Size()), 64<<10)
+	if err := format.read(xmlstream.UTF8(in), f.data); err != nil {
+		return &ReportError{f.path, fmt.Errorf("as %s: %w", format.name, err)}
 	}
-	r.Source = name
-	return r, nil
+	return nil
 }
 
-// head is the beginning of a file, nothing of one that cannot be read.
+// head is the beginning of a file, nothing if it cannot be read.
 func head(folder *os.Root, name string) []byte {
-	file, err := open(folder, name)
+	file, _, err := open(folder, name)
 	if err != nil {
-		return nil
+		return []byte{}
 	}
 	defer file.Close()
 	text, _ := io.ReadAll(io.LimitReader(xmlstream.UTF8(file), headSize))
 	return text
 }
 
-// open opens a regular file. It may have been replaced since it was listed: hence no waiting for a pipe's other end.
-func open(folder *os.Root, name string) (*os.File, error) {
+// open opens a regular file. It may have been replaced since it was listed: do not wait for the other end of a pipe.
+func open(folder *os.Root, name string) (*os.File, fs.FileInfo, error) {
 	file, err := folder.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() {
 		file.Close()
-		return nil, errors.Join(errors.New("it is no regular file"), err)
+		return nil, nil, errors.Join(errors.New("it is not a regular file"), err)
 	}
-	return file, nil
+	return file, info, nil
 }

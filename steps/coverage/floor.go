@@ -6,16 +6,17 @@ import (
 	"strconv"
 )
 
-// Floor is what line coverage must not fall under.
+// Floor are the limits of line coverage.
 type Floor struct {
 	Minimum float64 // percent; 0 for none
-	Drop    float64 // the percentage points that it may lose against the previous run; 0 for as many as it likes
+	Drop    float64 // the percentage points that it may lose since the previous run; 0 for any
 }
 
-// tiny is what a difference of percentages may be off by.
+// tiny is the rounding error of a difference of percentages.
 const tiny = 1e-9
 
-// Check returns a *FloorError if coverage is too low, or has lost too much. A previous summary without lines is none.
+// Check returns a *FloorError if coverage is too low, or has lost too much. A previous summary without lines does not
+// count.
 func (f Floor) Check(now, previous Summary) error {
 	percent := now.Lines.Percent()
 	switch {
@@ -27,20 +28,20 @@ func (f Floor) Check(now, previous Summary) error {
 	return nil
 }
 
-// FloorError says that coverage is under the floor.
+// FloorError is for coverage under the floor.
 type FloorError struct {
 	Summary Summary
 	Floor   Floor
-	Lost    float64 // percentage points, if it is that which is too much
+	Lost    float64 // percentage points, if the drop is too large; else 0
 }
 
 func (e *FloorError) Error() string {
 	lines := e.Summary.Lines
 	switch {
 	case lines.Total <= 0:
-		return fmt.Sprintf("%s tells of no line at all, which is under the floor of %s %%", e.Summary.Source, number(e.Floor.Minimum))
+		return fmt.Sprintf("%s has no lines, which is under the floor of %s %%", e.Summary.Source, number(e.Floor.Minimum))
 	case e.Lost > 0:
-		return fmt.Sprintf("line coverage fell by %s points to %s %%, more than the %s points that it may",
+		return fmt.Sprintf("line coverage fell by %s points to %s %%, more than the %s points allowed",
 			number(math.Ceil((e.Lost-tiny)*10)/10), down(lines.Percent()), number(e.Floor.Drop))
 	}
 	return fmt.Sprintf("line coverage %s %% is under the floor of %s %%", down(lines.Percent()), number(e.Floor.Minimum))
@@ -48,13 +49,19 @@ func (e *FloorError) Error() string {
 
 // Hint says what to do about it.
 func (e *FloorError) Hint() string {
-	if e.Lost > 0 {
-		return "cover what is new, or allow a larger drop"
+	switch {
+	case e.Summary.Lines.Total <= 0:
+		return "check whether the tests measured coverage: the report lists no lines"
+	case e.Lost > 0:
+		return "cover the new code, or allow a larger drop"
 	}
-	return fmt.Sprintf("cover %d more lines, or lower the floor", max(1, int64(math.Ceil(e.Floor.Minimum*float64(e.Summary.Lines.Total)/100))-e.Summary.Lines.Covered))
+	return fmt.Sprintf(
+		"cover %d more lines, or lower the floor",
+		max(1, int64(math.Ceil(e.Floor.Minimum*float64(e.Summary.Lines.Total)/100))-e.Summary.Lines.Covered),
+	)
 }
 
-// down is a percentage cut after its first decimal: 79.97 is not to be shown as the 80 that it is under.
+// down cuts a percentage after its first decimal: 79.97 must not be shown as 80.
 func down(percent float64) string { return number(math.Floor(percent*10) / 10) }
 
 func number(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }

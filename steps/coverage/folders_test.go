@@ -5,10 +5,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
-// told is folders as text: path covered/total, and the change where there is one.
-func told(folders []Folder) string {
+// folderText is folders as text: path covered/total, and the change where there is one.
+func folderText(folders []Folder) string {
 	var all []string
 	for _, f := range folders {
 		text := fmt.Sprintf("%s %d/%d", f.Path, f.Lines.Covered, f.Lines.Total)
@@ -20,14 +21,15 @@ func told(folders []Folder) string {
 	return strings.Join(all, ", ")
 }
 
-func TestTheFoldersOfTheRealToolsAddUpToTheirTotals(t *testing.T) {
+func TestFoldersOfRealToolsAddUpToTheirTotals(t *testing.T) {
 	for folder, want := range map[string]string{
 		"summary": "js 12/15", "lcov": ". 12/15", "clover": "js 12/15", "cobertura": "js 12/15", "node": ". 11/13",
 		"go":          "example.com/ledger/ledger 2/5, example.com/ledger/report 4/5",
 		"go-coverpkg": "example.com/ledger/ledger 4/5, example.com/ledger/report 4/5",
 	} {
-		summary, folders, err := Find(filepath.Join("testdata/reports", folder), "/workspace")
-		if got := told(folders); err != nil || got != want {
+		summary, err := Read(filepath.Join("testdata/reports", folder), "/workspace", time.Time{})
+		folders := summary.Folders
+		if got := folderText(folders); err != nil || got != want {
 			t.Errorf("%s: %s, %v, want %s", folder, got, err, want)
 		}
 		var all Summary
@@ -35,12 +37,19 @@ func TestTheFoldersOfTheRealToolsAddUpToTheirTotals(t *testing.T) {
 			all.Lines, all.Branches = all.Lines.plus(f.Lines), all.Branches.plus(f.Branches)
 		}
 		if all.Lines != summary.Lines || all.Branches != summary.Branches {
-			t.Errorf("%s: the folders have %v and %v, the whole %v and %v", folder, all.Lines, all.Branches, summary.Lines, summary.Branches)
+			t.Errorf(
+				"%s: the folders have %v and %v, the whole %v and %v",
+				folder,
+				all.Lines,
+				all.Branches,
+				summary.Lines,
+				summary.Branches,
+			)
 		}
 	}
 }
 
-func TestFoldersAreNamedAsPeopleNameThem(t *testing.T) {
+func TestNamesOfFolders(t *testing.T) {
 	lcovOf := func(names ...string) string {
 		text := ""
 		for _, name := range names {
@@ -64,32 +73,45 @@ func TestFoldersAreNamedAsPeopleNameThem(t *testing.T) {
 		"not those in which there is nothing to test": {map[string]string{"lcov.info": lcovOf("a/x.ts") + "SF:types/t.d.ts\nend_of_record\n"}, "a 1/2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, folders, err := Find(folder(t, c.files), "/src/app"); err != nil || told(folders) != c.want {
-				t.Errorf("%s, %v, want %s", told(folders), err, c.want)
+			if got, err := Read(folder(t, c.files), "/src/app", time.Time{}); err != nil || folderText(got.Folders) != c.want {
+				t.Errorf("%s, %v, want %s", folderText(got.Folders), err, c.want)
 			}
 		})
 	}
 }
 
-func TestManyFoldersBecomeFewer(t *testing.T) {
+func TestManyFoldersAreAddedUp(t *testing.T) {
 	var deep, wide strings.Builder
 	for i := range 3_000 {
 		fmt.Fprintf(&deep, "SF:src/m%d/part%d/x.ts\nDA:1,1\nDA:2,0\nend_of_record\n", i%50, i)
 		fmt.Fprintf(&wide, "SF:d%d/x.ts\nDA:1,1\nend_of_record\n", i)
 	}
-	_, folders, err := Find(folder(t, map[string]string{"lcov.info": deep.String()}), "/")
+	got, err := Read(folder(t, map[string]string{"lcov.info": deep.String()}), "/", time.Time{})
+	folders := got.Folders
 	if err != nil || len(folders) != 50 || folders[0].Path != "src/m0" || folders[0].Lines != (Figure{60, 120}) {
 		t.Errorf("%d folders, the first %+v, %v", len(folders), folders[0], err)
 	}
-	if _, folders, err = Find(folder(t, map[string]string{"lcov.info": wide.String()}), "/"); err != nil || told(folders) != ". 3000/3000" {
-		t.Errorf("%s, %v", told(folders), err)
+	if got, err = Read(
+		folder(t, map[string]string{"lcov.info": wide.String()}),
+		"/",
+		time.Time{},
+	); err != nil ||
+		folderText(got.Folders) != ". 3000/3000" {
+		t.Errorf("%s, %v", folderText(got.Folders), err)
 	}
 }
 
-func TestAFolderChangesAgainstItself(t *testing.T) {
-	now := []Folder{{Path: "a", Lines: Figure{1, 4}}, {Path: "b", Lines: Figure{1, 2}}, {Path: "new", Lines: Figure{1, 2}}}
-	SetChanges(now, []Folder{{Path: "a", Lines: Figure{1, 2}}, {Path: "b", Lines: Figure{2, 4}}, {Path: "gone", Lines: Figure{1, 2}}})
-	if got, want := told(now), "a 1/4 -25.0, b 1/2 +0.0, new 1/2"; got != want {
+func TestChangesOfFolders(t *testing.T) {
+	now := []Folder{
+		{Path: "a", Lines: Figure{1, 4}},
+		{Path: "b", Lines: Figure{1, 2}},
+		{Path: "new", Lines: Figure{1, 2}},
+	}
+	SetChanges(
+		now,
+		[]Folder{{Path: "a", Lines: Figure{1, 2}}, {Path: "b", Lines: Figure{2, 4}}, {Path: "gone", Lines: Figure{1, 2}}},
+	)
+	if got, want := folderText(now), "a 1/4 -25.0, b 1/2 +0.0, new 1/2"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

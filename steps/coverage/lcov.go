@@ -3,15 +3,7 @@ package coverage
 import (
 	"bytes"
 	"fmt"
-	"hash/maphash"
 	"io"
-)
-
-// maxMarks bounds the memory in bytes for telling files and lines apart. It is enough for a hundred thousand files of a
-// thousand lines; what comes after that is counted as if no file came twice.
-const (
-	maxMarks   = 16 << 20
-	sourceSize = 128
 )
 
 func isLcov(head []byte) bool {
@@ -23,100 +15,69 @@ func isLcov(head []byte) bool {
 	return false
 }
 
-// bits are a set of small numbers.
-type bits []byte
-
-// set adds n, in memory that it takes from room; it reports whether n was not there, and false where there is no room.
-func (b *bits) set(n int64, room *int) (added, fits bool) {
-	at := int(n / 8)
-	if at >= len(*b) {
-		more := max(at+1-len(*b), min(len(*b), 1<<10), 8) // not one by one
-		if n < 0 || at > maxMarks || more > *room {
-			return true, false
-		}
-		*room -= more
-		*b = append(*b, make([]byte, more)...)
-	}
-	mask := byte(1) << (n % 8)
-	added = (*b)[at]&mask == 0
-	(*b)[at] |= mask
-	return added, true
-}
-
-// source is a file of which a record has told. A file has a record for each test that runs it, in some reports.
-type source struct {
-	lines, linesHit       bits // by number
-	branches, branchesHit bits // by their order in a record, which is the same in each of them
-	ended                 bool // it has had a record
-}
-
-// lcov is a report that is being read.
+// lcov is a report that is being read. A file has a record for each test that runs it, in some reports.
 type lcov struct {
-	sum     Summary
-	sources map[uint64]*source
-	folders tally
-	room    int
-	seed    maphash.Seed
-
-	current        *source
-	name           string
-	before         Summary // what the sum was when the record began
-	branch         int64   // in the record
-	stated         Summary // by the record
-	linesListed    bool
-	branchesListed bool
+	*data
+	file     *file // of the record; nil outside of one
+	name     string
+	branches map[int64]int // of the record, by line: how many came so far
+	stated   Summary       // by the record
+	listed   Summary       // of the report before the record
 }
 
-func readLcov(in io.Reader, folders tally) (Summary, error) {
-	r := lcov{sources: map[uint64]*source{}, folders: folders, room: maxMarks, seed: maphash.MakeSeed()}
+// readLcov reads records of the form SF:file, DA:line,hits, BRDA:line,block,branch,taken, end_of_record.
+func readLcov(in io.Reader, d *data) error {
+	r := lcov{data: d, branches: map[int64]int{}}
 	l := newLines(in)
 	for l.next() {
 		if err := r.line(l); err != nil {
-			return Summary{}, err
+			return err
 		}
 	}
 	switch err := l.fault(); {
 	case err != nil:
-		return Summary{}, err
-	case r.current != nil:
-		return Summary{}, fmt.Errorf("it ends inside of the record of %.100q", r.name)
+		return err
+	case r.file != nil:
+		return fmt.Errorf("it ends inside the record of %.100q", r.name)
 	}
-	return r.sum, nil
+	return nil
 }
 
 func (r *lcov) line(l *lines) error {
 	key, value, _ := bytes.Cut(l.text, []byte(":"))
-	if r.current == nil && string(key) != "SF" {
+	if r.file == nil && string(key) != "SF" {
 		if string(l.text) == "end_of_record" {
-			return l.wrong("end of a record that has begun")
+			return l.wrong("the end of a record that has begun")
 		}
-		return nil // of the whole report, or of nothing
+		return nil // of the whole report, or unknown
 	}
 	switch string(key) {
 	case "SF":
-		if r.current != nil {
-			return l.wrong(fmt.Sprintf("line of the record of %.100q, which has not ended", r.name))
+		if r.file != nil {
+			return l.wrong(fmt.Sprintf("of the record of %.100q, which has not ended", r.name))
 		}
-		r.begin(value)
+		r.file, r.name, r.stated = r.data.file(value), string(value[:min(len(value), maxPath)]), Summary{}
+		r.listed = r.data.listed
+		clear(r.branches)
 	case "DA":
 		number, rest, _ := bytes.Cut(value, []byte(","))
 		count, _, _ := bytes.Cut(rest, []byte(",")) // a checksum may follow
 		at, ok := parseCount(number)
-		n, okToo := parseCount(count)
+		hits, okToo := parseCount(count)
 		if !ok || !okToo {
-			return l.wrong("line with its count")
+			return l.wrong("a line with its count")
 		}
-		r.linesListed = true
-		mark(&r.sum.Lines, &r.current.lines, &r.current.linesHit, at, n > 0, &r.room)
+		r.data.line(r.file, at, hits > 0)
 	case "BRDA":
-		taken := value[bytes.LastIndexByte(value, ',')+1:]
-		n, ok := parseCount(taken)
-		if !ok && string(taken) != "-" || bytes.Count(value, []byte(",")) < 3 {
-			return l.wrong("branch with its count")
+		number, _, _ := bytes.Cut(value, []byte(","))
+		at, _ := parseCount(number)
+		text := value[bytes.LastIndexByte(value, ',')+1:]
+		taken, ok := parseCount(text)
+		if !ok && string(text) != "-" || bytes.Count(value, []byte(",")) < 3 {
+			return l.wrong("a branch with its count")
 		}
-		r.branchesListed = true
-		mark(&r.sum.Branches, &r.current.branches, &r.current.branchesHit, r.branch, n > 0, &r.room)
-		r.branch++
+		r.data.branch(r.file, at, r.branches[at], taken > 0)
+		r.branches[at]++
 	case "LF":
 		return l.total(&r.stated.Lines.Total, value)
 	case "LH":
@@ -131,48 +92,15 @@ func (r *lcov) line(l *lines) error {
 	return nil
 }
 
-func (r *lcov) begin(name []byte) {
-	hash := maphash.Bytes(r.seed, name)
-	r.current = r.sources[hash]
-	if r.current == nil {
-		r.sum.Files++
-		r.current = &source{}
-		if r.room > 0 {
-			r.room -= sourceSize
-			r.sources[hash] = r.current
-		}
-	}
-	r.name, r.before = string(name[:min(len(name), maxPath)]), r.sum
-	r.branch, r.stated = 0, Summary{}
-	r.linesListed, r.branchesListed = false, false
-}
-
-// end takes what a record states where it lists nothing, once for each file.
+// end takes the totals of a record that lists nothing.
 func (r *lcov) end() {
-	if !r.current.ended && !r.linesListed {
-		r.sum.Lines = r.sum.Lines.plus(possible(r.stated.Lines.Covered, r.stated.Lines.Total))
+	var stated Summary
+	if r.data.listed.Lines == r.listed.Lines {
+		stated.Lines = clamp(r.stated.Lines.Covered, r.stated.Lines.Total)
 	}
-	if !r.current.ended && !r.branchesListed {
-		r.sum.Branches = r.sum.Branches.plus(possible(r.stated.Branches.Covered, r.stated.Branches.Total))
+	if r.data.listed.Branches == r.listed.Branches {
+		stated.Branches = clamp(r.stated.Branches.Covered, r.stated.Branches.Total)
 	}
-	r.folders.add([]byte(r.name), r.sum.Lines.minus(r.before.Lines), r.sum.Branches.minus(r.before.Branches))
-	r.current.ended = true
-	r.current = nil
-}
-
-// mark counts number n of something, and that it was covered, once each.
-func mark(f *Figure, all, hit *bits, n int64, covered bool, room *int) {
-	added, fits := all.set(n, room)
-	if added {
-		f.Total++
-	}
-	if !covered {
-		return
-	}
-	if fits {
-		added, _ = hit.set(n, room)
-	}
-	if added {
-		f.Covered++
-	}
+	r.data.state(r.file, stated)
+	r.file = nil
 }

@@ -10,7 +10,7 @@ import (
 	"strconv"
 )
 
-// lines are those of a text, one after another. The end of a line that is longer than the buffer is lost.
+// lines reads a text line by line. A line that is longer than the buffer loses its end.
 type lines struct {
 	in     *bufio.Reader
 	number int
@@ -40,7 +40,7 @@ func (l *lines) next() bool {
 	return true
 }
 
-// fault is what reading ended with, if not with the end.
+// fault is the error that reading ended with, nil at the end of the text.
 func (l *lines) fault() error {
 	if errors.Is(l.err, io.EOF) {
 		return nil
@@ -49,13 +49,13 @@ func (l *lines) fault() error {
 }
 
 func (l *lines) wrong(what string) error {
-	return fmt.Errorf("line %d is no %s: %.60q", l.number, what, l.text)
+	return fmt.Errorf("line %d is not %s: %.60q", l.number, what, l.text)
 }
 
 func (l *lines) total(to *int64, text []byte) error {
 	n, ok := parseCount(text)
 	if !ok {
-		return l.wrong("total")
+		return l.wrong("a total")
 	}
 	*to = n
 	return nil
@@ -64,8 +64,8 @@ func (l *lines) total(to *int64, text []byte) error {
 // maxCount bounds counts, so that sums of them cannot overflow.
 const maxCount = 1 << 40
 
-// parseCount reads how many there are of something, or how often it ran; it reports whether that is a number. Counters
-// that overflowed are negative, or in the form of 1e+20.
+// parseCount reads a number of things or of executions, and reports whether it is one. Counters that overflowed are
+// negative, or in the form 1e+20.
 func parseCount(text []byte) (int64, bool) {
 	if len(text) == 1 && text[0] >= '0' && text[0] <= '9' { // most are
 		return int64(text[0] - '0'), true

@@ -26,4 +26,3 @@ func TestStalenessAllowsForTheGranularityOfFileTimes(t *testing.T) {
 		t.Error("a file is stale without a time to compare with")
 	}
 }
-
