@@ -53,7 +53,7 @@ func BenchmarkWriter(b *testing.B) {
 	} {
 		r := c.r
 		b.Run(c.name, func(b *testing.B) {
-			r.current()
+			r.build()
 			b.SetBytes(int64(len(cilog.Log())))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -87,7 +87,7 @@ func BenchmarkNew(b *testing.B) {
 			secrets := ciSecrets(n)
 			b.ReportAllocs()
 			for b.Loop() {
-				New(secrets...).current()
+				New(secrets...).build()
 			}
 		})
 	}
@@ -102,7 +102,7 @@ func withPatterns(n int) *Redactor {
 		text := texts[i*len(texts)/n]
 		r.names[text] = all[text]
 	}
-	r.matcher.Store(nil)
+	r.index = index{}
 	return r
 }
 

@@ -28,6 +28,37 @@ func formsOf(value string) []string {
 	return f.list
 }
 
+// coreFormsOf returns value and what the usual encoders make of it: base64 at each alignment, hexadecimal, escaped for URLs,
+// JSON, XML and shells. There are a fifth as many as formsOf has.
+func coreFormsOf(value string) []string {
+	f := forms{seen: map[string]bool{}}
+	f.add(value)
+	h := hex.EncodeToString([]byte(value))
+	f.add(h)
+	f.add(strings.ToUpper(h))
+	for shift := range 3 {
+		core, _ := base64Core(value, shift)
+		f.base64Text(core)
+	}
+	if isPlain(value) {
+		return f.list
+	}
+	for _, v := range lineEndings(value) {
+		f.add(v)
+		for _, u := range coreURLs {
+			f.add(u.escape(v, strings.ToLower))
+			f.add(u.escape(v, strings.ToUpper))
+		}
+		for _, j := range coreJSONs {
+			f.add(j.escape(v))
+		}
+		for _, r := range coreReplacements {
+			f.add(r.Replace(v))
+		}
+	}
+	return f.list
+}
+
 type forms struct {
 	list []string
 	seen map[string]bool
@@ -153,6 +184,9 @@ var urls = []urlEscaper{
 	{keep: "-_.~!$&'()*+,;=:@/"},    // a path
 }
 
+// coreURLs are strict encoding, queries, and encodeURIComponent.
+var coreURLs = urls[:3]
+
 func (u urlEscaper) escape(s string, letters func(string) string) string {
 	var b strings.Builder
 	for i := range len(s) {
@@ -187,6 +221,9 @@ var jsons = []jsonEscaper{
 	{also: "<>&'="},             // Gson
 	{also: "\"<>&'+`", ascii: true, upper: true}, // .NET
 }
+
+// coreJSONs are those of JavaScript, Go and Python.
+var coreJSONs = jsons[:3]
 
 func (j jsonEscaper) escape(s string) string {
 	var b strings.Builder
@@ -261,6 +298,15 @@ var replacements = []*strings.Replacer{
 	strings.NewReplacer(`"`, `""`),
 	// Workflow commands.
 	strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A"),
+}
+
+// coreReplacements are for XML, HTML and shells.
+var coreReplacements = []*strings.Replacer{
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;"),
+	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;"),
+	strings.NewReplacer("'", `'\''`),
+	strings.NewReplacer(`\`, `\\`, `"`, `\"`, "$", `\$`, "`", "\\`"),
 }
 
 // backslashed is what bash's %q makes of s.

@@ -53,13 +53,17 @@ func newMatcher(patterns []pattern, tokens bool) *matcher {
 	m := &matcher{}
 	slices.SortFunc(patterns, func(a, b pattern) int { return strings.Compare(a.text, b.text) })
 	texts := make([]string, 0, len(patterns)+len(tokenRules))
-	shortest := long
+	shortest, length := long, 0
 	for _, p := range patterns {
 		texts = append(texts, p.text)
 		shortest, m.longest = min(shortest, len(p.text)), max(m.longest, len(p.text))
+		length += len(p.text)
 		m.pairs.add(p.text)
 	}
-	m.quads = newQuads(patterns)
+	m.quads = newQuads(length)
+	for _, p := range patterns {
+		m.quads.add(p.text)
+	}
 	least := long
 	if shortest >= nearlyLong {
 		least = shortest
@@ -117,20 +121,20 @@ type quads struct {
 	shift uint
 }
 
-func newQuads(patterns []pattern) quads {
-	length := 0
-	for _, p := range patterns {
-		length += len(p.text)
-	}
+// newQuads has room for patterns of so many bytes.
+func newQuads(length int) quads {
 	size := min(max(bits.Len(uint(length/8)), 10), 17) // eight bits or more for each four, but no more than one MiB
-	q := quads{make([]uint64, 1<<size), uint(64 - size)}
-	for _, p := range patterns {
-		for i := 4; i <= len(p.text); i++ {
-			word, bit := q.mix([4]byte([]byte(p.text[i-4 : i])))
-			q.bits[word] |= 1 << bit
-		}
+	return quads{make([]uint64, 1<<size), uint(64 - size)}
+}
+
+// isCrowded reports whether the patterns have more bytes than there is room for.
+func (q *quads) isCrowded(length int) bool { return length > 8*len(q.bits) && len(q.bits) < 1<<17 }
+
+func (q *quads) add(text string) {
+	for i := 4; i <= len(text); i++ {
+		word, bit := q.mix([4]byte([]byte(text[i-4 : i])))
+		q.bits[word] |= 1 << bit
 	}
-	return q
 }
 
 func (q *quads) mix(four [4]byte) (word, bit uint64) {

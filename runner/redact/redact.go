@@ -17,17 +17,19 @@ import (
 // Secret is a value that must not be seen, and the name that is shown in its place: [REDACTED:NAME].
 type Secret struct{ Name, Value string }
 
-// Redactor replaces the secrets it was told of. Where several overlap, one replacement stands for all of what
+// Redactor replaces the secrets that were added to it. Where several overlap, one replacement stands for all of what
 // they cover, with the name of the one that begins first; of those, the longest.
 //
 // All methods are safe for concurrent use.
 type Redactor struct {
-	matcher  atomic.Pointer[matcher] // nil: to be made from what follows
-	scanners sync.Pool               // of *scanner
+	scanners sync.Pool    // of *scanner
+	searched atomic.Int64 // bytes that recent was searched in
 
-	mu         sync.Mutex
+	mu         sync.RWMutex
+	index      index
 	names      map[string]string // of every form of every secret, by its text
 	short      []string
+	masks      masks
 	keepTokens bool
 }
 
@@ -44,28 +46,37 @@ func New(secrets ...Secret) *Redactor {
 func (r *Redactor) Add(secrets ...Secret) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	changed := false
 	for _, s := range secrets {
-		if s.Name == "" {
-			s.Name = "secret"
-		}
-		values, short := valuesOf(s)
-		for _, v := range values {
-			for _, text := range formsOf(v) {
-				// Of two secrets with one value, the name does not depend on which was added first.
-				if name, ok := r.names[text]; !ok || s.Name < name {
-					r.names[text], changed = s.Name, true
-				}
-			}
-		}
-		for _, name := range short {
-			if i, ok := slices.BinarySearch(r.short, name); !ok {
-				r.short = slices.Insert(r.short, i, name)
-			}
+		r.add(s, formsOf)
+	}
+}
+
+func (r *Redactor) add(s Secret, forms func(value string) []string) {
+	if s.Name == "" {
+		s.Name = "secret"
+	}
+	values, short := valuesOf(s)
+	for _, v := range values {
+		for _, text := range forms(v) {
+			r.addPattern(pattern{text, s.Name})
 		}
 	}
-	if changed {
-		r.matcher.Store(nil)
+	for _, name := range short {
+		if i, ok := slices.BinarySearch(r.short, name); !ok {
+			r.short = slices.Insert(r.short, i, name)
+		}
+	}
+}
+
+func (r *Redactor) addPattern(p pattern) {
+	name, known := r.names[p.text]
+	switch {
+	case !known:
+		r.names[p.text] = p.name
+		r.index.add(p)
+	case p.name < name: // of two secrets with one value, the name does not depend on which was added first
+		r.names[p.text] = p.name
+		r.index = index{}
 	}
 }
 
@@ -84,27 +95,51 @@ func (r *Redactor) DisableTokens() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keepTokens = true
-	r.matcher.Store(nil)
+	r.index = index{}
 }
 
-// current returns the matcher of all secrets known. It is made when it is first needed, so that many secrets
-// added one by one cost one matcher.
-func (r *Redactor) current() *matcher {
-	if m := r.matcher.Load(); m != nil {
-		return m
+// scan is the scanner's, for all secrets known.
+func (r *Redactor) scan(s *scanner, text []byte, from int, final bool) (hold int) {
+	r.mu.RLock()
+	for r.shouldBuild() {
+		r.mu.RUnlock()
+		r.build()
+		r.mu.RLock()
 	}
+	defer r.mu.RUnlock()
+	if !r.index.recent.isEmpty() {
+		r.searched.Add(int64(len(text) - from))
+	}
+	return s.scan(&r.index, text, from, final)
+}
+
+// A matcher is made when it is needed, so that many secrets added one by one cost one. It is made anew, with what was added
+// since, once the slower search for that has taken as long as making it does: buildAfter is how many bytes for each pattern.
+// With more than mostPatterns it would take seconds, and memory that a small task does not have.
+const (
+	buildAfter   = 400
+	mostPatterns = 1 << 17
+)
+
+func (r *Redactor) shouldBuild() bool {
+	if r.index.matcher == nil {
+		return true
+	}
+	return !r.index.recent.isEmpty() && len(r.names) <= mostPatterns && r.searched.Load() > int64(buildAfter*len(r.names))
+}
+
+func (r *Redactor) build() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	m := r.matcher.Load()
-	if m == nil {
-		patterns := make([]pattern, 0, len(r.names))
-		for text, name := range r.names {
-			patterns = append(patterns, pattern{text, name})
-		}
-		m = newMatcher(patterns, !r.keepTokens)
-		r.matcher.Store(m)
+	if !r.shouldBuild() {
+		return // another goroutine has done it
 	}
-	return m
+	patterns := make([]pattern, 0, len(r.names))
+	for text, name := range r.names {
+		patterns = append(patterns, pattern{text, name})
+	}
+	r.index = index{matcher: newMatcher(patterns, !r.keepTokens)}
+	r.searched.Store(0)
 }
 
 // String returns s without the secrets.
@@ -127,7 +162,7 @@ func (r *Redactor) clean(text []byte) (clean []byte, changed bool) {
 		s = &scanner{}
 	}
 	defer r.scanners.Put(s)
-	s.scan(r.current(), text, 0, true)
+	r.scan(s, text, 0, true)
 	if len(s.matches) == 0 {
 		return text, false
 	}

@@ -18,21 +18,21 @@ const lookBehind = 384
 // there, as it may be the beginning of a match; if text is final, nothing is.
 //
 // What is found depends on the text only, never on where it was cut.
-func (s *scanner) scan(m *matcher, text []byte, from int, final bool) (hold int) {
-	s.matches = m.find(s.matches[:0], text[from:])
+func (s *scanner) scan(x *index, text []byte, from int, final bool) (hold int) {
+	s.matches = x.find(s.matches[:0], text[from:])
 	for i := range s.matches {
 		s.matches[i].start += from
 		s.matches[i].end += from
 	}
 	hold = len(text)
 	if !final {
-		hold = from + m.prefixes.hold(text[from:])
+		hold = from + x.hold(text[from:])
 	}
-	if m.tokens != nil {
-		hold = min(hold, s.findTokens(m.tokens, text, from))
+	if x.tokens != nil {
+		hold = min(hold, s.findTokens(x.tokens, text, from))
 	}
-	if m.longest > 0 {
-		hold = s.outsideSeams(min(hold, s.findSewn(m, text, from)))
+	if x.longest() > 0 {
+		hold = s.outsideSeams(min(hold, s.findSewn(x, text, from)))
 	}
 	if final {
 		hold = len(text)
@@ -45,25 +45,25 @@ func (s *scanner) scan(m *matcher, text []byte, from int, final bool) (hold int)
 
 // findSewn adds the matches over seams, and returns where one may begin that is not complete. Only a few texts
 // have to be copied without their seams: those around seams whose neighbours are neighbours in some pattern, with two more.
-func (s *scanner) findSewn(m *matcher, text []byte, from int) (hold int) {
+func (s *scanner) findSewn(x *index, text []byte, from int) (hold int) {
 	s.seams, hold = findSeams(s.seams, text, from)
-	reach := m.longest - 1
+	reach := x.longest() - 1
 	viewing := false
 	left := from // the end of the seam before, if any
 	for i, c := range s.seams {
-		sewn := c.start > left && (c.end == len(text) || m.pairs.has(text[c.start-1], text[c.end]))
+		sewn := c.start > left && (c.end == len(text) || x.hasPair(text[c.start-1], text[c.end]))
 		if sewn {
 			next := len(text)
 			if i+1 < len(s.seams) {
 				next = s.seams[i+1].start
 			}
-			sewn = c.start-left < 3 || next-c.end < 3 || m.quads.over([3]byte(text[c.start-3:]), [3]byte(text[c.end:]))
+			sewn = c.start-left < 3 || next-c.end < 3 || x.isOver([3]byte(text[c.start-3:]), [3]byte(text[c.end:]))
 		}
 		near := c.start-left < reach
 		if viewing {
 			s.view.add(text, left, min(c.start, left+reach))
 			if !sewn || !near {
-				s.findInView(m)
+				s.findInView(x)
 				viewing = false
 			}
 		}
@@ -77,8 +77,8 @@ func (s *scanner) findSewn(m *matcher, text []byte, from int) (hold int) {
 	if viewing {
 		end := min(len(text), left+reach)
 		s.view.add(text, left, end)
-		s.findInView(m)
-		if at := m.prefixes.hold(s.view.text); end == len(text) && at < len(s.view.text) {
+		s.findInView(x)
+		if at := x.hold(s.view.text); end == len(text) && at < len(s.view.text) {
 			at, _ = s.view.raw(at)
 			hold = min(hold, at)
 		}
@@ -87,8 +87,8 @@ func (s *scanner) findSewn(m *matcher, text []byte, from int) (hold int) {
 }
 
 // findInView adds the matches in the view that go over a seam.
-func (s *scanner) findInView(m *matcher) {
-	s.found = m.find(s.found[:0], s.view.text)
+func (s *scanner) findInView(x *index) {
+	s.found = x.find(s.found[:0], s.view.text)
 	for _, f := range s.found {
 		start, first := s.view.raw(f.start)
 		end, last := s.view.raw(f.end - 1)

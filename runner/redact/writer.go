@@ -33,7 +33,8 @@ type WriterOption func(*Writer)
 //	::add-mask::VALUE
 //
 // as GitHub's runner does: it redacts VALUE from there on, and drops the line. In VALUE, %25, %0A and %0D stand
-// for a percent sign and line breaks. The redactor's other writers redact it, too.
+// for a percent sign and line breaks. The redactor's other writers redact it, too. After 10,000 values, or 1 MiB of them,
+// the writer and all later ones with this option write nothing and return ErrTooManyMasks.
 func MaskCommands() WriterOption {
 	return func(w *Writer) { w.masks = &maskReader{} }
 }
@@ -43,6 +44,9 @@ func (r *Redactor) Writer(w io.Writer, options ...WriterOption) *Writer {
 	writer := &Writer{redactor: r, to: w}
 	for _, o := range options {
 		o(writer)
+	}
+	if writer.masks != nil && r.MasksExceeded() {
+		writer.err = ErrTooManyMasks
 	}
 	return writer
 }
@@ -58,6 +62,8 @@ func (w *Writer) Write(p []byte) (int, error) {
 	switch {
 	case w.closed:
 		return 0, os.ErrClosed
+	case w.err != nil:
+		return 0, w.err
 	case w.masks == nil:
 		w.write(p)
 	default:
@@ -106,14 +112,16 @@ func (w *Writer) inPlace(p []byte, end int) {
 
 // scan passes on what is decided of text and returns where the rest begins.
 func (w *Writer) scan(text []byte) (hold int) {
-	hold = w.scanner.scan(w.redactor.current(), text, w.from, false)
+	hold = w.redactor.scan(&w.scanner, text, w.from, false)
 	w.pass(text, hold)
 	return hold
 }
 
-// mask is told the value of a masking command.
+// mask obeys a masking command. If there were too many, what is held back is lost with all that comes.
 func (w *Writer) mask(value string) {
-	w.redactor.Add(Secret{Name: "add-mask", Value: value})
+	if err := w.redactor.addMask(value); err != nil && w.err == nil {
+		w.err = err
+	}
 }
 
 // pass writes what of the text is before hold.
@@ -162,7 +170,7 @@ func (w *Writer) flush() error {
 		w.masks.flush(w.write)
 	}
 	if w.err == nil && w.cursor.done < len(w.text) {
-		w.scanner.scan(w.redactor.current(), w.text, w.from, true)
+		w.redactor.scan(&w.scanner, w.text, w.from, true)
 		w.pass(w.text, len(w.text))
 	}
 	return w.err
