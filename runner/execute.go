@@ -1,9 +1,11 @@
 package runner
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"os"
 	"strings"
@@ -127,21 +129,26 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	if r.in.Frugal != nil {
 		r.in.Frugal()
 	}
+	exceeded := r.Redactor.MasksExceeded()
 	result, err := process.Run(process.Command{
-		Args: c.Argv(), Dir: r.Path(how.directory), Env: how.env.List(), Output: clean,
+		Args: c.Argv(), Dir: r.Path(how.directory), Env: how.env.List(), Output: withholding{clean, r.Log},
 		Deadline: how.deadline, Grace: how.grace, Marker: r.Marker(), Meter: task.NewMeter(r.Stop.Work, r.Config.Metadata),
 		OnSuspended: func(p process.Process) {
 			w := process.SuspendedWarning(p)
 			r.Log.Warn(w.Message, w.Args...)
 		},
 	}, how.signals)
-	if e := errors.Join(clean.Close(), lines.Close(), result.OutputErr); e != nil {
+	closeErr := errors.Join(clean.Close(), lines.Close())
+	if e := cmp.Or(result.OutputErr, closeErr); e != nil && !errors.Is(e, redact.ErrTooManyMasks) {
 		r.Log.Warn("a part of the command's output could not be written", "error", e.Error())
 	}
 	for _, w := range result.Warnings(err) {
 		r.Log.Warn(w.Message, w.Args...)
 	}
 	process.AdviseHeap(err, r.tail.Log().Text, result.Usage.MemoryLimit)
+	if err == nil && !exceeded && r.Redactor.MasksExceeded() {
+		err = errTooManyMasks
+	}
 	var timeout *process.TimeoutError
 	if errors.As(err, &timeout) {
 		timeout.Limit = how.limit // the run's, which began before this command did
@@ -152,10 +159,33 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	return result, err
 }
 
+// withholding is the way of a command's output into the log. It logs when the output ends because the command masked too much.
+type withholding struct {
+	to  io.Writer
+	log *slog.Logger
+}
+
+func (w withholding) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	if errors.Is(err, redact.ErrTooManyMasks) { // the supervisor writes no more after an error
+		w.log.Error(errTooManyMasks.Message, "hint", errTooManyMasks.Advice)
+	}
+	return n, err
+}
+
+var errTooManyMasks = &outcome.SecretsError{
+	Message: "the command masked more than 10,000 values or 1 MiB of them, so its output is withheld",
+	Advice:  "mask what is secret only, once each, or several values as the lines of one",
+}
+
 // readReports reads the reports of a command that was started.
 func (r *run) readReports(commandErr error) error {
 	var start *process.StartError
 	if len(r.step.Reports) == 0 || r.result == nil || errors.As(commandErr, &start) {
+		return commandErr
+	}
+	if r.Redactor.MasksExceeded() {
+		r.Log.Warn("the reports are not read, since they may hold values that are not masked")
 		return commandErr
 	}
 	err := commandErr

@@ -20,6 +20,9 @@ func (r *run) scrub(ctx context.Context, set artifacts.Set, a steps.Artifact) er
 	if info, err := os.Stat(set.Dir); err != nil || !info.IsDir() {
 		return nil // publishing says so
 	}
+	if a.Redacts() && r.Redactor.MasksExceeded() {
+		return errors.New("it may hold values that are not masked, since the command masked too many")
+	}
 	root, err := os.OpenRoot(set.Dir)
 	if err != nil {
 		return err
