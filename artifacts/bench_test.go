@@ -49,7 +49,7 @@ func BenchmarkFetch5000(b *testing.B) {
 		b.StopTimer()
 		out := b.TempDir()
 		b.StartTimer()
-		if _, err := artifacts.Fetch(b.Context(), s, "builds", set.Ref, out); err != nil {
+		if _, err := artifacts.Fetch(b.Context(), s, "builds", set.Ref, out, artifacts.FetchOptions{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -39,6 +39,21 @@ func (e *LinkError) Error() string {
 // Hint says what to do next.
 func (e *LinkError) Hint() string { return "replace the link with the file it points to, or remove it" }
 
+// FolderError reports a folder that is a link, or is reached by one that leaves where it should be.
+type FolderError struct {
+	Path   string
+	Reason string // e.g. `is a link to "/etc"`
+}
+
+func (e *FolderError) Error() string {
+	return fmt.Sprintf("folder %q %s", e.Path, e.Reason)
+}
+
+// Hint says what to do next.
+func (e *FolderError) Hint() string {
+	return "make it a folder of its own, or name the folder that the link points to"
+}
+
 // FileError reports an entry that cannot be part of a set: a socket, a named pipe, a device, a name that is not UTF-8.
 type FileError struct {
 	Path   string // in the set's folder
@@ -51,6 +66,20 @@ func (e *FileError) Error() string {
 
 // Hint says what to do next.
 func (e *FileError) Hint() string { return "remove it, or have the command write it elsewhere" }
+
+// GitError reports a file of a set that would be written into a git repository's own folder.
+type GitError struct {
+	Path string
+}
+
+func (e *GitError) Error() string {
+	return fmt.Sprintf("%q is below a .git, where files are run as programs: nothing was written", e.Path)
+}
+
+// Hint says what to do next.
+func (e *GitError) Hint() string {
+	return "exclude it, and find out which run published it"
+}
 
 // ChangedError reports a file that changed while it was stored.
 type ChangedError struct {

@@ -26,7 +26,7 @@ func Example() {
 	}
 	fmt.Println(published.Key, published.Uploaded, "files")
 
-	fetched, err := artifacts.Fetch(ctx, store, "builds", ref, filepath.Join(dir, "fetched"))
+	fetched, err := artifacts.Fetch(ctx, store, "builds", ref, filepath.Join(dir, "fetched"), artifacts.FetchOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}

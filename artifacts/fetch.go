@@ -2,67 +2,132 @@ package artifacts
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
-	"sync"
+	"strings"
 
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/artifacts/spool"
 )
 
+// FetchOptions select files of a set. The zero value selects all.
+type FetchOptions struct {
+	// Only are globs of the files to fetch, Exclude of those not to fetch. A glob that matches a folder stands for
+	// everything in it.
+	Only, Exclude []string
+	// Within, if it is set, is a folder that dir is in. Links between the two must not lead out of it.
+	Within string
+}
+
 // Fetch writes the files of a set into dir, with their modes, and creates dir if needed. Files get their names in dir
 // only when all of them have arrived and match the manifest's checksums; other files in dir stay. Nothing is written
-// outside dir, whatever the manifest or links in dir say. An interrupted Fetch leaves what has arrived in a hidden
-// folder of dir, and the next one continues from there.
+// outside dir, whatever the manifest or links in dir say, nor below a .git, whose hooks and settings are programs; dir
+// must not be a link. An interrupted Fetch leaves what has arrived in a hidden folder of dir, and the next one
+// continues from there.
 //
-// The error is fs.ErrNotExist if there is no such set, and a *CorruptError if it does not match its manifest.
-func Fetch(ctx context.Context, s Store, kind string, ref Ref, dir string) (Manifest, error) {
-	m, err := ReadManifest(ctx, s, kind, ref)
-	if err == nil {
-		m, err = fetch(ctx, s, m, dir)
-	}
+// The manifest returned has the selected files. The error is fs.ErrNotExist if there is no such set, a *CorruptError if
+// it does not match its manifest, a *MissingError if nothing is selected, a *FolderError or *KeyError for the options.
+func Fetch(ctx context.Context, s Store, kind string, ref Ref, dir string, o FetchOptions) (Manifest, error) {
+	m, err := fetch(ctx, s, kind, ref, dir, o)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("fetch %s: %w", keys.Set(kind, ref), err)
 	}
 	return m, nil
 }
 
-// maxRefetches limits how often a fetch restarts because the set is published anew meanwhile.
-const maxRefetches = 3
-
-func fetch(ctx context.Context, s Store, m Manifest, dir string) (Manifest, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+func fetch(ctx context.Context, s Store, kind string, ref Ref, dir string, o FetchOptions) (Manifest, error) {
+	if err := patterns(slices.Concat(o.Only, o.Exclude)).check(); err != nil {
 		return Manifest{}, err
 	}
-	root, err := os.OpenRoot(dir)
+	m, err := o.readManifest(ctx, s, kind, ref)
+	if err != nil {
+		return Manifest{}, err
+	}
+	root, err := openFolder(dir, o.Within, true)
 	if err != nil {
 		return Manifest{}, err
 	}
 	defer root.Close()
-	sp := spool.New(root)
+	if err := checkOutsideGit(root.Name()); err != nil {
+		return Manifest{}, err
+	}
+	f := fetcher{store: s, options: o, root: root}
+	return f.run(ctx, m)
+}
+
+// readManifest returns the manifest of a set with the selected files. It refuses files below a .git.
+func (o FetchOptions) readManifest(ctx context.Context, s Store, kind string, ref Ref) (Manifest, error) {
+	m, err := ReadManifest(ctx, s, kind, ref)
+	if err != nil {
+		return Manifest{}, err
+	}
+	m.Files = slices.DeleteFunc(m.Files, func(f File) bool {
+		return len(o.Only) > 0 && !patterns(o.Only).match(f.Path) || patterns(o.Exclude).match(f.Path)
+	})
+	if len(m.Files) == 0 && (len(o.Only) > 0 || len(o.Exclude) > 0) {
+		return Manifest{}, &MissingError{kind, keys.Set(kind, ref), "has no file that the patterns select"}
+	}
+	for _, f := range m.Files {
+		if slices.ContainsFunc(strings.Split(f.Path, "/"), isGitFolder) {
+			return Manifest{}, &GitError{f.Path}
+		}
+	}
+	return m, nil
+}
+
+// isGitFolder reports whether a file system could take a name for .git: some ignore case, or dots and blanks at the end.
+func isGitFolder(name string) bool {
+	name = strings.ToLower(strings.TrimRight(name, ". "))
+	return name == ".git" || name == "git~1"
+}
+
+// checkOutsideGit refuses a folder in a .git.
+func checkOutsideGit(dir string) error {
+	resolved, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	if resolved, err = filepath.Abs(resolved); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(strings.Split(filepath.ToSlash(resolved), "/"), isGitFolder) {
+		return &GitError{resolved}
+	}
+	return nil
+}
+
+// fetcher fetches one set into one folder.
+type fetcher struct {
+	store   Store
+	options FetchOptions
+	root    *os.Root
+	staging string // the folder for files that have arrived
+}
+
+func (f *fetcher) run(ctx context.Context, m Manifest) (Manifest, error) {
+	sp := spool.New(f.root)
 	mine := "fetch-" + spool.FileName(keys.Set(m.Kind, m.Ref()))
-	sp.Sweep(mine)
+	_ = sp.Sweep(mine)
 	held, staging, err := sp.Folder(mine)
 	if err != nil {
 		return Manifest{}, err
 	}
 	defer held.Close()
+	f.staging = staging
 
-	m, err = stageAll(ctx, s, m, root, staging)
+	m, err = f.stageAll(ctx, m)
 	if err == nil {
-		err = install(root, m, staging)
+		err = f.install(m)
 	}
 	if !resumable(err) {
-		root.RemoveAll(staging)
-		root.Remove(keys.Partial) // fails while another fetch uses it
+		_ = f.root.RemoveAll(staging)
+		_ = f.root.Remove(keys.Partial) // fails while another fetch uses it
 	}
 	if err != nil {
 		return Manifest{}, err
@@ -77,19 +142,22 @@ func resumable(err error) bool {
 		errors.As(err, &store) && store.Retryable()
 }
 
+// maxRefetches limits how often a fetch restarts because the set is published anew meanwhile.
+const maxRefetches = 3
+
 // stageAll stores the files under temporary names. It returns the manifest that they match, which is a newer one if
 // the set was published anew meanwhile.
-func stageAll(ctx context.Context, s Store, m Manifest, root *os.Root, staging string) (Manifest, error) {
-	parallel, _, _ := concurrency(s)
+func (f *fetcher) stageAll(ctx context.Context, m Manifest) (Manifest, error) {
+	parallel, _, _ := concurrency(f.store)
 	meterOf(ctx).addTotal(len(m.Files), m.Bytes())
 	for attempt := 1; ; attempt++ {
 		err := forEach(ctx, parallel, len(m.Files), func(ctx context.Context, i int) error {
-			return stage(ctx, s, m, m.Files[i], root, stagedName(staging, m, i))
+			return stage(ctx, f.store, m, m.Files[i], f.root, f.stagedName(m, i))
 		})
 		var corrupt *CorruptError
 		if errors.As(err, &corrupt) && attempt < maxRefetches {
 			// The set may have been published anew since its manifest was read.
-			again, readErr := ReadManifest(ctx, s, m.Kind, m.Ref())
+			again, readErr := f.options.readManifest(ctx, f.store, m.Kind, m.Ref())
 			if readErr != nil {
 				return Manifest{}, readErr
 			}
@@ -103,8 +171,8 @@ func stageAll(ctx context.Context, s Store, m Manifest, root *os.Root, staging s
 }
 
 // stagedName contains the checksum, so that what an earlier fetch left under the name belongs to this file.
-func stagedName(staging string, m Manifest, i int) string {
-	return path.Join(staging, strconv.Itoa(i)+"-"+m.Files[i].SHA256)
+func (f *fetcher) stagedName(m Manifest, i int) string {
+	return path.Join(f.staging, strconv.Itoa(i)+"-"+m.Files[i].SHA256)
 }
 
 // stage stores one file under a temporary name, or the rest of one that is partly there. It is not synced, as it can
@@ -173,139 +241,18 @@ func (s *stagedFile) resume(hash io.Writer, size int64) error {
 }
 
 // install gives the staged files their names.
-func install(root *os.Root, m Manifest, staging string) error {
+func (f *fetcher) install(m Manifest) error {
 	made := map[string]bool{".": true}
-	for i, f := range m.Files {
-		if dir := path.Dir(f.Path); !made[dir] {
-			if err := root.MkdirAll(dir, 0o755); err != nil {
+	for i, file := range m.Files {
+		if dir := path.Dir(file.Path); !made[dir] {
+			if err := f.root.MkdirAll(dir, 0o755); err != nil {
 				return err
 			}
 			made[dir] = true
 		}
-		if err := root.Rename(stagedName(staging, m, i), f.Path); err != nil {
+		if err := f.root.Rename(f.stagedName(m, i), file.Path); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// verifyFile reads a stored file, and writes it to disk unless that is nil. The error is a *CorruptError if the file
-// does not match the manifest.
-func verifyFile(ctx context.Context, s Store, m Manifest, f File, disk *stagedFile) error {
-	hash := sha256.New()
-	var to io.Writer = hash
-	n := int64(0)
-	if disk != nil {
-		if err := disk.resume(hash, f.Size); err != nil {
-			return err
-		}
-		to, n = io.MultiWriter(hash, disk), disk.resumed
-	}
-	meter := meterOf(ctx)
-	meter.addBytes(n)
-	if n < f.Size || f.Size == 0 {
-		r, err := openObject(ctx, s, keys.Set(m.Kind, m.Ref())+"/"+f.Path, f.VersionID, n)
-		if errors.Is(err, fs.ErrNotExist) {
-			// Not wrapped: fs.ErrNotExist means that the set does not exist.
-			return &CorruptError{f.Path, f.SHA256, "nothing"}
-		}
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		// One byte more than expected shows that the object is too long.
-		arrived, err := io.Copy(io.MultiWriter(to, meter), io.LimitReader(contextReader{ctx, r}, f.Size-n+1))
-		if err != nil {
-			return err
-		}
-		n += arrived
-	}
-	if n > f.Size {
-		return &CorruptError{f.Path, fmt.Sprintf("%d bytes", f.Size), "more"}
-	}
-	if n < f.Size {
-		return &CorruptError{f.Path, fmt.Sprintf("%d bytes", f.Size), strconv.FormatInt(n, 10)}
-	}
-	if sum := hex.EncodeToString(hash.Sum(nil)); sum != f.SHA256 {
-		return &CorruptError{f.Path, f.SHA256, sum}
-	}
-	meter.addFile()
-	return nil
-}
-
-// contextReader ends with the context.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c contextReader) Read(p []byte) (int, error) {
-	if err := ContextError(c.ctx); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
-// openObject reads an object from an offset on. If the version does not exist, the set was copied from another bucket:
-// the checksum tells whether the newest object is the right one.
-func openObject(ctx context.Context, s Store, key, version string, offset int64) (io.ReadCloser, error) {
-	v, ok := s.(Versioned)
-	if !ok {
-		r, err := s.Get(ctx, key)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := io.CopyN(io.Discard, r, offset); err != nil && err != io.EOF {
-			r.Close()
-			return nil, err
-		}
-		return r, nil
-	}
-	r, err := v.GetVersion(ctx, key, version, offset)
-	if version != "" && errors.Is(err, fs.ErrNotExist) {
-		r, err = v.GetVersion(ctx, key, "", offset)
-	}
-	return r, err
-}
-
-// Problem is a file of a set that does not match its manifest.
-type Problem struct {
-	Path string
-	Err  *CorruptError
-}
-
-func (p Problem) String() string { return p.Err.Error() }
-
-// Verify reads a whole set and returns the files that do not match its manifest, sorted by path. The error is for a
-// set that could not be read, and fs.ErrNotExist if there is none.
-func Verify(ctx context.Context, s Store, kind string, ref Ref) ([]Problem, error) {
-	m, err := ReadManifest(ctx, s, kind, ref)
-	if err != nil {
-		return nil, fmt.Errorf("verify %s: %w", keys.Set(kind, ref), err)
-	}
-	var mu sync.Mutex
-	found := map[string]*CorruptError{}
-	meterOf(ctx).addTotal(len(m.Files), m.Bytes())
-	parallel, _, _ := concurrency(s)
-	err = forEach(ctx, parallel, len(m.Files), func(ctx context.Context, i int) error {
-		err := verifyFile(ctx, s, m, m.Files[i], nil)
-		var corrupt *CorruptError
-		if errors.As(err, &corrupt) {
-			mu.Lock()
-			defer mu.Unlock()
-			found[m.Files[i].Path] = corrupt
-			return nil
-		}
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("verify %s: %w", keys.Set(kind, ref), err)
-	}
-	var problems []Problem
-	for _, f := range m.Files {
-		if e := found[f.Path]; e != nil {
-			problems = append(problems, Problem{f.Path, e})
-		}
-	}
-	return problems, nil
 }

@@ -32,7 +32,7 @@ func TestFetchRestoresASet(t *testing.T) {
 
 	out := filepath.Join(t.TempDir(), "new/out")
 	for range 2 { // the second time over the first
-		m, err := artifacts.Fetch(t.Context(), s, "builds", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, out)
+		m, err := artifacts.Fetch(t.Context(), s, "builds", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, out, artifacts.FetchOptions{})
 		artifactstest.Must(t, err)
 		if len(m.Files) != len(site) {
 			t.Errorf("%d files", len(m.Files))
@@ -48,7 +48,7 @@ func TestFetchRestoresASet(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(out, keys.Partial)); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the temporary folder: %v", err)
 	}
-	if _, err := artifacts.Fetch(t.Context(), s, "builds", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA2}, out); !errors.Is(
+	if _, err := artifacts.Fetch(t.Context(), s, "builds", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA2}, out, artifacts.FetchOptions{}); !errors.Is(
 		err,
 		fs.ErrNotExist,
 	) {
@@ -88,7 +88,7 @@ func TestCorruptSetsAreNotFetched(t *testing.T) {
 			artifactstest.Must(t, tt.harm(s, keys.Set("builds", ref)+"/assets/app.js"))
 
 			out := artifactstest.Files{"index.html": "mine"}.Dir(t)
-			_, err := artifacts.Fetch(t.Context(), s, "builds", ref, out)
+			_, err := artifacts.Fetch(t.Context(), s, "builds", ref, out, artifacts.FetchOptions{})
 			var corrupt *artifacts.CorruptError
 			if !errors.As(err, &corrupt) || *corrupt != (artifacts.CorruptError{"assets/app.js", tt.want, tt.got}) ||
 				errors.Is(err, fs.ErrNotExist) {
@@ -138,7 +138,7 @@ func TestManifestsAreNotTrusted(t *testing.T) {
 			artifactstest.Put(t, s, artifactstest.Object(keys.Set("builds", ref)+"/x", "1"))
 			artifactstest.Must(t, artifacts.PutJSON(t.Context(), s, keys.Manifest("builds", ref), m))
 			out := filepath.Join(t.TempDir(), "out")
-			_, err := artifacts.Fetch(t.Context(), s, "builds", ref, out)
+			_, err := artifacts.Fetch(t.Context(), s, "builds", ref, out, artifacts.FetchOptions{})
 			var corrupt *artifacts.CorruptError
 			if !errors.As(err, &corrupt) || corrupt.Path != keys.Manifest("builds", ref) {
 				t.Errorf("fetch: %v", err)
@@ -166,13 +166,13 @@ func TestLinksInTheDestinationLeadNowhere(t *testing.T) {
 
 	out := t.TempDir()
 	artifactstest.Must(t, os.Symlink(outside, filepath.Join(out, "sub")))
-	if _, err := artifacts.Fetch(t.Context(), s, "builds", ref, out); err == nil {
+	if _, err := artifacts.Fetch(t.Context(), s, "builds", ref, out, artifacts.FetchOptions{}); err == nil {
 		t.Error("a linked folder was written through")
 	}
 	artifactstest.Must(t, os.Remove(filepath.Join(out, "sub")))
 	artifactstest.Must(t, os.RemoveAll(filepath.Join(out, "y")))
 	artifactstest.Must(t, os.Symlink(filepath.Join(outside, "y"), filepath.Join(out, "y")))
-	_, err := artifacts.Fetch(t.Context(), s, "builds", ref, out) // the link itself is replaced
+	_, err := artifacts.Fetch(t.Context(), s, "builds", ref, out, artifacts.FetchOptions{}) // the link itself is replaced
 	artifactstest.Must(t, err)
 	artifactstest.Equal(t, "fetched", artifactstest.Read(t, out), artifactstest.Files{"sub/x": "new", "y": "new"})
 	artifactstest.Equal(t, "outside", artifactstest.Read(t, outside), artifactstest.Files{"x": "old", "y": "old"})
@@ -203,7 +203,7 @@ func TestFetchDuringAPublish(t *testing.T) {
 		return nil
 	}}
 	out := t.TempDir()
-	_, err := artifacts.Fetch(t.Context(), watch, "builds", ref, out)
+	_, err := artifacts.Fetch(t.Context(), watch, "builds", ref, out, artifacts.FetchOptions{})
 	artifactstest.Must(t, err)
 	artifactstest.Equal(t, "fetched", artifactstest.Read(t, out), contents["new"])
 }

@@ -62,7 +62,7 @@ func GetJSON(ctx context.Context, s Store, key string, v any) error {
 
 // PutFile stores a local file under a key, durably, with a media type by the key's name.
 func PutFile(ctx context.Context, s Store, key, name string) error {
-	t, err := openTree("file", filepath.Dir(name))
+	t, err := openTree("file", filepath.Dir(name), "")
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,12 @@ type Set struct {
 	Dir   string // holds the files of the set
 	// Mirror is "latest" to keep a copy of the newest set's files under "<kind>/<branch>/latest/", or "".
 	Mirror string
+	// Within, if it is set, is a folder that Dir is in. Links between the two must not lead out of it. Dir itself must not
+	// be a link.
+	Within string
+	// Include are globs of files to publish although a segment of their path begins with a dot, e.g. ".env" or
+	// ".cache/**". Without it, they are left out, except for ".well-known", ".nojekyll" and ".vite".
+	Include []string
 	// Exclude reports files, or whole folders, to leave out, by their slash-separated path in Dir. It may be nil.
 	Exclude func(path string) bool
 }
@@ -39,6 +45,9 @@ type Published struct {
 	Location string // the same for people
 	Counts          // of the set
 	Mirrored Counts // of the mirror
+	// Hidden are the files and folders that were left out because their names begin with a dot. The paths of folders
+	// end with a slash.
+	Hidden []string
 }
 
 // Publish stores a set: its files first, then its manifest, then the record of the newest set, then the mirror. Only
@@ -66,20 +75,27 @@ func (set Set) check() error {
 	if err := keys.CheckKind(set.Kind); err != nil {
 		return err
 	}
+	if err := patterns(set.Include).check(); err != nil {
+		return err
+	}
 	return set.Validate()
 }
 
 func publish(ctx context.Context, s Store, set Set, p *Published) error {
-	t, err := openTree(set.Kind, set.Dir)
+	t, err := openTree(set.Kind, set.Dir, set.Within)
 	if err != nil {
 		return err
 	}
 	defer t.Close()
-	paths, err := t.list(ctx, set.Exclude)
+	paths, hidden, err := t.list(ctx, set)
 	if err != nil {
 		return err
 	}
-	if len(paths) == 0 {
+	p.Hidden = hidden
+	switch {
+	case len(paths) == 0 && len(hidden) > 0:
+		return &MissingError{set.Kind, set.Dir, "holds only files that begin with a dot, which are left out unless named"}
+	case len(paths) == 0:
 		return &MissingError{set.Kind, set.Dir, "is empty"}
 	}
 	files := make([]File, len(paths))

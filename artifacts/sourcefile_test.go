@@ -29,7 +29,7 @@ func TestSourceFileSupportsAnyReadPattern(t *testing.T) {
 		"the end, then a look at no more": {func(c *sourceFile) error { return seek(c, 0, 2) }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tree, err := openTree("builds", folderWith(t, "x", "foo"))
+			tree, err := openTree("builds", folderWith(t, "x", "foo"), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -53,7 +53,7 @@ func TestSourceFileSupportsAnyReadPattern(t *testing.T) {
 // TestDigestIsOfTheLastRead changes a file between a first attempt and a second, and hides it.
 func TestDigestIsOfTheLastRead(t *testing.T) {
 	dir := folderWith(t, "x", "old")
-	tree, err := openTree("builds", dir)
+	tree, err := openTree("builds", dir, "")
 	if err != nil {
 		t.Fatal(err)
 	}

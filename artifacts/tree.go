@@ -23,17 +23,18 @@ type tree struct {
 	dir  string
 }
 
-func openTree(kind, dir string) (*tree, error) {
-	info, err := os.Stat(dir)
+// openTree opens a folder. If within is set, links above the folder must not lead out of that.
+func openTree(kind, dir, within string) (*tree, error) {
+	info, err := os.Lstat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return nil, &MissingError{kind, dir, "does not exist"}
 	case err != nil:
 		return nil, err
-	case !info.IsDir():
+	case !info.IsDir() && info.Mode()&fs.ModeSymlink == 0:
 		return nil, &MissingError{kind, dir, "is not a folder"}
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := openFolder(dir, within, false)
 	if err != nil {
 		return nil, err
 	}
@@ -44,24 +45,44 @@ func (t *tree) Close() error { return t.root.Close() }
 
 // list returns the paths of the regular files, sorted. Links to files and folders within the tree count as what they
 // point to; folders without files are ignored; any other entry is an error that names it.
-func (t *tree) list(ctx context.Context, exclude func(string) bool) ([]string, error) {
-	w := walk{tree: t, ctx: ctx, exclude: exclude}
+//
+// Entries whose name begins with a dot are left out, unless include matches them: such files hold settings, caches and
+// secrets more often than results. hidden names them.
+func (t *tree) list(ctx context.Context, set Set) (paths, hidden []string, err error) {
+	w := walk{tree: t, ctx: ctx, exclude: set.Exclude, include: append(patterns(set.Include), publicDotFiles...)}
 	top, err := t.root.Stat(".")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := w.walkFolder(".", []fs.FileInfo{top}); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	slices.Sort(w.paths)
-	return w.paths, nil
+	slices.Sort(w.hidden)
+	return w.paths, w.hidden, nil
 }
 
 type walk struct {
 	*tree
-	ctx     context.Context
-	exclude func(string) bool
-	paths   []string
+	ctx           context.Context
+	exclude       func(string) bool
+	include       patterns // of hidden files
+	paths, hidden []string
+}
+
+// skip reports whether an entry is left out.
+func (w *walk) skip(p string, isDir bool) bool {
+	switch {
+	case p == keys.Partial, w.exclude != nil && w.exclude(p):
+		return true
+	case !isHidden(p), w.include.match(p), isDir && w.include.matchBelow(p):
+		return false
+	}
+	if isDir {
+		p += "/"
+	}
+	w.hidden = append(w.hidden, p)
+	return true
 }
 
 // walkFolder lists one folder. within holds that folder and those above it, to detect a link back to one of them.
@@ -78,7 +99,7 @@ func (w *walk) walkFolder(name string, within []fs.FileInfo) error {
 	}
 	for _, e := range entries {
 		p := path.Join(name, e.Name())
-		if p == keys.Partial || w.exclude != nil && w.exclude(p) {
+		if w.skip(p, e.IsDir()) {
 			continue
 		}
 		if !utf8.ValidString(p) {

@@ -82,12 +82,6 @@ func TestLinks(t *testing.T) {
 			artifactstest.Equal(t, "store", artifactstest.Read(t, store), artifactstest.Files{})
 		})
 	}
-	t.Run("the set's folder may be one itself", func(t *testing.T) {
-		s, _ := newStore(t)
-		link := filepath.Join(t.TempDir(), "link")
-		artifactstest.Must(t, os.Symlink(inside.Dir(t), link))
-		artifactstest.Publish(t, s, artifactstest.CoverageSet("main", artifactstest.SHA1, link))
-	})
 	t.Run("two folders that link to each other", func(t *testing.T) {
 		s, _ := newStore(t)
 		dir := artifactstest.Files{"a/x": "", "b/y": ""}.Dir(t)

@@ -70,7 +70,10 @@ func (r *run) publishArtifacts(runErr error) error {
 				r.Log.Warn("nothing in there is of this run, so it is not published", "artifact", a.Name, "path", a.Path)
 				return nil
 			}
-			return r.publishSet(ctx, artifacts.Set{Kind: a.Name, Ref: r.Ref, RunID: r.ID, Dirty: r.Dirty, Dir: dir, Mirror: a.Mirror}, a, a.Optional || runErr != nil)
+			return r.publishSet(ctx, artifacts.Set{
+				Kind: a.Name, Ref: r.Ref, RunID: r.ID, Dirty: r.Dirty,
+				Dir: dir, Within: r.Config.Workspace, Include: a.Include, Mirror: a.Mirror,
+			}, a, a.Optional || runErr != nil)
 		})
 		if failed == nil {
 			failed = err
@@ -149,6 +152,10 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	}
 	r.Log.Info("published", "artifact", set.Kind, "location", published.Location, "files", len(published.Manifest.Files), "bytes", published.Manifest.Bytes(),
 		"uploaded", published.Uploaded, "unchanged", published.Unchanged, "removed", published.Removed)
+	if hidden := published.Hidden; len(hidden) > 0 {
+		r.Log.Info("files whose names begin with a dot are not published unless include names them", "artifact", set.Kind,
+			"files", strings.Join(hidden[:min(len(hidden), 10)], " "), "count", len(hidden))
+	}
 	if left := published.Left + published.Mirrored.Left; left > 0 {
 		r.Log.Info("files of an earlier run may not be deleted, so they stay where they are, in no manifest", "artifact", set.Kind, "files", left)
 	}

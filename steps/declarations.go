@@ -229,6 +229,8 @@ func artifactObject() object[Artifact] {
 				boolean(),
 				func(a *Artifact) *bool { return &a.Optional },
 			).otherwise(false),
+			newKey("include", "Globs of files to publish although their names begin with a dot, which are left out otherwise.",
+				listOf(globKind(), "pattern"), func(a *Artifact) *[]string { return &a.Include }),
 			newKey(
 				"redact",
 				"Whether files that contain secrets are rewritten before they are published; by default all but those of builds, "+

@@ -3,6 +3,7 @@ package steps
 import (
 	"errors"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -46,8 +47,8 @@ steps:
 		test.Environment["TRACE"] != "false" {
 		t.Errorf("settings are %+v", test)
 	}
-	if got := test.Artifacts; len(got) != 1 ||
-		got[0] != (Artifact{Name: "coverage", Path: "out/coverage", When: Always, Mirror: "latest"}) {
+	want := []Artifact{{Name: "coverage", Path: "out/coverage", When: Always, Mirror: "latest"}}
+	if got := test.Artifacts; !reflect.DeepEqual(got, want) {
 		t.Errorf("artifacts are %+v", got)
 	}
 	if !test.Retry.Allows("oom") || test.Retry.Allows("infrastructure") || test.Retry.Attempts != 2 {

@@ -138,9 +138,10 @@ type Artifact struct {
 	Name     string // its kind, the first part of its keys: "builds", "coverage"
 	Path     string // a folder, relative to the step's directory
 	When     When
-	Mirror   string // "latest" keeps a second copy that is replaced by each run; empty for none
-	Optional bool   // whether a step may pass without having made it
-	Redact   *bool  // whether files that contain secrets are rewritten; nil for the default
+	Mirror   string   // "latest" keeps a second copy that is replaced by each run; empty for none
+	Optional bool     // whether a step may pass without having made it
+	Include  []string // globs of files whose names begin with a dot
+	Redact   *bool    // whether files that contain secrets are rewritten; nil for the default
 }
 
 // Redacts reports whether files that contain secrets are rewritten before they are published. By default all are but

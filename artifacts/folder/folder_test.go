@@ -171,7 +171,7 @@ func TestFullDiskIsReported(t *testing.T) {
 
 	big, bigDir := newStore(t)
 	artifactstest.Publish(t, big, set)
-	_, err = artifacts.Fetch(t.Context(), big, "coverage", set.Ref, filepath.Join(dir, "out"))
+	_, err = artifacts.Fetch(t.Context(), big, "coverage", set.Ref, filepath.Join(dir, "out"), artifacts.FetchOptions{})
 	if !errors.As(err, &full) || !strings.Contains(err.Error(), "is full") || full.Place != filepath.Join(dir, "out") {
 		t.Errorf("fetch from %s: %v", bigDir, err)
 	}

@@ -271,7 +271,7 @@ func TestCorruptDownloadIsRefused(t *testing.T) {
 	)
 	proxy.Add(s3test.Rule{Operation: "GetObject", Key: "builds/**/a", Fault: s3test.Flip(4000)})
 	out := t.TempDir()
-	_, err := artifacts.Fetch(t.Context(), s, "builds", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, out)
+	_, err := artifacts.Fetch(t.Context(), s, "builds", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, out, artifacts.FetchOptions{})
 	var corrupt *artifacts.CorruptError
 	if !errors.As(err, &corrupt) || corrupt.Path != "a" {
 		t.Errorf("%v", err)
@@ -296,13 +296,13 @@ func TestFetchResumes(t *testing.T) {
 	proxy.Add(
 		s3test.Rule{Operation: "GetObject", Key: "builds/**", Skip: 25, Fault: s3test.Respond(s3test.InternalError)},
 	)
-	if _, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out); err == nil {
+	if _, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out, artifacts.FetchOptions{}); err == nil {
 		t.Fatal("it is fetched")
 	}
 	artifactstest.Equal(t, "what is seen", artifactstest.Read(t, out).Without(keys.Partial), artifactstest.Files{})
 	proxy.RemoveRules()
 	proxy.ClearSeen()
-	_, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out)
+	_, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out, artifacts.FetchOptions{})
 	artifactstest.Must(t, err)
 	artifactstest.Equal(t, "fetched", artifactstest.Read(t, out), artifactstest.Many(40, "x"))
 	if n := len(s3test.Only("GetObject", proxy.Seen())); n > 1+40-10 {
@@ -323,12 +323,12 @@ func TestFetchResumesWithinAFile(t *testing.T) {
 		s3test.Rule{Operation: "GetObject", Key: "builds/**", Skip: 3, Fault: s3test.Respond(s3test.InternalError)},
 	)
 	out := t.TempDir()
-	if _, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out); err == nil {
+	if _, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out, artifacts.FetchOptions{}); err == nil {
 		t.Fatal("it is fetched")
 	}
 	proxy.RemoveRules()
 	proxy.ClearSeen()
-	_, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out)
+	_, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out, artifacts.FetchOptions{})
 	artifactstest.Must(t, err)
 	if got, err := os.ReadFile(filepath.Join(out, "large")); err != nil || !bytes.Equal(got, large) {
 		t.Errorf("it is not the file: %v", err)
@@ -350,7 +350,7 @@ func TestFullDiskEndsAFetch(t *testing.T) {
 		Dir:  artifactstest.Files{"big": strings.Repeat("x", 60<<10), "big2": strings.Repeat("y", 60<<10)}.Dir(t),
 	}
 	artifactstest.Publish(t, s, set)
-	_, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, filepath.Join(small, "out"))
+	_, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, filepath.Join(small, "out"), artifacts.FetchOptions{})
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "is full") {
 		t.Errorf("%v", err)
 	}

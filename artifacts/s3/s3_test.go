@@ -153,7 +153,7 @@ func TestPublishToABucket(t *testing.T) {
 		}
 		holds(second)
 		out := filepath.Join(t.TempDir(), "out")
-		_, err := artifacts.Fetch(t.Context(), s, "coverage", set.Ref, out)
+		_, err := artifacts.Fetch(t.Context(), s, "coverage", set.Ref, out, artifacts.FetchOptions{})
 		artifactstest.Must(t, err)
 		artifactstest.Equal(t, "fetched", artifactstest.Read(t, out), second)
 		if problems, err := artifacts.Verify(t.Context(), s, "coverage", set.Ref); err != nil || len(problems) > 0 {
@@ -174,7 +174,7 @@ func TestVersionsKeepASetWhole(t *testing.T) {
 	artifactstest.Put(t, s, artifactstest.Object(keys.Set("builds", set.Ref)+"/a", "another"))
 	artifactstest.Must(t, s.Delete(t.Context(), keys.Set("builds", set.Ref)+"/b"))
 	out := t.TempDir()
-	_, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out)
+	_, err := artifacts.Fetch(t.Context(), s, "builds", set.Ref, out, artifacts.FetchOptions{})
 	artifactstest.Must(t, err)
 	artifactstest.Equal(t, "fetched", artifactstest.Read(t, out), artifactstest.Files{"a": "1", "b": "2"})
 }

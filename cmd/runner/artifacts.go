@@ -181,14 +181,22 @@ func newArtifactsGetCommand(o *options) *cobra.Command {
 		Short: "fetch a set and verify its checksums",
 		Long: "runner artifacts get fetches a set. Files appear in the folder when all have arrived and been\n" +
 			"verified. Without a FOLDER they go to where the step that makes the KIND keeps it, else to ./KIND.",
-		Example: "runner artifacts get builds\nrunner artifacts get coverage out --branch main --sha latest",
-		Args:    arguments(1, "KIND", "FOLDER"),
-		RunE:    o.withStore(artifactStore.get),
+		Example: "runner artifacts get builds\nrunner artifacts get coverage out --branch main --sha latest\n" +
+			"runner artifacts get builds --only 'assets/**' --exclude '**/*.map'",
+		Args: arguments(1, "KIND", "FOLDER"),
+		RunE: o.withStore(artifactStore.get),
 	}
 	declare(cmd, setFlags...)
+	declare(cmd, onlyFlag, excludeFlag)
 	declare(cmd, checkoutFlags...)
 	return cmd
 }
+
+var (
+	onlyFlag    = flagSpec{"only", "RUNNER_ONLY", globs, "fetch only files that a glob matches, e.g. 'assets/**'; repeatable"}
+	excludeFlag = flagSpec{"exclude", "RUNNER_EXCLUDE", globs, "do not fetch files that a glob matches; repeatable"}
+	includeFlag = flagSpec{"include", "RUNNER_INCLUDE", globs, "store files whose names begin with a dot, e.g. .env; repeatable"}
+)
 
 func (s artifactStore) get(ctx context.Context, args []string) error {
 	m, reason, err := s.find(ctx, args[0])
@@ -209,7 +217,9 @@ func (s artifactStore) get(ctx context.Context, args []string) error {
 		}
 	}
 	ctx, done := s.showProgress(ctx, "fetching")
-	m, err = artifacts.Fetch(ctx, s.store, m.Kind, m.Ref(), dir)
+	m, err = artifacts.Fetch(ctx, s.store, m.Kind, m.Ref(), dir, artifacts.FetchOptions{
+		Only: lines(s.variables[onlyFlag.variable]), Exclude: lines(s.variables[excludeFlag.variable]),
+	})
 	done()
 	if err != nil {
 		return err
@@ -225,7 +235,7 @@ func newArtifactsPutCommand(o *options) *cobra.Command {
 		Args:    arguments(2, "KIND", "FOLDER"),
 		RunE:    o.withStore(artifactStore.put),
 	}
-	declare(cmd, branchFlag, shaFlag, storeFlag, mirrorFlag)
+	declare(cmd, branchFlag, shaFlag, storeFlag, mirrorFlag, includeFlag)
 	declare(cmd, checkoutFlags...)
 	return cmd
 }
@@ -242,7 +252,7 @@ func (s artifactStore) put(ctx context.Context, args []string) error {
 	}
 	set := artifacts.Set{
 		Kind: args[0], Ref: ref, RunID: cmp.Or(s.variables["RUN_ID"], session.NewID()), Dir: args[1],
-		Mirror: s.variables[mirrorFlag.variable],
+		Mirror: s.variables[mirrorFlag.variable], Include: lines(s.variables[includeFlag.variable]),
 	}
 	if dir, err := filepath.Abs(set.Dir); err == nil && dir == s.config.Workspace { // the same files as in a run
 		set.Exclude = func(path string) bool { return path == ".runner" || path == ".git" || path == "node_modules" }
@@ -253,6 +263,19 @@ func (s artifactStore) put(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	if len(p.Hidden) > 0 {
+		s.note("left out, as their names begin with a dot: %s; add --include to store them", namesOf(p.Hidden))
+	}
 	s.note("%s: %d uploaded, %d unchanged, %d removed", setName(p.Manifest), p.Uploaded, p.Unchanged, p.Removed)
 	return s.print("%s  %s\n", units.Path(p.Location), contents(p.Manifest))
+}
+
+// namesOf lists the first paths of many.
+func namesOf(paths []string) string {
+	const shown = 5
+	text := strings.Join(paths[:min(shown, len(paths))], ", ")
+	if more := len(paths) - shown; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }

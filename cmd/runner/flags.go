@@ -69,6 +69,14 @@ func declare(cmd *cobra.Command, flags ...flagSpec) {
 // boolKind is what pflag calls a flag that is true or false.
 const boolKind = "bool"
 
+// globs is the word for the value of a flag that may be repeated. Its values are joined by newlines.
+const globs = "GLOB…"
+
+// lines returns the values of a flag that may be repeated.
+func lines(value string) []string {
+	return strings.FieldsFunc(value, func(c rune) bool { return c == '\n' })
+}
+
 // flagValue is the value of a flag as it was typed. Package runner reads it, as it reads the variable.
 type flagValue struct{ variable, kind, text string }
 
@@ -81,6 +89,9 @@ func (v *flagValue) Set(text string) error {
 		if _, err := strconv.ParseBool(text); err != nil {
 			return err
 		}
+	}
+	if v.kind == globs && v.text != "" {
+		text = v.text + "\n" + text
 	}
 	v.text = text
 	return nil

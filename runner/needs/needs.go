@@ -118,7 +118,7 @@ func Fetch(ctx context.Context, s *session.Session, kind, dir string) (artifacts
 				Advice:  "run the step that publishes them again, on the commit itself",
 			}
 		}
-		if manifest, err = artifacts.Fetch(ctx, s.Store, kind, ref, dir); err != nil {
+		if manifest, err = artifacts.Fetch(ctx, s.Store, kind, ref, dir, artifacts.FetchOptions{Within: s.Config.Workspace}); err != nil {
 			return manifest, outcome.ArtifactsError{Err: err}
 		}
 		return manifest, nil
