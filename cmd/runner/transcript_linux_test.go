@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +24,8 @@ import (
 // The transcripts in testdata describe what a user sees, one behaviour each. The runner in them is the real main in a
 // process of its own; "misbehave" stands for commands that a shell cannot easily imitate.
 func TestMain(m *testing.M) {
+	// Transcripts wait more than they compute. The flag -parallel, which is parsed later, wins.
+	must(flag.Set("test.parallel", strconv.Itoa(max(4, 2*runtime.GOMAXPROCS(0)))))
 	testscript.Main(m, map[string]func(){
 		"runner":    main,
 		"misbehave": misbehave,
