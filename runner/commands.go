@@ -14,18 +14,16 @@ import (
 	"github.com/carlin-cicd/runner/runner/units"
 )
 
-// What the commands beside a run share with it, so that they mean the same by the same words.
-
-// Identify finds the branch and the commit that a run with this configuration would be of, and reports whether the
-// workspace has changes that are not in it. The error is a *outcome.ConfigError.
+// Identify returns the branch and the commit of a run with this configuration, and whether the workspace has changes that
+// are not in it. The error is a *outcome.ConfigError.
 func Identify(ctx context.Context, variables map[string]string, c config.Config) (ref artifacts.Ref, changed bool, err error) {
 	s := session.New(ctx, variables, c)
 	err = s.Identify()
 	return s.Ref, s.Dirty, err
 }
 
-// CheckSecrets asks for every secret of a step as a run would, and writes what there is: never a value. The error is a
-// *outcome.SecretsError when one cannot be had, a *outcome.ConfigError for input that is refused.
+// CheckSecrets resolves every secret of a step as a run would, and writes the result without values. The error is a
+// *outcome.SecretsError if one cannot be resolved, a *outcome.ConfigError for input that is refused.
 func CheckSecrets(ctx context.Context, w io.Writer, variables map[string]string, c config.Config) error {
 	r := &run{Session: *session.New(ctx, variables, c)}
 	if err := r.chooseStep(); err != nil {
@@ -35,7 +33,7 @@ func CheckSecrets(ctx context.Context, w io.Writer, variables map[string]string,
 	err = secrets.WriteReport(w, resolved, err)
 	var failed *secrets.Error
 	if errors.As(err, &failed) {
-		return &outcome.SecretsError{Message: units.Count(len(failed.Failures), "secret") + " cannot be had", Transient: failed.Retryable()}
+		return &outcome.SecretsError{Message: units.Count(len(failed.Failures), "secret") + " cannot be resolved", Transient: failed.Retryable()}
 	}
 	return err
 }

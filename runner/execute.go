@@ -25,7 +25,7 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// execute runs the command, again where the step allows that for the reason it ended, and what verifies it.
+// execute runs the command, repeats it where the step allows that, and verifies it.
 func (r *run) execute() error {
 	if info, err := os.Stat(r.directory()); err != nil || !info.IsDir() {
 		return &outcome.ConfigError{
@@ -39,7 +39,7 @@ func (r *run) execute() error {
 	return r.verify()
 }
 
-// attempt runs the command until it passes or may not be started again.
+// attempt runs the command until it passes or may not be repeated.
 func (r *run) attempt() (err error) {
 	end := r.span("command")
 	defer func() { end(err) }()
@@ -47,7 +47,7 @@ func (r *run) attempt() (err error) {
 		begun := time.Now()
 		err := r.phase("command", func() error {
 			result, err := r.supervise(r.step.Command)
-			if before := r.result; before != nil { // what an attempt before it took, the run took, too
+			if before := r.result; before != nil { // usage adds up over attempts
 				result.Usage = result.Usage.Add(before.Usage, before.Started.Sub(result.Started))
 				result.Wall += before.Wall
 				result.OOMKills += before.OOMKills
@@ -57,18 +57,18 @@ func (r *run) attempt() (err error) {
 		})
 		o := outcome.Of(err)
 		r.attempts = append(r.attempts, record.Attempt{ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: record.Seconds(time.Since(begun))})
-		// Who was told to stop does not start it again: that is for whoever starts runs. See retryAllowed.
+		// A stopped run does not repeat its command; the caller may start another run. See retryAllowed.
 		if err == nil || r.Stop.Work.Err() != nil || len(r.attempts) > r.step.Retry.Attempts || !r.step.Retry.Allows(string(o.Reason)) {
 			var start *process.StartError
 			r.delivery.MarkEnd(err != nil && !errors.As(err, &start))
 			return err
 		}
 		r.delivery.WaitUntilIdle()
-		r.Log.Warn("the command is started again", "reason", string(o.Reason), "attempt", len(r.attempts)+1, "error", err.Error())
+		r.Log.Warn("retrying the command", "reason", string(o.Reason), "attempt", len(r.attempts)+1, "error", err.Error())
 	}
 }
 
-// verify runs what has to pass after the command.
+// verify runs what must pass after the command.
 func (r *run) verify() error {
 	if err := r.checkDelivery(); err != nil {
 		return err
@@ -84,27 +84,27 @@ func (r *run) verify() error {
 	})
 }
 
-// supervise runs one command of the step, its output going through the redactor into the log.
+// supervise runs a command of the step. Its output goes through the redactor into the log.
 func (r *run) supervise(c steps.Command) (process.Result, error) {
 	return r.superviseIn(r.step.Directory, c)
 }
 
-// superviseIn does so in a folder of the workspace.
+// superviseIn is supervise in a folder of the workspace.
 func (r *run) superviseIn(directory string, c steps.Command) (process.Result, error) {
 	return r.superviseWith(c, r.supervision(directory))
 }
 
-// supervision is how a command is run.
+// supervision is the setting of a command.
 type supervision struct {
 	directory string // relative to the workspace
 	env       environment.Environment
 	deadline  time.Time
-	limit     time.Duration // what the deadline came from
+	limit     time.Duration // the duration behind the deadline, for messages
 	grace     time.Duration
 	signals   <-chan os.Signal
 }
 
-// supervision is how the step's own command is run.
+// supervision returns the setting of the step's own command.
 func (r *run) supervision(directory string) supervision {
 	return supervision{directory: directory, env: r.env, deadline: r.Deadline, limit: r.step.Timeout, grace: r.Config.Grace, signals: r.Stop.Forward}
 }
@@ -116,12 +116,12 @@ func (s supervision) with(name, value string) supervision {
 	return s
 }
 
-// superviseWith runs a command in a way of its own.
+// superviseWith is supervise with a setting.
 func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, error) {
 	r.Log.Info("running", "command", c.String(), "directory", how.directory)
 	how = r.traced(how)
 	r.tail.Line("\x1b[2m$ " + r.Redactor.String(c.String()) + "\x1b[22m")
-	if r.isPastDeadline() { // a hook, whose time is its own
+	if r.isPastDeadline() { // a hook has a deadline of its own
 		r.sink.Stopping(how.deadline.Add(how.grace))
 	}
 	lines := r.sink.Command()
@@ -154,7 +154,7 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 		timeout.Limit = how.limit // the run's, which began before this command did
 	}
 	if sig, _ := r.Stop.Signal(); sig == 0 && err != nil && r.delivery.Lost() != nil {
-		err = r.delivery.Lost() // that is why it was told to stop
+		err = r.delivery.Lost() // the lost lock is why the command was stopped
 	}
 	return result, err
 }

@@ -18,28 +18,28 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// Hooks are the commands of a step beside its own, in this order:
+// Hooks run around the step's command, in this order:
 //
-//  1. before, within the run's deadline. One that fails ends the run with its own exit code; the command is not run.
-//  2. The command, its retries, what verifies it, its reports, its reruns: what they need is still up.
-//  3. on_failure, if the run is red by then: what it gathers is gathered before after tears things down. Not if we were told to stop.
-//  4. after, in any case once before has begun. The first one that fails makes a green run red; it hides no other failure.
-//  5. Coverage, stack, artifacts. A run that turns red only there, or by an after, gets its on_failure at the very end.
+//  1. before, within the run's deadline. If one fails, the run ends with its exit code and the command does not run.
+//  2. The command with its retries, verify, reports and reruns: what before started is still up.
+//  3. on_failure, if the run has failed so far, before after tears anything down. Not in a stopped run.
+//  4. after, always if before has begun. The first one that fails turns a passed run red; it hides no other failure.
+//  5. Coverage, stack, artifacts. If only these or an after fail, on_failure runs at the very end.
 //
-// The last two have their own time, for the run's may be what was used up. When we are told to stop, after has half of what is
-// left of the stop budget, and the rest is kept for the records.
+// on_failure and after have time of their own, since the run may have used up its deadline. In a stopped run, after gets half of
+// the remaining stop budget; the rest is kept for the records.
 
-// hookTime is how long each command of after and on_failure may take.
+// hookTime limits each command of after and on_failure.
 const hookTime = 5 * time.Minute
 
-// hooks is what a run knows of its hooks.
+// hooks is the state of the hooks.
 type hooks struct {
-	begun    bool  // the first of before was about to start
-	reported bool  // on_failure has run, or is not to be run
-	failed   error // of after, or of what was handed on: the run's own error if it has no other
+	begun    bool  // before has begun
+	reported bool  // on_failure has run, or must not run
+	failed   error // the error of after or of the outputs; it is the run's if it has no other
 }
 
-// HookError is a hook that failed.
+// HookError reports a hook that failed.
 type HookError struct {
 	Hook    string // before, after or on_failure
 	Command string
@@ -55,7 +55,7 @@ func (e *HookError) Unwrap() error { return e.Err }
 func (e *HookError) Hint() string {
 	var timeout *process.TimeoutError
 	if e.Hook != "before" && errors.As(e.Err, &timeout) {
-		return "a command of on_failure or after has " + units.Duration(hookTime) + "; find out what it was waiting for"
+		return "a command of on_failure or after has " + units.Duration(hookTime) + "; check what it was waiting for"
 	}
 	var other interface{ Hint() string }
 	if errors.As(e.Err, &other) {
@@ -64,7 +64,7 @@ func (e *HookError) Hint() string {
 	return "see its output above; it is " + e.Hook + ": in runner.yaml"
 }
 
-// hookName is the phase of one of several commands of a hook.
+// hookName is the phase name of one of several commands of a hook.
 func hookName(hook string, i, of int) string {
 	if of == 1 {
 		return hook
@@ -72,7 +72,7 @@ func hookName(hook string, i, of int) string {
 	return hook + " " + strconv.Itoa(i+1)
 }
 
-// before runs what has to have passed before the command.
+// before runs the hooks that must pass before the command.
 func (r *run) before() (err error) {
 	r.hooks.begun = true
 	r.openOutputs()
@@ -91,7 +91,7 @@ func (r *run) before() (err error) {
 	return nil
 }
 
-// asHook says which hook it was that failed. That we were told to stop is no failure of it.
+// asHook names the hook in its error. A stop is not a failure of the hook.
 func asHook(hook string, c steps.Command, err error) error {
 	var cancelled *process.CancelledError
 	if err == nil || errors.As(err, &cancelled) {
@@ -100,7 +100,7 @@ func asHook(hook string, c steps.Command, err error) error {
 	return &HookError{Hook: hook, Command: c.String(), Err: err}
 }
 
-// onFailure runs what looks into a failure or tells of it, once. Its own failure is told only.
+// onFailure runs the on_failure hooks, once. Their own failures are only logged.
 func (r *run) onFailure(err error) {
 	if err == nil || !r.hooks.begun || r.hooks.reported {
 		return
@@ -108,7 +108,7 @@ func (r *run) onFailure(err error) {
 	r.hooks.reported = true
 	list := r.step.Hooks.OnFailure
 	if len(list) > 0 && r.Stop.Work.Err() != nil {
-		r.Log.Debug("on_failure is not run, since the run was told to stop")
+		r.Log.Debug("on_failure does not run in a stopped run")
 		return
 	}
 	end := r.group("on_failure", len(list))
@@ -118,19 +118,19 @@ func (r *run) onFailure(err error) {
 			return
 		}
 		if hookErr := r.hook("on_failure", hookName("on_failure", i, len(list)), c, err); hookErr != nil {
-			r.Log.Warn("a hook failed, which changes nothing", "error", hookErr.Error(), "hint", outcome.Hint(hookErr))
+			r.Log.Warn("an on_failure hook failed", "error", hookErr.Error(), "hint", outcome.Hint(hookErr))
 		}
 	}
 }
 
-// after runs what has to be done whatever the command did: every command of it, if one fails, too.
+// after runs all after hooks, even if one of them fails.
 func (r *run) after(err error) {
 	if !r.hooks.begun {
 		return
 	}
 	list := r.step.Hooks.After
 	if len(list) > 0 {
-		r.recordSoFar(err) // it may take what time there is
+		r.recordSoFar(err) // the hooks may use up the time
 	}
 	end := r.group("after", len(list))
 	for i, c := range list {
@@ -145,17 +145,17 @@ func (r *run) after(err error) {
 	}
 	end(r.hooks.failed)
 	if outErr := r.readOutputs(); outErr != nil {
-		r.Log.Error("what is handed on to later steps cannot be taken", "error", outErr.Error(), "hint", outcome.Hint(outErr))
+		r.Log.Error("the outputs for later steps are invalid", "error", outErr.Error(), "hint", outcome.Hint(outErr))
 		if r.hooks.failed == nil {
 			r.hooks.failed = outErr
 		}
 	}
 }
 
-// hook runs a command that is told how the run has ended so far.
+// hook runs a hook with variables that say how the run has ended so far.
 func (r *run) hook(hook, phase string, c steps.Command, err error) error {
 	budget := r.Stop.Budget - min(session.Reserve, r.Stop.Budget/4)
-	allowed := budget / 2 // of the time from the signal on, which may come while the command runs
+	allowed := budget / 2 // from the signal on, which may come while the hook runs
 	sig, at := r.Stop.Signal()
 	if sig != 0 {
 		used := time.Since(at)
@@ -168,7 +168,7 @@ func (r *run) hook(hook, phase string, c steps.Command, err error) error {
 	ctx, cancel := r.Stop.Bounded(r.Stop.Finish, allowed)
 	defer cancel()
 	signals := make(chan os.Signal, 2)
-	defer context.AfterFunc(ctx, func() { // the first ends it, and a second signal to the run kills it
+	defer context.AfterFunc(ctx, func() { // the first signal ends the hook, a second one to the run kills it
 		signals <- syscall.SIGTERM
 		if r.Stop.Finish.Err() != nil {
 			signals <- syscall.SIGTERM
@@ -186,14 +186,14 @@ func (r *run) hook(hook, phase string, c steps.Command, err error) error {
 		if sig, _ := r.Stop.Signal(); sig != 0 {
 			var cancelled *process.CancelledError
 			if errors.As(err, &cancelled) {
-				cancelled.Signal = sig // what it was told came from us, and that from whoever told us
+				cancelled.Signal = sig // the hook was stopped by our signal, the run by this one
 			}
 		}
 		return asHook(hook, c, err)
 	})
 }
 
-// outcomeWord is what RUNNER_OUTCOME says.
+// outcomeWord is the value of RUNNER_OUTCOME.
 func outcomeWord(o outcome.Outcome) string {
 	switch o.Reason {
 	case record.Success:
@@ -211,7 +211,7 @@ type hookList struct {
 	commands []steps.Command
 }
 
-// hookLists are the hooks of a step in the order in which they run.
+// hookLists returns the hooks of a step in the order they run.
 func hookLists(s steps.Step) []hookList {
 	return []hookList{{"before", s.Hooks.Before}, {"on_failure", s.Hooks.OnFailure}, {"after", s.Hooks.After}}
 }

@@ -15,12 +15,12 @@ import (
 )
 
 // logFile is the copy of the log that is published with the run: JSON lines, compressed as they come.
-// It waits in the temporary folder, for a crash of the store must not cost the log.
+// It is written to the temporary folder until the run ends.
 type logFile struct {
 	mu   sync.Mutex
 	file *os.File
 	gzip *gzip.Writer
-	open bool // a member of the gzip file has been begun
+	open bool // the current gzip member has content
 }
 
 func newLogFile() (*logFile, error) {
@@ -28,7 +28,7 @@ func newLogFile() (*logFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The fastest level: on a quarter of a core the step needs the time more than the store needs the bytes.
+	// The fastest level: on a quarter of a core, CPU time matters more than stored bytes.
 	gz, err := gzip.NewWriterLevel(f, gzip.BestSpeed)
 	if err != nil {
 		panic(err) // the level is a constant
@@ -46,8 +46,8 @@ func (l *logFile) Write(p []byte) (int, error) {
 	return l.gzip.Write(p)
 }
 
-// finish makes the file whole as it is now and returns its path. What is written later becomes a further member, as gzip
-// allows, so that a run that is told to stop can store its log early and once more at its end.
+// finish completes the file and returns its path. Later writes start another gzip member, so that a stopped run can store its
+// log early and again at its end.
 func (l *logFile) finish() (string, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,7 +67,7 @@ func (l *logFile) remove() {
 	}
 }
 
-// openLog makes the sink and the logger of the run, both behind the redactor.
+// openLog creates the sink and the logger of the run, both behind the redactor.
 func (r *run) openLog(format logs.Format, level slog.Level, attributes []slog.Attr) {
 	o := logs.Options{Format: format, Level: level, Color: r.in.Color, Live: r.in.Terminal, Attrs: attributes}
 	r.format = format
@@ -123,7 +123,7 @@ func (r *run) boundLogAtEnd() {
 
 func (r *run) isPastDeadline() bool { return !r.Deadline.IsZero() && time.Now().After(r.Deadline) }
 
-// redactHandler takes the secrets out of records, as errors and command lines may hold them.
+// redactHandler redacts log records, since errors and command lines may contain secrets.
 type redactHandler struct {
 	slog.Handler
 	redactor *redact.Redactor

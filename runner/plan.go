@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/terminal"
+
 	"github.com/carlin-cicd/runner/runner/units"
 
 	"github.com/carlin-cicd/runner/artifacts/keys"
@@ -17,7 +19,7 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// printPlan says what the run would do. Of variables it has the names only.
+// printPlan prints what the run would do, redacted. It prints the names of variables, never their values.
 func (r *run) printPlan(w io.Writer) {
 	row := func(name, value, origin string) {
 		if value == "" {
@@ -26,7 +28,7 @@ func (r *run) printPlan(w io.Writer) {
 		if origin != "" {
 			origin = "  (" + origin + ")"
 		}
-		fmt.Fprintf(w, "%-12s %s%s\n", name, value, origin)
+		fmt.Fprintf(w, "%-12s %s%s\n", name, terminal.Escape(r.Redactor.String(value)), origin)
 	}
 	s := r.step
 	row("step", s.Name, "")
@@ -57,7 +59,7 @@ func (r *run) printPlan(w io.Writer) {
 	}
 	row("secrets", strings.Join(references, ", "), "")
 	if s.Lock == steps.LockStack {
-		row("stack", cmp.Or(carlin.StackName(s, r.Config), "not known, so it cannot be brought back: set STACK_NAME"), "")
+		row("stack", cmp.Or(carlin.StackName(s, r.Config), "unknown, so it cannot be rolled back: set STACK_NAME"), "")
 	}
 	row("guards", strings.Join(guards(s), "; "), "")
 	row("reports", strings.Join(s.Reports, ", "), s.Origin["reports"])
@@ -125,8 +127,7 @@ func (r *run) destination(a steps.Artifact) string {
 	return text
 }
 
-// PrintSteps lists the steps of a workspace, each with where its settings came from. What note returns for a step's name
-// stands beside it.
+// PrintSteps lists the steps of a workspace, each with the origin of its settings. note returns a remark on a step by its name.
 func PrintSteps(w io.Writer, c config.Config, note func(name string) string) error {
 	catalogue, err := config.LoadSteps(c)
 	if err != nil {
@@ -173,7 +174,7 @@ func PrintSteps(w io.Writer, c config.Config, note func(name string) string) err
 	return nil
 }
 
-// origin is where the commit comes from, as it may be shown.
+// origin returns the repository's URL without credentials.
 func (r *run) origin() string {
 	if r.Config.Repository == "" {
 		return ""
@@ -185,7 +186,7 @@ func (r *run) origin() string {
 	return address
 }
 
-// quarantineText is a quarantine in a plan.
+// quarantineText describes a quarantine.
 func quarantineText(q steps.Quarantine, now time.Time) string {
 	text := fmt.Sprintf("%s until %s", q.Test, q.LastDay())
 	if q.Expired(now) {

@@ -13,10 +13,10 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
-// ProgressLine is the last line of a terminal, drawn anew at most ten times a second while files are moved.
+// ProgressLine is the last line of a terminal, redrawn at most ten times a second during a transfer.
 type ProgressLine struct {
-	Draw  func(line string) // in the place of the line before; "" leaves none
-	Width func() int        // of the terminal, in columns; 0 if it does not say
+	Draw  func(line string) // replaces the line; "" removes it
+	Width func() int        // of the terminal, in columns; 0 if unknown
 	What  string            // "fetching"
 	Color bool
 
@@ -26,7 +26,7 @@ type ProgressLine struct {
 
 const redraw = 100 * time.Millisecond
 
-// Tell draws the line, if that is due. It is what artifacts.WithProgress takes.
+// Tell redraws the line if it is due. Pass it to artifacts.WithProgress.
 func (p *ProgressLine) Tell(now artifacts.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -45,7 +45,7 @@ func (p *ProgressLine) Tell(now artifacts.Progress) {
 	p.Draw(p.render(now, at.Sub(p.begun), width))
 }
 
-// Clear leaves the line to what comes next.
+// Clear removes the line.
 func (p *ProgressLine) Clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -54,8 +54,7 @@ func (p *ProgressLine) Clear() {
 	}
 }
 
-// render makes the line fit into less than width columns, so that the cursor stays on it. What there is no room for goes,
-// the least telling first.
+// render fits the line into less than width columns, so that the cursor stays on it, and leaves out the least important parts.
 func (p *ProgressLine) render(now artifacts.Progress, elapsed time.Duration, width int) string {
 	part := 0.0
 	files := fmt.Sprintf("  %d of %s", now.Files, units.Count(now.TotalFiles, "file"))
@@ -71,7 +70,7 @@ func (p *ProgressLine) render(now artifacts.Progress, elapsed time.Duration, wid
 	case now.TotalFiles > 0:
 		part = float64(min(now.Files, now.TotalFiles)) / float64(now.TotalFiles)
 	}
-	percent := fmt.Sprintf("%3d%%", int(100*part)) // 100 is for what is done
+	percent := fmt.Sprintf("%3d%%", int(100*part)) // 100 only when it is complete
 	text := p.What + " " + percent
 	bar := true
 	for _, more := range []string{files, bytes, speed} {

@@ -31,7 +31,7 @@ func (r *run) runKey() string {
 	return keys.Run(r.Ref, r.step.Name, r.Config.Environment, r.ID)
 }
 
-// recordStart leaves word that the run has begun, beside what comes next: the command need not wait for the store.
+// recordStart stores started.json in the background, so that the command does not wait for the store.
 func (r *run) recordStart() error {
 	started := r.startedRecord()
 	r.starting = make(chan error, 1)
@@ -39,22 +39,22 @@ func (r *run) recordStart() error {
 	return nil
 }
 
-// awaitStart sees that started.json is stored before anything that ends the run. A run that cannot report goes on.
+// awaitStart waits until started.json is stored. A run continues if it could not be.
 func (r *run) awaitStart() {
 	if r.starting == nil {
 		return
 	}
 	if err := <-r.starting; err != nil && r.Stop.Work.Err() == nil {
-		r.Log.Warn("the start of the run cannot be put on record", "error", err.Error(), "hint", outcome.Hint(err))
+		r.Log.Warn("started.json could not be stored", "error", err.Error(), "hint", outcome.Hint(err))
 	}
 	r.starting = nil
 }
 
-// publishArtifacts stores what the command made. Its own errors are the run's only if the command had none.
+// publishArtifacts publishes what the command made. Its errors are the run's only if the command had none.
 func (r *run) publishArtifacts(runErr error) error {
 	var start *process.StartError
 	if errors.As(runErr, &start) || r.result == nil {
-		return runErr // what lies there is not of this run
+		return runErr // the files there are not of this run
 	}
 	r.recordSoFar(runErr)
 	var failed error
@@ -67,7 +67,7 @@ func (r *run) publishArtifacts(runErr error) error {
 			defer cancel()
 			dir := filepath.Join(r.directory(), filepath.FromSlash(a.Path))
 			if runErr != nil && untouched(dir, r.result.Started) {
-				r.Log.Warn("nothing in there is of this run, so it is not published", "artifact", a.Name, "path", a.Path)
+				r.Log.Warn("no file is newer than the command, so the artifact is not published", "artifact", a.Name, "path", a.Path)
 				return nil
 			}
 			return r.publishSet(ctx, artifacts.Set{
@@ -83,27 +83,26 @@ func (r *run) publishArtifacts(runErr error) error {
 	case runErr != nil || failed == nil:
 		return runErr
 	case sig != 0:
-		return &process.CancelledError{Signal: sig} // it was not the store that failed, but the time
+		return &process.CancelledError{Signal: sig} // the time ran out, not the store
 	default:
 		return outcome.ArtifactsError{Err: failed}
 	}
 }
 
-// recordSoFar stores the story of a run that was told to stop, once: whatever the budget allows, it comes first, with record, log
-// and reports, and then hooks and sets of files.
+// recordSoFar stores the record, log and reports of a stopped run, once, before hooks and artifacts use up the budget.
 func (r *run) recordSoFar(err error) {
 	sig, _ := r.Stop.Signal()
 	if sig == 0 || r.published["finished.json"] {
 		return
 	}
-	if err == nil { // it has not passed before its artifacts are published
+	if err == nil { // it passes only when its artifacts are published
 		err = &process.CancelledError{Signal: sig}
 	}
 	r.publishRecord(r.buildRecord(outcome.Of(err)))
 }
 
-// untouched reports whether a folder holds files, all of them older than the command: a command that failed early leaves the
-// coverage of an earlier run where it was. (One that passed may well have found its build up to date.)
+// untouched reports whether a folder has files, all of them older than the command: a command that failed early leaves the
+// coverage of an earlier run. (A command that passed may have found its build up to date.)
 func untouched(dir string, since time.Time) bool {
 	const granularity = time.Second // some file systems count whole seconds
 	files := 0
@@ -122,10 +121,10 @@ func untouched(dir string, since time.Time) bool {
 
 var errTouched = errors.New("touched")
 
-// publishSet stores one set and tells of it. A set that may be missing is no error.
+// publishSet publishes one set. A missing set is an error unless it may be missing.
 func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifact, mayBeMissing bool) error {
 	r.Log.Info("publishing", "artifact", set.Kind)
-	if set.Dir == r.Config.Workspace { // the store, and what else is no artifact, may be in there
+	if set.Dir == r.Config.Workspace { // leave out what is not an artifact
 		set.Exclude = func(path string) bool { return path == ".runner" || path == ".git" || path == "node_modules" }
 	}
 	var published artifacts.Published
@@ -157,7 +156,7 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 			"files", strings.Join(hidden[:min(len(hidden), 10)], " "), "count", len(hidden))
 	}
 	if left := published.Left + published.Mirrored.Left; left > 0 {
-		r.Log.Info("files of an earlier run may not be deleted, so they stay where they are, in no manifest", "artifact", set.Kind, "files", left)
+		r.Log.Info("files of an earlier run could not be deleted; they are in no manifest", "artifact", set.Kind, "files", left)
 	}
 	return nil
 }
@@ -198,8 +197,8 @@ func (r *run) publishRecord(ended record.Run) {
 	}
 }
 
-// putLatest says that this is the newest run of the step for the commit, which is what needs: and promote go by. One that was
-// idle takes no other one's place: a deploy that passed stays one that passed, although a second one was turned away.
+// putLatest records that this is the newest run of the step for the commit, which needs: and promote go by. An idle run does not
+// replace another: a deploy that passed stays passed although a second one was refused.
 func (r *run) putLatest(ctx context.Context, latest record.Latest, idle bool) error {
 	key := keys.LatestRun(r.Ref, r.step.Name, r.Config.Environment)
 	swapper, ok := r.Store.(artifacts.Swapper)
@@ -212,13 +211,13 @@ func (r *run) putLatest(ctx context.Context, latest record.Latest, idle bool) er
 	return nil
 }
 
-// idle reports whether the run ended before its command, and not by a command that comes before that: it says nothing of the commit.
+// idle reports whether the run ended before any command, and so says nothing about the commit.
 func (r *run) idle(reason record.Reason) bool {
 	before := []record.Reason{record.Guard, record.BadConfig, record.Secrets, record.Source, record.Artifacts, record.Cancelled}
 	return r.result == nil && !r.in.Undo && slices.Contains(before, reason)
 }
 
-// recorded reports whether the run got as far as its records: input that is refused leaves none.
+// recorded reports whether the run has records: refused input leaves none.
 func (r *run) recorded() bool {
 	for _, p := range r.phases {
 		if p.Name == "record" {
@@ -259,7 +258,7 @@ func (r *run) putReports(ctx context.Context, prefix string, read results.Result
 	return errors.Join(problems...)
 }
 
-// putReport redacts a report on its way through a file: it may have any size.
+// putReport redacts a report through a temporary file, since it may have any size.
 func (r *run) putReport(ctx context.Context, root *os.Root, name, key string) error {
 	report, err := root.Open(filepath.FromSlash(name))
 	if err != nil {

@@ -1,6 +1,6 @@
-// Package runner is one run of one step, told as a story: configure, check out, resolve, execute, publish, report, exit.
+// Package runner runs one step: configure, check out, resolve, execute, publish, report, exit.
 //
-// It decides when; package steps says what; package artifacts knows where.
+// It decides when things happen; package steps what, package artifacts where.
 package runner
 
 import (
@@ -29,35 +29,35 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// Invocation is what the runner is handed by whoever starts it.
+// Invocation is how the runner was started.
 type Invocation struct {
-	Variables map[string]string // the environment, the flags laid over it
-	Stdout    io.Writer         // the log, and the summary
-	Stderr    io.Writer         // what a person is told of input that is refused
+	Variables map[string]string // the environment, with the flags applied
+	Stdout    io.Writer         // the log and the summary
+	Stderr    io.Writer         // messages about refused input
 	Terminal  bool              // whether Stdout is one
-	Width     func() int        // its columns, 0 if it does not say; nil: no terminal, or one that cannot draw a line anew
+	Width     func() int        // its columns, 0 if unknown; nil: no terminal, or one that cannot redraw a line
 	Color     bool
 	Signals   <-chan os.Signal
 	Version   string
 	Started   time.Time
-	Frugal    func() // called when a command is about to start: from then on memory counts more than time; nil: nobody is told
+	Frugal    func() // called before a command starts: from then on memory matters more than time; may be nil
 
-	Undo bool   // bring the stack back instead of running the step
-	To   string // to what this run found it to be; empty: the newest
+	Undo bool   // roll the stack back instead of running the step
+	To   string // the run whose snapshot is restored; "" for the newest
 }
 
-// run is the state of one run. Each phase reads what the earlier ones decided and adds its own part.
+// run is the state of one run. Each phase reads the results of earlier ones and adds its own.
 type run struct {
 	session.Session
 	in        Invocation
 	over      time.Time // when it ended; zero before
 	step      steps.Step
 	steps     steps.Catalogue
-	installed string // the dependencies that the image came with: see setup
+	installed string // fingerprint of the dependencies of the image: see setup
 	env       environment.Environment
 	task      task.Task
 
-	diskBefore int64 // bytes in use when the task told how much of its own is
+	diskBefore int64 // bytes in use when the task metadata was read
 
 	sink     *logs.Sink
 	format   logs.Format
@@ -80,17 +80,18 @@ type run struct {
 	private       environment.Private
 }
 
-// Run runs the step and returns how it ended. Everything there is to say has been said by then.
+// Run runs the step, reports how it ended, and returns the same.
 func Run(ctx context.Context, in Invocation) outcome.Outcome {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &run{tail: report.NewTail(pageLog), in: in, published: map[string]bool{}, artifacts: []record.Artifact{}}
-	r.Session = session.Session{ID: session.NewID(), Began: in.Started, Variables: in.Variables, AWS: session.NewAWS()}
+	r.Session = session.Session{ID: session.NewID(), Began: in.Started, Variables: in.Variables}
 	r.verdict = verdict.New(&r.Session, r.step, r)
 	r.Redactor = redact.New(append(environment.Secrets(in.Variables), knownHeaders(in.Variables)...)...)
+	r.AWS = session.NewAWS(r.Redactor)
 
 	err := r.configure(ctx, in.Signals)
-	if r.sink == nil { // the log's own settings are wrong: say so in the plainest form that fits
+	if r.sink == nil { // the log's settings are invalid: report that in a default format
 		format, formatErr := logs.ParseFormat(in.Variables["RUNNER_LOG_FORMAT"], in.Terminal)
 		if formatErr != nil {
 			format, _ = logs.ParseFormat("auto", in.Terminal)
@@ -115,21 +116,21 @@ func Run(ctx context.Context, in Invocation) outcome.Outcome {
 		r.printPlan(in.Stdout)
 		return outcome.Of(nil)
 	}
-	go r.tellSignals(ctx)
+	go r.logSignals(ctx)
 	r.startTrace()
 	r.notifyStart()
 	return r.end(r.perform())
 }
 
-// tellSignals logs what we are told from outside when it comes, with the time there is to do it.
-func (r *run) tellSignals(ctx context.Context) {
+// logSignals logs signals as they arrive.
+func (r *run) logSignals(ctx context.Context) {
 	for first := true; ; first = false {
 		select {
 		case sig := <-r.Stop.Received:
 			if first {
-				r.Log.Warn("told to stop", "signal", signalName(sig), "grace", r.Config.Grace.String(), "stop_budget", r.Config.StopBudget.String())
+				r.Log.Warn("stopping", "signal", signalName(sig), "grace", r.Config.Grace.String(), "stop_budget", r.Config.StopBudget.String())
 			} else {
-				r.Log.Warn("told to stop at once", "signal", signalName(sig))
+				r.Log.Warn("stopping at once", "signal", signalName(sig))
 			}
 		case <-ctx.Done():
 			return
@@ -137,8 +138,8 @@ func (r *run) tellSignals(ctx context.Context) {
 	}
 }
 
-// perform is the run between its configuration and its end. What goes wrong earlier keeps what comes later from
-// starting, but not from being told: the command's error comes before that of the reports, and that before the artifacts'.
+// perform is the run between its configuration and its end. The first error decides how it ends: the command's comes before
+// that of the reports, and that before the artifacts'.
 func (r *run) perform() error {
 	defer func() { r.delivery.Unlock() }() // a checkout may replace it
 	defer r.removeOutputs()
@@ -160,7 +161,7 @@ func (r *run) perform() error {
 	}
 	err = r.checkCoverage(err)
 	err = r.concludeDelivery(err)
-	if err == nil { // what was deployed stays: it is not what failed
+	if err == nil { // a failed hook does not undo a deployment
 		err = r.hooks.failed
 	}
 	err = r.publishArtifacts(err)
@@ -170,7 +171,7 @@ func (r *run) perform() error {
 	return err
 }
 
-// prepare does what comes before the command.
+// prepare runs the phases before the command.
 func (r *run) prepare() error {
 	for _, p := range []struct {
 		name string
@@ -187,7 +188,7 @@ func (r *run) prepare() error {
 		{"snapshot", r.beginDelivery},
 	} {
 		do := p.do
-		if p.name != "" { // otherwise it is several, or none
+		if p.name != "" { // hooks are phases of their own
 			do = func() error { return r.phase(p.name, p.do) }
 		}
 		if err := do(); err != nil {
@@ -197,7 +198,7 @@ func (r *run) prepare() error {
 	return nil
 }
 
-// phase does a part of the run and keeps its time. None starts once the run was told to stop.
+// phase runs a part of the run and records its duration. No phase starts after the run was stopped.
 func (r *run) phase(name string, do func() error) error {
 	if r.Stop.Work.Err() != nil {
 		return context.Cause(r.Stop.Work)
@@ -216,7 +217,7 @@ func (r *run) timed(name string, do func() error) error {
 	end := r.span(name)
 	err := do()
 	if cause := context.Cause(r.Stop.Work); err != nil && cause != nil && errors.Is(err, context.Canceled) {
-		err = cause // it was cut short because we were told to stop, and that is the reason
+		err = cause // the stop is the reason
 	}
 	end(err)
 	p.Seconds = record.Seconds(time.Since(p.Started))
@@ -228,7 +229,7 @@ func (r *run) timed(name string, do func() error) error {
 	return err
 }
 
-// configure decides everything that can be decided before anything is touched.
+// configure decides everything that can be decided before anything changes.
 func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	config, err := config.Read(r.Variables)
 	r.Stop = session.NewStopper(ctx, max(config.StopBudget, time.Second), signals)
@@ -253,7 +254,7 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	r.step.Name = config.Step
 	r.openLog(format, level, r.attributes())
 	if taskErr != nil {
-		r.Log.Warn("the task's metadata cannot be read, so its name is missing here", "error", taskErr.Error())
+		r.Log.Warn("the task metadata cannot be read, so the log does not name the task", "error", taskErr.Error())
 	}
 
 	if commitErr != nil {
@@ -268,7 +269,7 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	return nil
 }
 
-// resolveStep decides what depends on runner.yaml: the step, its environment, and whether all that it requires is there.
+// resolveStep decides what depends on runner.yaml: the step, its environment, and whether its required variables are set.
 func (r *run) resolveStep() error {
 	if err := r.chooseStep(); err != nil {
 		return err
@@ -279,7 +280,7 @@ func (r *run) resolveStep() error {
 	if r.in.Undo {
 		r.delivery = deploy.NewRollback(&r.Session, r.step)
 	}
-	r.Redactor.Add(environment.Secrets(r.env.Variables)...) // runner.yaml may hold some, too
+	r.Redactor.Add(environment.Secrets(r.env.Variables)...) // runner.yaml may contain some
 	if err := r.checkRequired(len(r.step.Needs) > 0); err != nil {
 		return err
 	}
@@ -289,7 +290,7 @@ func (r *run) resolveStep() error {
 	return nil
 }
 
-// chooseStep reads runner.yaml, finds the step and lets the environment's settings win over the file's.
+// chooseStep reads runner.yaml and finds the step. Settings of the environment override those of the file.
 func (r *run) chooseStep() error {
 	catalogue, err := config.LoadSteps(r.Config)
 	if err != nil {
@@ -340,7 +341,7 @@ func (r *run) chooseGrace() error {
 	return nil
 }
 
-// attributes are on every line of the log.
+// attributes returns the attributes of every log line.
 func (r *run) attributes() []slog.Attr {
 	all := []slog.Attr{slog.String("step", r.Config.Step), slog.String("run_id", r.ID), slog.String("branch", r.Ref.Branch), slog.String("sha", r.Ref.SHA)}
 	if r.Config.Environment != "" {
@@ -352,5 +353,5 @@ func (r *run) attributes() []slog.Attr {
 	return all
 }
 
-// directory is where the command runs.
+// directory returns the folder that the command runs in.
 func (r *run) directory() string { return r.Path(r.step.Directory) }

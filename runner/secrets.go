@@ -17,6 +17,7 @@ import (
 
 // resolveSecrets resolves all references, and adds the values to the redactor before anything else can see them.
 func (r *run) resolveSecrets(e environment.Environment) error {
+	environment.RedactCredentials(r.Stop.Work, &r.Session, e)
 	if len(e.References) == 0 {
 		return nil
 	}

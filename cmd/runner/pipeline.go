@@ -124,7 +124,7 @@ func (o *options) connectPipeline(ctx context.Context, variables map[string]stri
 		return p, err
 	}
 	p.interval = cmp.Or(interval, p.interval)
-	awsConfig, err := session.NewAWS()(ctx)
+	awsConfig, err := session.NewAWS(nil)(ctx)
 	if err != nil {
 		return p, err
 	}

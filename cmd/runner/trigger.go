@@ -215,7 +215,7 @@ func (o *options) request(ctx context.Context, variables map[string]string) (rem
 }
 
 func newClusterClient(ctx context.Context, variables map[string]string) (*remote.Client, error) {
-	awsConfig, err := session.NewAWS()(ctx)
+	awsConfig, err := session.NewAWS(nil)(ctx)
 	if err != nil {
 		return nil, err
 	}

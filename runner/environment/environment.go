@@ -46,6 +46,9 @@ func New(s *session.Session, step steps.Step) Environment {
 			delete(e.Variables, name)
 		}
 	}
+	if step.Credentials == steps.NoCredentials {
+		dropCredentials(e.Variables, step.Environment)
+	}
 	dir := s.Path(step.Directory)
 	if carlin.Deploys(carlin.ExpandScripts(step.Command.String(), dir)) && carlin.Region(dir, e.Variables) == "" { // it would deploy to us-east-1
 		if region := cmp.Or(e.Variables["AWS_REGION"], e.Variables["AWS_DEFAULT_REGION"]); region != "" {

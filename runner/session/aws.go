@@ -14,13 +14,14 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/redact"
 )
 
 // AWS returns the SDK's configuration from its variables, files and roles. It is loaded once, on the first call.
 type AWS func(context.Context) (aws.Config, error)
 
-// NewAWS returns an AWS that loads nothing yet.
-func NewAWS() AWS {
+// NewAWS returns an AWS that loads nothing yet. The redactor, which may be nil, learns all credentials that the SDK resolves.
+func NewAWS(r *redact.Redactor) AWS {
 	var mu sync.Mutex
 	var loaded *aws.Config
 	return func(ctx context.Context) (aws.Config, error) {
@@ -30,6 +31,9 @@ func NewAWS() AWS {
 			c, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID("carlin-cicd-runner"))
 			if err != nil {
 				return aws.Config{}, err // it may be the context's, so the next call loads again
+			}
+			if r != nil && c.Credentials != nil {
+				c.Credentials = aws.NewCredentialsCache(redactedCredentials{c.Credentials, r})
 			}
 			loaded = &c
 		}
@@ -58,4 +62,22 @@ func (s *Session) OpenStore(ctx context.Context, owner lease.Owner, waiting func
 	}
 	s.Store, s.Place = store, place
 	return nil
+}
+
+// redactedCredentials adds the credentials that it provides to a redactor.
+type redactedCredentials struct {
+	aws.CredentialsProvider
+	redactor *redact.Redactor
+}
+
+// Retrieve implements aws.CredentialsProvider.
+func (p redactedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := p.CredentialsProvider.Retrieve(ctx)
+	if err == nil {
+		p.redactor.Add(
+			redact.Secret{Name: "AWS_SECRET_ACCESS_KEY", Value: c.SecretAccessKey},
+			redact.Secret{Name: "AWS_SESSION_TOKEN", Value: c.SessionToken},
+		)
+	}
+	return c, err
 }

@@ -52,9 +52,10 @@ type Session struct {
 
 // New returns a session that logs nothing and stops with ctx. A run sets its own log, stopper and deadline.
 func New(ctx context.Context, variables map[string]string, c config.Config) *Session {
+	redactor := redact.New()
 	return &Session{
 		ID: NewID(), Began: time.Now(), Variables: variables, Config: c,
-		Log: slog.New(slog.DiscardHandler), Redactor: redact.New(), Stop: NewStopper(ctx, time.Second, nil), AWS: NewAWS(),
+		Log: slog.New(slog.DiscardHandler), Redactor: redactor, Stop: NewStopper(ctx, time.Second, nil), AWS: NewAWS(redactor),
 	}
 }
 

@@ -18,7 +18,7 @@ const Reserve = 3 * time.Second
 //
 //  1. The first signal starts the clock of the stop budget, and is handed to the supervised command if there is one.
 //  2. Everything that publishes works under a deadline that the budget sets from that moment.
-//  3. A second signal is handed on too (the command is killed), and ends what does not have to be written.
+//  3. A second signal is forwarded too (the command is killed), and ends everything that need not be written.
 type Stopper struct {
 	Budget   time.Duration       // between the first signal and the end
 	Forward  chan os.Signal      // to the supervised command

@@ -1,0 +1,123 @@
+package needs
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/folder"
+	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/session"
+	"github.com/carlin-cicd/runner/steps"
+)
+
+const sha = "0123456789abcdef0123456789abcdef01234567"
+
+// newSession returns a session on a branch, with an empty store.
+func newSession(t *testing.T, branch string) *session.Session {
+	t.Helper()
+	store, err := folder.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &session.Session{
+		Ref: artifacts.Ref{Branch: branch, SHA: sha}, Store: store, Log: slog.New(slog.DiscardHandler), Config: config.Config{MainBranch: "main"},
+	}
+}
+
+func put(t *testing.T, s *session.Session, branch, step, environment string, latest record.Latest) {
+	t.Helper()
+	key := keys.LatestRun(artifacts.Ref{Branch: branch, SHA: sha}, step, environment)
+	if err := artifacts.PutJSON(t.Context(), s.Store, key, latest); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhichRunsSatisfyNeeds(t *testing.T) {
+	passed := record.Latest{RunID: "r", Passed: true, Reason: record.Success}
+	dirty := passed
+	dirty.Dirty = true
+	failed := record.Latest{RunID: "r", Reason: record.Failure, ExitCode: 1}
+	step := steps.Step{Name: "release", Needs: []string{"test"}}
+	for name, c := range map[string]struct {
+		branch, environment string
+		put                 func(s *session.Session)
+		change              func(s *session.Session)
+		want                string // a part of the error; "" for none
+	}{
+		"none":                              {branch: "main", want: "has not run"},
+		"one that passed":                   {branch: "main", put: func(s *session.Session) { put(t, s, "main", "test", "", passed) }},
+		"one that failed":                   {branch: "main", put: func(s *session.Session) { put(t, s, "main", "test", "", failed) }, want: "ended with failure (exit 1)"},
+		"one of the main branch, for a tag": {branch: "v1.0", put: func(s *session.Session) { put(t, s, "main", "test", "", passed) }},
+		"a failed one of the tag before a passed one of the main branch": {branch: "v1.0", put: func(s *session.Session) {
+			put(t, s, "v1.0", "test", "", failed)
+			put(t, s, "main", "test", "", passed)
+		}, want: "ended with failure"},
+		"one of any other branch, for the main branch": {branch: "main", put: func(s *session.Session) { put(t, s, "evil", "test", "", passed) }, want: "has not run"},
+		"one of any other branch, for a tag":           {branch: "v1.0", put: func(s *session.Session) { put(t, s, "evil", "test", "", passed) }, want: "has not run"},
+		"one of a workspace with changes":              {branch: "main", put: func(s *session.Session) { put(t, s, "main", "test", "", dirty) }, want: "changes that are not in commit"},
+		"one of a workspace with changes, forced": {
+			branch: "main", put: func(s *session.Session) { put(t, s, "main", "test", "", dirty) }, change: func(s *session.Session) { s.Config.Force = true },
+		},
+		"one of step test-prod, for test in prod": {branch: "main", environment: "prod", put: func(s *session.Session) { put(t, s, "main", "test-prod", "", passed) }, want: "has not run"},
+		"one in the environment before one in none": {branch: "main", environment: "prod", put: func(s *session.Session) {
+			put(t, s, "main", "test", "prod", failed)
+			put(t, s, "main", "test", "", passed)
+		}, want: "ended with failure"},
+		"one without a known commit": {
+			branch: "main", put: func(s *session.Session) { put(t, s, "main", "test", "", passed) }, change: func(s *session.Session) { s.Ref.SHA = session.NoCommit }, want: "has not run",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSession(t, c.branch)
+			s.Config.Environment = c.environment
+			if c.put != nil {
+				c.put(s)
+			}
+			if c.change != nil {
+				c.change(s)
+			}
+			_, err := Check(t.Context(), s, step)
+			var guard *outcome.GuardError
+			switch {
+			case c.want == "" && err != nil:
+				t.Error(err)
+			case c.want != "" && (!errors.As(err, &guard) || !strings.Contains(err.Error(), c.want) || guard.Hint() == ""):
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAStepThatReliesOnTheCommitNeedsToKnowIt(t *testing.T) {
+	deploy := steps.Step{Name: "deploy", Lock: steps.LockStack}
+	for name, c := range map[string]struct {
+		step    steps.Step
+		sha     string
+		dirty   bool
+		force   bool
+		refused bool
+	}{
+		"a deploy of a commit":                    {step: deploy, sha: sha},
+		"a deploy of no commit":                   {step: deploy, sha: session.NoCommit, refused: true},
+		"a deploy of no commit, forced":           {step: deploy, sha: session.NoCommit, force: true},
+		"a deploy of a workspace with changes":    {step: deploy, sha: sha, dirty: true, refused: true},
+		"a step that needs another one":           {step: steps.Step{Needs: []string{"test"}}, sha: sha, dirty: true, refused: true},
+		"a step that fetches":                     {step: steps.Step{Fetch: []string{"builds"}}, sha: session.NoCommit, refused: true},
+		"a test of a workspace with changes":      {step: steps.Step{Name: "test"}, sha: sha, dirty: true},
+		"a test where there is no commit to know": {step: steps.Step{Name: "test"}, sha: session.NoCommit},
+	} {
+		s := newSession(t, "main")
+		s.Ref.SHA, s.Dirty, s.Config.Force = c.sha, c.dirty, c.force
+		err := CheckCommit(s, c.step)
+		var guard *outcome.GuardError
+		if refused := errors.As(err, &guard); refused != c.refused {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
