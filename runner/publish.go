@@ -142,9 +142,7 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
-	stored := artifactRecord(set.Kind, published, err)
-	stored.Console = r.console(keys.Set(set.Kind, r.Ref))
-	r.artifacts = append(r.artifacts, stored)
+	r.artifacts = append(r.artifacts, r.artifactRecord(set.Kind, published, err))
 	if err != nil {
 		r.Log.Error("an artifact could not be published", "artifact", set.Kind, "error", err.Error(), "hint", outcome.Hint(err))
 		return err

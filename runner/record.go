@@ -10,7 +10,6 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/sizing"
 
-	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
@@ -142,15 +141,6 @@ func (r *run) refType() string {
 		return "tag"
 	}
 	return "branch"
-}
-
-func artifactRecord(name string, p artifacts.Published, err error) record.Artifact {
-	a := record.Artifact{Name: name, Location: p.Location, Manifest: p.Key, Files: len(p.Manifest.Files), Bytes: p.Manifest.Bytes(), Uploaded: p.Uploaded, Unchanged: p.Unchanged, Removed: p.Removed}
-	if err != nil {
-		a.Error = err.Error()
-	}
-	a.Entry = entryOf(p.Manifest)
-	return a
 }
 
 // usageRecord returns what the commands used; nil if none was started.

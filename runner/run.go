@@ -21,10 +21,10 @@ import (
 	"github.com/carlin-cicd/runner/runner/environment"
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/present/page"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
-	"github.com/carlin-cicd/runner/runner/report"
 	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -62,8 +62,8 @@ type run struct {
 	sink     *logs.Sink
 	format   logs.Format
 	file     *logFile
-	logTimer *time.Timer  // see boundLogAtDeadline
-	tail     *report.Tail // the end of the command's output
+	logTimer *time.Timer // see boundLogAtDeadline
+	tail     *page.Tail  // the end of the command's output
 
 	result        *process.Result
 	verdict       *verdict.Verdict
@@ -84,7 +84,7 @@ type run struct {
 func Run(ctx context.Context, in Invocation) outcome.Outcome {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &run{tail: report.NewTail(pageLog), in: in, published: map[string]bool{}, artifacts: []record.Artifact{}}
+	r := &run{tail: page.NewTail(pageLog), in: in, published: map[string]bool{}, artifacts: []record.Artifact{}}
 	r.Session = session.Session{ID: session.NewID(), Began: in.Started, Variables: in.Variables}
 	r.verdict = verdict.New(&r.Session, r.step, r)
 	r.Redactor = redact.New(append(environment.Secrets(in.Variables), knownHeaders(in.Variables)...)...)

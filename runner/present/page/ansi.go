@@ -1,4 +1,4 @@
-package report
+package page
 
 import (
 	"bytes"
@@ -8,15 +8,15 @@ import (
 	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
-// style is how a piece of the log looks: what the escape sequences before it add up to.
+// style is how text of the log looks after the escape sequences before it.
 type style struct {
 	bold, dim, italic, underline, inverse, hidden bool
 
-	fore, back string // a class such as "c1"; empty is the page's own
+	fore, back string // a class such as "c1"; "" for that of the page
 }
 
-// line writes one line of a terminal's output as HTML and returns the style that goes on after it. Sequences that
-// are no colours are left out.
+// line writes a line of a terminal's output as HTML and returns the style at its end. Sequences other than colors are
+// dropped.
 func (w *writer) line(p []byte, s style) style {
 	for len(p) > 0 {
 		i := bytes.IndexByte(p, 0x1b)
@@ -49,7 +49,7 @@ func (w *writer) styled(s style, p []byte) {
 	}
 }
 
-// apply follows the parameters of one SGR sequence.
+// apply returns the style after the parameters of one SGR sequence.
 func (s style) apply(parameters string) style {
 	codes := strings.FieldsFunc(strings.ReplaceAll(parameters, ":", ";"), func(r rune) bool { return r == ';' })
 	if len(codes) == 0 {
@@ -97,23 +97,23 @@ func (s style) apply(parameters string) style {
 		case code >= 100 && code <= 107:
 			s.back = class(code - 100 + 8)
 		case code == 38 || code == 48:
-			colour, used := extended(codes[i+1:])
+			color, used := extended(codes[i+1:])
 			i += used
 			if code == 38 {
-				s.fore = colour
+				s.fore = color
 			} else {
-				s.back = colour
+				s.back = color
 			}
 		}
 	}
 	return s
 }
 
-// class names one of the sixteen colours that the page defines for light and for dark.
+// class names one of the sixteen colors, which the style sheet defines for light and dark.
 func class(n int) string { return "c" + strconv.Itoa(n) }
 
-// extended reads what follows 38 and 48: 5;N of the palette of 256, or 2;R;G;B.
-func extended(codes []string) (colour string, used int) {
+// extended reads what follows 38 or 48: 5;N of the palette of 256, or 2;R;G;B.
+func extended(codes []string) (color string, used int) {
 	number := func(i int) int {
 		n, err := strconv.Atoi(codes[i])
 		if err != nil || n < 0 {
@@ -140,8 +140,7 @@ func extended(codes []string) (colour string, used int) {
 	return "", len(codes)
 }
 
-// nearest is the one of the sixteen colours that is most like another. What looks well in a terminal of an unknown
-// background need not be readable on the page's; these are.
+// nearest returns the most similar of the sixteen colors, all of which are readable on the page's background.
 func nearest(r, g, b int) string {
 	high, low := max(r, g, b), min(r, g, b)
 	if high-low < 48 {
@@ -156,12 +155,12 @@ func nearest(r, g, b int) string {
 	return class(n)
 }
 
-// attributes is the style as attributes of a tag.
+// attributes returns the style as attributes of a tag.
 func (s style) attributes() markup {
 	if s.inverse {
 		s.fore, s.back = s.back, s.fore
 		if s.back == "" {
-			s.back = "page" // the page's own text as the background
+			s.back = "page" // the color of the page's text
 		}
 	}
 	var classes []string

@@ -1,22 +1,22 @@
-package report
+package page
 
 import (
 	"bytes"
 	"sync"
 )
 
-// Tail is a writer that keeps the end of what is written to it, in a memory that does not grow.
+// Tail is a writer that keeps the end of what is written, in a buffer of a fixed size.
 type Tail struct {
 	mu      sync.Mutex
 	ring    []byte
-	size    int // of the ring when it is full
-	next    int // where the oldest byte is, once it is full
+	size    int // of the full ring
+	next    int // index of the oldest byte in the full ring
 	written int64
-	lines   int  // newlines that were written
-	within  bool // a line has been begun
+	lines   int  // line breaks written
+	within  bool // the last line is incomplete
 }
 
-// NewTail keeps the last size bytes.
+// NewTail returns a Tail that keeps the last size bytes.
 func NewTail(size int) *Tail { return &Tail{size: size} }
 
 // Write never fails.
@@ -46,7 +46,7 @@ func (t *Tail) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Line writes a line of our own, which begins one whatever came before.
+// Line writes a line, after a line break if the last one is incomplete.
 func (t *Tail) Line(text string) {
 	t.mu.Lock()
 	within := t.within
@@ -57,7 +57,7 @@ func (t *Tail) Line(text string) {
 	_, _ = t.Write([]byte(text + "\n"))
 }
 
-// Log returns what is kept, from the beginning of a line on.
+// Log returns what is kept, starting with a whole line.
 func (t *Tail) Log() Log {
 	t.mu.Lock()
 	defer t.mu.Unlock()

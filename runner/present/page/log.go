@@ -1,4 +1,4 @@
-package report
+package page
 
 import (
 	"bufio"
@@ -7,21 +7,22 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/units"
 	"github.com/carlin-cicd/runner/steps/ansi"
+	"github.com/carlin-cicd/runner/steps/results"
 )
 
-// maxLogMarkup is how much room the log has in the page, in bytes: markup makes a multiple of a log of short or many-coloured lines.
+// Markup multiplies the size of a log with short or colored lines, so it has a limit.
 const (
-	maxLogMarkup = 1 << 20
-	leastMarkup  = 40 // of a line
+	maxLogMarkup  = 1 << 20 // bytes
+	minLineMarkup = 40      // bytes of a line without text
 )
 
-// logView is the log as the page has it.
+// logView is the log as the page shows it.
 type logView struct {
 	Log
-	lines  [][]byte // as a terminal would have left them
-	plain  []string // the same to search in, once somebody has: see find
-	markup []byte   // of those from shown on
-	shown  int      // the first line that there is room for
+	lines  [][]byte // as a terminal would show them at the end
+	plain  []string // normalized lines to search in; nil before the first search
+	markup []byte   // of the lines from shown on
+	shown  int      // the first line that fits
 }
 
 func viewLog(l Log) *logView {
@@ -34,24 +35,24 @@ func viewLog(l Log) *logView {
 		v.lines = append(v.lines, lastState(line))
 	}
 	var b bytes.Buffer
-	b.Grow(min(2*len(l.Text), maxLogMarkup)) // what markup takes of most logs: a run's memory is measured, too
+	b.Grow(min(2*len(l.Text), maxLogMarkup)) // enough for most logs: the memory counts as the run's
 	w := &writer{to: bufio.NewWriter(&b)}
-	v.shown = max(0, len(v.lines)-maxLogMarkup/leastMarkup)
+	v.shown = max(0, len(v.lines)-maxLogMarkup/minLineMarkup)
 	var begins []int
 	var s style
 	for i, line := range v.lines[v.shown:] {
 		begins = append(begins, b.Len())
 		s = w.numbered(v.First+v.shown+i, line, s)
-		_ = w.flush() // to a buffer, which takes everything
+		_ = w.flush() // into a buffer, which does not fail
 	}
 	for len(begins) > 1 && b.Len()-begins[0] > maxLogMarkup {
 		begins = begins[1:]
 		v.shown++
 	}
-	if v.markup = b.Bytes()[begins[0]:]; len(v.markup) > maxLogMarkup { // one line, which cannot be cut in the middle of its markup
-		const longest = 6 // bytes that a byte of text may become
+	if v.markup = b.Bytes()[begins[0]:]; len(v.markup) > maxLogMarkup { // a single line, whose markup cannot be cut
+		const longest = 6 // bytes that a byte of text can become
 		b.Reset()
-		w.numbered(v.First+v.shown, clipBytes(ansi.Strip(v.lines[v.shown]), maxLogMarkup/longest-leastMarkup), style{})
+		w.numbered(v.First+v.shown, clipBytes(ansi.Strip(v.lines[v.shown]), maxLogMarkup/longest-minLineMarkup), style{})
 		_ = w.flush()
 		v.markup = b.Bytes()
 	}
@@ -66,7 +67,7 @@ func (w *writer) numbered(n int, line []byte, s style) style {
 	return s
 }
 
-// lastState is what a terminal would have shown of a line last: a progress bar is many states of one line.
+// lastState returns what a terminal shows of a line at the end: a progress bar is many states of one line.
 func lastState(line []byte) []byte {
 	if bytes.IndexByte(line, '\r') < 0 && !bytes.Contains(line, []byte("\x1b[")) {
 		return line
@@ -84,11 +85,11 @@ func lastState(line []byte) []byte {
 	}
 }
 
-// separators stand between the parts of a test's name; each tool has its own, and its report may have another one.
+// separators stand between the parts of a test's name. A tool may use another one in its report than in its log.
 var separators = []string{" › ", " > ", " » ", " / ", "::", "."}
 
-// levelled is text in which all separators are the same.
-func levelled(text string) string {
+// normalize replaces separators and white space by single blanks.
+func normalize(text string) string {
 	text = strings.ToValidUTF8(text, "\uFFFD")
 	for _, s := range separators {
 		text = strings.ReplaceAll(text, s, " ")
@@ -96,20 +97,20 @@ func levelled(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// find returns the lines around the place that says most of a test: where its failure is told, else where it is named last, else
-// where its file is. at is that place; from and to are indices of lines.
-func (v *logView) find(c Test) (at, from, to int, found bool) {
+// find returns the lines around the best place of a test in the log: the report of its failure, else the last mention of its
+// name, else that of its file. at is the index of that line; from and to are indices, too.
+func (v *logView) find(c results.Case) (at, from, to int, found bool) {
 	if v.plain == nil {
 		for _, line := range v.lines {
-			v.plain = append(v.plain, levelled(string(ansi.Strip(line))))
+			v.plain = append(v.plain, normalize(string(ansi.Strip(line))))
 		}
 	}
-	const short = 4 // names that may stand anywhere
-	names := []string{levelled(c.Class + " " + c.Name), levelled(c.Name)}
+	const short = 4 // a shorter name may be anywhere
+	names := []string{normalize(c.Class + " " + c.Name), normalize(c.Name)}
 	if i := strings.LastIndexByte(c.Name, '/'); i > 0 { // Go indents a subtest under its own name
-		names = append(names, levelled(c.Name[:i]))
+		names = append(names, normalize(c.Name[:i]))
 	}
-	names = append(names, levelled(c.File))
+	names = append(names, normalize(c.File))
 	rank := 0
 	for _, name := range names {
 		if len(name) < short || rank > 0 {
@@ -136,8 +137,11 @@ func (v *logView) find(c Test) (at, from, to int, found bool) {
 	return at, max(0, from), min(len(v.lines), to), rank > 0
 }
 
-// nearby shows the lines of the log around a test.
-func (w *writer) nearby(c Test, v *logView) {
+// around is how many lines of the log are shown on each side of a failed test.
+const around = 6
+
+// logAround shows the lines of the log around a test.
+func (w *writer) logAround(c results.Case, v *logView) {
 	at, from, to, found := v.find(c)
 	if !found {
 		return
@@ -155,7 +159,8 @@ func (w *writer) nearby(c Test, v *logView) {
 	w.raw("</pre></details>\n")
 }
 
-func (w *writer) log(v *logView) {
+// log shows the log. Whole is the link to all of it, or "".
+func (w *writer) log(v *logView, whole string) {
 	if len(v.lines) == 0 {
 		return
 	}
@@ -167,8 +172,8 @@ func (w *writer) log(v *logView) {
 	}
 	if dropped > 0 {
 		w.put("<p class=\"note\">from line %d on; %s came before", v.First+v.shown, units.Size(dropped))
-		if v.Link != "" {
-			w.put(", see %s", link(v.Link, "the whole log"))
+		if whole != "" {
+			w.put(", see %s", link(whole, "the whole log"))
 		}
 		w.raw("</p>\n")
 	}
@@ -178,10 +183,10 @@ func (w *writer) log(v *logView) {
 	w.raw("</pre>\n</section>\n")
 }
 
-// linesOnPaper is how many lines of the log are printed; the style sheet knows it, too.
+// linesOnPaper is how many lines of the log are printed, here and in the style sheet.
 const linesOnPaper = 200
 
-// digits is how many there are in the number of a line, which gets that much room.
+// digits returns the length of a line number, by which the style sheet sets its width.
 func digits(n int) int {
 	count := 1
 	for ; n >= 10; n /= 10 {

@@ -1,4 +1,4 @@
-package report
+package page
 
 import (
 	"bufio"
@@ -10,10 +10,10 @@ import (
 	"unicode/utf8"
 )
 
-// markup is text that is HTML already. All other text is escaped on its way into the page.
+// markup is text that is HTML. All other text is escaped when it is written.
 type markup string
 
-// writer puts a page together. The first error is kept, and ends the writing.
+// writer writes a page. After the first error it writes nothing.
 type writer struct {
 	to      *bufio.Writer
 	written int // bytes
@@ -29,7 +29,7 @@ func (w *writer) raw(s string) {
 	}
 }
 
-// put writes a format whose arguments are escaped, but for those that are markup.
+// put writes a format with its arguments escaped, except markup.
 func (w *writer) put(format string, args ...any) {
 	if w.err != nil {
 		return
@@ -44,7 +44,7 @@ func (w *writer) put(format string, args ...any) {
 	w.err = err
 }
 
-// some is put for text that may be missing, and then leaves out what stands around it.
+// some is put for one text, and writes nothing if that is empty.
 func (w *writer) some(format, text string) {
 	if text != "" {
 		w.put(format, text)
@@ -58,8 +58,8 @@ func (w *writer) flush() error {
 	return w.err
 }
 
-// escape makes text safe between tags and in quoted attributes. What HTML has no character for is shown as U+FFFD, and so is
-// what turns the direction of writing: it makes a text read as another one.
+// escape makes text safe between tags and in quoted attributes. U+FFFD takes the place of characters that HTML does not allow,
+// and of those that change the direction of text, which could make it read as another one.
 func escape(s string) string {
 	clean := true
 	for i := 0; i < len(s) && clean; i++ {
@@ -81,7 +81,7 @@ func escape(s string) string {
 	return html.EscapeString(s)
 }
 
-// link is text that leads somewhere, if that is a place a page may lead to.
+// link returns text as a link, or as text alone if a page must not link there.
 func link(to, text string) markup {
 	if !safeLink(to) {
 		return markup(escape(text))

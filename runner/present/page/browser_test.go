@@ -1,6 +1,6 @@
 //go:build browser
 
-package report
+package page
 
 import (
 	"context"
@@ -22,6 +22,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/carlin-cicd/runner/runner/record"
 )
 
 // The page as a browser shows it. Run by make test-report, which has Chromium and axe-core at hand.
@@ -66,7 +68,7 @@ type window struct {
 }
 
 // stored writes a page to a folder of its own.
-func stored(t *testing.T, p Page) (file string) {
+func stored(t *testing.T, p sample) (file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "report.html")
 	if err := os.WriteFile(file, []byte(write(t, p)), 0o644); err != nil {
@@ -131,12 +133,12 @@ func (w *window) quiet(t *testing.T) {
 const unfold = `document.querySelectorAll("details").forEach((d) => d.open = true)`
 
 func TestInABrowser(t *testing.T) {
-	axe, err := os.ReadFile(filepath.Join("..", "..", ".tools", "npm", "node_modules", "axe-core", "axe.min.js"))
+	axe, err := os.ReadFile(filepath.Join("..", "..", "..", ".tools", "npm", "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		t.Fatalf("%v: make test-report installs it", err)
 	}
 	browser := startBrowser(t)
-	for name, p := range scenarios(t) {
+	for name, p := range samples(t) {
 		file := stored(t, p)
 		for _, width := range []int64{400, 1400} {
 			for _, scheme := range []string{"light", "dark"} {
@@ -179,11 +181,9 @@ func TestNothingOfTheRunIsRun(t *testing.T) {
 	browser := startBrowser(t)
 	p := jest(t)
 	const evil = `</script></style></title><script>window.owned=1;alert(1)</script><img src="https://evil.example/x.png" onerror="window.owned=2"><svg onload="window.owned=3"><style>body{display:none}</style><a href="javascript:window.owned=4">x</a>`
-	p.Step, p.Branch, p.Error, p.Hint, p.Command, p.RunID = evil, evil, evil, evil, evil, evil
-	p.Tests.Failures[0] = Test{Name: evil, Class: evil, File: evil, Message: evil, Details: evil, Note: evil}
-	p.Coverage.Folders[0].Path = evil
-	p.Artifacts[0].Location, p.Artifacts[0].Link, p.Artifacts[0].Entry, p.Artifacts[0].Get = evil, "javascript:window.owned=5", "data:text/html,"+url.PathEscape(evil), evil
-	p.Variables = []string{evil}
+	p.setTexts(evil)
+	p.Place = "s3://" + evil // whose artifacts link to the console
+	p.Artifacts = append(p.Artifacts, record.Artifact{Name: "x", Location: "x", Console: "javascript:window.owned=5", Entry: "data:text/html," + url.PathEscape(evil)})
 	p.Log.Text = []byte(evil + "\n\x1b]8;;javascript:window.owned=6\x07click\x1b]8;;\x07\n\x1b]0;" + evil + "\x07title\n\x1b[31m" + evil + "\x1b[0m\n")
 	w := browse(t, browser, stored(t, p), 1400, "light")
 	ask(t, w, chromedp.Evaluate[chromedp.Void](unfold+`; document.querySelectorAll("a").forEach((a) => { if (!a.href.startsWith("file:") && !a.href.startsWith("https://github.com/")) a.click(); })`))
@@ -234,8 +234,8 @@ func TestLinksInAFolder(t *testing.T) {
 	p := jest(t)
 	run := "runs/main/" + sha + "/test/01kav4"
 	put("coverage/main/"+sha+"/lcov-report/index.html", "<title>lcov</title>")
-	for _, f := range p.Files {
-		put(run+"/"+f.Text, "{}")
+	for _, name := range runFiles(p.Run) {
+		put(run+"/"+name, "{}")
 	}
 	file := put(run+"/report.html", write(t, p))
 	w := browse(t, browser, file, 1400, "light")
@@ -264,7 +264,7 @@ func TestLinksInAFolder(t *testing.T) {
 func TestOnPaper(t *testing.T) {
 	browser := startBrowser(t)
 	for _, name := range []string{"jest", "everything", "rollback"} {
-		p := scenarios(t)[name]
+		p := samples(t)[name]
 		p.Log.Text = append([]byte(strings.Repeat("a line that is on no paper\n", 3000)), p.Log.Text...)
 		w := browse(t, browser, stored(t, p), 1400, "dark")
 		const open = `document.querySelectorAll("details[open]").length`

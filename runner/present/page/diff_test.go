@@ -1,13 +1,14 @@
-package report
+package page
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/carlin-cicd/runner/steps/ansi"
+	"github.com/carlin-cicd/runner/steps/results"
 )
 
-// marked is lines with what they were taken for before them: w, g, @, | for a frame, and a blank.
+// marked returns lines after a letter for their kind: w, g, @, | for a frame, or a blank.
 func marked(text string) string {
 	lines := strings.Split(text, "\n")
 	var b strings.Builder
@@ -17,7 +18,7 @@ func marked(text string) string {
 	return b.String()
 }
 
-// unmark takes the marks away again.
+// unmark removes the letters.
 func unmark(marked string) string {
 	var lines []string
 	for line := range strings.SplitSeq(strings.TrimSuffix(marked, "\n"), "\n") {
@@ -26,8 +27,8 @@ func unmark(marked string) string {
 	return strings.Join(lines, "\n")
 }
 
-// The messages are those of the tools themselves.
-func TestWhatWasExpectedAndWhatCameAreToldApart(t *testing.T) {
+// The messages were printed by the tools.
+func TestClassify(t *testing.T) {
 	for tool, want := range map[string]string{
 		"jest": " Error: expect(received).toEqual(expected) // deep equality\n \nw- Expected  - 1\ng+ Received  + 1\n \n   Object {\n     \"body\": Object {\n" +
 			"w-     \"total\": \"18.99\",\ng+     \"total\": \"19.00\",\n     },\n   }\n|    at Object.toEqual (/workspace/src/server.test.ts:28:55)\n|    at processTicksAndRejections (node:internal/process/task_queues:95:5)\n",
@@ -54,20 +55,20 @@ func TestWhatWasExpectedAndWhatCameAreToldApart(t *testing.T) {
 	}
 }
 
-func TestTheLogAroundATest(t *testing.T) {
+func TestFindATestInTheLog(t *testing.T) {
 	for name, c := range map[string]struct {
 		log  string
-		test Test
-		want string // the line it is told at, "" for none
+		test results.Case
+		want string // the best line, "" for none
 	}{
-		"jest's head, not the code below it":      {"  ✓ adds up (1 ms)\n  \x1b[1m● \x1b[22m\x1b[1mtotal › adds up\x1b[22m\n\n  > 10 | test('adds up', () => {\n", Test{Class: "total", Name: "adds up"}, "● total › adds up"},
-		"vitest, whose names are in many colours": {" FAIL \x1b[2msrc/a.test.ts\x1b[22m > total > adds up\nError\n", Test{Name: "total > adds up", File: "src/a.test.ts"}, "FAIL src/a.test.ts > total > adds up"},
-		"pytest's head, not its summary":          {"____ test_add ____\nassert 1 == 2\nFAILED2 tests/x.py::test_add - assert\n", Test{Class: "tests.x", Name: "test_add"}, "____ test_add ____"},
-		"go, whose output comes before":           {"    x_test.go:1: got 3\n--- FAIL: TestAdd (0.00s)\nFAIL\tx\t0.1s\n", Test{Class: "x", Name: "TestAdd"}, "--- FAIL: TestAdd (0.00s)"},
-		"the last mention":                        {"adds up 1\nother\nadds up 2\nend\n", Test{Name: "adds up"}, "adds up 2"},
-		"the file, if not the name":               {"ok\nsrc/a.test.ts cannot be loaded\n", Test{Name: "adds up", File: "src/a.test.ts"}, "src/a.test.ts cannot be loaded"},
-		"nothing":                                 {"ok\n", Test{Name: "adds up"}, ""},
-		"no name that is everywhere":              {"a b c\n", Test{Name: "a"}, ""},
+		"jest's head, not the code below it":      {"  ✓ adds up (1 ms)\n  \x1b[1m● \x1b[22m\x1b[1mtotal › adds up\x1b[22m\n\n  > 10 | test('adds up', () => {\n", results.Case{Class: "total", Name: "adds up"}, "● total › adds up"},
+		"vitest, whose names are in many colours": {" FAIL \x1b[2msrc/a.test.ts\x1b[22m > total > adds up\nError\n", results.Case{Name: "total > adds up", File: "src/a.test.ts"}, "FAIL src/a.test.ts > total > adds up"},
+		"pytest's head, not its summary":          {"____ test_add ____\nassert 1 == 2\nFAILED2 tests/x.py::test_add - assert\n", results.Case{Class: "tests.x", Name: "test_add"}, "____ test_add ____"},
+		"go, whose output comes before":           {"    x_test.go:1: got 3\n--- FAIL: TestAdd (0.00s)\nFAIL\tx\t0.1s\n", results.Case{Class: "x", Name: "TestAdd"}, "--- FAIL: TestAdd (0.00s)"},
+		"the last mention":                        {"adds up 1\nother\nadds up 2\nend\n", results.Case{Name: "adds up"}, "adds up 2"},
+		"the file, if not the name":               {"ok\nsrc/a.test.ts cannot be loaded\n", results.Case{Name: "adds up", File: "src/a.test.ts"}, "src/a.test.ts cannot be loaded"},
+		"nothing":                                 {"ok\n", results.Case{Name: "adds up"}, ""},
+		"no name that is everywhere":              {"a b c\n", results.Case{Name: "a"}, ""},
 	} {
 		v := viewLog(Log{Text: []byte(c.log)})
 		at, from, to, found := v.find(c.test)
@@ -80,7 +81,7 @@ func TestTheLogAroundATest(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("noise\n", 1000) + "● adds up\n" + strings.Repeat("noise\n", 1000)
-	if at, from, to, _ := viewLog(Log{Text: []byte(long)}).find(Test{Name: "adds up"}); at != 1000 || to-from > 30 {
+	if at, from, to, _ := viewLog(Log{Text: []byte(long)}).find(results.Case{Name: "adds up"}); at != 1000 || to-from > 30 {
 		t.Errorf("%d lines from %d on", to-from, from)
 	}
 }

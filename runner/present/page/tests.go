@@ -1,0 +1,174 @@
+package page
+
+import (
+	"strings"
+
+	"github.com/carlin-cicd/runner/runner/present"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/units"
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// How much room failing, flaky and quarantined tests have in the page, in bytes: those after maxTestsMarkup are only named, up to
+// maxNamesMarkup more.
+const (
+	maxTestsMarkup = 448 << 10
+	maxNamesMarkup = 96 << 10
+)
+
+func (w *writer) tests(t *record.Tests, v *logView) {
+	if t == nil {
+		return
+	}
+	w.section("tests", "Tests")
+	w.put("<p>%s</p>\n", present.TestCounts(t.Counts))
+	w.proportions(t.Counts)
+	w.some("<p class=\"warning\">%s</p>\n", clip(t.Missing, maxMessage))
+	w.some("<p class=\"warning\">%s</p>\n", clip(prefixed("no test was rerun: ", t.SkipReason), maxMessage))
+	for _, p := range t.Problems[:min(len(t.Problems), shownSlow)] {
+		w.put("<p class=\"warning\">%s</p>\n", clip(p.Report+": "+p.Message, 2*maxName))
+	}
+	if n := len(t.Problems) - shownSlow; n > 0 {
+		w.put("<p class=\"warning\">and %d more</p>\n", n)
+	}
+	failed := make([]results.Case, len(t.Failures))
+	for i, f := range t.Failures {
+		failed[i] = f.Case
+	}
+	limit := w.written + maxTestsMarkup
+	w.cases(caseList{"Failed", "t", failed, max(t.Failed+t.Errored, len(failed))}, limit, v)
+	w.cases(caseList{"Flaky: passed after they had failed", "f", t.Flaky, len(t.Flaky)}, limit, v)
+	w.cases(caseList{"Quarantined: failed, and did not count", "q", t.Quarantined, len(t.Quarantined)}, limit, v)
+	if len(t.Slowest) > 0 {
+		w.slowest(t.Slowest)
+	}
+	w.raw("</section>\n")
+}
+
+func (w *writer) slowest(cases []results.Case) {
+	w.raw("<h3>Slowest</h3>\n<div class=\"wide\" role=\"region\" aria-label=\"slowest tests\" tabindex=\"0\"><table class=\"slowest\">\n<thead><tr><th scope=\"col\">test</th><th scope=\"col\" class=\"n\">took</th></tr></thead>\n<tbody>\n")
+	for _, c := range cases[:min(len(cases), shownSlow)] {
+		w.put("<tr><td>%s", title(c))
+		w.some(" <span class=\"note\">%s</span>", clip(c.Note, maxName))
+		w.put("</td><td class=\"n\">%s</td></tr>\n", units.Duration(c.Duration))
+	}
+	w.raw("</tbody></table></div>\n")
+}
+
+// proportions shows the counts as a bar.
+func (w *writer) proportions(c results.Counts) {
+	if c.Total <= 0 {
+		return
+	}
+	w.raw("<svg class=\"share whole\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"good\" width=\"100\" height=\"1\"/>")
+	at := 0.0
+	for _, part := range []struct {
+		n     int
+		class string
+	}{{c.Failed + c.Errored, "bad"}, {c.Flaky + c.Quarantined, "warn"}, {c.Skipped, "none"}} {
+		if part.n <= 0 {
+			continue
+		}
+		width := min(max(100*float64(part.n)/float64(c.Total), 0.6), 100-at) // so that one of thousands can be seen
+		w.put("<rect class=\"%s\" x=\"%.2f\" width=\"%.2f\" height=\"1\"/>", markup(part.class), at, width)
+		at += width
+	}
+	w.raw("</svg>\n")
+}
+
+// caseList is a list of tests that failed. Prefix begins the ids of its elements; total counts those that were not kept, too.
+type caseList struct {
+	heading, prefix string
+	cases           []results.Case
+	total           int
+}
+
+// cases shows tests with their failures and the lines of the log around them. After limit bytes of the page they are only named.
+func (w *writer) cases(list caseList, limit int, v *logView) {
+	if len(list.cases) == 0 {
+		return
+	}
+	w.put("<h3>%s <span class=\"count\">%d</span></h3>\n", list.heading, list.total)
+	shown, named := 0, 0
+	for i, c := range list.cases[:min(len(list.cases), shownTests)] {
+		if w.written > limit+maxNamesMarkup {
+			break
+		}
+		shown++
+		if w.written > limit {
+			named++
+			w.put("<p class=\"case bare\">%s", title(c))
+			w.some(" <span class=\"file\">%s</span>", clip(c.File, maxName))
+			w.raw("</p>\n")
+			continue
+		}
+		open := markup("")
+		if list.prefix == "t" && i < shownOpen {
+			open = " open"
+		}
+		w.put("<details class=\"case %s\" id=\"%s%d\"%s>\n<summary><span class=\"title\">%s</span>", markup(list.prefix), markup(list.prefix), i+1, open, title(c))
+		w.some(" <span class=\"note\">%s</span>", clip(c.Note, maxName))
+		w.some(" <span class=\"file\">%s</span>", clip(c.File, maxName))
+		w.raw("</summary>\n")
+		if !strings.Contains(c.Details, strings.TrimSpace(c.Message)) {
+			w.some("<p class=\"message\">%s</p>\n", clip(c.Message, maxMessage))
+		}
+		w.failure(clip(c.Details, maxDetails))
+		w.logAround(c, v)
+		w.raw("</details>\n")
+	}
+	if named > 0 {
+		w.put("<p class=\"note\">The failures of the last %d do not fit here; they are in finished.json and in the reports.</p>\n", named)
+	}
+	if n := list.total - shown; n > 0 {
+		w.put("<p>and %d more, which are in the reports</p>\n", n)
+	}
+}
+
+// title returns the name of a test, with its class if that is neither in it nor its file.
+func title(c results.Case) string {
+	if c.Class != "" && c.Class != c.File && !strings.Contains(c.Name, c.Class) {
+		return clip(c.Class+" › "+c.Name, maxName)
+	}
+	return clip(c.Name, maxName)
+}
+
+// failure shows the text of a failure, with expected and actual lines marked, and the stack folded.
+func (w *writer) failure(text string) {
+	text = strings.Trim(text, "\r\n")
+	if text == "" {
+		return
+	}
+	lines := strings.Split(text, "\n")
+	kinds := classify(lines)
+	stack := len(lines) // the index from which on there are only frames
+	for stack > 0 && (kinds[stack-1] == frame || strings.TrimSpace(lines[stack-1]) == "") {
+		stack--
+	}
+	visible := min(stack+1, len(lines)) // with the line of the test itself
+	if visible < len(lines) && !known().foreign.MatchString(lines[visible]) {
+		visible++
+	}
+	w.raw("<pre class=\"difference\" tabindex=\"0\" role=\"group\" aria-label=\"failure\">")
+	w.classified(lines[:visible], kinds[:visible])
+	w.raw("</pre>\n")
+	if rest := lines[visible:]; len(rest) > 0 {
+		w.put("<details class=\"stack\"><summary>%s of the stack</summary><pre tabindex=\"0\" role=\"group\" aria-label=\"stack\">", units.Count(len(rest), "more line"))
+		w.classified(rest, kinds[visible:])
+		w.raw("</pre></details>\n")
+	}
+}
+
+func (w *writer) classified(lines []string, kinds []kind) {
+	for i, line := range lines {
+		class := kinds[i].class()
+		if class == "" {
+			w.line([]byte(line), style{})
+			w.raw("\n")
+			continue
+		}
+		w.put("<span class=\"%s\">", class)
+		w.line([]byte(line), style{})
+		w.raw("\n</span>")
+	}
+}
