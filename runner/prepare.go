@@ -25,7 +25,7 @@ func (r *run) checkout() error {
 	_, changed, err := source.Checkout(r.Stop.Work, r.Git, source.Options{
 		URL: r.Config.Repository, SHA: r.Ref.SHA, Branch: r.Config.Branch, Dir: r.Config.Workspace,
 		Token: credentials["GITHUB_TOKEN"], SSHKey: credentials["RUNNER_SSH_KEY"], KnownHosts: r.Config.KnownHosts, SSHCommand: r.Variables["GIT_SSH_COMMAND"],
-		Retries: max(r.Config.Retries, 3), Log: func(msg string, args ...any) { r.Log.Info(msg, args...) },
+		Retries: max(r.Config.Retries, 3), Log: r.Log,
 	})
 	if err != nil && !r.Deadline.IsZero() && time.Now().After(r.Deadline) {
 		return &process.TimeoutError{Limit: r.step.Timeout} // git was killed by it

@@ -12,67 +12,81 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 )
 
-// keyAgent lends a private key to ssh without a file: ssh asks it to sign, by a socket that only we may open, and the key
-// never leaves our memory.
+// keyAgent serves a private key to ssh without a file: ssh asks it to sign by a socket that only this user may open, and
+// the key never leaves our memory.
 type keyAgent struct {
 	dir      string
 	listener net.Listener
-	known    string // a file of host keys; empty to use the image's own
+	known    string // file of host keys; empty: those of the image
 }
 
-// openAgent begins to serve a private key in any form that OpenSSH writes, without a passphrase. The error is an *Error.
+// socketAdvice is for a temporary folder that cannot be used.
+const socketAdvice = "give the task a writable folder for temporary files: /tmp, or TMPDIR"
+
+// openAgent serves a private key in any form that OpenSSH writes, without a passphrase. The error is an *Error.
 func openAgent(key, knownHosts string) (*keyAgent, error) {
-	// Line breaks are easily lost on the way through a variable: a secret that was pasted ends without one.
+	// Line breaks are easily lost on the way through a variable: a pasted secret ends without one.
 	private, err := ssh.ParseRawPrivateKey([]byte(strings.TrimSpace(strings.ReplaceAll(key, "\r\n", "\n")) + "\n"))
 	var locked *ssh.PassphraseMissingError
 	switch {
 	case errors.As(err, &locked):
-		return nil, &Error{Message: "the key in RUNNER_SSH_KEY has a passphrase", Advice: "make a deploy key without one: ssh-keygen -t ed25519 -N ''; the secret's own access is what protects it"}
-	case err != nil: // whose text says nothing of the key's
-		return nil, &Error{Message: "RUNNER_SSH_KEY is no private key", Advice: "store the whole file, from the line -----BEGIN to the line -----END, line breaks included"}
+		return nil, &Error{
+			Message: "the key in RUNNER_SSH_KEY has a passphrase",
+			Advice:  "create a deploy key without one: ssh-keygen -t ed25519 -N ''; access to the secret protects it",
+		}
+	case err != nil: // its text has nothing of the key
+		return nil, &Error{
+			Message: "RUNNER_SSH_KEY is not a private key",
+			Advice:  "store the whole file, from the line -----BEGIN to the line -----END, with its line breaks",
+		}
 	}
 	ring := agent.NewKeyring()
 	if err := ring.Add(agent.AddedKey{PrivateKey: private}); err != nil {
-		return nil, &Error{Message: "the key in RUNNER_SSH_KEY cannot be used: " + err.Error(), Advice: "make one of another type: ssh-keygen -t ed25519"}
+		return nil, &Error{
+			Message: "the key in RUNNER_SSH_KEY cannot be used: " + err.Error(), Advice: "create one of another type: ssh-keygen -t ed25519",
+		}
 	}
 	dir, err := os.MkdirTemp("", "runner-ssh-")
 	if err != nil {
-		return nil, &Error{Message: "there is no place for a socket: " + err.Error(), Advice: "give the task a /tmp that can be written to"}
+		return nil, &Error{Message: "the socket for the SSH key cannot be created: " + err.Error(), Advice: socketAdvice}
 	}
 	a := &keyAgent{dir: dir}
 	if a.listener, err = net.Listen("unix", filepath.Join(dir, "agent")); err != nil {
 		a.close()
-		return nil, &Error{Message: "the key cannot be lent to ssh: " + err.Error(), Advice: "give the task a /tmp that can be written to"}
+		return nil, &Error{Message: "the socket for the SSH key cannot be created: " + err.Error(), Advice: socketAdvice}
 	}
 	if knownHosts != "" {
 		a.known = filepath.Join(dir, "known_hosts")
 		if err := os.WriteFile(a.known, []byte(strings.TrimSpace(knownHosts)+"\n"), 0o600); err != nil {
 			a.close()
-			return nil, &Error{Message: "the known hosts cannot be written: " + err.Error(), Advice: "give the task a /tmp that can be written to"}
+			return nil, &Error{Message: "the known hosts cannot be written: " + err.Error(), Advice: socketAdvice}
 		}
 	}
-	go a.serve(ring)
+	go acceptEach(a.listener, func(conn net.Conn) {
+		_ = agent.ServeAgent(ring, conn) // ends with ssh
+	})
 	return a, nil
 }
 
-func (a *keyAgent) serve(ring agent.Agent) {
+// acceptEach serves every connection until the listener is closed.
+func acceptEach(l net.Listener, serve func(net.Conn)) {
 	for {
-		conn, err := a.listener.Accept()
+		conn, err := l.Accept()
 		if err != nil {
 			return
 		}
 		go func() {
 			defer conn.Close()
-			_ = agent.ServeAgent(ring, conn) // ends when ssh does
+			serve(conn)
 		}()
 	}
 }
 
-// options are what ssh is told of it.
+// options are ssh's options to use the agent.
 func (a *keyAgent) options() string {
-	options := fmt.Sprintf(" -o IdentityAgent=%s -o IdentitiesOnly=no -o IdentityFile=none", quoted(a.listener.Addr().String()))
+	options := fmt.Sprintf(" -o IdentityAgent=%s -o IdentitiesOnly=no -o IdentityFile=none", quote(a.listener.Addr().String()))
 	if a.known != "" {
-		options += " -o UserKnownHostsFile=" + quoted(a.known)
+		options += " -o UserKnownHostsFile=" + quote(a.known)
 	}
 	return options
 }
@@ -87,5 +101,5 @@ func (a *keyAgent) close() {
 	os.RemoveAll(a.dir)
 }
 
-// quoted is a path as one word of GIT_SSH_COMMAND, which sh reads.
-func quoted(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
+// quote returns a text as one word of sh.
+func quote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

@@ -10,7 +10,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/source/sourcetest"
 )
 
-func TestACommitIsFetchedBySSHWithAKeyThatIsInNoFile(t *testing.T) {
+func TestAnSSHKeyIsUsedWithoutAFile(t *testing.T) {
 	dir, first, _ := repository(t)
 	key, public := sourcetest.NewKey(t, "")
 	s := sourcetest.ServeSSH(t, filepath.Dir(dir), public)
@@ -42,7 +42,7 @@ func TestACommitIsFetchedBySSHWithAKeyThatIsInNoFile(t *testing.T) {
 	}
 }
 
-func TestWhatAnSSHServerRefuses(t *testing.T) {
+func TestErrorsOfSSH(t *testing.T) {
 	dir, first, _ := repository(t)
 	key, public := sourcetest.NewKey(t, "")
 	other, _ := sourcetest.NewKey(t, "")
@@ -52,18 +52,18 @@ func TestWhatAnSSHServerRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name, key, known, sha string
 		is                    func(error) bool
-		says                  string
+		message               string
 	}{
-		{"a key that it does not know", other, s.KnownHosts, first, is[*AccessError], ""},
-		{"a commit that it does not have", key, s.KnownHosts, strings.Repeat("f", 40), is[*NotFoundError], ""},
-		{"we do not know it", key, stranger.KnownHosts, first, is[*HostKeyError], ""},
-		{"it is not who it was", key, strings.Split(s.KnownHosts, " ")[0] + strings.TrimPrefix(stranger.KnownHosts, strings.Split(stranger.KnownHosts, " ")[0]), first, is[*HostKeyError], ""},
+		{"an unknown key", other, s.KnownHosts, first, is[*AccessError], ""},
+		{"an unknown commit", key, s.KnownHosts, strings.Repeat("f", 40), is[*NotFoundError], ""},
+		{"an unknown host key", key, stranger.KnownHosts, first, is[*HostKeyError], ""},
+		{"another host key", key, strings.Split(s.KnownHosts, " ")[0] + strings.TrimPrefix(stranger.KnownHosts, strings.Split(stranger.KnownHosts, " ")[0]), first, is[*HostKeyError], ""},
 		{"the key has a passphrase", locked, s.KnownHosts, first, is[*Error], "passphrase"},
-		{"it is no key", "hunter2hunter2", s.KnownHosts, first, is[*Error], "no private key"},
+		{"not a key", "hunter2hunter2", s.KnownHosts, first, is[*Error], "not a private key"},
 	} {
 		o := Options{URL: "ssh://git@" + s.Address + "/" + filepath.Base(dir), SHA: c.sha, Dir: t.TempDir(), SSHKey: c.key, KnownHosts: c.known}
 		_, _, err := Checkout(t.Context(), (&recorder{}).run, o)
-		if err == nil || !c.is(err) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "hunter2") {
+		if err == nil || !c.is(err) || !strings.Contains(err.Error(), c.message) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %T %v", c.name, err, err)
 		}
 	}

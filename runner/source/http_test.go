@@ -16,26 +16,26 @@ import (
 
 const token = sourcetest.Token
 
-// trusting runs git so that it takes the server's certificate.
+// trusting returns a recorder whose git trusts the server's certificate.
 func trusting(t *testing.T, s *sourcetest.Server) *recorder {
 	return &recorder{variables: []string{"GIT_SSL_CAINFO=" + s.CAFile(t)}}
 }
 
-func TestATokenOpensTheRepositoryAndLeavesNoTrace(t *testing.T) {
+func TestATokenIsUsedAndLeavesNoTrace(t *testing.T) {
 	dir, first, second := repository(t)
 	s := sourcetest.Serve(t, dir)
 	r := trusting(t, s)
-	// What the machine has of its own helpers neither gets the token nor is asked for another one.
+	// The machine's own credential helpers neither get the token nor are asked for another one.
 	stored := filepath.Join(t.TempDir(), "stored")
 	r.variables = append(r.variables, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=credential.helper", "GIT_CONFIG_VALUE_0=store --file="+stored)
 	s.FailFirst(http.StatusBadGateway, http.StatusTooManyRequests)
 	ws := t.TempDir()
 	var j journal
-	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.RepositoryURL(dir), SHA: first, Dir: ws, Token: token + "\n", Retries: 2, Log: j.log}); err != nil {
-		t.Fatal(err, j.lines)
+	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.RepositoryURL(dir), SHA: first, Dir: ws, Token: token + "\n", Retries: 2, Log: j.log()}); err != nil {
+		t.Fatal(err, j.text.String())
 	}
-	if content(t, ws, "file") != "one" || strings.Count(strings.Join(j.lines, "\n"), "tried again") != 2 {
-		t.Errorf("file has %q; %q", content(t, ws, "file"), j.lines)
+	if content(t, ws, "file") != "one" || strings.Count(j.text.String(), "retrying the fetch") != 2 {
+		t.Errorf("file has %q; %q", content(t, ws, "file"), j.text.String())
 	}
 	if _, _, err := Checkout(t.Context(), r.run, Options{URL: s.RepositoryURL(dir), SHA: second, Dir: ws, Token: token}); err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestATokenOpensTheRepositoryAndLeavesNoTrace(t *testing.T) {
 		t.Error("the token was stored")
 	}
 	for _, secret := range []string{token, base64.StdEncoding.EncodeToString([]byte("x-access-token:" + token))} {
-		if strings.Contains(strings.Join(append(r.arguments, j.lines...), " "), secret) {
+		if strings.Contains(strings.Join(append(r.arguments, j.text.String()), " "), secret) {
 			t.Error("the token is in an argument or in the log")
 		}
 		files := 0
@@ -65,25 +65,25 @@ func TestATokenOpensTheRepositoryAndLeavesNoTrace(t *testing.T) {
 	}
 }
 
-func TestATokenIsNotSentToWhereARedirectLeads(t *testing.T) {
+func TestATokenIsNotSentToTheTargetOfARedirect(t *testing.T) {
 	dir, first, _ := repository(t)
 	s, elsewhere := sourcetest.Serve(t, dir), sourcetest.Serve(t, dir)
 	s.RedirectTo = elsewhere.URL
 	_, _, err := Checkout(t.Context(), trusting(t, s).run, Options{URL: s.RepositoryURL(dir), SHA: first, Dir: t.TempDir(), Token: token, Retries: 2})
 	if err == nil {
-		t.Error("the other server, which wants the token, was satisfied")
+		t.Error("the other server, which requires the token, accepted the request")
 	}
 	if len(elsewhere.Headers()) == 0 {
 		t.Fatal("git did not follow, so this tests nothing")
 	}
 	for _, header := range elsewhere.Headers() {
-		if header != "" && header != "Basic Og==" { // nobody, with no password
+		if header != "" && header != "Basic Og==" { // an empty user and password
 			t.Errorf("it was sent %q", header)
 		}
 	}
 }
 
-func TestOnlyTheNetworkIsTriedAgain(t *testing.T) {
+func TestOnlyNetworkErrorsAreRetried(t *testing.T) {
 	dir, first, _ := repository(t)
 	s := sourcetest.Serve(t, dir)
 	for name, c := range map[string]struct {
@@ -105,13 +105,13 @@ func TestOnlyTheNetworkIsTriedAgain(t *testing.T) {
 				t.Errorf("error is %v", err)
 			}
 			if n := strings.Count(strings.Join(r.arguments, " "), " fetch "); n != c.tries {
-				t.Errorf("it was tried %d times", n)
+				t.Errorf("there were %d attempts", n)
 			}
 		})
 	}
 }
 
-func TestWhatGoesWrongIsTold(t *testing.T) {
+func TestErrorsAndHints(t *testing.T) {
 	dir, first, _ := repository(t)
 	s := sourcetest.Serve(t, dir)
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
@@ -134,13 +134,13 @@ func TestWhatGoesWrongIsTold(t *testing.T) {
 		"the token is wrong":              {Options{URL: s.RepositoryURL(dir), SHA: first, Token: "ghp_wrong"}, is[*AccessError], "GITHUB_TOKEN is valid"},
 		"there is no token":               {Options{URL: s.RepositoryURL(dir), SHA: first}, is[*AccessError], "needs GITHUB_TOKEN"},
 		"the token is not sent over http": {Options{URL: plain.URL + "/x/.git", SHA: first, Token: "ghp_wrong"}, is[*AccessError], "https only"},
-		"there is no such repository":     {Options{URL: "file://" + dir + "-nowhere", SHA: first}, is[*AccessError], "URL is right"},
-		"nobody answers":                  {Options{URL: "https://" + closed.Addr().String() + "/x.git", SHA: first}, is[*NetworkError], "security group"},
+		"there is no such repository":     {Options{URL: "file://" + dir + "-nowhere", SHA: first}, is[*AccessError], "check the URL"},
+		"the server is down":              {Options{URL: "https://" + closed.Addr().String() + "/x.git", SHA: first}, is[*NetworkError], "security group"},
 		"the commit is abbreviated":       {Options{URL: s.RepositoryURL(dir), SHA: first[:10]}, is[*Error], "all 40 digits"},
 		"the commit is a branch":          {Options{URL: s.RepositoryURL(dir), SHA: "main"}, is[*Error], "all 40 digits"},
 		"the URL has a password in it":    {Options{URL: "https://me:hunter2@example.com/x.git", SHA: first}, is[*Error], "GITHUB_TOKEN"},
 		"the URL runs a command":          {Options{URL: "ext::touch " + filepath.Join(broken, "ran"), SHA: first}, is[*Error], "use https"},
-		"what .git points to is missing":  {Options{URL: "file://" + dir, SHA: first, Dir: broken}, is[*Error], ".git is whole"},
+		"the target of .git is missing":   {Options{URL: "file://" + dir, SHA: first, Dir: broken}, is[*Error], ".git is complete"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.options.Dir == "" {
@@ -151,11 +151,11 @@ func TestWhatGoesWrongIsTold(t *testing.T) {
 				t.Fatalf("error is %T: %v", err, err)
 			}
 			if hint, ok := err.(interface{ Hint() string }); !ok || !strings.Contains(hint.Hint(), c.hint) {
-				t.Errorf("the hint of %q is not about %q", err, c.hint)
+				t.Errorf("the hint of %q does not mention %q", err, c.hint)
 			}
 			for _, never := range []string{"hunter2", "ghp_wrong", "\n"} {
 				if strings.Contains(err.Error(), never) {
-					t.Errorf("it says %q", err)
+					t.Errorf("the message is %q", err)
 				}
 			}
 		})
@@ -176,7 +176,7 @@ func is[E error](err error) bool {
 	return errors.As(err, &e)
 }
 
-func TestTheReasonIsReadFromGitsWords(t *testing.T) {
+func TestReasonsInTheOutputOfGit(t *testing.T) {
 	for output, check := range map[string]func(error) bool{
 		"Host key verification failed.\nfatal: Could not read from remote repository.":                  is[*HostKeyError],
 		"No ED25519 host key is known for x.\nHost key verification failed.\nthe remote end hung up":    is[*HostKeyError],
@@ -199,14 +199,14 @@ func TestTheReasonIsReadFromGitsWords(t *testing.T) {
 		"error: cannot open '.git/FETCH_HEAD': Permission denied":                                       is[*Error],
 		"": is[*Error],
 	} {
-		c := checkout{Options: Options{SHA: "ffff"}, from: origin{url: "https://x/"}}
+		c := client{Options: Options{SHA: "ffff"}, origin: origin{url: "https://x/"}}
 		if err := c.explain(output, errors.New("exit 128")); !check(err) {
 			t.Errorf("%q is %T", output, err)
 		}
 	}
 }
 
-func TestGitsLastWordsAreShortAndWithoutSecrets(t *testing.T) {
+func TestLastLinesAreShortAndWithoutSecrets(t *testing.T) {
 	output := "first\nsecond\nremote: bad " + token + "\nhint: try this\n\n\x1b[31mfatal: no\x07\nand the repository exists.\n" + strings.Repeat("x", 1000)
 	got := lastLines(output, token)
 	if want := "remote: bad [REDACTED]; [31mfatal: no; " + strings.Repeat("x", maxLine) + "…"; got != want {

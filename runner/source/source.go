@@ -1,9 +1,11 @@
 // Package source brings a workspace to one commit.
 //
-// Git is run by whoever calls, through a Runner: a second one who waits for children would take them from the supervisor.
+// Git is run by the caller's Runner, because a second waiter for children would take their exit codes from the
+// supervisor.
 package source
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,30 +18,48 @@ import (
 // Runner runs git in a folder with variables added to the environment, and returns what it printed on both outputs.
 type Runner func(ctx context.Context, dir string, variables []string, args ...string) (string, error)
 
-// Commit is where a workspace is.
+// Commit is the commit of a workspace.
 type Commit struct {
 	Branch string // empty if HEAD is detached
 	SHA    string
-	Dirty  bool // tracked files were changed, or files added that are not ignored
+	Dirty  bool // tracked files are changed, or there are files that are neither tracked nor ignored
 }
 
-// ErrNoRepository says that a folder is not in a git repository, or that there is no git to ask.
+// ErrNoRepository reports that a folder is not in a git repository, or that git cannot read it.
 var ErrNoRepository = errors.New("not a git repository")
 
-// Describe says at which commit the workspace is. Where nobody can say, the error is ErrNoRepository with git's words.
+// OwnershipError reports that a repository belongs to another user. It is an ErrNoRepository.
+type OwnershipError struct{ Repository string }
+
+func (e *OwnershipError) Error() string {
+	return fmt.Sprintf("the repository in %s belongs to another user", e.Repository)
+}
+
+// Hint returns how to trust the repository.
+func (e *OwnershipError) Hint() string {
+	return "let RUNNER_WORKSPACE be that folder, or correct its owner; git runs what the configuration of a repository names"
+}
+
+// Is makes the error an ErrNoRepository.
+func (e *OwnershipError) Is(target error) bool { return target == ErrNoRepository }
+
+// Describe returns the commit of a workspace. Without one the error is an ErrNoRepository with git's message.
 func Describe(ctx context.Context, run Runner, dir string) (Commit, error) {
-	if enclosing(dir) == "" { // git is not even started where there is nothing to ask it
+	top := findRepository(dir)
+	if top == "" { // so that git is not needed outside of repositories
 		return Commit{}, ErrNoRepository
 	}
-	// One call tells all: headers, then a line for each change. What the runner itself keeps in the workspace is no change.
-	out, err := run(ctx, dir, quietly(), slices.Concat(settings, []string{
+	// One call returns everything: headers, then a line for each change. The runner's own files are not changes.
+	out, err := run(ctx, dir, gitEnvironment(), slices.Concat(settings(dir), []string{
 		"status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", ".", ":(exclude).runner",
 	})...)
 	switch {
 	case ctx.Err() != nil:
 		return Commit{}, context.Cause(ctx)
+	case err != nil && strings.Contains(out, "dubious ownership"):
+		return Commit{}, &OwnershipError{top}
 	case err != nil:
-		return Commit{}, fmt.Errorf("%w: %s", ErrNoRepository, first(lastLines(out), err.Error()))
+		return Commit{}, fmt.Errorf("%w: %s", ErrNoRepository, cmp.Or(lastLines(out), err.Error()))
 	}
 	var c Commit
 	for line := range strings.Lines(out) {
@@ -52,15 +72,15 @@ func Describe(ctx context.Context, run Runner, dir string) (Commit, error) {
 			c.Dirty = true
 		}
 	}
-	if !isWhole(c.SHA) { // "(initial)"
+	if !isFullSHA(c.SHA) { // "(initial)"
 		return Commit{}, fmt.Errorf("%w: it has no commit yet", ErrNoRepository)
 	}
 	return c, nil
 }
 
-// enclosing returns the folder that has the .git which git would use in dir, "" if there is none.
-func enclosing(dir string) string {
-	dir = physical(dir)
+// findRepository returns the folder whose .git git would use in dir, or "".
+func findRepository(dir string) string {
+	dir = realPath(dir)
 	for {
 		if _, err := os.Lstat(filepath.Join(dir, ".git")); err == nil {
 			return dir
@@ -73,8 +93,8 @@ func enclosing(dir string) string {
 	}
 }
 
-// physical is the path without links, which is what git goes up from.
-func physical(dir string) string {
+// realPath returns the absolute path without links, from which git searches upwards.
+func realPath(dir string) string {
 	if absolute, err := filepath.Abs(dir); err == nil {
 		dir = absolute
 	}
@@ -84,32 +104,27 @@ func physical(dir string) string {
 	return dir
 }
 
-// settings are given on the command line: in a file they would outlive the run, and as GIT_CONFIG_COUNT they would
-// replace those which the environment has already.
-var settings = []string{
-	"-c", "safe.directory=*", // in a container the workspace often belongs to somebody else
-	"-c", "core.hooksPath=" + os.DevNull, // a commit that is only looked at must not run anything yet
-	"-c", "core.fsmonitor=false",
-	"-c", "gc.auto=0", "-c", "maintenance.auto=false", // it would go on in the background
-	"-c", "init.defaultBranch=main",
-	"-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60", // bytes a second, seconds: a server that hangs is a failure of the network
+// settings returns git's options for work in a workspace. They are passed as arguments: in a file they would outlive the
+// run, and as GIT_CONFIG_COUNT they would replace those of the environment.
+func settings(dir string) []string {
+	return []string{
+		// In a container the workspace often belongs to another user. Every other repository keeps git's check of
+		// ownership: its configuration, and that of a parent folder, can name programs that git would run.
+		"-c", "safe.directory=" + realPath(dir),
+		"-c", "core.hooksPath=" + os.DevNull, // nothing of the commit may run before the step does
+		"-c", "core.fsmonitor=false",
+		"-c", "gc.auto=0", "-c", "maintenance.auto=false", // they would go on in the background
+		"-c", "init.defaultBranch=main", "-c", "advice.detachedHead=false",
+		"-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=60", // bytes a second, seconds: a server that hangs
+	}
 }
 
-// quietly makes git answer in English and ask nobody.
-func quietly() []string {
+// gitEnvironment makes git print English and ask for nothing.
+func gitEnvironment() []string {
 	return []string{"LC_ALL=C", "LANGUAGE=C", "GIT_TERMINAL_PROMPT=0", "GIT_ASKPASS=true", "GIT_OPTIONAL_LOCKS=0"}
 }
 
-// isWhole tells a whole SHA-1 or SHA-256 from an abbreviation.
-func isWhole(sha string) bool {
+// isFullSHA reports whether a text is a full SHA-1 or SHA-256, not an abbreviation.
+func isFullSHA(sha string) bool {
 	return (len(sha) == 40 || len(sha) == 64) && strings.Trim(sha, "0123456789abcdef") == ""
-}
-
-func first(texts ...string) string {
-	for _, t := range texts {
-		if t != "" {
-			return t
-		}
-	}
-	return ""
 }

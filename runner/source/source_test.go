@@ -11,27 +11,27 @@ import (
 	"testing"
 )
 
-// recorder runs git and keeps what it was given on the command line.
+// recorder runs git and records the arguments.
 type recorder struct {
 	arguments []string
-	variables []string // added to those of the tests
+	variables []string // in addition to those of the tests
 }
 
 func (r *recorder) run(ctx context.Context, dir string, variables []string, args ...string) (string, error) {
 	r.arguments = append(r.arguments, args...)
 	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Dir, cmd.Env = dir, slices.Concat(os.Environ(), alone, r.variables, variables)
+	cmd.Dir, cmd.Env = dir, slices.Concat(os.Environ(), isolated, r.variables, variables)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
 
-// alone keeps the configuration of the machine out.
-var alone = []string{"GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1"}
+// isolated keeps the configuration of the machine out.
+var isolated = []string{"GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1"}
 
 func git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
 	cmd := exec.Command("git", append([]string{"-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main"}, args...)...)
-	cmd.Dir, cmd.Env = dir, slices.Concat(os.Environ(), alone)
+	cmd.Dir, cmd.Env = dir, slices.Concat(os.Environ(), isolated)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("git %v: %v\n%s", args, err, out)
@@ -50,7 +50,7 @@ func write(t *testing.T, dir, name, text string) {
 	}
 }
 
-// repository has two commits and serves them by their ids, as GitHub does.
+// repository creates a repository of two commits that serves them by their ids, as GitHub does.
 func repository(t *testing.T) (dir, first, second string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -101,35 +101,35 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-func TestDescribeTellsWhereNobodyCanSay(t *testing.T) {
+func TestDescribeWithoutACommit(t *testing.T) {
 	empty, broken := t.TempDir(), t.TempDir()
 	git(t, empty, "init", "-q")
-	write(t, broken, ".git", "gitdir: ../.git/modules/elsewhere\n") // a submodule that was copied without what is around it
+	write(t, broken, ".git", "gitdir: ../.git/modules/elsewhere\n") // a submodule that was copied without its superproject
 	dir, _, _ := repository(t)
 	missing := func(context.Context, string, []string, ...string) (string, error) { return "", exec.ErrNotFound }
 	for name, c := range map[string]struct {
-		dir  string
-		run  Runner
-		says string
+		dir     string
+		run     Runner
+		message string
 	}{
 		"no repository":               {t.TempDir(), missing, "not a git repository"},
 		"no commit":                   {empty, (&recorder{}).run, "no commit yet"},
 		"a submodule without its top": {broken, (&recorder{}).run, "modules/elsewhere"},
 		"no git":                      {dir, missing, "executable file not found"},
 	} {
-		if _, err := Describe(t.Context(), c.run, c.dir); !errors.Is(err, ErrNoRepository) || !strings.Contains(err.Error(), c.says) {
+		if _, err := Describe(t.Context(), c.run, c.dir); !errors.Is(err, ErrNoRepository) || !strings.Contains(err.Error(), c.message) {
 			t.Errorf("%s: error is %v", name, err)
 		}
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
-	cause := errors.New("told to stop")
+	cause := errors.New("stopped")
 	cancel(cause)
 	if _, err := Describe(ctx, (&recorder{}).run, dir); !errors.Is(err, cause) {
 		t.Errorf("stopped: error is %v", err)
 	}
 }
 
-func TestAWorkspaceOfSomebodyElseIsRead(t *testing.T) {
+func TestAWorkspaceOfAnotherUserIsRead(t *testing.T) {
 	dir, first, second := repository(t)
 	r := &recorder{variables: []string{"GIT_TEST_ASSUME_DIFFERENT_OWNER=1"}}
 	if out, err := r.run(t.Context(), dir, nil, "status"); err == nil || !strings.Contains(out, "dubious ownership") {
@@ -143,7 +143,7 @@ func TestAWorkspaceOfSomebodyElseIsRead(t *testing.T) {
 	}
 }
 
-func TestWhatTheRunnerKeepsInTheWorkspaceIsNoChange(t *testing.T) {
+func TestTheRunnersOwnFilesAreNotChanges(t *testing.T) {
 	dir, _, _ := repository(t)
 	write(t, dir, ".runner/artifacts/x", "x")
 	if c, err := Describe(t.Context(), (&recorder{}).run, dir); err != nil || c.Dirty {
@@ -151,7 +151,7 @@ func TestWhatTheRunnerKeepsInTheWorkspaceIsNoChange(t *testing.T) {
 	}
 }
 
-func TestALinkToAFolderOfARepositoryIsInIt(t *testing.T) {
+func TestALinkToAFolderOfARepository(t *testing.T) {
 	dir, _, second := repository(t)
 	link := filepath.Join(t.TempDir(), "link")
 	write(t, dir, "sub/x", "x")

@@ -16,45 +16,58 @@ import (
 	"testing"
 )
 
-// Token is the one that Server wants.
+// Token is the one that Server requires.
 const Token = "ghp_0123456789abcdefghijABCDEFGHIJ456789"
 
-// Server puts a repository behind https. It first answers with the failures it is given, then wants the token.
+// authorization is the header of a client that has it.
+var authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte("x-access-token:"+Token))
+
+// Server serves the repositories beside a folder by https, and their objects of Git LFS. It answers with the given
+// failures first, and then requires the token.
 type Server struct {
 	*httptest.Server
 	backend http.Handler
+	dir     string
 
 	mu         sync.Mutex
 	failures   []int
-	RedirectTo string   // where all requests with the token are sent on to
+	RedirectTo string   // target of a redirect for all requests with the token
 	seen       []string // Authorization headers
 }
 
-// Serve serves the repository in a folder until the test ends.
+// Serve serves the repositories beside the one in a folder until the test ends.
 func Serve(t testing.TB, dir string) *Server {
 	t.Helper()
-	path, err := exec.Command("git", "--exec-path").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &Server{backend: &cgi.Handler{
-		Path:   filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
-		Stderr: io.Discard,
-		Env:    []string{"GIT_PROJECT_ROOT=" + filepath.Dir(dir), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=x", alone[0], alone[1]},
-	}}
+	s := &Server{}
+	s.ServeInstead(dir)
 	s.Server = httptest.NewTLSServer(s)
 	t.Cleanup(s.Close)
 	return s
 }
 
-// FailFirst lets the next requests fail with these codes.
+// ServeInstead makes the server serve the repositories beside another one.
+func (s *Server) ServeInstead(dir string) {
+	path, err := exec.Command("git", "--exec-path").Output()
+	if err != nil {
+		panic(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dir, s.backend = dir, &cgi.Handler{
+		Path:   filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"),
+		Stderr: io.Discard,
+		Env:    []string{"GIT_PROJECT_ROOT=" + filepath.Dir(dir), "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=x", isolated[0], isolated[1]},
+	}
+}
+
+// FailFirst makes the next requests fail with these codes.
 func (s *Server) FailFirst(codes ...int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failures = codes
 }
 
-// Headers are what was sent for authorization.
+// Headers returns the Authorization headers of all requests.
 func (s *Server) Headers() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,18 +81,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(s.failures) > 0 {
 		failure, s.failures = s.failures[0], s.failures[1:]
 	}
-	moved := s.RedirectTo
+	moved, backend := s.RedirectTo, s.backend
 	s.mu.Unlock()
 	switch {
 	case failure != 0:
 		http.Error(w, "try later", failure)
-	case r.Header.Get("Authorization") != "Basic "+base64.StdEncoding.EncodeToString([]byte("x-access-token:"+Token)):
+	case r.Header.Get("Authorization") != authorization:
 		w.Header().Set("WWW-Authenticate", "Basic")
 		http.Error(w, "no", http.StatusUnauthorized)
 	case moved != "":
 		http.Redirect(w, r, moved+r.URL.String(), http.StatusMovedPermanently)
+	case s.serveLFS(w, r):
 	default:
-		s.backend.ServeHTTP(w, r)
+		backend.ServeHTTP(w, r)
 	}
 }
 

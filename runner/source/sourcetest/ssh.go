@@ -1,5 +1,4 @@
-// Package sourcetest serves repositories of git's as GitHub does, by https to whoever has the token and by ssh to whoever
-// has the key.
+// Package sourcetest serves git repositories as GitHub does: by https with a token, and by ssh with a key.
 package sourcetest
 
 import (
@@ -8,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -19,13 +19,14 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// alone keeps the configuration of the machine out.
-var alone = []string{"GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1"}
+// isolated keeps the configuration of the machine out.
+var isolated = []string{"GIT_CONFIG_GLOBAL=" + os.DevNull, "GIT_CONFIG_NOSYSTEM=1"}
 
-// SSHServer serves the repositories below a folder by ssh to whoever has the key.
+// SSHServer serves the repositories in a folder by ssh to clients with the key.
 type SSHServer struct {
 	Address    string
-	KnownHosts string // its line of known_hosts
+	KnownHosts string  // its line of known_hosts
+	LFS        *Server // serves the objects of Git LFS; may be nil
 }
 
 // NewKey returns a private key as OpenSSH writes it, and its public half.
@@ -101,21 +102,35 @@ func (s *SSHServer) serve(conn net.Conn, config *ssh.ServerConfig, dir string) {
 				r.Reply(r.Type == "env", nil)
 				continue
 			}
-			command := string(r.Payload[4:])
-			r.Reply(true, nil)
-			name := strings.Trim(strings.TrimPrefix(command, "git-upload-pack "), "'")
-			git := exec.Command("git", "upload-pack", filepath.Join(dir, name))
-			git.Stdout, git.Stderr = c, c.Stderr()
-			git.Env = append(os.Environ(), alone...)
-			in, _ := git.StdinPipe()
-			git.Start()
-			go func() { io.Copy(in, c); in.Close() }()
-			status := uint32(0)
-			if git.Wait() != nil {
-				status = 1
-			}
+			status := s.execute(c, string(r.Payload[4:]), dir, r)
 			c.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, status))
 			c.Close()
 		}
 	}
+}
+
+// execute runs the command of a client and returns its exit code.
+func (s *SSHServer) execute(c ssh.Channel, command, dir string, r *ssh.Request) (status uint32) {
+	r.Reply(true, nil)
+	if name, ok := strings.CutPrefix(command, "git-lfs-authenticate "); ok && s.LFS != nil {
+		name, _, _ = strings.Cut(name, " ")
+		fmt.Fprintf(c, `{"href": %q, "header": {"Authorization": %q}}`,
+			s.LFS.URL+"/"+strings.Trim(name, "/'")+"/.git/info/lfs", authorization)
+		return 0
+	}
+	name, ok := strings.CutPrefix(command, "git-upload-pack ")
+	if !ok {
+		return 127
+	}
+	name = strings.Trim(name, "'")
+	git := exec.Command("git", "upload-pack", filepath.Join(dir, name))
+	git.Stdout, git.Stderr = c, c.Stderr()
+	git.Env = append(os.Environ(), isolated...)
+	in, _ := git.StdinPipe()
+	git.Start()
+	go func() { io.Copy(in, c); in.Close() }()
+	if git.Wait() != nil {
+		return 1
+	}
+	return 0
 }

@@ -1,0 +1,135 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/retry"
+)
+
+// branchDepth is how many commits of a branch are fetched at first when a commit is looked for there.
+const branchDepth = 50
+
+// fetchCommit gets the commit, if it is not there, and returns its id: that of the commit that a tag object points to.
+func (c *client) fetchCommit(here Commit) (sha string, err error) {
+	if sha, ok := c.resolveCommit(); ok {
+		return sha, nil
+	}
+	shallow := true
+	if here.SHA != "" {
+		shallow = c.isShallow()
+	}
+	err = c.fetch(c.origin.url, depthOption(shallow, 1), "--no-tags", c.SHA)
+	var missing *NotFoundError
+	if errors.As(err, &missing) && c.Branch != "" {
+		return c.fetchBranch(shallow, missing)
+	}
+	if err != nil {
+		return "", err
+	}
+	if sha, ok := c.resolveCommit(); ok {
+		return sha, nil
+	}
+	return "", &NotFoundError{SHA: c.SHA, URL: c.origin.url, Message: "the object is not a commit"}
+}
+
+// fetchBranch looks for the commit in the history of the branch: a server of protocol version 0, or one without
+// uploadpack.allowReachableSHA1InWant, serves tips only.
+func (c *client) fetchBranch(shallow bool, missing *NotFoundError) (sha string, err error) {
+	for _, ref := range refsOf(c.Branch) {
+		depths := []int{branchDepth, 0}
+		if !shallow {
+			depths = []int{0}
+		}
+		for _, depth := range depths {
+			option := depthOption(shallow, depth)
+			if depth == 0 && shallow && c.isShallow() {
+				option = "--unshallow"
+			}
+			err := c.fetch(c.origin.url, option, "--no-tags", ref)
+			var noRef *NotFoundError
+			if errors.As(err, &noRef) {
+				break
+			}
+			if err != nil {
+				return "", err
+			}
+			if sha, ok := c.resolveCommit(); ok {
+				return sha, nil
+			}
+		}
+	}
+	missing.Branch = c.Branch
+	return "", missing
+}
+
+// refsOf returns the refs that a branch's name may stand for. A name that git would read as more than a ref has none.
+func refsOf(branch string) []string {
+	switch {
+	case strings.ContainsAny(branch, ":+^*?[ ~\\"), strings.HasPrefix(branch, "-"):
+		return nil
+	case strings.HasPrefix(branch, "refs/"):
+		return []string{branch}
+	}
+	return []string{"refs/heads/" + branch, "refs/tags/" + branch}
+}
+
+// resolveCommit returns the id of the commit, if the object is there.
+func (c *client) resolveCommit() (string, bool) {
+	return c.ask("rev-parse", "--quiet", "--verify", "--end-of-options", c.SHA+"^{commit}")
+}
+
+// isShallow reports whether the history ends early. A depth would cut off the history of a complete clone for good.
+func (c *client) isShallow() bool {
+	out, ok := c.ask("rev-parse", "--is-shallow-repository")
+	return !ok || out != "false"
+}
+
+// depthOption returns the option for a depth; "" for all of the history.
+func depthOption(shallow bool, depth int) string {
+	if !shallow || depth == 0 {
+		return ""
+	}
+	return "--depth=" + strconv.Itoa(depth)
+}
+
+// fetch fetches refs or commits from a remote, with retries. Empty arguments are left out; those that begin with a dash
+// are options.
+func (c *client) fetch(remote string, args ...string) error {
+	options, refs := []string{"fetch", "--quiet", "--no-recurse-submodules"}, []string{"--", remote}
+	for _, argument := range args {
+		switch {
+		case argument == "":
+		case strings.HasPrefix(argument, "-"):
+			options = append(options, argument)
+		default:
+			refs = append(refs, argument)
+		}
+	}
+	return c.withRetries(func() error {
+		_, err := c.git(append(options, refs...)...)
+		return err
+	})
+}
+
+// withRetries repeats an operation that the network made fail, up to c.Retries times.
+func (c *client) withRetries(operation func() error) error {
+	policy := retry.Policy{
+		Attempts: c.Retries + 1, First: time.Second, Longest: 15 * time.Second,
+		Retryable: func(err error) bool {
+			var network *NetworkError
+			return errors.As(err, &network)
+		},
+		Notify: func(err error, pause time.Duration) {
+			c.Log.Info("retrying the fetch", "error", err.Error(), "after", pause.Round(time.Millisecond).String())
+		},
+	}
+	err := retry.Do(c.ctx, policy, operation)
+	if err != nil && c.ctx.Err() != nil {
+		return context.Cause(c.ctx)
+	}
+	return err
+}

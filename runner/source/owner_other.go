@@ -1,0 +1,6 @@
+//go:build !unix
+
+package source
+
+// isForeign is unknown on this system.
+func isForeign(string) bool { return false }
