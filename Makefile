@@ -8,6 +8,8 @@ VERSITYGW   := github.com/versity/versitygw/cmd/versitygw@v1.8.0
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 CRANE       := github.com/google/go-containerregistry/cmd/crane@v0.22.1
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+DEADCODE    := golang.org/x/tools/cmd/deadcode@v0.52.0
+GOCYCLO     := github.com/fzipp/gocyclo/cmd/gocyclo@v0.6.0
 
 TOOLS   := $(CURDIR)/.tools
 SAMPLE  := image/sample
@@ -96,7 +98,12 @@ endif
 release: ## binaries for both architectures, bills of materials and checksums: bin/release
 	image/release
 
-lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck ## format, vet, staticcheck
+# Scanners of terminal output, tables of a test and fakes are exempt from the limit of complexity.
+SIMPLE := _test\.go$$|artifactstest/|notifytest/|steps/ansi/|report/ansi\.go|page/ansi\.go
+# Methods that fmt and slog find by reflection are not dead.
+REFLECTED := (String|Format|LogValue|GoString|RedactConstant)$$
+
+lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck $(TOOLS)/bin/deadcode $(TOOLS)/bin/gocyclo ## format, vet, staticcheck, dead code, complexity
 	@unformatted=$$(gofumpt -l cmd runner steps artifacts image infra); \
 	  test -z "$$unformatted" || { echo "not formatted (run gofumpt -w): $$unformatted"; exit 1; }
 	go mod verify
@@ -106,6 +113,9 @@ lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck ## format, vet, staticcheck
 	go vet -tags man ./cmd/runner
 	staticcheck ./...
 	GOOS=darwin go vet ./...
+	@dead=$$(deadcode -test ./... | grep -vE '$(REFLECTED)'); test -z "$$dead" || { echo "dead code:"; echo "$$dead"; exit 1; }
+	gocyclo -over 20 -ignore '$(SIMPLE)' cmd runner steps artifacts image infra
+	@long=$$(git log --format='%h %s' -30 | awk 'length($$0) > 80'); test -z "$$long" || { echo "commit subjects over 72 characters:"; echo "$$long"; }
 
 vulnerabilities: $(TOOLS)/bin/govulncheck ## known vulnerabilities in what is linked (asks vuln.go.dev)
 	govulncheck ./...
@@ -121,6 +131,12 @@ clean: ## everything that make made, the tools too
 
 $(TOOLS)/bin/gofumpt:
 	GOBIN=$(TOOLS)/bin go install $(GOFUMPT)
+
+$(TOOLS)/bin/deadcode:
+	GOBIN=$(TOOLS)/bin go install $(DEADCODE)
+
+$(TOOLS)/bin/gocyclo:
+	GOBIN=$(TOOLS)/bin go install $(GOCYCLO)
 
 $(TOOLS)/bin/staticcheck:
 	GOBIN=$(TOOLS)/bin go install $(STATICCHECK)

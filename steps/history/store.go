@@ -15,7 +15,6 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/retry"
 
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/artifacts/keys"
 )
 
 // patience bounds the time in which a history is read, and that in which it is stored while others store theirs.
@@ -35,9 +34,6 @@ func (e *CorruptError) Error() string {
 func (e *CorruptError) Hint() string {
 	return "nothing, if this is the first time; else see what else writes there"
 }
-
-// Key is where a step's history of a branch is kept.
-func Key(branch, step string) string { return keys.History(branch, step) }
 
 // Load returns the history that is kept under a key. If there is none, it begins with that under the first of the other keys that has
 // one, or empty. With a *CorruptError it is empty, and valid; with any other error it is nil. It takes no longer than patience.
