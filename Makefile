@@ -99,7 +99,7 @@ release: ## binaries for both architectures, bills of materials and checksums: b
 	image/release
 
 # Scanners of terminal output, tables of a test and fakes are exempt from the limit of complexity.
-SIMPLE := _test\.go$$|artifactstest/|notifytest/|steps/ansi/|report/ansi\.go|page/ansi\.go
+SIMPLE := _test\.go$$|artifactstest/|notifytest/|steps/ansi/|page/ansi\.go
 # Methods that fmt and slog find by reflection are not dead.
 REFLECTED := (String|Format|LogValue|GoString|RedactConstant)$$
 

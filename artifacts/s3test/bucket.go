@@ -58,9 +58,6 @@ func (b Bucket) create(tb testing.TB) {
 	}
 }
 
-// Location is the bucket in the form of location.Open.
-func (b Bucket) Location() string { return "s3://" + b.Name }
-
 // At is the same bucket through a proxy.
 func (b Bucket) At(p *Proxy) Bucket {
 	b.Endpoint = p.URL

@@ -273,16 +273,6 @@ func (e *exchange) stall() {
 	panic(http.ErrAbortHandler)
 }
 
-// Keys returns the keys of requests, sorted and without duplicates.
-func Keys(requests []Request) []string {
-	keys := make([]string, len(requests))
-	for i, r := range requests {
-		keys[i] = r.Key
-	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
-}
-
 // Only returns the requests of an operation.
 func Only(operation string, requests []Request) []Request {
 	return slices.DeleteFunc(
