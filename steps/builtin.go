@@ -193,6 +193,9 @@ func (s *Step) finishLock() {
 	if s.Rollback != nil && *s.Rollback && s.Lock == "" {
 		s.Lock, s.Origin["lock"] = LockStack, s.Origin["rollback"]
 	}
+	if len(s.Stacks) > 0 && s.Lock == "" {
+		s.Lock, s.Origin["lock"] = LockStack, s.Origin["stacks"]
+	}
 	if s.Lock == "" {
 		return
 	}

@@ -71,6 +71,33 @@ func stepObject() object[Step] {
 			oneOf(TaskCredentials, NoCredentials),
 			func(s *Step) *Credentials { return &s.Credentials },
 		).otherwise(TaskCredentials),
+		newKey(
+			"account",
+			"The AWS account that the command must work in; the step is refused if its credentials are those of another. Account, "+
+				"region, role and stacks may contain variables of the step: ${NAME}.",
+			matching(accountForm, "write the 12 digits of an account, or a variable such as ${ACCOUNT}"),
+			func(s *Step) *string { return &s.Account },
+		),
+		newKey(
+			"region",
+			"The AWS region of the command: AWS_REGION, AWS_DEFAULT_REGION and, for carlin, CARLIN_REGION.",
+			matching(regionForm, "write a region such as eu-west-1, or a variable such as ${REGION}"),
+			func(s *Step) *string { return &s.Region },
+		).alias("aws_region"),
+		newKey(
+			"role",
+			"The ARN of an IAM role that the runner assumes for the step: for the command, the snapshot of the stack and the "+
+				"rollback.",
+			matching(roleForm, "write the ARN of a role, or a variable such as ${DEPLOY_ROLE}"),
+			func(s *Step) *string { return &s.Role },
+		).alias("role_arn", "assume_role"),
+		newKey(
+			"stacks",
+			"Names or globs of the CloudFormation stacks that the command deploys. Each is locked, and rolled back after a failure; "+
+				"without the key it is the one of STACK_NAME.",
+			listOf(matching(stackForm, "write a stack's name or a glob such as net-*"), "stack"),
+			func(s *Step) *[]string { return &s.Stacks },
+		),
 		requiredKey(),
 		newKey(
 			"reports",

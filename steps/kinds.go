@@ -23,6 +23,12 @@ var (
 	kindName     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
+	// Values that may contain variables of the step.
+	accountForm = regexp.MustCompile(`^([0-9]{12}|[^$]*\$[^$].*)$`)
+	regionForm  = regexp.MustCompile(`^([a-z]{2}(-[a-z0-9]+)+-[0-9]|[^$]*\$[^$].*)$`)
+	roleForm    = regexp.MustCompile(`^(arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-#%-~]+|[^$]*\$[^$].*)$`)
+	stackForm   = regexp.MustCompile(`^([A-Za-z*?\[][A-Za-z0-9*?\[\]-]{0,127}|[^$]*\$[^$].*)$`)
+
 	durationForm = regexp.MustCompile(
 		`^([0-9]{1,6}(\.[0-9]{1,6})?h)?([0-9]{1,6}(\.[0-9]{1,6})?m)?([0-9]{1,6}(\.[0-9]{1,6})?s)?([0-9]{1,6}ms)?$`,
 	)

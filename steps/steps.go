@@ -34,6 +34,11 @@ type Step struct {
 	Verify      Command  // run after the command passed; its failure is the step's
 	Hooks       Hooks
 
+	Account string   // the AWS account that the command must work in; "" for any
+	Region  string   // the AWS region for the command; "" for that of its environment
+	Role    string   // the ARN of a role that the runner assumes for the command; "" for none
+	Stacks  []string // names or globs of the stacks that the command deploys; empty: STACK_NAME
+
 	Lock     LockScope     // what one run at a time may change; empty for nothing
 	Wait     time.Duration // for the lock, and for a stack that is busy
 	Rollback *bool         // whether the stack is rolled back after a failure; nil: where that is possible

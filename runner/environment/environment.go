@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/account"
 	"github.com/carlin-cicd/runner/runner/deploy/carlin"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/secrets"
@@ -50,6 +51,12 @@ func New(s *session.Session, step steps.Step) Environment {
 		dropCredentials(e.Variables, step.Environment)
 	}
 	dir := s.Path(step.Directory)
+	if region, err := account.Expand("region", step.Region, step.Name, e.Variables); err == nil && region != "" {
+		e.Variables["AWS_REGION"], e.Variables["AWS_DEFAULT_REGION"] = region, region
+		if carlin.Deploys(carlin.ExpandScripts(step.Command.String(), dir)) {
+			e.Variables["CARLIN_REGION"] = region
+		}
+	}
 	if carlin.Deploys(carlin.ExpandScripts(step.Command.String(), dir)) && carlin.Region(dir, e.Variables) == "" { // it would deploy to us-east-1
 		if region := cmp.Or(e.Variables["AWS_REGION"], e.Variables["AWS_DEFAULT_REGION"]); region != "" {
 			e.Variables["CARLIN_REGION"] = region
