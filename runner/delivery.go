@@ -8,12 +8,13 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/deploy"
+	"github.com/carlin-cicd/runner/runner/environment"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/session"
 )
 
 // beginDelivery takes the snapshot and stores the start of the deployment.
-func (r *run) beginDelivery() error { return r.delivery.Begin(r.identity(), r.env.Variables) }
+func (r *run) beginDelivery() error { return r.delivery.Begin(r.identity()) }
 
 // checkDelivery finds out whether a command that passed did what it says.
 func (r *run) checkDelivery() error {
@@ -25,7 +26,7 @@ func (r *run) checkDelivery() error {
 	if !r.delivery.HasChanged() {
 		return nil
 	}
-	return r.phase("stack", r.delivery.WaitForStack)
+	return r.phase("stack", r.delivery.WaitForStacks)
 }
 
 // concludeDelivery restores the stack if the run failed, and completes the record of the deployment.
@@ -33,7 +34,7 @@ func (r *run) concludeDelivery(runErr error) error {
 	if !r.delivery.Began() {
 		return runErr
 	}
-	command := deploy.Command{Attempts: len(r.attempts)}
+	command := deploy.Command{Attempts: len(r.attempts), Variables: r.env.Variables}
 	if r.result != nil {
 		command.Started = r.result.Started
 	}
@@ -51,8 +52,9 @@ func (r *run) rollback() error {
 		do   func() error
 	}{
 		{"record", r.recordStart},
-		{"lock", r.delivery.Lock},
-		{"rollback", func() error { return r.delivery.Rollback(r.in.To, r.identity(), r.env.Variables) }},
+		{"secrets", r.resolveAWSSecrets},
+		{"lock", func() error { return r.delivery.Lock(r.account, r.env.Variables) }},
+		{"rollback", func() error { return r.delivery.Rollback(r.in.To, r.identity()) }},
 	} {
 		if err := r.phase(p.name, p.do); err != nil {
 			return err
@@ -84,7 +86,7 @@ func ExaminePromotion(ctx context.Context, variables map[string]string, from str
 		return false, err
 	}
 	return deploy.Promotion{
-		Session: s, Step: step, From: from,
+		Session: s, Step: step, From: from, Variables: environment.New(s, step).Variables,
 		CheckNeeds: func() error { _, err := needs.Check(s.Stop.Work, s, step); return err },
 	}.Examine(report)
 }

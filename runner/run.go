@@ -16,6 +16,7 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/task"
 
+	"github.com/carlin-cicd/runner/runner/account"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/deploy"
 	"github.com/carlin-cicd/runner/runner/environment"
@@ -72,6 +73,7 @@ type run struct {
 	attempts      []record.Attempt
 	published     map[string]bool
 	starting      chan error         // the result of storing started.json, while that is under way
+	account       *account.Place     // where the command works in AWS, once its variables are known
 	delivery      *deploy.Deployment // nil for a step that changes no environment
 	hooks         hooks
 	outputs       outputs
@@ -106,7 +108,11 @@ func Run(ctx context.Context, in Invocation) outcome.Outcome {
 	}
 	if r.Config.DryRun && in.Undo {
 		r.sink.Flush()
-		if err := r.delivery.PrintRollback(in.Stdout, in.To, r.env.Variables); err != nil {
+		err := r.resolveAWSSecrets()
+		if err == nil {
+			err = r.delivery.PrintRollback(in.Stdout, in.To, r.account, r.env.Variables)
+		}
+		if err != nil {
 			return r.end(err)
 		}
 		return outcome.Of(nil)
@@ -180,9 +186,11 @@ func (r *run) prepare() error {
 		{"record", r.recordStart},
 		{"source", r.checkout},
 		{"guard", r.checkPrerequisites},
-		{"lock", func() error { return r.delivery.Lock() }},
-		{"fetch", r.fetch},
 		{"secrets", func() error { return r.resolveSecrets(r.env) }},
+		{"", r.checkAccount},
+		{"lock", func() error { return r.delivery.Lock(r.account, r.env.Variables) }},
+		{"fetch", r.fetch},
+		{"", r.assumeRole},
 		{"setup", r.setup},
 		{"", r.before},
 		{"snapshot", r.beginDelivery},

@@ -150,6 +150,9 @@ func DeploymentFolder(environment, scope string) string {
 	return strings.Join([]string{deployments, segment(environment), segment(scope), ""}, "/")
 }
 
+// DeploymentScopes returns the prefix of the records of all deployments to an environment. What follows is a scope.
+func DeploymentScopes(environment string) string { return Deployments + segment(environment) + "/" }
+
 // Deployments is the prefix of the records of all deployments.
 const Deployments = deployments + "/"
 

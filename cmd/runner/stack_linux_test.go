@@ -7,15 +7,18 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/carlin-cicd/runner/runner/awstest"
@@ -39,6 +42,14 @@ func stackctl() {
 		)
 		must(err)
 		must(answer.Body.Close())
+	case "as":
+		role := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(c), os.Args[2])
+		as, err := role.Retrieve(ctx)
+		must(err)
+		cmd := exec.Command(os.Args[3], os.Args[4:]...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+as.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+as.SecretAccessKey, "AWS_SESSION_TOKEN="+as.SessionToken)
+		must(cmd.Run())
 	case "deploy":
 		text, err := os.ReadFile(os.Args[3])
 		must(err)

@@ -92,15 +92,15 @@ func (p *Place) AWS(ctx context.Context) (aws.Config, error) {
 	if p.Role != "" {
 		client := sts.NewFromConfig(c, func(o *sts.Options) { o.BaseEndpoint = cmp.Or(p.Endpoint("STS"), o.BaseEndpoint) })
 		c.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, p.Role, func(o *stscreds.AssumeRoleOptions) {
-			o.RoleSessionName, o.Duration = "runner-"+p.runID, roleDuration
+			o.RoleSessionName, o.Duration = "runner-"+p.runID, RoleDuration
 		}))
 	}
 	p.loaded = &c
 	return c, nil
 }
 
-// roleDuration is how long the credentials of a role are valid: as long as AWS allows for one that another role assumes.
-const roleDuration = time.Hour
+// RoleDuration is how long the credentials of a role are valid: as long as AWS allows for one that another role assumes.
+const RoleDuration = time.Hour
 
 // otherCredentials are the variables that would compete with those of a role.
 var otherCredentials = []string{
@@ -176,7 +176,13 @@ func (p *Place) advice() string {
 
 // String describes the place for messages: "eu-west-1 as arn:aws:iam::…".
 func (p *Place) String() string {
-	text := cmp.Or(p.Region, "its default region")
+	p.mu.Lock()
+	region := p.Region
+	if p.loaded != nil {
+		region = cmp.Or(p.loaded.Region, region)
+	}
+	p.mu.Unlock()
+	text := cmp.Or(region, "the default region")
 	switch {
 	case p.Role != "":
 		text += " as " + p.Role

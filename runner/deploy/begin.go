@@ -12,46 +12,63 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// Begin takes a snapshot of the stack, stores the start of the deployment, and starts to log the stack's events. Nothing
-// is changed before the record is stored. The variables are the command's environment.
-func (d *Deployment) Begin(id record.Identity, variables map[string]string) error {
+// Begin takes snapshots of the stacks, stores the start of the deployment, and starts to log the stacks' events. Nothing is
+// changed before the records are stored.
+func (d *Deployment) Begin(id record.Identity) error {
 	if d == nil {
 		return nil
 	}
-	d.env = variables
 	v := d.revision()
-	d.record = &deploymentRecord{
-		Identity: id, Committed: v.Committed, Fence: d.lease.Fence(), Forced: d.Config.Force, Builds: v.Builds,
-		Replaced: d.ledger.Live, Started: v.At,
-	}
 	if d.step.Lock == steps.LockEnvironment {
 		d.output = &tail{}
 	}
-	if err := d.takeSnapshot(); err != nil {
-		d.record = nil
-		return err
+	for _, t := range d.targets {
+		id.Stack = t.stack
+		t.record = &deploymentRecord{
+			Identity: id, Committed: v.Committed, Fence: t.lease.Fence(), Forced: d.Config.Force, Builds: v.Builds,
+			Replaced: t.ledger.Live, Started: v.At,
+		}
+		if err := t.takeSnapshot(); err != nil {
+			d.forgetRecords()
+			return err
+		}
 	}
-	// The ledger first: then every record is known to a later run.
-	d.ledger.Pending = &v
-	err := d.ledger.save(d.Stop.Work, d.Store, d.Redactor)
-	if err == nil {
-		err = d.putRecord(d.Stop.Work)
+	d.listBefore()
+	for _, t := range d.targets {
+		// The ledger first: then every record is known to a later run.
+		t.ledger.Pending = &v
+		err := t.ledger.save(d.Stop.Work, d.Store, d.Redactor)
+		if err == nil {
+			err = t.putRecord(d.Stop.Work)
+		}
+		if err != nil {
+			d.forgetRecords()
+			return outcome.ArtifactsError{Err: fmt.Errorf("could not store the start of the deployment, so nothing was started: %w", err)}
+		}
 	}
-	if err != nil {
-		d.record = nil
-		return outcome.ArtifactsError{Err: fmt.Errorf("could not store the start of the deployment, so nothing was started: %w", err)}
+	for _, t := range d.targets {
+		t.follow()
 	}
-	d.follow()
 	return nil
+}
+
+// forgetRecords makes the deployment one that did not begin.
+func (d *Deployment) forgetRecords() {
+	for _, t := range d.targets {
+		t.record, t.watched = nil, nil
+	}
 }
 
 // errBusy is the cause when a stack stays busy for as long as the step waits.
 var errBusy = errors.New("the stack is busy")
 
+// adviceOnAbsent says what to do if a step that insists on its rollback would create a stack.
+const adviceOnAbsent = "if it exists elsewhere, set region:, role: or account: of the step; to create it, use --force once, or remove rollback: true"
+
 // takeSnapshot keeps what the stack is. Without a snapshot, a step that insists on its rollback does not begin.
-func (d *Deployment) takeSnapshot() error {
-	name := d.target.stack
-	if name == "" {
+func (t *target) takeSnapshot() error {
+	d := t.run
+	if t.stack == "" {
 		if d.insistsOnRollback() {
 			return &outcome.GuardError{Message: "the stack's name is unknown, so the stack could not be restored", Advice: "set STACK_NAME, or remove rollback: true"}
 		}
@@ -59,12 +76,12 @@ func (d *Deployment) takeSnapshot() error {
 	}
 	ctx, cancel := context.WithTimeoutCause(d.Stop.Work, d.step.Wait, errBusy)
 	defer cancel()
-	s, err := d.openStack(ctx, name)
+	s, err := t.open(ctx)
 	var state stack.State
 	var before stack.Snapshot
 	if err == nil {
 		state, err = s.WaitUntilIdle(ctx, func(now stack.State) {
-			d.Log.Info("waiting for CloudFormation", "stack", name, "status", now.Status, "at_most", d.step.Wait.String())
+			d.Log.Info("waiting for CloudFormation", "stack", t.stack, "status", now.Status, "at_most", d.step.Wait.String())
 		})
 	}
 	if err == nil {
@@ -74,19 +91,26 @@ func (d *Deployment) takeSnapshot() error {
 	case d.Stop.Work.Err() != nil:
 		return context.Cause(d.Stop.Work)
 	case errors.Is(err, errBusy):
-		return &outcome.GuardError{Message: fmt.Sprintf("stack %s is still %s after %s", name, state.Status, d.step.Wait), Advice: "wait until it is done, or raise wait: of the step"}
+		return &outcome.GuardError{Message: fmt.Sprintf("stack %s is still %s after %s", t.stack, state.Status, d.step.Wait), Advice: "wait until it is done, or raise wait: of the step"}
 	case err != nil && d.insistsOnRollback():
 		return &outcome.GuardError{Message: "the stack could not be restored, so the step does not start: " + err.Error(), Advice: outcome.Hint(err)}
 	case err != nil:
-		d.Log.Warn("could not take a snapshot of the stack, so it will not be restored after a failure", "stack", name, "error", err.Error(), "hint", outcome.Hint(err))
+		d.Log.Warn("could not take a snapshot of the stack, so it will not be restored after a failure", "stack", t.stack, "error", err.Error(), "hint", outcome.Hint(err))
 		return nil
 	}
-	d.watched = &watchedStack{Stack: s, before: before, refusal: stack.NewRefusalDetector(name)}
+	problem, advice := before.Blocked(t.stack)
+	if before.Missing() && d.insistsOnRollback() && !d.isRollback && !d.Config.Force {
+		if problem == "" {
+			problem, advice = "it does not exist", adviceOnAbsent
+		}
+		return &outcome.GuardError{Message: fmt.Sprintf("stack %s could not be restored, so the step does not start: %s in %s", t.stack, problem, d.account), Advice: advice}
+	}
+	t.watched = &watchedStack{Stack: s, before: before, refusal: stack.NewRefusalDetector(t.stack)}
 	stored := before.Redacted(d.Redactor.String, redact.IsSecretName)
-	d.record.Before = &stored
-	d.Log.Info("took a snapshot of the stack", "stack", name, "status", before.Status)
-	if problem, advice := before.Blocked(); problem != "" {
-		d.Log.Warn("the stack cannot be updated: "+problem, "stack", name, "status", before.Status, "hint", advice)
+	t.record.Before = &stored
+	d.Log.Info("took a snapshot of the stack", "stack", t.stack, "status", before.Status, "place", d.account.String())
+	if problem != "" {
+		d.Log.Warn("the stack cannot be updated: "+problem, "stack", t.stack, "status", before.Status, "hint", advice)
 	}
 	return nil
 }

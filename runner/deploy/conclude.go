@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -16,11 +17,12 @@ import (
 
 // Command is what Conclude needs to know of the step's command.
 type Command struct {
-	Started  time.Time // when it was last started; zero if it was not
-	Attempts int       // how often it was started
+	Started   time.Time // when it was last started; zero if it was not
+	Attempts  int       // how often it was started
+	Variables map[string]string
 }
 
-// Conclude restores the stack if the run failed, and stores the end of the deployment. It returns the run's error; a lost
+// Conclude restores the stacks if the run failed, and stores the end of the deployment. It returns the run's error; a lost
 // lock is the error of a run that had none.
 func (d *Deployment) Conclude(runErr error, c Command) error {
 	if !d.Began() {
@@ -29,74 +31,114 @@ func (d *Deployment) Conclude(runErr error, c Command) error {
 	if runErr == nil {
 		runErr = d.Lost()
 	}
-	d.decide(runErr, c)
+	d.compareStacks(c.Variables, runErr != nil)
+	for _, t := range d.inReverse() {
+		t.decide(runErr, c)
+	}
 	d.unfollow() // only now, so that the events of a restoration are logged, too
 	ctx, cancel := d.Stop.RecordContext()
 	defer cancel()
 	if runErr == nil {
+		d.compareStackName(c.Started)
 		d.retainBuilds(ctx)
-		d.ledger.Live = d.ledger.Pending
 	}
-	d.complete(runErr)
+	for _, t := range d.targets {
+		if runErr == nil {
+			t.ledger.Live = t.ledger.Pending
+		}
+		t.complete(runErr)
+	}
 	return runErr
 }
 
+// inReverse returns the targets in the reverse order of their updates: a stack may use what an earlier one exports.
+func (d *Deployment) inReverse() []*target {
+	began := map[*target]time.Time{}
+	if sig, _ := d.Stop.Signal(); sig == 0 && len(d.targets) > 1 {
+		for _, t := range d.targets {
+			if t.watched == nil {
+				continue
+			}
+			at, err := t.watched.OperationTime(d.Stop.Work, t.watched.before)
+			if err != nil {
+				d.Log.Warn("could not read the stack's events", "stack", t.stack, "error", err.Error())
+			}
+			began[t], t.record.Updated = at, at
+		}
+	}
+	sorted := slices.Clone(d.targets)
+	slices.SortStableFunc(sorted, func(a, b *target) int { return began[b].Compare(began[a]) })
+	return sorted
+}
+
 // decide decides what the end of the run means for the stack.
-func (d *Deployment) decide(runErr error, c Command) {
+func (t *target) decide(runErr error, c Command) {
+	d := t.run
 	sig, _ := d.Stop.Signal()
 	switch {
 	case runErr == nil:
-		d.record.Outcome = record.Delivered
-		d.compareStackName(c.Started)
+		t.record.Outcome = record.Delivered
+		t.checkExists()
 	case sig != 0:
-		d.record.Outcome = record.Interrupted
-		d.recordStatus()
+		t.record.Outcome = record.Interrupted
+		t.recordStatus()
 	case d.Lost() != nil:
-		d.record.Outcome = record.Interrupted
-		d.Log.Error("lost the lock, so the stack is not restored: another run may be changing it", "stack", d.target.stack)
-	case d.watched == nil, d.step.Rollback != nil && !*d.step.Rollback:
-		d.record.Outcome = record.LeftAsIs
+		t.record.Outcome = record.Interrupted
+		d.Log.Error("lost the lock, so the stack is not restored: another run may be changing it", "stack", t.stack)
+	case t.watched == nil, d.step.Rollback != nil && !*d.step.Rollback:
+		t.record.Outcome = record.LeftAsIs
 	default:
-		d.restore(c)
+		t.restore(c)
 	}
 }
 
 // complete stores the end. The ledger keeps a deployment that was interrupted as pending, since the next run has to know.
-func (d *Deployment) complete(runErr error) {
-	if d.record.Outcome != record.Interrupted {
-		d.ledger.Pending = nil
+func (t *target) complete(runErr error) {
+	d := t.run
+	if t.record.Outcome != record.Interrupted {
+		t.ledger.Pending = nil
 	}
 	o := outcome.Of(runErr)
-	d.record.Ended, d.record.Reason, d.record.ExitCode, d.record.Output = time.Now().UTC(), o.Reason, &o.ExitCode, d.output.String()
-	d.record.Seconds = record.Seconds(d.record.Ended.Sub(d.record.Started))
+	t.record.Ended, t.record.Reason, t.record.ExitCode, t.record.Output = time.Now().UTC(), o.Reason, &o.ExitCode, d.output.String()
+	t.record.Seconds = record.Seconds(t.record.Ended.Sub(t.record.Started))
 	ctx, cancel := d.Stop.RecordContext()
 	defer cancel()
-	err := d.putRecord(ctx)
+	err := t.putRecord(ctx)
 	if d.Lost() == nil {
-		err = errors.Join(err, d.ledger.save(ctx, d.Store, d.Redactor))
+		err = errors.Join(err, t.ledger.save(ctx, d.Store, d.Redactor))
 	}
 	if err != nil {
 		d.Log.Error("could not store the end of the deployment", "error", err.Error(), "hint", outcome.Hint(err))
 	}
 }
 
-// recordStatus is all there is time for when the run is stopped. CloudFormation continues by itself.
-func (d *Deployment) recordStatus() {
-	if d.watched == nil {
+// checkExists warns if the command passed and its stack does not exist where the runner looks for it.
+func (t *target) checkExists() {
+	if t.watched == nil || !t.watched.before.Missing() || t.existed.Load() {
 		return
 	}
+	t.run.Log.Warn("the command passed, but its stack does not exist", "stack", t.stack, "place", t.run.account.String(),
+		"hint", "if it was deployed elsewhere, set region:, role: or account: of the step; otherwise correct STACK_NAME")
+}
+
+// recordStatus is all there is time for when the run is stopped. CloudFormation continues by itself.
+func (t *target) recordStatus() {
+	if t.watched == nil {
+		return
+	}
+	d := t.run
 	ctx, cancel := d.Stop.PublishContext()
 	defer cancel()
 	ctx, cancelIn := context.WithTimeout(ctx, 3*time.Second)
 	defer cancelIn()
-	state, err := d.watched.Describe(ctx)
+	state, err := t.watched.Describe(ctx)
 	if err != nil {
-		d.Log.Warn("could not describe the stack", "stack", d.target.stack, "error", err.Error())
+		d.Log.Warn("could not describe the stack", "stack", t.stack, "error", err.Error())
 		return
 	}
-	d.record.Status = state.Status
+	t.record.Status = state.Status
 	if state.Busy() {
-		d.Log.Warn("the run stops, but CloudFormation continues by itself", "stack", d.target.stack, "status", state.Status,
+		d.Log.Warn("the run stops, but CloudFormation continues by itself", "stack", t.stack, "status", state.Status,
 			"hint", "the next deploy waits for it; runner rollback --to "+d.ID+" undoes it")
 	}
 }
@@ -112,8 +154,11 @@ func (d *Deployment) compareStackName(started time.Time) {
 	var latest struct {
 		StackName string `json:"stackName"`
 	}
-	if err == nil && json.Unmarshal(text, &latest) == nil && latest.StackName != "" && latest.StackName != d.target.stack {
-		d.Log.Warn("the command deployed another stack than expected", "deployed", latest.StackName, "expected", d.target.stack, "hint", "set STACK_NAME="+latest.StackName)
+	if err != nil || json.Unmarshal(text, &latest) != nil || latest.StackName == "" {
+		return
+	}
+	if !slices.ContainsFunc(d.targets, func(t *target) bool { return t.stack == latest.StackName }) {
+		d.Log.Warn("the command deployed another stack than expected", "deployed", latest.StackName, "expected", d.StackName(), "hint", "set STACK_NAME="+latest.StackName)
 	}
 }
 

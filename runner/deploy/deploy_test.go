@@ -2,25 +2,17 @@ package deploy
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/artifacts/folder"
 	"github.com/carlin-cicd/runner/artifacts/keys"
-	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/deploy/stack/stacktest"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
@@ -30,133 +22,19 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-const testSHA = "0123456789abcdef0123456789abcdef01234567"
-
-// bench is where the runs of a test are: a store, a workspace and a CloudFormation that they share.
-type bench struct {
-	testing.TB
-	store     *folder.Store
-	workspace string
-	cloud     *stacktest.Server
-	step      steps.Step
-	log       *bytes.Buffer
-}
-
-var (
-	firstRevision  = stacktest.Revision{Template: `{"Resources": {"Topic": {"Properties": {"DisplayName": "one"}}}}`, Parameters: map[string]string{"Size": "1"}}
-	secondRevision = stacktest.Revision{Template: `{"Resources": {"Topic": {"Properties": {"DisplayName": "two"}}}}`, Parameters: map[string]string{"Size": "2"}}
-	update         = []stacktest.Step{{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_COMPLETE", Revision: &secondRevision}}
-)
-
-// newBench has a stack web, and a step that deploys it.
-func newBench(t *testing.T) *bench {
-	t.Helper()
-	store, err := folder.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := &bench{TB: t, store: store, workspace: t.TempDir(), cloud: stacktest.New(t), log: &bytes.Buffer{}}
-	b.cloud.Obey()
-	b.cloud.Make("web", firstRevision)
-	b.step = steps.Step{Name: "deploy", Lock: steps.LockStack, Timeout: time.Minute, Wait: time.Minute, Command: steps.Command{Line: "true"}}
-	return b
-}
-
-// run returns the deployment of a new run. The session may be changed before it is used.
-func (b *bench) run() *Deployment {
-	c := config.Config{
-		Workspace: b.workspace, Environment: "staging", StackName: "web", LockTTL: time.Minute, StackPoll: time.Millisecond,
-		Grace: time.Second, StopBudget: 10 * time.Second,
-	}
-	s := session.New(b.Context(), map[string]string{"PATH": os.Getenv("PATH")}, c)
-	s.Store, s.Place, s.Ref = b.store, "the store", artifacts.Ref{Branch: "main", SHA: testSHA}
-	s.Log = slog.New(slog.NewTextHandler(b.log, nil))
-	s.Deadline = time.Now().Add(time.Minute)
-	s.AWS = func(context.Context) (aws.Config, error) {
-		return aws.Config{
-			Region: stacktest.Region, BaseEndpoint: &b.cloud.URL, Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
-			Retryer: func() aws.Retryer { return aws.NopRetryer{} },
-		}, nil
-	}
-	d := New(s, b.step)
-	b.Cleanup(d.Unlock)
-	return d
-}
-
-func (b *bench) identity(d *Deployment) record.Identity {
-	return record.Identity{RunID: d.ID, Step: d.step.Name, Branch: d.Ref.Branch, SHA: d.Ref.SHA, Environment: "staging", Stack: "web"}
-}
-
-// begun returns the deployment of a run that is about to start its command.
-func (b *bench) begun() *Deployment {
-	b.Helper()
-	d := b.run()
-	if err := errors.Join(d.Lock(), d.Begin(b.identity(d), nil)); err != nil {
-		b.Fatal(err)
-	}
-	return d
-}
-
-// deployed is a run that passed after it updated the stack.
-func (b *bench) deployed() *Deployment {
-	b.Helper()
-	d := b.begun()
-	b.cloud.Pass("web", update...)
-	d.MarkEnd(false)
-	if err := errors.Join(d.WaitForStack(), d.Conclude(nil, Command{Started: time.Now(), Attempts: 1})); err != nil {
-		b.Fatal(err)
-	}
-	d.Unlock()
-	return d
-}
-
-func (b *bench) stored(d *Deployment) (r deploymentRecord) {
-	b.Helper()
-	if err := artifacts.GetJSON(b.Context(), b.store, d.recordKey(d.ID), &r); err != nil {
-		b.Fatal(err)
-	}
-	return r
-}
-
-func (b *bench) ledger() (l ledger) {
-	b.Helper()
-	if err := l.load(b.Context(), b.store, "staging", "web"); err != nil {
-		b.Fatal(err)
-	}
-	return l
-}
-
-// commits makes a repository of the workspace, with two commits, and returns them.
-func (b *bench) commits() (older, newer string) {
-	b.Helper()
-	git := func(args ...string) string {
-		c := exec.Command("git", append([]string{"-C", b.workspace, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
-		out, err := c.CombinedOutput()
-		if err != nil {
-			b.Fatalf("git %v: %v\n%s", args, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	git("init", "-q", "-b", "main")
-	git("commit", "-q", "--allow-empty", "-m", "one")
-	older = git("rev-parse", "HEAD")
-	git("commit", "-q", "--allow-empty", "-m", "two")
-	return older, git("rev-parse", "HEAD")
-}
-
 func TestASupersededCommitIsRefused(t *testing.T) {
 	b := newBench(t)
 	older, newer := b.commits()
 	first := b.run()
 	first.Ref.SHA = newer
-	if err := errors.Join(first.Lock(), first.Begin(b.identity(first), nil), first.Conclude(nil, Command{})); err != nil {
+	if err := errors.Join(b.lock(first), first.Begin(b.identity(first)), first.Conclude(nil, Command{})); err != nil {
 		t.Fatal(err)
 	}
 	first.Unlock()
 
 	second := b.run()
 	second.Ref.SHA = older
-	err := second.Lock()
+	err := b.lock(second)
 	var guard *outcome.GuardError
 	if !errors.As(err, &guard) || !strings.Contains(err.Error(), "a newer commit is live") || !strings.Contains(guard.Hint(), "--force") {
 		t.Errorf("the error is %v", err)
@@ -165,14 +43,14 @@ func TestASupersededCommitIsRefused(t *testing.T) {
 
 	forced := b.run()
 	forced.Ref.SHA, forced.Config.Force = older, true
-	if err := forced.Lock(); err != nil || !strings.Contains(b.log.String(), "forced: a newer commit is live") {
+	if err := b.lock(forced); err != nil || !strings.Contains(b.log.String(), "forced: a newer commit is live") {
 		t.Errorf("forced, the error is %v\n%s", err, b.log)
 	}
 	forced.Unlock()
 
 	undo := b.run()
 	undo.Ref.SHA, undo.isRollback = older, true
-	if err := undo.Lock(); err != nil {
+	if err := b.lock(undo); err != nil {
 		t.Errorf("a rollback is refused: %v", err)
 	}
 }
@@ -181,7 +59,7 @@ func TestALostLockStopsTheCommandAndLeavesTheStackAlone(t *testing.T) {
 	b := newBench(t)
 	d := b.run()
 	d.Config.LockTTL = time.Second
-	if err := errors.Join(d.Lock(), d.Begin(b.identity(d), nil)); err != nil {
+	if err := errors.Join(b.lock(d), d.Begin(b.identity(d))); err != nil {
 		t.Fatal(err)
 	}
 	key, err := keys.Lock("staging", "stack.web")
@@ -189,7 +67,7 @@ func TestALostLockStopsTheCommandAndLeavesTheStackAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	theirs := fmt.Sprintf(`{"version": 1, "id": "theirs", "writes": 1, "fence": %d, "owner": "them",
-		"acquired": "2026-01-01T00:00:00Z", "renewed": "2026-01-01T00:00:00Z", "expires": "2026-01-01T00:01:00Z"}`, d.lease.Fence()+1)
+		"acquired": "2026-01-01T00:00:00Z", "renewed": "2026-01-01T00:00:00Z", "expires": "2026-01-01T00:01:00Z"}`, d.targets[0].lease.Fence()+1)
 	if err := artifacts.PutJSON(t.Context(), b.store, key, json.RawMessage(theirs)); err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +96,7 @@ func TestOneRunAtATime(t *testing.T) {
 	b.step.Wait = time.Millisecond
 	second := b.run()
 	var guard *outcome.GuardError
-	if err := second.Lock(); !errors.As(err, &guard) || !strings.Contains(err.Error(), "is held by") {
+	if err := b.lock(second); !errors.As(err, &guard) || !strings.Contains(err.Error(), "is held by") {
 		t.Errorf("the error is %v", err)
 	}
 	if details := second.Details(); details == nil || len(details.Waited) != 1 || second.Delivery() != nil {
@@ -261,7 +139,7 @@ func TestWhatTheCommandMasksDoesNotDamageTheRecord(t *testing.T) {
 		if failed {
 			continue // the fake keeps denying
 		}
-		if err := errors.Join(undo.Lock(), undo.Rollback(d.ID, b.identity(undo), nil)); err != nil {
+		if err := errors.Join(b.lock(undo), undo.Rollback(d.ID, b.identity(undo))); err != nil {
 			t.Errorf("the rollback fails: %v", err)
 		}
 		if now := b.cloud.Now("web"); now.Template != firstRevision.Template {
@@ -278,7 +156,7 @@ func TestTheRecordContainsNoSecret(t *testing.T) {
 	d := b.run()
 	d.Redactor.Add(redact.Secret{Name: "PASSWORD", Value: secret})
 	d.Ref.Branch = "fix/" + secret
-	if err := errors.Join(d.Lock(), d.Begin(b.identity(d), nil)); err != nil {
+	if err := errors.Join(b.lock(d), d.Begin(b.identity(d))); err != nil {
 		t.Fatal(err)
 	}
 	b.cloud.Pass("web", stacktest.Step{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"},
@@ -286,7 +164,7 @@ func TestTheRecordContainsNoSecret(t *testing.T) {
 	d.MarkEnd(false)
 	_ = d.Conclude(&process.ExitError{Code: 1}, Command{Attempts: 1})
 	d.Unlock()
-	for _, key := range []string{d.recordKey(d.ID), keys.Live("staging", "web")} {
+	for _, key := range []string{d.targets[0].recordKey(d.ID), keys.Live("staging", "web")} {
 		var text json.RawMessage
 		if err := artifacts.GetJSON(t.Context(), b.store, key, &text); err != nil || strings.Contains(string(text), secret) {
 			t.Errorf("%s (%v) is %s", key, err, text)
@@ -324,7 +202,7 @@ func TestHowARunEndsDecidesWhatBecomesOfTheStack(t *testing.T) {
 			d := b.run()
 			signals := make(chan os.Signal, 1)
 			d.Stop = session.NewStopper(t.Context(), 10*time.Second, signals)
-			if err := errors.Join(d.Lock(), d.Begin(b.identity(d), nil)); err != nil {
+			if err := errors.Join(b.lock(d), d.Begin(b.identity(d))); err != nil {
 				t.Fatal(err)
 			}
 			b.cloud.Pass("web", update...)
@@ -353,7 +231,7 @@ func TestNothingStartsWithoutWhatTheStepInsistsOn(t *testing.T) {
 	yes := true
 	for name, change := range map[string]func(*bench, *Deployment){
 		"the stack cannot be described": func(b *bench, _ *Deployment) { b.cloud.Deny("DescribeStacks") },
-		"the stack's name is unknown":   func(_ *bench, d *Deployment) { d.target.stack = "" },
+		"the stack's name is unknown":   func(_ *bench, d *Deployment) { d.targets[0].stack = "" },
 		"the stack stays busy": func(b *bench, d *Deployment) {
 			d.step.Wait = 20 * time.Millisecond
 			for range 1000 {
@@ -365,12 +243,12 @@ func TestNothingStartsWithoutWhatTheStepInsistsOn(t *testing.T) {
 			b := newBench(t)
 			b.step.Rollback = &yes
 			d := b.run()
-			if err := d.Lock(); err != nil {
+			if err := b.lock(d); err != nil {
 				t.Fatal(err)
 			}
 			change(b, d)
 			var guard *outcome.GuardError
-			if err := d.Begin(b.identity(d), nil); !errors.As(err, &guard) || d.Began() {
+			if err := d.Begin(b.identity(d)); !errors.As(err, &guard) || d.Began() {
 				t.Errorf("the error is %v", err)
 			}
 		})
@@ -383,7 +261,7 @@ func TestAnUpdateThatFailsAfterTheCommandPassedIsAFailure(t *testing.T) {
 	b.cloud.Pass("web", stacktest.Step{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"}, stacktest.Step{Status: "UPDATE_ROLLBACK_COMPLETE", Reason: "limit"})
 	d.MarkEnd(false)
 	var failed *FailedStackError
-	if err := d.WaitForStack(); !d.HasChanged() || !errors.As(err, &failed) || outcome.Of(err).Reason != record.Artifacts {
+	if err := d.WaitForStacks(); !d.HasChanged() || !errors.As(err, &failed) || outcome.Of(err).Reason != record.Artifacts {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -412,7 +290,7 @@ func TestARunCompletesTheRecordOfOneThatDidNot(t *testing.T) {
 				t.Fatal(err)
 			}
 			put := func(id string, r deploymentRecord) {
-				if err := artifacts.PutJSON(t.Context(), b.store, d.recordKey(id), r); err != nil {
+				if err := artifacts.PutJSON(t.Context(), b.store, d.targets[0].recordKey(id), r); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -422,16 +300,16 @@ func TestARunCompletesTheRecordOfOneThatDidNot(t *testing.T) {
 				put("previous", r)
 				put("undone", deploymentRecord{Replaced: &record.Revision{RunID: "older"}})
 			}
-			if err := d.Lock(); err != nil {
+			if err := b.lock(d); err != nil {
 				t.Fatal(err)
 			}
-			if d.ledger.Live.RunID != c.live || !strings.Contains(b.log.String(), c.log) {
-				t.Errorf("live is %+v\n%s", d.ledger.Live, b.log)
+			if d.targets[0].ledger.Live.RunID != c.live || !strings.Contains(b.log.String(), c.log) {
+				t.Errorf("live is %+v\n%s", d.targets[0].ledger.Live, b.log)
 			}
 			if !c.closed {
 				return
 			}
-			if r, err := d.loadRecord("previous"); err != nil || r.Outcome != record.Abandoned || r.ClosedBy != d.ID {
+			if r, err := d.targets[0].loadRecord("previous"); err != nil || r.Outcome != record.Abandoned || r.ClosedBy != d.ID {
 				t.Errorf("its record is %+v (%v)", r, err)
 			}
 		})
@@ -444,10 +322,10 @@ func TestARollbackThatIsRefusedIsAFailureOfTheRun(t *testing.T) {
 	b.cloud.Deny("UpdateStack")
 	d := b.run()
 	d.isRollback = true
-	if err := d.Lock(); err != nil {
+	if err := b.lock(d); err != nil {
 		t.Fatal(err)
 	}
-	err := d.Rollback("", b.identity(d), nil)
+	err := d.Rollback("", b.identity(d))
 	if o := outcome.Of(err); o.Reason != record.Failure || o.ExitCode != 1 || outcome.Hint(err) == "" {
 		t.Errorf("the run ends with %+v", o)
 	}
@@ -461,7 +339,7 @@ func TestADeploymentOfAStepThatChangesNothingDoesNothing(t *testing.T) {
 	if New(&session.Session{}, steps.Step{}) != nil {
 		t.Error("there is one")
 	}
-	err := errors.Join(d.Lock(), d.Begin(record.Identity{}, nil), d.CheckDeployed(time.Now()), d.Lost(), d.Conclude(nil, Command{}))
+	err := errors.Join(d.Lock(nil, nil), d.Begin(record.Identity{}), d.CheckDeployed(time.Now()), d.Lost(), d.Conclude(nil, Command{}))
 	d.MarkEnd(true)
 	d.WaitUntilIdle()
 	d.Unlock()

@@ -66,8 +66,8 @@ func (l *ledger) save(ctx context.Context, store artifacts.Store, r *redact.Reda
 	return err
 }
 
-func (d *Deployment) loadLedger() error {
-	if err := d.ledger.load(d.Stop.Work, d.Store, d.Config.Environment, d.target.scope); err != nil {
+func (t *target) loadLedger() error {
+	if err := t.ledger.load(t.run.Stop.Work, t.run.Store, t.run.Config.Environment, t.scope); err != nil {
 		return outcome.ArtifactsError{Err: err}
 	}
 	return nil

@@ -12,58 +12,74 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/artifacts/lease"
+	"github.com/carlin-cicd/runner/runner/account"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// Lock acquires the lock, completes the record of an earlier run that did not, and refuses a commit that is older than the
-// live one. The error is a *outcome.GuardError, an outcome.ArtifactsError or the context's.
-func (d *Deployment) Lock() error {
+// Lock finds the stacks of the step, acquires their locks, completes the record of an earlier run that did not, and refuses a
+// commit that is older than a live one. The error is a *outcome.GuardError, an outcome.ArtifactsError, a
+// *outcome.ConfigError or the context's.
+func (d *Deployment) Lock(place *account.Place, variables map[string]string) error {
 	if d == nil {
 		return nil
 	}
-	if d.target.stack == "" && d.step.Lock == steps.LockStack {
-		d.Log.Warn("the stack's name is unknown, so it cannot be restored after a failure", "hint", "set STACK_NAME")
-	}
-	if err := d.acquire(); err != nil {
+	d.account = place
+	if err := d.findStacks(variables); err != nil {
 		return err
 	}
-	if err := d.loadLedger(); err != nil {
-		return err
+	for _, t := range d.targets { // sorted, so that two runs with the same stacks cannot wait for each other
+		if err := t.acquire(); err != nil {
+			return err
+		}
 	}
-	d.closePrevious()
-	if d.isRollback {
-		return nil
+	for _, t := range d.targets {
+		if err := t.loadLedger(); err != nil {
+			return err
+		}
+		t.closePrevious()
+		if d.isRollback {
+			continue
+		}
+		if err := t.checkSuperseded(); err != nil {
+			return err
+		}
 	}
-	return d.checkSuperseded()
+	return nil
 }
 
-// Unlock releases the lock. One that cannot be released expires.
+// Unlock releases the locks. One that cannot be released expires.
 func (d *Deployment) Unlock() {
-	if d == nil || d.lease == nil {
+	if d == nil {
 		return
 	}
 	ctx, cancel := d.Stop.RecordContext()
 	defer cancel()
 	ctx, cancelIn := context.WithTimeout(ctx, 10*time.Second)
 	defer cancelIn()
-	if err := d.lease.Release(ctx); err != nil {
-		d.Log.Warn("could not release the lock; it will expire", "error", err.Error())
+	for _, t := range d.targets {
+		if t.lease == nil {
+			continue
+		}
+		if err := t.lease.Release(ctx); err != nil {
+			d.Log.Warn("could not release the lock; it will expire", "lock", t.lock, "error", err.Error())
+		}
 	}
 }
 
 // acquire waits for a lock that another run holds, as long as the step allows.
-func (d *Deployment) acquire() error {
+func (t *target) acquire() error {
+	d := t.run
 	swapper, ok := d.Store.(artifacts.Swapper)
 	if !ok {
 		return &outcome.GuardError{Message: d.Place + " does not support locks", Advice: "use a bucket or a folder"}
 	}
-	key, err := keys.Lock(d.Config.Environment, d.target.lock)
+	key, err := keys.Lock(d.Config.Environment, t.lock)
 	if err != nil {
 		return outcome.Refused(err)
 	}
 	owner := d.LockOwner(d.step.Name)
-	owner.Purpose = fmt.Sprintf("%s of %s", d.step.Name, cmp.Or(d.target.stack, d.Config.Environment))
+	owner.Purpose = fmt.Sprintf("%s of %s", d.step.Name, cmp.Or(t.stack, d.Config.Environment))
 	acquired, err := lease.Acquire(d.Stop.Work, swapper, lease.Request{
 		Key: key, Owner: owner, TTL: d.Config.LockTTL, Wait: d.timeLeft(d.step.Wait), OnWait: d.onWait,
 	})
@@ -77,8 +93,8 @@ func (d *Deployment) acquire() error {
 		return outcome.ArtifactsError{Err: err}
 	}
 	d.Log.Debug("acquired the lock", "lock", key, "fence", acquired.Fence())
-	d.lease = acquired
-	go d.stopWhenLost()
+	t.lease = acquired
+	go t.stopWhenLost()
 	return nil
 }
 
@@ -93,13 +109,35 @@ func (d *Deployment) onWait(h lease.Holder) {
 }
 
 // stopWhenLost stops the command when the lock is lost, since another run may begin soon after that.
-func (d *Deployment) stopWhenLost() {
-	<-d.lease.Context().Done()
-	if err := d.Lost(); err != nil {
-		d.Log.Error("lost the lock; stopping the command", "error", err.Error())
+func (t *target) stopWhenLost() {
+	<-t.lease.Context().Done()
+	if err := t.run.Lost(); err != nil {
+		t.run.Log.Error("lost the lock; stopping the command", "error", err.Error())
 		select {
-		case d.Stop.Forward <- syscall.SIGTERM:
+		case t.run.Stop.Forward <- syscall.SIGTERM:
 		default:
 		}
 	}
+}
+
+// findStacks finds the targets that are not known before the command's variables are.
+func (d *Deployment) findStacks(variables map[string]string) error {
+	if len(d.targets) == 0 {
+		names, err := d.resolveStacks(variables)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			d.targets = append(d.targets, newTarget(d, name))
+		}
+	}
+	for _, t := range d.targets {
+		if t.stack == "" && d.step.Lock == steps.LockStack {
+			d.Log.Warn("the stack's name is unknown, so it cannot be restored after a failure", "hint", "set STACK_NAME")
+		}
+		if err := checkStackName(t.stack); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -24,47 +24,57 @@ func (d *Deployment) runsCarlin() bool {
 	return carlin.Deploys(carlin.ExpandScripts(d.step.Command.String(), d.directory()))
 }
 
-// openStack returns a stack as the run's credentials see it. The error is a *stack.ServiceError.
-func (d *Deployment) openStack(ctx context.Context, name string) (*stack.Stack, error) {
-	config, err := d.AWS(ctx)
+// cloudFormation returns a client for the account and the region in which the command works.
+func (d *Deployment) cloudFormation(ctx context.Context) (*cloudformation.Client, error) {
+	config, err := d.account.AWS(ctx)
 	if err == nil && config.Region == "" {
 		err = errors.New("no region is known")
 	}
 	if err != nil {
-		return nil, &stack.ServiceError{Stack: name, Action: "cloudformation:DescribeStacks", Err: err}
+		return nil, err
 	}
-	region := config.Region // of the bucket, too
-	if d.runsCarlin() {
-		region = cmp.Or(carlin.Region(d.directory(), d.env), region)
+	return cloudformation.NewFromConfig(config, func(o *cloudformation.Options) {
+		o.BaseEndpoint = cmp.Or(d.account.Endpoint("CLOUDFORMATION"), o.BaseEndpoint)
+	}), nil
+}
+
+// open returns the stack as the command's credentials see it. The error is a *stack.ServiceError.
+func (t *target) open(ctx context.Context) (*stack.Stack, error) {
+	d := t.run
+	client, err := d.cloudFormation(ctx)
+	if err != nil {
+		return nil, &stack.ServiceError{Stack: t.stack, Action: "cloudformation:DescribeStacks", Err: err}
 	}
-	client := cloudformation.NewFromConfig(config, func(o *cloudformation.Options) { o.Region = region })
-	s := &stack.Stack{Client: client, Name: name, Poll: d.Config.StackPoll}
+	s := &stack.Stack{Client: client, Name: t.stack, Poll: d.Config.StackPoll}
 	s.OnRetry = func(err error) {
-		d.Log.Warn("could not reach CloudFormation; trying again", "stack", name, "error", err.Error())
+		d.Log.Warn("could not reach CloudFormation; trying again", "stack", t.stack, "error", err.Error())
 	}
 	if l, ok := d.Store.(artifacts.Locator); ok && strings.HasPrefix(l.Locate(""), "s3://") {
-		s.Upload = func(ctx context.Context, template string) (string, error) {
-			return d.uploadTemplate(ctx, l, template, config.Region)
-		}
+		s.Upload = func(ctx context.Context, template string) (string, error) { return t.uploadTemplate(ctx, l, template) }
 	}
 	return s, nil
 }
 
 // uploadTemplate stores a template beside the records, unaltered, and returns the URL by which CloudFormation reads it.
-func (d *Deployment) uploadTemplate(ctx context.Context, l artifacts.Locator, template, region string) (string, error) {
+func (t *target) uploadTemplate(ctx context.Context, l artifacts.Locator, template string) (string, error) {
+	d := t.run
 	if d.Redactor.String(template) != template {
 		return "", &stack.RestoreError{
-			Stack: d.target.stack, Action: record.Failed,
+			Stack: t.stack, Action: record.Failed,
 			Message: "could not be restored: its template is too large for a request and contains a secret, which is never stored",
 			Advice:  "deploy the earlier commit again, with --force",
 		}
 	}
-	key := keys.Template(d.Config.Environment, d.target.scope, d.ID)
-	_, err := d.Store.Put(ctx, artifacts.Object{Key: key, Body: strings.NewReader(template), Size: int64(len(template)), Type: "text/plain"})
+	config, err := d.AWS(ctx) // the bucket's, which is the runner's
+	if err != nil {
+		return "", err
+	}
+	key := keys.Template(d.Config.Environment, t.scope, d.ID)
+	_, err = d.Store.Put(ctx, artifacts.Object{Key: key, Body: strings.NewReader(template), Size: int64(len(template)), Type: "text/plain"})
 	bucket, path, _ := strings.Cut(strings.TrimPrefix(l.Locate(key), "s3://"), "/")
 	domain := "amazonaws.com"
-	if strings.HasPrefix(region, "cn-") {
+	if strings.HasPrefix(config.Region, "cn-") {
 		domain += ".cn"
 	}
-	return (&url.URL{Scheme: "https", Host: bucket + ".s3." + region + "." + domain, Path: path}).String(), err
+	return (&url.URL{Scheme: "https", Host: bucket + ".s3." + config.Region + "." + domain, Path: path}).String(), err
 }

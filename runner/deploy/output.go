@@ -16,8 +16,10 @@ func (d *Deployment) Output(w io.Writer) io.Writer {
 	if d.output != nil {
 		all = append(all, d.output)
 	}
-	if d.watched != nil {
-		all = append(all, d.watched.refusal)
+	for _, t := range d.targets {
+		if t.watched != nil {
+			all = append(all, t.watched.refusal)
+		}
 	}
 	return io.MultiWriter(all...)
 }

@@ -15,24 +15,24 @@ import (
 //   - has no outcome, because it was killed or its machine was lost: its record is closed,
 //   - was stopped and could not wait for CloudFormation, or
 //   - ended, but did not record what is live.
-func (d *Deployment) closePrevious() {
-	p := d.ledger.Pending
+func (t *target) closePrevious() {
+	d, p := t.run, t.ledger.Pending
 	if p == nil {
 		return
 	}
-	previous, err := d.loadRecord(p.RunID)
+	previous, err := t.loadRecord(p.RunID)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		d.Log.Warn("the previous run ended before it started the command", "run", p.RunID, "sha", p.SHA)
 		return
 	case err == nil && previous.Outcome == record.Delivered:
 		d.Log.Warn("the previous run passed but did not record that it is live", "run", p.RunID, "sha", p.SHA)
-		d.ledger.Live = p
+		t.ledger.Live = p
 		return
 	case err == nil && previous.Outcome == record.IsRollback:
 		var undone deploymentRecord
-		if undone, err = d.loadRecord(previous.Undoes); err == nil {
-			d.ledger.Live = undone.Replaced
+		if undone, err = t.loadRecord(previous.Undoes); err == nil {
+			t.ledger.Live = undone.Replaced
 			return
 		}
 	case err == nil && previous.Outcome != "" && previous.Outcome != record.Interrupted && previous.Outcome != record.Abandoned:
@@ -41,10 +41,10 @@ func (d *Deployment) closePrevious() {
 	d.Log.Warn("the previous run did not finish, so its state is unknown", "run", p.RunID, "sha", p.SHA, "since", p.At, "hint", d.recoveryHint(p.RunID))
 	if err == nil && previous.Outcome == "" {
 		previous.Outcome, previous.ClosedBy = record.Abandoned, d.ID
-		err = artifacts.PutJSON(d.Stop.Work, d.Store, d.recordKey(p.RunID), previous)
+		err = artifacts.PutJSON(d.Stop.Work, d.Store, t.recordKey(p.RunID), previous)
 	}
 	if err != nil {
-		d.Log.Warn("could not close the record of the previous run", "record", d.recordKey(p.RunID), "error", err.Error())
+		d.Log.Warn("could not close the record of the previous run", "record", t.recordKey(p.RunID), "error", err.Error())
 	}
 }
 

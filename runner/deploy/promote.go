@@ -1,9 +1,11 @@
 package deploy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +25,8 @@ type Promotion struct {
 	Session *session.Session // of a run in the environment to deploy to, with its store open
 	Step    steps.Step       // that deploys
 	From    string           // the environment in which the commit passed
+	// Variables are those of the step's command in the environment to deploy to.
+	Variables map[string]string
 
 	// CheckNeeds returns an error unless the steps that Step needs passed for the commit.
 	CheckNeeds func() error
@@ -34,18 +38,20 @@ func (p Promotion) Examine(report func(artifacts.Finding)) (bool, error) {
 	if p.Step.Lock != steps.LockStack {
 		return false, &outcome.ConfigError{Message: fmt.Sprintf("step %s deploys no stack", p.Step.Name), Advice: "name the step that does with --step"}
 	}
-	x := examination{Promotion: p, target: New(p.Session, p.Step), allowed: true, report: report}
-	if x.target.Ref.Branch == session.Detached {
+	x := examination{Promotion: p, run: New(p.Session, p.Step), allowed: true, report: report}
+	if x.run.Ref.Branch == session.Detached {
 		x.add(artifacts.Warning, "branch", "the workspace is on none, so the records of "+session.Detached+" are used", "name the branch it was built on with --branch")
 	}
-	if err := x.target.loadLedger(); err != nil {
+	if err := x.run.loadRecorded(p.Variables); err != nil {
 		return false, err
 	}
 	x.checkSource()
 	x.checkNeeds()
 	x.checkWorkspace()
-	x.checkTarget()
-	x.checkLock()
+	for _, t := range x.run.targets {
+		x.checkLive(t)
+		x.checkLock(t)
+	}
 	x.describePlan()
 	x.add(artifacts.OK, "approval", "is not asked for here: that is the pipeline's, or the protection rules of "+x.to(), "")
 	return x.allowed, nil
@@ -54,12 +60,12 @@ func (p Promotion) Examine(report func(artifacts.Finding)) (bool, error) {
 // examination is one Examine.
 type examination struct {
 	Promotion
-	target  *Deployment
+	run     *Deployment
 	allowed bool
 	report  func(artifacts.Finding)
 }
 
-func (x *examination) to() string { return x.target.Config.Environment }
+func (x *examination) to() string { return x.run.Config.Environment }
 
 func (x *examination) add(s artifacts.Severity, subject, problem, advice string) {
 	x.allowed = x.allowed && s != artifacts.Failure
@@ -68,7 +74,7 @@ func (x *examination) add(s artifacts.Severity, subject, problem, advice string)
 
 // checkSource checks that the step passed in the other environment, and that what it deployed there is still live.
 func (x *examination) checkSource() {
-	d := x.target
+	d := x.run
 	var passed record.Latest
 	err := artifacts.GetJSON(d.Stop.Work, d.Store, keys.LatestRun(d.Ref, d.step.Name, x.From), &passed)
 	hint := fmt.Sprintf("runner --step %s --environment %s --sha %s", d.step.Name, x.From, d.Ref.SHA)
@@ -83,48 +89,88 @@ func (x *examination) checkSource() {
 		x.add(artifacts.Failure, x.From, fmt.Sprintf("the last deploy of commit %.12s ended with %s (exit %d)", d.Ref.SHA, passed.Reason, passed.ExitCode), hint)
 		return
 	}
-	source, deployed, err := x.loadSource(passed)
+	source, err := x.loadSource(passed)
 	if err != nil {
 		x.add(artifacts.Failure, x.From, "what was deployed cannot be read: "+err.Error(), outcome.Hint(err))
 		return
 	}
-	by := source.undoneBy(deployed)
-	switch p := source.ledger.Pending; {
-	case by != "":
-		x.add(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s was deployed by run %s, and undone by run %s", d.Ref.SHA, passed.RunID, by), "deploy it there again: "+hint)
-	case p != nil && p.SHA == d.Ref.SHA && p.RunID != passed.RunID: // newer than the one that is on record as passed
-		x.add(artifacts.Failure, x.From, fmt.Sprintf("run %s of commit %.12s began at %s and did not finish", p.RunID, p.SHA, p.At.Format(time.RFC3339)), hint)
-	default:
-		x.add(artifacts.OK, x.From, fmt.Sprintf("commit %.12s was deployed by run %s", d.Ref.SHA, passed.RunID), "")
+	for _, t := range source.targets {
+		if !x.checkDeployed(t, passed, hint) {
+			return
+		}
 	}
-	x.compareBuilds(deployed)
+	x.add(artifacts.OK, x.From, fmt.Sprintf("commit %.12s was deployed by run %s", d.Ref.SHA, passed.RunID), "")
+	x.compareBuilds(source.targets[0].record.Builds)
 }
 
-// loadSource returns the deployment in the other environment and the record of the run that passed.
-func (x *examination) loadSource(passed record.Latest) (*Deployment, deploymentRecord, error) {
+// checkDeployed checks that what the run that passed deployed to the stack is still live.
+func (x *examination) checkDeployed(t *target, passed record.Latest, hint string) bool {
+	sha := x.run.Ref.SHA
+	by := t.undoneBy(*t.record)
+	switch p := t.ledger.Pending; {
+	case by != "":
+		x.add(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s was deployed by run %s, and undone by run %s", sha, passed.RunID, by), "deploy it there again: "+hint)
+		return false
+	case p != nil && p.SHA == sha && p.RunID != passed.RunID: // newer than the one that is on record as passed
+		x.add(artifacts.Failure, x.From, fmt.Sprintf("run %s of commit %.12s began at %s and did not finish", p.RunID, p.SHA, p.At.Format(time.RFC3339)), hint)
+		return false
+	}
+	return true
+}
+
+// loadSource returns the deployment in the other environment, with the records of the run that passed.
+func (x *examination) loadSource(passed record.Latest) (*Deployment, error) {
 	var ended record.Run
 	if err := artifacts.GetJSON(x.Session.Stop.Work, x.Session.Store, passed.Key+"/finished.json", &ended); err != nil {
-		return nil, deploymentRecord{}, err
+		return nil, err
 	}
 	s := *x.Session
 	s.Config.Environment, s.Config.StackName = x.From, ended.Stack
+	variables := maps.Clone(x.Variables)
+	variables["ENVIRONMENT"] = x.From
 	source := New(&s, x.Step)
-	deployed, err := source.loadRecord(passed.RunID)
-	if err == nil {
-		err = source.loadLedger()
+	if err := source.loadRecorded(variables); err != nil {
+		return nil, err
 	}
-	return source, deployed, err
+	var missing error
+	source.targets = slices.DeleteFunc(source.targets, func(t *target) bool {
+		found, err := t.loadRecord(passed.RunID)
+		if err != nil {
+			missing = cmp.Or(missing, err)
+			return true
+		}
+		t.record = &found
+		return false
+	})
+	if len(source.targets) == 0 || missing != nil && !errors.Is(missing, fs.ErrNotExist) {
+		return nil, cmp.Or(missing, error(fs.ErrNotExist))
+	}
+	return source, nil
+}
+
+// loadRecorded finds the stacks by their records, and reads their ledgers.
+func (d *Deployment) loadRecorded(variables map[string]string) error {
+	d.byRecords = true
+	if err := d.findStacks(variables); err != nil {
+		return err
+	}
+	for _, t := range d.targets {
+		if err := t.loadLedger(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // compareBuilds compares the files that will be fetched with those that were deployed.
-func (x *examination) compareBuilds(deployed deploymentRecord) {
-	d := x.target
+func (x *examination) compareBuilds(deployed map[string]string) {
+	d := x.run
 	for _, kind := range d.step.Fetch {
 		m, err := artifacts.ReadManifest(d.Stop.Work, d.Store, kind, d.Ref)
 		switch {
 		case err != nil:
 			x.add(artifacts.Failure, kind, "cannot be read: "+err.Error(), "it existed when it was deployed; see the bucket's lifecycle")
-		case contentDigest(m) != deployed.Builds[kind]:
+		case contentDigest(m) != deployed[kind]:
 			x.add(artifacts.Failure, kind, fmt.Sprintf("is not what was deployed to %s: its checksums differ", x.From), fmt.Sprintf("deploy it to %s again", x.From))
 		default:
 			files := fmt.Sprintf("%d files", len(m.Files))
@@ -149,7 +195,7 @@ func (x *examination) checkNeeds() {
 
 // checkWorkspace checks that what is not in the build, the template first of all, is the commit's, too.
 func (x *examination) checkWorkspace() {
-	d := x.target
+	d := x.run
 	here, err := source.Describe(d.Stop.Work, d.Git, d.Config.Workspace)
 	switch {
 	case err != nil || d.AwaitsCheckout():
@@ -161,29 +207,32 @@ func (x *examination) checkWorkspace() {
 	}
 }
 
-// checkTarget checks what is live in the environment to deploy to.
-func (x *examination) checkTarget() {
-	d := x.target
-	if p := d.ledger.Pending; p != nil {
-		x.add(artifacts.Warning, x.to(), fmt.Sprintf("run %s began at %s and did not finish", p.RunID, p.At.Format(time.RFC3339)), "check whether it is still running; runner rollback undoes it")
+// checkLive checks what is live in the environment to deploy to.
+func (x *examination) checkLive(t *target) {
+	subject := x.to()
+	if len(x.run.targets) > 1 {
+		subject += " " + t.stack
 	}
-	newer := d.superseded()
-	switch live := d.ledger.Live; {
+	if p := t.ledger.Pending; p != nil {
+		x.add(artifacts.Warning, subject, fmt.Sprintf("run %s began at %s and did not finish", p.RunID, p.At.Format(time.RFC3339)), "check whether it is still running; runner rollback undoes it")
+	}
+	newer := t.superseded()
+	switch live := t.ledger.Live; {
 	case live == nil:
-		x.add(artifacts.OK, x.to(), "nothing is live there", "")
-	case newer != "" && !d.Config.Force:
-		x.add(artifacts.Failure, x.to(), newer, "--force deploys the older one over it")
+		x.add(artifacts.OK, subject, "nothing is live there", "")
+	case newer != "" && !x.run.Config.Force:
+		x.add(artifacts.Failure, subject, newer, "--force deploys the older one over it")
 	case newer != "":
-		x.add(artifacts.Warning, x.to(), newer+"; the older one is forced over it", "")
+		x.add(artifacts.Warning, subject, newer+"; the older one is forced over it", "")
 	default:
-		x.add(artifacts.OK, x.to(), fmt.Sprintf("commit %.12s is live", live.SHA), "")
+		x.add(artifacts.OK, subject, fmt.Sprintf("commit %.12s is live", live.SHA), "")
 	}
 }
 
 // checkLock reports who holds the lock now. That is no reason against the promotion: it will wait.
-func (x *examination) checkLock() {
-	d := x.target
-	key, err := keys.Lock(x.to(), d.target.lock)
+func (x *examination) checkLock(t *target) {
+	d := x.run
+	key, err := keys.Lock(x.to(), t.lock)
 	var now struct {
 		lease.Holder
 		Released time.Time `json:"released"`
@@ -203,12 +252,12 @@ func (x *examination) checkLock() {
 
 // describePlan reports what would be run.
 func (x *examination) describePlan() {
-	d := x.target
+	d := x.run
 	plan := fmt.Sprintf("runs step %s with commit %.12s", d.step.Name, d.Ref.SHA)
-	if d.target.stack != "" {
-		plan += " for stack " + d.target.stack
+	if name := d.StackName(); name != "" {
+		plan += " for stack " + name
 	}
-	if kinds := slices.Clone(d.step.Fetch); len(kinds) > 0 {
+	if kinds := d.step.Fetch; len(kinds) > 0 {
 		plan += ", with its " + strings.Join(kinds, ", ")
 	}
 	if !d.step.Verify.IsZero() {

@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/record"
-	"github.com/carlin-cicd/runner/runner/redact"
 )
 
 // deploymentRecord is deployments/<environment>/<scope>/<run-id>.json: the stack before the run, and what became of it. It
@@ -27,6 +25,7 @@ type deploymentRecord struct {
 	// Before is redacted by itself when the snapshot is taken: what the command masks later must not alter it.
 	Before   *stack.Snapshot `json:"before,omitempty" redact:"-"`
 	Started  time.Time       `json:"started_at"`
+	Updated  time.Time       `json:"updated_at,omitzero"` // when the first operation on the stack began; of several stacks only
 	Ended    time.Time       `json:"finished_at,omitzero"`
 	Seconds  float64         `json:"duration_seconds,omitempty"`
 	ExitCode *int            `json:"exit_code,omitempty"`
@@ -36,18 +35,6 @@ type deploymentRecord struct {
 	Undoes   string          `json:"undoes,omitempty" redact:"-"` // the run that a rollback undid
 	UndoneBy string          `json:"undone_by,omitempty" redact:"-"`
 	record.Delivery
-}
-
-// putRecord stores the record, redacted.
-func (d *Deployment) putRecord(ctx context.Context) error {
-	return artifacts.PutJSON(ctx, d.Store, d.recordKey(d.ID), redact.Value(d.Redactor, *d.record))
-}
-
-// loadRecord reads the record of a run. The error is fs.ErrNotExist if there is none.
-func (d *Deployment) loadRecord(runID string) (deploymentRecord, error) {
-	var found deploymentRecord
-	err := artifacts.GetJSON(d.Stop.Work, d.Store, d.recordKey(runID), &found)
-	return found, err
 }
 
 // revision returns what this run brings.

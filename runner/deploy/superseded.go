@@ -10,8 +10,9 @@ import (
 )
 
 // checkSuperseded returns a *outcome.GuardError if the live commit is newer than the one that this run brings.
-func (d *Deployment) checkSuperseded() error {
-	message := d.superseded()
+func (t *target) checkSuperseded() error {
+	d := t.run
+	message := t.superseded()
 	if message == "" {
 		return nil
 	}
@@ -23,8 +24,8 @@ func (d *Deployment) checkSuperseded() error {
 }
 
 // superseded says which newer commit is live, and how that is known; "" if none is.
-func (d *Deployment) superseded() string {
-	live := d.ledger.Live
+func (t *target) superseded() string {
+	live, d := t.ledger.Live, t.run
 	if live == nil || live.SHA == d.Ref.SHA {
 		return ""
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,42 +49,54 @@ func (e *NotDeployedError) Hint() string {
 	return "see its output above: it exits with 0 if the account is not the one in awsAccountId, or if it should destroy a protected environment"
 }
 
-// HasChanged reports whether the command did anything to the stack, so that WaitForStack must be called.
+// HasChanged reports whether the command did anything to a stack, so that WaitForStacks must be called.
 func (d *Deployment) HasChanged() bool {
-	return d != nil && d.watched != nil && d.watched.lastEvent != d.watched.before.LastEvent
+	return d != nil && slices.ContainsFunc(d.targets, (*target).changed)
 }
 
-// WaitForStack waits until CloudFormation has done what the command asked for, since not every command does. The error is
-// an outcome.ArtifactsError if the update failed.
-func (d *Deployment) WaitForStack() error {
+// WaitForStacks waits until CloudFormation has done what the command asked for, since not every command does. The error is
+// an outcome.ArtifactsError if an update failed.
+func (d *Deployment) WaitForStacks() error {
 	ctx, cancel := context.WithDeadlineCause(d.Stop.Work, d.Deadline, &process.TimeoutError{Limit: d.step.Timeout})
 	defer cancel()
-	name := d.target.stack
-	state, err := d.watched.WaitUntilIdle(ctx, func(s stack.State) {
-		d.Log.Info("waiting for CloudFormation", "stack", name, "status", s.Status)
-	})
-	var service *stack.ServiceError
-	switch {
-	case errors.As(err, &service):
-		d.Log.Warn("could not find out how the update of the stack ended", "stack", name, "error", err.Error(), "hint", outcome.Hint(err))
-		return nil
-	case err != nil:
-		return err
-	case strings.Contains(state.Status, "ROLLBACK"), strings.HasSuffix(state.Status, "_FAILED"):
-		return outcome.ArtifactsError{Err: &FailedStackError{name, state.Status, state.Reason}}
+	var failed []error
+	for _, t := range d.targets {
+		if !t.changed() {
+			continue
+		}
+		state, err := t.watched.WaitUntilIdle(ctx, func(s stack.State) {
+			d.Log.Info("waiting for CloudFormation", "stack", t.stack, "status", s.Status)
+		})
+		var service *stack.ServiceError
+		switch {
+		case errors.As(err, &service):
+			d.Log.Warn("could not find out how the update of the stack ended", "stack", t.stack, "error", err.Error(), "hint", outcome.Hint(err))
+		case err != nil:
+			return err
+		case strings.Contains(state.Status, "ROLLBACK"), strings.HasSuffix(state.Status, "_FAILED"):
+			failed = append(failed, &FailedStackError{t.stack, state.Status, state.Reason})
+		}
+	}
+	if len(failed) > 0 {
+		return outcome.ArtifactsError{Err: errors.Join(failed...)}
 	}
 	return nil
 }
 
 // WaitUntilIdle waits for CloudFormation before the command is started again.
 func (d *Deployment) WaitUntilIdle() {
-	if d == nil || d.watched == nil {
+	if d == nil {
 		return
 	}
 	ctx, cancel := context.WithDeadline(d.Stop.Work, d.Deadline)
 	defer cancel()
-	if _, err := d.watched.WaitUntilIdle(ctx, nil); err != nil {
-		d.Log.Warn("the stack is busy or could not be described", "stack", d.target.stack, "error", err.Error())
+	for _, t := range d.targets {
+		if t.watched == nil {
+			continue
+		}
+		if _, err := t.watched.WaitUntilIdle(ctx, nil); err != nil {
+			d.Log.Warn("the stack is busy or could not be described", "stack", t.stack, "error", err.Error())
+		}
 	}
 }
 
@@ -105,17 +118,17 @@ func (d *Deployment) CheckDeployed(started time.Time) error {
 	if err == nil && !info.ModTime().Before(started.Truncate(time.Second)) {
 		return nil
 	}
-	if w := d.watched; w != nil {
-		ctx, cancel := context.WithTimeout(d.Stop.Work, 30*time.Second)
-		defer cancel()
-		if w.EmitEvents(ctx, w.before, w.before.LastEvent, func(stack.Event) {}) != w.before.LastEvent {
+	ctx, cancel := context.WithTimeout(d.Stop.Work, 30*time.Second)
+	defer cancel()
+	for _, t := range d.targets {
+		if w := t.watched; w != nil && w.EmitEvents(ctx, w.before, w.before.LastEvent, func(stack.Event) {}) != w.before.LastEvent {
 			return nil
 		}
 	}
-	problem := &NotDeployedError{Stack: d.target.stack}
+	problem := &NotDeployedError{Stack: d.StackName()}
 	if certain {
 		return outcome.ArtifactsError{Err: problem}
 	}
-	d.Log.Warn("found no sign of a deployment: there is no new "+latestDeploy, "stack", d.target.stack, "hint", problem.Hint())
+	d.Log.Warn("found no sign of a deployment: there is no new "+latestDeploy, "stack", d.StackName(), "hint", problem.Hint())
 	return nil
 }

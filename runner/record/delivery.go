@@ -10,6 +10,7 @@ const (
 	RollbackFailed DeliveryOutcome = "rollback_failed" // it failed, and the stack is not what it was
 	LeftAsIs       DeliveryOutcome = "failed"          // it failed, and no rollback was due
 	Interrupted    DeliveryOutcome = "cancelled"       // it was stopped; CloudFormation may still be working
+	Unknown        DeliveryOutcome = "unknown"         // it failed, and the stack was found neither before nor after
 	Abandoned      DeliveryOutcome = "abandoned"       // its runner ended without recording an outcome
 	IsRollback     DeliveryOutcome = "rollback"        // it was a rollback itself
 )
@@ -18,6 +19,20 @@ const (
 type Delivery struct {
 	Outcome  DeliveryOutcome `json:"outcome,omitempty"`
 	Status   string          `json:"stack_status,omitempty" redact:"-"` // the last known one
+	Rollback *Rollback       `json:"rollback,omitempty"`
+	Problem  string          `json:"rollback_error,omitempty"`
+	Advice   string          `json:"rollback_hint,omitempty"`
+
+	Stacks  []StackDelivery `json:"stacks,omitempty"`                    // of a step that deploys several; the rest is that of the worst
+	Created []string        `json:"created_stacks,omitempty" redact:"-"` // stacks of the step that the command created
+	Others  []string        `json:"other_stacks,omitempty" redact:"-"`   // not the step's, but changed while the command ran
+}
+
+// StackDelivery is what became of one of several stacks.
+type StackDelivery struct {
+	Stack    string          `json:"stack" redact:"-"`
+	Outcome  DeliveryOutcome `json:"outcome,omitempty"`
+	Status   string          `json:"stack_status,omitempty" redact:"-"`
 	Rollback *Rollback       `json:"rollback,omitempty"`
 	Problem  string          `json:"rollback_error,omitempty"`
 	Advice   string          `json:"rollback_hint,omitempty"`
@@ -35,11 +50,12 @@ const (
 	Reapplied Action = "reapplied"   // the update was complete, and the snapshot was applied over it
 	Removed   Action = "removed"     // the stack did not exist before and was deleted
 
-	FirstCreate Action = "first_create" // the stack did not exist before: there is no revision to restore
-	Gone        Action = "gone"         // the stack was deleted
-	Superseded  Action = "superseded"   // another party changed the stack since
-	Stuck       Action = "stuck"        // CloudFormation cannot restore it without help
-	Failed      Action = "failed"       // the restoration was refused or ended in another state
+	StackNotFound Action = "unknown"      // the stack existed neither before nor after: it may be elsewhere
+	FirstCreate   Action = "first_create" // the stack did not exist before: there is no revision to restore
+	Gone          Action = "gone"         // the stack was deleted
+	Superseded    Action = "superseded"   // another party changed the stack since
+	Stuck         Action = "stuck"        // CloudFormation cannot restore it without help
+	Failed        Action = "failed"       // the restoration was refused or ended in another state
 )
 
 // Rollback is the restoration of a stack.

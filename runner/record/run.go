@@ -157,7 +157,7 @@ type Latest struct {
 	Passed   bool   `json:"passed"`
 	Reason   Reason `json:"reason"`
 	ExitCode int    `json:"exit_code"`
-	Dirty    bool   `json:"dirty,omitempty"` // the workspace had changes that are not in the commit
+	Dirty    bool   `json:"dirty,omitempty"`              // the workspace had changes that are not in the commit
 	Outputs  int    `json:"outputs,omitempty" redact:"-"` // how many finished.json has
 }
 

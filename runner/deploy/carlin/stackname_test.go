@@ -51,15 +51,15 @@ func TestTheMostSpecificStackNameWins(t *testing.T) {
 		given   string
 		want    string
 	}{
-		"by STACK_NAME":                   {files: map[string]string{"carlin.yml": "stackName: Other\n"}, command: deploys, given: "web", want: "web"},
-		"by carlin's configuration":       {files: map[string]string{"carlin.yml": "region: x\nstackName: 'Other'\n", "package.json": `{"name": "p"}`}, command: deploys, want: "Other"},
-		"by the package":                  {files: map[string]string{"package.json": `{"name": "p"}`}, command: deploys, want: "P-staging"},
-		"by the script's own words":       {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy --stack-name shop"}}`}, command: steps.Command{Line: "pnpm run deploy"}, want: "shop"},
-		"by the package and the script":   {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy -e Production"}}`}, command: steps.Command{Line: "npm run deploy"}, want: "P-Production"},
-		"by the package, for a variable":  {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy --environment \"$ENVIRONMENT\""}}`}, command: steps.Command{Args: []string{"yarn", "deploy"}}, want: "P-staging"},
-		"unknown, without a package":    {command: deploys},
-		"unknown, with a broken one":    {files: map[string]string{"package.json": `{`}, command: deploys},
-		"unknown, with another command": {files: map[string]string{"package.json": `{"name": "p"}`}, command: steps.Command{Line: "cdk deploy"}},
+		"by STACK_NAME":                  {files: map[string]string{"carlin.yml": "stackName: Other\n"}, command: deploys, given: "web", want: "web"},
+		"by carlin's configuration":      {files: map[string]string{"carlin.yml": "region: x\nstackName: 'Other'\n", "package.json": `{"name": "p"}`}, command: deploys, want: "Other"},
+		"by the package":                 {files: map[string]string{"package.json": `{"name": "p"}`}, command: deploys, want: "P-staging"},
+		"by the script's own words":      {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy --stack-name shop"}}`}, command: steps.Command{Line: "pnpm run deploy"}, want: "shop"},
+		"by the package and the script":  {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy -e Production"}}`}, command: steps.Command{Line: "npm run deploy"}, want: "P-Production"},
+		"by the package, for a variable": {files: map[string]string{"package.json": `{"name": "p", "scripts": {"deploy": "carlin deploy --environment \"$ENVIRONMENT\""}}`}, command: steps.Command{Args: []string{"yarn", "deploy"}}, want: "P-staging"},
+		"unknown, without a package":     {command: deploys},
+		"unknown, with a broken one":     {files: map[string]string{"package.json": `{`}, command: deploys},
+		"unknown, with another command":  {files: map[string]string{"package.json": `{"name": "p"}`}, command: steps.Command{Line: "cdk deploy"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

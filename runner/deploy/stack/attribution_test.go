@@ -34,12 +34,14 @@ func TestASnapshotSaysWhyAStackCannotBeUpdatedAndWhatToDo(t *testing.T) {
 		"CREATE_COMPLETE":          {},
 		"UPDATE_ROLLBACK_COMPLETE": {},
 		stack.Absent:               {},
+		"REVIEW_IN_PROGRESS":       {"it has a change set that was never executed, and nothing else", "execute the change set, or delete the stack: aws cloudformation delete-stack --stack-name web"},
+		"PONDERING":                {"its state is unknown to this version of the runner", "look at it in the console; if nothing helps there, delete the stack: aws cloudformation delete-stack --stack-name web"},
 		"ROLLBACK_COMPLETE":        {"its first create failed", "delete it, and deploy again: aws cloudformation delete-stack --stack-name web"},
 		"DELETE_FAILED":            {"it was only partly deleted", "delete what is left: aws cloudformation delete-stack --stack-name web"},
 		"UPDATE_ROLLBACK_FAILED":   {"its last rollback is stuck", "repair the resources that failed, then: aws cloudformation continue-update-rollback --stack-name web"},
 		"UPDATE_FAILED":            {"its last update failed and was not rolled back", "continue with --disable-rollback, or: aws cloudformation rollback-stack --stack-name web"},
 	} {
-		if why, advice := (stack.Snapshot{ID: id, Status: status}).Blocked(); why != want[0] || advice != want[1] {
+		if why, advice := (stack.Snapshot{ID: id, Status: status}).Blocked("web"); why != want[0] || advice != want[1] {
 			t.Errorf("%s: %q, %q", status, why, advice)
 		}
 	}

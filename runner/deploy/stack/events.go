@@ -138,6 +138,17 @@ func (s *Stack) emitEvents(ctx context.Context, stackID, after string, emit func
 	return after
 }
 
+// OperationTime returns when the first operation since the snapshot began; zero if none did.
+func (s *Stack) OperationTime(ctx context.Context, before Snapshot) (time.Time, error) {
+	events, err := s.eventsSince(ctx, before)
+	for _, e := range events {
+		if e.begins() {
+			return e.Time, nil
+		}
+	}
+	return time.Time{}, err
+}
+
 // LastEvent returns the id of the newest event that may be the command's, right after the command ended. A command that was
 // cut short may have requested something whose event is still to come: it is waited for during one poll.
 func (s *Stack) LastEvent(ctx context.Context, before Snapshot, cutShort bool) (string, error) {

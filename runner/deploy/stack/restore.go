@@ -21,6 +21,8 @@ type RestoreOptions struct {
 	Starts int
 	// Refused says that CloudFormation refused the command's update because the stack was busy. See RefusalDetector.
 	Refused bool
+	// Existed says that the stack existed at some time since the snapshot.
+	Existed bool
 	// OverOthers lets the restoration undo later operations of other parties, as a person asked for.
 	OverOthers bool
 	// Token marks the requests, in letters, digits and dashes, so that their events can be attributed.
@@ -120,6 +122,8 @@ func (r *restoration) decide(ctx context.Context, state State) (record.Action, f
 	began := r.OverOthers || len(operations(r.events, r.RestoreOptions)) > 0 // else it was in this state before
 	stuck := status == types.StackStatusUpdateRollbackFailed || status == types.StackStatusUpdateFailed || status == types.StackStatusImportRollbackFailed
 	switch {
+	case state.Missing() && r.Before.Missing() && !r.Existed:
+		return record.StackNotFound, nil, nil // an absence is no proof: the command may work in another account or region
 	case state.Missing() && r.Before.Missing():
 		r.result.Proven = true
 		return record.Removed, nil, nil

@@ -82,6 +82,7 @@ func TestAStackIsRestoredByTheLeastThatDoesIt(t *testing.T) {
 		attempts int           // how often the command was started
 		refused  bool          // CloudFormation refused the command's update
 		during   func(fake)    // what the command does
+		existed  bool          // an event of the stack was seen
 		going    bool          // it continues after the command's end
 		later    func(fake)    // what else happens after that
 		script   func(fake)    // how requests are answered
@@ -365,8 +366,9 @@ func TestAStackIsRestoredByTheLeastThatDoesIt(t *testing.T) {
 			during: func(f fake) {
 				f.Begin(web, stacktest.Revision{}, step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"}, step{Status: "ROLLBACK_COMPLETE"}, step{Status: "DELETE_IN_PROGRESS"}, step{Status: "DELETE_COMPLETE"})
 			},
-			action: record.Removed, back: true,
+			existed: true, action: record.Removed, back: true,
 		},
+		"the stack exists neither before nor after": {absent: true, action: record.StackNotFound},
 		"the first create succeeds, but a later check fails": {
 			absent: true,
 			during: func(f fake) {
@@ -420,7 +422,7 @@ func TestAStackIsRestoredByTheLeastThatDoesIt(t *testing.T) {
 			if c.script != nil {
 				c.script(f)
 			}
-			report, err := s.Restore(ctx, stack.RestoreOptions{Before: before, LastEvent: mark, Token: "run-1", Starts: c.attempts, Refused: c.refused})
+			report, err := s.Restore(ctx, stack.RestoreOptions{Before: before, LastEvent: mark, Token: "run-1", Starts: c.attempts, Refused: c.refused, Existed: c.existed})
 			if report.Action != c.action {
 				t.Errorf("reports %s, want %s (%v)", report.Action, c.action, err)
 			}

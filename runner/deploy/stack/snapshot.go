@@ -50,17 +50,24 @@ const noEcho = "****"
 func (s Snapshot) Missing() bool { return State{Status: s.Status}.Missing() }
 
 // Blocked says why a stack in this state cannot be updated, and what to do about it; "" if it can.
-func (s Snapshot) Blocked() (problem, advice string) {
+func (s Snapshot) Blocked(name string) (problem, advice string) {
 	const remove = "aws cloudformation delete-stack --stack-name "
 	switch types.StackStatus(s.Status) {
 	case types.StackStatusRollbackComplete, types.StackStatusRollbackFailed, types.StackStatusCreateFailed:
-		return "its first create failed", "delete it, and deploy again: " + remove + s.name()
+		return "its first create failed", "delete it, and deploy again: " + remove + name
 	case types.StackStatusDeleteFailed:
-		return "it was only partly deleted", "delete what is left: " + remove + s.name()
+		return "it was only partly deleted", "delete what is left: " + remove + name
 	case types.StackStatusUpdateRollbackFailed, types.StackStatusImportRollbackFailed:
-		return "its last rollback is stuck", "repair the resources that failed, then: aws cloudformation continue-update-rollback --stack-name " + s.name()
+		return "its last rollback is stuck", "repair the resources that failed, then: aws cloudformation continue-update-rollback --stack-name " + name
 	case types.StackStatusUpdateFailed:
-		return "its last update failed and was not rolled back", "continue with --disable-rollback, or: aws cloudformation rollback-stack --stack-name " + s.name()
+		return "its last update failed and was not rolled back", "continue with --disable-rollback, or: aws cloudformation rollback-stack --stack-name " + name
+	case types.StackStatusReviewInProgress:
+		return "it has a change set that was never executed, and nothing else", "execute the change set, or delete the stack: " + remove + name
+	case Absent:
+	default:
+		if !slices.Contains(types.StackStatus("").Values(), types.StackStatus(s.Status)) {
+			return "its state is unknown to this version of the runner", "look at it in the console; if nothing helps there, delete the stack: " + remove + name
+		}
 	}
 	return "", ""
 }
@@ -69,13 +76,6 @@ func (s Snapshot) Blocked() (problem, advice string) {
 func (s Snapshot) neverStable() bool {
 	status := types.StackStatus(s.Status)
 	return status == types.StackStatusRollbackComplete || status == types.StackStatusRollbackFailed || status == types.StackStatusCreateFailed
-}
-
-// name is in the middle of arn:…:stack/name/uuid.
-func (s Snapshot) name() string {
-	_, rest, _ := strings.Cut(s.ID, "/")
-	name, _, _ := strings.Cut(rest, "/")
-	return name
 }
 
 // Snapshot reads all that CloudFormation knows of the stack. One that does not exist has a snapshot, too.

@@ -184,11 +184,14 @@ func (s *Server) Requests(action string) []url.Values {
 	return found
 }
 
-// Now returns a stack as it is.
+// Now returns a stack as it is; the zero value if there is none.
 func (s *Server) Now(name string) Stack {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return *s.stacks[name]
+	if stack := s.stacks[name]; stack != nil {
+		return *stack
+	}
+	return Stack{}
 }
 
 // RevisionOf returns the revision that an UpdateStack requests. Omitted tags stay.
@@ -250,6 +253,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.failing[action] = codes[1:]
 		code, message, _ := strings.Cut(codes[0], "=")
 		refuse(w, code, cmp.Or(message, "try again"))
+		return
+	}
+	if action == "ListStacks" {
+		answer(w, action, s.list())
 		return
 	}
 	stack := s.find(form.Get("StackName"))
