@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/deploy"
 	"github.com/carlin-cicd/runner/runner/environment"
 	"github.com/carlin-cicd/runner/runner/logs"
 	"github.com/carlin-cicd/runner/runner/outcome"
@@ -297,14 +299,29 @@ func (e *examiner) resolve(ctx context.Context, references map[string]reference.
 }
 
 func (e *examiner) stack(ctx context.Context) {
-	name := e.session.Config.StackName
-	switch {
-	case name == "":
-	case e.Stack == nil:
-		e.report(examineStack(ctx, e.session.AWS, name))
-	default:
+	if name := e.session.Config.StackName; e.Stack != nil && name != "" {
 		for _, f := range e.Stack(ctx, name) {
 			e.report(f)
+		}
+		return
+	}
+	deploying := slices.DeleteFunc(slices.Clone(e.steps), func(s steps.Step) bool { return s.Lock != steps.LockStack })
+	if len(deploying) == 0 && e.session.Config.StackName != "" {
+		deploying = []steps.Step{{Name: "deploy", Lock: steps.LockStack, Directory: "."}}
+	}
+	reported := map[artifacts.Finding]bool{} // two steps may deploy the same stack
+	for _, s := range deploying {
+		if e.session.Config.Environment == "" && e.session.Config.StackName == "" && len(s.Stacks) == 0 {
+			continue // the name depends on it
+		}
+		for _, f := range deploy.Examine(ctx, e.session, s, environment.New(e.session, s).Variables) {
+			if f.Severity == artifacts.Failure && !e.selected && e.session.Config.StackName == "" {
+				f.Severity = artifacts.Warning
+			}
+			if !reported[f] {
+				reported[f] = true
+				e.report(f)
+			}
 		}
 	}
 }

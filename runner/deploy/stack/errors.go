@@ -19,9 +19,8 @@ type ServiceError struct {
 
 func (e *ServiceError) Error() string {
 	operation := strings.TrimPrefix(e.Action, "cloudformation:")
-	var api smithy.APIError
-	if errors.As(e.Err, &api) {
-		return fmt.Sprintf("%s of stack %s failed: %s: %s", operation, e.Stack, api.ErrorCode(), api.ErrorMessage())
+	if message := e.Message(); message != "" {
+		return fmt.Sprintf("%s of stack %s failed: %s", operation, e.Stack, message)
 	}
 	return fmt.Sprintf("%s of stack %s failed: %v", operation, e.Stack, e.Err)
 }
@@ -30,6 +29,15 @@ func (e *ServiceError) Unwrap() error { return e.Err }
 
 // Denied reports whether a permission is missing.
 func (e *ServiceError) Denied() bool { return strings.HasPrefix(errorCode(e.Err), "AccessDenied") }
+
+// Message returns CloudFormation's answer as "code: message", or "" if there was none.
+func (e *ServiceError) Message() string {
+	var api smithy.APIError
+	if errors.As(e.Err, &api) {
+		return api.ErrorCode() + ": " + api.ErrorMessage()
+	}
+	return ""
+}
 
 // Hint says what to do about it.
 func (e *ServiceError) Hint() string {
