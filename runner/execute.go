@@ -12,9 +12,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/carlin-cicd/runner/runner/task"
-	"github.com/carlin-cicd/runner/steps/results"
-
 	"golang.org/x/sys/unix"
 
 	"github.com/carlin-cicd/runner/runner/environment"
@@ -22,7 +19,9 @@ import (
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/task"
 	"github.com/carlin-cicd/runner/steps"
+	"github.com/carlin-cicd/runner/steps/results"
 )
 
 // execute runs the command, repeats it where the step allows that, and verifies it.

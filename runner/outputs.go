@@ -16,10 +16,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/carlin-cicd/runner/runner/needs"
-
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/environment"
+	"github.com/carlin-cicd/runner/runner/needs"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/redact"
 )

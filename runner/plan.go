@@ -7,15 +7,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/carlin-cicd/runner/runner/terminal"
-
-	"github.com/carlin-cicd/runner/runner/units"
-
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/deploy/carlin"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/source"
+	"github.com/carlin-cicd/runner/runner/terminal"
+	"github.com/carlin-cicd/runner/runner/units"
 	"github.com/carlin-cicd/runner/steps"
 )
 

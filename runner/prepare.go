@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/needs"
-
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/source"

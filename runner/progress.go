@@ -8,9 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/carlin-cicd/runner/runner/units"
-
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/units"
 )
 
 // ProgressLine is the last line of a terminal, redrawn at most ten times a second during a transfer.

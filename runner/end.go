@@ -1,0 +1,116 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/present"
+	"github.com/carlin-cicd/runner/runner/record"
+)
+
+// end records, reports and publishes how the run ended.
+func (r *run) end(err error) outcome.Outcome {
+	o := outcome.Of(err)
+	r.over = time.Now()
+	r.boundLogAtEnd()
+	ended := r.buildRecord(o)
+	if r.format == logs.Text && !ended.Recorded {
+		r.sink.Flush()
+		fmt.Fprint(r.in.Stderr, present.Refusal(ended))
+		r.notifyEnd(ended)()
+		return o
+	}
+	r.logEnd(ended)
+	r.sink.Raw(present.EMF(ended, time.Now()))
+	if dropped := r.sink.Dropped(); dropped > 0 {
+		r.Log.Warn("the reader of the log did not take all of it", "lines", dropped, "hint", "log.jsonl.gz in the record of the run is complete")
+		ended.Log = &record.Log{Dropped: r.sink.Dropped()}
+	}
+	sent := r.sendTrace(ended)
+	r.publishRecord(ended)
+	notified := r.notifyEnd(ended)
+	sent()
+	notified()
+	r.writeStepSummary(ended)
+	r.sink.Print(present.Terminal{Color: r.in.Color, Directory: workingDirectory()}.Summary(ended))
+	r.boundLogAtEnd()
+	r.sink.Flush()
+	return o
+}
+
+// logEnd logs the verdict.
+func (r *run) logEnd(ended record.Run) {
+	attributes := []any{"reason", string(ended.Reason), "exit_code", ended.ExitCode, "seconds", ended.Seconds}
+	if ended.Killed {
+		attributes = append(attributes, "killed", true)
+	}
+	if t := ended.Tests; t != nil {
+		attributes = append(attributes, "tests", t.Total, "failed", t.Failed, "errored", t.Errored, "skipped", t.Skipped,
+			"flaky", t.Counts.Flaky, "quarantined", t.Counts.Quarantined)
+	}
+	if s := ended.Stop; s != nil {
+		attributes = append(attributes, "signal", s.Signal, "stop_budget", s.Budget, "stop_used", s.Used)
+	}
+	if ended.Passed {
+		r.Log.Info("step passed", attributes...)
+		return
+	}
+	attributes = append(attributes, "error", ended.Error)
+	if ended.Hint != "" {
+		attributes = append(attributes, "hint", ended.Hint)
+	}
+	r.Log.Error("step failed", attributes...)
+}
+
+// maxStepSummary is how large GitHub lets the summary of a step be, in bytes. It drops a larger one as a whole.
+const maxStepSummary = 1 << 20
+
+// writeStepSummary appends the run to the file that GitHub shows as the summary of a job, if there is one.
+func (r *run) writeStepSummary(ended record.Run) {
+	if r.Config.StepSummary == "" || !ended.Recorded {
+		return
+	}
+	err := appendSummary(r.Config.StepSummary, func(limit int) string {
+		return present.Markdown(ended, workingDirectory(), limit)
+	})
+	if err != nil {
+		r.Log.Warn("the summary for GitHub cannot be written", "error", err.Error(), "hint", "check GITHUB_STEP_SUMMARY")
+	}
+}
+
+// appendSummary appends what render returns for the number of bytes that are left. It does not wait for the reader of a pipe.
+func appendSummary(name string, render func(limit int) string) (err error) {
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a regular file", name)
+	}
+	text := render(maxStepSummary - int(min(info.Size(), maxStepSummary)))
+	if text == "" {
+		return fmt.Errorf("%s is as large as GitHub accepts", name)
+	}
+	_, err = io.WriteString(f, text)
+	return err
+}
+
+// workingDirectory returns the folder that paths are shown relative to, "" if it is gone.
+func workingDirectory() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	return dir
+}

@@ -1,0 +1,206 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/present/page"
+	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/verdict"
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// runKey returns the folder of this run's records in the store.
+func (r *run) runKey() string {
+	return keys.Run(r.Ref, r.step.Name, r.Config.Environment, r.ID)
+}
+
+// recordStart stores started.json in the background, so that the command does not wait for the store.
+func (r *run) recordStart() error {
+	started := r.startedRecord()
+	r.starting = make(chan error, 1)
+	go func() { r.starting <- r.putJSON(r.Stop.Work, "started.json", started, true) }()
+	return nil
+}
+
+// awaitStart waits until started.json is stored. A run continues if it could not be.
+func (r *run) awaitStart() {
+	if r.starting == nil {
+		return
+	}
+	if err := <-r.starting; err != nil && r.Stop.Work.Err() == nil {
+		r.Log.Warn("started.json could not be stored", "error", err.Error(), "hint", outcome.Hint(err))
+	}
+	r.starting = nil
+}
+
+// recordSoFar stores the record, log and reports of a stopped run, once, before hooks and artifacts use up the budget.
+func (r *run) recordSoFar(err error) {
+	sig, _ := r.Stop.Signal()
+	if sig == 0 || r.published["finished.json"] {
+		return
+	}
+	if err == nil { // it passes only when its artifacts are published
+		err = &process.CancelledError{Signal: sig}
+	}
+	r.publishRecord(r.buildRecord(outcome.Of(err)))
+}
+
+// publishRecord stores finished.json, the log, the reports and the page, the most valuable first. A run that was stopped
+// calls it before its artifacts are published, and every run at its end.
+func (r *run) publishRecord(ended record.Run) {
+	if r.Store == nil || !ended.Recorded {
+		return
+	}
+	r.awaitStart()
+	ctx, cancel := r.Stop.RecordContext()
+	defer cancel()
+	ended.Published = r.published
+	var problems []error
+	put := func(name string, err error) {
+		r.published[name] = err == nil
+		problems = append(problems, err)
+	}
+	if ended.Stop != nil { // the budget may allow nothing else
+		put("finished.json", r.putJSON(ctx, "finished.json", ended, false))
+	}
+	if r.file != nil {
+		put("log.jsonl.gz", r.putLog(ctx))
+	}
+	if r.verdict.Tests != nil && !r.published["junit"] {
+		put("junit", r.putReports(ctx, "", *r.verdict.Tests))
+	}
+	put("report.html", r.putPage(ctx, ended))
+	latest := record.Latest{RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode, Dirty: r.Dirty, Outputs: len(ended.Outputs)}
+	// It says which of the other files are in the store, so it is written when that is known, for a stopped run once more.
+	// Where latest.json may stay as it is, this is the last file of the batch.
+	idle := r.idle(ended.Reason)
+	put("finished.json", r.putJSON(ctx, "finished.json", ended, !idle))
+	problems = append(problems, r.putLatest(ctx, latest, idle))
+	if err := errors.Join(problems...); err != nil {
+		r.Log.Warn("the record of the run is incomplete", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "hint", outcome.Hint(err))
+	}
+}
+
+// putLatest records that this is the newest run of the step for the commit, which needs: and promote go by. An idle run does not
+// replace another: a deploy that passed stays passed although a second one was refused.
+func (r *run) putLatest(ctx context.Context, latest record.Latest, idle bool) error {
+	key := keys.LatestRun(r.Ref, r.step.Name, r.Config.Environment)
+	swapper, ok := r.Store.(artifacts.Swapper)
+	if !idle || !ok {
+		return artifacts.PutJSON(ctx, r.Store, key, latest)
+	}
+	if err := artifacts.CreateJSON(ctx, swapper, key, latest); !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+// idle reports whether the run ended before any command, and so says nothing about the commit.
+func (r *run) idle(reason record.Reason) bool {
+	before := []record.Reason{record.Guard, record.BadConfig, record.Secrets, record.Source, record.Artifacts, record.Cancelled}
+	return r.result == nil && !r.in.Undo && slices.Contains(before, reason)
+}
+
+// recorded reports whether the run has records: refused input leaves none.
+func (r *run) recorded() bool {
+	for _, p := range r.phases {
+		if p.Name == "record" {
+			return true
+		}
+	}
+	return false
+}
+
+// putJSON stores a redacted record of the run. One that is part of a batch is on disk for good when the next one is that is not.
+func (r *run) putJSON(ctx context.Context, name string, v any, batch bool) error {
+	text, err := record.Encode(v)
+	if err != nil {
+		return err
+	}
+	return r.put(ctx, name, "application/json", text, batch)
+}
+
+func (r *run) putLog(ctx context.Context) error {
+	name, err := r.file.finish()
+	if err != nil {
+		return err
+	}
+	return artifacts.PutFile(ctx, r.Store, r.runKey()+"/log.jsonl.gz", name)
+}
+
+// putReports stores the reports as they were read, redacted, under their paths in the workspace after a prefix.
+func (r *run) putReports(ctx context.Context, prefix string, read results.Results) error {
+	root, err := os.OpenRoot(r.directory())
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	var problems []error
+	for _, name := range verdict.ReportPaths(r.directory(), read) {
+		problems = append(problems, r.putReport(ctx, root, name, r.runKey()+"/junit/"+prefix+name))
+	}
+	return errors.Join(problems...)
+}
+
+// putReport redacts a report through a temporary file, since it may have any size.
+func (r *run) putReport(ctx context.Context, root *os.Root, name, key string) error {
+	report, err := root.Open(filepath.FromSlash(name))
+	if err != nil {
+		return err
+	}
+	defer report.Close()
+	clean, err := os.CreateTemp("", "runner-report-*.xml")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(clean.Name())
+	defer clean.Close()
+	w := r.Redactor.Writer(clean)
+	if _, err := io.Copy(w, report); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	size, err := clean.Seek(0, io.SeekCurrent)
+	if err == nil {
+		_, err = clean.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = r.Store.Put(ctx, artifacts.Object{Key: key, Body: clean, Size: size, Type: "application/xml", Mode: 0o644, Batch: true})
+	return err
+}
+
+func (r *run) put(ctx context.Context, name, contentType string, text []byte, batch bool) error {
+	_, err := r.Store.Put(ctx, artifacts.Object{Key: r.runKey() + "/" + name, Body: bytes.NewReader(text), Size: int64(len(text)), Type: contentType, Mode: 0o644, Batch: batch})
+	return err
+}
+
+// pageLog is how much of the commands' output the page shows, in bytes.
+const pageLog = 192 << 10
+
+// putPage stores the report. What was printed before it became known as a secret is redacted from the log here.
+func (r *run) putPage(ctx context.Context, ended record.Run) error {
+	log := r.tail.Log()
+	log.Text = r.Redactor.Bytes(log.Text)
+	var text bytes.Buffer
+	text.Grow(2 * pageLog)
+	if err := page.Write(&text, ended, log); err != nil {
+		return err
+	}
+	return r.put(ctx, "report.html", "text/html; charset=utf-8", text.Bytes(), true)
+}
