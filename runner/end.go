@@ -29,7 +29,10 @@ func (r *run) end(err error) outcome.Outcome {
 	r.logEnd(ended)
 	r.sink.Raw(present.EMF(ended, time.Now()))
 	if dropped := r.sink.Dropped(); dropped > 0 {
-		r.Log.Warn("the reader of the log did not take all of it", "lines", dropped, "hint", "log.jsonl.gz in the record of the run is complete")
+		r.Log.Warn(
+			"the reader of the log did not take all of it", "lines", dropped,
+			"hint", "log.jsonl.gz in the record of the run is complete",
+		)
 		ended.Log = &record.Log{Dropped: r.sink.Dropped()}
 	}
 	sent := r.sendTrace(ended)
@@ -51,8 +54,10 @@ func (r *run) logEnd(ended record.Run) {
 		attributes = append(attributes, "killed", true)
 	}
 	if t := ended.Tests; t != nil {
-		attributes = append(attributes, "tests", t.Total, "failed", t.Failed, "errored", t.Errored, "skipped", t.Skipped,
-			"flaky", t.Counts.Flaky, "quarantined", t.Counts.Quarantined)
+		attributes = append(
+			attributes, "tests", t.Total, "failed", t.Failed, "errored", t.Errored, "skipped", t.Skipped, "flaky",
+			t.Counts.Flaky, "quarantined", t.Counts.Quarantined,
+		)
 	}
 	if s := ended.Stop; s != nil {
 		attributes = append(attributes, "signal", s.Signal, "stop_budget", s.Budget, "stop_used", s.Used)
@@ -80,7 +85,9 @@ func (r *run) writeStepSummary(ended record.Run) {
 		return present.Markdown(ended, workingDirectory(), limit)
 	})
 	if err != nil {
-		r.Log.Warn("the summary for GitHub cannot be written", "error", err.Error(), "hint", "check GITHUB_STEP_SUMMARY")
+		r.Log.Warn(
+			"the summary for GitHub cannot be written", "error", err.Error(), "hint", "check GITHUB_STEP_SUMMARY",
+		)
 	}
 }
 

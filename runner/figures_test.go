@@ -73,15 +73,23 @@ func TestRecordAndMetricsHaveTheFiguresOfTheRun(t *testing.T) {
 		files, size = files+a.Files, size+a.Bytes
 	}
 	c := f.Tests.Counts
-	if files != 3 || size < 300000 || c.Total != 6 || c.Failed != 1 || c.Errored != 1 || c.Skipped != 1 || c.Flaky != 1 || f.Coverage.LinePercent != 80 {
+	if files != 3 || size < 300000 || c.Total != 6 || c.Failed != 1 || c.Errored != 1 || c.Skipped != 1 ||
+		c.Flaky != 1 ||
+		f.Coverage.LinePercent != 80 {
 		t.Errorf("%d files, %d bytes, %+v, %+v", files, size, c, f.Coverage)
 	}
-	if f.Seconds < 2.2 || f.Usage.PeakMemory <= 0 || f.Usage.CPUSeconds <= 0 || f.Usage.MemoryLimit <= 0 || f.Usage.MemoryLimit > 2<<30 || f.Usage.CPULimit <= 0 ||
-		f.Usage.Samples == nil || len(f.Usage.Samples.CPU) != len(f.Usage.Samples.Seconds) {
+	if f.Seconds < 2.2 || f.Usage.PeakMemory <= 0 || f.Usage.CPUSeconds <= 0 || f.Usage.MemoryLimit <= 0 ||
+		f.Usage.MemoryLimit > 2<<30 ||
+		f.Usage.CPULimit <= 0 ||
+		f.Usage.Samples == nil ||
+		len(f.Usage.Samples.CPU) != len(f.Usage.Samples.Seconds) {
 		t.Errorf("%v s, %+v", f.Seconds, f.Usage)
 	}
 	billed := math.Ceil(f.EndedAt.Sub(pulled).Seconds())
-	if dollars := billed / 3600 * (0.04656 + 2*0.00511); f.Cost.Seconds != billed || math.Abs(f.Cost.Dollars-dollars) > 1e-6 || f.Cost.Would || f.Cost.Capacity != "on demand" {
+	if dollars := billed / 3600 * (0.04656 + 2*0.00511); f.Cost.Seconds != billed ||
+		math.Abs(f.Cost.Dollars-dollars) > 1e-6 ||
+		f.Cost.Would ||
+		f.Cost.Capacity != "on demand" {
 		t.Errorf("%+v, want %v s and %v", f.Cost, billed, dollars)
 	}
 	for name, want := range map[string]float64{
@@ -103,10 +111,19 @@ func fargateMetadata(t *testing.T, pulled time.Time) string {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case path + "/task":
-			fmt.Fprintf(w, `{"Cluster":"arn:aws:ecs:eu-central-1:123456789012:cluster/Cluster","TaskARN":"arn:aws:ecs:eu-central-1:123456789012:task/ci/0123456789abcdef0123456789abcdef","Family":"ci-test","LaunchType":"FARGATE",
-				"Limits":{"CPU":1,"Memory":2048},"PullStartedAt":%q,"EphemeralStorageMetrics":{"Utilized":298,"Reserved":20496}}`, pulled.UTC().Format(time.RFC3339Nano))
+			fmt.Fprintf(
+				w,
+				`{"Cluster":"arn:aws:ecs:eu-central-1:123456789012:cluster/Cluster","TaskARN":"arn:aws:ecs:eu-central-1:123456789012:task/ci/0123456789abcdef0123456789abcdef","Family":"ci-test","LaunchType":"FARGATE",
+				"Limits":{"CPU":1,"Memory":2048},"PullStartedAt":%q,"EphemeralStorageMetrics":{"Utilized":298,"Reserved":20496}}`,
+				pulled.UTC().Format(time.RFC3339Nano),
+			)
 		case path + "/stats":
-			fmt.Fprint(w, strings.Replace(statsV1, "2026-11-20T06:47:36.391793715Z", time.Now().UTC().Format(time.RFC3339Nano), 1))
+			fmt.Fprint(
+				w,
+				strings.Replace(
+					statsV1, "2026-11-20T06:47:36.391793715Z", time.Now().UTC().Format(time.RFC3339Nano), 1,
+				),
+			)
 		default:
 			http.NotFound(w, r)
 		}

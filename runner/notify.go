@@ -101,8 +101,11 @@ func (r *run) logNoStatus() {
 	hasToken := r.Variables["GITHUB_TOKEN"] != "" && r.Config.GitHubName != ""
 	switch {
 	case r.Config.GitHubStatus == "on" && !hasToken:
-		r.Log.Warn("the commit gets no status", "error", "RUNNER_GITHUB_STATUS is on without GITHUB_TOKEN and GITHUB_REPOSITORY",
-			"hint", "set them, or leave it at auto")
+		r.Log.Warn(
+			"the commit gets no status",
+			"error", "RUNNER_GITHUB_STATUS is on without GITHUB_TOKEN and GITHUB_REPOSITORY",
+			"hint", "set them, or leave it at auto",
+		)
 	case r.Config.GitHubStatus == "auto" && hasToken && r.Dirty && !r.in.Undo:
 		r.Log.Info("the commit gets no status: the workspace has changes that are not in it",
 			"hint", "set RUNNER_GITHUB_STATUS=on if they do not matter")

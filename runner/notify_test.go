@@ -30,8 +30,13 @@ func endedRun(t *testing.T, workspace, directory string, variables map[string]st
 		in: Invocation{Variables: variables, Stdout: &strings.Builder{}}, published: map[string]bool{},
 		Session: session.Session{
 			ID: "01k", Began: time.Now(), Variables: variables, Place: "s3://bucket", Redactor: redact.New(),
-			Config: config.Config{Workspace: workspace, Step: "test", GitHubName: "acme/shop", GitHubStatus: "auto", ReportLink: time.Hour},
-			Ref:    artifacts.Ref{Branch: "main", SHA: strings.Repeat("ab", 20)}, Stop: session.NewStopper(t.Context(), time.Minute, nil),
+			Config: config.Config{
+				Workspace: workspace, Step: "test", GitHubName: "acme/shop", GitHubStatus: "auto",
+				ReportLink: time.Hour,
+			},
+			Ref: artifacts.Ref{
+				Branch: "main", SHA: strings.Repeat("ab", 20),
+			}, Stop: session.NewStopper(t.Context(), time.Minute, nil),
 		},
 		step: steps.Step{Name: "test", Directory: directory}, phases: []record.Phase{{Name: "record"}},
 	}
@@ -125,7 +130,9 @@ func TestReportLinkIsRedactedFromTheLog(t *testing.T) {
 	}
 	r.Log.Warn("the service repeats it", "error", "no such address: "+link.URL)
 	r.sink.Flush()
-	if text := logged.String(); !strings.Contains(text, "repeats it") || strings.Contains(text, "0123456789abcdef0123456789abcdef") || strings.Contains(text, "tok%2Fen") {
+	if text := logged.String(); !strings.Contains(text, "repeats it") ||
+		strings.Contains(text, "0123456789abcdef0123456789abcdef") ||
+		strings.Contains(text, "tok%2Fen") {
 		t.Error(text)
 	}
 }

@@ -38,7 +38,10 @@ func (r *run) publishArtifacts(runErr error) error {
 			defer cancel()
 			dir := filepath.Join(r.directory(), filepath.FromSlash(a.Path))
 			if runErr != nil && untouched(dir, r.result.Started) {
-				r.Log.Warn("no file is newer than the command, so the artifact is not published", "artifact", a.Name, "path", a.Path)
+				r.Log.Warn(
+					"no file is newer than the command, so the artifact is not published", "artifact", a.Name, "path",
+					a.Path,
+				)
 				return nil
 			}
 			return r.publishSet(ctx, artifacts.Set{
@@ -103,17 +106,28 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	}
 	r.artifacts = append(r.artifacts, r.artifactRecord(set.Kind, published, err))
 	if err != nil {
-		r.Log.Error("an artifact could not be published", "artifact", set.Kind, "error", err.Error(), "hint", outcome.Hint(err))
+		r.Log.Error(
+			"an artifact could not be published", "artifact", set.Kind, "error", err.Error(),
+			"hint", outcome.Hint(err),
+		)
 		return err
 	}
-	r.Log.Info("published", "artifact", set.Kind, "location", published.Location, "files", len(published.Manifest.Files), "bytes", published.Manifest.Bytes(),
-		"uploaded", published.Uploaded, "unchanged", published.Unchanged, "removed", published.Removed)
+	r.Log.Info(
+		"published", "artifact", set.Kind, "location", published.Location, "files", len(published.Manifest.Files),
+		"bytes", published.Manifest.Bytes(), "uploaded", published.Uploaded, "unchanged", published.Unchanged,
+		"removed", published.Removed,
+	)
 	if hidden := published.Hidden; len(hidden) > 0 {
-		r.Log.Info("files whose names begin with a dot are not published unless include names them", "artifact", set.Kind,
-			"files", strings.Join(hidden[:min(len(hidden), 10)], " "), "count", len(hidden))
+		r.Log.Info(
+			"files whose names begin with a dot are not published unless include names them", "artifact", set.Kind,
+			"files", strings.Join(hidden[:min(len(hidden), 10)], " "), "count", len(hidden),
+		)
 	}
 	if left := published.Left + published.Mirrored.Left; left > 0 {
-		r.Log.Info("files of an earlier run could not be deleted; they are in no manifest", "artifact", set.Kind, "files", left)
+		r.Log.Info(
+			"files of an earlier run could not be deleted; they are in no manifest", "artifact", set.Kind, "files",
+			left,
+		)
 	}
 	return nil
 }
@@ -132,7 +146,9 @@ func (r *run) artifactRecord(kind string, p artifacts.Published, err error) reco
 }
 
 // entries are the pages that a set may begin with, in the order of preference.
-var entries = []string{"index.html", "lcov-report/index.html", "html/index.html", "htmlcov/index.html", "html-report/index.html"}
+var entries = []string{
+	"index.html", "lcov-report/index.html", "html/index.html", "htmlcov/index.html", "html-report/index.html",
+}
 
 // entryPage returns the page that a set begins with, "" if it has none.
 func entryPage(m artifacts.Manifest) string {
@@ -158,5 +174,7 @@ func (r *run) console(key string) string {
 		host = "console.amazonaws-us-gov.com"
 	}
 	bucket, prefix, _ := strings.Cut(strings.TrimPrefix(r.Place, "s3://"), "/")
-	return "https://" + host + "/s3/buckets/" + bucket + "?" + url.Values{"prefix": {path.Join(prefix, key) + "/"}}.Encode()
+	return "https://" + host + "/s3/buckets/" + bucket + "?" + url.Values{
+		"prefix": {path.Join(prefix, key) + "/"},
+	}.Encode()
 }

@@ -82,14 +82,20 @@ func (r *run) publishRecord(ended record.Run) {
 		put("junit", r.putReports(ctx, "", *r.verdict.Tests))
 	}
 	put("report.html", r.putPage(ctx, ended))
-	latest := record.Latest{RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode, Dirty: r.Dirty, Outputs: len(ended.Outputs)}
+	latest := record.Latest{
+		RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode,
+		Dirty: r.Dirty, Outputs: len(ended.Outputs),
+	}
 	// It says which of the other files are in the store, so it is written when that is known, for a stopped run once more.
 	// Where latest.json may stay as it is, this is the last file of the batch.
 	idle := r.idle(ended.Reason)
 	put("finished.json", r.putJSON(ctx, "finished.json", ended, !idle))
 	problems = append(problems, r.putLatest(ctx, latest, idle))
 	if err := errors.Join(problems...); err != nil {
-		r.Log.Warn("the record of the run is incomplete", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "hint", outcome.Hint(err))
+		r.Log.Warn(
+			"the record of the run is incomplete", "error", strings.ReplaceAll(err.Error(), "\n", "; "),
+			"hint", outcome.Hint(err),
+		)
 	}
 }
 
@@ -109,7 +115,9 @@ func (r *run) putLatest(ctx context.Context, latest record.Latest, idle bool) er
 
 // idle reports whether the run ended before any command, and so says nothing about the commit.
 func (r *run) idle(reason record.Reason) bool {
-	before := []record.Reason{record.Guard, record.BadConfig, record.Secrets, record.Source, record.Artifacts, record.Cancelled}
+	before := []record.Reason{
+		record.Guard, record.BadConfig, record.Secrets, record.Source, record.Artifacts, record.Cancelled,
+	}
 	return r.result == nil && !r.in.Undo && slices.Contains(before, reason)
 }
 
@@ -181,12 +189,20 @@ func (r *run) putReport(ctx context.Context, root *os.Root, name, key string) er
 	if err != nil {
 		return err
 	}
-	_, err = r.Store.Put(ctx, artifacts.Object{Key: key, Body: clean, Size: size, Type: "application/xml", Mode: 0o644, Batch: true})
+	_, err = r.Store.Put(
+		ctx, artifacts.Object{Key: key, Body: clean, Size: size, Type: "application/xml", Mode: 0o644, Batch: true},
+	)
 	return err
 }
 
 func (r *run) put(ctx context.Context, name, contentType string, text []byte, batch bool) error {
-	_, err := r.Store.Put(ctx, artifacts.Object{Key: r.runKey() + "/" + name, Body: bytes.NewReader(text), Size: int64(len(text)), Type: contentType, Mode: 0o644, Batch: batch})
+	_, err := r.Store.Put(
+		ctx,
+		artifacts.Object{
+			Key: r.runKey() + "/" + name, Body: bytes.NewReader(text), Size: int64(len(text)), Type: contentType,
+			Mode: 0o644, Batch: batch,
+		},
+	)
 	return err
 }
 

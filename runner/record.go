@@ -21,7 +21,8 @@ func (r *run) identity() record.Identity {
 	return record.Identity{
 		RunID: r.ID, Step: r.step.Name, SHA: r.Ref.SHA,
 		Branch:      cmp.Or(r.Ref.Branch, r.Config.Branch, r.Config.GitHubBranch), // refused input has no Ref
-		Environment: r.Config.Environment, Stack: cmp.Or(r.Config.StackName, r.delivery.StackName()), Task: r.task.ID(), Runner: r.in.Version,
+		Environment: r.Config.Environment, Stack: cmp.Or(r.Config.StackName, r.delivery.StackName()),
+		Task: r.task.ID(), Runner: r.in.Version,
 	}
 }
 
@@ -83,7 +84,9 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 		}
 	}
 	if sig, at := r.Stop.Signal(); sig != 0 {
-		f.Stop = &record.Stop{Signal: signalName(sig), Budget: record.Seconds(r.Stop.Budget), Used: record.Seconds(now.Sub(at))}
+		f.Stop = &record.Stop{
+			Signal: signalName(sig), Budget: record.Seconds(r.Stop.Budget), Used: record.Seconds(now.Sub(at)),
+		}
 	}
 	return redact.Value(r.Redactor, f)
 }
@@ -103,7 +106,10 @@ func (r *run) testsRecord() *record.Tests {
 	if r.verdict.Tests == nil {
 		return nil
 	}
-	t := &record.Tests{Counts: r.verdict.Tests.Counts, SkipReason: r.verdict.SkipReason, Missing: r.verdict.Missing, Stale: r.verdict.Tests.Stale, Problems: r.verdict.Tests.Problems}
+	t := &record.Tests{
+		Counts: r.verdict.Tests.Counts, SkipReason: r.verdict.SkipReason, Missing: r.verdict.Missing,
+		Stale: r.verdict.Tests.Stale, Problems: r.verdict.Tests.Problems,
+	}
 	for _, report := range r.verdict.Tests.Reports {
 		t.Reports = append(t.Reports, report.Path)
 	}
@@ -120,14 +126,17 @@ func (r *run) testsRecord() *record.Tests {
 func (r *run) locateFailure(c results.Case, within string) record.FailedTest {
 	here := filepath.ToSlash(r.directory()) + "/"
 	f := record.FailedTest{Case: c}
-	f.Path, f.Line = record.FindLocation(strings.TrimPrefix(c.File, here), within, strings.ReplaceAll(c.Message+"\n"+c.Details, here, ""))
+	f.Path, f.Line = record.FindLocation(
+		strings.TrimPrefix(c.File, here), within, strings.ReplaceAll(c.Message+"\n"+c.Details, here, ""),
+	)
 	return f
 }
 
 // details returns what package present needs beyond finished.json.
 func (r *run) details() record.Details {
 	return record.Details{
-		Command: r.step.Command.String(), CommandStarted: r.result != nil || r.in.Undo, Variables: r.env.Names(), Recorded: r.recorded(),
+		Command: r.step.Command.String(), CommandStarted: r.result != nil || r.in.Undo,
+		Variables: r.env.Names(), Recorded: r.recorded(),
 		Place: r.Place, Key: r.runKey(), Root: strings.Repeat("../", 1+strings.Count(r.runKey(), "/")),
 		Repository: r.Config.GitHubName, RepositoryURL: r.repositoryURL(), RefType: r.refType(), Actor: r.actor(),
 		TaskARN: r.task.ARN, Cluster: r.task.ClusterName(), ColdStart: r.task.ColdStart(r.Began),

@@ -24,8 +24,14 @@ func TestRecordIsRedactedValueByValue(t *testing.T) {
 	}
 	r.Ref.Branch, r.Config.Actor, r.Place = "fix/"+secret, secret, "file:///"+secret
 	r.step.Command = steps.Command{Args: []string{"echo", secret}}
-	c := results.Case{Name: secret, Class: secret, File: secret + ".js", Status: results.Failed, Message: secret, Details: secret + ".js:3", Note: secret}
-	r.verdict.Tests = &results.Results{Counts: results.Counts{Total: 1, Failed: 1}, Failures: []results.Case{c}, FlakyCases: []results.Case{c}, Slowest: []results.Case{c}}
+	c := results.Case{
+		Name: secret, Class: secret, File: secret + ".js", Status: results.Failed, Message: secret,
+		Details: secret + ".js:3", Note: secret,
+	}
+	r.verdict.Tests = &results.Results{
+		Counts: results.Counts{Total: 1, Failed: 1}, Failures: []results.Case{c}, FlakyCases: []results.Case{c},
+		Slowest: []results.Case{c},
+	}
 	r.artifacts = []record.Artifact{{Name: "outputs", Location: secret, Error: secret}}
 	r.outputs.own = map[string]string{"outputs": "passed"}
 
@@ -38,7 +44,8 @@ func TestRecordIsRedactedValueByValue(t *testing.T) {
 		t.Errorf("the secret is in %s", all)
 	}
 	if got.Reason != record.Results || got.Result != "FAILURE" || got.Step != "test" || got.Outputs["outputs"] != "passed" ||
-		got.Tests.Failures[0].Status != results.Failed || got.Artifacts[0].Name != "outputs" {
+		got.Tests.Failures[0].Status != results.Failed ||
+		got.Artifacts[0].Name != "outputs" {
 		t.Errorf("a mask changed what readers decide by: %s", text)
 	}
 }
@@ -49,7 +56,8 @@ func TestRecordSaysHowTheRunEnded(t *testing.T) {
 		&process.ExitError{Code: 3}:         "FAILURE",
 		&process.CancelledError{Signal: 15}: "ABORTED",
 	} {
-		if got := endedRun(t, t.TempDir(), ".", nil).buildRecord(outcome.Of(err)); got.Result != want || got.Passed != (err == nil) {
+		if got := endedRun(t, t.TempDir(), ".", nil).buildRecord(outcome.Of(err)); got.Result != want ||
+			got.Passed != (err == nil) {
 			t.Errorf("%v: %s, passed: %v", err, got.Result, got.Passed)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,13 +65,18 @@ func (r *run) span(name string) (end func(error)) {
 		o := outcome.Of(err)
 		if err != nil {
 			s.Failed, s.Message = true, err.Error()
-			s.Attributes = append(s.Attributes, telemetry.Attribute{Key: "error.type", Value: telemetry.Constant(o.Reason)})
+			s.Attributes = append(
+				s.Attributes, telemetry.Attribute{Key: "error.type", Value: telemetry.Constant(o.Reason)},
+			)
 		}
 		t.EndSpan(
 			s,
 			telemetry.Attribute{Key: "cicd.pipeline.task.name", Value: name},
 			telemetry.Attribute{Key: "cicd.pipeline.task.run.id", Value: r.ID + "/" + strconv.Itoa(number)},
-			telemetry.Attribute{Key: "cicd.pipeline.task.run.url.full", Value: present.ReportURL(r.Place, r.runKey()) + "#phase-" + strconv.Itoa(phase)},
+			telemetry.Attribute{
+				Key:   "cicd.pipeline.task.run.url.full",
+				Value: present.ReportURL(r.Place, r.runKey()) + "#phase-" + strconv.Itoa(phase),
+			},
 			telemetry.Attribute{Key: "cicd.pipeline.task.run.result", Value: present.TraceResult(o.Reason)},
 		)
 	}
@@ -114,8 +120,13 @@ func (r *run) sendTrace(ended record.Run) (wait func()) {
 	}()
 	return func() {
 		if err := <-done; err != nil {
-			r.Log.Warn("the trace could not be sent", "error", err.Error(),
-				"hint", cmp.Or(outcome.Hint(err), "check OTEL_EXPORTER_OTLP_ENDPOINT, and whether the collector can be reached from here"))
+			r.Log.Warn(
+				"the trace could not be sent", "error", err.Error(),
+				"hint", cmp.Or(
+					outcome.Hint(err),
+					"check OTEL_EXPORTER_OTLP_ENDPOINT, and whether the collector can be reached from here",
+				),
+			)
 		}
 	}
 }
@@ -162,6 +173,9 @@ func (r *run) traceResource(ended record.Run) []telemetry.Attribute {
 	return present.TraceResource(ended, append(pairs, [2]string{"service.name", r.Variables["OTEL_SERVICE_NAME"]}))
 }
 
+// secretHeaders are parts of the names of headers whose values are secret.
+var secretHeaders = []string{"auth", "key", "token", "secret", "pass", "cookie"}
+
 // headerSecrets returns the values of headers that are secret by their name or length. A tenant's name is not, and may be
 // an ordinary word.
 func headerSecrets(headers [][2]string, variable string) []redact.Secret {
@@ -169,8 +183,7 @@ func headerSecrets(headers [][2]string, variable string) []redact.Secret {
 	var all []redact.Secret
 	for _, h := range headers {
 		name := strings.ToLower(h[0])
-		secret := strings.Contains(name, "auth") || strings.Contains(name, "key") || strings.Contains(name, "token") || strings.Contains(name, "secret") ||
-			strings.Contains(name, "pass") || strings.Contains(name, "cookie")
+		secret := slices.ContainsFunc(secretHeaders, func(part string) bool { return strings.Contains(name, part) })
 		if !secret && len(h[1]) < long {
 			continue
 		}

@@ -61,7 +61,8 @@ type Access struct {
 // CanSetStatus reports whether the token can set a commit's status, as far as it says what it may: a fine-grained token and an
 // app's do not.
 func (a Access) CanSetStatus() bool {
-	return !a.Classic || slices.Contains(a.Scopes, "repo") || slices.Contains(a.Scopes, "repo:status") || !a.Private && slices.Contains(a.Scopes, "public_repo")
+	return !a.Classic || slices.Contains(a.Scopes, "repo") || slices.Contains(a.Scopes, "repo:status") ||
+		!a.Private && slices.Contains(a.Scopes, "public_repo")
 }
 
 // CheckAccess asks what the token is let see. It changes nothing. The error is an *Error.
@@ -84,10 +85,16 @@ type session struct {
 func (g GitHub) open() (*session, error) {
 	owner, name, ok := strings.Cut(g.Repository, "/")
 	if !ok || owner == "" || name == "" || strings.Contains(name, "/") {
-		return nil, &Error{Service: "GitHub", Err: fmt.Errorf("%q is no repository", g.Repository), Advice: "write GITHUB_REPOSITORY as owner/name"}
+		return nil, &Error{
+			Service: "GitHub", Err: fmt.Errorf("%q is no repository", g.Repository),
+			Advice: "write GITHUB_REPOSITORY as owner/name",
+		}
 	}
 	if g.URL != "" && !confidential(g.URL) {
-		return nil, &Error{Service: "GitHub", Err: errors.New("the address of its API does not begin with https://"), Advice: "write GITHUB_API_URL as in https://github.example.com/api/v3"}
+		return nil, &Error{
+			Service: "GitHub", Err: errors.New("the address of its API does not begin with https://"),
+			Advice: "write GITHUB_API_URL as in https://github.example.com/api/v3",
+		}
 	}
 	options := []github.ClientOptionsFunc{github.WithAuthToken(g.Token), github.WithUserAgent("carlin-cicd-runner")}
 	if g.Client != nil {
@@ -105,14 +112,18 @@ func (g GitHub) open() (*session, error) {
 }
 
 func (s *session) status(ctx context.Context, sha string, status github.RepoStatus) error {
-	return s.send(ctx, "the status of the commit", "give the token the permission statuses: write (repo:status for a classic one)", func() (*github.Response, error) {
-		_, answer, err := s.client.Repositories.CreateStatus(ctx, s.owner, s.name, sha, status)
-		if status.TargetURL != nil && mayBeTheLink(err) {
-			status.TargetURL = nil
-			_, answer, err = s.client.Repositories.CreateStatus(ctx, s.owner, s.name, sha, status)
-		}
-		return answer, err
-	})
+	return s.send(
+		ctx, "the status of the commit",
+		"give the token the permission statuses: write (repo:status for a classic one)",
+		func() (*github.Response, error) {
+			_, answer, err := s.client.Repositories.CreateStatus(ctx, s.owner, s.name, sha, status)
+			if status.TargetURL != nil && mayBeTheLink(err) {
+				status.TargetURL = nil
+				_, answer, err = s.client.Repositories.CreateStatus(ctx, s.owner, s.name, sha, status)
+			}
+			return answer, err
+		},
+	)
 }
 
 // mayBeTheLink reports whether GitHub may have refused a link: how long it may be is not documented, and that of a role is very
@@ -125,14 +136,17 @@ func mayBeTheLink(err error) bool {
 // check adds a check, which only the token of an app may: a workflow's GITHUB_TOKEN is one, a person's is not. Without the
 // permission the status suffices, and nothing is reported.
 func (s *session) check(ctx context.Context, options github.CreateCheckRunOptions) error {
-	err := s.send(ctx, "a check of the commit", "give the app the permission checks: write", func() (*github.Response, error) {
-		_, answer, err := s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
-		if options.DetailsURL != nil && mayBeTheLink(err) {
-			options.DetailsURL = nil
-			_, answer, err = s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
-		}
-		return answer, err
-	})
+	err := s.send(
+		ctx, "a check of the commit", "give the app the permission checks: write",
+		func() (*github.Response, error) {
+			_, answer, err := s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
+			if options.DetailsURL != nil && mayBeTheLink(err) {
+				options.DetailsURL = nil
+				_, answer, err = s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
+			}
+			return answer, err
+		},
+	)
 	if refused := (*Error)(nil); errors.As(err, &refused) && refused.Refused() {
 		return nil
 	}
@@ -140,18 +154,21 @@ func (s *session) check(ctx context.Context, options github.CreateCheckRunOption
 }
 
 func (s *session) look(ctx context.Context) (a Access, err error) {
-	err = s.send(ctx, "the repository", "see that GITHUB_REPOSITORY names it, and that the token is for it", func() (*github.Response, error) {
-		repository, answer, err := s.client.Repositories.Get(ctx, s.owner, s.name)
-		if err == nil {
-			a.Private = repository.GetPrivate()
-			scopes, classic := answer.Header["X-Oauth-Scopes"]
-			a.Classic = classic
-			for scope := range strings.SplitSeq(strings.Join(scopes, ","), ",") {
-				a.Scopes = append(a.Scopes, strings.TrimSpace(scope))
+	err = s.send(
+		ctx, "the repository", "see that GITHUB_REPOSITORY names it, and that the token is for it",
+		func() (*github.Response, error) {
+			repository, answer, err := s.client.Repositories.Get(ctx, s.owner, s.name)
+			if err == nil {
+				a.Private = repository.GetPrivate()
+				scopes, classic := answer.Header["X-Oauth-Scopes"]
+				a.Classic = classic
+				for scope := range strings.SplitSeq(strings.Join(scopes, ","), ",") {
+					a.Scopes = append(a.Scopes, strings.TrimSpace(scope))
+				}
 			}
-		}
-		return answer, err
-	})
+			return answer, err
+		},
+	)
 	return a, err
 }
 

@@ -27,7 +27,10 @@ const reportLink = "https://bucket.example/report.html?X-Amz-Signature=abc"
 func message() *slack.WebhookMessage { return &slack.WebhookMessage{Text: "test failed on main"} }
 
 func status() github.RepoStatus {
-	return github.RepoStatus{State: new("failure"), Context: new("carlin-cicd/test"), Description: new("failure, exit code 1"), TargetURL: new(reportLink)}
+	return github.RepoStatus{
+		State: new("failure"), Context: new("carlin-cicd/test"), Description: new("failure, exit code 1"),
+		TargetURL: new(reportLink),
+	}
 }
 
 func check() github.CreateCheckRunOptions {
@@ -41,7 +44,9 @@ func check() github.CreateCheckRunOptions {
 func TestServicesThatMisbehave(t *testing.T) {
 	var asked atomic.Int32
 	var answer atomic.Pointer[http.HandlerFunc]
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked.Add(1); (*answer.Load())(w, r) }))
+	s := httptest.NewServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked.Add(1); (*answer.Load())(w, r) }),
+	)
 	is := func(h http.HandlerFunc) { asked.Store(0); answer.Store(&h) }
 	defer s.Close()
 	services := map[string]func(context.Context) error{
@@ -148,7 +153,9 @@ func TestALinkThatGitHubDoesNotTakeCostsTheLinkOnly(t *testing.T) {
 	if err := hub.Finish(t.Context(), status, check); err != nil {
 		t.Error(err)
 	}
-	if posts := g.Posts(); len(posts) != 2 || posts[0].JSON["state"] != "failure" || posts[0].JSON["target_url"] != nil || posts[1].JSON["details_url"] != nil {
+	if posts := g.Posts(); len(posts) != 2 || posts[0].JSON["state"] != "failure" ||
+		posts[0].JSON["target_url"] != nil ||
+		posts[1].JSON["details_url"] != nil {
 		t.Error(posts, g.Refused())
 	}
 }
@@ -168,13 +175,17 @@ func TestATokenThatMayNotIsRefusedOnce(t *testing.T) {
 	} {
 		g, hub := githubServer(t, change)
 		var refused *Error
-		if err := hub.SetStatus(t.Context(), sha, status()); !errors.As(err, &refused) || !refused.Refused() || refused.Hint() == "" || g.Asked() != 1 {
+		if err := hub.SetStatus(t.Context(), sha, status()); !errors.As(err, &refused) || !refused.Refused() ||
+			refused.Hint() == "" ||
+			g.Asked() != 1 {
 			t.Errorf("%s: %v after %d requests", name, err, g.Asked())
 		}
 	}
 	g, hub := githubServer(t, nil)
 	var other *Error
-	if err := hub.SetStatus(t.Context(), strings.Repeat("0", 40), status()); !errors.As(err, &other) || other.Refused() || !strings.Contains(other.Hint(), "commit") {
+	if err := hub.SetStatus(t.Context(), strings.Repeat("0", 40), status()); !errors.As(err, &other) ||
+		other.Refused() ||
+		!strings.Contains(other.Hint(), "commit") {
 		t.Errorf("no such commit: %v, %v", err, g.Refused())
 	}
 }
@@ -199,13 +210,18 @@ func TestWhatATokenSaysItMay(t *testing.T) {
 func TestNothingIsSentInTheClear(t *testing.T) {
 	for _, address := range []string{"http://example.com/services/secret", "example.com/secret", "", "ftp://example.com/secret", "https://", "ht\ntp://secret"} {
 		var refused *Error
-		if err := (Slack{WebhookURL: address}).Post(t.Context(), message()); !errors.As(err, &refused) || refused.Hint() == "" || strings.Contains(err.Error(), "secret") {
+		if err := (Slack{WebhookURL: address}).Post(t.Context(), message()); !errors.As(err, &refused) ||
+			refused.Hint() == "" ||
+			strings.Contains(err.Error(), "secret") {
 			t.Errorf("Slack at %q: %v", address, err)
 		}
 		if address == "" {
 			continue // is github.com's
 		}
-		if err := (GitHub{Token: "x", Repository: "a/b", URL: address}).SetStatus(t.Context(), sha, status()); !errors.As(err, &refused) || !strings.Contains(refused.Hint(), "GITHUB_API_URL") {
+		if err := (GitHub{Token: "x", Repository: "a/b", URL: address}).SetStatus(t.Context(), sha, status()); !errors.As(
+			err, &refused,
+		) ||
+			!strings.Contains(refused.Hint(), "GITHUB_API_URL") {
 			t.Errorf("GitHub at %q: %v", address, err)
 		}
 	}
@@ -213,7 +229,8 @@ func TestNothingIsSentInTheClear(t *testing.T) {
 
 func TestARepositoryThatIsNone(t *testing.T) {
 	for _, name := range []string{"", "shop", "a/b/c", "/shop", "example/"} {
-		if err := (GitHub{Token: "x", Repository: name}).SetStatus(t.Context(), sha, status()); err == nil || !regexp.MustCompile("GITHUB_REPOSITORY").MatchString(err.(*Error).Hint()) {
+		if err := (GitHub{Token: "x", Repository: name}).SetStatus(t.Context(), sha, status()); err == nil ||
+			!regexp.MustCompile("GITHUB_REPOSITORY").MatchString(err.(*Error).Hint()) {
 			t.Errorf("%q: %v", name, err)
 		}
 	}

@@ -19,7 +19,10 @@ type Slack struct {
 // Check returns an *Error if the address cannot be a webhook's. Whether it is one shows only by a message.
 func (s Slack) Check() error {
 	if !confidential(s.WebhookURL) {
-		return &Error{Service: "Slack", Err: errors.New("its webhook's address does not begin with https://"), Advice: "have SLACK_WEBHOOK_URL be, or refer to, the whole address that Slack shows: https://hooks.slack.com/services/…"}
+		return &Error{
+			Service: "Slack", Err: errors.New("its webhook's address does not begin with https://"),
+			Advice: "have SLACK_WEBHOOK_URL be, or refer to, the whole address that Slack shows: https://hooks.slack.com/services/…",
+		}
 	}
 	return nil
 }
@@ -52,7 +55,10 @@ func (s Slack) Post(ctx context.Context, message *slack.WebhookMessage) error {
 	if err == nil {
 		return nil
 	}
-	e := &Error{Service: "Slack", Status: status, Err: err, Advice: "check that the network lets this task reach hooks.slack.com"}
+	e := &Error{
+		Service: "Slack", Status: status, Err: err,
+		Advice: "check that the network lets this task reach hooks.slack.com",
+	}
 	switch {
 	case status == http.StatusForbidden || status == http.StatusNotFound || status == http.StatusGone:
 		e.Advice = "the webhook is not valid any more: make a new one in Slack, and store it where SLACK_WEBHOOK_URL refers to"

@@ -86,7 +86,8 @@ func TestDashboardShowsTheFiguresOfTheRecord(t *testing.T) {
 	if err := yaml.Unmarshal([]byte("Resources:"+text[from:to]), &template); err != nil {
 		t.Fatal(err)
 	}
-	body := strings.NewReplacer("${TestMemory}", "2048", "${Cluster}", "Cluster").Replace(template.Resources["Dashboard"].Properties.DashboardBody["Fn::Sub"][0].(string))
+	body := strings.NewReplacer("${TestMemory}", "2048", "${Cluster}", "Cluster").
+		Replace(template.Resources["Dashboard"].Properties.DashboardBody["Fn::Sub"][0].(string))
 	body = regexp.MustCompile(`\$\{[^}]*\}`).ReplaceAllString(body, "1")
 	var dashboard struct {
 		Widgets []struct {
@@ -131,7 +132,9 @@ func TestDashboardShowsTheFiguresOfTheRecord(t *testing.T) {
 		if formula, ok := formulas[f.Step]; ok {
 			shown[w.Properties.Title] = evaluate(t, formula, ids)
 		}
-		if sum := regexp.MustCompile(`filter Runs = 1 and ispresent\((\w+)\) \| stats sum\((\w+)\)`).FindStringSubmatch(w.Properties.Query); sum != nil && sum[1] == sum[2] && m.values["Runs"] == 1.0 {
+		if sum := regexp.MustCompile(`filter Runs = 1 and ispresent\((\w+)\) \| stats sum\((\w+)\)`).FindStringSubmatch(w.Properties.Query); sum != nil &&
+			sum[1] == sum[2] &&
+			m.values["Runs"] == 1.0 {
 			shown[w.Properties.Title] = m.values[sum[1]].(float64)
 		}
 	}

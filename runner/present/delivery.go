@@ -60,7 +60,9 @@ func RollbackDetails(b record.Rollback) string {
 		what  string
 		names []string
 	}{
-		{"differs from the snapshot in", b.Differences}, {"hidden, so not compared:", b.Unproven}, {"hidden, so kept as they are:", b.Kept},
+		{"differs from the snapshot in", b.Differences},
+		{"hidden, so not compared:", b.Unproven},
+		{"hidden, so kept as they are:", b.Kept},
 	} {
 		if len(list.names) > 0 {
 			text += "; " + list.what + " " + strings.Join(list.names, ", ")

@@ -49,7 +49,9 @@ func GitHubCheck(run record.Run, report ReportLink) github.CreateCheckRunOptions
 		conclusion = "timed_out"
 	}
 	return github.CreateCheckRunOptions{
-		Name: githubName(run.Identity), HeadSHA: run.SHA, ExternalID: &run.RunID, Status: new("completed"), Conclusion: &conclusion,
+		Name: githubName(
+			run.Identity,
+		), HeadSHA: run.SHA, ExternalID: &run.RunID, Status: new("completed"), Conclusion: &conclusion,
 		StartedAt: &github.Timestamp{Time: run.StartedAt}, CompletedAt: &github.Timestamp{Time: run.EndedAt},
 		Output: &github.CheckRunOutput{
 			Title: new(clip(outline(run), githubTitle)), Summary: new(clip(githubText(run), githubSummary)),
@@ -84,7 +86,9 @@ func annotations(failed []record.FailedTest) []*github.CheckRunAnnotation {
 		line := max(f.Line, 1)
 		all = append(all, &github.CheckRunAnnotation{
 			Path: new(f.Path), StartLine: &line, EndLine: &line, AnnotationLevel: new("failure"),
-			Title: new(clip(classAndName(f.Case), githubTitle)), Message: new(clip(firstText(f.Message, f.Details, "the test failed"), 16<<10)),
+			Title: new(
+				clip(classAndName(f.Case), githubTitle),
+			), Message: new(clip(firstText(f.Message, f.Details, "the test failed"), 16<<10)),
 			RawDetails: new(clip(f.Details, 32<<10)),
 		})
 	}

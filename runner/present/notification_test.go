@@ -14,7 +14,10 @@ import (
 
 // The messages are sent to stand-ins for the services, which refuse what the services refuse.
 
-var sampleLink = ReportLink{URL: "https://bucket.example/report.html?X-Amz-Signature=abc", Expires: time.Date(2026, 1, 16, 8, 0, 0, 0, time.UTC)}
+var sampleLink = ReportLink{
+	URL:     "https://bucket.example/report.html?X-Amz-Signature=abc",
+	Expires: time.Date(2026, 1, 16, 8, 0, 0, 0, time.UTC),
+}
 
 // variants returns runs of all kinds.
 func variants() map[string]record.Run {
@@ -22,7 +25,9 @@ func variants() map[string]record.Run {
 	passed.Passed, passed.Reason, passed.ExitCode, passed.Error, passed.Hint, passed.Tests, passed.Delivery = true, record.Success, 0, "", "", nil, nil
 	stopped := failedRun()
 	stopped.Reason = record.Cancelled
-	refused := record.Run{Identity: record.Identity{Step: "build", SHA: sampleSHA}, Reason: record.BadConfig, ExitCode: 125, Error: "x"}
+	refused := record.Run{
+		Identity: record.Identity{Step: "build", SHA: sampleSHA}, Reason: record.BadConfig, ExitCode: 125, Error: "x",
+	}
 	return map[string]record.Run{
 		"failed": failedRun(), "passed": passed, "stopped": stopped, "refused": refused, "vast": vastRun(), "hostile": hostileRun(),
 	}

@@ -20,31 +20,58 @@ func failedRun() record.Run {
 	key := "runs/main/" + sampleSHA + "/test/01k"
 	coldStart := 14 * time.Second
 	return record.Run{
-		Identity: record.Identity{RunID: "01k", Step: "test", Branch: "main", SHA: sampleSHA, Task: "0a1b", Runner: "0.2.0"},
+		Identity: record.Identity{
+			RunID: "01k", Step: "test", Branch: "main", SHA: sampleSHA, Task: "0a1b", Runner: "0.2.0",
+		},
 		ExitCode: 1, Reason: record.Failure, Error: "the command exited with 1", Hint: "see the report",
 		StartedAt: began, EndedAt: began.Add(61500 * time.Millisecond), Seconds: 61.5,
 		Tests: &record.Tests{
 			Counts: results.Counts{Total: 214, Failed: 1, Errored: 1, Skipped: 3, Flaky: 1, Quarantined: 1},
 			Failures: []record.FailedTest{
-				{Case: results.Case{Name: "adds the tax once", Class: "price", File: "src/price.test.ts", Status: junit.StatusFailed, Message: "expected 119", Details: "expected 119\n  received 141.61\n    at Object.<anonymous> (src/price.test.ts:12:23)"}, Path: "src/price.test.ts", Line: 12},
+				{
+					Case: results.Case{
+						Name: "adds the tax once", Class: "price", File: "src/price.test.ts",
+						Status: junit.StatusFailed, Message: "expected 119",
+						Details: "expected 119\n  received 141.61\n    at Object.<anonymous> (src/price.test.ts:12:23)",
+					},
+					Path: "src/price.test.ts", Line: 12,
+				},
 				{Case: results.Case{Name: "starts", Status: junit.StatusError, Message: "no place", Details: "boom"}},
 			},
-			Flaky:       []results.Case{{Name: "reads", Class: "cart", Message: "timed out", Note: "passed on rerun 1"}},
-			Quarantined: []results.Case{{Name: "away", Class: "c", Message: "not here", Note: "quarantined until 2999-12-31"}},
-			Slowest:     []results.Case{{Name: "slow one", Duration: 3 * time.Second}, {Name: "fast one", Duration: time.Millisecond}},
-			SkipReason:  "more than 10 tests failed", Missing: "40 fewer than at abcdef0 of main",
+			Flaky: []results.Case{
+				{Name: "reads", Class: "cart", Message: "timed out", Note: "passed on rerun 1"},
+			},
+			Quarantined: []results.Case{
+				{Name: "away", Class: "c", Message: "not here", Note: "quarantined until 2999-12-31"},
+			},
+			Slowest: []results.Case{
+				{Name: "slow one", Duration: 3 * time.Second},
+				{Name: "fast one", Duration: time.Millisecond},
+			},
+			SkipReason: "more than 10 tests failed", Missing: "40 fewer than at abcdef0 of main",
 			Problems: []results.Problem{{Report: "junit-2.xml", Message: "unexpected EOF"}},
 		},
 		Coverage: &record.Coverage{
-			Summary: coverage.Summary{Lines: coverage.Figure{Covered: 831, Total: 1000}, Branches: coverage.Figure{Covered: 1, Total: 2}},
-			Change:  &coverage.Change{Lines: -1.25}, Against: &record.CoverageBaseline{Branch: "main", SHA: sampleSHA},
+			Summary: coverage.Summary{
+				Lines: coverage.Figure{Covered: 831, Total: 1000}, Branches: coverage.Figure{Covered: 1, Total: 2},
+			},
+			Change: &coverage.Change{Lines: -1.25}, Against: &record.CoverageBaseline{Branch: "main", SHA: sampleSHA},
 		},
 		Artifacts: []record.Artifact{
-			{Name: "coverage", Location: "/work/shop/.runner/artifacts/coverage/main/" + sampleSHA, Files: 2, Bytes: 3 << 20},
+			{
+				Name: "coverage", Location: "/work/shop/.runner/artifacts/coverage/main/" + sampleSHA, Files: 2,
+				Bytes: 3 << 20,
+			},
 			{Name: "pages", Error: "AccessDenied"},
 		},
-		Usage: &record.Usage{Seconds: 60, CPUSeconds: 42, PeakMemory: 1 << 30, MemoryLimit: 2 << 30, DiskGrowth: 3 << 30, Fargate: "1 vCPU, 2 GB", Reasons: []string{"CPU was used up"}},
-		Cost:  &record.Cost{Dollars: 0.0012, Seconds: 75, Size: fargate.Size{VCPU: 1, Memory: 2}, Region: "eu-central-1", Architecture: "x86", Capacity: "on demand"},
+		Usage: &record.Usage{
+			Seconds: 60, CPUSeconds: 42, PeakMemory: 1 << 30, MemoryLimit: 2 << 30, DiskGrowth: 3 << 30,
+			Fargate: "1 vCPU, 2 GB", Reasons: []string{"CPU was used up"},
+		},
+		Cost: &record.Cost{
+			Dollars: 0.0012, Seconds: 75, Size: fargate.Size{VCPU: 1, Memory: 2}, Region: "eu-central-1",
+			Architecture: "x86", Capacity: "on demand",
+		},
 		Delivery: &record.Delivery{
 			Outcome: record.RollbackFailed, Problem: "it is DELETE_FAILED",
 			Rollback: &record.Rollback{Action: record.Failed, Status: "UPDATE_ROLLBACK_FAILED"},
@@ -92,7 +119,12 @@ func vastRun() record.Run {
 	long := strings.Repeat("päper ", 2000)
 	run.Branch, run.Error, run.Hint, run.Delivery.Problem = strings.Repeat("b", 300), long, long, long
 	for range 300 {
-		run.Tests.Failures = append(run.Tests.Failures, record.FailedTest{Case: results.Case{Name: long, Message: long, Details: long}, Path: "a/" + strings.Repeat("b", 300)})
+		run.Tests.Failures = append(
+			run.Tests.Failures,
+			record.FailedTest{
+				Case: results.Case{Name: long, Message: long, Details: long}, Path: "a/" + strings.Repeat("b", 300),
+			},
+		)
 	}
 	return run
 }

@@ -29,7 +29,9 @@ func SlackMessage(run record.Run, recovered bool, report ReportLink) *slack.Webh
 	case run.Reason == record.Cancelled:
 		sign = ":black_square_for_stop:"
 	}
-	header := slack.NewTextBlockObject(slack.PlainTextType, clip(sign+" "+title(run, recovered), slackHeader), true, false)
+	header := slack.NewTextBlockObject(
+		slack.PlainTextType, clip(sign+" "+title(run, recovered), slackHeader), true, false,
+	)
 	blocks := []slack.Block{slack.NewHeaderBlock(header), slackText(slackEscape(outline(run)))}
 	if run.Error != "" {
 		text := "*" + slackEscape(clip(run.Error, slackError)) + "*"
@@ -51,7 +53,9 @@ func SlackMessage(run record.Run, recovered bool, report ReportLink) *slack.Webh
 		blocks = append(blocks, slack.NewContextBlock("", markdownObject(facts)))
 	}
 	if report.URL != "" {
-		button := slack.NewButtonBlockElement("report", "", slack.NewTextBlockObject(slack.PlainTextType, "Report", false, false))
+		button := slack.NewButtonBlockElement(
+			"report", "", slack.NewTextBlockObject(slack.PlainTextType, "Report", false, false),
+		)
 		button.URL = report.URL
 		blocks = append(blocks, slack.NewActionBlock("", button))
 	}

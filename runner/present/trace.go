@@ -36,7 +36,9 @@ func FinishSpan(span *telemetry.Span, run record.Run) {
 	}
 	if !run.Passed {
 		span.Failed, span.Message = true, run.Error
-		span.Attributes = append(span.Attributes, telemetry.Attribute{Key: "error.type", Value: telemetry.Constant(run.Reason)})
+		span.Attributes = append(
+			span.Attributes, telemetry.Attribute{Key: "error.type", Value: telemetry.Constant(run.Reason)},
+		)
 	}
 }
 

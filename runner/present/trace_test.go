@@ -12,11 +12,13 @@ func TestSpanOfTheRun(t *testing.T) {
 	FinishSpan(&span, failedRun())
 	got := attributes(span.Attributes)
 	if !span.Failed || span.Message != "the command exited with 1" || got["cicd.pipeline.result"] != telemetry.Constant("failure") ||
-		got["error.type"] != telemetry.Constant("failure") || got["process.exit.code"] != int64(1) {
+		got["error.type"] != telemetry.Constant("failure") ||
+		got["process.exit.code"] != int64(1) {
 		t.Errorf("%+v", span)
 	}
 	telemetry.RedactAttributes(span.Attributes, func(string) string { return "[REDACTED:MASK]" })
-	if again := attributes(span.Attributes); again["cicd.pipeline.result"] != telemetry.Constant("failure") || again["error.type"] != telemetry.Constant("failure") {
+	if again := attributes(span.Attributes); again["cicd.pipeline.result"] != telemetry.Constant("failure") ||
+		again["error.type"] != telemetry.Constant("failure") {
 		t.Errorf("a mask changes the verdict: %v", again)
 	}
 	span = telemetry.Span{}
@@ -27,7 +29,9 @@ func TestSpanOfTheRun(t *testing.T) {
 }
 
 func TestTraceResource(t *testing.T) {
-	got := attributes(TraceResource(failedRun(), [][2]string{{"team", "web"}, {"service.name", "ci"}, {"service.version", ""}}))
+	got := attributes(
+		TraceResource(failedRun(), [][2]string{{"team", "web"}, {"service.name", "ci"}, {"service.version", ""}}),
+	)
 	for key, want := range map[string]any{
 		"service.name": "ci", "service.version": "0.2.0", "team": "web", "cicd.pipeline.name": "test", "cicd.pipeline.run.id": "01k",
 		"cicd.pipeline.run.url.full": "file:///work/shop/.runner/artifacts/runs/main/" + sampleSHA + "/test/01k/report.html",

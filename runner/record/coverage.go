@@ -19,8 +19,8 @@ type Coverage struct {
 // CoverageBaseline is the coverage of the newest run of a branch that passed, which the next run is compared with.
 type CoverageBaseline struct {
 	Branch  string            `json:"branch"`
-	SHA     string            `json:"sha" redact:"-"`
-	RunID   string            `json:"run_id" redact:"-"`
+	SHA     string            `json:"sha"               redact:"-"`
+	RunID   string            `json:"run_id"            redact:"-"`
 	At      time.Time         `json:"at"`
 	Summary coverage.Summary  `json:"summary"`
 	Folders []coverage.Folder `json:"folders,omitempty"`

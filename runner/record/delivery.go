@@ -18,7 +18,7 @@ const (
 // Delivery is what became of the environment that the step changes.
 type Delivery struct {
 	Outcome  DeliveryOutcome `json:"outcome,omitempty"`
-	Status   string          `json:"stack_status,omitempty" redact:"-"` // the last known one
+	Status   string          `json:"stack_status,omitempty"   redact:"-"` // the last known one
 	Rollback *Rollback       `json:"rollback,omitempty"`
 	Problem  string          `json:"rollback_error,omitempty"`
 	Advice   string          `json:"rollback_hint,omitempty"`
@@ -61,19 +61,19 @@ const (
 // Rollback is the restoration of a stack.
 type Rollback struct {
 	Action      Action     `json:"action"`
-	Status      string     `json:"status" redact:"-"`     // of the stack, at the end
-	Proven      bool       `json:"proven"`                // it was compared with the snapshot and is identical
-	Differences []string   `json:"differences,omitempty"` // from the snapshot
-	Unproven    []string   `json:"unproven,omitempty"`    // hidden parameters, which cannot be compared
-	Kept        []string   `json:"kept,omitempty"`        // hidden parameters that keep their present values
-	Failures    []Resource `json:"failures,omitempty"`    // resources that prevented it
+	Status      string     `json:"status"                redact:"-"` // of the stack, at the end
+	Proven      bool       `json:"proven"`                           // it was compared with the snapshot and is identical
+	Differences []string   `json:"differences,omitempty"`            // from the snapshot
+	Unproven    []string   `json:"unproven,omitempty"`               // hidden parameters, which cannot be compared
+	Kept        []string   `json:"kept,omitempty"`                   // hidden parameters that keep their present values
+	Failures    []Resource `json:"failures,omitempty"`               // resources that prevented it
 }
 
 // Resource is a resource of a stack that failed.
 type Resource struct {
 	Name   string `json:"name"`
-	Type   string `json:"type" redact:"-"`
-	Status string `json:"status" redact:"-"`
+	Type   string `json:"type"             redact:"-"`
+	Status string `json:"status"           redact:"-"`
 	Reason string `json:"reason,omitempty"`
 }
 

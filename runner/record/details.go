@@ -41,12 +41,12 @@ type Deployment struct {
 
 // Revision is a commit in an environment.
 type Revision struct {
-	RunID     string            `json:"run_id" redact:"-"`
-	SHA       string            `json:"sha" redact:"-"`
+	RunID     string            `json:"run_id"               redact:"-"`
+	SHA       string            `json:"sha"                  redact:"-"`
 	Branch    string            `json:"branch"`
 	Committed time.Time         `json:"commit_time,omitzero"`
 	Built     time.Time         `json:"build_time,omitzero"`
-	Builds    map[string]string `json:"builds,omitempty" redact:"-"` // SHA-256 of the files, by kind
+	Builds    map[string]string `json:"builds,omitempty"     redact:"-"` // SHA-256 of the files, by kind
 	At        time.Time         `json:"at"`
 }
 

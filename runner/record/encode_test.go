@@ -9,7 +9,9 @@ import (
 
 func TestAListOfNumbersIsEncodedOnOneLine(t *testing.T) {
 	value := map[string]any{
-		"numbers": []float64{0, -1.5, 2e-9, 3e21}, "one": []int{7}, "none": []int{}, "words": []string{"1", "2"}, "mixed": []any{1, "2"},
+		"numbers": []float64{
+			0, -1.5, 2e-9, 3e21,
+		}, "one": []int{7}, "none": []int{}, "words": []string{"1", "2"}, "mixed": []any{1, "2"},
 		"objects": []map[string]int{{"a": 1}}, "nested": [][]int{{1, 2}, {3}},
 		"text": "like a list: [\n  1,\n  2\n]", "quoted": `"x": [ 1, 2 ]`,
 	}

@@ -34,13 +34,16 @@ func FindLocation(file, directory, details string) (string, int) {
 		if err != nil || line == 0 {
 			continue
 		}
-		found := strings.TrimSpace(strings.ReplaceAll(m[1], `\`, "/"))
+		found := strings.TrimPrefix(strings.TrimSpace(strings.ReplaceAll(m[1], `\`, "/")), "./")
 		switch {
-		case wanted != "" && (strings.HasSuffix(found, "/"+wanted) || strings.TrimPrefix(found, "./") == wanted || strings.HasSuffix(wanted, "/"+strings.TrimPrefix(found, "./"))):
-			return wanted, line
 		case wanted == "" && within(found) != "":
 			return within(found), line
+		case wanted != "" && (isTail(wanted, found) || isTail(found, wanted)):
+			return wanted, line
 		}
 	}
 	return wanted, 0
 }
+
+// isTail reports whether the last segments of a path are another path.
+func isTail(path, tail string) bool { return path == tail || strings.HasSuffix(path, "/"+tail) }

@@ -29,7 +29,9 @@ func TestEveryTextOfARecordIsRedacted(t *testing.T) {
 	for _, place := range found {
 		t.Errorf("%s holds the secret", place)
 	}
-	if clean.Delivery.Outcome != RolledBack || clean.Delivery.Rollback.Action != Superseded || clean.Reason != Failure || clean.Delivery.Status != "UPDATE_COMPLETE" {
+	if clean.Delivery.Outcome != RolledBack || clean.Delivery.Rollback.Action != Superseded ||
+		clean.Reason != Failure ||
+		clean.Delivery.Status != "UPDATE_COMPLETE" {
 		t.Errorf("a mask changed a verdict: %+v", clean)
 	}
 }

@@ -11,14 +11,14 @@ import (
 
 // Identity names a run in each of its records.
 type Identity struct {
-	RunID       string `json:"run_id" redact:"-"`
-	Step        string `json:"step" redact:"-"`
+	RunID       string `json:"run_id"                redact:"-"`
+	Step        string `json:"step"                  redact:"-"`
 	Branch      string `json:"branch"`
-	SHA         string `json:"sha" redact:"-"`
+	SHA         string `json:"sha"                   redact:"-"`
 	Environment string `json:"environment,omitempty" redact:"-"`
-	Stack       string `json:"stack,omitempty" redact:"-"` // its name is the folder of its records
-	Task        string `json:"task,omitempty" redact:"-"`
-	Runner      string `json:"runner" redact:"-"` // the runner's version
+	Stack       string `json:"stack,omitempty"       redact:"-"` // its name is the folder of its records
+	Task        string `json:"task,omitempty"        redact:"-"`
+	Runner      string `json:"runner"                redact:"-"` // the runner's version
 }
 
 // NoCommit and Detached stand for SHA and Branch where there is no commit, and no branch.
@@ -30,7 +30,7 @@ const (
 // Started is started.json. Timestamp, Revision and Metadata are Prow's fields, so that its readers can read ours.
 type Started struct {
 	Timestamp int64             `json:"timestamp"` // seconds since 1970
-	Revision  string            `json:"repo-commit" redact:"-"`
+	Revision  string            `json:"repo-commit"        redact:"-"`
 	Metadata  map[string]string `json:"metadata,omitempty" redact:"-"`
 
 	Identity
@@ -42,8 +42,8 @@ type Started struct {
 type Run struct {
 	Timestamp int64             `json:"timestamp"`
 	Passed    bool              `json:"passed"`
-	Result    string            `json:"result" redact:"-"` // SUCCESS, FAILURE or ABORTED
-	Revision  string            `json:"revision" redact:"-"`
+	Result    string            `json:"result"             redact:"-"` // SUCCESS, FAILURE or ABORTED
+	Revision  string            `json:"revision"           redact:"-"`
 	Metadata  map[string]string `json:"metadata,omitempty" redact:"-"`
 
 	Identity
@@ -63,7 +63,7 @@ type Run struct {
 	Usage     *Usage            `json:"usage,omitempty"`
 	Cost      *Cost             `json:"cost,omitempty"`
 	Delivery  *Delivery         `json:"delivery,omitempty"`
-	Outputs   map[string]string `json:"outputs,omitempty" redact:"-"` // variables for later steps of the commit
+	Outputs   map[string]string `json:"outputs,omitempty"   redact:"-"` // variables for later steps of the commit
 	Phases    []Phase           `json:"phases"`
 	Attempts  []Attempt         `json:"attempts"`
 	Leftovers []Leftover        `json:"leftovers,omitempty"`
@@ -100,7 +100,7 @@ type FailedTest struct {
 
 // Artifact is the publication of one set of files.
 type Artifact struct {
-	Name      string `json:"name" redact:"-"`
+	Name      string `json:"name"               redact:"-"`
 	Location  string `json:"location,omitempty"`
 	Manifest  string `json:"manifest,omitempty"`
 	Files     int    `json:"files"`
@@ -140,7 +140,7 @@ type Leftover struct {
 
 // Stop is the signal that stopped the run, and how much of the stop budget was used.
 type Stop struct {
-	Signal string  `json:"signal" redact:"-"`
+	Signal string  `json:"signal"         redact:"-"`
 	Budget float64 `json:"budget_seconds"`
 	Used   float64 `json:"used_seconds"`
 }
@@ -152,8 +152,8 @@ type Log struct {
 
 // Latest is latest.json of a step: its newest run whose command began, which needs: and promote go by.
 type Latest struct {
-	RunID    string `json:"run_id" redact:"-"`
-	Key      string `json:"key" redact:"-"`
+	RunID    string `json:"run_id"            redact:"-"`
+	Key      string `json:"key"               redact:"-"`
 	Passed   bool   `json:"passed"`
 	Reason   Reason `json:"reason"`
 	ExitCode int    `json:"exit_code"`

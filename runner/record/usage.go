@@ -17,9 +17,9 @@ type Usage struct {
 	DiskGrowth  int64    `json:"disk_growth_bytes,omitempty"` // more than before the command
 	DiskSize    int64    `json:"disk_size_bytes,omitempty"`
 	Storage     int64    `json:"ephemeral_storage_bytes,omitempty"` // peak use of the task's storage, the image included
-	Source      string   `json:"source" redact:"-"`
-	Fargate     string   `json:"fargate,omitempty" redact:"-"`         // the smallest size that would have fit
-	Reasons     []string `json:"fargate_reasons,omitempty" redact:"-"` // remarks on that size
+	Source      string   `json:"source"                            redact:"-"`
+	Fargate     string   `json:"fargate,omitempty"                 redact:"-"` // the smallest size that would have fit
+	Reasons     []string `json:"fargate_reasons,omitempty"         redact:"-"` // remarks on that size
 	Samples     *Samples `json:"samples,omitempty"`
 
 	Fits *fargate.Size `json:"-"` // the size that Fargate names
@@ -38,10 +38,10 @@ type Cost struct {
 	Dollars      float64      `json:"dollars"`
 	Seconds      float64      `json:"billed_seconds"` // since the pull of the image began, as far as that is known
 	Size         fargate.Size `json:"size"`
-	Region       string       `json:"region" redact:"-"`
-	Architecture string       `json:"architecture" redact:"-"`
-	Capacity     string       `json:"capacity" redact:"-"` // "on demand", which is the upper bound, or "Spot"
-	PricesAsOf   string       `json:"prices_as_of" redact:"-"`
+	Region       string       `json:"region"              redact:"-"`
+	Architecture string       `json:"architecture"        redact:"-"`
+	Capacity     string       `json:"capacity"            redact:"-"` // "on demand", which is the upper bound, or "Spot"
+	PricesAsOf   string       `json:"prices_as_of"        redact:"-"`
 	Estimated    bool         `json:"estimated,omitempty"` // the price list does not have this price: see package fargate
 	Would        bool         `json:"would,omitempty"`     // the run was not on Fargate; this is the price of the size that fits
 }

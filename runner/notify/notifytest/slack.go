@@ -65,7 +65,8 @@ func refusedBySlack(body []byte) string {
 	if err := json.Unmarshal(body, &m); err != nil {
 		return err.Error()
 	}
-	if m.Text == "" || utf8.RuneCountInString(m.Text) > 40000 || len(m.Blocks) == 0 || len(m.Blocks) > 50 || !utf8.Valid(body) {
+	if m.Text == "" || utf8.RuneCountInString(m.Text) > 40000 || len(m.Blocks) == 0 || len(m.Blocks) > 50 ||
+		!utf8.Valid(body) {
 		return "text, or the number of blocks"
 	}
 	for i, b := range m.Blocks {
@@ -103,7 +104,10 @@ func refusedBlock(kind string, text *slackText, elements []slackElement) string 
 		known := map[string]bool{}
 		for _, e := range elements {
 			var label slackText
-			if e.Type != "button" || json.Unmarshal(e.Text, &label) != nil || !label.is("plain_text", 75) || len(e.Value) > 2000 || len(e.ActionID) > 255 || known[e.ActionID] {
+			if e.Type != "button" || json.Unmarshal(e.Text, &label) != nil || !label.is("plain_text", 75) ||
+				len(e.Value) > 2000 ||
+				len(e.ActionID) > 255 ||
+				known[e.ActionID] {
 				return "button"
 			}
 			known[e.ActionID] = true

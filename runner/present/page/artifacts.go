@@ -34,7 +34,9 @@ func (w *writer) artifacts(run record.Run) {
 	}
 	w.raw("</p>\n")
 	if inBucket(run) {
-		w.raw("<p class=\"note\">Links into the bucket need the permission to read it, and lead nowhere from behind a presigned link.</p>\n")
+		w.raw(
+			"<p class=\"note\">Links into the bucket need the permission to read it, and lead nowhere from behind a presigned link.</p>\n",
+		)
 	}
 	w.raw("</section>\n")
 }

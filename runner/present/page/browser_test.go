@@ -43,7 +43,9 @@ func startBrowser(t *testing.T) context.Context {
 	}
 	options := slices.Concat(chromedp.DefaultExecAllocatorOptions[:], []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag(
+			"disable-quic", true,
+		), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
@@ -107,7 +109,12 @@ func browse(t *testing.T, browser context.Context, file string, width int64, sch
 // as has a medium, and a colour scheme that is preferred.
 func as(medium, scheme string) chromedp.Action[chromedp.Void] {
 	return func(ctx context.Context, tab *chromedp.Target) (none chromedp.Void, err error) {
-		_, err = cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: medium, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		_, err = cdp.Call(
+			ctx, tab, emulation.SetEmulatedMedia,
+			emulation.SetEmulatedMediaParams{
+				Media: medium, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+			},
+		)
 		return none, err
 	}
 }
@@ -145,9 +152,18 @@ func TestInABrowser(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, %s at %d px", name, scheme, width), func(t *testing.T) {
 					w := browse(t, browser, file, width, scheme)
 					w.shoot(t, fmt.Sprintf("%s-%s-%d", name, scheme, width))
-					overflow := ask(t, w, chromedp.Evaluate[int](unfold+`; document.documentElement.scrollWidth - window.innerWidth`))
+					overflow := ask(
+						t, w,
+						chromedp.Evaluate[int](unfold+`; document.documentElement.scrollWidth - window.innerWidth`),
+					)
 					ask(t, w, chromedp.Evaluate[chromedp.Void](string(axe)))
-					violations := ask(t, w, chromedp.Evaluate[[]string](`axe.run().then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html + " " + n.failureSummary).join("; ")))`, chromedp.EvalAwaitPromise))
+					violations := ask(
+						t, w,
+						chromedp.Evaluate[[]string](
+							`axe.run().then((r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html + " " + n.failureSummary).join("; ")))`,
+							chromedp.EvalAwaitPromise,
+						),
+					)
 					for _, v := range violations {
 						t.Error(v)
 					}
@@ -183,10 +199,23 @@ func TestNothingOfTheRunIsRun(t *testing.T) {
 	const evil = `</script></style></title><script>window.owned=1;alert(1)</script><img src="https://evil.example/x.png" onerror="window.owned=2"><svg onload="window.owned=3"><style>body{display:none}</style><a href="javascript:window.owned=4">x</a>`
 	p.setTexts(evil)
 	p.Place = "s3://" + evil // whose artifacts link to the console
-	p.Artifacts = append(p.Artifacts, record.Artifact{Name: "x", Location: "x", Console: "javascript:window.owned=5", Entry: "data:text/html," + url.PathEscape(evil)})
-	p.Log.Text = []byte(evil + "\n\x1b]8;;javascript:window.owned=6\x07click\x1b]8;;\x07\n\x1b]0;" + evil + "\x07title\n\x1b[31m" + evil + "\x1b[0m\n")
+	p.Artifacts = append(
+		p.Artifacts,
+		record.Artifact{
+			Name: "x", Location: "x", Console: "javascript:window.owned=5",
+			Entry: "data:text/html," + url.PathEscape(evil),
+		},
+	)
+	p.Log.Text = []byte(
+		evil + "\n\x1b]8;;javascript:window.owned=6\x07click\x1b]8;;\x07\n\x1b]0;" + evil + "\x07title\n\x1b[31m" + evil + "\x1b[0m\n",
+	)
 	w := browse(t, browser, stored(t, p), 1400, "light")
-	ask(t, w, chromedp.Evaluate[chromedp.Void](unfold+`; document.querySelectorAll("a").forEach((a) => { if (!a.href.startsWith("file:") && !a.href.startsWith("https://github.com/")) a.click(); })`))
+	ask(
+		t, w,
+		chromedp.Evaluate[chromedp.Void](
+			unfold+`; document.querySelectorAll("a").forEach((a) => { if (!a.href.startsWith("file:") && !a.href.startsWith("https://github.com/")) a.click(); })`,
+		),
+	)
 	for what, script := range map[string]string{
 		"scripts beside the page's own":   `document.querySelectorAll("script").length - 1`,
 		"images":                          `document.images.length`,
@@ -212,7 +241,8 @@ func TestNothingOfTheRunIsRun(t *testing.T) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.requests) == 0 || slices.ContainsFunc(w.problems, func(p string) bool { return strings.HasPrefix(p, "a dialog") }) {
+	if len(w.requests) == 0 ||
+		slices.ContainsFunc(w.problems, func(p string) bool { return strings.HasPrefix(p, "a dialog") }) {
 		t.Errorf("requests %q, problems %q", w.requests, w.problems)
 	}
 }
@@ -239,7 +269,12 @@ func TestLinksInAFolder(t *testing.T) {
 	}
 	file := put(run+"/report.html", write(t, p))
 	w := browse(t, browser, file, 1400, "light")
-	links := ask(t, w, chromedp.Evaluate[[]string](`[...document.querySelectorAll("a")].map((a) => a.href).filter((h) => h.startsWith("file:") && !h.includes("#"))`))
+	links := ask(
+		t, w,
+		chromedp.Evaluate[[]string](
+			`[...document.querySelectorAll("a")].map((a) => a.href).filter((h) => h.startsWith("file:") && !h.includes("#"))`,
+		),
+	)
 	if len(links) < 5 {
 		t.Errorf("the page leads only to %q", links)
 	}
@@ -252,7 +287,12 @@ func TestLinksInAFolder(t *testing.T) {
 			t.Errorf("%s leads nowhere: %v", to, err)
 		}
 	}
-	to := ask(t, w, chromedp.Evaluate[string](`[...document.querySelectorAll("a")].find((a) => a.textContent.startsWith("open ")).href`))
+	to := ask(
+		t, w,
+		chromedp.Evaluate[string](
+			`[...document.querySelectorAll("a")].find((a) => a.textContent.startsWith("open ")).href`,
+		),
+	)
 	if err := chromedp.Do(w, chromedp.Navigate(to)); err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +316,9 @@ func TestOnPaper(t *testing.T) {
 		if err := chromedp.Do(w, as("print", "dark")); err != nil {
 			t.Fatal(err)
 		}
-		if seen := ask(t, w, chromedp.Evaluate[[]string](`[...document.querySelectorAll("nav, .search, .context, .stack, .skip")].filter((e) => e.checkVisibility()).map((e) => e.className || e.localName)`)); len(seen) > 0 {
+		if seen := ask(t, w, chromedp.Evaluate[[]string](`[...document.querySelectorAll("nav, .search, .context, .stack, .skip")].filter((e) => e.checkVisibility()).map((e) => e.className || e.localName)`)); len(
+			seen,
+		) > 0 {
 			t.Errorf("%s has %q on paper", name, seen)
 		}
 		if lines := ask(t, w, chromedp.Evaluate[int](`[...document.querySelectorAll(".l")].filter((e) => e.checkVisibility()).length`)); lines != linesOnPaper {
@@ -315,14 +357,21 @@ func TestByKeyboard(t *testing.T) {
 		}
 	}
 	press(kb.Tab)
-	if first := ask(t, w, chromedp.Evaluate[string](`document.activeElement.textContent`)); !strings.Contains(first, "Skip to the content") {
+	if first := ask(t, w, chromedp.Evaluate[string](`document.activeElement.textContent`)); !strings.Contains(
+		first, "Skip to the content",
+	) {
 		t.Errorf("the first Tab leads to %q", first)
 	}
 	// Tab goes through everything that can be used, in order, and each shows that it has the focus.
 	reached := 1
 	for ; reached < 200; reached++ {
 		press(kb.Tab)
-		at := ask(t, w, chromedp.Evaluate[string](`(() => { const e = document.activeElement, s = getComputedStyle(e); if (e === document.body) return ""; return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 ? "seen" : e.outerHTML; })()`))
+		at := ask(
+			t, w,
+			chromedp.Evaluate[string](
+				`(() => { const e = document.activeElement, s = getComputedStyle(e); if (e === document.body) return ""; return s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 ? "seen" : e.outerHTML; })()`,
+			),
+		)
 		if at == "" {
 			break
 		}

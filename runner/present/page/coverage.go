@@ -32,15 +32,18 @@ func (w *writer) coverage(c *record.Coverage) {
 }
 
 func (w *writer) folders(folders []coverage.Folder) {
-	w.raw("<div class=\"wide\" role=\"region\" aria-label=\"coverage by folder\" tabindex=\"0\"><table class=\"folders\">\n<thead><tr><th scope=\"col\">folder</th><th scope=\"col\" class=\"plotted\"><span class=\"hidden\">share</span></th><th scope=\"col\" class=\"n\">lines</th><th scope=\"col\" class=\"n\">covered</th><th scope=\"col\" class=\"n\">change</th></tr></thead>\n<tbody>\n")
+	w.startTable("coverage by folder", "folders", column{title: "folder"}, column{"share", "plotted", true},
+		column{title: "lines", class: "n"}, column{title: "covered", class: "n"}, column{title: "change", class: "n"})
 	compared := slices.ContainsFunc(folders, func(f coverage.Folder) bool { return f.Change != nil })
 	for _, f := range folders[:min(len(folders), shownRows)] {
 		percent := f.Lines.Percent()
+		w.put("<tr><th scope=\"row\"><code>%s</code></th><td class=\"plotted\">", clip(f.Path, maxName))
+		w.bar(shareClass(percent), 0, percent)
 		change, class := folderChange(f, compared)
-		w.put("<tr><th scope=\"row\"><code>%s</code></th><td class=\"plotted\"><svg class=\"share\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"none\" width=\"100\" height=\"1\"/><rect class=\"%s\" width=\"%.1f\" height=\"1\"/></svg></td><td class=\"n\">%d</td><td class=\"n\">%s</td><td class=\"n %s\">%s</td></tr>\n",
-			clip(f.Path, maxName), shareClass(percent), percent, f.Lines.Total, f.Lines.String(), class, change)
+		w.put("</td><td class=\"n\">%d</td><td class=\"n\">%s</td>", f.Lines.Total, f.Lines.String())
+		w.put("<td class=\"n %s\">%s</td></tr>\n", class, change)
 	}
-	w.raw("</tbody></table></div>\n")
+	w.endTable()
 }
 
 // lineChange returns the change of the lines' coverage, "" if it is too small to show.

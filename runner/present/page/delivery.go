@@ -42,7 +42,13 @@ func (w *writer) facts(run record.Run) {
 	if back := ended.Rollback; back != nil {
 		fact("rollback", present.RollbackDetails(*back), "")
 		for _, failed := range back.Failures {
-			fact("failed resource", strings.TrimSuffix(fmt.Sprintf("%s (%s) %s: %s", failed.Name, failed.Type, failed.Status, failed.Reason), ": "), "")
+			fact(
+				"failed resource",
+				strings.TrimSuffix(
+					fmt.Sprintf("%s (%s) %s: %s", failed.Name, failed.Type, failed.Status, failed.Reason), ": ",
+				),
+				"",
+			)
 		}
 	}
 	fact("problem", ended.Problem, "")
@@ -62,7 +68,8 @@ func (w *writer) events(d *record.Deployment) {
 	if d.Dropped > 0 {
 		w.put("<p class=\"note\">the last %d; the log has the %d before them</p>\n", len(d.Events), d.Dropped)
 	}
-	w.raw("<div class=\"wide\" role=\"region\" aria-label=\"events of the stack\" tabindex=\"0\"><table class=\"events\">\n<thead><tr><th scope=\"col\">time (UTC)</th><th scope=\"col\">resource</th><th scope=\"col\">status</th></tr></thead>\n<tbody>\n")
+	w.startTable("events of the stack", "events", column{title: "time (UTC)"}, column{title: "resource"},
+		column{title: "status"})
 	for _, e := range d.Events[:min(len(d.Events), shownRows)] {
 		at := ""
 		if !e.At.IsZero() {
@@ -74,5 +81,5 @@ func (w *writer) events(d *record.Deployment) {
 		w.some("<span class=\"why\">%s</span>", clip(e.Reason, 1<<10))
 		w.raw("</td></tr>\n")
 	}
-	w.raw("</tbody></table></div>\n")
+	w.endTable()
 }

@@ -60,8 +60,12 @@ type patterns struct {
 
 var known = sync.OnceValue(func() *patterns {
 	return &patterns{
-		minusIsWant: regexp.MustCompile(`(?i)^-{1,3} ?` + expectedWord + `|\+ ?` + actualWord + `,? ?- ?` + expectedWord + `|- ?` + expectedWord + `,? ?\+ ?` + actualWord),
-		plusIsWant:  regexp.MustCompile(`(?i)^-{1,3} ?` + actualWord + `|\+ ?` + expectedWord + `,? ?- ?` + actualWord + `|- ?` + actualWord + `,? ?\+ ?` + expectedWord),
+		minusIsWant: regexp.MustCompile(
+			`(?i)^-{1,3} ?` + expectedWord + `|\+ ?` + actualWord + `,? ?- ?` + expectedWord + `|- ?` + expectedWord + `,? ?\+ ?` + actualWord,
+		),
+		plusIsWant: regexp.MustCompile(
+			`(?i)^-{1,3} ?` + actualWord + `|\+ ?` + expectedWord + `,? ?- ?` + actualWord + `|- ?` + actualWord + `,? ?\+ ?` + expectedWord,
+		),
 
 		labelsWant: regexp.MustCompile(`(?i)^` + expectedWord + `[^:]{0,40}: *\S`),
 		labelsGot:  regexp.MustCompile(`(?i)^` + actualWord + `[^:]{0,40}: *\S`),

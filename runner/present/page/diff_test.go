@@ -81,7 +81,8 @@ func TestFindATestInTheLog(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("noise\n", 1000) + "● adds up\n" + strings.Repeat("noise\n", 1000)
-	if at, from, to, _ := viewLog(Log{Text: []byte(long)}).find(results.Case{Name: "adds up"}); at != 1000 || to-from > 30 {
+	if at, from, to, _ := viewLog(Log{Text: []byte(long)}).find(results.Case{Name: "adds up"}); at != 1000 ||
+		to-from > 30 {
 		t.Errorf("%d lines from %d on", to-from, from)
 	}
 }

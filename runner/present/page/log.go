@@ -52,7 +52,9 @@ func viewLog(l Log) *logView {
 	if v.markup = b.Bytes()[begins[0]:]; len(v.markup) > maxLogMarkup { // a single line, whose markup cannot be cut
 		const longest = 6 // bytes that a byte of text can become
 		b.Reset()
-		w.numbered(v.First+v.shown, clipBytes(ansi.Strip(v.lines[v.shown]), maxLogMarkup/longest-minLineMarkup), style{})
+		w.numbered(
+			v.First+v.shown, clipBytes(ansi.Strip(v.lines[v.shown]), maxLogMarkup/longest-minLineMarkup), style{},
+		)
 		_ = w.flush()
 		v.markup = b.Bytes()
 	}
@@ -165,7 +167,10 @@ func (w *writer) log(v *logView, whole string) {
 		return
 	}
 	w.section("log", "Log")
-	w.raw("<div role=\"search\" class=\"search\" id=\"searching\" hidden><label for=\"search\">Search the log</label> <input id=\"search\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\"> <button type=\"button\" id=\"previous\">Previous</button> <button type=\"button\" id=\"next\">Next</button> <output id=\"found\" for=\"search\"></output></div>\n")
+	w.raw("<div role=\"search\" class=\"search\" id=\"searching\" hidden><label for=\"search\">Search the log</label> ")
+	w.raw("<input id=\"search\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\"> ")
+	w.raw("<button type=\"button\" id=\"previous\">Previous</button> <button type=\"button\" id=\"next\">Next</button> ")
+	w.raw("<output id=\"found\" for=\"search\"></output></div>\n")
 	dropped := v.Dropped
 	for _, line := range v.lines[:v.shown] {
 		dropped += int64(len(line)) + 1
@@ -178,7 +183,10 @@ func (w *writer) log(v *logView, whole string) {
 		w.raw("</p>\n")
 	}
 	w.put("<p class=\"note paper\">On paper: the last %d lines.</p>\n", linesOnPaper)
-	w.put("<pre id=\"lines\" class=\"d%d\" tabindex=\"0\" role=\"region\" aria-label=\"log of the command\">", digits(v.First+len(v.lines)))
+	w.put(
+		"<pre id=\"lines\" class=\"d%d\" tabindex=\"0\" role=\"region\" aria-label=\"log of the command\">",
+		digits(v.First+len(v.lines)),
+	)
 	w.raw(string(v.markup))
 	w.raw("</pre>\n</section>\n")
 }

@@ -51,11 +51,13 @@ func Write(w io.Writer, run record.Run, log Log) error {
 	verdict := verdictOf(run)
 	out.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
 	out.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n")
-	// Nothing is loaded, and no script runs but the page's own, whatever else may get into the page.
-	out.put("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; script-src %s; style-src %s; img-src data:; base-uri 'none'; form-action 'none'\">\n", digest(script), digest(css))
+	out.put("<meta http-equiv=\"Content-Security-Policy\" content=\""+policy+"\">\n", digest(script), digest(css))
 	out.raw("<meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"color-scheme\" content=\"light dark\">\n")
-	out.put("<link rel=\"icon\" href=\"data:image/svg+xml,%s\">\n", markup(icons[verdict]))
-	out.put("<title>%s %s · %s %s</title>\n<style>", clip(run.Step, maxName), verdict, clip(run.Branch, maxName), short(run.SHA))
+	out.put("<link rel=\"icon\" href=\"data:image/svg+xml,%s\">\n", icons[verdict])
+	out.put(
+		"<title>%s %s · %s %s</title>\n<style>", clip(run.Step, maxName), verdict, clip(run.Branch, maxName),
+		short(run.SHA),
+	)
 	out.raw(css)
 	out.raw("</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n")
 	out.header(run, verdict, len(log.Text) > 0)
@@ -80,6 +82,10 @@ func Write(w io.Writer, run record.Run, log Log) error {
 	return out.flush()
 }
 
+// policy lets a browser load nothing, and run and apply only the page's own script and style, whatever else may get into the
+// page. It is a format for their digests.
+const policy = "default-src 'none'; script-src %s; style-src %s; img-src data:; base-uri 'none'; form-action 'none'"
+
 // digest names a script or a style in the policy that allows it.
 func digest(text string) markup {
 	sum := sha256.Sum256([]byte(text))
@@ -87,10 +93,15 @@ func digest(text string) markup {
 }
 
 // icons are for the browser's tab, by verdict.
-var icons = map[string]string{
-	"passed":    "%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%231a7f37'/%3E%3Cpath d='M4.5 8.5l2.5 2.5 4.5-5' stroke='white' stroke-width='2' fill='none'/%3E%3C/svg%3E",
-	"failed":    "%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%23cf222e'/%3E%3Cpath d='M5 5l6 6M11 5l-6 6' stroke='white' stroke-width='2'/%3E%3C/svg%3E",
-	"cancelled": "%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='%239a6700'/%3E%3Cpath d='M4 8h8' stroke='white' stroke-width='2'/%3E%3C/svg%3E",
+var icons = map[string]markup{
+	"passed": icon("%231a7f37", "M4.5 8.5l2.5 2.5 4.5-5"), "failed": icon("%23cf222e", "M5 5l6 6M11 5l-6 6"),
+	"cancelled": icon("%239a6700", "M4 8h8"),
+}
+
+// icon draws a sign on a disk, for a data: URL.
+func icon(color, sign string) markup {
+	return markup("%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='" +
+		color + "'/%3E%3Cpath d='" + sign + "' stroke='white' stroke-width='2' fill='none'/%3E%3C/svg%3E")
 }
 
 func verdictOf(run record.Run) string {
@@ -132,10 +143,14 @@ func (w *writer) header(run record.Run, verdict string, hasLog bool) {
 	fact("stack", text(run.Stack))
 	if !run.StartedAt.IsZero() {
 		at := run.StartedAt.UTC()
-		fact("started", markup(fmt.Sprintf("<time datetime=%q>%s UTC</time>", at.Format(time.RFC3339), at.Format("2006-01-02 15:04:05"))))
+		text := at.Format("2006-01-02 15:04:05")
+		fact("started", markup(fmt.Sprintf("<time datetime=%q>%s UTC</time>", at.Format(time.RFC3339), text)))
 	}
 	w.raw("</dl>\n")
-	w.some("<p class=\"command\"><span class=\"hidden\">command: </span><code>%s</code></p>\n", clip(run.Command, maxMessage))
+	w.some(
+		"<p class=\"command\"><span class=\"hidden\">command: </span><code>%s</code></p>\n",
+		clip(run.Command, maxMessage),
+	)
 	w.contents(run, hasLog)
 	w.raw("</header>\n")
 }
@@ -182,8 +197,10 @@ func (w *writer) problem(run record.Run, verdict string) {
 	if verdict == "cancelled" {
 		title = "Why it ended"
 	}
-	w.put("<section class=\"error %s\" aria-labelledby=\"error\">\n<h2 id=\"error\">%s</h2>\n<p class=\"message\">%s</p>\n",
-		markup(verdict), title, clip(run.Error, maxMessage))
+	w.put(
+		"<section class=\"error %s\" aria-labelledby=\"error\">\n<h2 id=\"error\">%s</h2>\n<p class=\"message\">%s</p>\n",
+		markup(verdict), title, clip(run.Error, maxMessage),
+	)
 	w.some("<p class=\"hint\">%s</p>\n", clip(run.Hint, maxMessage))
 	if !run.CommandStarted {
 		w.raw("<p class=\"note\">The command was not started.</p>\n")
@@ -203,7 +220,10 @@ func (w *writer) environment(variables []string) {
 		return
 	}
 	w.section("environment", "Environment")
-	w.put("<details><summary>%d names of the command's variables; values are not recorded</summary>\n<ul class=\"names\">\n", len(variables))
+	w.put(
+		"<details><summary>%d names of the command's variables; values are not recorded</summary>\n<ul class=\"names\">\n",
+		len(variables),
+	)
 	for _, name := range variables[:min(len(variables), shownNames)] {
 		w.put("<li><code>%s</code></li>\n", clip(name, maxName))
 	}

@@ -74,16 +74,31 @@ func (p *sample) setTexts(text string) {
 	}
 	if p.Tests != nil {
 		c := results.Case{Name: text, Class: text, File: text, Message: text, Details: "x" + text, Note: text}
-		p.Tests.Failures, p.Tests.Flaky, p.Tests.Slowest = []record.FailedTest{{Case: c}}, []results.Case{c}, []results.Case{c}
-		p.Tests.Problems, p.Tests.Stored, p.Tests.Missing, p.Tests.SkipReason = []results.Problem{{Report: text, Message: text}}, []string{text}, text, text
+		p.Tests.Failures, p.Tests.Flaky, p.Tests.Slowest = []record.FailedTest{
+			{Case: c},
+		}, []results.Case{
+			c,
+		}, []results.Case{
+			c,
+		}
+		p.Tests.Problems, p.Tests.Stored, p.Tests.Missing, p.Tests.SkipReason = []results.Problem{
+			{Report: text, Message: text},
+		}, []string{
+			text,
+		}, text, text
 	}
 	if d := p.Deployment; d != nil {
 		d.Before, d.Undoes, d.Key, d.Waited = text, text, text, []string{text}
 		d.Replaced = &record.Revision{RunID: text, SHA: text, Branch: text}
 		d.Events = []record.StackEvent{{Resource: text, Type: text, Status: text, Reason: text}}
-		p.Delivery = &record.Delivery{Outcome: record.IsRollback, Status: text, Problem: text, Advice: text, Rollback: &record.Rollback{
-			Action: record.Action(text), Differences: []string{text}, Failures: []record.Resource{{Name: text, Type: text, Status: text, Reason: text}},
-		}}
+		p.Delivery = &record.Delivery{
+			Outcome: record.IsRollback, Status: text, Problem: text, Advice: text,
+			Rollback: &record.Rollback{
+				Action: record.Action(
+					text,
+				), Differences: []string{text}, Failures: []record.Resource{{Name: text, Type: text, Status: text, Reason: text}},
+			},
+		}
 	}
 }
 
@@ -98,7 +113,9 @@ func TestTextOfARunIsNeverMarkup(t *testing.T) {
 				t.Errorf("%s: the page holds %q", name, never)
 			}
 		}
-		if !strings.Contains(page, `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'sha256-`) {
+		if !strings.Contains(
+			page, `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'sha256-`,
+		) {
 			t.Errorf("%s: the page has no policy", name)
 		}
 	}
@@ -113,14 +130,17 @@ func TestLinksOfArtifacts(t *testing.T) {
 	} {
 		p := build()
 		p.Branch, p.SHA, p.Place, p.Root = "a/b", "0123456789abcdef0123456789abcdef01234567", c.place, "../../../../../../"
-		p.Artifacts = []record.Artifact{{Name: "coverage", Location: "x", Entry: "lcov-report/index.html", Console: c.console}}
+		p.Artifacts = []record.Artifact{
+			{Name: "coverage", Location: "x", Entry: "lcov-report/index.html", Console: c.console},
+		}
 		page := write(t, p)
 		for _, want := range []string{`<a href="../../../../../../coverage` + ref + `lcov-report/index.html">open the report</a>`, string(link(c.link, "x"))} {
 			if !strings.Contains(page, want) {
 				t.Errorf("%s: no %s", name, want)
 			}
 		}
-		if c.get != "" && !strings.Contains(page, "<code>"+c.get+"</code>") || c.get == "" && strings.Contains(page, "runner artifacts get") {
+		if c.get != "" && !strings.Contains(page, "<code>"+c.get+"</code>") ||
+			c.get == "" && strings.Contains(page, "runner artifacts get") {
 			t.Errorf("%s: not the command %q", name, c.get)
 		}
 	}
@@ -200,7 +220,8 @@ func TestTailKeepsTheEndFromTheStartOfALine(t *testing.T) {
 			p = p[n:]
 		}
 		l := tail.Log()
-		if !bytes.HasSuffix(all, l.Text) || len(l.Text) < 48 || !bytes.HasPrefix(l.Text, []byte("line ")) || l.Dropped+int64(len(l.Text)) != int64(len(all)) {
+		if !bytes.HasSuffix(all, l.Text) || len(l.Text) < 48 || !bytes.HasPrefix(l.Text, []byte("line ")) ||
+			l.Dropped+int64(len(l.Text)) != int64(len(all)) {
 			t.Errorf("in pieces of %d: %q after %d bytes", write, l.Text, l.Dropped)
 		}
 	}

@@ -46,13 +46,14 @@ func (w *writer) tests(t *record.Tests, v *logView) {
 }
 
 func (w *writer) slowest(cases []results.Case) {
-	w.raw("<h3>Slowest</h3>\n<div class=\"wide\" role=\"region\" aria-label=\"slowest tests\" tabindex=\"0\"><table class=\"slowest\">\n<thead><tr><th scope=\"col\">test</th><th scope=\"col\" class=\"n\">took</th></tr></thead>\n<tbody>\n")
+	w.raw("<h3>Slowest</h3>\n")
+	w.startTable("slowest tests", "slowest", column{title: "test"}, column{title: "took", class: "n"})
 	for _, c := range cases[:min(len(cases), shownSlow)] {
 		w.put("<tr><td>%s", title(c))
 		w.some(" <span class=\"note\">%s</span>", clip(c.Note, maxName))
 		w.put("</td><td class=\"n\">%s</td></tr>\n", units.Duration(c.Duration))
 	}
-	w.raw("</tbody></table></div>\n")
+	w.endTable()
 }
 
 // proportions shows the counts as a bar.
@@ -60,7 +61,8 @@ func (w *writer) proportions(c results.Counts) {
 	if c.Total <= 0 {
 		return
 	}
-	w.raw("<svg class=\"share whole\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"good\" width=\"100\" height=\"1\"/>")
+	w.raw("<svg class=\"share whole\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\">")
+	w.raw("<rect class=\"good\" width=\"100\" height=\"1\"/>")
 	at := 0.0
 	for _, part := range []struct {
 		n     int
@@ -106,7 +108,10 @@ func (w *writer) cases(list caseList, limit int, v *logView) {
 		if list.prefix == "t" && i < shownOpen {
 			open = " open"
 		}
-		w.put("<details class=\"case %s\" id=\"%s%d\"%s>\n<summary><span class=\"title\">%s</span>", markup(list.prefix), markup(list.prefix), i+1, open, title(c))
+		w.put(
+			"<details class=\"case %s\" id=\"%s%d\"%s>\n<summary><span class=\"title\">%s</span>",
+			markup(list.prefix), markup(list.prefix), i+1, open, title(c),
+		)
 		w.some(" <span class=\"note\">%s</span>", clip(c.Note, maxName))
 		w.some(" <span class=\"file\">%s</span>", clip(c.File, maxName))
 		w.raw("</summary>\n")
@@ -118,7 +123,10 @@ func (w *writer) cases(list caseList, limit int, v *logView) {
 		w.raw("</details>\n")
 	}
 	if named > 0 {
-		w.put("<p class=\"note\">The failures of the last %d do not fit here; they are in finished.json and in the reports.</p>\n", named)
+		w.put(
+			"<p class=\"note\">The failures of the last %d do not fit here; they are in finished.json and in the reports.</p>\n",
+			named,
+		)
 	}
 	if n := list.total - shown; n > 0 {
 		w.put("<p>and %d more, which are in the reports</p>\n", n)
@@ -153,7 +161,10 @@ func (w *writer) failure(text string) {
 	w.classified(lines[:visible], kinds[:visible])
 	w.raw("</pre>\n")
 	if rest := lines[visible:]; len(rest) > 0 {
-		w.put("<details class=\"stack\"><summary>%s of the stack</summary><pre tabindex=\"0\" role=\"group\" aria-label=\"stack\">", units.Count(len(rest), "more line"))
+		w.put(
+			"<details class=\"stack\"><summary>%s of the stack</summary><pre tabindex=\"0\" role=\"group\" aria-label=\"stack\">",
+			units.Count(len(rest), "more line"),
+		)
 		w.classified(rest, kinds[visible:])
 		w.raw("</pre></details>\n")
 	}

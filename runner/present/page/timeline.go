@@ -56,7 +56,8 @@ func (w *writer) timeline(run record.Run) {
 	}
 	percent := func(d time.Duration) float64 { return 100 * float64(d) / float64(max(total, 1)) }
 	w.section("timeline", "Timeline")
-	w.raw("<div class=\"wide\" role=\"region\" aria-label=\"phases\" tabindex=\"0\"><table class=\"timeline\">\n<thead><tr><th scope=\"col\">phase</th><th scope=\"col\" class=\"track\"><span class=\"hidden\">when</span></th><th scope=\"col\" class=\"n\">after</th><th scope=\"col\" class=\"n\">took</th></tr></thead>\n<tbody>\n")
+	w.startTable("phases", "timeline", column{title: "phase"}, column{"when", "track", true},
+		column{title: "after", class: "n"}, column{title: "took", class: "n"})
 	phases = phases[:min(len(phases), shownPhases)]
 	for i := 0; i < len(phases); {
 		n := quick(phases[i:])
@@ -69,11 +70,13 @@ func (w *writer) timeline(run record.Run) {
 		w.some(" <span class=\"why\"><span class=\"hidden\">failed: </span>%s</span>", clip(last.err, maxName))
 		took := last.start + last.took - first.start
 		from := min(percent(first.start), 99.6)
-		w.put("</th><td class=\"track\"><svg class=\"share\" viewBox=\"0 0 100 1\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect class=\"none\" width=\"100\" height=\"1\"/><rect class=\"%s\" x=\"%.2f\" width=\"%.2f\" height=\"1\"/></svg></td><td class=\"n\">%s</td><td class=\"n\">%s</td></tr>\n",
-			barClass(last), from, min(max(percent(took), 0.4), 100-from), units.Duration(first.start), units.Duration(took))
+		w.raw("</th><td class=\"track\">")
+		w.bar(barClass(last), from, min(max(percent(took), 0.4), 100-from))
+		w.put("</td><td class=\"n\">%s</td><td class=\"n\">%s</td></tr>\n", units.Duration(first.start), units.Duration(took))
 		i += n
 	}
-	w.raw("</tbody></table></div>\n</section>\n")
+	w.endTable()
+	w.raw("</section>\n")
 }
 
 // quick returns how many phases share the first one's row: successive short ones that passed. Most are of little interest;
@@ -81,7 +84,10 @@ func (w *writer) timeline(run record.Run) {
 func quick(phases []phase) int {
 	const fast, few = 20 * time.Millisecond, 3
 	n := 0
-	for n < len(phases) && phases[n].took < fast && phases[n].err == "" && phases[n].note == "" && barClass(phases[n]) == "aside" && !isHook(phases[n]) {
+	for _, p := range phases {
+		if p.took >= fast || p.err != "" || p.note != "" || barClass(p) != "aside" || isHook(p) {
+			break
+		}
 		n++
 	}
 	if n < few {
@@ -100,7 +106,9 @@ func barClass(p phase) markup {
 	switch {
 	case p.err != "":
 		return "bad"
-	case strings.HasPrefix(p.name, "command"), strings.HasPrefix(p.name, "rerun "), p.name == "verify", p.name == "rollback":
+	case strings.HasPrefix(p.name, "command"),
+		strings.HasPrefix(p.name, "rerun "), p.name == "verify",
+		p.name == "rollback":
 		return "accent"
 	}
 	return "aside"

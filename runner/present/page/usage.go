@@ -32,7 +32,10 @@ func (w *writer) plots(u *record.Usage, total time.Duration) {
 	s := u.Samples
 	size := func(v float64) string { return units.Size(int64(v)) }
 	w.raw("<div class=\"plots\">\n")
-	w.plot(plot{"CPU in cores", s.CPU, u.CPULimit, func(v float64) string { return fmt.Sprintf("%.2g", v) }}, s.Seconds, total)
+	w.plot(
+		plot{"CPU in cores", s.CPU, u.CPULimit, func(v float64) string { return fmt.Sprintf("%.2g", v) }}, s.Seconds,
+		total,
+	)
 	w.plot(plot{"Memory", floats(s.Memory), float64(u.MemoryLimit), size}, s.Seconds, total)
 	if n := len(s.Disk); n > 0 && s.Disk[n-1] > 0 {
 		w.plot(plot{"Disk", floats(s.Disk), 0, size}, s.Seconds, total)
@@ -87,12 +90,18 @@ func (w *writer) plot(p plot, seconds []float64, total time.Duration) {
 		limit = ", limit " + p.text(p.limit)
 	}
 	w.put("<figure>\n<figcaption><b>%s</b> peak %s%s</figcaption>\n", p.name, p.text(peak), limit)
-	w.put("<svg class=\"plot\" viewBox=\"0 0 %g %g\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s\">\n", plotWidth, plotHeight, label+limit)
+	w.put(
+		"<svg class=\"plot\" viewBox=\"0 0 %g %g\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s\">\n",
+		plotWidth, plotHeight, label+limit,
+	)
 	w.put("<line class=\"axis\" x1=\"0\" x2=\"%g\" y1=\"%g\" y2=\"%g\"/>\n", plotWidth, plotHeight, plotHeight)
 	if p.limit > 0 {
 		w.put("<line class=\"limit\" x1=\"0\" x2=\"%g\" y1=\"%.1f\" y2=\"%.1f\"/>\n", plotWidth, y(p.limit), y(p.limit))
 	}
 	w.put("<polygon class=\"area\" points=\"%.1f,%g %s %.1f,%g\"/>\n<polyline class=\"line\" points=\"%s\"/>\n",
 		x(seconds[0]), plotHeight, points, x(seconds[n-1]), plotHeight, points)
-	w.put("</svg>\n<div class=\"ends\" aria-hidden=\"true\"><span>0</span><span>%s</span></div>\n</figure>\n", units.Duration(total))
+	w.put(
+		"</svg>\n<div class=\"ends\" aria-hidden=\"true\"><span>0</span><span>%s</span></div>\n</figure>\n",
+		units.Duration(total),
+	)
 }
