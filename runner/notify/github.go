@@ -12,12 +12,12 @@ import (
 	"github.com/google/go-github/v92/github"
 )
 
-// GitHub speaks of one repository's commits.
+// GitHub reports on the commits of one repository.
 type GitHub struct {
 	Token      string       // a secret
 	Repository string       // owner/name
 	URL        string       // of the API; "" for github.com's
-	Client     *http.Client // nil for one that knows the proxies of the environment
+	Client     *http.Client // nil for one that uses the proxies of the environment
 }
 
 // SetStatus sets the status of a commit. The error is an *Error.
@@ -51,21 +51,21 @@ func (g GitHub) Finish(ctx context.Context, status github.RepoStatus, check gith
 	return s.check(ctx, check)
 }
 
-// Access is what a token is let see of its repository.
+// Access is what a token may do, and the visibility of its repository.
 type Access struct {
-	Private bool     // the repository is not public
+	Private bool     // the repository is private or internal
 	Classic bool     // the token is a classic one, and Scopes are its scopes
 	Scopes  []string // "repo", "repo:status"
 }
 
-// CanSetStatus reports whether the token can set a commit's status, as far as it says what it may: a fine-grained token and an
-// app's do not.
+// CanSetStatus reports whether the token may set the status of a commit. Only classic tokens list their permissions; others
+// are assumed to have it.
 func (a Access) CanSetStatus() bool {
 	return !a.Classic || slices.Contains(a.Scopes, "repo") || slices.Contains(a.Scopes, "repo:status") ||
 		!a.Private && slices.Contains(a.Scopes, "public_repo")
 }
 
-// CheckAccess asks what the token is let see. It changes nothing. The error is an *Error.
+// CheckAccess requests the repository, and changes nothing. The error is an *Error.
 func (g GitHub) CheckAccess(ctx context.Context) (Access, error) {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
@@ -86,7 +86,7 @@ func (g GitHub) open() (*session, error) {
 	owner, name, ok := strings.Cut(g.Repository, "/")
 	if !ok || owner == "" || name == "" || strings.Contains(name, "/") {
 		return nil, &Error{
-			Service: "GitHub", Err: fmt.Errorf("%q is no repository", g.Repository),
+			Service: "GitHub", Err: fmt.Errorf("%q is not a repository", g.Repository),
 			Advice: "write GITHUB_REPOSITORY as owner/name",
 		}
 	}
@@ -106,7 +106,7 @@ func (g GitHub) open() (*session, error) {
 	}
 	client, err := github.NewClient(options...)
 	if err != nil {
-		return nil, &Error{Service: "GitHub", Err: bare(err), Advice: "check GITHUB_API_URL"}
+		return nil, &Error{Service: "GitHub", Err: withoutURL(err), Advice: "check GITHUB_API_URL"}
 	}
 	return &session{client, owner, name}, nil
 }
@@ -116,19 +116,19 @@ func (s *session) status(ctx context.Context, sha string, status github.RepoStat
 		ctx, "the status of the commit",
 		"give the token the permission statuses: write (repo:status for a classic one)",
 		func() (*github.Response, error) {
-			_, answer, err := s.client.Repositories.CreateStatus(ctx, s.owner, s.name, sha, status)
-			if status.TargetURL != nil && mayBeTheLink(err) {
+			_, response, err := s.client.Repositories.CreateStatus(ctx, s.owner, s.name, sha, status)
+			if status.TargetURL != nil && mayBeLink(err) {
 				status.TargetURL = nil
-				_, answer, err = s.client.Repositories.CreateStatus(ctx, s.owner, s.name, sha, status)
+				_, response, err = s.client.Repositories.CreateStatus(ctx, s.owner, s.name, sha, status)
 			}
-			return answer, err
+			return response, err
 		},
 	)
 }
 
-// mayBeTheLink reports whether GitHub may have refused a link: how long it may be is not documented, and that of a role is very
-// long. The verdict matters more.
-func mayBeTheLink(err error) bool {
+// mayBeLink reports whether GitHub may have refused a request because of its link, whose maximum length is not documented. Links
+// that are signed by a role are very long. The status matters more than the link.
+func mayBeLink(err error) bool {
 	var refused *github.ErrorResponse
 	return errors.As(err, &refused) && refused.Response.StatusCode == http.StatusUnprocessableEntity
 }
@@ -139,12 +139,12 @@ func (s *session) check(ctx context.Context, options github.CreateCheckRunOption
 	err := s.send(
 		ctx, "a check of the commit", "give the app the permission checks: write",
 		func() (*github.Response, error) {
-			_, answer, err := s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
-			if options.DetailsURL != nil && mayBeTheLink(err) {
+			_, response, err := s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
+			if options.DetailsURL != nil && mayBeLink(err) {
 				options.DetailsURL = nil
-				_, answer, err = s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
+				_, response, err = s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
 			}
-			return answer, err
+			return response, err
 		},
 	)
 	if refused := (*Error)(nil); errors.As(err, &refused) && refused.Refused() {
@@ -155,18 +155,18 @@ func (s *session) check(ctx context.Context, options github.CreateCheckRunOption
 
 func (s *session) look(ctx context.Context) (a Access, err error) {
 	err = s.send(
-		ctx, "the repository", "see that GITHUB_REPOSITORY names it, and that the token is for it",
+		ctx, "the repository", "check that GITHUB_REPOSITORY names it, and that the token is for it",
 		func() (*github.Response, error) {
-			repository, answer, err := s.client.Repositories.Get(ctx, s.owner, s.name)
+			repository, response, err := s.client.Repositories.Get(ctx, s.owner, s.name)
 			if err == nil {
 				a.Private = repository.GetPrivate()
-				scopes, classic := answer.Header["X-Oauth-Scopes"]
+				scopes, classic := response.Header["X-Oauth-Scopes"]
 				a.Classic = classic
 				for scope := range strings.SplitSeq(strings.Join(scopes, ","), ",") {
 					a.Scopes = append(a.Scopes, strings.TrimSpace(scope))
 				}
 			}
-			return answer, err
+			return response, err
 		},
 	)
 	return a, err
@@ -174,24 +174,24 @@ func (s *session) look(ctx context.Context) (a Access, err error) {
 
 func (s *session) send(ctx context.Context, what, permission string, do func() (*github.Response, error)) error {
 	status, err := withRetry(ctx, func() (int, time.Duration, error) {
-		answer, err := do()
+		response, err := do()
 		code := 0
-		if answer != nil && answer.Response != nil {
-			code = answer.StatusCode
+		if response != nil && response.Response != nil {
+			code = response.StatusCode
 		}
 		var limited *github.AbuseRateLimitError
 		var spent *github.RateLimitError
-		switch { // both are 403, too
+		switch { // both have status 403
 		case errors.As(err, &limited) && limited.RetryAfter != nil:
-			return http.StatusTooManyRequests, *limited.RetryAfter, errors.New("it asks for fewer requests")
+			return http.StatusTooManyRequests, *limited.RetryAfter, errors.New("too many requests")
 		case errors.As(err, &limited), errors.As(err, &spent):
-			return http.StatusTooManyRequests, 0, errors.New("it asks for fewer requests")
+			return http.StatusTooManyRequests, 0, errors.New("too many requests")
 		}
 		var refused *github.ErrorResponse
-		if errors.As(err, &refused) { // its own text holds the URL
-			err = errors.New(what + ": " + said(refused))
+		if errors.As(err, &refused) { // its text holds the URL
+			err = errors.New(what + ": " + messageOf(refused))
 		}
-		return code, 0, bare(err)
+		return code, 0, withoutURL(err)
 	})
 	if err == nil {
 		return nil
@@ -201,19 +201,20 @@ func (s *session) send(ctx context.Context, what, permission string, do func() (
 	case 0:
 		e.Advice = "check that the network lets this task reach api.github.com"
 	case http.StatusTooManyRequests:
-		e.Advice = "whoever uses the same token uses the same allowance: see https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"
+		e.Advice = "all users of the token share its rate limit: see " +
+			"https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"
 	case http.StatusUnauthorized:
-		e.Advice = "GITHUB_TOKEN is not valid, or no longer"
+		e.Advice = "GITHUB_TOKEN is not valid, or has expired"
 	case http.StatusForbidden, http.StatusNotFound:
 		e.Advice = permission
 	case http.StatusUnprocessableEntity:
-		e.Advice = "see that the commit is in the repository that GITHUB_REPOSITORY names"
+		e.Advice = "check that the commit is in the repository that GITHUB_REPOSITORY names"
 	}
 	return e
 }
 
-// said is what GitHub says of a request that it refuses.
-func said(e *github.ErrorResponse) string {
+// messageOf returns the message of a refused request.
+func messageOf(e *github.ErrorResponse) string {
 	text := e.Message
 	for _, detail := range e.Errors {
 		text += fmt.Sprintf("; %s %s %s", detail.Field, detail.Code, detail.Message)

@@ -43,7 +43,7 @@ func (e *Error) Refused() bool {
 	return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden || e.Status == http.StatusNotFound
 }
 
-// confidential reports whether what is sent to an address is encrypted, or stays on this machine.
+// confidential reports whether requests to a URL are encrypted or stay on this machine.
 func confidential(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
@@ -53,8 +53,8 @@ func confidential(address string) bool {
 	return u.Scheme == "https" || u.Scheme == "http" && (u.Hostname() == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// bare is an error of HTTP without the URL that it is about.
-func bare(err error) error {
+// withoutURL returns an error of HTTP without its URL.
+func withoutURL(err error) error {
 	var sent *url.Error
 	if errors.As(err, &sent) {
 		return sent.Err
@@ -62,12 +62,12 @@ func bare(err error) error {
 	return err
 }
 
-// sentError is that there was no answer to what was sent: whether it has arrived nobody knows.
+// sentError says that there was no response to a request, which may have arrived.
 type sentError struct{ error }
 
 func (e sentError) Unwrap() error { return e.error }
 
-// neverSent reports whether an error of HTTP came before there was anybody to send to.
+// neverSent reports whether a request failed before there was a connection.
 func neverSent(err error) bool {
 	var at *net.OpError
 	return errors.As(err, &at) && at.Op == "dial"
@@ -83,7 +83,7 @@ type attemptError struct {
 func (e *attemptError) Error() string { return e.err.Error() }
 func (e *attemptError) Unwrap() error { return e.err }
 
-// withRetry makes a second attempt if the first failed for a reason that may pass. What may have arrived is not sent again.
+// withRetry makes a second attempt if the first failed for a reason that may pass. A request that may have arrived is not repeated.
 func withRetry(
 	ctx context.Context, do func() (status int, retryAfter time.Duration, err error),
 ) (status int, err error) {

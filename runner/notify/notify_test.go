@@ -40,7 +40,6 @@ func check() github.CreateCheckRunOptions {
 	}
 }
 
-// A service that misbehaves, and what we make of it.
 func TestServicesThatMisbehave(t *testing.T) {
 	var asked atomic.Int32
 	var answer atomic.Pointer[http.HandlerFunc]
@@ -86,11 +85,11 @@ func TestServicesThatMisbehave(t *testing.T) {
 				t.Errorf("%s: %s: %v (%T)", name, what, err, err)
 				continue
 			}
-			if n := int(asked.Load()); n < 1 || n > c.asked+1 { // net/http may send once more itself what broke off
+			if n := int(asked.Load()); n < 1 || n > c.asked+1 { // net/http may repeat a request on a broken connection
 				t.Errorf("%s: %s: asked %d times, want %d", name, what, n, c.asked)
 			}
 			if n := asked.Load(); name == "Slack" && what == "it hangs up" && n != 1 {
-				t.Errorf("what may have arrived is sent %d times", n)
+				t.Errorf("a message that may have arrived is sent %d times", n)
 			}
 			if name == "GitHub" && e.Refused() != (what == "it refuses us" || what == "it does not know us") {
 				t.Errorf("%s: refused: %v", what, e.Refused())
@@ -100,7 +99,7 @@ func TestServicesThatMisbehave(t *testing.T) {
 			}
 		}
 		is(func(w http.ResponseWriter, r *http.Request) {
-			io.Copy(io.Discard, r.Body) // only then is it noticed that the other side has gone
+			io.Copy(io.Discard, r.Body) // the end of the connection is noticed only after that
 			<-r.Context().Done()
 		})
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -136,7 +135,7 @@ func githubServer(t *testing.T, change func(*notifytest.GitHub)) (*notifytest.Gi
 	return g, GitHub{Token: "token-secret", Repository: "example/shop", URL: address}
 }
 
-func TestTheReportIsNotLinkedWhereEverybodyCouldFollow(t *testing.T) {
+func TestPublicRepositoryGetsNoLink(t *testing.T) {
 	g, hub := githubServer(t, func(g *notifytest.GitHub) { g.Private = false })
 	if err := hub.Finish(t.Context(), status(), check()); err != nil || len(g.Posts()) != 2 {
 		t.Fatal(err, g.Refused())
@@ -146,7 +145,7 @@ func TestTheReportIsNotLinkedWhereEverybodyCouldFollow(t *testing.T) {
 	}
 }
 
-func TestALinkThatGitHubDoesNotTakeCostsTheLinkOnly(t *testing.T) {
+func TestStatusIsSetWithoutALinkThatGitHubRefuses(t *testing.T) {
 	g, hub := githubServer(t, nil)
 	status, check := status(), check()
 	status.TargetURL, check.DetailsURL = new("ftp://example.com/report.html"), new("ftp://example.com/report.html")
@@ -160,14 +159,14 @@ func TestALinkThatGitHubDoesNotTakeCostsTheLinkOnly(t *testing.T) {
 	}
 }
 
-func TestATokenThatMayNotMakeChecksIsNoError(t *testing.T) {
+func TestTokenWithoutPermissionForChecks(t *testing.T) {
 	g, hub := githubServer(t, func(g *notifytest.GitHub) { g.App = false })
 	if err := hub.Finish(t.Context(), status(), check()); err != nil || len(g.Posts()) != 1 {
 		t.Errorf("%v, %v", err, g.Posts())
 	}
 }
 
-func TestATokenThatMayNotIsRefusedOnce(t *testing.T) {
+func TestRefusedTokenIsTriedOnce(t *testing.T) {
 	for name, change := range map[string]func(*notifytest.GitHub){
 		"it may only read":        func(g *notifytest.GitHub) { g.ReadsOnly = true },
 		"it is not valid":         func(g *notifytest.GitHub) { g.Token = "another" },
@@ -190,7 +189,7 @@ func TestATokenThatMayNotIsRefusedOnce(t *testing.T) {
 	}
 }
 
-func TestWhatATokenSaysItMay(t *testing.T) {
+func TestCheckAccess(t *testing.T) {
 	for _, c := range []struct {
 		scopes  string
 		private bool
@@ -206,8 +205,7 @@ func TestWhatATokenSaysItMay(t *testing.T) {
 	}
 }
 
-// A token or a webhook that is sent without encryption is everybody's.
-func TestNothingIsSentInTheClear(t *testing.T) {
+func TestUnencryptedURLIsRefused(t *testing.T) {
 	for _, address := range []string{"http://example.com/services/secret", "example.com/secret", "", "ftp://example.com/secret", "https://", "ht\ntp://secret"} {
 		var refused *Error
 		if err := (Slack{WebhookURL: address}).Post(t.Context(), message()); !errors.As(err, &refused) ||
@@ -227,7 +225,7 @@ func TestNothingIsSentInTheClear(t *testing.T) {
 	}
 }
 
-func TestARepositoryThatIsNone(t *testing.T) {
+func TestInvalidRepository(t *testing.T) {
 	for _, name := range []string{"", "shop", "a/b/c", "/shop", "example/"} {
 		if err := (GitHub{Token: "x", Repository: name}).SetStatus(t.Context(), sha, status()); err == nil ||
 			!regexp.MustCompile("GITHUB_REPOSITORY").MatchString(err.(*Error).Hint()) {

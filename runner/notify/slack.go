@@ -10,18 +10,18 @@ import (
 	"github.com/slack-go/slack"
 )
 
-// Slack posts into one channel by the address of an incoming webhook.
+// Slack posts to a channel through an incoming webhook.
 type Slack struct {
 	WebhookURL string       // a secret
-	Client     *http.Client // nil for one that knows the proxies of the environment
+	Client     *http.Client // nil for one that uses the proxies of the environment
 }
 
-// Check returns an *Error if the address cannot be a webhook's. Whether it is one shows only by a message.
+// Check returns an *Error if the URL cannot be that of a webhook. Whether the webhook works shows only when a message is sent.
 func (s Slack) Check() error {
 	if !confidential(s.WebhookURL) {
 		return &Error{
 			Service: "Slack", Err: errors.New("its webhook's address does not begin with https://"),
-			Advice: "have SLACK_WEBHOOK_URL be, or refer to, the whole address that Slack shows: https://hooks.slack.com/services/…",
+			Advice: "have SLACK_WEBHOOK_URL be, or refer to, the whole URL that Slack shows: https://hooks.slack.com/services/…",
 		}
 	}
 	return nil
@@ -43,11 +43,11 @@ func (s Slack) Post(ctx context.Context, message *slack.WebhookMessage) error {
 		var refused slack.StatusCodeError
 		switch {
 		case errors.As(err, &limited):
-			return http.StatusTooManyRequests, limited.RetryAfter, errors.New("it asks for fewer messages")
+			return http.StatusTooManyRequests, limited.RetryAfter, errors.New("too many messages")
 		case errors.As(err, &refused):
 			return refused.Code, 0, errors.New(strings.TrimSpace(refused.Status))
 		}
-		if err = bare(err); err != nil && !neverSent(err) { // nobody wants to read a message twice
+		if err = withoutURL(err); err != nil && !neverSent(err) { // it may have arrived, and must not appear twice
 			err = sentError{err}
 		}
 		return 0, 0, err
@@ -61,7 +61,7 @@ func (s Slack) Post(ctx context.Context, message *slack.WebhookMessage) error {
 	}
 	switch {
 	case status == http.StatusForbidden || status == http.StatusNotFound || status == http.StatusGone:
-		e.Advice = "the webhook is not valid any more: make a new one in Slack, and store it where SLACK_WEBHOOK_URL refers to"
+		e.Advice = "the webhook is no longer valid: make a new one in Slack, and store it where SLACK_WEBHOOK_URL refers to"
 	case status != 0:
 		e.Advice = "see https://status.slack.com"
 	}

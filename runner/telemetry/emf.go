@@ -1,4 +1,4 @@
-// Package telemetry tells machines how a run went: CloudWatch metrics, in the embedded metric format.
+// Package telemetry encodes metrics in CloudWatch's embedded metric format, and traces in OTLP.
 package telemetry
 
 import (
@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Namespace is where the metrics are found in CloudWatch.
+// Namespace is that of the metrics in CloudWatch.
 const Namespace = "Carlin/CICD"
 
-// Metrics is what is measured of one run. Nil pointers are metrics that this run has no value for.
+// Metrics are the figures of one run. Nil pointers are unknown figures.
 type Metrics struct {
-	Cluster, Step, Environment string // the dimensions; an empty Environment leaves its dimension set out
-	Reason                     string // a property: it can be searched for, and makes no metric of its own
-	RunID, Branch, SHA         string // properties too: as dimensions they would make (and cost) a metric a commit
+	Cluster, Step, Environment string // the dimensions; without Environment there is no dimension set with it
+	Reason                     string // a property, which can be searched for and makes no metric
+	RunID, Branch, SHA         string // properties, too: as dimensions they would make (and cost) a metric for each commit
 	Failed                     bool
 	Duration                   time.Duration
 	Tests                      *TestCounts
@@ -23,7 +23,7 @@ type Metrics struct {
 	PeakMemory                 int64 // bytes
 	CPU                        time.Duration
 	LineCoverage               *float64       // percent; a property
-	Cost                       *float64       // dollars; a property: as a metric it would cost more than it tells
+	Cost                       *float64       // dollars; a property, since a metric would cost more than it is worth
 	ColdStart                  *time.Duration // from the request for the task to the start of the runner
 }
 

@@ -17,10 +17,10 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// HeaderVariables hold what authenticates at the collector; the first that is set counts.
+// HeaderVariables may hold credentials for the collector; the first that is set counts.
 var HeaderVariables = []string{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"}
 
-// Exporter is where a trace is sent, by OpenTelemetry's own variables.
+// Exporter sends traces to a collector.
 type Exporter struct {
 	URL     string
 	JSON    bool // instead of protobuf
@@ -28,26 +28,26 @@ type Exporter struct {
 	Timeout time.Duration
 }
 
-// SettingError is a variable whose value cannot be used.
+// SettingError is an invalid value of a variable.
 type SettingError struct{ Message, Advice string }
 
 func (e *SettingError) Error() string { return e.Message }
 
-// Hint says what would be.
+// Hint says what a valid value looks like.
 func (e *SettingError) Hint() string { return e.Advice }
 
-// A collector that is not there must not hold up every run: four attempts with pauses of about 1.75 s in all.
+// A missing collector must not delay every run: there are four attempts, with pauses of about 1.75 s in total.
 const (
 	attempts   = 4
 	firstPause = 250 * time.Millisecond
 )
 
-// defaultTimeout is OpenTelemetry's.
+// defaultTimeout is the default of OpenTelemetry.
 const defaultTimeout = 10 * time.Second
 
-// NewExporter reads the variables. It is nil where no trace is wanted; the error is a *SettingError.
+// NewExporter reads the variables of OpenTelemetry. It returns nil if they ask for no trace; the error is a *SettingError.
 func NewExporter(variables map[string]string) (*Exporter, error) {
-	setting := func(name string) (string, string) { // that of traces wins over that of all signals
+	setting := func(name string) (string, string) { // one for traces wins over one for all signals
 		for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_" + name, "OTEL_EXPORTER_OTLP_" + name} {
 			if v := strings.TrimSpace(variables[name]); v != "" {
 				return v, name
@@ -62,9 +62,9 @@ func NewExporter(variables map[string]string) (*Exporter, error) {
 	e := &Exporter{Timeout: defaultTimeout}
 	at, err := url.Parse(endpoint)
 	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
-		return nil, &SettingError{from + " is no http:// or https:// address", "write one such as http://localhost:4318"}
+		return nil, &SettingError{from + " is not an http:// or https:// URL", "write one such as http://localhost:4318"}
 	}
-	if from == "OTEL_EXPORTER_OTLP_ENDPOINT" { // the other one is the address itself
+	if from == "OTEL_EXPORTER_OTLP_ENDPOINT" { // the other one is the whole URL
 		at = at.JoinPath("v1/traces")
 	}
 	e.URL = at.String()
@@ -92,8 +92,8 @@ func NewExporter(variables map[string]string) (*Exporter, error) {
 	return e, nil
 }
 
-// ParseBaggage reads key=value,key=value as W3C Baggage has it: percent-encoded, with spaces around. What is no pair is left out,
-// and reported by ok.
+// ParseBaggage reads key=value,key=value in the format of W3C Baggage: percent-encoded, with optional spaces. Invalid pairs are
+// left out, and make ok false.
 func ParseBaggage(text string) (pairs [][2]string, ok bool) {
 	ok = true
 	for part := range strings.SplitSeq(text, ",") {
@@ -112,8 +112,8 @@ func ParseBaggage(text string) (pairs [][2]string, ok bool) {
 	return pairs, ok
 }
 
-// Export sends a finished trace. It tries again while the collector asks for that and there is time. Of the headers' values
-// nothing is in the error.
+// Export sends a finished trace, and repeats the request while the collector asks for that and there is time. The error does
+// not hold values of the headers.
 func (e *Exporter) Export(ctx context.Context, t *Trace, resource []Attribute, version string, headers [][2]string) error {
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
@@ -136,7 +136,7 @@ func (e *Exporter) Export(ctx context.Context, t *Trace, resource []Attribute, v
 		}
 		body = packed.Bytes()
 	}
-	// A redirect would take the headers elsewhere.
+	// A redirect would send the headers to another host.
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	policy := retry.Policy{
 		Attempts: attempts, First: firstPause, Longest: time.Second,
@@ -169,7 +169,7 @@ func (e *Exporter) Export(ctx context.Context, t *Trace, resource []Attribute, v
 	})
 }
 
-// place is an address without what may authenticate.
+// place returns a URL without credentials.
 func place(u *url.URL) string { return u.Scheme + "://" + u.Host + u.Path }
 
 // responseError is a response of the collector that is not a success.

@@ -10,12 +10,12 @@ import (
 )
 
 // The two encodings of OTLP over HTTP, of opentelemetry-proto 1.x. A run sends a few dozen spans once, at its end: the SDK's
-// batching would have nothing to do, and its start would be paid for by every run.
+// batching would not help, and every run would pay for its start.
 
-// scope is who made the spans.
+// scope is the instrumentation scope of the spans.
 const scope = "github.com/carlin-cicd/runner"
 
-// OTLP's numbers for what a span is and how it ended.
+// OTLP's numbers for the kind and the status of a span.
 const (
 	kindInternal = 1
 	kindServer   = 2
@@ -40,10 +40,10 @@ func (t *Trace) flagsOf(s *Span) uint32 {
 	return flags
 }
 
-// message is a protobuf message that is being written.
+// message is an encoded protobuf message.
 type message []byte
 
-// The wire types of protobuf that occur here.
+// The wire types of protobuf that are used.
 const (
 	wireVarint  = 0
 	wireFixed64 = 1
@@ -61,7 +61,7 @@ func (m message) text(field int, s string) message {
 	if s == "" {
 		return m
 	}
-	return m.bytes(field, []byte(strings.ToValidUTF8(s, "\uFFFD"))) // a reader refuses all of it otherwise
+	return m.bytes(field, []byte(strings.ToValidUTF8(s, "\uFFFD"))) // a reader refuses the whole message otherwise
 }
 
 func (m message) number(field int, n uint64) message {
@@ -76,7 +76,7 @@ func (m message) attributes(field int, list []Attribute) message {
 	for _, a := range list {
 		var value message
 		switch v := a.Value.(type) {
-		case string: // also an empty one: a value of no kind is something else
+		case string: // an empty one, too: without a value its kind would be lost
 			value = value.bytes(1, []byte(strings.ToValidUTF8(v, "\uFFFD")))
 		case Constant:
 			value = value.bytes(1, []byte(v))
@@ -94,7 +94,7 @@ func (m message) attributes(field int, list []Attribute) message {
 	return m
 }
 
-// protobuf is an ExportTraceServiceRequest.
+// protobuf returns an ExportTraceServiceRequest.
 func (t *Trace) protobuf(resource []Attribute, version string) []byte {
 	scoped := message(nil).bytes(1, message(nil).text(1, scope).text(2, version))
 	for _, s := range t.spans {
@@ -112,7 +112,7 @@ func (t *Trace) protobuf(resource []Attribute, version string) []byte {
 	return message(nil).bytes(1, message(nil).bytes(1, message(nil).attributes(1, resource)).bytes(2, scoped))
 }
 
-// The same in JSON, where ids are hexadecimal and 64-bit numbers are strings.
+// The types of the request in JSON, where ids are hexadecimal and 64-bit numbers are strings.
 type (
 	jsonAttribute struct {
 		Key   string         `json:"key"`

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// TraceID and SpanID are what OpenTelemetry and W3C Trace Context call so. Zero is none.
+// TraceID and SpanID are the ids of W3C Trace Context. Zero is none.
 type (
 	TraceID [16]byte
 	SpanID  [8]byte
 )
 
-// TraceParent is a position in a trace, as TRACEPARENT has it.
+// TraceParent is a span of a trace, as in TRACEPARENT.
 type TraceParent struct {
 	Trace TraceID
 	Span  SpanID
@@ -23,15 +23,15 @@ type TraceParent struct {
 // sampled is the flag of a trace that is recorded.
 const sampled = 1
 
-// Sampled reports whether whoever began the trace records it.
+// Sampled reports whether the caller records the trace.
 func (p TraceParent) Sampled() bool { return p.Flags&sampled != 0 }
 
-// String is the value of a traceparent header.
+// String returns the value of a traceparent header.
 func (p TraceParent) String() string {
 	return "00-" + hex.EncodeToString(p.Trace[:]) + "-" + hex.EncodeToString(p.Span[:]) + "-" + hex.EncodeToString([]byte{p.Flags})
 }
 
-// ParseTraceParent reads a traceparent header of version 00, or what a later version has in common with it.
+// ParseTraceParent reads a traceparent header of version 00, or the common part of a later version.
 func ParseTraceParent(text string) (p TraceParent, ok bool) {
 	parts := strings.Split(strings.TrimSpace(text), "-")
 	if len(parts) < 4 || parts[0] == "ff" || parts[0] == "00" && len(parts) > 4 || strings.ToLower(text) != text {
@@ -66,8 +66,8 @@ type Attribute struct {
 type Span struct {
 	ID, Parent SpanID
 	Name       string
-	Server     bool // it was asked for from outside
-	Remote     bool // its parent is somebody else's
+	Server     bool // requested from outside
+	Remote     bool // its parent is in another process
 	Start      time.Time
 	End        time.Time
 	Failed     bool
@@ -83,7 +83,7 @@ type Trace struct {
 	open  []*Span // each the parent of the next; the first is the root
 }
 
-// NewTrace begins with the root span, below the parent if there is one.
+// NewTrace returns a trace with an open root span, below the parent if there is one.
 func NewTrace(parent TraceParent, name string, begun time.Time) *Trace {
 	t := &Trace{id: parent.Trace, flags: parent.Flags | parentless(parent)}
 	if t.id == (TraceID{}) {
@@ -94,7 +94,7 @@ func NewTrace(parent TraceParent, name string, begun time.Time) *Trace {
 	return t
 }
 
-// parentless are the flags of a trace that begins here.
+// parentless returns the flags of a trace that starts here.
 func parentless(p TraceParent) byte {
 	if p.Span == (SpanID{}) {
 		return sampled
@@ -109,7 +109,7 @@ func (t *Trace) add(name string, parent SpanID, begun time.Time) *Span {
 	return s
 }
 
-// StartSpan opens a span below the one that is open, which has to be ended after it.
+// StartSpan opens a span below the innermost open one, which must be ended later.
 func (t *Trace) StartSpan(name string) *Span {
 	if t == nil {
 		return nil
@@ -117,7 +117,7 @@ func (t *Trace) StartSpan(name string) *Span {
 	return t.add(name, t.open[len(t.open)-1].ID, time.Now())
 }
 
-// EndSpan closes the span that was opened last, of which s is one that Begin returned.
+// EndSpan closes s, which must be the innermost open span.
 func (t *Trace) EndSpan(s *Span, attributes ...Attribute) {
 	if t == nil {
 		return
@@ -127,10 +127,10 @@ func (t *Trace) EndSpan(s *Span, attributes ...Attribute) {
 	t.open = t.open[:len(t.open)-1]
 }
 
-// Len is the number of spans so far.
+// Len returns the number of spans.
 func (t *Trace) Len() int { return len(t.spans) }
 
-// TraceParent is where the work of the moment is, for those who have spans of their own.
+// TraceParent returns the innermost open span, for other processes.
 func (t *Trace) TraceParent() TraceParent {
 	return TraceParent{Trace: t.id, Span: t.open[len(t.open)-1].ID, Flags: t.flags}
 }

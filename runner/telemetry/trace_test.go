@@ -122,7 +122,7 @@ func TestTextThatIsNoUTF8IsReplaced(t *testing.T) {
 		t.Error("an empty text is a value all the same")
 	}
 	if data.ResourceSpans[0].ScopeSpans[0].Scope.Name != scope {
-		t.Error("nobody knows whose spans they are")
+		t.Error("the scope is missing")
 	}
 }
 

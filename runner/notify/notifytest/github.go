@@ -16,14 +16,14 @@ type GitHub struct {
 	Service
 	Token      string
 	Repository string // owner/name
-	SHA        string // the commit that there is
+	SHA        string // the only commit
 	Private    bool
 	Scopes     string // of a classic token; "" for any other kind
 	ReadsOnly  bool   // the token may not set statuses
-	App        bool   // the token is an app's, and may make checks
+	App        bool   // the token is that of an app, and may create checks
 }
 
-// Start returns the API's address, and what ends the server.
+// Start returns the URL of the API and a function that stops the server.
 func (g *GitHub) Start() (address string, stop func()) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /repos/{owner}/{name}", g.known(func(w http.ResponseWriter, _ *http.Request) {
@@ -46,7 +46,7 @@ func (g *GitHub) Start() (address string, stop func()) {
 	}))
 }
 
-// known hides what the token may not see.
+// known answers 404 for repositories that the token has no access to.
 func (g *GitHub) known(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.PathValue("owner")+"/"+r.PathValue("name") != g.Repository {
@@ -57,7 +57,7 @@ func (g *GitHub) known(h http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// answer refuses, as GitHub says it.
+// answer refuses a request in the format of GitHub.
 func (g *GitHub) answer(w http.ResponseWriter, status int, message string, fields ...string) {
 	g.refuse(strings.Join(append([]string{fmt.Sprint(status), message}, fields...), " "))
 	type field struct {
@@ -118,7 +118,7 @@ func (a annotation) fits() bool {
 		slices.Contains([]string{"notice", "warning", "failure"}, a.Level)
 }
 
-// check takes a check run: https://docs.github.com/rest/checks/runs
+// check accepts a check run: https://docs.github.com/rest/checks/runs
 func (g *GitHub) check(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	var kept map[string]any

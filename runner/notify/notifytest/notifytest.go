@@ -1,5 +1,5 @@
-// Package notifytest has a Slack and a GitHub for tests: they take what those take, refuse what those refuse, and can be down,
-// slow, or closed to us.
+// Package notifytest has stand-ins for Slack and GitHub, which accept and refuse what the services do, and can be made to fail,
+// hang or deny access.
 package notifytest
 
 import (
@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// Service is what both servers have.
+// Service is common to both servers.
 type Service struct {
 	mu      sync.Mutex
 	asked   int
-	failing int // requests that are yet to be answered by 503
-	closed  int // the status that everything is answered with; 0 for none
+	failing int // further requests to answer with 503
+	closed  int // the status of all responses; 0 for none
 	hangs   bool
 	held    chan struct{} // the next request waits until it is closed
 
@@ -27,28 +27,28 @@ type Service struct {
 	refused  []string
 }
 
-// Post is a message, a status or a check that was taken.
+// Post is a message, a status or a check that was accepted.
 type Post struct {
 	Kind string // "message", "status", "check"
-	Text string // the body as it came
+	Text string // the body as it was sent
 	JSON map[string]any
 }
 
-// Asked is how many requests came.
+// Asked returns the number of requests.
 func (s *Service) Asked() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.asked
 }
 
-// Posts are what was taken, in its order.
+// Posts returns what was accepted, in order.
 func (s *Service) Posts() []Post {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.taken)
 }
 
-// Refused says what was wrong with what was not taken.
+// Refused returns why requests were refused.
 func (s *Service) Refused() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,28 +62,28 @@ func (s *Service) FailFirst(n int) {
 	s.failing = n
 }
 
-// Close answers everything with a status; 0 opens again.
+// Close answers all requests with a status; 0 ends that.
 func (s *Service) Close(status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = status
 }
 
-// Hang leaves everything without an answer, or no longer.
+// Hang leaves requests without a response, or ends that.
 func (s *Service) Hang(hang bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hangs = hang
 }
 
-// Hold lets the next request wait for Release.
+// Hold makes the next request wait for Release.
 func (s *Service) Hold() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.held = make(chan struct{})
 }
 
-// Release lets the request go on that was held.
+// Release answers the request that was held.
 func (s *Service) Release() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,10 +105,10 @@ func (s *Service) refuse(problem string) {
 	s.refused = append(s.refused, problem)
 }
 
-// patience guards against a hang of the tests.
+// patience bounds a wait, so that a failing test ends.
 const patience = 2 * time.Minute
 
-// serve starts a server that first sees whether it is in the mood.
+// serve starts a server that fails, hangs or denies access as set, and calls h otherwise.
 func (s *Service) serve(h http.Handler) (url string, stop func()) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -122,12 +122,12 @@ func (s *Service) serve(h http.Handler) (url string, stop func()) {
 		}
 		s.mu.Unlock()
 		if hangs || held != nil {
-			body, _ := io.ReadAll(r.Body) // only then is it noticed that the other side has gone
+			body, _ := io.ReadAll(r.Body) // the end of the connection is noticed only after that
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			select {
 			case <-r.Context().Done():
 				return
-			case <-held: // nobody closes what is nil
+			case <-held: // a nil channel blocks
 			case <-time.After(patience):
 			}
 		}
@@ -143,7 +143,7 @@ func (s *Service) serve(h http.Handler) (url string, stop func()) {
 	return server.URL, func() { server.CloseClientConnections(); server.Close() }
 }
 
-// isLink reports whether text is what the services take for a link. Theirs begin with https; those of a server on this machine do not.
+// isLink reports whether the services accept text as a link. A server on this machine has links without https.
 func isLink(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && u.Hostname() == "127.0.0.1")

@@ -13,7 +13,7 @@ type Slack struct{ Service }
 
 const hook = "/services/T0000000/B0000000/hook-secret-0123456789"
 
-// Start returns the webhook's address, and what ends the server.
+// Start returns the URL of the webhook and a function that stops the server.
 func (s *Slack) Start() (address string, stop func()) {
 	base, stop := s.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -40,7 +40,7 @@ func (s *Slack) Start() (address string, stop func()) {
 
 type slackText struct{ Type, Text string }
 
-// is reports whether it is text of a kind, of at most so many characters.
+// is reports whether the object is text of a type, with at most limit characters.
 func (t *slackText) is(kind string, most int) bool {
 	return t != nil && t.Type == kind && t.Text != "" && utf8.RuneCountInString(t.Text) <= most
 }
@@ -51,7 +51,7 @@ type slackElement struct {
 	ActionID         string `json:"action_id"`
 }
 
-// refusedBySlack says what Slack would refuse of a message: https://docs.slack.dev/reference/block-kit/blocks
+// refusedBySlack returns what Slack would refuse in a message: https://docs.slack.dev/reference/block-kit/blocks
 func refusedBySlack(body []byte) string {
 	var m struct {
 		Text   string
