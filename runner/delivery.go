@@ -3,12 +3,11 @@ package runner
 import (
 	"context"
 
-	"github.com/carlin-cicd/runner/runner/needs"
-
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/deploy"
 	"github.com/carlin-cicd/runner/runner/environment"
+	"github.com/carlin-cicd/runner/runner/needs"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/session"
 )

@@ -12,10 +12,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/carlin-cicd/runner/runner/verdict"
-
-	"github.com/carlin-cicd/runner/runner/task"
-
 	"github.com/carlin-cicd/runner/runner/account"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/deploy"
@@ -27,6 +23,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/session"
+	"github.com/carlin-cicd/runner/runner/task"
+	"github.com/carlin-cicd/runner/runner/verdict"
 	"github.com/carlin-cicd/runner/steps"
 )
 
