@@ -218,7 +218,7 @@ func newShop(t *testing.T) shopRepository {
 func steps(verify string) string {
 	return fmt.Sprintf(`version: 1
 steps:
-  deploy: { needs: [test, build], fetch: [builds], rollback: true, verify: %q }
+  deploy: { needs: [test, build], fetch: [builds], verify: %q }
   seven: { command: "echo seven; exit 7" }
   hungry: { command: [node, -e, "const all = []; for (;;) all.push(Buffer.alloc(64 << 20, 1))"] }
   wait: { command: "echo waiting for a signal; sleep 300" }
