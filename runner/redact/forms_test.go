@@ -2,12 +2,17 @@ package redact
 
 import (
 	"bytes"
+	"encoding/base32"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"html"
+	"mime"
+	"mime/quotedprintable"
+	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -68,6 +73,44 @@ func TestEveryFormOfASecretIsReplaced(t *testing.T) {
 		{"SQL", replace("'", "''")},
 		{"CSV", replace(`"`, `""`)},
 		{"a workflow command", replace("%", "%25")},
+		{"each byte percent-encoded", eachFormatted("%%%02X")},
+		{"each byte percent-encoded, in small letters", eachFormatted("%%%02x")},
+		{"percent-encoded twice", func(s string) string { return url.QueryEscape(url.QueryEscape(s)) }},
+		{"a path, percent-encoded twice", func(s string) string { return strict(strict(s)) }},
+		{"base64 of percent-encoded", func(s string) string { return std([]byte(strict(s))) }},
+		{"JSON in JSON in JSON", func(s string) string { return goJSON(goJSON(goJSON(s, false), false), false) }},
+		{"Python's JSON in JSON in JSON", func(s string) string { return goJSON(goJSON(asciiJSON(s), false), false) }},
+		{"base64 of base64 of base64", func(s string) string { return std([]byte(std([]byte(std([]byte(s)))))) }},
+		{"base32", func(s string) string { return base32.StdEncoding.EncodeToString([]byte(s)) }},
+		{"base32 without padding", func(s string) string {
+			return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString([]byte(s))
+		}},
+		{"hex with colons", func(s string) string { return net.HardwareAddr(s).String() }},
+		{"hex with colons, as openssl has it", func(s string) string { return strings.ToUpper(net.HardwareAddr(s).String()) }},
+		{"hex with spaces", func(s string) string { return fmt.Sprintf("% x", s) }},
+		{"hex with spaces, in capitals", func(s string) string { return fmt.Sprintf("% X", s) }},
+		{"hex with dashes", func(s string) string { return strings.ReplaceAll(fmt.Sprintf("% X", s), " ", "-") }},
+		{"hexadecimal escapes", eachFormatted(`\x%02x`)},
+		{"octal escapes", eachFormatted(`\%03o`)},
+		{"Python's bytes", pythonBytesOf},
+		{"git's paths", func(s string) string {
+			return eachBeyondASCII(replace(`\`, `\\`, `"`, `\"`)(s), `\%03o`)
+		}},
+		{"quoted-printable", func(s string) string {
+			var b strings.Builder
+			w := quotedprintable.NewWriter(&b)
+			_, _ = w.Write([]byte(s))
+			_ = w.Close()
+			return b.String()
+		}},
+		{"a header of a mail", func(s string) string {
+			return strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(mime.QEncoding.Encode("utf-8", s+"é"), "=?utf-8?q?"), "=C3=A9?="), "_", "=20")
+		}},
+		{"UTF-16", func(s string) string { return utf16Of(s, binary.LittleEndian) }},
+		{"UTF-16, big endian", func(s string) string { return utf16Of(s, binary.BigEndian) }},
+		{"a command of PowerShell", func(s string) string { return std([]byte(utf16Of(s, binary.LittleEndian))) }},
+		{"zero-width characters inside", func(s string) string { return s[:1] + "\u200b" + s[1:3] + "\u2060\ufeff" + s[3:5] + "\u200d" + s[5:] }},
+		{"zero-width characters inside base64", func(s string) string { e := std([]byte(s)); return e[:5] + "\u200c" + e[5:] }},
 		{"colours inside", func(s string) string { return s[:3] + "\x1b[01;31m\x1b[K" + s[3:5] + "\x1b[m\x1b[K" + s[5:] }},
 		{"colours inside base64", func(s string) string {
 			e := std([]byte(s))
@@ -170,6 +213,48 @@ func TestASecretInColours(t *testing.T) {
 			t.Errorf("%q became %q, want %q", text, got, want)
 		}
 	}
+}
+
+func strict(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+
+// eachFormatted returns a form that has a part for each byte.
+func eachFormatted(format string) func(string) string {
+	return func(s string) string {
+		var b strings.Builder
+		for _, c := range []byte(s) {
+			fmt.Fprintf(&b, format, c)
+		}
+		return b.String()
+	}
+}
+
+func eachBeyondASCII(s, format string) string {
+	var b strings.Builder
+	for _, c := range []byte(s) {
+		if c < 0x80 {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, format, c)
+		}
+	}
+	return b.String()
+}
+
+// pythonBytesOf is what is between the quotes of repr(s.encode()).
+func pythonBytesOf(s string) string {
+	quoted := eachBeyondASCII(strings.ReplaceAll(s, `\`, `\\`), `\x%02x`)
+	if strings.Contains(s, "'") && strings.Contains(s, `"`) {
+		quoted = strings.ReplaceAll(quoted, "'", `\'`)
+	}
+	return quoted
+}
+
+func utf16Of(s string, order binary.AppendByteOrder) string {
+	var b []byte
+	for _, unit := range utf16.Encode([]rune(s)) {
+		b = order.AppendUint16(b, unit)
+	}
+	return string(b)
 }
 
 func goJSON(s string, escapeHTML bool) string {

@@ -39,7 +39,8 @@ type matcher struct {
 	longest  int      // pattern, in bytes
 	pairs    pairs    // neighbours in any pattern
 	quads    quads
-	tokens   *anchors // nil: not looked for
+	anchors  *anchors
+	tokens   bool // are looked for
 }
 
 // Patterns of long bytes and more are looked for apart from the others, for the shortest of a group sets its speed. Each group
@@ -50,7 +51,7 @@ const (
 )
 
 func newMatcher(patterns []pattern, tokens bool) *matcher {
-	m := &matcher{}
+	m := &matcher{anchors: allAnchors(), tokens: tokens}
 	slices.SortFunc(patterns, func(a, b pattern) int { return strings.Compare(a.text, b.text) })
 	texts := make([]string, 0, len(patterns)+len(tokenRules))
 	shortest, length := long, 0
@@ -82,7 +83,6 @@ func newMatcher(patterns []pattern, tokens bool) *matcher {
 		}
 	}
 	if tokens {
-		m.tokens = tokenAnchors()
 		for _, r := range tokenRules {
 			texts = append(texts, r.prefix)
 		}

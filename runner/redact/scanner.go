@@ -8,6 +8,8 @@ type scanner struct {
 	found   []match
 	seams   []seam
 	view    view
+
+	zeroWidths []int
 }
 
 // lookBehind is how much of the text before what is scanned has to be there, in bytes.
@@ -28,8 +30,8 @@ func (s *scanner) scan(x *index, text []byte, from int, final bool) (hold int) {
 	if !final {
 		hold = from + x.hold(text[from:])
 	}
-	if x.tokens != nil {
-		hold = min(hold, s.findTokens(x.tokens, text, from))
+	if x.anchors != nil {
+		hold = min(hold, s.findAnchored(x.anchors, x.tokens, text, from))
 	}
 	if x.longest() > 0 {
 		hold = s.outsideSeams(min(hold, s.findSewn(x, text, from)))
@@ -46,7 +48,7 @@ func (s *scanner) scan(x *index, text []byte, from int, final bool) (hold int) {
 // findSewn adds the matches over seams, and returns where one may begin that is not complete. Only a few texts
 // have to be copied without their seams: those around seams whose neighbours are neighbours in some pattern, with two more.
 func (s *scanner) findSewn(x *index, text []byte, from int) (hold int) {
-	s.seams, hold = findSeams(s.seams, text, from)
+	s.seams, hold = findSeams(s.seams, text, from, s.zeroWidths)
 	reach := x.longest() - 1
 	viewing := false
 	left := from // the end of the seam before, if any

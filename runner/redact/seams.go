@@ -8,17 +8,33 @@ import (
 	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
-// seam is a part of a text that whoever reads it leaves out: escape sequences, which a terminal acts on and a
-// log drops, and the line breaks that encoders put into base64 and hex. A secret may be sewn together over it.
+// seam is a part of a text that its readers leave out: escape sequences, which a terminal acts on and a log drops; the line
+// breaks that encoders put into base64 and hex; characters without width. A secret may be sewn together over it.
 type seam struct{ start, end int }
 
 // wrapped is in columns: encoders break lines after 60, 64 or 76.
 const wrapped = 48
 
-// findSeams returns the seams of text after from, in order, neighbours as one, in the given memory. What is not complete
-// may become one: it ends with text, and if it is an escape sequence, open is where it begins, else len(text).
-func findSeams(memory []seam, text []byte, from int) (seams []seam, open int) {
+// findSeams returns the seams of text after from, in order, neighbours as one, in the given memory. The places of zero-width
+// characters are known. What is not complete may become a seam: it ends with text, and if it is an escape sequence or a
+// character, open is where it begins, else len(text).
+func findSeams(memory []seam, text []byte, from int, zeroWidths []int) (seams []seam, open int) {
 	seams, open = memory[:0], len(text)
+	add := func(s seam) { // and what of the characters comes before it
+		for len(zeroWidths) > 0 && zeroWidths[0] < s.start {
+			seams = sew(seams, seam{zeroWidths[0], min(zeroWidths[0]+3, len(text))})
+			zeroWidths = zeroWidths[1:]
+		}
+		if s.start < s.end {
+			seams = sew(seams, s)
+		}
+		for len(zeroWidths) > 0 && zeroWidths[0] < s.end { // it is part of it
+			zeroWidths = zeroWidths[1:]
+		}
+	}
+	if n := len(zeroWidths) - 1; n >= 0 && zeroWidths[n]+3 > len(text) {
+		open = zeroWidths[n]
+	}
 	newline := nextWrap(text, from, from)
 	for i := from; ; {
 		escape := len(text)
@@ -32,23 +48,24 @@ func findSeams(memory []seam, text []byte, from int) (seams []seam, open int) {
 			if start > from && text[start-1] == '\r' {
 				start--
 			}
-			seams = sew(seams, seam{start, newline + 1})
+			add(seam{start, newline + 1})
 		}
 		if escape == len(text) {
 			break
 		}
 		length, more := ansi.Sequence(text[escape:])
 		if more {
-			open, length = escape, len(text)-escape
+			open, length = min(open, escape), len(text)-escape
 		}
 		if length > 0 {
-			seams = sew(seams, seam{escape, escape + length})
+			add(seam{escape, escape + length})
 		}
 		i = escape + max(length, 1)
 	}
 	if n := len(text) - 1; n >= from && text[n] == '\r' && wraps(text, n, n+1) {
-		seams = sew(seams, seam{n, n + 1})
+		add(seam{n, n + 1})
 	}
+	add(seam{len(text), len(text)})
 	return seams, open
 }
 

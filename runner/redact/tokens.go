@@ -105,8 +105,8 @@ func awsSecret(text []byte, i int) (start, end int, open bool) {
 
 func isLowerHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
 
-// anchors finds the prefixes of tokens: of any three neighbouring pairs of bytes, a look at every third place of
-// the text meets one.
+// anchors finds the prefixes of tokens, and zero-width characters: of any three neighbouring pairs of bytes, a look at every
+// third place of the text meets one.
 type anchors struct {
 	table  [1 << 16]uint8 // by a pair, little endian: isPair and which of places
 	places [][]anchor
@@ -123,9 +123,16 @@ const (
 	isPair     = 0x80
 )
 
-// tokenAnchors is made once, when it is needed.
-var tokenAnchors = sync.OnceValue(func() *anchors {
-	a := &anchors{}
+// allAnchors is made once, when it is needed.
+var allAnchors = sync.OnceValue(func() *anchors {
+	a := &anchors{places: [][]anchor{zeroWidthPlace: nil}}
+	for _, z := range zeroWidths {
+		a.table[uint16(z[0])|uint16(z[1])<<8] = isPair | zeroWidthPlace
+		a.table[uint16(z[1])|uint16(z[2])<<8] = isPair | zeroWidthPlace
+		for next := range 256 {
+			a.table[uint16(z[2])|uint16(next)<<8] = isPair | zeroWidthPlace
+		}
+	}
 	for i, r := range tokenRules {
 		for offset := r.pair; offset < r.pair+pairStride; offset++ {
 			entry := &a.table[uint16(r.prefix[offset])|uint16(r.prefix[offset+1])<<8]
@@ -140,14 +147,24 @@ var tokenAnchors = sync.OnceValue(func() *anchors {
 	return a
 })
 
-// findTokens adds the tokens in text that begin at from or later, and returns where one may begin that is not
-// complete.
-func (s *scanner) findTokens(a *anchors, text []byte, from int) (hold int) {
+// findAnchored adds the tokens in text that begin at from or later, if they are wanted, and the places of zero-width characters.
+// It returns where a token may begin that is not complete.
+func (s *scanner) findAnchored(a *anchors, tokens bool, text []byte, from int) (hold int) {
 	hold = len(text)
+	s.zeroWidths = s.zeroWidths[:0]
 	for i := max(0, from-lookBehind); i+1 < len(text); i += pairStride {
-		if i = a.next(text, i); i+1 < len(text) {
-			hold = min(hold, s.findToken(a, text, from, i))
+		if i = a.next(text, i); i+1 >= len(text) {
+			break
 		}
+		switch place := a.table[binary.LittleEndian.Uint16(text[i:])] &^ isPair; {
+		case place == zeroWidthPlace:
+			s.findZeroWidth(text, from, i)
+		case tokens:
+			hold = min(hold, s.findToken(a.places[place], text, from, i))
+		}
+	}
+	if at := zeroWidthAtEnd(text, from); at < len(text) && (len(s.zeroWidths) == 0 || s.zeroWidths[len(s.zeroWidths)-1] < at) {
+		s.zeroWidths = append(s.zeroWidths, at)
 	}
 	return hold
 }
@@ -192,9 +209,9 @@ func (a *anchors) likely(text []byte, i int) bool {
 }
 
 // findToken adds the token of which the pair at i is part, and returns where it is open.
-func (s *scanner) findToken(a *anchors, text []byte, from, i int) (hold int) {
+func (s *scanner) findToken(anchors []anchor, text []byte, from, i int) (hold int) {
 	hold = len(text)
-	for _, at := range a.places[a.table[binary.LittleEndian.Uint16(text[i:])]&^isPair] {
+	for _, at := range anchors {
 		begin := i - at.offset
 		if begin < 0 || begin+4 > len(text) || binary.LittleEndian.Uint32(text[begin:]) != at.start {
 			continue
