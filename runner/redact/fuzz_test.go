@@ -111,6 +111,7 @@ func TestRandomSecretsTextsAndCuts(t *testing.T) {
 		{"a", "b", "\u200b", "\ufeff", "\u2060"},
 		{"a", "\u200d", "\xe2", "\x80", "\x8b", "\x81", "\xbf", "\x1b[m", "c"},
 		{"AKIA", "IOSFODNN7EXAMPLE", " ", "wJalrXUtnFEMI/K7MDEN", "ghp_", "0123456789abcdefghij", "-----", "BEGIN ", "END ", "PRIVATE KEY", "\n", "\x1b[m"},
+		{"eyJh", "bGciOiJIUzI1NiJ9", ".", "eyJzdWIiOiIxMjM0NTY3ODkwIn0", " ", "sk_live_", "hooks.slack.com/", "/services/", "AIza", "0123456789abcdef", "\u200b"},
 	}
 	const rounds = 100
 	for _, alphabet := range alphabets {

@@ -72,7 +72,9 @@ func newGroup(patterns []pattern) *group {
 		g.heads[len(g.heads)-1].last = int32(i + 1)
 	}
 	windows := len(g.heads) * g.stride
-	words := max(bits.Len(uint(windows/2)), 11) // 32 bits of the filter, or more, for each window
+	// 64 bits of the filter, or more, for each window; half of that where it would not stay in the cache.
+	const cached = 16 // 512 KiB
+	words := max(11, min(bits.Len(uint(windows)), cached), bits.Len(uint(windows/2)))
 	g.shift = uint(64 - words)
 	g.filter = make([]uint64, 1<<words)
 	g.bucket = uint(64 - bits.Len(uint(windows)))

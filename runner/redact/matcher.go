@@ -15,21 +15,14 @@ type pattern struct{ text, name string }
 type match struct {
 	start, end int
 	name       string
-	token      bool // known by its beginning only
+	rule       int // of a token, plus 1; 0 for a secret
 }
 
 // compare sorts matches by where they begin. Of several at one place the first gives its name: a secret before a
-// token, for how long a token is may not be known yet when its beginning is passed on; then the longest.
+// token, and tokens in the order of their rules, for how long a token is may not be known yet when its beginning is passed on;
+// then the longest.
 func (m match) compare(n match) int {
-	switch {
-	case m.start != n.start:
-		return cmp.Compare(m.start, n.start)
-	case m.token && !n.token:
-		return 1
-	case n.token && !m.token:
-		return -1
-	}
-	return cmp.Compare(n.end, m.end)
+	return cmp.Or(cmp.Compare(m.start, n.start), cmp.Compare(m.rule, n.rule), cmp.Compare(n.end, m.end))
 }
 
 // matcher finds all patterns in a text. It does not change once it is made.

@@ -89,7 +89,7 @@ func (r *Redactor) Unredacted() []string {
 	return slices.Clone(r.short)
 }
 
-// DisableTokens turns off what needs no secret to be known: GitHub's, GitLab's, Slack's and npm's tokens, AWS's
+// DisableTokens turns off what needs no secret to be known: keys of services with a prefix of their own (see tokenRules), AWS's
 // secret keys after their ids, and private keys.
 func (r *Redactor) DisableTokens() {
 	r.mu.Lock()

@@ -20,7 +20,7 @@ type tokenRule struct {
 	find func(text []byte, i int) (start, end int, open bool)
 }
 
-var tokenRules = []tokenRule{
+var tokenRules = append([]tokenRule{
 	{"ghp_", 0, "github-token", run(isAlnum, 4, 36)},
 	{"gho_", 0, "github-token", run(isAlnum, 4, 36)},
 	{"ghu_", 0, "github-token", run(isAlnum, 4, 36)},
@@ -34,10 +34,16 @@ var tokenRules = []tokenRule{
 	{"xoxr-", 0, "slack-token", run(isDashedWord, 5, 10)},
 	{"xoxs-", 0, "slack-token", run(isDashedWord, 5, 10)},
 	{"npm_", 0, "npm-token", run(isAlnum, 4, 36)},
+	{"xapp-1-", 3, "slack-token", run(isDashedWord, 7, 10)},
+	{"hooks.slack.com/", 3, "slack-webhook", slackWebhook},
+	{"sk_live_", 0, "stripe-key", run(isAlnum, 8, 16)},
+	{"rk_live_", 0, "stripe-key", run(isAlnum, 8, 16)},
+	{"sk-ant-", 0, "anthropic-key", run(isDashedWord, 7, 20)},
+	{"AIza", 0, "google-key", run(isDashedWord, 4, 35)},
 	{"AKIA", 0, "aws-secret-key", awsSecret},
 	{"ASIA", 0, "aws-secret-key", awsSecret},
 	{"-----BEGIN ", 4, "private-key", privateKey},
-}
+}, jwtRules()...)
 
 func isWord(c byte) bool       { return isAlnum(c) || c == '_' }
 func isDashedWord(c byte) bool { return isWord(c) || c == '-' }
@@ -64,6 +70,19 @@ func run(is func(byte) bool, prefix, least int) func([]byte, int) (int, int, boo
 		}
 		return i, i + prefix + n, open
 	}
+}
+
+// slackWebhook finds the path of an address that anybody can post to who knows it.
+func slackWebhook(text []byte, i int) (start, end int, open bool) {
+	const host, least, most = len("hooks.slack.com/"), 20, 255
+	isPath := func(c byte) bool { return isDashedWord(c) || c == '/' }
+	path := text[i+host:]
+	n := runLength(path, isPath, most)
+	open = n == len(path) && n < most
+	if n < least {
+		return i, i, open
+	}
+	return i + host, i + host + n, open
 }
 
 const (
@@ -225,7 +244,7 @@ func (s *scanner) findToken(anchors []anchor, text []byte, from, i int) (hold in
 			continue // it was decided
 		}
 		if end > start {
-			s.matches = append(s.matches, match{start, end, r.name, true})
+			s.matches = append(s.matches, match{start, end, r.name, at.rule + 1})
 		}
 		if open {
 			hold = min(hold, start)

@@ -1,12 +1,21 @@
 package redact
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 	"testing"
 )
+
+// jwtOf encodes the parts of a token.
+func jwtOf(parts ...string) string {
+	for i, p := range parts {
+		parts[i] = base64.RawURLEncoding.EncodeToString([]byte(p))
+	}
+	return strings.Join(parts, ".")
+}
 
 func TestTokensThatAreKnownByTheirPrefix(t *testing.T) {
 	const (
@@ -27,6 +36,24 @@ func TestTokensThatAreKnownByTheirPrefix(t *testing.T) {
 		"GitHub, too short":             {"ghp_" + letters[:35] + " ghp_", "ghp_" + letters[:35] + " ghp_"},
 		"GitLab":                        {"glpat-" + letters[:20] + "\n", "[REDACTED:gitlab-token]\n"},
 		"Slack":                         {"xoxb-123456789012-abcdef xoxp-1234567890", "[REDACTED:slack-token] [REDACTED:slack-token]"},
+		"Slack, an app's":               {"xapp-1-A012-345-abcdef xapp-2 xapp-1-", "[REDACTED:slack-token] xapp-2 xapp-1-"},
+		"Slack, a webhook":              {"https://hooks.slack.com/services/T0AB/B0CD/" + letters[:24] + " is", "https://hooks.slack.com/[REDACTED:slack-webhook] is"},
+		"Slack, a workflow's webhook":   {"hooks.slack.com/triggers/T0AB/123/" + letters[:24] + "?a", "hooks.slack.com/[REDACTED:slack-webhook]?a"},
+		"Slack, its documentation":      {"https://hooks.slack.com/services/", "https://hooks.slack.com/services/"},
+		"Stripe":                        {"sk_live_" + letters[:24] + " rk_live_" + letters + ".", "[REDACTED:stripe-key] [REDACTED:stripe-key]."},
+		"Stripe, for tests":             {"sk_test_" + letters, "sk_test_" + letters},
+		"Anthropic":                     {"x-api-key: sk-ant-api03-" + letters + "-_AA\n", "x-api-key: [REDACTED:anthropic-key]\n"},
+		"Google":                        {"?key=AIza" + letters[:35] + "&a", "?key=[REDACTED:google-key]&a"},
+		"Google, too short":             {"AIza" + letters[:34], "AIza" + letters[:34]},
+		"JWT":                           {"Bearer " + jwtOf(`{"alg":"HS256"}`, `{"sub":"1234567890"}`, "signature") + "\n", "Bearer [REDACTED:jwt]\n"},
+		"JWT, in a sentence":            {"is " + jwtOf(`{"typ":"JWT"}`, `{"sub":"1234567890"}`, "signature") + ". And", "is [REDACTED:jwt]. And"},
+		"JWT, encrypted":                {jwtOf(`{"enc":"A128GCM"}`, "", "vector", "text", "tag") + ",", "[REDACTED:jwt],"},
+		"JWT, at the end":               {jwtOf(`{"kid":"1"}`, `{"sub":"1234567890"}`, "signature"), "[REDACTED:jwt]"},
+		"JWT, two in a row":             {strings.Repeat(jwtOf(`{"alg":"HS256"}`, `{"sub":"1234567890"}`, "signature")+" ", 2), "[REDACTED:jwt] [REDACTED:jwt] "},
+		"JWT, of 8 KiB":                 {"<" + jwtOf(`{"alg":"HS256"}`, strings.Repeat("x", 6<<10), "signature") + ">", "<[REDACTED:jwt]>"},
+		"JWT, not signed":               {jwtOf(`{"alg":"none"}`, `{"sub":"1234567890"}`, ""), jwtOf(`{"alg":"none"}`, `{"sub":"1234567890"}`, "")},
+		"JWT, its header alone":         {jwtOf(`{"alg":"HS256"}`) + " eyJh.a.b", jwtOf(`{"alg":"HS256"}`) + " eyJh.a.b"},
+		"a source map":                  {"base64," + jwtOf(`{"version":3,"file":"a.js"}`), "base64," + jwtOf(`{"version":3,"file":"a.js"}`)},
 		"npm":                           {"//registry/:_authToken=npm_" + letters, "//registry/:_authToken=[REDACTED:npm-token]"},
 		"npm's own variables":           {"npm_config_registry npm_lifecycle_event npm_package_json_and_so_on_and_so_on", "npm_config_registry npm_lifecycle_event npm_package_json_and_so_on_and_so_on"},
 		"AWS, a file":                   {"aws_access_key_id = " + id + "\naws_secret_access_key = " + key + "\n", "aws_access_key_id = " + id + "\naws_secret_access_key = [REDACTED:aws-secret-key]\n"},
