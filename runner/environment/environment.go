@@ -117,6 +117,9 @@ func Secrets(variables map[string]string) []redact.Secret {
 				found = append(found, redact.Secret{Name: name, Value: value})
 			}
 		}
+		for _, password := range redact.URLPasswords(value) { // of a database, in whatever variable
+			found = append(found, redact.Secret{Name: name, Value: password})
+		}
 	}
 	return found
 }

@@ -3,7 +3,6 @@ package redact
 import (
 	"encoding/json"
 	"maps"
-	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -59,10 +58,8 @@ func (c *collector) add(name, value string, expected bool) {
 			return // its lines are punctuation and what is a leaf already
 		}
 	}
-	if u, err := url.Parse(value); err == nil && u.User != nil {
-		if password, ok := u.User.Password(); ok {
-			c.add(name+".password", password, true)
-		}
+	for _, password := range urlPasswords(value) {
+		c.add(name+".password", password, true)
 	}
 	c.lines(name, value)
 }
