@@ -113,6 +113,7 @@ lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck $(TOOLS)/bin/deadcode $(TOOL
 	go vet -tags man ./cmd/runner
 	staticcheck ./...
 	GOOS=darwin go vet ./...
+	@! go list -deps ./runner/present/... | grep -E 'aws-sdk|runner/redact$$|carlin-cicd/runner/artifacts$$|artifacts/s3$$' || { echo "runner/present must not import these"; exit 1; }
 	@dead=$$(deadcode -test ./... | grep -vE '$(REFLECTED)'); test -z "$$dead" || { echo "dead code:"; echo "$$dead"; exit 1; }
 	gocyclo -over 20 -ignore '$(SIMPLE)' cmd runner steps artifacts image infra
 	@long=$$(git log --format='%h %s' -30 | awk 'length($$0) > 80'); test -z "$$long" || { echo "commit subjects over 72 characters:"; echo "$$long"; }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/steps/results"
 )
 
 // figuresWorkspace has a step with tests of all kinds, two sets of files, coverage and a second of work.
@@ -58,7 +59,8 @@ func TestRecordAndMetricsHaveTheFiguresOfTheRun(t *testing.T) {
 	var stdout bytes.Buffer
 	o := Run(t.Context(), Invocation{
 		Variables: map[string]string{
-			"PIPELINE_STEP": "test", "PATH": os.Getenv("PATH"), "RUNNER_WORKSPACE": dir, "RUNNER_LOG_FORMAT": "text", "BRANCH": "main", "GIT_SHA": strings.Repeat("ab", 20),
+			"PIPELINE_STEP": "test", "PATH": os.Getenv("PATH"), "RUNNER_WORKSPACE": dir, "RUNNER_LOG_FORMAT": "text",
+			"BRANCH": "main", "GIT_SHA": strings.Repeat("ab", 20),
 			"ARTIFACT_BUCKET": "file://" + filepath.Join(dir, "store"), "ECS_CONTAINER_METADATA_URI_V4": metadata,
 		},
 		Stdout: &stdout, Stderr: &stdout, Version: "test", Started: time.Now(),
@@ -68,36 +70,37 @@ func TestRecordAndMetricsHaveTheFiguresOfTheRun(t *testing.T) {
 	}
 	f, emf := readFigures(t, filepath.Join(dir, "store/runs/main/*/test/*"))
 
-	files, size := 0, int64(0)
-	for _, a := range f.Artifacts {
-		files, size = files+a.Files, size+a.Bytes
-	}
-	c := f.Tests.Counts
-	if files != 3 || size < 300000 || c.Total != 6 || c.Failed != 1 || c.Errored != 1 || c.Skipped != 1 ||
-		c.Flaky != 1 ||
-		f.Coverage.LinePercent != 80 {
-		t.Errorf("%d files, %d bytes, %+v, %+v", files, size, c, f.Coverage)
-	}
-	if f.Seconds < 2.2 || f.Usage.PeakMemory <= 0 || f.Usage.CPUSeconds <= 0 || f.Usage.MemoryLimit <= 0 ||
-		f.Usage.MemoryLimit > 2<<30 ||
-		f.Usage.CPULimit <= 0 ||
-		f.Usage.Samples == nil ||
-		len(f.Usage.Samples.CPU) != len(f.Usage.Samples.Seconds) {
-		t.Errorf("%v s, %+v", f.Seconds, f.Usage)
-	}
+	size := float64(f.Artifacts[0].Bytes + f.Artifacts[1].Bytes)
 	billed := math.Ceil(f.EndedAt.Sub(pulled).Seconds())
-	if dollars := billed / 3600 * (0.04656 + 2*0.00511); f.Cost.Seconds != billed ||
-		math.Abs(f.Cost.Dollars-dollars) > 1e-6 ||
-		f.Cost.Would ||
-		f.Cost.Capacity != "on demand" {
-		t.Errorf("%+v, want %v s and %v", f.Cost, billed, dollars)
-	}
-	for name, want := range map[string]float64{
-		"Runs": 1, "Failures": 1, "Duration": f.Seconds, "Tests": 6, "TestsFailed": 2, "TestsFlaky": 1, "ArtifactFiles": 3, "ArtifactBytes": float64(size),
-		"PeakMemory": float64(f.Usage.PeakMemory), "CPUSeconds": f.Usage.CPUSeconds, "Cost": f.Cost.Dollars, "LineCoverage": 80,
+	dollars := math.Round(1e6*billed/3600*(0.04656+2*0.00511)) / 1e6
+	for name, figures := range map[string][2]any{
+		"tests":         {f.Tests.Counts, results.Counts{Total: 6, Failed: 1, Errored: 1, Skipped: 1, Flaky: 1}},
+		"coverage":      {f.Coverage.LinePercent, 80.0},
+		"files":         {f.Artifacts[0].Files + f.Artifacts[1].Files, 3},
+		"billed":        {f.Cost.Seconds, billed},
+		"cost":          {f.Cost.Dollars, dollars},
+		"capacity":      {f.Cost.Capacity, "on demand"},
+		"hypothetical":  {f.Cost.Would, false},
+		"CPU limit":     {f.Usage.CPULimit > 0, true},
+		"CPU":           {f.Usage.CPUSeconds > 0, true},
+		"memory":        {f.Usage.PeakMemory > 0 && f.Usage.MemoryLimit > 0 && f.Usage.MemoryLimit <= 2<<30, true},
+		"time":          {f.Seconds >= 2.2, true},
+		"samples":       {len(f.Usage.Samples.CPU), len(f.Usage.Samples.Seconds)},
+		"Runs":          {emf["Runs"], 1.0},
+		"Failures":      {emf["Failures"], 1.0},
+		"Duration":      {emf["Duration"], f.Seconds},
+		"Tests":         {emf["Tests"], 6.0},
+		"TestsFailed":   {emf["TestsFailed"], 2.0},
+		"TestsFlaky":    {emf["TestsFlaky"], 1.0},
+		"ArtifactFiles": {emf["ArtifactFiles"], 3.0},
+		"ArtifactBytes": {emf["ArtifactBytes"], size},
+		"PeakMemory":    {emf["PeakMemory"], float64(f.Usage.PeakMemory)},
+		"CPUSeconds":    {emf["CPUSeconds"], f.Usage.CPUSeconds},
+		"Cost":          {emf["Cost"], f.Cost.Dollars},
+		"LineCoverage":  {emf["LineCoverage"], 80.0},
 	} {
-		if emf[name] != want {
-			t.Errorf("the metric %s is %v, want %v", name, emf[name], want)
+		if figures[0] != figures[1] {
+			t.Errorf("%s: %v, want %v", name, figures[0], figures[1])
 		}
 	}
 	if cold, ok := emf["ColdStart"].(float64); !ok || math.Abs(cold-f.StartedAt.Sub(pulled).Seconds()) > 0.002 {

@@ -69,6 +69,36 @@ func TestDashboardShowsTheFiguresOfTheRecord(t *testing.T) {
 	f := failedRun()
 	f.Cluster = "Cluster"
 	m := readEMF(t, EMF(f, time.Now()))
+	shown := map[string]float64{}
+	for _, w := range dashboardWidgets(t) {
+		w.evaluate(t, f.Step, m, shown)
+	}
+	for title, want := range map[string]float64{
+		"Duration of steps, seconds: Duration": f.Seconds, "Tests: Tests": float64(f.Tests.Total),
+		"Tests: TestsFailed": float64(f.Tests.Failed + f.Tests.Errored), "Tests: TestsFlaky": float64(f.Tests.Counts.Flaky),
+		"Memory, % of the task's": 100 * float64(f.Usage.PeakMemory) / (2 << 30), "Fargate, dollars by list price": f.Cost.Dollars,
+		"Waiting for a task, seconds: ColdStart": m.values["ColdStart"].(float64),
+	} {
+		if got, ok := shown[title]; !ok || math.Abs(got-want) > 1e-9 {
+			t.Errorf("%s: the dashboard shows %v, the run was %v", title, got, want)
+		}
+		delete(shown, title)
+	}
+	if len(shown) > 0 {
+		t.Errorf("%v is shown and not compared", shown)
+	}
+}
+
+// widget is one of the dashboard.
+type widget struct {
+	Properties struct {
+		Title, Query string
+		Metrics      [][]any
+	}
+}
+
+func dashboardWidgets(t *testing.T) []widget {
+	t.Helper()
 	var template struct {
 		Resources map[string]struct {
 			Properties struct {
@@ -89,67 +119,51 @@ func TestDashboardShowsTheFiguresOfTheRecord(t *testing.T) {
 	body := strings.NewReplacer("${TestMemory}", "2048", "${Cluster}", "Cluster").
 		Replace(template.Resources["Dashboard"].Properties.DashboardBody["Fn::Sub"][0].(string))
 	body = regexp.MustCompile(`\$\{[^}]*\}`).ReplaceAllString(body, "1")
-	var dashboard struct {
-		Widgets []struct {
-			Properties struct {
-				Title, Query string
-				Metrics      [][]any
-			}
-		}
-	}
+	var dashboard struct{ Widgets []widget }
 	if err := json.Unmarshal([]byte(body), &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	shown := map[string]float64{}
-	for _, w := range dashboard.Widgets {
-		var last []any
-		ids, formulas := map[string]float64{}, map[string]string{}
-		for _, row := range w.Properties.Metrics {
-			options, _ := row[len(row)-1].(map[string]any)
-			if formula, ok := options["expression"].(string); ok {
-				formulas[options["label"].(string)] = formula
-				continue
-			}
-			if options != nil {
-				row = row[:len(row)-1]
-			}
-			row = expandRow(row, last)
-			last = row
-			dimensions := map[string]string{}
-			for i := 2; i < len(row); i += 2 {
-				dimensions[row[i].(string)] = row[i+1].(string)
-			}
-			if row[0] != "Carlin/CICD" || dimensions["Step"] != "" && dimensions["Step"] != f.Step {
-				continue
-			}
-			value := m.value(t, row[0].(string), row[1].(string), dimensions)
-			if id, ok := options["id"].(string); ok {
-				ids[id] = value
-			} else {
-				shown[w.Properties.Title+": "+row[1].(string)] = value
-			}
+	return dashboard.Widgets
+}
+
+var sumQuery = regexp.MustCompile(`filter Runs = 1 and ispresent\((\w+)\) \| stats sum\((\w+)\)`)
+
+// evaluate adds what the widget shows of a run of a step, by its title and the metric.
+func (w widget) evaluate(t *testing.T, step string, m emfLine, shown map[string]float64) {
+	t.Helper()
+	var last []any
+	ids, formulas := map[string]float64{}, map[string]string{}
+	for _, row := range w.Properties.Metrics {
+		options, _ := row[len(row)-1].(map[string]any)
+		if formula, ok := options["expression"].(string); ok {
+			formulas[options["label"].(string)] = formula
+			continue
 		}
-		if formula, ok := formulas[f.Step]; ok {
-			shown[w.Properties.Title] = evaluate(t, formula, ids)
+		if options != nil {
+			row = row[:len(row)-1]
 		}
-		if sum := regexp.MustCompile(`filter Runs = 1 and ispresent\((\w+)\) \| stats sum\((\w+)\)`).FindStringSubmatch(w.Properties.Query); sum != nil &&
-			sum[1] == sum[2] &&
-			m.values["Runs"] == 1.0 {
-			shown[w.Properties.Title] = m.values[sum[1]].(float64)
+		row = expandRow(row, last)
+		last = row
+		dimensions := map[string]string{}
+		for i := 2; i < len(row); i += 2 {
+			dimensions[row[i].(string)] = row[i+1].(string)
+		}
+		if row[0] != "Carlin/CICD" || dimensions["Step"] != "" && dimensions["Step"] != step {
+			continue
+		}
+		value := m.value(t, row[0].(string), row[1].(string), dimensions)
+		if id, ok := options["id"].(string); ok {
+			ids[id] = value
+		} else {
+			shown[w.Properties.Title+": "+row[1].(string)] = value
 		}
 	}
-	for title, want := range map[string]float64{
-		"Duration of steps, seconds: Duration": f.Seconds, "Tests: Tests": float64(f.Tests.Total), "Tests: TestsFailed": float64(f.Tests.Failed + f.Tests.Errored), "Tests: TestsFlaky": float64(f.Tests.Counts.Flaky),
-		"Memory, % of the task's": 100 * float64(f.Usage.PeakMemory) / (2 << 30), "Fargate, dollars by list price": f.Cost.Dollars,
-		"Waiting for a task, seconds: ColdStart": m.values["ColdStart"].(float64),
-	} {
-		if got, ok := shown[title]; !ok || math.Abs(got-want) > 1e-9 {
-			t.Errorf("%s: the dashboard shows %v, the run was %v", title, got, want)
-		}
-		delete(shown, title)
+	if formula, ok := formulas[step]; ok {
+		shown[w.Properties.Title] = evaluate(t, formula, ids)
 	}
-	if len(shown) > 0 {
-		t.Errorf("%v is shown and not compared", shown)
+	sum := sumQuery.FindStringSubmatch(w.Properties.Query)
+	if sum != nil && sum[1] == sum[2] && m.values["Runs"] == 1.0 {
+		shown[w.Properties.Title] = m.values[sum[1]].(float64)
 	}
 }
 
