@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -8,34 +9,46 @@ import (
 	"github.com/carlin-cicd/runner/runner/needs"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
-	"github.com/carlin-cicd/runner/runner/source"
 )
 
-// checkout checks out the commit, unless the workspace has it already.
+// checkout checks out the commit, unless the workspace has it already, and what the step's settings add to it.
 func (r *run) checkout() error {
-	if !r.AwaitsCheckout() {
-		return nil
+	if r.AwaitsCheckout() {
+		if err := r.fetchCommit(); err != nil {
+			return err
+		}
 	}
-	credentials, err := r.private.Resolve(r.Stop.Work, &r.Session, "GITHUB_TOKEN", "RUNNER_SSH_KEY")
-	if err != nil {
-		return err
-	}
+	return r.source.Configure(r.step.Checkout, r.env.Variables)
+}
+
+// fetchCommit brings the workspace to the commit, which has its own runner.yaml.
+func (r *run) fetchCommit() error {
 	r.installed = r.installedDependencies()
-	_, changed, err := source.Checkout(r.Stop.Work, r.Git, source.Options{
-		URL: r.Config.Repository, SHA: r.Ref.SHA, Branch: r.Config.Branch, Dir: r.Config.Workspace,
-		Token: credentials["GITHUB_TOKEN"], SSHKey: credentials["RUNNER_SSH_KEY"], KnownHosts: r.Config.KnownHosts, SSHCommand: r.Variables["GIT_SSH_COMMAND"],
-		Retries: max(r.Config.Retries, 3), Log: r.Log,
-	})
-	if err != nil && !r.Deadline.IsZero() && time.Now().After(r.Deadline) {
-		return &process.TimeoutError{Limit: r.step.Timeout} // git was killed by it
-	}
+	asked, startedKey := r.Ref.SHA, r.runKey()
+	changed, err := r.source.Fetch()
 	if err != nil {
-		return outcome.SourceError{Err: err}
+		return r.timeoutOr(err)
 	}
 	if changed {
 		r.Log.Info("checked out", "commit", r.Ref.SHA)
 	}
-	return outcome.Refused(r.resolveStep()) // the commit brings its own runner.yaml
+	if err := outcome.Refused(r.resolveStep()); err != nil {
+		return err
+	}
+	if r.Ref.SHA != asked { // a tag object's id: the run is recorded under the commit
+		r.Log.Info("the tag was resolved to its commit", "tag", asked, "commit", r.Ref.SHA)
+		r.moveStartedRecord(startedKey)
+	}
+	return r.timeoutOr(r.source.Complete(r.step.Checkout))
+}
+
+// timeoutOr returns the timeout as the error of a git that was killed by it.
+func (r *run) timeoutOr(err error) error {
+	var source outcome.SourceError
+	if errors.As(err, &source) && !r.Deadline.IsZero() && time.Now().After(r.Deadline) {
+		return &process.TimeoutError{Limit: r.step.Timeout}
+	}
+	return err
 }
 
 // checkPrerequisites checks the commit and the runs that the step needs, and receives their outputs.

@@ -34,6 +34,13 @@ func (r *run) recordStart() error {
 	return nil
 }
 
+// moveStartedRecord stores started.json again, for a run that turned out to be of another commit.
+func (r *run) moveStartedRecord(oldKey string) {
+	r.awaitStart()
+	_ = r.Store.Delete(r.Stop.Work, oldKey+"/started.json") // a record without an end, if it fails
+	_ = r.recordStart()
+}
+
 // awaitStart waits until started.json is stored. A run continues if it could not be.
 func (r *run) awaitStart() {
 	if r.starting == nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/account"
+	"github.com/carlin-cicd/runner/runner/checkout"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/deploy"
 	"github.com/carlin-cicd/runner/runner/environment"
@@ -78,6 +79,7 @@ type run struct {
 	tracing       tracing
 	notifications notifications
 	private       environment.Private
+	source        *checkout.Checkout
 }
 
 // Run runs the step, reports how it ended, and returns the same.
@@ -87,6 +89,7 @@ func Run(ctx context.Context, in Invocation) outcome.Outcome {
 	r := &run{tail: page.NewTail(pageLog), in: in, published: map[string]bool{}, artifacts: []record.Artifact{}}
 	r.Session = session.Session{ID: session.NewID(), Began: in.Started, Variables: in.Variables}
 	r.verdict = verdict.New(&r.Session, r.step, r)
+	r.source = checkout.New(&r.Session, &r.private)
 	r.Redactor = redact.New(append(environment.Secrets(in.Variables), knownHeaders(in.Variables)...)...)
 	r.AWS = session.NewAWS(r.Redactor)
 
@@ -147,6 +150,7 @@ func (r *run) logSignals(ctx context.Context) {
 func (r *run) perform() error {
 	defer func() { r.delivery.Unlock() }() // a checkout may replace it
 	defer r.removeOutputs()
+	defer r.source.Close()
 	if r.in.Undo {
 		return r.rollback()
 	}

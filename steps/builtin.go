@@ -94,6 +94,9 @@ func Collect(workspace string, file *File) Catalogue {
 	}
 	d := decoder{path: file.Path}
 	c := collect(workspace, file.Steps, d.origin)
+	for i := range c.steps {
+		c.steps[i].Checkout = c.steps[i].Checkout.Or(file.Checkout)
+	}
 	c.setup = defaultSetup(workspace)
 	if file.Setup != nil {
 		c.setup = *file.Setup

@@ -189,6 +189,8 @@ func stepObject() object[Step] {
 			optionalBoolean(),
 			func(s *Step) **bool { return &s.Rollback },
 		),
+		newKey("checkout", "How much of the repository the step gets, where that differs from the other steps.",
+			checkoutObject().kind().ref("checkout"), func(s *Step) *Checkout { return &s.Checkout }),
 		newKey("grace", "Time between TERM and KILL when stopping; RUNNER_GRACE and --grace win over it.", duration(),
 			func(s *Step) *time.Duration { return &s.Grace }).otherwise("20s"),
 	}}

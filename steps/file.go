@@ -19,9 +19,10 @@ const FileName = "runner.yaml"
 
 // File is a valid runner.yaml.
 type File struct {
-	Path  string
-	Setup *Setup // nil for the default
-	Steps []override
+	Path     string
+	Setup    *Setup // nil for the default
+	Checkout Checkout
+	Steps    []override
 }
 
 // override is what the file has for one step. Keys that it leaves out keep their built-in or default value.
@@ -58,10 +59,11 @@ func LoadDefault(workspace string) (*File, error) {
 
 // document is the top level of the file while it is read.
 type document struct {
-	version string
-	schema  string
-	setup   *Setup
-	steps   []override
+	version  string
+	schema   string
+	setup    *Setup
+	checkout Checkout
+	steps    []override
 }
 
 // Parse reads the text of a runner.yaml. The error is a *FileError.
@@ -82,7 +84,7 @@ func Parse(name string, source []byte) (*File, error) {
 	if err := checkSteps(d, doc.steps); err != nil {
 		return nil, err
 	}
-	return &File{Path: name, Setup: doc.setup, Steps: doc.steps}, nil
+	return &File{Path: name, Setup: doc.setup, Checkout: doc.checkout, Steps: doc.steps}, nil
 }
 
 // documentObject are the keys of the top level.
@@ -107,6 +109,8 @@ func documentObject() object[document] {
 			setup,
 			func(d *document) **Setup { return &d.setup },
 		),
+		newKey("checkout", "How much of the repository the steps get.", checkoutObject().kind().ref("checkout"),
+			func(d *document) *Checkout { return &d.checkout }),
 		newKey("steps", "Overrides of the built-in steps (build, test, deploy, migrate) and steps of your own.", stepsKind(),
 			func(d *document) *[]override { return &d.steps }),
 	}}

@@ -100,6 +100,7 @@ func rootSchema() schema {
 		{"step", stepObject().kind().schema},
 		{"command", command.schema},
 		{"hook", hook(command.ref("command")).schema},
+		{"checkout", checkoutObject().kind().schema},
 	}
 	return root
 }

@@ -33,6 +33,7 @@ type Step struct {
 	Fetch       []string // kinds of artifacts of this commit that are brought into the workspace first
 	Verify      Command  // run after the command passed; its failure is the step's
 	Hooks       Hooks
+	Checkout    Checkout // how much of the repository it gets
 
 	Account string   // the AWS account that the command must work in; "" for any
 	Region  string   // the AWS region for the command; "" for that of its environment
