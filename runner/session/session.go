@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,7 +68,7 @@ func NewID() string { return strings.ToLower(ulid.Make().String()) }
 func (s *Session) Identify() error {
 	c := s.Config
 	s.Ref = artifacts.Ref{Branch: cmp.Or(c.Branch, c.GitHubBranch), SHA: cmp.Or(c.SHA, c.GitHubSHA)}
-	commit, err := source.Describe(s.Stop.Work, s.Git, c.Workspace)
+	commit, err := source.Describe(s.Stop.Work, s.Git, c.Workspace, generated(c)...)
 	if err == nil {
 		s.Dirty = commit.Dirty && (s.Ref.SHA == "" || s.Ref.SHA == commit.SHA)
 		s.Ref.Branch, s.Ref.SHA = cmp.Or(s.Ref.Branch, commit.Branch), cmp.Or(s.Ref.SHA, commit.SHA)
@@ -113,4 +114,29 @@ func (s *Session) EarlierBranches() []string {
 		}
 	}
 	return all
+}
+
+// generated returns patterns of what the steps of the workspace leave there, which is not a change of it: reports, coverage
+// and artifacts.
+func generated(c config.Config) []string {
+	catalogue, err := config.LoadSteps(c)
+	if err != nil {
+		return nil // the error is reported with the step
+	}
+	var patterns []string
+	for _, step := range catalogue.All() {
+		add := func(name string) {
+			if name != "" && name != "." {
+				patterns = append(patterns, path.Join(step.Directory, name))
+			}
+		}
+		for _, report := range step.Reports {
+			add(report)
+		}
+		for _, a := range step.Artifacts {
+			add(a.Path)
+		}
+		add(step.Coverage.Path)
+	}
+	return patterns
 }

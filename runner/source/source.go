@@ -10,9 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/bmatcuk/doublestar/v4"
 )
 
 // Runner runs git in a folder with variables added to the environment, and returns what it printed on both outputs.
@@ -43,15 +46,20 @@ func (e *OwnershipError) Hint() string {
 // Is makes the error an ErrNoRepository.
 func (e *OwnershipError) Is(target error) bool { return target == ErrNoRepository }
 
-// Describe returns the commit of a workspace. Without one the error is an ErrNoRepository with git's message.
-func Describe(ctx context.Context, run Runner, dir string) (Commit, error) {
+// Describe returns the commit of a workspace. Untracked files that match one of the patterns, which are relative to dir and
+// slash-separated, are not changes. Without a commit the error is an ErrNoRepository with git's message.
+func Describe(ctx context.Context, run Runner, dir string, generated ...string) (Commit, error) {
 	top := findRepository(dir)
 	if top == "" { // so that git is not needed outside of repositories
 		return Commit{}, ErrNoRepository
 	}
+	untracked := "normal"
+	if len(generated) > 0 {
+		untracked = "all" // a new folder may hold nothing but generated files
+	}
 	// One call returns everything: headers, then a line for each change. The runner's own files are not changes.
 	out, err := run(ctx, dir, gitEnvironment(), slices.Concat(settings(dir), []string{
-		"status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", ".", ":(exclude).runner",
+		"-c", "status.relativePaths=true", "status", "--porcelain=v2", "--branch", "--untracked-files=" + untracked, "--", ".", ":(exclude).runner",
 	})...)
 	switch {
 	case ctx.Err() != nil:
@@ -68,7 +76,9 @@ func Describe(ctx context.Context, run Runner, dir string) (Commit, error) {
 			c.SHA = sha
 		} else if head, ok := strings.CutPrefix(line, "# branch.head "); ok && head != "(detached)" {
 			c.Branch = head
-		} else if kind, _, ok := strings.Cut(line, " "); ok && slices.Contains([]string{"1", "2", "u", "?"}, kind) {
+		} else if name, ok := strings.CutPrefix(line, "? "); ok {
+			c.Dirty = c.Dirty || !isGenerated(path.Clean(name), generated)
+		} else if kind, _, ok := strings.Cut(line, " "); ok && slices.Contains([]string{"1", "2", "u"}, kind) {
 			c.Dirty = true
 		}
 	}
@@ -76,6 +86,18 @@ func Describe(ctx context.Context, run Runner, dir string) (Commit, error) {
 		return Commit{}, fmt.Errorf("%w: it has no commit yet", ErrNoRepository)
 	}
 	return c, nil
+}
+
+// isGenerated reports whether a file or one of its folders matches one of the patterns.
+func isGenerated(name string, patterns []string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		for at := name; at != "."; at = path.Dir(at) {
+			if matched, err := doublestar.Match(pattern, at); err == nil && matched {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // findRepository returns the folder whose .git git would use in dir, or "".
