@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 )
 
 // PutJSON stores v as indented JSON, durably.
@@ -58,28 +56,4 @@ func GetJSON(ctx context.Context, s Store, key string, v any) error {
 		return &CorruptError{key, "a JSON record", err.Error()}
 	}
 	return nil
-}
-
-// PutFile stores a local file under a key, durably, with a media type by the key's name.
-func PutFile(ctx context.Context, s Store, key, name string) error {
-	t, err := openTree("file", filepath.Dir(name), "")
-	if err != nil {
-		return err
-	}
-	defer t.Close()
-	c, err := t.openFile(ctx, filepath.Base(name), "")
-	var changed *ChangedError
-	if errors.As(err, &changed) {
-		return &MissingError{"file", name, "does not exist"}
-	}
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	_, err = s.Put(ctx, Object{Key: key, Body: c, Size: c.Size(), Type: mediaType(key), Mode: c.Mode()})
-	if err != nil {
-		return err
-	}
-	_, err = c.digest()
-	return err
 }

@@ -3,7 +3,6 @@ package artifacts_test
 import (
 	"errors"
 	"io/fs"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -37,15 +36,6 @@ func TestRecords(t *testing.T) {
 		t.Error(err)
 	}
 	if err := artifacts.GetJSON(t.Context(), s, "nowhere", &got); !errors.Is(err, fs.ErrNotExist) {
-		t.Error(err)
-	}
-	dir := artifactstest.Files{"log.gz": "z"}.Dir(t)
-	artifactstest.Must(t, artifacts.PutFile(t.Context(), s, "runs/log.gz", filepath.Join(dir, "log.gz")))
-	if got := artifactstest.Get(t, s, "runs/log.gz"); got != "z" {
-		t.Errorf("got %q", got)
-	}
-	var missing *artifacts.MissingError
-	if err := artifacts.PutFile(t.Context(), s, "x", filepath.Join(dir, "nowhere")); !errors.As(err, &missing) {
 		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -10,12 +11,14 @@ import (
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/scratch"
 	"github.com/carlin-cicd/runner/runner/session"
 )
 
 // logFile is the copy of the log that is published with the run: JSON lines, compressed as they come.
-// It is written to the temporary folder until the run ends.
+// It is a temporary file that the command cannot find until the run ends.
 type logFile struct {
 	mu   sync.Mutex
 	file *os.File
@@ -24,7 +27,7 @@ type logFile struct {
 }
 
 func newLogFile() (*logFile, error) {
-	f, err := os.CreateTemp("", "runner-log-*.jsonl.gz")
+	f, err := scratch.File()
 	if err != nil {
 		return nil, err
 	}
@@ -46,24 +49,27 @@ func (l *logFile) Write(p []byte) (int, error) {
 	return l.gzip.Write(p)
 }
 
-// finish completes the file and returns its path. Later writes start another gzip member, so that a stopped run can store its
-// log early and again at its end.
-func (l *logFile) finish() (string, error) {
+// finish completes the file and returns what it holds. Later writes start another gzip member, so that a stopped run can
+// store its log early and again at its end.
+func (l *logFile) finish() (*io.SectionReader, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.open {
 		if err := l.gzip.Close(); err != nil {
-			return "", err
+			return nil, err
 		}
 		l.open = false
 	}
-	return l.file.Name(), nil
+	info, err := l.file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return io.NewSectionReader(l.file, 0, info.Size()), nil
 }
 
 func (l *logFile) remove() {
 	if l != nil {
-		l.file.Close()
-		os.Remove(l.file.Name())
+		scratch.Remove(l.file)
 	}
 }
 
@@ -80,7 +86,7 @@ func (r *run) openLog(format logs.Format, level slog.Level, attributes []slog.At
 	r.sink = logs.New(r.in.Stdout, o)
 	r.Log = slog.New(redactHandler{r.sink.Handler(), r.Redactor})
 	if err != nil {
-		r.Log.Warn("the log will not be stored", "error", err.Error())
+		r.Log.Warn("the log will not be stored", "error", err.Error(), "hint", outcome.Hint(err))
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/needs"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/scratch"
 )
 
 // A step passes values to later steps of the same commit by writing KEY=VALUE lines to the file that RUNNER_OUTPUT names. They
@@ -130,7 +131,7 @@ type outputs struct {
 // openOutputs creates the file for them.
 func (r *run) openOutputs() {
 	delete(r.env.Variables, "RUNNER_OUTPUT") // of a runner that runs this runner
-	dir, err := os.MkdirTemp("", "runner-output-*")
+	dir, err := scratch.Dir("runner-output-*")
 	if err == nil {
 		r.outputs.file = filepath.Join(dir, "output")
 		err = os.WriteFile(r.outputs.file, nil, 0o600)

@@ -17,6 +17,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/present/page"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/scratch"
 	"github.com/carlin-cicd/runner/runner/verdict"
 	"github.com/carlin-cicd/runner/steps/results"
 )
@@ -148,11 +149,14 @@ func (r *run) putJSON(ctx context.Context, name string, v any, batch bool) error
 }
 
 func (r *run) putLog(ctx context.Context) error {
-	name, err := r.file.finish()
+	log, err := r.file.finish()
 	if err != nil {
 		return err
 	}
-	return artifacts.PutFile(ctx, r.Store, r.runKey()+"/log.jsonl.gz", name)
+	_, err = r.Store.Put(ctx, artifacts.Object{
+		Key: r.runKey() + "/log.jsonl.gz", Body: log, Size: log.Size(), Type: "application/gzip", Mode: 0o644,
+	})
+	return err
 }
 
 // putReports stores the reports as they were read, redacted, under their paths in the workspace after a prefix.
@@ -176,12 +180,11 @@ func (r *run) putReport(ctx context.Context, root *os.Root, name, key string) er
 		return err
 	}
 	defer report.Close()
-	clean, err := os.CreateTemp("", "runner-report-*.xml")
+	clean, err := scratch.File()
 	if err != nil {
 		return err
 	}
-	defer os.Remove(clean.Name())
-	defer clean.Close()
+	defer scratch.Remove(clean)
 	w := r.Redactor.Writer(clean)
 	if _, err := io.Copy(w, report); err != nil {
 		return err

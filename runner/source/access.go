@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/carlin-cicd/runner/runner/scratch"
 )
 
 // Access lets the command's own git use the credentials of the repository, for its host only, until Close. They are in
@@ -31,7 +33,7 @@ func OpenAccess(o Options) (*Access, error) {
 	}
 	a := &Access{origin: from, ssh: cmp.Or(o.SSHCommand, "ssh")}
 	if from.token != "" {
-		if a.dir, err = os.MkdirTemp("", "runner-git-"); err == nil {
+		if a.dir, err = scratch.Dir("runner-git-"); err == nil {
 			a.listener, err = net.Listen("unix", a.socket())
 		}
 		if err != nil {

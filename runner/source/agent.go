@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+
+	"github.com/carlin-cicd/runner/runner/scratch"
 )
 
 // keyAgent serves a private key to ssh without a file: ssh asks it to sign by a socket that only this user may open, and
@@ -46,7 +48,7 @@ func openAgent(key, knownHosts string) (*keyAgent, error) {
 			Message: "the key in RUNNER_SSH_KEY cannot be used: " + err.Error(), Advice: "create one of another type: ssh-keygen -t ed25519",
 		}
 	}
-	dir, err := os.MkdirTemp("", "runner-ssh-")
+	dir, err := scratch.Dir("runner-ssh-")
 	if err != nil {
 		return nil, &Error{Message: "the socket for the SSH key cannot be created: " + err.Error(), Advice: socketAdvice}
 	}
