@@ -90,8 +90,9 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 		set.Exclude = func(path string) bool { return path == ".runner" || path == ".git" || path == "node_modules" }
 	}
 	var published artifacts.Published
-	err := r.scrub(ctx, set, a)
+	withheld, err := r.scrub(ctx, set, a)
 	if err == nil {
+		set.Exclude = without(set.Exclude, withheld)
 		shown, done := r.showProgress(ctx, "storing "+set.Kind)
 		published, err = artifacts.Publish(shown, r.Store, set)
 		done()

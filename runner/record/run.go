@@ -110,6 +110,8 @@ type Artifact struct {
 	Removed   int    `json:"removed"`
 	Error     string `json:"error,omitempty"`
 
+	Withheld []string `json:"withheld,omitempty"` // files that hold a secret and were not stored
+
 	Entry   string `json:"-"` // the page that a set of pages begins with; "" if it is none
 	Console string `json:"-"` // the set's folder in AWS's console, or ""
 }

@@ -51,3 +51,24 @@ func (r *reader) Read(p []byte) (int, error) {
 	}
 	return n, nil
 }
+
+// FoundIn reports whether what from returns holds a secret. It reads no further than it has to.
+func (r *Redactor) FoundIn(from io.Reader) (bool, error) {
+	w := r.Writer(io.Discard)
+	buffer := make([]byte, block)
+	for {
+		n, err := from.Read(buffer)
+		_, _ = w.Write(buffer[:n]) // to nowhere
+		if err != nil {
+			_ = w.Close()
+		}
+		switch {
+		case w.cursor.replaced > 0:
+			return true, nil
+		case err == io.EOF:
+			return false, nil
+		case err != nil:
+			return false, err
+		}
+	}
+}

@@ -175,6 +175,8 @@ func (r *Redactor) clean(text []byte) (clean []byte, changed bool) {
 type cursor struct {
 	done   int // what comes before has been passed on or replaced
 	masked int // what comes before, since the last replacement's beginning, is replaced by it
+
+	replaced int // secrets
 }
 
 // appendClean appends what of text is decided: everything before hold, and the matches that begin there, which
@@ -190,6 +192,7 @@ func (c *cursor) appendClean(dst, text []byte, matches []match, hold int) []byte
 		if m.start >= c.masked {
 			dst = append(dst, text[c.done:max(c.done, m.start)]...)
 			dst = append(append(append(dst, "[REDACTED:"...), m.name...), ']')
+			c.replaced++
 		}
 		c.done, c.masked = m.end, m.end
 	}
