@@ -101,6 +101,7 @@ type supervision struct {
 	limit     time.Duration // the duration behind the deadline, for messages
 	grace     time.Duration
 	signals   <-chan os.Signal
+	keep      bool // what it leaves running lives until the end of the step
 }
 
 // supervision returns the setting of the step's own command.
@@ -131,15 +132,25 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	exceeded := r.Redactor.MasksExceeded()
 	result, err := process.Run(process.Command{
 		Args: c.Argv(), Dir: r.Path(how.directory), Env: how.env.List(), Output: withholding{clean, r.Log},
-		Deadline: how.deadline, Grace: how.grace, Marker: r.Marker(), Meter: task.NewMeter(r.Stop.Work, r.Config.Metadata),
+		Deadline: how.deadline, Grace: how.grace, Marker: r.Marker(), Meter: task.NewMeter(r.Stop.Work, r.Config.Metadata), Keep: how.keep,
 		OnSuspended: func(p process.Process) {
 			w := process.SuspendedWarning(p)
 			r.Log.Warn(w.Message, w.Args...)
 		},
 	}, how.signals)
-	closeErr := errors.Join(clean.Close(), lines.Close())
-	if e := cmp.Or(result.OutputErr, closeErr); e != nil && !errors.Is(e, redact.ErrTooManyMasks) {
-		r.Log.Warn("a part of the command's output could not be written", "error", e.Error())
+	closeOutput := func() {
+		closeErr := errors.Join(clean.Close(), lines.Close())
+		if e := cmp.Or(result.OutputErr, closeErr); e != nil && !errors.Is(e, redact.ErrTooManyMasks) {
+			r.Log.Warn("a part of the command's output could not be written", "error", e.Error())
+		}
+	}
+	if result.OutputOver != nil { // a process that is kept may still write
+		r.kept.Go(func() {
+			<-result.OutputOver
+			closeOutput()
+		})
+	} else {
+		closeOutput()
 	}
 	for _, w := range result.Warnings(err) {
 		r.Log.Warn(w.Message, w.Args...)

@@ -81,7 +81,9 @@ func (r *run) before() (err error) {
 	defer func() { end(err) }()
 	for i, c := range list {
 		err := r.phase(hookName("before", i, len(list)), func() error {
-			_, err := r.superviseWith(c, r.supervision(r.step.Directory).with("RUNNER_HOOK", "before"))
+			how := r.supervision(r.step.Directory).with("RUNNER_HOOK", "before")
+			how.keep = true // a server that it starts is for the command
+			_, err := r.superviseWith(c, how)
 			return asHook("before", c, err)
 		})
 		if err != nil {
@@ -144,6 +146,7 @@ func (r *run) after(err error) {
 		}
 	}
 	end(r.hooks.failed)
+	r.endKept()
 	if outErr := r.readOutputs(); outErr != nil {
 		r.Log.Error("the outputs for later steps are invalid", "error", outErr.Error(), "hint", outcome.Hint(outErr))
 		if r.hooks.failed == nil {
@@ -151,6 +154,30 @@ func (r *run) after(err error) {
 		}
 	}
 }
+
+// endKept ends the processes that before hooks left running, and waits for the end of their output.
+func (r *run) endKept() {
+	if len(r.step.Hooks.Before) == 0 {
+		return
+	}
+	grace := min(r.Config.Grace, keptGrace)
+	if r.Stop.Finish.Err() != nil {
+		grace = 0
+	}
+	process.EndKept(r.Marker(), grace)
+	over := make(chan struct{})
+	go func() {
+		r.kept.Wait()
+		close(over)
+	}()
+	select {
+	case <-over:
+	case <-time.After(process.DefaultDrain):
+	}
+}
+
+// keptGrace is the most that processes of before hooks get between TERM and KILL.
+const keptGrace = 5 * time.Second
 
 // hook runs a hook with variables that say how the run has ended so far.
 func (r *run) hook(hook, phase string, c steps.Command, err error) error {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/account"
@@ -75,6 +76,7 @@ type run struct {
 	account       *account.Place     // where the command works in AWS, once its variables are known
 	delivery      *deploy.Deployment // nil for a step that changes no environment
 	hooks         hooks
+	kept          sync.WaitGroup // outputs of processes that before hooks left running
 	outputs       outputs
 	tracing       tracing
 	notifications notifications

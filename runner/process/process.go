@@ -34,6 +34,10 @@ type Command struct {
 	// Meter, if not nil, supplies usage that the runner's own cgroup does not show.
 	Meter Meter
 
+	// Keep leaves processes alone that are still running when the command has ended; EndKept ends them. Until then no
+	// other command of the run ends them. It has no effect where processes cannot be listed.
+	Keep bool
+
 	// OnSuspended, if not nil, is called for each process of the run that has been suspended (SIGSTOP, SIGTTIN) for
 	// about a second. It is called from the goroutine of Run.
 	OnSuspended func(Process)
@@ -60,6 +64,7 @@ type Result struct {
 	Leftovers       []Leftover // processes that outlived the command and had to be ended
 	OutputErr       error      // the first error of Output
 	OutputTruncated bool       // an unknown process held the output open; reading it was abandoned
+	OutputOver      <-chan struct{} // if processes were kept: closed once all of them have closed the output; Output is written to until then
 	GroupOnly       bool       // /proc is not readable: only the command's process group could be ended
 }
 
@@ -115,14 +120,21 @@ func Run(c Command, signals <-chan os.Signal) (Result, error) {
 	s.await()
 	wall := time.Since(s.started)
 	samples := sampler.stop()
-	s.clear()
-	s.output.finish(s.drained)
+	kept := s.keeps()
+	if !kept {
+		s.clear()
+		s.output.finish(s.drained)
+	}
 	s.reapLeader()
 
 	result := Result{
 		ExitCode: s.exitCode(), Signal: s.signal(), Killed: s.killed,
 		Started: s.started, Wall: wall, Leftovers: s.leftovers, GroupOnly: s.tree.groupOnly(),
-		OutputErr: s.output.err, OutputTruncated: s.output.truncated,
+	}
+	if kept {
+		result.OutputOver = s.output.over
+	} else {
+		result.OutputErr, result.OutputTruncated = s.output.err, s.output.truncated
 	}
 	result.Usage, result.OOMKills = account.close(s.usage, samples)
 	return result, s.verdict(result)

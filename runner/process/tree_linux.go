@@ -72,7 +72,7 @@ func (t *tree) scan() (living, dead []member) {
 	for pid, p := range all {
 		switch {
 		case lineage[pid]: // we and our ancestors, even with the marker
-		case !t.descends(p, all) && !(!p.dead && t.marked(pid)):
+		case !t.descends(p, all) && !(!p.dead && t.marked(pid) && !t.isKept(p, all)):
 		case !p.dead:
 			living = append(living, p)
 		case p.parent == t.self:
@@ -120,6 +120,22 @@ func (t *tree) descends(p member, all map[int]member) bool {
 		}
 		parent, ok := all[p.parent]
 		if !ok {
+			return false
+		}
+		p = parent
+	}
+	return false
+}
+
+// isKept reports whether p, or a process that it descends from, existed before the command: it was kept after an earlier
+// command of the run, such as a server that a hook has started.
+func (t *tree) isKept(p member, all map[int]member) bool {
+	for range len(all) {
+		if t.old(p) {
+			return true
+		}
+		parent, ok := all[p.parent]
+		if !ok || p.parent == t.self || p.pid == t.self {
 			return false
 		}
 		p = parent
