@@ -105,7 +105,9 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
-	r.artifacts = append(r.artifacts, r.artifactRecord(set.Kind, published, err))
+	stored := r.artifactRecord(set.Kind, published, err)
+	stored.Withheld = withheld
+	r.artifacts = append(r.artifacts, stored)
 	if err != nil {
 		r.Log.Error(
 			"an artifact could not be published", "artifact", set.Kind, "error", err.Error(),
