@@ -17,6 +17,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/present/page"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/scratch"
 	"github.com/carlin-cicd/runner/runner/verdict"
 	"github.com/carlin-cicd/runner/steps/results"
@@ -90,10 +91,10 @@ func (r *run) publishRecord(ended record.Run) {
 		put("junit", r.putReports(ctx, "", *r.verdict.Tests))
 	}
 	put("report.html", r.putPage(ctx, ended))
-	latest := record.Latest{
+	latest := redact.Value(r.Redactor, record.Latest{
 		RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode,
 		Dirty: r.Dirty, Outputs: len(ended.Outputs),
-	}
+	})
 	// It says which of the other files are in the store, so it is written when that is known, for a stopped run once more.
 	// Where latest.json may stay as it is, this is the last file of the batch.
 	idle := r.idle(ended.Reason)
