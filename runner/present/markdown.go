@@ -120,7 +120,7 @@ func (d *document) cases(title, mark string, cases []results.Case) {
 	}
 }
 
-// codeSpan returns text as a span of code, in which GitHub reads no Markdown, mentions nobody and links nothing.
+// codeSpan returns text as a span of code, in which GitHub reads no Markdown, no mention and no link.
 func codeSpan(text string) string {
 	text = oneLine(text)
 	if text == "" {

@@ -25,7 +25,7 @@ type Details struct {
 	Deployment *Deployment // nil for a step that changes no environment, or did not get that far
 }
 
-// Deployment tells how an environment was changed, beyond what Delivery has. Delivery is nil if the run ended while it
+// Deployment is how an environment was changed, beyond what Delivery has. Delivery is nil if the run ended while it
 // waited for the lock.
 type Deployment struct {
 	HasStack bool         // a stack is watched; otherwise only the environment is locked

@@ -180,7 +180,7 @@ func TestInABrowser(t *testing.T) {
 	}
 }
 
-// shoot keeps a picture for a person to look at, if somebody wants one.
+// shoot keeps a picture for a person to look at.
 func (w *window) shoot(t *testing.T, name string) {
 	t.Helper()
 	dir := os.Getenv("RUNNER_REPORT_SHOTS")
@@ -376,7 +376,7 @@ func TestByKeyboard(t *testing.T) {
 			break
 		}
 		if at != "seen" {
-			t.Errorf("nobody sees that %.120s has the focus", at)
+			t.Errorf("the focus on %.120s is not visible", at)
 		}
 	}
 	if usable := ask(t, w, chromedp.Evaluate[int](`[...document.querySelectorAll("a[href], button, input, summary, [tabindex='0']")].filter((e) => e.checkVisibility()).length`)); reached != usable {
