@@ -1,6 +1,7 @@
 package artifacts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,6 +119,7 @@ type LocationError struct {
 	Location string
 	Reason   string
 	Err      error
+	Advice   string // what to do next; may be ""
 }
 
 func (e *LocationError) Error() string {
@@ -125,6 +127,12 @@ func (e *LocationError) Error() string {
 }
 
 func (e *LocationError) Unwrap() error { return e.Err }
+
+// Hint says what to do next.
+func (e *LocationError) Hint() string {
+	return cmp.Or(e.Advice, "ARTIFACT_BUCKET takes a bucket's name, s3://bucket/prefix or file:///folder; leave it empty "+
+		"for a folder of the user's state")
+}
 
 // StoreError reports an operation that failed in a store.
 type StoreError struct {

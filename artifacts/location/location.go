@@ -3,6 +3,7 @@
 package location
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -35,6 +36,10 @@ type Options struct {
 func Open(ctx context.Context, location string, o Options) (artifacts.Store, string, error) {
 	scheme, rest, ok := strings.Cut(location, "://")
 	switch {
+	case strings.Contains(location, "arn:"):
+		return nil, "", &artifacts.LocationError{
+			Location: location, Reason: "it is an ARN, not a bucket's name", Advice: arnAdvice(location),
+		}
 	case location == "":
 		return openLocal(o)
 	case ok && scheme == "file":
@@ -51,6 +56,18 @@ func invalid(location, reason string, err error) error {
 	return &artifacts.LocationError{Location: location, Reason: reason, Err: err}
 }
 
+// arnAdvice names what can be written instead of an ARN.
+func arnAdvice(location string) string {
+	parts := strings.SplitN(location[strings.Index(location, "arn:"):], ":", 6)
+	switch {
+	case len(parts) == 6 && strings.HasPrefix(parts[5], "accesspoint"):
+		return "write the access point's alias, NAME-…-s3alias, in its place: aws s3control list-access-points shows it"
+	case len(parts) == 6 && parts[2] == "s3" && parts[3] == "" && parts[4] == "":
+		return "write s3://" + parts[5]
+	}
+	return "write a bucket's name or s3://bucket/prefix"
+}
+
 func openBucket(ctx context.Context, location, rest string, o Options) (artifacts.Store, string, error) {
 	bucket, prefix, _ := strings.Cut(rest, "/")
 	prefix = strings.TrimSuffix(prefix, "/")
@@ -63,7 +80,8 @@ func openBucket(ctx context.Context, location, rest string, o Options) (artifact
 	}
 	config, err := o.AWS(ctx)
 	if err != nil {
-		return nil, "", invalid(location, err.Error(), err)
+		advice := cmp.Or(s3.CredentialsHint(err), "check AWS_PROFILE and the files in ~/.aws")
+		return nil, "", &artifacts.LocationError{Location: location, Reason: err.Error(), Err: err, Advice: advice}
 	}
 	s, err := s3.New(ctx, config, bucket, prefix, o.S3)
 	if err != nil {

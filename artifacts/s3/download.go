@@ -99,7 +99,7 @@ func (d *download) readAhead() {
 		defer close(ahead)
 		for ; from < d.size; from += partSize {
 			p := &part{arrived: make(chan struct{})}
-			p.buffer, p.err = d.store.multipart.memory.acquire(ctx, int(min(partSize, d.size-from)))
+			p.buffer, p.err = d.store.parts.acquire(ctx, int(min(partSize, d.size-from)))
 			if p.err != nil {
 				close(p.arrived)
 			} else {
@@ -202,7 +202,7 @@ func (d *download) readPart(p []byte) (int, error) {
 func (d *download) releasePart(p *part) {
 	<-p.arrived
 	if p.buffer != nil {
-		d.store.multipart.memory.release(p.buffer)
+		d.store.parts.release(p.buffer)
 	}
 }
 
@@ -233,5 +233,5 @@ func (d *download) storeError(err error) error {
 	case isCode(err, "PreconditionFailed"): // the object was replaced between two parts
 		return &artifacts.CorruptError{Path: d.key, Want: "the object whose beginning was read", Got: "another"}
 	}
-	return d.store.storeError("get", d.key, err)
+	return d.store.storeError(d.ctx, "get", d.key, err)
 }

@@ -27,9 +27,10 @@ type APIError struct {
 	RequestID string
 	Region    string // of the bucket, if the response has it
 
-	date time.Time // of the response, by the service's clock
-	hint string
-	err  error
+	requested string    // the region of the request
+	date      time.Time // of the response, by the service's clock
+	hint      string
+	err       error
 }
 
 func (e *APIError) Error() string {
@@ -97,7 +98,11 @@ func (e *connectionError) Hint() string {
 	if errors.As(e.err, &name) {
 		return fmt.Sprintf("check AWS_REGION and AWS_ENDPOINT_URL: there is no host %s from here", name.Name)
 	}
-	return "check that the network lets this machine reach S3: a NAT gateway or a VPC endpoint, and the security group's egress"
+	if isCertificate(e.err) {
+		return "the certificate is not trusted here: set AWS_CA_BUNDLE to a file with its authority, or correct AWS_ENDPOINT_URL"
+	}
+	return "check that the network lets this machine reach S3: a NAT gateway or a VPC endpoint, the security group's " +
+		"egress, HTTPS_PROXY"
 }
 
 func isConnection(err error) bool {
@@ -128,8 +133,11 @@ func isThrottle(err error) bool {
 		return false
 	}
 	var status interface{ HTTPStatusCode() int }
-	if errors.As(err, &status) && (status.HTTPStatusCode() == http.StatusServiceUnavailable || status.HTTPStatusCode() == http.StatusTooManyRequests) {
-		return true
+	if errors.As(err, &status) {
+		switch status.HTTPStatusCode() {
+		case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+			return true
+		}
 	}
 	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary
 }
@@ -158,11 +166,17 @@ func isMissing(err error) bool {
 // actions are the IAM actions of a store's operations.
 var actions = map[string]string{
 	"put": "s3:PutObject", "get": "s3:GetObject", "delete": "s3:DeleteObject", "list": "s3:ListBucket",
-	"list unfinished uploads of": "s3:ListBucketMultipartUploads", "abort the unfinished upload of": "s3:AbortMultipartUpload",
+	"list unfinished uploads of":     "s3:ListBucketMultipartUploads",
+	"abort the unfinished upload of": "s3:AbortMultipartUpload",
+	"read the tags of":               "s3:GetObjectTagging", "tag": "s3:PutObjectTagging",
 }
 
 // explain adds a hint to an error of the service. Other errors are returned as they are.
-func (s *Store) explain(op string, err error) error {
+func (s *Store) explain(ctx context.Context, op string, err error) error {
+	var unsigned *credentialsError
+	if errors.As(err, &unsigned) {
+		return unsigned
+	}
 	var api smithy.APIError
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) || !errors.As(err, &api) {
 		var sent *smithy.OperationError
@@ -176,54 +190,81 @@ func (s *Store) explain(op string, err error) error {
 	if errors.As(err, &ours) {
 		*e = *ours
 	}
-	var answer *awshttp.ResponseError
-	if errors.As(err, &answer) {
-		e.Status, e.RequestID = answer.HTTPStatusCode(), answer.ServiceRequestID()
-		if r := answer.HTTPResponse(); r != nil && e.Region == "" {
+	var response *awshttp.ResponseError
+	if errors.As(err, &response) {
+		e.Status, e.RequestID = response.HTTPStatusCode(), response.ServiceRequestID()
+		if r := response.HTTPResponse(); r != nil && e.Region == "" {
 			e.Region = r.Header.Get("X-Amz-Bucket-Region")
 		}
 	}
-	e.hint = s.hint(op, e)
+	if e.hint = hints[e.Code]; e.hint == "" {
+		e.hint = s.hint(ctx, op, e)
+	}
 	return e
 }
 
-func (s *Store) hint(op string, e *APIError) string {
-	objects := "arn:aws:s3:::" + strings.TrimSuffix(s.bucket+"/"+s.prefix, "/") + "/*"
-	if e.expired() {
-		return "the credentials have expired: get new ones, or let the task's role provide them"
-	}
+const (
+	hintExpired  = "the credentials have expired: get new ones, or let the task's role provide them"
+	hintInvalid  = "the credentials are not valid for this service: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+	hintKey      = "check the key in RUNNER_S3_KMS_KEY, or the bucket's default"
+	hintChecksum = "the service does not support what this request uses: set " +
+		"AWS_REQUEST_CHECKSUM_CALCULATION=when_required; artifacts/README.md lists what else it needs"
+)
+
+// hints are for errors whose advice depends on nothing but the code.
+var hints = map[string]string{
+	"ExpiredToken": hintExpired, "ExpiredTokenException": hintExpired, "TokenRefreshRequired": hintExpired,
+	"InvalidAccessKeyId": hintInvalid, "SignatureDoesNotMatch": hintInvalid, "InvalidToken": hintInvalid,
+	"InvalidClientTokenId":  hintInvalid,
+	"RequestTimeTooSkewed":  "the clock of this machine is wrong: set it",
+	"KMS.DisabledException": hintKey, "KMS.NotFoundException": hintKey, "KMS.KMSInvalidStateException": hintKey,
+	"NotImplemented": hintChecksum,
+	"EntityTooLarge": "S3 accepts objects of 5 TiB at most",
+}
+
+// hint is advice for errors that depend on the request.
+func (s *Store) hint(ctx context.Context, op string, e *APIError) string {
 	switch e.Code {
 	case "AccessDenied", "AllAccessDisabled", "Forbidden", "HTTP 403":
-		action := actions[op]
-		switch {
-		case op == "get":
-			// S3 responds the same for a missing object if the caller may not list the bucket.
-			return fmt.Sprintf("allow s3:GetObject and s3:GetObjectVersion on %s and s3:ListBucket on arn:aws:s3:::%s", objects, s.bucket)
-		case op == "put" && (s.options.Encryption == "aws:kms" || strings.Contains(e.Message, "kms")):
-			return fmt.Sprintf("allow s3:PutObject on %s, and kms:GenerateDataKey and kms:Decrypt on the key", objects)
-		case strings.HasPrefix(action, "s3:List"):
-			return fmt.Sprintf("allow %s on arn:aws:s3:::%s", action, s.bucket)
+		if m := explicitDeny.FindStringSubmatch(e.Message); m != nil {
+			return s.denyHint(ctx, op, m[1])
 		}
-		return fmt.Sprintf("allow %s on %s", action, objects)
+		return s.allowHint(op, e)
 	case "NoSuchBucket":
 		return fmt.Sprintf("create the bucket %s, or correct ARTIFACT_BUCKET", s.bucket)
-	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "HTTP 301", "HTTP 307":
+	case "PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
+		"HTTP 301", "HTTP 307":
 		if e.Region != "" {
 			return fmt.Sprintf("the bucket %s is in %s: set AWS_REGION=%s", s.bucket, e.Region, e.Region)
 		}
-		return fmt.Sprintf("the bucket %s is in another region than %s: set AWS_REGION", s.bucket, s.rest.region)
-	case "NoCredentials":
-		return "give the task a role, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId":
-		return "the credentials are not valid for this service: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
-	case "RequestTimeTooSkewed":
-		return "the clock of this machine is wrong: set it"
-	case "KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException":
-		return "check the key in RUNNER_S3_KMS_KEY, or the bucket's default"
-	case "NotImplemented":
-		return "this service does not know everything that S3 does: see the README for what is needed"
-	case "EntityTooLarge":
-		return "S3 takes no object of more than 5 TiB"
+		return fmt.Sprintf("the bucket %s is in another region than %s: set AWS_REGION", s.bucket, s.rest.address.Load().region)
+	case "InvalidArgument", "InvalidRequest":
+		if s.checksums && strings.Contains(strings.ToLower(e.Message), "checksum") {
+			return hintChecksum
+		}
 	}
 	return ""
+}
+
+// allowHint names the permissions that an operation needs.
+func (s *Store) allowHint(op string, e *APIError) string {
+	bucket := "arn:aws:s3:::" + s.bucket
+	objects := "arn:aws:s3:::" + strings.TrimSuffix(s.bucket+"/"+s.prefix, "/") + "/*"
+	action := actions[op]
+	owner := ""
+	if s.options.BucketOwner != "" {
+		owner = "; check that RUNNER_S3_BUCKET_OWNER is the bucket's account"
+	}
+	switch {
+	case op == "get":
+		// S3 responds the same for a missing object if the caller may not list the bucket.
+		return fmt.Sprintf("allow s3:GetObject and s3:GetObjectVersion on %s and s3:ListBucket on %s%s", objects, bucket, owner)
+	case op == "put" && (s.options.Encryption == "aws:kms" || strings.Contains(e.Message, "kms")):
+		return fmt.Sprintf("allow s3:PutObject on %s, and kms:GenerateDataKey and kms:Decrypt on the key%s", objects, owner)
+	case strings.HasPrefix(action, "s3:List"):
+		return fmt.Sprintf("allow %s on %s%s", action, bucket, owner)
+	case action == "":
+		return ""
+	}
+	return fmt.Sprintf("allow %s on %s%s", action, objects, owner)
 }

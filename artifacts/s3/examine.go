@@ -2,11 +2,11 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"net"
+	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,40 +19,71 @@ import (
 // List implements artifacts.Lister.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[artifacts.Entry, error] {
 	return func(yield func(artifacts.Entry, error) bool) {
-		in := &s3.ListObjectsV2Input{Bucket: &s.bucket, Prefix: aws.String(s.key(prefix))}
-		if s.options.BucketOwner != "" {
-			in.ExpectedBucketOwner = &s.options.BucketOwner
+		in := &s3.ListObjectsV2Input{
+			Bucket: &s.bucket, Prefix: aws.String(s.key(prefix)), ExpectedBucketOwner: s.owner(),
+			EncodingType: types.EncodingTypeUrl, // XML cannot hold every key
 		}
-		pages := s3.NewListObjectsV2Paginator(s.client, in)
-		for pages.HasMorePages() {
-			page, err := pages.NextPage(ctx)
+		for {
+			var page *s3.ListObjectsV2Output
+			err := s.withSDK(ctx, func(c *s3.Client) (err error) {
+				page, err = c.ListObjectsV2(ctx, in)
+				return err
+			})
 			if err != nil {
 				yield(artifacts.Entry{}, s.contextOrError(ctx, "list", prefix, err))
 				return
 			}
 			for _, o := range page.Contents {
-				key := strings.TrimPrefix(aws.ToString(o.Key), s.key(""))
-				if !yield(artifacts.Entry{Key: key, Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified)}, nil) {
+				e := artifacts.Entry{
+					Key:  strings.TrimPrefix(decodeKey(aws.ToString(o.Key), page.EncodingType), s.key("")),
+					Size: aws.ToInt64(o.Size), Modified: aws.ToTime(o.LastModified),
+				}
+				if !yield(e, nil) {
 					return
 				}
 			}
+			if in.ContinuationToken = page.NextContinuationToken; !aws.ToBool(page.IsTruncated) || in.ContinuationToken == nil {
+				return
+			}
 		}
 	}
+}
+
+// decodeKey decodes a key of a listing, if the service has encoded it.
+func decodeKey(key string, encoding types.EncodingType) string {
+	if encoding != types.EncodingTypeUrl {
+		return key
+	}
+	decoded, err := url.QueryUnescape(key)
+	if err != nil {
+		return key
+	}
+	return decoded
 }
 
 // Examine implements artifacts.Examiner. The bucket's configuration causes warnings at most: reading it takes
 // permissions that no step needs.
 func (s *Store) Examine(ctx context.Context) []artifacts.Finding {
 	const subject = "artifacts"
-	place := s.Locate("")
 	if err := artifacts.Probe(ctx, s); err != nil {
-		return []artifacts.Finding{{Subject: subject, Problem: err.Error(), Advice: hintOf(err), Severity: artifacts.Failure}}
+		return []artifacts.Finding{{
+			Subject: subject, Problem: err.Error(), Advice: hintOf(err), Severity: artifacts.Failure,
+		}}
 	}
-	found := []artifacts.Finding{{Subject: subject, Problem: place + " can be written, read and cleared", Advice: "", Severity: artifacts.OK}}
-	if u := s.rest.endpoint; u.Scheme != "https" && !isLoopback(u.Hostname()) {
-		found = append(found, artifacts.Finding{Subject: subject, Problem: "what is sent to " + u.Host + " is not encrypted", Advice: "give AWS_ENDPOINT_URL an address that begins with https", Severity: artifacts.Warning})
+	found := []artifacts.Finding{ok(subject, s.Locate("")+" can be written, read and cleared")}
+	if u := s.rest.address.Load().endpoint; u.Scheme != "https" && !isLoopback(u.Hostname()) {
+		found = append(found, warning(subject, "what is sent to "+u.Host+" is not encrypted",
+			"give AWS_ENDPOINT_URL an address that begins with https"))
 	}
 	return append(found, s.encryption(ctx), s.transport(ctx), s.versioning(ctx))
+}
+
+func ok(subject, what string) artifacts.Finding {
+	return artifacts.Finding{Subject: subject, Problem: what, Severity: artifacts.OK}
+}
+
+func warning(subject, problem, advice string) artifacts.Finding {
+	return artifacts.Finding{Subject: subject, Problem: problem, Advice: advice, Severity: artifacts.Warning}
 }
 
 // hintOf returns the hint of the first error in the chain that has one.
@@ -73,75 +104,82 @@ func isLoopback(host string) bool {
 }
 
 // unchecked is the finding for a setting that may not be read.
-func unchecked(subject, what, action string, err error) artifacts.Finding {
-	return artifacts.Finding{Subject: subject, Problem: fmt.Sprintf("could not check whether %s: %v", what, err), Advice: "allow " + action + ", or check the bucket's settings", Severity: artifacts.Warning}
+func (s *Store) unchecked(ctx context.Context, subject, what, action string, err error) artifacts.Finding {
+	return warning(subject, fmt.Sprintf("could not check whether %s %s: %v", s.bucket, what, s.explain(ctx, "", err)),
+		"allow "+action+", or check the bucket's settings")
 }
 
 func (s *Store) encryption(ctx context.Context) artifacts.Finding {
 	const subject = "encryption"
-	out, err := s.client.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &s.bucket})
+	var out *s3.GetBucketEncryptionOutput
+	err := s.withSDK(ctx, func(c *s3.Client) (err error) {
+		out, err = c.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &s.bucket, ExpectedBucketOwner: s.owner()})
+		return err
+	})
 	if err != nil && !isCode(err, "ServerSideEncryptionConfigurationNotFoundError") {
-		return unchecked(subject, s.bucket+" encrypts by default", "s3:GetEncryptionConfiguration", s.explain("get", err))
+		return s.unchecked(ctx, subject, "encrypts by default", "s3:GetEncryptionConfiguration", err)
 	}
 	if err == nil && out.ServerSideEncryptionConfiguration != nil {
 		for _, r := range out.ServerSideEncryptionConfiguration.Rules {
-			if r.ApplyServerSideEncryptionByDefault != nil {
-				return artifacts.Finding{Subject: subject, Problem: fmt.Sprintf("%s encrypts by default with %s", s.bucket, r.ApplyServerSideEncryptionByDefault.SSEAlgorithm), Advice: "", Severity: artifacts.OK}
+			if d := r.ApplyServerSideEncryptionByDefault; d != nil {
+				return ok(subject, fmt.Sprintf("%s encrypts by default with %s", s.bucket, d.SSEAlgorithm))
 			}
 		}
 	}
-	return artifacts.Finding{Subject: subject, Problem: s.bucket + " does not encrypt by default", Advice: "set its default encryption, or RUNNER_S3_ENCRYPTION", Severity: artifacts.Warning}
+	return warning(subject, s.bucket+" does not encrypt by default", "set its default encryption, or RUNNER_S3_ENCRYPTION")
 }
 
 func (s *Store) versioning(ctx context.Context) artifacts.Finding {
 	const subject = "versioning"
-	out, err := s.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &s.bucket})
+	var out *s3.GetBucketVersioningOutput
+	err := s.withSDK(ctx, func(c *s3.Client) (err error) {
+		out, err = c.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &s.bucket, ExpectedBucketOwner: s.owner()})
+		return err
+	})
 	switch {
 	case err != nil:
-		return unchecked(subject, s.bucket+" is versioned", "s3:GetBucketVersioning", s.explain("get", err))
+		return s.unchecked(ctx, subject, "is versioned", "s3:GetBucketVersioning", err)
 	case out.Status != types.BucketVersioningStatusEnabled:
-		return artifacts.Finding{Subject: subject, Problem: s.bucket + " is not versioned: a set is gone while it is published anew", Advice: "enable versioning, with a rule that expires old versions", Severity: artifacts.Warning}
+		return warning(subject, s.bucket+" is not versioned: a set is gone while it is published anew",
+			"enable versioning, with a rule that expires old versions")
 	}
-	return artifacts.Finding{Subject: subject, Problem: s.bucket + " is versioned", Advice: "", Severity: artifacts.OK}
+	return ok(subject, s.bucket+" is versioned")
 }
 
 // transport checks for a policy that denies requests without TLS.
 func (s *Store) transport(ctx context.Context) artifacts.Finding {
 	const subject = "transport"
-	out, err := s.client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &s.bucket})
-	bare := artifacts.Finding{Subject: subject, Problem: s.bucket + " takes requests without TLS", Advice: `add a statement to its policy that denies s3:* when aws:SecureTransport is "false"`, Severity: artifacts.Warning}
-	if isCode(err, "NoSuchBucketPolicy") {
-		return bare
+	policy, err := s.policy(ctx)
+	switch {
+	case err == nil && deniesPlainHTTP(policy):
+		return ok(subject, s.bucket+" is for TLS only")
+	case err == nil, isCode(err, "NoSuchBucketPolicy"):
+		return warning(subject, s.bucket+" takes requests without TLS",
+			`add a statement to its policy that denies s3:* when aws:SecureTransport is "false"`)
 	}
-	if err != nil {
-		return unchecked(subject, s.bucket+" is for TLS only", "s3:GetBucketPolicy", s.explain("get", err))
-	}
-	if deniesPlainHTTP(aws.ToString(out.Policy)) {
-		return artifacts.Finding{Subject: subject, Problem: s.bucket + " is for TLS only", Advice: "", Severity: artifacts.OK}
-	}
-	return bare
+	return s.unchecked(ctx, subject, "is for TLS only", "s3:GetBucketPolicy", err)
 }
 
-// deniesPlainHTTP looks for {"Effect":"Deny","Condition":{"Bool":{"aws:SecureTransport":"false"}}}. IAM accepts a
-// single statement in place of a list, and a string in place of a boolean.
+// policy returns the bucket's policy in JSON.
+func (s *Store) policy(ctx context.Context) (string, error) {
+	var out *s3.GetBucketPolicyOutput
+	err := s.withSDK(ctx, func(c *s3.Client) (err error) {
+		out, err = c.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &s.bucket, ExpectedBucketOwner: s.owner()})
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.Policy), nil
+}
+
+// deniesPlainHTTP looks for {"Effect":"Deny","Condition":{"Bool":{"aws:SecureTransport":"false"}}}.
 func deniesPlainHTTP(policy string) bool {
-	type statement struct {
-		Effect    string
-		Condition map[string]map[string]any
-	}
-	var many struct{ Statement []statement }
-	var one struct{ Statement statement }
-	if json.Unmarshal([]byte(policy), &many) != nil {
-		if json.Unmarshal([]byte(policy), &one) != nil {
-			return false
-		}
-		many.Statement = []statement{one.Statement}
-	}
-	for _, s := range many.Statement {
-		for operator, keys := range s.Condition {
-			for key, value := range keys {
-				if s.Effect == "Deny" && strings.HasPrefix(operator, "Bool") && strings.EqualFold(key, "aws:SecureTransport") &&
-					strings.Contains(strings.ToLower(fmt.Sprint(value)), "false") {
+	for _, s := range parsePolicy(policy) {
+		for operator, conditions := range s.Condition {
+			for key, value := range conditions {
+				if s.Effect == "Deny" && strings.HasPrefix(operator, "Bool") &&
+					strings.EqualFold(key, "aws:SecureTransport") && strings.Contains(strings.ToLower(fmt.Sprint(value)), "false") {
 					return true
 				}
 			}

@@ -16,10 +16,11 @@ const publishTTL = 20 * time.Second
 
 // Lock implements artifacts.Locker by a lease in the bucket. A service without conditional writes has no locks.
 func (s *Store) Lock(ctx context.Context, name string) (context.Context, func(), error) {
-	party := s.options.LockOwner
-	party.Purpose = "publishing " + name
+	owner := s.options.LockOwner
+	owner.Purpose = "publishing " + name
 	lease, err := lease.Acquire(ctx, s, lease.Request{
-		Key: keys.PublishLock(name), Owner: party, TTL: s.options.LockTTL, Wait: forever, Poll: 200 * time.Millisecond, OnWait: s.options.OnLockWait,
+		Key: keys.PublishLock(name), Owner: owner, TTL: s.options.LockTTL, Wait: forever,
+		Poll: 200 * time.Millisecond, OnWait: s.options.OnLockWait,
 	})
 	if isCode(err, "NotImplemented") {
 		return ctx, func() {}, nil
@@ -50,7 +51,7 @@ func (s *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
 	defer d.Close()
 	body, err := io.ReadAll(io.LimitReader(d, artifacts.MaxSwapSize+1))
 	if err == nil && len(body) > artifacts.MaxSwapSize {
-		err = s.storeError("get", key, fmt.Errorf("the object is larger than %d bytes", artifacts.MaxSwapSize))
+		err = s.storeError(ctx, "get", key, fmt.Errorf("the object is larger than %d bytes", artifacts.MaxSwapSize))
 	}
 	return body, d.etag, err
 }

@@ -4,10 +4,12 @@ package s3
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/md5"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
+	"hash"
 	"hash/crc32"
 	"io"
 	"slices"
@@ -18,52 +20,66 @@ import (
 	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
-)
 
-// multipartUploader sends large objects in parts. Nothing else uses the SDK's manager, which is deprecated.
-type multipartUploader struct {
-	client   *s3.Client
-	uploader *manager.Uploader
-	memory   *bufferPool
-}
+	"github.com/carlin-cicd/runner/artifacts"
+)
 
 const (
 	partSize   = 5 << 20
 	partMemory = 3 * partSize // parts in progress, of all objects together
 )
 
-func newMultipartUploader(client *s3.Client) *multipartUploader {
-	l := &multipartUploader{client: client, memory: newBufferPool(partMemory)}
-	l.uploader = manager.NewUploader(client, func(u *manager.Uploader) {
-		u.PartSize = partSize
-		u.Concurrency = partMemory / partSize
-		u.ClientOptions = append(u.ClientOptions, func(o *s3.Options) {
-			o.RetryMaxAttempts = max(o.RetryMaxAttempts, maxAttempts)
-			o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware, addChecksum)
-		})
+// putParts sends a large object in parts, by the SDK's manager, which is deprecated and used nowhere else. It leaves no
+// unfinished upload.
+func (s *Store) putParts(
+	ctx context.Context, o artifacts.Object, body *sizedReader, only precondition,
+) (version, etag string, err error) {
+	first := true
+	err = s.withSDK(ctx, func(client *s3.Client) error {
+		if !first {
+			if err := body.rewind(o.Size); err != nil {
+				return err
+			}
+		}
+		first = false
+		version, etag, err = s.upload(ctx, client, s.putInput(o, only), body)
+		return err
 	})
-	return l
+	return version, etag, err
 }
 
-// put uploads a body that is at its beginning. It leaves no unfinished upload.
-func (l *multipartUploader) put(ctx context.Context, in *s3.PutObjectInput, body *sizedReader) (version, etag string, err error) {
+func (s *Store) newUploader(client *s3.Client) *manager.Uploader {
+	return manager.NewUploader(client, func(u *manager.Uploader) {
+		u.PartSize = partSize
+		u.Concurrency = partMemory / partSize
+		u.RequestChecksumCalculation = client.Options().RequestChecksumCalculation
+		u.LeavePartsOnError = true // upload deletes them, with a context that has not ended
+		u.ClientOptions = append(u.ClientOptions, func(o *s3.Options) {
+			o.RetryMaxAttempts = cmp.Or(o.RetryMaxAttempts, maxAttempts)
+			o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware, s.addPartChecksum)
+		})
+	})
+}
+
+// upload sends a body that is at its beginning.
+func (s *Store) upload(
+	ctx context.Context, client *s3.Client, in *s3.PutObjectInput, body *sizedReader,
+) (version, etag string, err error) {
 	size := *in.ContentLength
 	in.ContentLength = nil
-	ctx, cancel := context.WithCancelCause(ctx)
+	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	parts := &partReader{ctx: ctx, body: body, size: size, memory: l.memory}
+	parts := &partReader{ctx: inner, body: body, size: size, memory: s.parts, md5: !s.checksums}
 	in.Body = parts
-	out, err := l.uploader.Upload(ctx, in, func(u *manager.Uploader) { u.BufferProvider = parts })
+	out, err := s.newUploader(client).Upload(inner, in, func(u *manager.Uploader) { u.BufferProvider = parts })
 	if err == nil {
 		return without(aws.ToString(out.VersionID), "null"), aws.ToString(out.ETag), nil
 	}
 	var unfinished manager.MultiUploadFailure
 	if errors.As(err, &unfinished) && unfinished.UploadID() != "" {
-		// The manager aborts too, but with a context that may have ended.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 		defer cancel()
-		id := unfinished.UploadID()
-		l.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: in.Bucket, Key: in.Key, UploadId: &id})
+		_ = s.abort(ctx, *in.Key, unfinished.UploadID())
 	}
 	if parts.err != nil {
 		return "", "", parts.err
@@ -86,6 +102,7 @@ type partReader struct {
 	size   int64
 	offset int64 // for Seek only
 	memory *bufferPool
+	md5    bool // whether parts have an MD5 instead of a CRC-32
 	err    error
 }
 
@@ -125,12 +142,15 @@ func (p *partReader) GetWriteTo(section io.ReadSeeker) (manager.ReadSeekerWriteT
 	if err != nil {
 		return fail(err)
 	}
-	sum := uint32(0)
+	var sum hash.Hash = crc32.NewIEEE()
+	if p.md5 {
+		sum = md5.New()
+	}
 	for piece := range slices.Chunk(b.bytes, checksumBlock) {
 		if _, err = io.ReadFull(p.body, piece); err != nil {
 			break
 		}
-		sum = crc32.Update(sum, crc32.IEEETable, piece)
+		sum.Write(piece)
 	}
 	if err == nil && p.body.left == 0 {
 		err = p.body.expectEOF()
@@ -139,7 +159,7 @@ func (p *partReader) GetWriteTo(section io.ReadSeeker) (manager.ReadSeekerWriteT
 		p.memory.release(b)
 		return fail(err)
 	}
-	return partBody{bytes.NewReader(b.bytes), sum}, func() { p.memory.release(b) }
+	return partBody{bytes.NewReader(b.bytes), base64.StdEncoding.EncodeToString(sum.Sum(nil))}, func() { p.memory.release(b) }
 }
 
 // checksumBlock is the number of bytes that are read and checksummed at a time, small enough for the CPU's cache.
@@ -148,23 +168,33 @@ const checksumBlock = 128 << 10
 // partBody is a part that is ready to be sent.
 type partBody struct {
 	*bytes.Reader
-	sum uint32
+	sum string // in base64
 }
 
-// addChecksum gives a part's checksum to the SDK, which otherwise computes it while sending and copies the part once
+// addPartChecksum gives a part's checksum to the SDK, which otherwise computes it while sending and copies the part once
 // more.
-func addChecksum(stack *middleware.Stack) error {
+func (s *Store) addPartChecksum(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("PartChecksum", func(
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
 	) (middleware.InitializeOutput, middleware.Metadata, error) {
-		if upload, ok := in.Parameters.(*s3.UploadPartInput); ok {
-			if part, ok := upload.Body.(partBody); ok {
-				sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, part.sum))
-				upload.ChecksumCRC32 = &sum
-			}
+		switch in := in.Parameters.(type) {
+		case *s3.UploadPartInput:
+			s.setChecksum(in.Body, &in.ChecksumCRC32, &in.ContentMD5)
+		case *s3.PutObjectInput: // of an object that is one part
+			s.setChecksum(in.Body, &in.ChecksumCRC32, &in.ContentMD5)
 		}
 		return next.HandleInitialize(ctx, in)
 	}), middleware.Before)
+}
+
+func (s *Store) setChecksum(body io.Reader, crc32, md5 **string) {
+	part, ok := body.(partBody)
+	switch {
+	case ok && s.checksums:
+		*crc32 = &part.sum
+	case ok:
+		*md5 = &part.sum
+	}
 }
 
 // failedPart is a part that could not be read.

@@ -4,19 +4,17 @@ package s3
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"path"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
@@ -44,14 +42,15 @@ type Options struct {
 type Store struct {
 	bucket, prefix string
 	options        Options
+	config         aws.Config
 	rest           *restClient
-	client         *s3.Client
-	multipart      *multipartUploader
-	streaming      bool // objects of medium size are sent while they are read
-}
+	parts          *bufferPool // memory of parts in progress
+	checksums      bool        // whether objects are sent with the checksums of AWS: see README.md
+	streaming      bool        // whether objects of medium size are sent while they are read
 
-// maxSmall is the size in bytes up to which an object is sent from memory.
-const maxSmall = 4 << 20
+	sdk    atomic.Pointer[sdkClient]
+	moving sync.Mutex // held while the store moves to another region
+}
 
 // New opens a bucket as a store. Keys are stored under the prefix, which may be empty. No request is sent.
 func New(ctx context.Context, config aws.Config, bucket, prefix string, o Options) (*Store, error) {
@@ -59,23 +58,26 @@ func New(ctx context.Context, config aws.Config, bucket, prefix string, o Option
 		o.StallTimeout = 30 * time.Second
 	}
 	o.LockTTL = cmp.Or(o.LockTTL, publishTTL)
-	s := &Store{bucket: bucket, prefix: strings.Trim(prefix, "/"), options: o}
 	client := &http.Client{
 		Transport:     newTransport(config.HTTPClient, o.StallTimeout),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	config.HTTPClient = client
-	s.client = s3.NewFromConfig(config, func(c *s3.Options) {
-		c.UsePathStyle = c.BaseEndpoint != nil // services other than AWS seldom have host names per bucket
-		c.ContinueHeaderThresholdBytes = -1    // 100-continue would cost a round trip per part
-		c.DisableLogOutputChecksumValidationSkipped = true
-	})
-	var err error
-	if s.rest, err = newRESTClient(ctx, s.client.Options(), bucket, client); err != nil {
+	cache, _ := config.Credentials.(*aws.CredentialsCache)
+	config.Credentials = marked{config.Credentials}
+	s := &Store{
+		bucket: bucket, prefix: strings.Trim(prefix, "/"), options: o, config: config, parts: newBufferPool(partMemory),
+	}
+	sdk := s.newSDKClient(config.Region)
+	address, err := resolveAddress(ctx, sdk.Options(), bucket)
+	if err != nil {
 		return nil, err
 	}
-	s.multipart = newMultipartUploader(s.client)
-	s.streaming = s.rest.endpoint.Scheme == "https"
+	s.checksums = sdk.Options().RequestChecksumCalculation != aws.RequestChecksumCalculationWhenRequired
+	s.sdk.Store(&sdkClient{sdk, config.Region})
+	s.rest = newRESTClient(sdk.Options(), client, address)
+	s.rest.credentials, s.rest.cache, s.rest.follow = config.Credentials, cache, s.follow
+	s.streaming = address.endpoint.Scheme == "https"
 	return s, nil
 }
 
@@ -87,111 +89,6 @@ func (s *Store) key(key string) string {
 		return key
 	}
 	return s.prefix + "/" + key
-}
-
-// Put implements artifacts.Store.
-func (s *Store) Put(ctx context.Context, o artifacts.Object) (string, error) {
-	if err := keys.Check(o.Key); err != nil {
-		return "", err
-	}
-	version, _, err := s.put(ctx, o, precondition{absent: o.IfAbsent})
-	return version, err
-}
-
-// precondition must hold for the present object to be replaced.
-type precondition struct {
-	absent bool
-	etag   string
-}
-
-func (s *Store) put(ctx context.Context, o artifacts.Object, only precondition) (version, etag string, err error) {
-	body := &sizedReader{r: o.Body, left: o.Size}
-	switch {
-	case o.Size > maxSmall && o.Size <= maxStreamed && s.streaming:
-		version, etag, err = s.putStream(ctx, o, body, only)
-	case o.Size > maxSmall:
-		version, etag, err = s.multipart.put(ctx, s.putInput(o, only), body)
-	default:
-		version, etag, err = s.putSmall(ctx, o, body, only)
-	}
-	switch {
-	case err == nil:
-		return version, etag, nil
-	case body.err != nil:
-		return "", "", body.err
-	case artifacts.ContextError(ctx) != nil:
-		return "", "", artifacts.ContextError(ctx)
-	case isCode(err, "PreconditionFailed", "ConditionalRequestConflict"), only.etag != "" && isMissing(err):
-		return "", "", s.storeError("put", o.Key, fs.ErrExist)
-	}
-	return "", "", s.storeError("put", o.Key, err)
-}
-
-func (s *Store) putInput(o artifacts.Object, only precondition) *s3.PutObjectInput {
-	text := func(v string) *string {
-		if v == "" {
-			return nil
-		}
-		return &v
-	}
-	in := &s3.PutObjectInput{
-		Bucket: &s.bucket, Key: aws.String(s.key(o.Key)), ContentType: text(o.Type), CacheControl: text(o.CacheControl),
-		ServerSideEncryption: types.ServerSideEncryption(s.options.Encryption), SSEKMSKeyId: text(s.options.KMSKey),
-		StorageClass: types.StorageClass(s.options.StorageClass), Tagging: text(s.options.Tags),
-		ExpectedBucketOwner: text(s.options.BucketOwner), IfMatch: text(only.etag), ContentLength: &o.Size,
-	}
-	if only.absent {
-		in.IfNoneMatch = aws.String("*")
-	}
-	return in
-}
-
-func (s *Store) putHeader(o artifacts.Object, only precondition) http.Header {
-	h := http.Header{}
-	set := func(name, value string) {
-		if value != "" {
-			h[name] = []string{value}
-		}
-	}
-	set("Content-Type", o.Type)
-	set("Cache-Control", o.CacheControl)
-	set("X-Amz-Server-Side-Encryption", s.options.Encryption)
-	set("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", s.options.KMSKey)
-	set("X-Amz-Storage-Class", s.options.StorageClass)
-	set("X-Amz-Tagging", s.options.Tags)
-	set("X-Amz-Expected-Bucket-Owner", s.options.BucketOwner)
-	set("If-Match", only.etag)
-	if only.absent {
-		set("If-None-Match", "*")
-	}
-	return h
-}
-
-// putSmall reads the object into memory, so that its checksum is known before it is sent, and a retry does not read it
-// again.
-func (s *Store) putSmall(ctx context.Context, o artifacts.Object, body *sizedReader, only precondition) (version, etag string, err error) {
-	buffer, err := s.rest.memory.acquire(ctx, int(o.Size))
-	if err != nil {
-		return "", "", err
-	}
-	defer s.rest.memory.release(buffer)
-	if _, err := io.ReadFull(body, buffer.bytes); err != nil {
-		return "", "", err
-	}
-	if err := body.expectEOF(); err != nil {
-		return "", "", err
-	}
-	return s.sendPut(ctx, apiRequest{key: s.key(o.Key), header: s.putHeader(o, only), body: buffer.bytes, sum: digest(o.Body, buffer.bytes)})
-}
-
-// sendPut stores an object and returns its version, in a versioned bucket, and its ETag.
-func (s *Store) sendPut(ctx context.Context, c apiRequest) (version, etag string, err error) {
-	c.method = http.MethodPut
-	answer, err := s.rest.do(ctx, c)
-	if err != nil {
-		return "", "", err
-	}
-	return without(answer.Header.Get("X-Amz-Version-Id"), "null"), answer.Header.Get("Etag"), nil
 }
 
 // Get implements artifacts.Store.
@@ -211,53 +108,10 @@ func (s *Store) GetVersion(ctx context.Context, key, version string, offset int6
 	return d, nil
 }
 
-// deleteBatchSize is S3's limit of keys per request.
-const deleteBatchSize = 1000
+// owner is the expected owner of the bucket for a request of the SDK.
+func (s *Store) owner() *string { return optional(s.options.BucketOwner) }
 
-// Delete implements artifacts.Store.
-func (s *Store) Delete(ctx context.Context, names ...string) error {
-	for _, key := range names {
-		if err := keys.Check(key); err != nil {
-			return err
-		}
-	}
-	if len(names) == 1 {
-		answer, err := s.rest.do(ctx, apiRequest{method: http.MethodDelete, key: s.key(names[0]), header: s.ownerHeader()})
-		if err != nil {
-			return s.contextOrError(ctx, "delete", names[0], err)
-		}
-		return answer.Body.Close()
-	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(4)
-	for len(names) > 0 {
-		batch := names[:min(len(names), deleteBatchSize)]
-		names = names[len(batch):]
-		g.Go(func() error { return s.deleteBatch(ctx, batch) })
-	}
-	return g.Wait()
-}
-
-func (s *Store) deleteBatch(ctx context.Context, names []string) error {
-	objects := make([]types.ObjectIdentifier, len(names))
-	for i, key := range names {
-		objects[i].Key = aws.String(s.key(key))
-	}
-	in := &s3.DeleteObjectsInput{Bucket: &s.bucket, Delete: &types.Delete{Objects: objects, Quiet: aws.Bool(true)}}
-	if s.options.BucketOwner != "" {
-		in.ExpectedBucketOwner = &s.options.BucketOwner
-	}
-	out, err := s.client.DeleteObjects(ctx, in)
-	if err != nil {
-		return s.contextOrError(ctx, "delete", names[0], err)
-	}
-	if len(out.Errors) > 0 {
-		e := out.Errors[0]
-		return s.storeError("delete", strings.TrimPrefix(aws.ToString(e.Key), s.prefix+"/"), &APIError{Code: aws.ToString(e.Code), Message: aws.ToString(e.Message)})
-	}
-	return nil
-}
-
+// ownerHeader is the same for a request of the REST client.
 func (s *Store) ownerHeader() http.Header {
 	h := http.Header{}
 	if s.options.BucketOwner != "" {
@@ -271,77 +125,61 @@ func (s *Store) Concurrency() (small, large int, size int64) { return maxRequest
 
 // Sweep implements artifacts.Sweeper: parts of unfinished uploads are charged until they are deleted.
 func (s *Store) Sweep(ctx context.Context, prefix string) error {
-	in := &s3.ListMultipartUploadsInput{Bucket: &s.bucket, Prefix: aws.String(s.key(prefix))}
+	in := &s3.ListMultipartUploadsInput{
+		Bucket: &s.bucket, Prefix: aws.String(s.key(prefix)), ExpectedBucketOwner: s.owner(),
+		EncodingType: types.EncodingTypeUrl,
+	}
 	for {
-		page, err := s.client.ListMultipartUploads(ctx, in)
+		var page *s3.ListMultipartUploadsOutput
+		err := s.withSDK(ctx, func(c *s3.Client) (err error) {
+			page, err = c.ListMultipartUploads(ctx, in)
+			return err
+		})
 		if err != nil {
 			return s.contextOrError(ctx, "list unfinished uploads of", prefix, err)
 		}
 		for _, u := range page.Uploads {
-			_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.bucket, Key: u.Key, UploadId: u.UploadId})
-			if err != nil && !isCode(err, "NoSuchUpload") {
-				return s.contextOrError(ctx, "abort the unfinished upload of", aws.ToString(u.Key), err)
+			key := decodeKey(aws.ToString(u.Key), page.EncodingType)
+			if err := s.abort(ctx, key, aws.ToString(u.UploadId)); err != nil && !isCode(err, "NoSuchUpload") {
+				return s.contextOrError(ctx, "abort the unfinished upload of", key, err)
 			}
 		}
 		if !aws.ToBool(page.IsTruncated) {
 			return nil
 		}
-		in.KeyMarker, in.UploadIdMarker = page.NextKeyMarker, page.NextUploadIdMarker
+		in.KeyMarker = aws.String(decodeKey(aws.ToString(page.NextKeyMarker), page.EncodingType))
+		in.UploadIdMarker = page.NextUploadIdMarker
 	}
+}
+
+// abort deletes the parts of an unfinished upload. The key includes the prefix.
+func (s *Store) abort(ctx context.Context, key, upload string) error {
+	return s.withSDK(ctx, func(c *s3.Client) error {
+		_, err := c.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+			Bucket: &s.bucket, Key: &key, UploadId: &upload, ExpectedBucketOwner: s.owner(),
+		})
+		return err
+	})
 }
 
 func (s *Store) contextOrError(ctx context.Context, op, key string, err error) error {
 	if err := artifacts.ContextError(ctx); err != nil {
 		return err
 	}
-	return s.storeError(op, key, err)
+	return s.storeError(ctx, op, key, err)
 }
 
 // storeError wraps err in a *artifacts.StoreError.
-func (s *Store) storeError(op, key string, err error) error {
-	return &artifacts.StoreError{Op: op, Key: key, Place: s.Locate(""), Err: s.explain(op, err), Transient: isTransient(err), Denied: isDenied(err)}
+func (s *Store) storeError(ctx context.Context, op, key string, err error) error {
+	return &artifacts.StoreError{
+		Op: op, Key: key, Place: s.Locate(""), Err: s.explain(ctx, op, err), Transient: isTransient(err), Denied: isDenied(err),
+	}
 }
 
-// sizedReader reads a body of a known size, and keeps its errors apart from the store's.
-type sizedReader struct {
-	r    io.Reader
-	left int64
-	err  error
-}
-
-func (e *sizedReader) Read(p []byte) (int, error) {
-	if int64(len(p)) > e.left {
-		p = p[:e.left]
+// optional is nil for an empty text.
+func optional(v string) *string {
+	if v == "" {
+		return nil
 	}
-	if len(p) == 0 {
-		return 0, io.EOF
-	}
-	n, err := e.r.Read(p)
-	e.left -= int64(n)
-	switch {
-	case err == io.EOF && e.left > 0:
-		e.err = fmt.Errorf("the body ends %d bytes early: %w", e.left, io.ErrUnexpectedEOF)
-		return n, e.err
-	case err != nil && err != io.EOF:
-		e.err = err
-	}
-	return n, err
-}
-
-// expectEOF verifies that the body ends here. It lets a file report that it has changed.
-func (e *sizedReader) expectEOF() error {
-	var one [1]byte
-	for {
-		n, err := e.r.Read(one[:])
-		switch {
-		case n > 0:
-			e.err = errors.New("the body is longer than its size")
-			return e.err
-		case err == io.EOF:
-			return nil
-		case err != nil:
-			e.err = err
-			return err
-		}
-	}
+	return &v
 }

@@ -16,14 +16,12 @@ func (s *Store) SetTags(ctx context.Context, key, version string, set map[string
 	if err := keys.Check(key); err != nil {
 		return err
 	}
-	optional := func(v string) *string {
-		if v == "" {
-			return nil
-		}
-		return &v
-	}
-	now, err := s.client.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
-		Bucket: &s.bucket, Key: aws.String(s.key(key)), VersionId: optional(version), ExpectedBucketOwner: optional(s.options.BucketOwner),
+	var now *s3.GetObjectTaggingOutput
+	err := s.withSDK(ctx, func(c *s3.Client) (err error) {
+		now, err = c.GetObjectTagging(ctx, &s3.GetObjectTaggingInput{
+			Bucket: &s.bucket, Key: aws.String(s.key(key)), VersionId: optional(version), ExpectedBucketOwner: s.owner(),
+		})
+		return err
 	})
 	if err != nil {
 		return s.contextOrError(ctx, "read the tags of", key, err)
@@ -35,9 +33,12 @@ func (s *Store) SetTags(ctx context.Context, key, version string, set map[string
 	for tag, value := range set {
 		tags = append(tags, types.Tag{Key: &tag, Value: &value})
 	}
-	_, err = s.client.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
-		Bucket: &s.bucket, Key: aws.String(s.key(key)), VersionId: optional(version), ExpectedBucketOwner: optional(s.options.BucketOwner),
-		Tagging: &types.Tagging{TagSet: tags},
+	err = s.withSDK(ctx, func(c *s3.Client) error {
+		_, err := c.PutObjectTagging(ctx, &s3.PutObjectTaggingInput{
+			Bucket: &s.bucket, Key: aws.String(s.key(key)), VersionId: optional(version), ExpectedBucketOwner: s.owner(),
+			Tagging: &types.Tagging{TagSet: tags},
+		})
+		return err
 	})
 	if err != nil {
 		return s.contextOrError(ctx, "tag", key, err)

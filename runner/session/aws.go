@@ -3,16 +3,18 @@ package session
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"os"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"golang.org/x/term"
 
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/artifacts/location"
 	"github.com/carlin-cicd/runner/artifacts/s3"
-
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/redact"
 )
@@ -28,7 +30,8 @@ func NewAWS(r *redact.Redactor) AWS {
 		mu.Lock()
 		defer mu.Unlock()
 		if loaded == nil {
-			c, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID("carlin-cicd-runner"))
+			c, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID("carlin-cicd-runner"),
+				awsconfig.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) { o.TokenProvider = mfaPrompt() }))
 			if err != nil {
 				return aws.Config{}, err // it may be the context's, so the next call loads again
 			}
@@ -38,6 +41,20 @@ func NewAWS(r *redact.Redactor) AWS {
 			loaded = &c
 		}
 		return *loaded, nil
+	}
+}
+
+// mfaPrompt asks for the code of a profile's MFA device on the terminal. Without a terminal it is nil, and the SDK refuses
+// such a profile.
+func mfaPrompt() func() (string, error) {
+	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stderr.Fd())) {
+		return nil
+	}
+	return func() (string, error) {
+		fmt.Fprint(os.Stderr, "MFA code of the AWS profile: ")
+		var code string
+		_, err := fmt.Scanln(&code)
+		return code, err
 	}
 }
 
@@ -58,7 +75,7 @@ func (s *Session) OpenStore(ctx context.Context, owner lease.Owner, waiting func
 		},
 	})
 	if err != nil {
-		return &outcome.ConfigError{Err: err, Advice: "ARTIFACT_BUCKET takes a bucket's name, s3://bucket/prefix or file:///folder; leave it empty for a folder of the user's state"}
+		return &outcome.ConfigError{Err: err, Advice: outcome.Hint(err)}
 	}
 	s.Store, s.Place = store, place
 	return nil
