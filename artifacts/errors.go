@@ -150,6 +150,8 @@ func (e *StoreError) Error() string {
 	switch {
 	case errors.Is(e.Err, syscall.ENOSPC), errors.Is(e.Err, syscall.EDQUOT):
 		return fmt.Sprintf("%s %s: %s is full: %v", e.Op, e.Key, e.Place, e.Err)
+	case e.Key == "":
+		return fmt.Sprintf("%s %s: %v", e.Op, e.Place, e.Err)
 	default:
 		return fmt.Sprintf("%s %s in %s: %v", e.Op, e.Key, e.Place, e.Err)
 	}

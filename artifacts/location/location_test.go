@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/artifactstest"
@@ -64,6 +65,33 @@ func TestOpen(t *testing.T) {
 		artifactstest.Must(t, err)
 		if info, err := os.Lstat(filepath.Join(outside, "artifacts")); err != nil || !info.IsDir() {
 			t.Errorf("the folder behind the link was moved: %v", err)
+		}
+	})
+}
+
+func TestLocationsHaveAdvice(t *testing.T) {
+	for location, want := range map[string]string{
+		"arn:aws:s3:::my-bucket":                                        "write s3://my-bucket",
+		"arn:aws:s3:::my-bucket/some/dir":                               "write s3://my-bucket/some/dir",
+		"s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/my-point":   "s3alias",
+		"arn:aws:s3:eu-west-1:123456789012:accesspoint/my-point":        "s3alias",
+		"arn:aws:s3-outposts:eu-west-1:123456789012:outpost/op-1/other": "write a bucket's name",
+		"My_Bucket": "ARTIFACT_BUCKET takes",
+	} {
+		_, _, err := Open(t.Context(), location, Options{})
+		var refused *artifacts.LocationError
+		if !errors.As(err, &refused) || !strings.Contains(refused.Hint(), want) {
+			t.Errorf("%s: %v, want %q", location, err, want)
+		}
+	}
+	t.Run("a profile that does not exist", func(t *testing.T) {
+		o := Options{AWS: func(ctx context.Context) (aws.Config, error) {
+			return aws.Config{}, config.SharedConfigProfileNotExistError{Profile: "nosuch"}
+		}}
+		_, _, err := Open(t.Context(), "bucket", o)
+		var refused *artifacts.LocationError
+		if !errors.As(err, &refused) || !strings.Contains(refused.Hint(), "AWS_PROFILE") {
+			t.Error(err)
 		}
 	})
 }

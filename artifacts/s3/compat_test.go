@@ -39,7 +39,12 @@ func inFront(t *testing.T, b s3test.Bucket, o Options, refuse refusal) *Store {
 		if e := refuse(r); e != nil {
 			w.Header().Set("Content-Type", "application/xml")
 			w.WriteHeader(e.Status)
-			fmt.Fprintf(w, `<?xml version="1.0"?><Error><Code>%s</Code><Message>%s</Message></Error>`, e.Code, e.Message)
+			fmt.Fprintf(
+				w,
+				`<?xml version="1.0"?><Error><Code>%s</Code><Message>%s</Message></Error>`,
+				e.Code,
+				e.Message,
+			)
 			return
 		}
 		proxy.ServeHTTP(w, r)
@@ -116,7 +121,14 @@ func TestChecksumsWhenRequired(t *testing.T) {
 				if s.checksums || !s.streaming {
 					t.Fatal("the setting is ignored")
 				}
-				content := artifactstest.Files{"small": small, "medium": medium, "large": large, "gone": "1", "too": "2", "empty": ""}
+				content := artifactstest.Files{
+					"small":  small,
+					"medium": medium,
+					"large":  large,
+					"gone":   "1",
+					"too":    "2",
+					"empty":  "",
+				}
 				set := artifacts.Set{Kind: "builds", Ref: main1, Dir: content.Dir(t)}
 				artifactstest.Publish(t, s, set)
 				delete(content, "gone")
@@ -158,7 +170,10 @@ func TestChangedBodyIsNotStored(t *testing.T) {
 			t.Setenv("AWS_REQUEST_CHECKSUM_CALCULATION", setting)
 			b := s3test.Buckets(t)[2]
 			s := inFront(t, b, Options{}, func(*http.Request) *s3test.Error { return nil })
-			body := &growing{Reader: bytes.NewReader(random(maxSmall + 9)), after: map[string]int{"when_required": 1}[setting]}
+			body := &growing{
+				Reader: bytes.NewReader(random(maxSmall + 9)),
+				after:  map[string]int{"when_required": 1}[setting],
+			}
 			if _, err := s.Put(t.Context(), artifacts.Object{Key: "k", Body: body, Size: maxSmall + 9}); err == nil {
 				t.Error("it was stored")
 			}
@@ -232,7 +247,10 @@ func TestRegionOfTheBucketIsFollowed(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %d", name, status), func(t *testing.T) {
 				refuse := elsewhere(status)
 				s := inFront(t, s3test.Buckets(t)[0], Options{}, refuse)
-				s.config.HTTPClient.(*http.Client).Transport = regionHeader{s.config.HTTPClient.(*http.Client).Transport, region}
+				s.config.HTTPClient.(*http.Client).Transport = regionHeader{
+					s.config.HTTPClient.(*http.Client).Transport,
+					region,
+				}
 				artifactstest.Must(t, operation(t, s))
 				if got := s.rest.address.Load().region; got != region {
 					t.Errorf("the region is %s", got)
@@ -242,7 +260,10 @@ func TestRegionOfTheBucketIsFollowed(t *testing.T) {
 	}
 	t.Run("a region that cannot be one is not followed", func(t *testing.T) {
 		s := inFront(t, s3test.Buckets(t)[0], Options{}, elsewhere(301))
-		s.config.HTTPClient.(*http.Client).Transport = regionHeader{s.config.HTTPClient.(*http.Client).Transport, "evil.example/"}
+		s.config.HTTPClient.(*http.Client).Transport = regionHeader{
+			s.config.HTTPClient.(*http.Client).Transport,
+			"evil.example/",
+		}
 		if _, err := s.Put(t.Context(), artifactstest.Object("k", "v")); err == nil {
 			t.Error("no error")
 		}

@@ -68,8 +68,8 @@ func CredentialsHint(err error) string {
 		return "the login has expired, or there was none: run aws login with the same AWS_PROFILE"
 	case errors.As(err, &process):
 		return "the credential_process of the profile fails: run its command by hand and see what it says"
-	case strings.Contains(text, "jwt from file"):
-		return "the token file in AWS_WEB_IDENTITY_TOKEN_FILE cannot be read: check the path and its permissions"
+	case strings.Contains(text, "retrieve jwt"):
+		return "the web identity token cannot be read: check the path in AWS_WEB_IDENTITY_TOKEN_FILE or the profile"
 	case errors.As(err, &call) && strings.HasPrefix(call.Operation(), "AssumeRole"):
 		return "the role of the profile cannot be assumed: check its role_arn, and that its trust policy and your " +
 			"permissions allow sts:AssumeRole"
