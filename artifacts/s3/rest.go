@@ -180,7 +180,8 @@ func (c *restClient) send(ctx context.Context, r apiRequest) (*http.Response, er
 	} else {
 		close(body.closed)
 	}
-	response, err := c.client.Do(request)
+	// Not by Do, which closes the body of a request that is redirected while it is still being sent.
+	response, err := c.client.Transport.RoundTrip(request)
 	switch {
 	case err != nil:
 		err = &connectionError{err}

@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -186,9 +188,12 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 		return
 	}
 	null := &s3test.Null{KeepSmall: true}
+	var mu sync.Mutex
 	hosts := map[string]bool{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
 		hosts[r.Host] = true
+		mu.Unlock()
 		null.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
@@ -207,6 +212,8 @@ func TestProxyOfTheEnvironment(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(hosts) != 1 || !hosts["s3.test.invalid"] {
 		t.Errorf("the proxy was asked for %v", hosts)
 	}
@@ -301,13 +308,13 @@ func listed(t *testing.T, s *Store) (keys []string) {
 
 // A deletion that the response does not confirm is sent again by itself.
 func TestUnconfirmedDeletionsAreRepeated(t *testing.T) {
-	single := 0
+	var single atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {
 		case http.MethodPost:
 			fmt.Fprint(w, `<DeleteResult><Deleted><Key>p/a</Key></Deleted></DeleteResult>`)
 		case http.MethodDelete:
-			if single++; r.URL.Path != "/bucket/p/b" {
+			if single.Add(1); r.URL.Path != "/bucket/p/b" {
 				t.Errorf("%s is deleted", r.URL.Path)
 			}
 			w.WriteHeader(http.StatusNoContent)
@@ -317,7 +324,7 @@ func TestUnconfirmedDeletionsAreRepeated(t *testing.T) {
 	s := storeAt(t, server.URL, "bucket", 0)
 	s.prefix = "p"
 	artifactstest.Must(t, s.Delete(context.Background(), "a", "b"))
-	if single != 1 {
-		t.Errorf("%d single deletions", single)
+	if n := single.Load(); n != 1 {
+		t.Errorf("%d single deletions", n)
 	}
 }

@@ -1,0 +1,111 @@
+package s3
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/artifactstest"
+	"github.com/carlin-cicd/runner/artifacts/s3test"
+)
+
+func TestTwentyThousandFiles(t *testing.T) {
+	s, proxy := counted(t)
+	dir := artifactstest.Many(20_000, "x").Dir(t)
+	set := artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir}
+	p := artifactstest.Publish(t, s, set)
+	if p.Uploaded != 20_000 || len(p.Manifest.Files) != 20_000 {
+		t.Errorf("%+v", p.Counts)
+	}
+	proxy.Reset()
+	p = artifactstest.Publish(t, s, set)
+	if n := proxy.Counters().Requests; p.Unchanged != 20_000 || n > 3 {
+		t.Errorf("%+v in %d requests", p.Counts, n)
+	}
+	for i := range 200 {
+		artifactstest.Must(
+			t,
+			os.Remove(filepath.Join(dir, "lib", fmt.Sprintf("%02d", i%37), fmt.Sprintf("file-%04d.html", i))),
+		)
+	}
+	proxy.Reset()
+	p = artifactstest.Publish(t, s, set)
+	if n := proxy.Counters().Requests; p.Removed != 200 || p.Uploaded != 0 || n > 20 {
+		t.Errorf("%+v in %d requests", p.Counts, n)
+	}
+}
+
+// counted is a store in a server of no account, in a versioned bucket as the cluster's is.
+func counted(t testing.TB) (*Store, *s3test.Null) {
+	null := &s3test.Null{Versioned: true}
+	return storeAt(t, null.Start(t), "bucket", time.Minute), null
+}
+
+func TestAFileOfFiveGibibytes(t *testing.T) {
+	s, null := counted(t)
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, "image"))
+	artifactstest.Must(t, err)
+	artifactstest.Must(t, f.Truncate(5<<30))
+	artifactstest.Must(t, f.Close())
+	p := artifactstest.Publish(
+		t,
+		s,
+		artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir},
+	)
+	const want = "7f06c62352aebd8125b2a1841e2b9e1ffcbed602f381c3dcb3200200e383d1d5" // sha256sum of it
+	if f := p.Manifest.Files[0]; f.SHA256 != want || f.Size != 5<<30 {
+		t.Errorf("%+v", f)
+	}
+	if c := null.Counters(); c.Operations["UploadPart"] != 5<<30/partSize || c.Received < 5<<30 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// What a bucket asks of its objects is on each of them, however it is sent.
+func TestObjectsHaveTheRequestedSettings(t *testing.T) {
+	s, proxy := behind(t)
+	s.options = Options{
+		Encryption:   "aws:kms",
+		KMSKey:       "alias/ci",
+		StorageClass: "STANDARD_IA",
+		Tags:         "team=web",
+		BucketOwner:  "123456789012",
+	}
+	for name, put := range map[string]struct {
+		size      int
+		streams   bool
+		operation string
+	}{
+		"small": {10, false, "PutObject"}, "streamed": {maxSmall + 1, true, "PutObject"}, "in parts": {maxSmall + partSize, false, "CreateMultipartUpload"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proxy.ClearSeen()
+			s.streaming = put.streams
+			artifactstest.Put(
+				t,
+				s,
+				artifacts.Object{
+					Key:          "k",
+					Body:         bytes.NewReader(make([]byte, put.size)),
+					Size:         int64(put.size),
+					Type:         "text/css",
+					CacheControl: "no-cache",
+				},
+			)
+			h := s3test.Only(put.operation, proxy.Seen())[0].Header
+			for header, want := range map[string]string{
+				"X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "alias/ci", "X-Amz-Storage-Class": "STANDARD_IA",
+				"X-Amz-Tagging": "team=web", "X-Amz-Expected-Bucket-Owner": "123456789012", "Content-Type": "text/css", "Cache-Control": "no-cache",
+			} {
+				if got := h.Get(header); got != want {
+					t.Errorf("%s is %q, want %q", header, got, want)
+				}
+			}
+		})
+	}
+}
