@@ -21,6 +21,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/terminal"
 )
 
 func newArtifactsListCommand(o *options) *cobra.Command {
@@ -70,6 +71,9 @@ func (s artifactStore) table() (*table, error) {
 func (t *table) row(object any, columns ...string) error {
 	if t.json {
 		return json.NewEncoder(&t.out).Encode(object)
+	}
+	for i := range columns { // names come from the store
+		columns[i] = terminal.Escape(columns[i])
 	}
 	_, err := fmt.Fprintln(t.text, strings.Join(columns, "\t"))
 	return err

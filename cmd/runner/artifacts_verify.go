@@ -13,6 +13,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/terminal"
 )
 
 func newArtifactsVerifyCommand(o *options) *cobra.Command {
@@ -45,7 +46,7 @@ func (s artifactStore) verify(ctx context.Context, args []string) error {
 		return err
 	}
 	for _, p := range problems {
-		if err := s.print("%s\n", p); err != nil {
+		if err := s.print("%s\n", terminal.Escape(fmt.Sprint(p))); err != nil {
 			return err
 		}
 	}

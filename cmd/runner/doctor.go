@@ -14,6 +14,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/terminal"
 )
 
 func newDoctorCommand(o *options) *cobra.Command {
@@ -84,9 +85,9 @@ func (o *options) findingsAsText(color bool) findingWriter {
 	}
 	return findingWriter{
 		finding: func(f artifacts.Finding) error {
-			text := fmt.Sprintf("%s  %-18s  %s\n", severity(f), f.Subject, oneLine(f.Problem))
+			text := fmt.Sprintf("%s  %-18s  %s\n", severity(f), terminal.Escape(f.Subject), terminal.Escape(oneLine(f.Problem)))
 			if f.Advice != "" {
-				text += fmt.Sprintf("%27s  hint: %s\n", "", oneLine(f.Advice))
+				text += fmt.Sprintf("%27s  hint: %s\n", "", terminal.Escape(oneLine(f.Advice)))
 			}
 			return o.print("%s", text)
 		},
