@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,8 +39,23 @@ const (
 
 var placeholder = regexp.MustCompile(`\{(files|packages|tests)\}`)
 
-// Select fills the failed tests into the command. The error is a *SelectError if the tool cannot run them alone.
+// Select fills the failed tests into the command. Where packages have their own reports, it runs in their folders. The
+// error is a *SelectError if the tool cannot run the tests alone.
 func (r Rerun) Select(dir string, failed []results.Case) (Command, error) {
+	folders, groups := r.byPackage(dir, failed)
+	var commands []Command
+	for _, folder := range folders {
+		c, err := r.fill(filepath.Join(dir, filepath.FromSlash(folder)), groups[folder])
+		if err != nil {
+			return Command{}, err
+		}
+		commands = append(commands, c)
+	}
+	return inPackages(folders, commands), nil
+}
+
+// fill fills tests of one package into the command.
+func (r Rerun) fill(dir string, failed []results.Case) (Command, error) {
 	words := map[string][]string{}
 	whole := strings.Join(append(r.Command.Args, r.Command.Line), " ")
 	for _, p := range []struct {

@@ -38,7 +38,7 @@ func TestTheFileOfATestIsFoundByWhatItsReportSays(t *testing.T) {
 		"a b's.test.js",
 		"one/same.js",
 		"two/same.js",
-		"node_modules/m/x.spec.js",
+		"node_modules/m/x.spec.js", "user-api/2nd/test_cart.py", "packages/a/src/x.test.js", "src/x.test.js",
 	)
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "out.js")); err != nil {
 		t.Fatal(err)
@@ -58,6 +58,10 @@ func TestTheFileOfATestIsFoundByWhatItsReportSays(t *testing.T) {
 		"several of the name":                 {results.Case{File: "same.js"}, "", "one/same.js two/same.js"},
 		"a module of Python":                  {results.Case{Class: "tests.test_bill", Name: "x"}, "", "tests/test_bill.py"},
 		"a class in a module of Python":       {results.Case{Class: "tests.test_bill.TestTax.TestMore", Name: "x"}, "", "tests/test_bill.py"},
+		"folders with dashes and digits":      {results.Case{Class: "user-api.2nd.test_cart.TestCart", Name: "x"}, "", "user-api/2nd/test_cart.py"},
+		"a module that cannot be collected":   {results.Case{Name: "tests.test_bill", Setup: true}, "", "tests/test_bill.py"},
+		"relative to the report's folder":     {results.Case{File: "src/x.test.js", Report: "packages/a/reports/junit.xml"}, "", "packages/a/src/x.test.js"},
+		"relative to the root":                {results.Case{File: "src/x.test.js", Report: "reports/junit.xml"}, "", "src/x.test.js"},
 		"a pattern in the class":              {results.Case{Class: "suite at src/a.test.ts:5", Name: "x"}, `at (\S+):\d+`, "src/a.test.ts"},
 		"a pattern in the name":               {results.Case{Class: "c", Name: "[src/a.test.ts] x"}, `^\[(.+?)\]`, "src/a.test.ts"},
 		"a pattern in vain, though file says": {results.Case{File: "src/a.test.ts"}, `at (\S+)`, ""},
@@ -89,6 +93,44 @@ func TestTheFileOfATestIsFoundByWhatItsReportSays(t *testing.T) {
 			}
 			if files := got.Args[1:]; !slices.Equal(files, strings.Split(c.want, " ")) && strings.Join(files, "") != c.want {
 				t.Errorf("is %q, want %q", files, c.want)
+			}
+		})
+	}
+}
+
+func TestTestsOfPackagesRunInTheirFolders(t *testing.T) {
+	dir := workspace(t, "package.json", "packages/a b/package.json", "packages/a b/src/x.test.js", "packages/c/package.json", "packages/c/y.test.js")
+	failed := []results.Case{
+		{File: "y.test.js", Report: "packages/c/junit.xml"},
+		{File: "src/x.test.js", Report: "packages/a b/reports/junit.xml"},
+	}
+	for name, c := range map[string]struct {
+		command Command
+		want    string
+		code    int
+	}{
+		"a line":                         {Command{Line: "pwd -P; echo {files}"}, "DIR/packages/a b\nsrc/x.test.js\nDIR/packages/c\ny.test.js\n", 0},
+		"a list":                         {Command{Args: []string{"printf", "%s\n", "{files}"}}, "src/x.test.js\ny.test.js\n", 0},
+		"one fails, the other runs":      {Command{Line: "test {files} = y.test.js\necho {files}"}, "y.test.js\n", 1},
+		"a recursive command":            {Command{Line: "echo pnpm -r test {files}"}, "pnpm -r test packages/a b/src/x.test.js packages/c/y.test.js\n", 0},
+		"a program of the workspace":     {Command{Args: []string{"./run", "{files}"}}, "", 127},
+		"another shell runs at the root": {Command{Line: "echo {files}", Shell: []string{"sh", "-c"}}, "src/x.test.js\ny.test.js\n", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			command, err := Rerun{Command: c.command, Attempts: 1}.Select(dir, failed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			argv := command.Argv()
+			run := exec.Command(argv[0], argv[1:]...)
+			run.Dir = dir
+			out, err := run.Output()
+			real, _ := filepath.EvalSymlinks(dir)
+			if got := strings.ReplaceAll(string(out), real, "DIR"); got != c.want {
+				t.Errorf("%q, want %q (%v)", got, c.want, err)
+			}
+			if code := run.ProcessState.ExitCode(); code != c.code && c.code != 127 {
+				t.Errorf("exit %d, want %d", code, c.code)
 			}
 		})
 	}

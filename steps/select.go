@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -66,8 +67,10 @@ func (f *finder) of(c results.Case, pattern *regexp.Regexp) ([]string, error) {
 		return nil, &SelectError{c.Name, "the report does not name its file"}
 	}
 	for _, name := range names {
-		if name, ok := f.here(name); ok {
-			return []string{name}, nil
+		for _, within := range around(c.Report) { // reports of packages name files relative to these
+			if name, ok := f.here(within + name); ok {
+				return []string{name}, nil
+			}
 		}
 	}
 	for _, name := range names { // relative to a folder of the tool's configuration, such as playwright's testDir
@@ -79,6 +82,15 @@ func (f *finder) of(c results.Case, pattern *regexp.Regexp) ([]string, error) {
 		return nil, &SelectError{c.Name, "the report does not name its file"} // the candidates are guesses
 	}
 	return nil, &SelectError{c.Name, fmt.Sprintf("its file %s is not in the step's folder", names[0])}
+}
+
+// around are the folders of a report, the nearest first, each with a slash at its end; the last one is "".
+func around(report string) []string {
+	var all []string
+	for folder := path.Dir(path.Clean(report)); folder != "." && folder != "/"; folder = path.Dir(folder) {
+		all = append(all, folder+"/")
+	}
+	return append(all, "")
 }
 
 // candidates are the names that the file of a test may have, the likeliest first.
@@ -100,8 +112,9 @@ func candidates(c results.Case, pattern *regexp.Regexp) []string {
 			all = append(all, name)
 		}
 	}
-	// pytest has tests.test_bill.TestTax for the class TestTax in tests/test_bill.py.
-	for module := c.Class; module != "" && dotted().MatchString(module); {
+	// pytest has tests.test_bill.TestTax for the class TestTax in tests/test_bill.py, and no class for a module that it
+	// could not collect.
+	for module := cmp.Or(c.Class, c.Name); module != "" && dotted().MatchString(module); {
 		all = append(all, strings.ReplaceAll(module, ".", "/")+".py")
 		i := strings.LastIndexByte(module, '.')
 		module = module[:max(i, 0)]
@@ -112,7 +125,7 @@ func candidates(c results.Case, pattern *regexp.Regexp) []string {
 // dotted and packagePath are compiled when they are needed: with the letters of all scripts that takes as long as the
 // rest of a run's start.
 var dotted = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*$`)
+	return regexp.MustCompile(`^[\pL\pN_-]+(\.[\pL\pN_-]+)*$`)
 })
 
 // here returns a name relative to the folder, if a regular file there has it. Links that leave the folder are not

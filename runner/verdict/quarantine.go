@@ -26,7 +26,7 @@ func (v *Verdict) walkReports() (results.Results, error) {
 	list := v.step.Quarantine
 	v.past.sample = history.NewSample(v.directory(), v.session.Redactor.String)
 	met, failed := make([]bool, len(list)), make([]bool, len(list))
-	read, err := results.Walk(v.directory(), v.step.Reports, v.started, func(c results.Case) {
+	visit := func(c results.Case) {
 		v.past.sample.Add(c)
 		for i, q := range list {
 			if (!met[i] || !failed[i]) && q.Matches(c) {
@@ -34,6 +34,9 @@ func (v *Verdict) walkReports() (results.Results, error) {
 				failed[i] = failed[i] || c.Status == results.Failed || c.Status == results.Errored
 			}
 		}
+	}
+	read, err := results.Read(results.Options{
+		Root: v.directory(), Globs: v.step.Reports, Since: v.started, CommandPassed: v.exitCode == 0, Visit: visit,
 	})
 	for i, q := range list {
 		switch {
@@ -94,7 +97,7 @@ func (v *Verdict) addQuarantined(t *results.Results, c results.Case, note string
 	t.Quarantined++
 	c.AddNote(note)
 	t.QuarantinedCases = append(t.QuarantinedCases, c)
-	v.session.Log.Warn("test "+string(c.Status)+", which does not count", "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "note", note, "message", c.Message)
+	v.session.Log.Warn("test "+c.StatusText()+", which does not count", "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "note", note, "message", c.Message)
 }
 
 func quarantineNote(q steps.Quarantine) string {

@@ -117,7 +117,7 @@ func unexplained(t results.Results, exitCode int) string {
 		return "too many tests failed to know all of them"
 	case exitCode >= reserved:
 		return fmt.Sprintf("the exit code %d is not that of failed tests", exitCode)
-	case exitCode == interrupted && t.Total == t.Errored+t.Skipped+t.Quarantined && t.Failed == 0:
+	case exitCode == interrupted && t.Total == t.Errored+t.Skipped+t.Quarantined && t.Failed == 0 && onlySetups(t.Failures):
 		return "only errors: the tests did not run"
 	}
 	for _, list := range [][]results.Case{t.Failures, t.QuarantinedCases} {
@@ -159,7 +159,7 @@ func (v *Verdict) rerunFailed() error {
 	}()
 	failing := map[string]bool{}
 	for _, c := range v.Tests.Failures {
-		failing[testID(c)] = true
+		failing[c.Identity()] = true
 	}
 	for n := 1; n <= rules.Attempts && len(failing) > 0; n++ {
 		if v.session.Stop.Work.Err() != nil {
@@ -188,11 +188,6 @@ func (v *Verdict) outputFolders() []string {
 	return all
 }
 
-// testID identifies a test across runs.
-func testID(c results.Case) string {
-	return strings.Join([]string{c.Suite, c.Class, c.Name, c.File}, "\x00")
-}
-
 // rerunOnce runs the failing tests and removes those that pass from failing. It is not decided if the rerun says nothing of
 // them, or if another one would not either.
 func (v *Verdict) rerunOnce(n int, failing map[string]bool) (decided bool, err error) {
@@ -214,14 +209,9 @@ func (v *Verdict) rerunOnce(n int, failing map[string]bool) (decided bool, err e
 		return false, nil
 	}
 
-	seen := map[string]int{} // how often failed tests passed in the rerun, by test and by file
-	read, readErr := results.Walk(v.directory(), v.step.Reports, result.Started, func(c results.Case) {
-		if c.Status == results.Passed {
-			if failing[testID(c)] {
-				seen[testID(c)]++
-			}
-			seen["file\x00"+c.File]++
-		}
+	seen := newTally(t.Failures)
+	read, readErr := results.Read(results.Options{
+		Root: v.directory(), Globs: v.step.Reports, Since: result.Started, CommandPassed: result.ExitCode == 0, Visit: seen.add,
 	})
 	if readErr != nil {
 		read.Problems = append(read.Problems, results.Problem{Report: strings.Join(v.step.Reports, ", "), Message: readErr.Error()})
@@ -229,7 +219,7 @@ func (v *Verdict) rerunOnce(n int, failing map[string]bool) (decided bool, err e
 	v.storeRerun(n, read)
 	v.quarantine(&read)
 	for _, c := range read.QuarantinedCases { // a Go test around a quarantined one may be in the rerun
-		seen[testID(c)]++
+		seen.passed[c.Identity()]++
 	}
 	why := unexplained(read, result.ExitCode)
 	if why == "" && o.Reason == record.Failure && read.Failed+read.Errored+read.Quarantined == 0 {
@@ -244,28 +234,23 @@ func (v *Verdict) rerunOnce(n int, failing map[string]bool) (decided bool, err e
 }
 
 // compare records which tests passed in a rerun and which did not.
-func (v *Verdict) compare(n int, failing map[string]bool, read results.Results, seen map[string]int) {
+func (v *Verdict) compare(n int, failing map[string]bool, read results.Results, seen *tally) {
 	t := v.Tests
 	again := map[string]results.Case{}
-	redFiles := map[string]bool{}
 	for _, c := range read.Failures {
-		again[testID(c)] = c
-		redFiles[c.File] = true
+		again[c.Identity()] = c
 	}
 	count := map[string]int{}
 	for _, c := range t.Failures {
-		count[testID(c)]++
+		count[c.Identity()]++
 	}
 	var still []results.Case
 	for _, c := range t.Failures {
-		id := testID(c)
+		id := c.Identity()
 		_, red := again[id]
-		passed := !red && seen[id] >= count[id]
-		if !red && wholeFile(c) { // the failure was that of loading the file
-			passed = passed || seen["file\x00"+c.File] > 0 && !redFiles[c.File]
-		}
+		passed := !red && (seen.passed[id] >= count[id] || seen.setupPassed(c))
 		if !passed {
-			if !red && seen[id] == 0 {
+			if !red && seen.passed[id] == 0 {
 				v.session.Log.Warn("a failed test is not in the rerun, so its failure stands", "test", c.Name, "file", c.File)
 			}
 			still = append(still, c)
@@ -297,7 +282,7 @@ func (v *Verdict) compare(n int, failing map[string]bool, read results.Results, 
 			t.Failed++
 		}
 		t.FlakyCases = slices.DeleteFunc(t.FlakyCases, func(f results.Case) bool {
-			if testID(f) != id {
+			if f.Identity() != id {
 				return false
 			}
 			t.Flaky--
@@ -307,12 +292,55 @@ func (v *Verdict) compare(n int, failing map[string]bool, read results.Results, 
 		v.session.Log.Error("test failed in a rerun although it passed before", "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "message", c.Message)
 	}
 	t.Failures = still
+	t.Total = max(t.Total, t.Failed+t.Errored+t.Skipped+t.Flaky+t.Quarantined) // some failed that the first run did not have
 }
 
-// wholeFile reports whether a failure is that of a file rather than of a test in it: vitest and jest name it after the file, as
-// jest does for hooks.
-func wholeFile(c results.Case) bool {
-	return c.File != "" && (c.Name == c.File || strings.Contains(c.Name, "Test execution failure: could be caused by test hooks"))
+// onlySetups reports whether all failures are of files that could not be loaded, and the like.
+func onlySetups(failures []results.Case) bool {
+	return !slices.ContainsFunc(failures, func(c results.Case) bool { return !c.Setup })
+}
+
+// tally counts how the failed tests ended in a rerun.
+type tally struct {
+	setups []results.Case // failed hooks, classes and files
+	passed map[string]int // by identity
+	of     map[string]*ends
+}
+
+// ends are those of the tests that a setup is of.
+type ends struct{ passed, failed int }
+
+func newTally(failures []results.Case) *tally {
+	t := &tally{passed: map[string]int{}, of: map[string]*ends{}}
+	for _, c := range failures {
+		if c.Setup {
+			t.setups = append(t.setups, c)
+			t.of[c.Identity()] = &ends{}
+		}
+	}
+	return t
+}
+
+func (t *tally) add(c results.Case) {
+	red := c.Status == results.Failed || c.Status == results.Errored
+	if c.Status == results.Passed {
+		t.passed[c.Identity()]++
+	}
+	for _, setup := range t.setups {
+		switch e := t.of[setup.Identity()]; {
+		case !setup.IsSetupOf(c):
+		case red:
+			e.failed++
+		case c.Status == results.Passed:
+			e.passed++
+		}
+	}
+}
+
+// setupPassed reports whether a failed setup succeeded: it has no case of its own then, but all of its tests passed.
+func (t *tally) setupPassed(setup results.Case) bool {
+	e := t.of[setup.Identity()]
+	return e != nil && e.passed > 0 && e.failed == 0
 }
 
 // rerunPrefix is where the reports of a rerun are stored, beside those of the first run.

@@ -19,6 +19,13 @@ func failed(name, file string) results.Case {
 	return results.Case{Name: name, File: file, Status: results.Failed, Message: name + " the first time"}
 }
 
+// setup is a failed hook or file.
+func setup(name, file string) results.Case {
+	c := failed(name, file)
+	c.Setup = true
+	return c
+}
+
 func passed(name, file string) results.Case {
 	return results.Case{Name: name, File: file, Status: results.Passed}
 }
@@ -38,10 +45,10 @@ func TestWhatARerunSaysOfATest(t *testing.T) {
 		"one of that name in another file passes":        {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "g")}, "", "a"},
 		"it is skipped":                                  {[]results.Case{failed("a", "f")}, []results.Case{{Name: "a", File: "f", Status: results.Skipped}}, "", "a"},
 		"another one fails that had passed":              {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "f"), failed("b", "f")}, "a", "b"},
-		"a file that could not be loaded has tests now":  {[]results.Case{failed("f.ts", "f.ts")}, []results.Case{passed("a", "f.ts")}, "f.ts", ""},
-		"a file that could not be loaded has none":       {[]results.Case{failed("f.ts", "f.ts")}, []results.Case{passed("a", "g.ts")}, "", "f.ts"},
-		"a file that could not be loaded has a red one":  {[]results.Case{failed("f.ts", "f.ts")}, []results.Case{passed("a", "f.ts"), failed("b", "f.ts")}, "", "f.ts,b"},
-		"a hook of jest that failed is not heard of now": {[]results.Case{failed(hook, "f.ts")}, []results.Case{passed("a", "f.ts")}, hook, ""},
+		"a file that could not be loaded has tests now":  {[]results.Case{setup("f.ts", "f.ts")}, []results.Case{passed("a", "f.ts")}, "f.ts", ""},
+		"a file that could not be loaded has none":       {[]results.Case{setup("f.ts", "f.ts")}, []results.Case{passed("a", "g.ts")}, "", "f.ts"},
+		"a file that could not be loaded has a red one":  {[]results.Case{setup("f.ts", "f.ts")}, []results.Case{passed("a", "f.ts"), failed("b", "f.ts")}, "", "f.ts,b"},
+		"a hook of jest that failed is not heard of now": {[]results.Case{setup(hook, "f.ts")}, []results.Case{passed("a", "f.ts")}, hook, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := &Verdict{session: &session.Session{Log: slog.New(slog.DiscardHandler)}, Tests: &results.Results{}}
@@ -49,17 +56,14 @@ func TestWhatARerunSaysOfATest(t *testing.T) {
 			for _, f := range c.first {
 				v.Tests.Failures = append(v.Tests.Failures, f)
 				v.Tests.Failed++
-				failing[testID(f)] = true
+				failing[f.Identity()] = true
 			}
-			seen := map[string]int{}
+			seen := newTally(c.first)
 			var read results.Results
 			for _, s := range c.second {
-				switch s.Status {
-				case results.Failed:
+				seen.add(s)
+				if s.Status == results.Failed {
 					read.Failures = append(read.Failures, s)
-				case results.Passed:
-					seen[testID(s)]++
-					seen["file\x00"+s.File]++
 				}
 			}
 			v.compare(1, failing, read, seen)
@@ -92,9 +96,9 @@ func names(list []results.Case) string {
 func TestATestThatIsRedAfterAllIsNotFlaky(t *testing.T) {
 	v := &Verdict{session: &session.Session{Log: slog.New(slog.DiscardHandler)}, Tests: &results.Results{Failures: []results.Case{failed("a", "f"), failed("b", "f")}}}
 	v.Tests.Failed = 2
-	failing := map[string]bool{testID(failed("a", "f")): true, testID(failed("b", "f")): true}
-	v.compare(1, failing, results.Results{Failures: []results.Case{failed("b", "f")}}, map[string]int{testID(failed("a", "f")): 1})
-	v.compare(2, failing, results.Results{Failures: []results.Case{failed("a", "f")}}, map[string]int{testID(failed("b", "f")): 1})
+	failing := map[string]bool{failed("a", "f").Identity(): true, failed("b", "f").Identity(): true}
+	v.compare(1, failing, results.Results{Failures: []results.Case{failed("b", "f")}}, &tally{passed: map[string]int{failed("a", "f").Identity(): 1}})
+	v.compare(2, failing, results.Results{Failures: []results.Case{failed("a", "f")}}, &tally{passed: map[string]int{failed("b", "f").Identity(): 1}})
 	if v.Tests.Failed != 1 || v.Tests.Flaky != 1 || names(v.Tests.Failures) != "a" || names(v.Tests.FlakyCases) != "b" {
 		t.Errorf("red are %s, flaky are %s, by %+v", names(v.Tests.Failures), names(v.Tests.FlakyCases), v.Tests.Counts)
 	}
@@ -113,14 +117,17 @@ func TestWhatIsMoreThanFailedTests(t *testing.T) {
 		code int
 		want string
 	}{
-		"nothing":                     {sound, 1, ""},
-		"as many failed as the code":  {sound, 2, ""},
-		"a broken report":             {changed(func(r *results.Results) { r.Problems = []results.Problem{{Report: "x"}} }), 1, "cannot be read whole"},
-		"no report":                   {changed(func(r *results.Results) { r.Reports = nil }), 1, "no fresh report"},
-		"failures that nobody knows":  {changed(func(r *results.Results) { r.Failed = 300 }), 1, "too many"},
-		"a shell's code":              {sound, 127, "127"},
-		"a signal's code":             {sound, 139, "139"},
-		"pytest could not collect":    {changed(func(r *results.Results) { r.Counts = results.Counts{Total: 1, Errored: 1} }), 2, "only errors"},
+		"nothing":                    {sound, 1, ""},
+		"as many failed as the code": {sound, 2, ""},
+		"a broken report":            {changed(func(r *results.Results) { r.Problems = []results.Problem{{Report: "x"}} }), 1, "cannot be read whole"},
+		"no report":                  {changed(func(r *results.Results) { r.Reports = nil }), 1, "no fresh report"},
+		"failures that nobody knows": {changed(func(r *results.Results) { r.Failed = 300 }), 1, "too many"},
+		"a shell's code":             {sound, 127, "127"},
+		"a signal's code":            {sound, 139, "139"},
+		"pytest could not collect": {changed(func(r *results.Results) {
+			r.Counts, r.Failures[0].Setup = results.Counts{Total: 1, Errored: 1}, true
+		}), 2, "only errors"},
+		"PHPUnit's code for errors":   {changed(func(r *results.Results) { r.Counts = results.Counts{Total: 1, Errored: 1} }), 2, ""},
 		"playwright has errors only":  {changed(func(r *results.Results) { r.Counts = results.Counts{Total: 1, Errored: 1} }), 1, ""},
 		"a panic of Go":               {changed(func(r *results.Results) { r.Failures[0].Details = "--- FAIL\npanic: x\n\ngoroutine 7 [running]:" }), 1, "panicked"},
 		"somebody who says panic":     {changed(func(r *results.Results) { r.Failures[0].Details = "panic: on the streets" }), 1, ""},

@@ -69,7 +69,7 @@ func (v *Verdict) ReadReports(started time.Time, exitCode int, commandErr error)
 func (v *Verdict) logReports(passed bool) {
 	t, log := v.Tests, v.session.Log
 	for _, c := range t.Failures {
-		log.Error("test "+string(c.Status), "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "message", c.Message)
+		log.Error("test "+c.StatusText(), "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "message", c.Message)
 	}
 	for _, p := range t.Problems {
 		log.Error("a report cannot be read", "report", p.Report, "error", p.Message)

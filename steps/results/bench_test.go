@@ -36,7 +36,7 @@ func readAndMeasure(report, with string) int {
 			total += s.Totals.Tests
 		}
 	default:
-		r, err := Read(filepath.Dir(report), []string{filepath.Base(report)}, time.Time{})
+		r, err := Read(Options{Root: filepath.Dir(report), Globs: []string{filepath.Base(report)}})
 		if err != nil || len(r.Problems) > 0 {
 			return 1
 		}

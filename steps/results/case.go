@@ -2,7 +2,6 @@ package results
 
 import (
 	"cmp"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -10,47 +9,25 @@ import (
 	"github.com/joshdk/go-junit"
 )
 
-// newCase is a test case as it is kept.
-func newCase(t *testCase, report string) Case {
+// newCase is a test case as it is kept. occurrence is the number of cases of the same names before it.
+func newCase(t *testCase, report string, occurrence uint32) Case {
 	c := Case{
-		Name: shorten(
-			t.Name,
-			maxMessage,
-		),
-		Class:    shorten(t.Classname, maxMessage),
-		Suite:    shorten(t.suite.Name, maxMessage),
-		File:     t.file,
-		Status:   t.Status,
-		Flaky:    t.flaky,
-		Duration: t.Duration,
-		Report:   report,
+		Name: shorten(t.Name, maxMessage), Class: shorten(t.Classname, maxMessage), Suite: shorten(t.suite.Name, maxMessage),
+		File: fileOf(t.file), Project: projectOf(t.suite), Status: t.Status, Flaky: t.flaky, Duration: t.Duration, Report: report,
 	}
-	for _, guess := range []string{t.Classname, t.suite.Name} {
-		if c.File == "" && sourceFile.MatchString(guess) {
-			c.File = guess
-		}
-	}
+	c.File = cmp.Or(c.File, guessFile(t.Classname, t.suite.Name))
 	if len(c.File) > maxPath {
 		c.File = "" // a part of a path is not a path
 	}
+	c.ID = c.identify(occurrence)
 	if why, ok := t.Error.(junit.Error); ok {
-		c.Message = shorten(firstTellingLine(why.Message, why.Body, why.Type, t.Name), maxMessage)
-		c.Details = cutMiddle(strings.TrimSpace(why.Body), maxDetails)
+		c.Setup = c.isSetup(why.Message)
+		c.explain(why, t)
+	}
+	if c.Name == "" && c.Setup {
+		c.Name = c.Class
 	}
 	return c
-}
-
-// cutMiddle cuts text to at most limit bytes: some tools begin with the cause, others end with it.
-func cutMiddle(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	const gap = "\n…\n"
-	end := text[len(text)-limit/4:]
-	if _, whole, ok := strings.Cut(end, "\n"); ok && whole != "" {
-		end = whole
-	}
-	return strings.ToValidUTF8(text[:limit-limit/4-len(gap)], "") + gap + strings.ToValidUTF8(end, "")
 }
 
 // maxDuration is longer than any test. A report may contain nonsense, which would be added up.
@@ -72,39 +49,15 @@ func seconds(text []byte) time.Duration {
 	return 0
 }
 
-// sourceFile matches src/sum.test.ts but not com.example.Sum, and not packages like github.com/nats-io/nats.go: hence
-// languages that never name tests after files are missing.
-var sourceFile = regexp.MustCompile(`^[^\s:]+\.([cm]?[jt]sx?|py|rb|php|exs?|feature)$`)
-
-// firstTellingLine picks the line that explains a failure best. Many producers put the name of the test first.
-func firstTellingLine(message, body, kind, name string) string {
-	for _, text := range []string{message, body} {
-		for line := range strings.Lines(text) {
-			if line = strings.TrimSpace(line); line != "" && !isHeading(line, name) {
-				return line
-			}
-		}
+// cutMiddle cuts text to at most limit bytes: some tools begin with the cause, others end with it.
+func cutMiddle(text string, limit int) string {
+	if len(text) <= limit {
+		return text
 	}
-	return cmp.Or(firstLine(message), firstLine(body), kind)
-}
-
-var (
-	commonplace = regexp.MustCompile(
-		`(?i)^(test )?(failed|failure|error)\.?$|^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) `,
-	) // the latter are of go test
-	location = regexp.MustCompile(`\.\w+:\d+:\d+ `)
-)
-
-// isHeading reports whether a line only repeats the name of its test.
-func isHeading(line, name string) bool {
-	heading := strings.TrimRight(line, "─ ")
-	titles := strings.Split(name, " › ")
-	return commonplace.MatchString(line) ||
-		strings.HasSuffix(heading, "::"+name) || // phpunit
-		location.MatchString(heading) && strings.HasSuffix(heading, titles[len(titles)-1]) // playwright
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return strings.TrimSpace(line)
+	const gap = "\n…\n"
+	end := text[len(text)-limit/4:]
+	if _, whole, ok := strings.Cut(end, "\n"); ok && whole != "" {
+		end = whole
+	}
+	return strings.ToValidUTF8(text[:limit-limit/4-len(gap)], "") + gap + strings.ToValidUTF8(end, "")
 }

@@ -2,8 +2,10 @@ package results
 
 import (
 	"cmp"
+	"hash/maphash"
 	"io"
 	"os"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -14,26 +16,36 @@ import (
 	"github.com/carlin-cicd/runner/steps/xmlstream"
 )
 
-// maxAttempts bounds the failures of a report whose later attempts are looked for.
-const maxAttempts = 10_000
+// The bounds of what a collector remembers of cases that it does not keep.
+const (
+	maxAttempts = 10_000    // failures of a report whose later attempts are looked for
+	maxSeen     = 1_000_000 // identities whose namesakes are counted
+)
 
 // collector fills Results, a report after the other.
 type collector struct {
 	*Results
 	files  fileSet
 	report string
-	failed map[uint64]failure // in the report being read, by their attempt
-	visit  func(Case)         // may be nil
+	visit  func(Case) // may be nil
+	seed   maphash.Seed
+	seen   map[uint64]uint32  // how many cases of an identity came before
+	failed map[uint64]*failed // in the report being read, by suite and identity
+	merges []*failed          // of all reports: a later case of the same name passed
 }
 
-// failure is a failed case that another attempt may follow.
-type failure struct {
-	status junit.Status
-	index  int // in Failures, -1 if it is not kept
+// failed is a test whose case failed, with its later attempts.
+type failed struct {
+	statuses []junit.Status // of the failed cases
+	indices  []int          // of those in Failures that are kept
+	passed   bool           // a later case passed
+	retried  bool           // the cases can be attempts of one test: all but the last failed
 }
 
 func newCollector(r *Results) *collector {
-	return &collector{Results: r, files: fileSet{}, failed: map[uint64]failure{}}
+	return &collector{
+		Results: r, files: fileSet{}, seed: maphash.MakeSeed(), seen: map[uint64]uint32{}, failed: map[uint64]*failed{},
+	}
 }
 
 func (c *collector) read(folder *os.Root, name string, since time.Time) {
@@ -65,6 +77,11 @@ func (c *collector) readFrom(in io.Reader, name string) error {
 	if err != nil {
 		c.addProblem(name, err)
 	}
+	for _, f := range c.failed {
+		if f.passed && f.retried {
+			c.merges = append(c.merges, f)
+		}
+	}
 	return err
 }
 
@@ -75,70 +92,122 @@ func (c *collector) addProblem(name string, err error) {
 // add counts a case, and keeps it if one of the lists has room for it.
 func (c *collector) add(t *testCase) {
 	c.Duration += t.Duration
+	id := c.hash(t, 0)
+	occurrence := c.seen[id]
 	if c.visit != nil {
-		c.visit(newCase(t, c.report))
+		c.visit(newCase(t, c.report, occurrence))
 	}
-	if c.isLaterAttempt(t) {
+	var earlier *failed
+	if len(c.failed) > 0 {
+		earlier = c.failed[c.hash(t, t.number)]
+	}
+	if earlier != nil && c.addAttempt(earlier, t) {
 		return
+	}
+	if occurrence > 0 || len(c.seen) < maxSeen {
+		c.seen[id]++
 	}
 	c.Total++
 	switch t.Status {
 	case Failed:
 		c.Failed++
-		c.addFailure(t)
+		c.addFailure(t, earlier, occurrence)
 	case Errored:
 		c.Errored++
-		c.addFailure(t)
+		c.addFailure(t, earlier, occurrence)
 	case Skipped:
 		c.Skipped++
 	case Passed:
 		if t.flaky {
 			c.Flaky++
-			c.addFlaky(newCase(t, c.report))
+			c.addFlaky(newCase(t, c.report, occurrence))
 		}
 	}
-	if n := len(c.Slowest); t.Duration > 0 && (n < maxSlowest || t.Duration > c.Slowest[n-1].Duration) {
-		slow := newCase(t, c.report)
-		slow.Details = ""
-		i, _ := slices.BinarySearchFunc(c.Slowest, slow, compareSlowest)
-		c.Slowest = slices.Insert(c.Slowest, i, slow)
-		c.Slowest = c.Slowest[:min(len(c.Slowest), maxSlowest)]
-	}
+	c.addSlow(t, occurrence)
 }
 
-// isLaterAttempt reports whether a case is a further attempt of one that failed before. If it passed, the test is
-// flaky.
-func (c *collector) isLaterAttempt(t *testCase) bool {
-	earlier, known := c.failed[t.attempt]
-	if !known || t.Status == Skipped {
-		return false
+func (c *collector) addSlow(t *testCase, occurrence uint32) {
+	if n := len(c.Slowest); t.Duration <= 0 || n >= maxSlowest && t.Duration <= c.Slowest[n-1].Duration {
+		return
 	}
-	if t.Status != Passed {
+	slow := newCase(t, c.report, occurrence)
+	slow.Details, slow.Excerpt = "", ""
+	i, _ := slices.BinarySearchFunc(c.Slowest, slow, compareSlowest)
+	c.Slowest = slices.Insert(c.Slowest, i, slow)
+	c.Slowest = c.Slowest[:min(len(c.Slowest), maxSlowest)]
+}
+
+// hash identifies a test within this run: in a suite if its number is given, else in all of that name.
+func (c *collector) hash(t *testCase, suite uint64) uint64 {
+	var h maphash.Hash
+	h.SetSeed(c.seed)
+	maphash.WriteComparable(&h, suite)
+	for _, part := range []string{path.Dir(c.report), projectOf(t.suite), t.suite.Name, t.file, t.Classname, t.Name} {
+		_, _ = h.WriteString(part) // never fails
+		_ = h.WriteByte(0)
+	}
+	return h.Sum64()
+}
+
+// addAttempt reports whether a case that has the suite and the names of a failed one is certainly of the same test, so
+// that it does not count again.
+func (c *collector) addAttempt(f *failed, t *testCase) bool {
+	switch {
+	case t.Status == Errored && strings.HasPrefix(t.Message, "failed on teardown"): // pytest's second case of a test
+		for _, i := range f.indices[:min(1, len(f.indices))] {
+			c.Failures[i].Details = shorten(strings.TrimSpace(c.Failures[i].Details+"\n\n"+t.Message), maxDetails)
+		}
 		return true
-	}
-	delete(c.failed, t.attempt)
-	c.Flaky++
-	if earlier.status == Errored {
-		c.Errored--
-	} else {
-		c.Failed--
-	}
-	if earlier.index >= 0 {
-		first := &c.Failures[earlier.index]
-		first.Status, first.Flaky = Passed, true
-		c.addFlaky(*first)
+	case t.Status == Skipped:
+		f.retried = f.retried && f.passed
+		return false
+	case !t.unique:
+		f.retried = f.retried && !f.passed // one pass ends the attempts
+		f.passed = f.passed || t.Status == Passed
+		return false
+	case f.passed:
+		return false
+	case t.Status == Passed:
+		f.passed, f.retried = true, false // it is merged here
+		c.merge(f)
 	}
 	return true
 }
 
-func (c *collector) addFailure(t *testCase) {
-	index := -1
-	if len(c.Failures) < maxFailures {
-		index = len(c.Failures)
-		c.Failures = append(c.Failures, newCase(t, c.report))
+// merge makes one flaky test of failed cases of which a later one passed.
+func (c *collector) merge(f *failed) {
+	for _, status := range f.statuses {
+		if status == Errored {
+			c.Errored--
+		} else {
+			c.Failed--
+		}
 	}
-	if t.attempt != 0 && len(c.failed) < maxAttempts {
-		c.failed[t.attempt] = failure{t.Status, index}
+	c.Flaky++
+	for n, i := range f.indices {
+		first := &c.Failures[i]
+		first.Status, first.Flaky = Passed, true
+		if n == 0 {
+			c.addFlaky(*first)
+		}
+	}
+}
+
+func (c *collector) addFailure(t *testCase, earlier *failed, occurrence uint32) {
+	f := earlier
+	switch {
+	case f == nil && len(c.failed) < maxAttempts:
+		f = &failed{retried: occurrence == 0}
+		c.failed[c.hash(t, t.number)] = f
+	case f == nil:
+		f = &failed{}
+	case t.unique && f.passed: // it failed, passed, and failed again: a test of its own
+		*f = failed{}
+	}
+	f.statuses = append(f.statuses, t.Status)
+	if len(c.Failures) < maxFailures {
+		f.indices = append(f.indices, len(c.Failures))
+		c.Failures = append(c.Failures, newCase(t, c.report, occurrence))
 	}
 }
 
@@ -148,8 +217,32 @@ func (c *collector) addFlaky(found Case) {
 	}
 }
 
-// finish sorts the lists.
-func (c *collector) finish() {
+// attemptsNote is for a failed case that may be an attempt of a test that passed.
+const attemptsNote = "a later case of the same name passed: if that was a retry, have the tool merge attempts " +
+	"(Gradle: reports.junitXml.mergeReruns = true)"
+
+// finish decides about later attempts, and sorts the lists. Some tools write each attempt of a test as a case of its own.
+// If the command passed, and each failure is followed by a case of the same name that passed, then these are attempts;
+// else a row of a table of tests, which failed, cannot be told from an attempt.
+func (c *collector) finish(commandPassed bool) {
+	explained := 0
+	for _, f := range c.merges {
+		explained += len(f.statuses)
+	}
+	for _, f := range c.merges {
+		if commandPassed && explained == c.Failed+c.Errored {
+			continue
+		}
+		for _, i := range f.indices {
+			c.Failures[i].AddNote(attemptsNote)
+		}
+	}
+	if commandPassed && explained == c.Failed+c.Errored {
+		for _, f := range c.merges {
+			c.merge(f)
+			c.Total -= len(f.statuses)
+		}
+	}
 	c.Failures = slices.DeleteFunc(c.Failures, func(f Case) bool { return f.Status == Passed })
 	for _, list := range [][]Case{c.Failures, c.FlakyCases} {
 		slices.SortStableFunc(list, func(a, b Case) int {

@@ -36,7 +36,7 @@ func ExampleRead() {
 	defer os.RemoveAll(root)
 
 	// Reports written before the command began do not count; the zero time accepts all.
-	r, err := results.Read(root, []string{"**/junit*.xml"}, time.Time{})
+	r, err := results.Read(results.Options{Root: root, Globs: []string{"**/junit*.xml"}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -49,12 +49,13 @@ func ExampleRead() {
 	// src/basket.test.ts: adds up: expected 3, received 2
 }
 
-func ExampleWalk() {
+func ExampleRead_eachCase() {
 	root := writeReport()
 	defer os.RemoveAll(root)
 
-	_, err := results.Walk(root, []string{"junit.xml"}, time.Time{}, func(c results.Case) {
-		fmt.Println(c.Status, c.Name)
+	_, err := results.Read(results.Options{
+		Root: root, Globs: []string{"junit.xml"},
+		Visit: func(c results.Case) { fmt.Println(c.Status, c.Name) },
 	})
 	if err != nil {
 		log.Fatal(err)

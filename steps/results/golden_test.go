@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -21,7 +20,7 @@ func TestReportOfEachProducer(t *testing.T) {
 	}
 	for _, report := range reports {
 		t.Run(strings.TrimSuffix(filepath.Base(report), ".xml"), func(t *testing.T) {
-			r, err := Read("testdata", []string{filepath.Base(report)}, time.Time{})
+			r, err := Read(Options{Root: "testdata", Globs: []string{filepath.Base(report)}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,36 +7,43 @@ import (
 	"time"
 )
 
-// Read reads every report below root, of any size, that one of the globs matches and that was written after since; the
-// zero time accepts all. The error is for a root or a glob that cannot be used. A report that cannot be read is a
-// Problem of the result, beside the cases that precede the fault.
-func Read(root string, globs []string, since time.Time) (Results, error) {
-	return Walk(root, globs, since, nil)
+// Options say which reports are read, and how.
+type Options struct {
+	Root  string
+	Globs []string  // relative to Root
+	Since time.Time // reports written before are stale; the zero time accepts all
+
+	// CommandPassed says that the command which wrote the reports exited with 0. Then failed cases can be earlier attempts
+	// of tests that passed in the end.
+	CommandPassed bool
+
+	// Visit is called for every case of every report, for each attempt of a test; it may be nil.
+	Visit func(Case)
 }
 
-// Walk is Read that also calls visit for every case of every report: for a test that was attempted several times, once
-// for each attempt.
-func Walk(root string, globs []string, since time.Time, visit func(Case)) (r Results, err error) {
-	for _, glob := range globs {
+// Read reads every report, of any size. The error is for a root or a glob that cannot be used. A report that cannot be
+// read is a Problem of the result, beside the cases that precede the fault.
+func Read(o Options) (r Results, err error) {
+	for _, glob := range o.Globs {
 		if err := ValidGlob(glob); err != nil {
 			return r, err
 		}
 	}
-	folder, err := os.OpenRoot(root)
+	folder, err := os.OpenRoot(o.Root)
 	if err != nil {
 		return r, err
 	}
 	defer folder.Close()
-	names, err := match(folder, globs)
+	names, err := match(folder, o.Globs)
 	if err != nil {
 		return r, err
 	}
 	c := newCollector(&r)
-	c.visit = visit
+	c.visit = o.Visit
 	for _, name := range names {
-		c.read(folder, name, since)
+		c.read(folder, name, o.Since)
 	}
-	c.finish()
+	c.finish(o.CommandPassed)
 	return r, nil
 }
 

@@ -5,6 +5,7 @@
 package results
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"time"
@@ -25,15 +26,19 @@ const erroredText = "errored"
 
 // Case is one test case.
 type Case struct {
+	ID       string        `json:"id,omitempty"` // the same for the same test in each run
 	Name     string        `json:"name"`
 	Class    string        `json:"class,omitempty"`
 	Suite    string        `json:"suite,omitempty"`
-	File     string        `json:"file,omitempty"` // of the test, as its producer names it; may be empty
+	File     string        `json:"file,omitempty"`    // of the test, as its producer names it; may be empty
+	Project  string        `json:"project,omitempty"` // the browser, the device: what runs the same tests more than once
+	Setup    bool          `json:"setup,omitempty"`   // not a test but a hook, a class or a file that failed
 	Status   junit.Status  `json:"status"            redact:"-"`
 	Flaky    bool          `json:"flaky,omitempty"`   // it passed after it had failed
 	Duration time.Duration `json:"-"`                 // seconds in JSON
 	Message  string        `json:"message,omitempty"` // the line that explains the failure best
-	Details  string        `json:"details,omitempty"` // stack and difference, at most maxDetails bytes
+	Details  string        `json:"details,omitempty"` // what else its producer says, at most maxDetails bytes
+	Excerpt  string        `json:"excerpt,omitempty"` // a few lines of both, for where there is little room
 	Report   string        `json:"report"`
 	Note     string        `json:"note,omitempty"` // known beyond this report, such as since when it fails
 }
@@ -46,6 +51,19 @@ func (c *Case) AddNote(text string) {
 	c.Note = text
 }
 
+// StatusText is the status as logs and records have it: "passed", "failed", "errored" or "skipped".
+func (c Case) StatusText() string {
+	if c.Status == Errored {
+		return erroredText
+	}
+	return string(c.Status)
+}
+
+// Identity is the same for the same test in each run, and differs from those of its namesakes.
+func (c Case) Identity() string {
+	return cmp.Or(c.ID, strings.Join([]string{c.Project, c.Suite, c.Class, c.Name, c.File}, "\x00"))
+}
+
 // caseJSON is a Case in JSON.
 type caseJSON struct {
 	plainCase
@@ -56,9 +74,7 @@ type plainCase Case
 
 // MarshalJSON writes the duration in seconds, as reports do, and the status Errored as "errored".
 func (c Case) MarshalJSON() ([]byte, error) {
-	if c.Status == Errored {
-		c.Status = erroredText
-	}
+	c.Status = junit.Status(c.StatusText())
 	return json.Marshal(caseJSON{plainCase(c), c.Duration.Round(time.Microsecond).Seconds()})
 }
 

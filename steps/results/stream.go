@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"io"
 	"strconv"
 
@@ -21,15 +20,17 @@ const (
 )
 
 // testCase is a test case as the reader fills it: go-junit's Test, and what that has no place for. Test.Properties
-// holds the attributes other than name, classname and time; Test.Error, a junit.Error, is also set for a test that
-// passed after it had failed.
+// holds the attributes other than name, classname and time. Test.Error, a junit.Error, is also set for a test that
+// passed after it had failed. SystemOut and SystemErr are set for both, with their middle cut out where they are long.
 type testCase struct {
 	junit.Test
-	suite *junit.Suite // the innermost one around it; an empty one outside of all
-	file  string       // of the case, else of the suites around it
-	flaky bool         // an attempt failed; it counts if the case passed in the end
+	suite    *junit.Suite // the innermost one around it; an empty one outside of all
+	file     string       // of the case, else of the suites around it
+	flaky    bool         // an attempt failed; it counts if the case passed in the end
+	attempts int          // that failed
 
-	attempt uint64 // cases of one report with the same number are attempts of one test; 0 where that is not known
+	number uint64 // of its suite in the report, from 1; 0 outside of all
+	unique bool   // its producer never gives two tests of a suite one name
 }
 
 // reader goes through a report of any size. It holds the suites and the case that it is inside of.
@@ -39,7 +40,7 @@ type reader struct {
 
 	isReport bool
 	suites   []*openSuite
-	begun    int         // number of suites so far
+	begun    uint64      // number of suites so far
 	cases    []*openCase // the reader is inside of cases[:depth]; the others are memory to use again
 	depth    int
 	totals   junit.Totals
@@ -47,22 +48,23 @@ type reader struct {
 
 	inReason    bool // inside of an element that explains why its case failed
 	reasonDepth int  // of that element
+	attempts    int  // failed ones of tests that passed in the end
 
 	declared int // failures and errors that the attributes of suites declare
 	overall  int // those that the root's attributes declare
 	broken   string
-	seed     maphash.Seed
+	lastFile string // of a suite without cases: Cypress has the file in a "Root Suite" beside the others
 }
 
 // openSuite is a suite that the reader is inside of. Its Totals grow with each of its cases.
 type openSuite struct {
 	junit.Suite
 	file     string
-	number   int  // in the report, from 1
-	declared int  // failures and errors by its attributes
-	below    int  // those of the suites in it
-	nested   bool // directly in another suite
-	unique   bool // its producer never gives two tests one name
+	number   uint64 // in the report, from 1
+	declared int    // failures and errors by its attributes
+	below    int    // those of the suites in it
+	nested   bool   // directly in another suite
+	unique   bool   // its producer never gives two tests one name
 }
 
 // openCase is a case that the reader is inside of.
@@ -71,21 +73,19 @@ type openCase struct {
 	failed, errored, skipped bool
 	weight                   int // of the element that reason is from
 	reason                   struct{ message, kind, body []byte }
+	out, err                 excerptBuffer
 }
 
 // readReport reads a report in UTF-8 and calls visit for each case when it ends. The case is valid until visit returns.
 // The error is for a fault of the report: the cases before it are valid.
 func readReport(in io.Reader, visit func(*testCase)) (junit.Totals, error) {
-	r := reader{scanner: xmlstream.New(in), visit: visit, seed: maphash.MakeSeed()}
+	r := reader{scanner: xmlstream.New(in), visit: visit}
 	for r.scanner.Next() {
 		switch r.scanner.Kind() {
 		case xmlstream.Start:
 			r.start(r.scanner.Name())
 		case xmlstream.Text:
-			if r.inReason && !isOutput(r.scanner.Parent()) {
-				c := r.cases[r.depth-1]
-				c.reason.body = r.scanner.AppendText(c.reason.body, rawBody)
-			}
+			r.text()
 		case xmlstream.End:
 			r.end(r.scanner.Name())
 		}
@@ -109,7 +109,7 @@ func (r *reader) err() error {
 		return errors.New("it is XML but not a JUnit report: it has no testsuite")
 	case r.broken != "":
 		return fmt.Errorf("a suite failed outside of its cases: %s", r.broken)
-	case r.totals.Failed+r.totals.Error == 0 && declared > 0:
+	case r.totals.Failed+r.totals.Error == 0 && declared > r.attempts: // some count the attempts of flaky tests
 		return fmt.Errorf("its suites declare %d failures or errors, its cases have none", declared)
 	}
 	return nil
@@ -144,6 +144,22 @@ func (r *reader) start(name []byte) {
 		if string(r.scanner.Parent()) == "testcase" {
 			r.addOutcome(string(name))
 		}
+	}
+}
+
+// text adds a text to the reason of a failure, or to the output of a case.
+func (r *reader) text() {
+	if r.depth == 0 {
+		return
+	}
+	c := r.cases[r.depth-1]
+	switch parent := r.scanner.Parent(); {
+	case r.inReason && !isOutput(parent):
+		c.reason.body = r.scanner.AppendText(c.reason.body, rawBody)
+	case string(parent) == "system-out":
+		c.out.append(r.scanner)
+	case string(parent) == "system-err":
+		c.err.append(r.scanner)
 	}
 }
 
@@ -191,6 +207,9 @@ func (r *reader) leaveSuite() {
 	n := len(r.suites) - 1
 	s := r.suites[n]
 	r.suites = r.suites[:n]
+	if s.Totals.Tests == 0 {
+		r.lastFile = cmp.Or(s.file, r.lastFile)
+	}
 	declared := max(s.declared, s.below)
 	if n > 0 {
 		addTotals(&r.suites[n-1].Totals, s.Totals)
@@ -200,152 +219,6 @@ func (r *reader) leaveSuite() {
 		return
 	}
 	r.declared += declared
-}
-
-func (r *reader) enterCase() {
-	if r.depth == len(r.cases) {
-		r.cases = append(r.cases, &openCase{})
-	}
-	c := r.cases[r.depth]
-	r.depth++
-	c.reset()
-	c.Name = reuse(c.Name, r.attr("name", rawName))
-	c.Classname = reuse(c.Classname, r.attr("classname", rawName))
-	c.Duration = seconds(r.attr("time", 32))
-	c.file = reuse(c.file, r.fileAttr())
-	r.setProperties(c)
-	c.suite = &r.outside
-	if n := len(r.suites); n > 0 {
-		s := r.suites[n-1]
-		c.suite = &s.Suite
-		c.file = cmp.Or(c.file, s.file)
-		if s.unique {
-			c.attempt = r.hash(s.number, c.Classname, c.Name)
-		}
-	}
-}
-
-// setProperties fills the attributes that have no field.
-func (r *reader) setProperties(c *openCase) {
-	for name, value := range r.scanner.Attrs() {
-		switch string(name) {
-		case "name", "classname", "time":
-			continue
-		}
-		if c.Properties == nil {
-			c.Properties = map[string]string{}
-		}
-		c.Properties[string(name)] = xmlstream.Plain(value[:min(len(value), rawName)])
-	}
-}
-
-// reset empties a case for the next one. The texts stay for reuse.
-func (c *openCase) reset() {
-	reason := c.reason
-	reason.message, reason.kind, reason.body = reason.message[:0], reason.kind[:0], reason.body[:0]
-	properties := c.Properties
-	clear(properties)
-	*c = openCase{
-		testCase: testCase{Test: junit.Test{Name: c.Name, Classname: c.Classname, Properties: properties}, file: c.file},
-		reason:   reason,
-	}
-}
-
-// reuse returns last if it equals text: neighbours share their class and their file.
-func reuse(last string, text []byte) string {
-	if last == string(text) {
-		return last
-	}
-	return xmlstream.Plain(text)
-}
-
-// finishCase passes a case on. What failed stays failed, whatever else the report has for it.
-func (r *reader) finishCase(c *openCase) {
-	switch {
-	case c.failed:
-		c.Status = Failed
-	case c.errored:
-		c.Status = Errored
-	case c.skipped:
-		c.Status = Skipped
-	default:
-		c.Status = Passed
-	}
-	c.flaky = c.flaky && c.Status == Passed
-	if c.flaky || c.failed || c.errored {
-		why := junit.Error{
-			Message: xmlstream.Plain(c.reason.message),
-			Type:    xmlstream.Plain(c.reason.kind),
-			Body:    xmlstream.Plain(c.reason.body),
-		}
-		c.Message, c.Error = why.Message, why
-	}
-	totals := totalsOf(&c.Test)
-	addTotals(&r.totals, totals)
-	addTotals(&c.suite.Totals, totals)
-	r.visit(&c.testCase)
-}
-
-func totalsOf(t *junit.Test) junit.Totals {
-	totals := junit.Totals{Tests: 1, Duration: t.Duration}
-	switch t.Status {
-	case Passed:
-		totals.Passed = 1
-	case Skipped:
-		totals.Skipped = 1
-	case Failed:
-		totals.Failed = 1
-	case Errored:
-		totals.Error = 1
-	}
-	return totals
-}
-
-func addTotals(to *junit.Totals, t junit.Totals) {
-	to.Tests += t.Tests
-	to.Passed += t.Passed
-	to.Skipped += t.Skipped
-	to.Failed += t.Failed
-	to.Error += t.Error
-	to.Duration += t.Duration
-}
-
-func (r *reader) hash(suite int, class, name string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(r.seed)
-	maphash.WriteComparable(&h, suite)
-	_, _ = h.WriteString(class) // never fails
-	_ = h.WriteByte(0)
-	_, _ = h.WriteString(name)
-	return max(h.Sum64(), 1)
-}
-
-// addOutcome records an element that says how its case ended. The text of a failure precedes that of a failed attempt,
-// and the first of several is the cause.
-func (r *reader) addOutcome(element string) {
-	c := r.cases[r.depth-1]
-	weight := 2
-	switch element {
-	case "skipped":
-		c.skipped = true
-		c.Message = cmp.Or(c.Message, xmlstream.Plain(r.attr("message", maxMessage)))
-		return
-	case "failure":
-		c.failed = true
-	case "error":
-		c.errored = true
-	default:
-		c.flaky = true
-		weight = 1
-	}
-	if weight <= c.weight || r.inReason {
-		return
-	}
-	c.weight = weight
-	c.reason.message = append(c.reason.message[:0], r.attr("message", rawBody)...)
-	c.reason.kind = append(c.reason.kind[:0], r.attr("type", rawName)...)
-	c.reason.body = c.reason.body[:0]
-	r.inReason, r.reasonDepth = true, r.scanner.Depth()
 }
 
 func (r *reader) attr(name string, limit int) []byte {

@@ -126,7 +126,7 @@ func failing() sample {
 // jest is a run of the sample workspace in which five tests fail: see testdata/jest.
 func jest(t *testing.T) sample {
 	t.Helper()
-	read, err := results.Read(filepath.Join("testdata", "jest"), []string{"junit.xml"}, time.Time{})
+	read, err := results.Read(results.Options{Root: filepath.Join("testdata", "jest"), Globs: []string{"junit.xml"}})
 	if err != nil || len(read.Failures) != 5 {
 		t.Fatal(read.Failures, err)
 	}

@@ -1,0 +1,101 @@
+package results
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+const (
+	failedCase  = `<testcase name="adds" classname="C"><failure message="once"/></testcase>`
+	erroredCase = `<testcase name="adds" classname="C"><error message="once"/></testcase>`
+	passedCase  = `<testcase name="adds" classname="C"/>`
+	skippedCase = `<testcase name="adds" classname="C"><skipped/></testcase>`
+	otherFailed = `<testcase name="other" classname="C"><failure message="no"/></testcase>`
+	otherPassed = `<testcase name="other" classname="C"/>`
+)
+
+// Some producers write each attempt of a test as a case of its own: Gradle's test-retry, WebdriverIO, bun.
+func TestAttemptsInCasesOfTheirOwn(t *testing.T) {
+	for name, c := range map[string]struct {
+		cases  string
+		passed bool // the command
+		want   Counts
+		note   bool // on a failure
+	}{
+		"a pass after a failure, and the command passed":  {failedCase + otherPassed + passedCase, true, Counts{Total: 2, Flaky: 1}, false},
+		"a pass after two failures":                       {failedCase + erroredCase + passedCase, true, Counts{Total: 1, Flaky: 1}, false},
+		"the command failed":                              {failedCase + passedCase, false, Counts{Total: 2, Failed: 1}, true},
+		"another failure, which no pass explains":         {failedCase + passedCase + otherFailed, true, Counts{Total: 3, Failed: 2}, true},
+		"a pass before the failure: a row of a table":     {passedCase + failedCase, true, Counts{Total: 2, Failed: 1}, false},
+		"a pass before and after: rows of a table":        {passedCase + failedCase + passedCase, true, Counts{Total: 3, Failed: 1}, false},
+		"two passes after: rows of a table":               {failedCase + passedCase + passedCase, true, Counts{Total: 3, Failed: 1}, false},
+		"a failure after the pass":                        {failedCase + passedCase + failedCase, true, Counts{Total: 3, Failed: 2}, false},
+		"a skip after the failure":                        {failedCase + skippedCase, true, Counts{Total: 2, Failed: 1, Skipped: 1}, false},
+		"the producer's own mark":                         {`<testcase name="t" classname="c" flaky="true"><failure>first try</failure></testcase>`, true, Counts{Total: 1, Flaky: 1}, false},
+		"the producer's own mark, though others failed":   {`<testcase name="t" classname="c" flaky="true"><failure>first try</failure></testcase>` + otherFailed, false, Counts{Total: 2, Failed: 1, Flaky: 1}, false},
+		"pytest's second case of a test, of its teardown": {failedCase + `<testcase name="adds" classname="C"><error message="failed on teardown with &quot;x&quot;">y</error></testcase>`, false, Counts{Total: 1, Failed: 1}, false},
+		"a status without an element":                     {`<testcase name="a" status="failed"/><testcase name="b" status="passed"/><testcase name="c" status="notrun" result="suppressed"/><testcase name="d" status="error"/>`, true, Counts{Total: 4, Failed: 1, Errored: 1, Skipped: 1}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := folder(t, map[string]string{"a.xml": "<testsuite name='S'>" + c.cases + "</testsuite>"})
+			r, err := Read(Options{Root: root, Globs: []string{"a.xml"}, CommandPassed: c.passed})
+			if err != nil || r.Counts != c.want {
+				t.Errorf("%+v, %v; want %+v", r.Counts, err, c.want)
+			}
+			if len(r.FlakyCases) != c.want.Flaky || len(r.Failures) != c.want.Failed+c.want.Errored {
+				t.Errorf("%d flaky, %d failures", len(r.FlakyCases), len(r.Failures))
+			}
+			noted := len(r.Failures) > 0 && strings.Contains(r.Failures[0].Note+r.Failures[len(r.Failures)-1].Note, "mergeReruns")
+			if noted != c.note {
+				t.Errorf("the note is there: %v; want %v", noted, c.note)
+			}
+		})
+	}
+}
+
+func TestAttemptsAreOfOneSuite(t *testing.T) {
+	root := folder(t, map[string]string{"a.xml": "<testsuites><testsuite name='S'>" + failedCase + "</testsuite><testsuite name='S'>" + passedCase + "</testsuite></testsuites>"})
+	r, err := Read(Options{Root: root, Globs: []string{"a.xml"}, CommandPassed: true})
+	if err != nil || r.Failed != 1 {
+		t.Errorf("%+v, %v", r.Counts, err)
+	}
+}
+
+// A failure turns green only by a pass of a case with the same suite and the same names, whatever else is in the report.
+func TestNoFailureDisappearsWithoutAPassOfItsName(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	for round := range 150 {
+		var b strings.Builder
+		failed, passed := map[string]bool{}, map[string]bool{}
+		for range 1 + random.IntN(8) {
+			name := fmt.Sprintf("t%d", random.IntN(3))
+			switch random.IntN(3) {
+			case 0:
+				failed[name] = true
+				fmt.Fprintf(&b, `<testcase name="%s"><failure/></testcase>`, name)
+			case 1:
+				passed[name] = true
+				fmt.Fprintf(&b, `<testcase name="%s"/>`, name)
+			default:
+				fmt.Fprintf(&b, `<testcase name="%s"><skipped/></testcase>`, name)
+			}
+		}
+		root := folder(t, map[string]string{"a.xml": "<testsuite>" + b.String() + "</testsuite>"})
+		for _, commandPassed := range []bool{true, false} {
+			r, err := Read(Options{Root: root, Globs: []string{"a.xml"}, CommandPassed: commandPassed})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name := range failed {
+				if !passed[name] && !r.Red() || !commandPassed && !r.Red() {
+					t.Fatalf("round %d: %s is green: %s", round, name, b.String())
+				}
+			}
+			if r.Total < r.Failed+r.Errored+r.Skipped+r.Flaky {
+				t.Fatalf("round %d: %+v of %s", round, r.Counts, b.String())
+			}
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package results
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/joshdk/go-junit"
+)
+
+// explain fills in why a case failed: the line that says most (Message), what else its producer says (Details), and an
+// excerpt of both. Where the producer says nothing, it is the output of the test.
+func (c *Case) explain(why junit.Error, t *testCase) {
+	message, body := splitLines(why.Message), splitLines(why.Body)
+	var rest []string
+	if at := firstTelling(message, t.Name); at >= 0 {
+		n := joinedLines(message[at:])
+		c.Message = joinLines(message[at : at+n])
+		rest = slices.Concat(message[:at], message[at+n:], withoutRepetition(body, message, why.Type))
+	} else if at := mostTelling(body, t.Name); at >= 0 {
+		n := joinedLines(body[at:])
+		c.Message = joinLines(body[at : at+n])
+		rest = body
+		if at == 0 && n == 1 {
+			rest = body[1:]
+		}
+	} else if output := splitLines(outputOf(t)); len(output) > 0 {
+		at = max(mostTelling(output, t.Name), 0)
+		c.Message, rest = strings.TrimSpace(output[at]), output
+	} else {
+		c.Message, rest = cmp.Or(firstOf(message), firstOf(body), why.Type), body
+	}
+	c.Message = shorten(c.Message, maxMessage)
+	c.Details = cutMiddle(strings.Trim(strings.Join(dedent(rest), "\n"), "\n"), maxDetails)
+	c.Excerpt = excerpt(c.Message, rest, t.Name)
+}
+
+// outputOf is what a test printed.
+func outputOf(t *testCase) string {
+	return strings.TrimSpace(t.SystemOut) + "\n" + strings.TrimSpace(t.SystemErr)
+}
+
+// splitLines returns the lines of a text without trailing blanks, and without blank lines around it.
+func splitLines(text string) []string {
+	text = strings.Trim(text, "\n")
+	all := strings.Split(text, "\n")
+	for i := range all {
+		all[i] = strings.TrimRight(all[i], " \t")
+	}
+	for len(all) > 0 && strings.TrimSpace(all[0]) == "" {
+		all = all[1:]
+	}
+	for len(all) > 0 && all[len(all)-1] == "" {
+		all = all[:len(all)-1]
+	}
+	return all
+}
+
+func firstOf(all []string) string {
+	if len(all) == 0 {
+		return ""
+	}
+	return strings.TrimSpace(all[0])
+}
+
+// firstTelling is the index of the first line that says something, -1 if none does.
+func firstTelling(all []string, name string) int {
+	return slices.IndexFunc(all, func(line string) bool {
+		w := weigh(line, name)
+		return w > noise && w != frame
+	})
+}
+
+// mostTelling is the index of the first line that says most, -1 if none says anything.
+func mostTelling(all []string, name string) int {
+	best, at := noise, -1
+	for i, line := range all {
+		w := weigh(line, name)
+		if w == frame {
+			continue
+		}
+		if w > marked { // what was expected says less than what failed
+			w = thrown
+		}
+		if w > best {
+			best, at = w, i
+		}
+	}
+	return at
+}
+
+// The most lines that a line which ends with a colon is joined with, and the bytes that they may have together.
+const (
+	maxJoined     = 4
+	maxJoinedSize = 200
+)
+
+// joinedLines counts the lines that belong to the first one: what follows a colon.
+func joinedLines(all []string) int {
+	if !strings.HasSuffix(all[0], ":") {
+		return 1
+	}
+	n, size := 1, len(all[0])
+	for _, line := range all[1:min(len(all), maxJoined)] {
+		text := strings.TrimSpace(line)
+		if w := weigh(line, ""); text == "" || w == noise || w == frame || size+len(text) > maxJoinedSize {
+			break
+		}
+		size += len(text) + 1
+		n++
+	}
+	return n
+}
+
+// joinLines makes one line of some, without labels that say nothing.
+func joinLines(all []string) string {
+	var words []string
+	for _, line := range all {
+		words = append(words, strings.Fields(withoutLabel(line))...)
+	}
+	if len(all) == 1 { // as it is
+		return withoutLabel(all[0])
+	}
+	return strings.Join(words, " ")
+}
+
+// withoutLabel removes pytest's mark of an error, and testify's label of it.
+func withoutLabel(line string) string {
+	line = strings.TrimSpace(line)
+	for _, label := range []string{"E  ", "Error:      \t", "Error:"} {
+		if rest, ok := strings.CutPrefix(line, label); ok && (label != "Error:" || strings.HasPrefix(rest, " \t") || strings.HasPrefix(rest, "  ")) {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return line
+}
+
+// withoutRepetition removes from the start of a body what the message says already.
+func withoutRepetition(body, message []string, kind string) []string {
+	same := func(a, b string) bool {
+		a, b = strings.TrimRight(strings.TrimSpace(a), ":"), strings.TrimRight(strings.TrimSpace(b), ":")
+		return a == b || kind != "" && a == kind+": "+b
+	}
+	n := 0
+	for n < len(body) && n < len(message) && same(body[n], message[n]) {
+		n++
+	}
+	if n < len(message) && n < len(body) { // only in part the same: it may be another text
+		for _, line := range message[n:] {
+			if strings.TrimSpace(line) != "" {
+				n = min(n, 1)
+				break
+			}
+		}
+	}
+	return body[n:]
+}
+
+// The bounds of an excerpt.
+const (
+	maxExcerptLines = 6
+	maxExcerptLine  = 200 // bytes
+)
+
+// excerpt picks the lines that explain a failure to somebody who sees nothing else: the message, what was expected and
+// received, differences, and the first frame of the project's own code.
+func excerpt(message string, rest []string, name string) string {
+	type candidate struct {
+		at     int
+		weight weight
+	}
+	var candidates []candidate
+	framed, inStack, different := false, false, false
+	for i, line := range rest {
+		text := strings.TrimSpace(line)
+		w := weigh(line, name)
+		inStack = inStack || frames.MatchString(text)
+		different = different && w != frame || diffHead.MatchString(text)
+		switch {
+		case repeats(message, text):
+			continue
+		case w == frame && framed:
+			continue
+		case w == frame:
+			framed = true
+		case different && (strings.HasPrefix(text, "-") || strings.HasPrefix(text, "+")):
+			w = difference
+		case w == plain && inStack: // source code, frames of an unknown form
+			continue
+		}
+		if w > noise {
+			candidates = append(candidates, candidate{i, w})
+		}
+	}
+	slices.SortStableFunc(candidates, func(a, b candidate) int { return int(b.weight - a.weight) })
+	candidates = candidates[:min(len(candidates), maxExcerptLines-1)]
+	slices.SortFunc(candidates, func(a, b candidate) int { return a.at - b.at })
+	picked := []string{shorten(message, maxExcerptLine)}
+	for _, c := range candidates {
+		picked = append(picked, shorten(strings.TrimRight(rest[c.at], " "), maxExcerptLine))
+	}
+	return strings.Join(append(picked[:1], dedent(picked[1:])...), "\n")
+}
+
+// repeats reports whether a message has a line already.
+func repeats(message, line string) bool {
+	line = strings.Join(strings.Fields(strings.TrimRight(withoutLabel(line), ":")), " ")
+	return strings.HasPrefix(message, line) || strings.HasSuffix(message, line) || strings.Contains(message, " "+line+" ")
+}
+
+// dedent removes the indentation that all lines have in common.
+func dedent(all []string) []string {
+	indent := -1
+	for _, line := range all {
+		if own := len(line) - len(strings.TrimLeft(line, " \t")); own < len(line) && (indent < 0 || own < indent) {
+			indent = own
+		}
+	}
+	dedented := slices.Clone(all)
+	for i, line := range dedented {
+		dedented[i] = line[min(max(indent, 0), len(line)):]
+	}
+	return dedented
+}

@@ -1,0 +1,103 @@
+package results
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestWhyACaseFailed(t *testing.T) {
+	for name, c := range map[string]struct {
+		test      string // the content of the test case
+		message   string
+		details   string // a part of it
+		excerpt   string
+		noDetails string // not in the details
+	}{
+		".NET: the message has several lines": {
+			test:    "<failure type=\"failure\" message=\"Assert.Equal() Failure: Values differ&#xA;Expected: 4150&#xA;Actual:   4149\">   at Shop.Tests.Cart.Adds() in /_/test/Cart.cs:line 12\n   at System.Reflection.MethodBaseInvoker.InvokeWithNoArgs(Object obj)</failure>",
+			message: "Assert.Equal() Failure: Values differ", details: "Expected: 4150\nActual:   4149\n   at Shop.Tests.Cart.Adds()",
+			excerpt: "Assert.Equal() Failure: Values differ\nExpected: 4150\nActual:   4149\n   at Shop.Tests.Cart.Adds() in /_/test/Cart.cs:line 12",
+		},
+		"NUnit: the message begins with what was expected": {
+			test:    `<failure message="  Expected: 4150&#10;  But was:  4149&#10;">at Shop.Cart.Adds() in Cart.cs:line 3</failure>`,
+			message: "Expected: 4150", details: "But was:  4149",
+			excerpt: "Expected: 4150\n  But was:  4149\nat Shop.Cart.Adds() in Cart.cs:line 3",
+		},
+		"gtest: the message begins with a place, and the body repeats it": {
+			test:    "<failure message=\"cart_test.cc:5&#x0A;Expected equality of these values:&#x0A;  total()&#x0A;    Which is: 4149&#x0A;  4150&#x0A;\" type=\"\"><![CDATA[cart_test.cc:5\nExpected equality of these values:\n  total()\n    Which is: 4149\n  4150\n]]></failure>",
+			message: "Expected equality of these values: total() Which is: 4149 4150", details: "cart_test.cc:5",
+			excerpt: "Expected equality of these values: total() Which is: 4149 4150\ncart_test.cc:5", noDetails: "total",
+		},
+		"testify": {
+			test:    "<failure message=\"Failed\">=== RUN   TestX\n    a_test.go:9: \n        \tError Trace:\t/w/a_test.go:9\n        \tError:      \tNot equal: \n        \t            \texpected: 1\n        \t            \tactual  : 2\n        \tTest:       \tTestX\n--- FAIL: TestX (0.00s)</failure>",
+			message: "Not equal: expected: 1 actual : 2", details: "=== RUN   TestX\n    a_test.go:9:",
+			excerpt: "Not equal: expected: 1 actual : 2",
+		},
+		"pytest: a module that cannot be imported": {
+			test:    "<error message=\"collection failure\">ImportError while importing test module '/w/tests/test_x.py'.\nHint: make sure your test modules/packages have valid Python names.\nTraceback:\n/usr/lib/python3.11/importlib/__init__.py:126: in import_module\n    return _bootstrap._gcd_import(name)\ntests/test_x.py:1: in &lt;module&gt;\n    import nothing\nE   ModuleNotFoundError: No module named 'nothing'</error>",
+			message: "ModuleNotFoundError: No module named 'nothing'", details: "ImportError while importing test module",
+			excerpt: "ModuleNotFoundError: No module named 'nothing'\nImportError while importing test module '/w/tests/test_x.py'.\nHint: make sure your test modules/packages have valid Python names.\ntests/test_x.py:1: in <module>",
+		},
+		"unittest: the exception is the last line": {
+			test:    "<failure message=\"\">Traceback (most recent call last):\n  File \"/w/test_a.py\", line 5, in test_x\n    self.assertEqual(1, 2)\nAssertionError: 1 != 2</failure>",
+			message: "AssertionError: 1 != 2", details: "File \"/w/test_a.py\", line 5",
+			excerpt: "AssertionError: 1 != 2\nFile \"/w/test_a.py\", line 5, in test_x",
+		},
+		"ctest: only the output says why": {
+			test:    "<failure message=\"\"/><system-out>Running 3 tests\n/w/test.c:42:test_adds:FAIL: Expected 1 Was 2\n\n-----------------------\n2 Tests 1 Failures 0 Ignored \nFAIL\n</system-out>",
+			message: "/w/test.c:42:test_adds:FAIL: Expected 1 Was 2", details: "2 Tests 1 Failures",
+			excerpt: "/w/test.c:42:test_adds:FAIL: Expected 1 Was 2\nRunning 3 tests\n2 Tests 1 Failures 0 Ignored",
+		},
+		"an output before the failure, of a crash": {
+			test:    "<system-out>starting</system-out><system-err>Segmentation fault (core dumped)</system-err><failure message=\"Failed\"/>",
+			message: "Segmentation fault (core dumped)", details: "starting",
+			excerpt: "Segmentation fault (core dumped)\nstarting",
+		},
+		"TAP": {
+			test:    "<failure message=\"should add\">\n  ---\n    operator: equal\n    expected: 3\n    actual:   2\n    at: Test.&lt;anonymous&gt; (/w/test.js:3:5)\n  ...\n</failure>",
+			message: "should add", details: "expected: 3", excerpt: "should add\nexpected: 3\nactual:   2\nat: Test.<anonymous> (/w/test.js:3:5)",
+		},
+		"Robot Framework": {
+			test: `<failure message="4149 != 4150" type="AssertionError"/>`, message: "4149 != 4150", excerpt: "4149 != 4150",
+		},
+		"Rust": {
+			test:    "<failure type=\"test failure with exit code 101\" message=\"thread 'cart::adds' panicked at src/cart.rs:9:5\">thread 'cart::adds' panicked at src/cart.rs:9:5:\nassertion `left == right` failed\n  left: 4149\n right: 4150\nnote: run with `RUST_BACKTRACE=1`</failure>",
+			message: "thread 'cart::adds' panicked at src/cart.rs:9:5", details: "left: 4149",
+			excerpt: "thread 'cart::adds' panicked at src/cart.rs:9:5\nassertion `left == right` failed\n  left: 4149\n right: 4150\nnote: run with `RUST_BACKTRACE=1`",
+		},
+		"Java: the first frame of the project, not of the library": {
+			test:    "<failure message=\"expected: &lt;1&gt; but was: &lt;2&gt;\" type=\"org.opentest4j.AssertionFailedError\">org.opentest4j.AssertionFailedError: expected: &lt;1&gt; but was: &lt;2&gt;\n\tat org.junit.jupiter.api.AssertEquals.failNotEqual(AssertEquals.java:197)\n\tat java.base/java.lang.Thread.run(Thread.java:1)\n\tat shop.CartTest.adds(CartTest.java:9)\n\tat shop.CartTest.more(CartTest.java:10)</failure>",
+			message: "expected: <1> but was: <2>", details: "at org.junit", excerpt: "expected: <1> but was: <2>\nat shop.CartTest.adds(CartTest.java:9)", noDetails: "AssertionFailedError",
+		},
+		"nothing": {test: `<failure/>`, message: "", excerpt: ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cases, err := readCases(t, `<testsuite><testcase name="adds">`+c.test+`</testcase></testsuite>`)
+			if err != nil || len(cases) != 1 {
+				t.Fatal(cases, err)
+			}
+			got := cases[0]
+			if got.Message != c.message || !strings.Contains(got.Details, c.details) || c.noDetails != "" && strings.Contains(got.Details, c.noDetails) {
+				t.Errorf("message %q, want %q; details %q, want %q", got.Message, c.message, got.Details, c.details)
+			}
+			if got.Excerpt != c.excerpt {
+				t.Errorf("the excerpt is\n%s\nwant\n%s", got.Excerpt, c.excerpt)
+			}
+		})
+	}
+}
+
+func TestALongOutputLosesItsMiddle(t *testing.T) {
+	var output strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&output, "line %d of the output\n", i)
+	}
+	cases, err := readCases(t, `<testsuite><testcase name="x"><failure/><system-out>`+output.String()+`</system-out></testcase></testsuite>`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cases[0].Details; len(d) > maxDetails || !strings.HasPrefix(d, "line 0 ") || !strings.HasSuffix(d, "line 4999 of the output") || !strings.Contains(d, "\n…\n") {
+		t.Errorf("%d bytes: %.60q…%q", len(d), d, d[max(0, len(d)-60):])
+	}
+}

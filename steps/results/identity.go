@@ -1,0 +1,128 @@
+package results
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"net/url"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+	"sync"
+
+	"github.com/joshdk/go-junit"
+)
+
+// projectProperties are the properties of suites that name a configuration under which the same tests run: a browser, a
+// device.
+var projectProperties = []string{
+	"project", "projectName", "browser", "browserName", "browser.name", "browser.fullName", "device", "deviceName", "platform",
+}
+
+// projectOf is the configuration under which the tests of a suite ran, "" if the report names none. Playwright has it as
+// the hostname; other tools have the name of the machine there.
+func projectOf(s *junit.Suite) string {
+	for _, name := range projectProperties {
+		if value := s.Properties[name]; value != "" {
+			return shorten(versions.ReplaceAllString(value, ""), maxProject)
+		}
+	}
+	switch host := s.Properties["hostname"]; host {
+	case machine(), "localhost":
+		return ""
+	default:
+		return shorten(host, maxProject)
+	}
+}
+
+const maxProject = 100 // bytes
+
+// versions are left out of projects: a test is the same one in the next release of its browser.
+var versions = regexp.MustCompile(`[ /]*[0-9]+(\.[0-9]+)+`)
+
+var machine = sync.OnceValue(func() string {
+	name, _ := os.Hostname()
+	return name
+})
+
+// identify returns the ID of a case: a digest of where it is and what it is called. occurrence tells it from namesakes,
+// such as the rows of a table of tests.
+func (c Case) identify(occurrence uint32) string {
+	h := sha256.New()
+	for _, part := range []string{c.Project, path.Dir(c.Report), c.Suite, c.File, c.Class, c.Name} {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
+	h.Write([]byte{byte(occurrence), byte(occurrence >> 8), byte(occurrence >> 16), byte(occurrence >> 24)})
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// fileOf is the file that a report names, without what some producers write around it: the scheme of a URL, "./", the
+// title or the line of the test.
+func fileOf(text string) string {
+	if rest, ok := strings.CutPrefix(text, "file://"); ok {
+		if unescaped, err := url.PathUnescape(rest); err == nil {
+			text = unescaped
+		}
+	}
+	text, _, _ = strings.Cut(text, "::")
+	text = position.ReplaceAllString(text, "$1")
+	if rest, ok := strings.CutPrefix(text, "./"); ok {
+		text = rest
+	}
+	return text
+}
+
+// position is a line, or a line and a column, behind the name of a file.
+var position = regexp.MustCompile(`(\.[A-Za-z0-9]+)(:[0-9]+){1,2}$`)
+
+var (
+	// sourceFile matches src/sum.test.ts but not com.example.Sum, and not packages like github.com/nats-io/nats.go: hence
+	// languages that never name tests after files are missing.
+	sourceFile = regexp.MustCompile(`^[^\s:]+\.([cm]?[jt]sx?|py|rb|php|exs?|feature)$`)
+	// testFile also matches names with spaces, which sentences do not end like.
+	testFile = regexp.MustCompile(`^[^:\n]*[/\w-]\.(test|spec|cy|e2e)\.[cm]?[jt]sx?$`)
+)
+
+// guessFile finds a file in the names of a case: vitest and playwright name classes or suites after files.
+func guessFile(names ...string) string {
+	for _, name := range names {
+		if sourceFile.MatchString(name) || testFile.MatchString(name) {
+			return name
+		}
+	}
+	return ""
+}
+
+var (
+	// hookName matches the names that tools give to hooks that fail, so that their tests do not run.
+	hookName = regexp.MustCompile(`"(before|after) (all|each)" hook|Test execution failure: could be caused by test hooks`)
+	// className matches the name of a class with its package.
+	className = regexp.MustCompile(`^\w+(\.\w+)*\.[A-Z]\w*$`)
+)
+
+// isSetup reports whether a case is not a test but the setup of several that failed: a hook, a class, a file.
+func (c Case) isSetup(message string) bool {
+	switch {
+	case c.Status != Failed && c.Status != Errored:
+		return false
+	case c.Name == "" || c.Name == c.File || hookName.MatchString(c.Name):
+		return true
+	case c.Class == "":
+		return message == "collection failure" // of pytest
+	}
+	return c.Name == c.Class && className.MatchString(c.Name)
+}
+
+// IsSetupOf reports whether c is the setup of a test: of the same file, or where no file is known of the same class.
+func (c Case) IsSetupOf(test Case) bool {
+	if !c.Setup || c.Project != test.Project {
+		return false
+	}
+	if c.File != "" {
+		return c.File == test.File
+	}
+	class := cmp.Or(c.Class, c.Name)
+	return class != "" && (test.Class == class || strings.HasPrefix(test.Class, class+"."))
+}
