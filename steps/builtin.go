@@ -8,9 +8,10 @@ import (
 	"github.com/goccy/go-yaml/ast"
 )
 
+// The origins of settings that are not of the file.
 const (
-	builtIn = "built-in"
-	byRule  = "default"
+	FromBuiltIn = "built-in" // of a built-in step
+	byRule      = "default"
 )
 
 // PackageManager is the one whose lockfile the workspace has: "pnpm", "npm" or "yarn"; pnpm if there is none.
@@ -109,7 +110,7 @@ func collect(workspace string, overrides []override, origin func(ast.Node) strin
 	for _, s := range builtins(PackageManager(workspace)) {
 		s.Origin = map[string]string{}
 		for _, name := range stepObject().names().known {
-			s.Origin[name] = builtIn
+			s.Origin[name] = FromBuiltIn
 		}
 		all = append(all, s)
 	}

@@ -253,7 +253,7 @@ func isBuiltin(name string) bool {
 // apply sets what the file has for a step.
 func (o override) apply(s Step, origin func(ast.Node) string) Step {
 	s.Origin = maps.Clone(s.Origin)
-	if o.values["command"] != nil && s.Origin["rerun"] == builtIn {
+	if o.values["command"] != nil && s.Origin["rerun"] == FromBuiltIn {
 		s.Rerun = Rerun{} // it belongs to another command
 	}
 	for _, k := range stepObject().keys {

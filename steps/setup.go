@@ -39,7 +39,7 @@ func defaultSetup(workspace string) Setup {
 	case has("yarn.lock"):
 		line = "yarn install --frozen-lockfile --prefer-offline"
 	}
-	return Setup{Command: Command{Line: line}, Origin: builtIn}
+	return Setup{Command: Command{Line: line}, Origin: FromBuiltIn}
 }
 
 // LockfileDigest is a digest of the lockfiles at the top of a workspace, "" if there are none. Workspaces with the same

@@ -88,7 +88,7 @@ func annotations(failed []record.FailedTest) []*github.CheckRunAnnotation {
 			Path: new(f.Path), StartLine: &line, EndLine: &line, AnnotationLevel: new("failure"),
 			Title: new(
 				clip(classAndName(f.Case), githubTitle),
-			), Message: new(clip(firstText(f.Message, f.Details, "the test failed"), 16<<10)),
+			), Message: new(clip(firstText(strings.Join(excerpt(f.Case), "\n"), "the test failed"), 16<<10)),
 			RawDetails: new(clip(f.Details, 32<<10)),
 		})
 	}
@@ -121,7 +121,7 @@ func githubText(run record.Run) string {
 			fmt.Fprintf(&b, "\nand %d more\n", len(failed)-i)
 			break
 		}
-		text := visible(clip(firstText(f.Message, f.Details), 500))
+		text := visible(clip(strings.Join(excerpt(f.Case), "\n"), 500))
 		fmt.Fprintf(&b, "\n- %s\n%s\n", codeSpan(clip(classAndName(f.Case), 500)), fenced(text))
 	}
 	for _, fact := range []string{stackLine(run), coverageFact(run)} {

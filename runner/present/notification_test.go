@@ -38,7 +38,7 @@ func TestSlackMessageOfAFailedRun(t *testing.T) {
 	for _, want := range []string{
 		":x: test failed on main", "failure, exit code 1 after 1m2s: 2 of 214 tests failed, 1 flaky",
 		"*the command exited with 1*\\n→ see the report", "stack failed: UPDATE_ROLLBACK_FAILED; not restored: it is DELETE_FAILED",
-		"• *price › adds the tax once*  `src/price.test.ts`\\n   expected 119\\n• *starts*\\n   no place",
+		"• *price › adds the tax once*  `src/price.test.ts`\\n   expected 119\\n   received 141.61\\n• *starts*\\n   no place\\n   boom",
 		"<https://github.com/example/shop/commit/" + sampleSHA + "|`0123456`> · example/shop · by ana · coverage 83.1 % of lines",
 		"/work/shop/.runner/artifacts/runs/main/" + sampleSHA + "/test/01k", "report until 16 Jan 08:00 UTC", `"url":"` + sampleLink.URL + `"`,
 	} {

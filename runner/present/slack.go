@@ -78,7 +78,7 @@ func slackTests(failed []record.FailedTest) string {
 		if f.Path != "" {
 			fmt.Fprintf(&text, "  `%s`", slackEscape(clip(strings.ReplaceAll(f.Path, "`", "'"), 120)))
 		}
-		if line, _, _ := strings.Cut(strings.TrimSpace(f.Message), "\n"); line != "" {
+		for _, line := range excerpt(f.Case) {
 			fmt.Fprintf(&text, "\n   %s", slackEscape(clip(line, slackLine)))
 		}
 		text.WriteByte('\n')

@@ -166,8 +166,11 @@ func nameAndNote(c results.Case) string {
 	return terminal.Escape(TestName(c) + ": " + c.Note)
 }
 
-// excerpt returns what a failure says before its stack: the message, what was expected and what was received.
+// excerpt returns the lines that explain a failure best: the message, what was expected and received, the first frame.
 func excerpt(c results.Case) []string {
+	if c.Excerpt != "" {
+		return strings.Split(c.Excerpt, "\n")
+	}
 	var lines []string
 	for line := range strings.Lines(failureText(c)) {
 		line = strings.TrimSpace(line)

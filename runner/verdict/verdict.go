@@ -62,7 +62,7 @@ func (v *Verdict) ReadReports(started time.Time, exitCode int, commandErr error)
 	v.quarantine(&read)
 	v.Tests = &read
 	v.logReports(commandErr == nil)
-	return cmp.Or(commandErr, v.redness())
+	return cmp.Or(commandErr, v.redness(), v.emptiness())
 }
 
 // logReports logs what the reports contain.
@@ -107,6 +107,35 @@ func (v *Verdict) redness() error {
 		Message: "the command passed, but " + strings.Join(parts, ", "),
 		Advice:  "make the command fail when its tests do, or correct reports: in runner.yaml",
 	}
+}
+
+// emptiness returns a *outcome.ResultsError if no test ran and the step does not allow that: by default the built-in step
+// test does not, and others cause a warning.
+func (v *Verdict) emptiness() error {
+	t := v.Tests
+	allowed := v.step.AllowEmpty
+	switch {
+	case t.Total > 0 || len(t.Problems) > 0 || allowed != nil && *allowed:
+		return nil
+	case len(t.Reports) == 0 && len(t.Stale) > 0: // a build tool that skips tests that are up to date
+		return nil
+	}
+	empty := &outcome.ResultsError{
+		Message: "the command passed, but no test ran: its reports have no test case",
+		Advice:  "correct the command or its patterns, or set allow_empty: true for the step",
+	}
+	if len(t.Reports) == 0 {
+		empty.Message = "the command passed, but it left no report, so it is not known that a test ran"
+	}
+	// Without a report, a command of one's own may have run tests all the same.
+	red := v.step.Name == "test" && (len(t.Reports) > 0 || v.step.Origin["command"] == steps.FromBuiltIn)
+	if allowed != nil || red {
+		return empty
+	}
+	if len(t.Reports) > 0 {
+		v.session.Log.Warn("no test ran", "reports", t.Reports[0].Path, "hint", empty.Advice)
+	}
+	return nil
 }
 
 // ReportPaths returns the paths, below a folder, of the reports to store: those that were read, and those that could not

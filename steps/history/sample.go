@@ -132,8 +132,12 @@ func keyOf(root string, c results.Case) key {
 	if c.File == "" {
 		kind, where = "suite", c.Suite
 	}
+	parts := []string{kind, local(where), local(c.Class), c.Name}
+	if c.Project != "" {
+		parts = append(parts, c.Project)
+	}
 	text := make([]byte, 0, 512) // of nearly all names; it costs no memory
-	for _, part := range []string{kind, local(where), local(c.Class), c.Name} {
+	for _, part := range parts {
 		text = append(append(text, part...), 0)
 	}
 	sum := sha256.Sum256(text)

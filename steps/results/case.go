@@ -13,7 +13,7 @@ import (
 func newCase(t *testCase, report string, occurrence uint32) Case {
 	c := Case{
 		Name: shorten(t.Name, maxMessage), Class: shorten(t.Classname, maxMessage), Suite: shorten(t.suite.Name, maxMessage),
-		File: fileOf(t.file), Project: projectOf(t.suite), Status: t.Status, Flaky: t.flaky, Duration: t.Duration, Report: report,
+		File: fileOf(t.file), Project: projectOf(t), Status: t.Status, Flaky: t.flaky, Duration: t.Duration, Report: report,
 	}
 	c.File = cmp.Or(c.File, guessFile(t.Classname, t.suite.Name))
 	if len(c.File) > maxPath {

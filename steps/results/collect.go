@@ -142,7 +142,7 @@ func (c *collector) hash(t *testCase, suite uint64) uint64 {
 	var h maphash.Hash
 	h.SetSeed(c.seed)
 	maphash.WriteComparable(&h, suite)
-	for _, part := range []string{path.Dir(c.report), projectOf(t.suite), t.suite.Name, t.file, t.Classname, t.Name} {
+	for _, part := range []string{path.Dir(c.report), projectOf(t), t.suite.Name, t.file, t.Classname, t.Name} {
 		_, _ = h.WriteString(part) // never fails
 		_ = h.WriteByte(0)
 	}

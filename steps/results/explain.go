@@ -31,7 +31,11 @@ func (c *Case) explain(why junit.Error, t *testCase) {
 		c.Message, rest = cmp.Or(firstOf(message), firstOf(body), why.Type), body
 	}
 	c.Message = shorten(c.Message, maxMessage)
-	c.Details = cutMiddle(strings.Trim(strings.Join(dedent(rest), "\n"), "\n"), maxDetails)
+	details := strings.Trim(strings.Join(dedent(rest), "\n"), "\n")
+	if strings.Contains(why.Body, "--- FAIL: ") { // go test: indentation has a meaning, and so has what is missing
+		details = strings.TrimSpace(why.Body)
+	}
+	c.Details = cutMiddle(details, maxDetails)
 	c.Excerpt = excerpt(c.Message, rest, t.Name)
 }
 

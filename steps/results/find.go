@@ -46,6 +46,10 @@ func match(folder *os.Root, globs []string) ([]string, error) {
 		if last := path.Base(glob); last == "*" || last == "**" { // the files of a folder, not its folders
 			options = append(options, doublestar.WithFilesOnly())
 		}
+		if link := leavingLink(folder, glob); link != "" {
+			names = append(names, link)
+			continue
+		}
 		found, err := doublestar.Glob(fsys, glob, options...)
 		if err != nil {
 			return nil, fmt.Errorf("%q: %w", glob, err)
@@ -54,6 +58,27 @@ func match(folder *os.Root, globs []string) ([]string, error) {
 	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
+}
+
+// leavingLink returns the first folder in front of the wildcards of a glob that is a link out of the root, or to nothing.
+// Matching would pass over it in silence.
+func leavingLink(folder *os.Root, glob string) string {
+	base, _ := doublestar.SplitPattern(glob)
+	for i := range len(base) + 1 {
+		if i < len(base) && base[i] != '/' {
+			continue
+		}
+		info, err := folder.Lstat(base[:i])
+		if err != nil {
+			return ""
+		}
+		if info.Mode()&fs.ModeSymlink != 0 {
+			if _, err := folder.Stat(base[:i]); err != nil {
+				return base[:i]
+			}
+		}
+	}
+	return ""
 }
 
 // visible is a file system whose listings leave out the hidden folders.

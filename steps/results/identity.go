@@ -10,8 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-
-	"github.com/joshdk/go-junit"
 )
 
 // projectProperties are the properties of suites that name a configuration under which the same tests run: a browser, a
@@ -20,21 +18,23 @@ var projectProperties = []string{
 	"project", "projectName", "browser", "browserName", "browser.name", "browser.fullName", "device", "deviceName", "platform",
 }
 
-// projectOf is the configuration under which the tests of a suite ran, "" if the report names none. Playwright has it as
-// the hostname; other tools have the name of the machine there.
-func projectOf(s *junit.Suite) string {
+// projectOf is the configuration under which a test ran, "" if the report names none.
+func projectOf(t *testCase) string {
 	for _, name := range projectProperties {
-		if value := s.Properties[name]; value != "" {
+		if value := t.suite.Properties[name]; value != "" {
 			return shorten(versions.ReplaceAllString(value, ""), maxProject)
 		}
 	}
-	switch host := s.Properties["hostname"]; host {
-	case machine(), "localhost":
+	// Playwright names suites and classes after files. That the hostname is none makes it certain.
+	host := t.suite.Properties["hostname"]
+	if host == "" || t.Classname != t.suite.Name || guessFile(t.Classname) == "" || host == machine() || machineName.MatchString(host) {
 		return ""
-	default:
-		return shorten(host, maxProject)
 	}
+	return shorten(host, maxProject)
 }
+
+// machineName matches names that machines and containers have.
+var machineName = regexp.MustCompile(`^(localhost|[0-9a-f]{12}|ip-\d.*|.*\.(internal|local|localdomain|lan))$`)
 
 const maxProject = 100 // bytes
 

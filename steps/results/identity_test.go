@@ -51,6 +51,29 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+func TestAProjectIsTheSameAlone(t *testing.T) {
+	suite := func(project string) string {
+		return `<testsuite name="a.spec.ts" hostname="` + project + `"><testcase name="works" classname="a.spec.ts"/></testsuite>`
+	}
+	both := ids(t, map[string]string{"a.xml": "<testsuites>" + suite("firefox") + suite("chromium") + "</testsuites>"})
+	alone := ids(t, map[string]string{"a.xml": suite("chromium")})
+	if len(both) != 2 || len(alone) != 1 || both[1] != alone[0] || both[0] == alone[0] {
+		t.Errorf("%v, alone %v", both, alone)
+	}
+}
+
+func TestTheNameOfAMachineIsNotAProject(t *testing.T) {
+	for _, report := range []string{
+		`<testsuites name="vitest tests"><testsuite name="a.test.ts" hostname="builder"><testcase classname="a.test.ts"/></testsuite></testsuites>`,
+		`<testsuite name="pytest" hostname="builder"><testcase classname="tests.test_a"/></testsuite>`,
+		`<testsuites><testsuite name="a.spec.ts" hostname="3f9c2a1b4d5e"><testcase classname="a.spec.ts"/></testsuite></testsuites>`,
+	} {
+		if cases, err := readCases(t, report); err != nil || cases[0].Project != "" {
+			t.Errorf("%+v, %v", cases, err)
+		}
+	}
+}
+
 func TestTheProjectOfACaseKeepsNoVersion(t *testing.T) {
 	cases, err := readCases(t, `<testsuite><properties><property name="browser.fullName" value="Chrome Headless 120.0.6099.109 (Linux x86_64)"/></properties><testcase/></testsuite>`)
 	if err != nil || cases[0].Project != "Chrome Headless (Linux x86_64)" {

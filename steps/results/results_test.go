@@ -124,6 +124,22 @@ func TestALinkThatLeavesTheRootIsAProblem(t *testing.T) {
 	}
 }
 
+func TestAFolderThatIsALinkOutOfTheRootIsAProblem(t *testing.T) {
+	outside := folder(t, map[string]string{"pkg/test.xml": "<testsuite/>"})
+	for _, glob := range []string{"bazel-testlogs/**/test.xml", "bazel-testlogs/pkg/*.xml"} {
+		root := t.TempDir()
+		if err := os.Symlink(outside, filepath.Join(root, "bazel-testlogs")); err != nil {
+			t.Fatal(err)
+		}
+		if r := read(t, root, glob); len(r.Problems) != 1 || r.Problems[0].Report != "bazel-testlogs" {
+			t.Errorf("%s: %+v", glob, r)
+		}
+	}
+	if r := read(t, folder(t, map[string]string{"a/b.xml": "<testsuite/>"}), "a/*.xml", "missing/*.xml", "**/c.xml"); len(r.Problems) != 0 || len(r.Reports) != 1 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestHiddenFoldersMatchByNameOnly(t *testing.T) {
 	const one = `<testsuite><testcase name="x"/></testsuite>`
 	root := folder(

@@ -39,6 +39,7 @@ type reader struct {
 	visit   func(*testCase)
 
 	isReport bool
+	named    bool // the root has a name
 	suites   []*openSuite
 	begun    uint64      // number of suites so far
 	cases    []*openCase // the reader is inside of cases[:depth]; the others are memory to use again
@@ -119,6 +120,7 @@ func (r *reader) start(name []byte) {
 	switch string(name) {
 	case "testsuites":
 		r.isReport = true
+		r.named = len(r.scanner.Attr("name")) > 0
 		r.overall += r.declaredFailures()
 	case "testsuite":
 		r.isReport = true
@@ -179,6 +181,10 @@ func (r *reader) enterSuite() {
 	r.begun++
 	s := &openSuite{number: r.begun, declared: r.declaredFailures(), nested: string(r.scanner.Parent()) == "testsuite"}
 	s.Name, s.Package = xmlstream.Plain(r.attr("name", rawName)), xmlstream.Plain(r.attr("package", rawName))
+	// Playwright has the project as the hostname, and no name at the root; other tools have the name of the machine.
+	if host := r.attr("hostname", maxMessage); len(host) > 0 && !r.named {
+		s.Properties = map[string]string{"hostname": xmlstream.Plain(host)}
+	}
 	s.file = xmlstream.Plain(r.fileAttr())
 	if n := len(r.suites); n > 0 && s.file == "" {
 		s.file = r.suites[n-1].file
