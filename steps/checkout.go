@@ -39,8 +39,15 @@ const (
 // Or returns the settings, with those of defaults where none is set.
 func (c Checkout) Or(defaults Checkout) Checkout {
 	return Checkout{
-		Depth: or(c.Depth, defaults.Depth), Tags: or(c.Tags, defaults.Tags), Submodules: or(c.Submodules, defaults.Submodules),
-		LFS: or(c.LFS, defaults.LFS), Clean: or(c.Clean, defaults.Clean), Filter: or(c.Filter, defaults.Filter),
+		Depth: or(
+			c.Depth,
+			defaults.Depth,
+		),
+		Tags:        or(c.Tags, defaults.Tags),
+		Submodules:  or(c.Submodules, defaults.Submodules),
+		LFS:         or(c.LFS, defaults.LFS),
+		Clean:       or(c.Clean, defaults.Clean),
+		Filter:      or(c.Filter, defaults.Filter),
 		Credentials: or(c.Credentials, defaults.Credentials),
 	}
 }
@@ -62,8 +69,12 @@ func checkoutObject() object[Checkout] {
 			func(c *Checkout) **int { return &c.Depth }).otherwise(1).alias("fetch-depth", "fetch_depth"),
 		newKey("tags", "Whether all tags are fetched.", optional(boolean()),
 			func(c *Checkout) **bool { return &c.Tags }).otherwise(false).alias("fetch-tags", "fetch_tags"),
-		newKey("submodules", "Whether submodules are checked out; recursive: those of submodules, too.", optional(submoduleKind()),
-			func(c *Checkout) **SubmoduleChoice { return &c.Submodules }).otherwise(false),
+		newKey(
+			"submodules",
+			"Whether submodules are checked out; recursive: those of submodules, too.",
+			optional(submoduleKind()),
+			func(c *Checkout) **SubmoduleChoice { return &c.Submodules },
+		).otherwise(false),
 		newKey("lfs", "Whether files in Git LFS are fetched; otherwise there are pointers.", optional(boolean()),
 			func(c *Checkout) **bool { return &c.LFS }).otherwise(false),
 		newKey(

@@ -17,7 +17,8 @@ checkout: { depth: 20, lfs: true, submodules: recursive, filter: "blob:none", cl
 	lint, _ := all.Find("lint")
 	build, _ := all.Find("build")
 	c := release.Checkout
-	if *c.Depth != 0 || !*c.Tags || !*c.LFS || *c.Credentials != StepCheckoutCredentials || *c.Submodules != RecursiveSubmodules {
+	if *c.Depth != 0 || !*c.Tags || !*c.LFS || *c.Credentials != StepCheckoutCredentials ||
+		*c.Submodules != RecursiveSubmodules {
 		t.Errorf("release has %+v", c)
 	}
 	for _, c := range []Checkout{lint.Checkout, build.Checkout} {

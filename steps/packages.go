@@ -28,8 +28,10 @@ func packageFolder(dir, report string) string {
 }
 
 // choosesPackages matches commands that go through packages themselves, or that begin with a program of the workspace.
-var choosesPackages = regexp.MustCompile(`(^|\s)(-r|--recursive|--workspaces?|--filter|-w|-C|--prefix|--dir|--cwd|-F)([\s=]|$)|` +
-	`(^|[\s;&|(])(turbo|nx|lerna|cd|pushd|make|just)\s|^\s*[^\s/=]*[^\s/=$~]/`)
+var choosesPackages = regexp.MustCompile(
+	`(^|\s)(-r|--recursive|--workspaces?|--filter|-w|-C|--prefix|--dir|--cwd|-F)([\s=]|$)|` +
+		`(^|[\s;&|(])(turbo|nx|lerna|cd|pushd|make|just)\s|^\s*[^\s/=]*[^\s/=$~]/`,
+)
 
 // byPackage groups tests by the package that their report is in, if the command can run in a package.
 func (r Rerun) byPackage(dir string, failed []results.Case) (folders []string, groups map[string][]results.Case) {

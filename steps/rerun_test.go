@@ -99,7 +99,14 @@ func TestTheFileOfATestIsFoundByWhatItsReportSays(t *testing.T) {
 }
 
 func TestTestsOfPackagesRunInTheirFolders(t *testing.T) {
-	dir := workspace(t, "package.json", "packages/a b/package.json", "packages/a b/src/x.test.js", "packages/c/package.json", "packages/c/y.test.js")
+	dir := workspace(
+		t,
+		"package.json",
+		"packages/a b/package.json",
+		"packages/a b/src/x.test.js",
+		"packages/c/package.json",
+		"packages/c/y.test.js",
+	)
 	failed := []results.Case{
 		{File: "y.test.js", Report: "packages/c/junit.xml"},
 		{File: "src/x.test.js", Report: "packages/a b/reports/junit.xml"},

@@ -16,7 +16,13 @@ var began = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // at is the n-th run of main, at a commit of its own.
 func at(n int) Run {
-	return Run{ID: fmt.Sprintf("run%03d", n), SHA: fmt.Sprintf("a%06d%033d", n, 0), Branch: "main", At: began.Add(time.Duration(n) * time.Hour), Passed: true}
+	return Run{
+		ID:     fmt.Sprintf("run%03d", n),
+		SHA:    fmt.Sprintf("a%06d%033d", n, 0),
+		Branch: "main",
+		At:     began.Add(time.Duration(n) * time.Hour),
+		Passed: true,
+	}
 }
 
 // test1 is the test that most tables here are about.
@@ -264,7 +270,10 @@ func TestOfVeryManyTestsTheSameAreKept(t *testing.T) {
 	}
 	one := fill(order)
 	slices.Sort(order)
-	if other := fill(order); len(one.tests) > maxTests || len(one.tests) < maxTests/4 || !reflect.DeepEqual(one.tests, other.tests) {
+	if other := fill(
+		order,
+	); len(one.tests) > maxTests || len(one.tests) < maxTests/4 ||
+		!reflect.DeepEqual(one.tests, other.tests) {
 		t.Errorf("%d and %d tests are kept", len(one.tests), len(other.tests))
 	}
 	for i := range 3 {

@@ -64,7 +64,11 @@ func Load(ctx context.Context, s artifacts.Swapper, key string, others ...string
 // Save stores the history to which a run was added. If somebody else was quicker, the run is added to theirs instead. It takes no longer
 // than patience.
 func (h *History) Save(ctx context.Context, s artifacts.Swapper, run Run, sample *Sample) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("others are storing theirs all the time, or the store is slow"))
+	ctx, cancel := context.WithTimeoutCause(
+		ctx,
+		patience,
+		errors.New("others are storing theirs all the time, or the store is slow"),
+	)
 	defer cancel()
 	policy := retry.Policy{First: 25 * time.Millisecond, Longest: 800 * time.Millisecond, Retryable: isRetryable}
 	attempt := 0
@@ -104,7 +108,11 @@ func (h *History) swap(ctx context.Context, s artifacts.Swapper) error {
 		return err
 	}
 	tag, err := s.Swap(ctx, artifacts.Object{
-		Key: h.keys[0], Body: bytes.NewReader(body), Size: int64(len(body)), Type: "application/gzip", CacheControl: "no-cache",
+		Key:          h.keys[0],
+		Body:         bytes.NewReader(body),
+		Size:         int64(len(body)),
+		Type:         "application/gzip",
+		CacheControl: "no-cache",
 	}, h.tag)
 	if err == nil {
 		h.tag, h.changed = tag, false

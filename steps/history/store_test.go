@@ -220,8 +220,14 @@ func many(n, seed int) *Sample {
 	s := NewSample("/workspace", nil)
 	for i := range n {
 		c := results.Case{
-			File: fmt.Sprintf("/workspace/src/module%d/file.test.ts", i/20), Class: "a class of tests", Name: fmt.Sprintf("does the thing number %d well", i),
-			Status: results.Passed, Duration: time.Duration(i*7919%3000) * time.Millisecond / 10,
+			File: fmt.Sprintf(
+				"/workspace/src/module%d/file.test.ts",
+				i/20,
+			),
+			Class:    "a class of tests",
+			Name:     fmt.Sprintf("does the thing number %d well", i),
+			Status:   results.Passed,
+			Duration: time.Duration(i*7919%3000) * time.Millisecond / 10,
 		}
 		if i%100 == 0 && (i/100+seed)%3 == 0 {
 			c.Status = results.Failed

@@ -47,7 +47,8 @@ func TestAttemptsInCasesOfTheirOwn(t *testing.T) {
 			if len(r.FlakyCases) != c.want.Flaky || len(r.Failures) != c.want.Failed+c.want.Errored {
 				t.Errorf("%d flaky, %d failures", len(r.FlakyCases), len(r.Failures))
 			}
-			noted := len(r.Failures) > 0 && strings.Contains(r.Failures[0].Note+r.Failures[len(r.Failures)-1].Note, "mergeReruns")
+			noted := len(r.Failures) > 0 &&
+				strings.Contains(r.Failures[0].Note+r.Failures[len(r.Failures)-1].Note, "mergeReruns")
 			if noted != c.note {
 				t.Errorf("the note is there: %v; want %v", noted, c.note)
 			}
@@ -56,7 +57,12 @@ func TestAttemptsInCasesOfTheirOwn(t *testing.T) {
 }
 
 func TestAttemptsAreOfOneSuite(t *testing.T) {
-	root := folder(t, map[string]string{"a.xml": "<testsuites><testsuite name='S'>" + failedCase + "</testsuite><testsuite name='S'>" + passedCase + "</testsuite></testsuites>"})
+	root := folder(
+		t,
+		map[string]string{
+			"a.xml": "<testsuites><testsuite name='S'>" + failedCase + "</testsuite><testsuite name='S'>" + passedCase + "</testsuite></testsuites>",
+		},
+	)
 	r, err := Read(Options{Root: root, Globs: []string{"a.xml"}, CommandPassed: true})
 	if err != nil || r.Failed != 1 {
 		t.Errorf("%+v, %v", r.Counts, err)

@@ -85,7 +85,11 @@ func (r *reader) finishCase(c *openCase) {
 	}
 	if c.flaky || c.failed || c.errored {
 		why := junit.Error{
-			Message: xmlstream.Plain(c.reason.message), Type: xmlstream.Plain(c.reason.kind), Body: xmlstream.Plain(c.reason.body),
+			Message: xmlstream.Plain(
+				c.reason.message,
+			),
+			Type: xmlstream.Plain(c.reason.kind),
+			Body: xmlstream.Plain(c.reason.body),
 		}
 		c.Message, c.Error = why.Message, why
 		c.SystemOut, c.SystemErr = c.out.String(), c.err.String()

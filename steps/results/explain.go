@@ -132,7 +132,11 @@ func joinLines(all []string) string {
 func withoutLabel(line string) string {
 	line = strings.TrimSpace(line)
 	for _, label := range []string{"E  ", "Error:      \t", "Error:"} {
-		if rest, ok := strings.CutPrefix(line, label); ok && (label != "Error:" || strings.HasPrefix(rest, " \t") || strings.HasPrefix(rest, "  ")) {
+		if rest, ok := strings.CutPrefix(
+			line,
+			label,
+		); ok &&
+			(label != "Error:" || strings.HasPrefix(rest, " \t") || strings.HasPrefix(rest, "  ")) {
 			return strings.TrimSpace(rest)
 		}
 	}

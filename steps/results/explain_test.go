@@ -78,7 +78,8 @@ func TestWhyACaseFailed(t *testing.T) {
 				t.Fatal(cases, err)
 			}
 			got := cases[0]
-			if got.Message != c.message || !strings.Contains(got.Details, c.details) || c.noDetails != "" && strings.Contains(got.Details, c.noDetails) {
+			if got.Message != c.message || !strings.Contains(got.Details, c.details) ||
+				c.noDetails != "" && strings.Contains(got.Details, c.noDetails) {
 				t.Errorf("message %q, want %q; details %q, want %q", got.Message, c.message, got.Details, c.details)
 			}
 			if got.Excerpt != c.excerpt {
@@ -93,11 +94,16 @@ func TestALongOutputLosesItsMiddle(t *testing.T) {
 	for i := range 5000 {
 		fmt.Fprintf(&output, "line %d of the output\n", i)
 	}
-	cases, err := readCases(t, `<testsuite><testcase name="x"><failure/><system-out>`+output.String()+`</system-out></testcase></testsuite>`)
+	cases, err := readCases(
+		t,
+		`<testsuite><testcase name="x"><failure/><system-out>`+output.String()+`</system-out></testcase></testsuite>`,
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cases[0].Details; len(d) > maxDetails || !strings.HasPrefix(d, "line 0 ") || !strings.HasSuffix(d, "line 4999 of the output") || !strings.Contains(d, "\n…\n") {
+	if d := cases[0].Details; len(d) > maxDetails || !strings.HasPrefix(d, "line 0 ") ||
+		!strings.HasSuffix(d, "line 4999 of the output") ||
+		!strings.Contains(d, "\n…\n") {
 		t.Errorf("%d bytes: %.60q…%q", len(d), d, d[max(0, len(d)-60):])
 	}
 }

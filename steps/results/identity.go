@@ -15,7 +15,15 @@ import (
 // projectProperties are the properties of suites that name a configuration under which the same tests run: a browser, a
 // device.
 var projectProperties = []string{
-	"project", "projectName", "browser", "browserName", "browser.name", "browser.fullName", "device", "deviceName", "platform",
+	"project",
+	"projectName",
+	"browser",
+	"browserName",
+	"browser.name",
+	"browser.fullName",
+	"device",
+	"deviceName",
+	"platform",
 }
 
 // projectOf is the configuration under which a test ran, "" if the report names none.
@@ -27,7 +35,8 @@ func projectOf(t *testCase) string {
 	}
 	// Playwright names suites and classes after files. That the hostname is none makes it certain.
 	host := t.suite.Properties["hostname"]
-	if host == "" || t.Classname != t.suite.Name || guessFile(t.Classname) == "" || host == machine() || machineName.MatchString(host) {
+	if host == "" || t.Classname != t.suite.Name || guessFile(t.Classname) == "" || host == machine() ||
+		machineName.MatchString(host) {
 		return ""
 	}
 	return shorten(host, maxProject)
@@ -97,7 +106,9 @@ func guessFile(names ...string) string {
 
 var (
 	// hookName matches the names that tools give to hooks that fail, so that their tests do not run.
-	hookName = regexp.MustCompile(`"(before|after) (all|each)" hook|Test execution failure: could be caused by test hooks`)
+	hookName = regexp.MustCompile(
+		`"(before|after) (all|each)" hook|Test execution failure: could be caused by test hooks`,
+	)
 	// className matches the name of a class with its package.
 	className = regexp.MustCompile(`^\w+(\.\w+)*\.[A-Z]\w*$`)
 )

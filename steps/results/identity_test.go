@@ -9,7 +9,9 @@ import (
 func ids(t *testing.T, reports map[string]string) []string {
 	t.Helper()
 	var all []string
-	if _, err := Read(Options{Root: folder(t, reports), Globs: []string{"**/*.xml"}, Visit: func(c Case) { all = append(all, c.ID) }}); err != nil {
+	if _, err := Read(
+		Options{Root: folder(t, reports), Globs: []string{"**/*.xml"}, Visit: func(c Case) { all = append(all, c.ID) }},
+	); err != nil {
 		t.Fatal(err)
 	}
 	return all
@@ -39,7 +41,11 @@ func TestIdentity(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if c.same {
 				other := ids(t, map[string]string{"other.xml": suite("")})
-				if got := ids(t, map[string]string{"a.xml": c.reports["1.xml"] + c.reports["a.xml"]}); len(got) != 1 || got[0] != other[0] {
+				if got := ids(
+					t,
+					map[string]string{"a.xml": c.reports["1.xml"] + c.reports["a.xml"]},
+				); len(got) != 1 ||
+					got[0] != other[0] {
 					t.Errorf("%v, want %v", got, other)
 				}
 				return
@@ -75,7 +81,10 @@ func TestTheNameOfAMachineIsNotAProject(t *testing.T) {
 }
 
 func TestTheProjectOfACaseKeepsNoVersion(t *testing.T) {
-	cases, err := readCases(t, `<testsuite><properties><property name="browser.fullName" value="Chrome Headless 120.0.6099.109 (Linux x86_64)"/></properties><testcase/></testsuite>`)
+	cases, err := readCases(
+		t,
+		`<testsuite><properties><property name="browser.fullName" value="Chrome Headless 120.0.6099.109 (Linux x86_64)"/></properties><testcase/></testsuite>`,
+	)
 	if err != nil || cases[0].Project != "Chrome Headless (Linux x86_64)" {
 		t.Errorf("%+v, %v", cases, err)
 	}
@@ -98,8 +107,11 @@ func TestFilesOfProducers(t *testing.T) {
 }
 
 func TestCypressNamesTheFileInASuiteBesideTheTests(t *testing.T) {
-	cases, err := readCases(t, `<testsuites><testsuite name="Root Suite" tests="0" file="cypress/e2e/a.cy.js"></testsuite><testsuite name="a"><testcase name="a 1"/></testsuite>`+
-		`<testsuite name="Root Suite" tests="0" file="cypress/e2e/b.cy.js"></testsuite><testsuite name="b"><testcase name="b 1"/></testsuite></testsuites>`)
+	cases, err := readCases(
+		t,
+		`<testsuites><testsuite name="Root Suite" tests="0" file="cypress/e2e/a.cy.js"></testsuite><testsuite name="a"><testcase name="a 1"/></testsuite>`+
+			`<testsuite name="Root Suite" tests="0" file="cypress/e2e/b.cy.js"></testsuite><testsuite name="b"><testcase name="b 1"/></testsuite></testsuites>`,
+	)
 	if err != nil || len(cases) != 2 || cases[0].File != "cypress/e2e/a.cy.js" || cases[1].File != "cypress/e2e/b.cy.js" {
 		t.Errorf("%+v, %v", cases, err)
 	}
@@ -130,7 +142,10 @@ func TestSetups(t *testing.T) {
 }
 
 func TestASetupWithoutANameHasThatOfItsClass(t *testing.T) {
-	cases, err := readCases(t, `<testsuite><testcase name="" classname="shop.DbTest"><error message="no database"/></testcase></testsuite>`)
+	cases, err := readCases(
+		t,
+		`<testsuite><testcase name="" classname="shop.DbTest"><error message="no database"/></testcase></testsuite>`,
+	)
 	if err != nil || cases[0].Name != "shop.DbTest" {
 		t.Errorf("%+v, %v", cases, err)
 	}

@@ -135,7 +135,14 @@ func TestAFolderThatIsALinkOutOfTheRootIsAProblem(t *testing.T) {
 			t.Errorf("%s: %+v", glob, r)
 		}
 	}
-	if r := read(t, folder(t, map[string]string{"a/b.xml": "<testsuite/>"}), "a/*.xml", "missing/*.xml", "**/c.xml"); len(r.Problems) != 0 || len(r.Reports) != 1 {
+	if r := read(
+		t,
+		folder(t, map[string]string{"a/b.xml": "<testsuite/>"}),
+		"a/*.xml",
+		"missing/*.xml",
+		"**/c.xml",
+	); len(r.Problems) != 0 ||
+		len(r.Reports) != 1 {
 		t.Errorf("%+v", r)
 	}
 }

@@ -20,9 +20,11 @@ const (
 
 var (
 	// commonplace matches lines that each failure has. The last ones are of go test and TAP.
-	commonplace = regexp.MustCompile(`(?i)^((test )?(failed|failure|fail|error)\.?|collection failure|failed [0-9]+ times?\.?|` +
-		`traceback( \(most recent call last\))?:|\.{3}|stack ?trace:?|error trace:.*|messages?:|test:.*|test errors?|assertion error)$|` +
-		`^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) |^(severity|operator|stack|type|code|failureType|data): ?\S*$`)
+	commonplace = regexp.MustCompile(
+		`(?i)^((test )?(failed|failure|fail|error)\.?|collection failure|failed [0-9]+ times?\.?|` +
+			`traceback( \(most recent call last\))?:|\.{3}|stack ?trace:?|error trace:.*|messages?:|test:.*|test errors?|assertion error)$|` +
+			`^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) |^(severity|operator|stack|type|code|failureType|data): ?\S*$`,
+	)
 	// separator matches lines without a word.
 	separator = regexp.MustCompile(`^[^\pL\pN]*$`)
 	// source matches lines of source code that pytest shows.
@@ -32,15 +34,23 @@ var (
 	// titled matches a place in front of a title.
 	titled = regexp.MustCompile(`\.\w+:\d+:\d+ `)
 
-	frames  = regexp.MustCompile(`^(at:? |❯ |File ".*", line \d+|#\d+ +|from \S+:\d+|[\w./\\-]+\.\w+:\d+(:\d+)?(:in .*|: in \S+|: \w+(Error|Exception))?$)`)
+	frames = regexp.MustCompile(
+		`^(at:? |❯ |File ".*", line \d+|#\d+ +|from \S+:\d+|[\w./\\-]+\.\w+:\d+(:\d+)?(:in .*|: in \S+|: \w+(Error|Exception))?$)`,
+	)
 	foreign = regexp.MustCompile(`node_modules|node:internal|site-packages|dist-packages|/go/src/|/vendor/|java\.base/|` +
 		`\b(org\.(junit|gradle|opentest4j|apache\.maven|mockito|assertj)|junit\.framework|jdk\.internal|sun\.reflect|java\.lang\.reflect)\b|` +
 		`/usr/lib/|/lib/python|\b(System\.(Reflection|Runtime)|Xunit\.|NUnit\.)|/rustc/|core::panicking|std::panicking|lib/ruby`)
 
-	throwing = regexp.MustCompile(`^([\w.$:\\]*(Error|Exception|Failure|Panic|Fault)\b|panic: |fatal( error)?: |(?i:assert\w*)\b|` +
-		`Caused by: |thread '.*' panicked|.*\bAssertion\b.*\bfailed\b|.*:\d+:.*:FAIL\b|.*\b(FAIL(ED|URE)?|ERROR)\b[: ]+\S|Segmentation fault|not ok )`)
-	pairs    = regexp.MustCompile(`(?i)^(E +)?(expected|received|actual|got|want(ed)?|but was|found|left|right|to be|which is)\b[^:=]{0,40}[:=] *\S`)
-	diffHead = regexp.MustCompile(`(?i)^(---? ?(expected|actual|want|got)|[-+] (expected|actual|received)|\+\+\+ |@@ |diff:?$|.*\(-want \+got\)|.*\(-got \+want\))`)
+	throwing = regexp.MustCompile(
+		`^([\w.$:\\]*(Error|Exception|Failure|Panic|Fault)\b|panic: |fatal( error)?: |(?i:assert\w*)\b|` +
+			`Caused by: |thread '.*' panicked|.*\bAssertion\b.*\bfailed\b|.*:\d+:.*:FAIL\b|.*\b(FAIL(ED|URE)?|ERROR)\b[: ]+\S|Segmentation fault|not ok )`,
+	)
+	pairs = regexp.MustCompile(
+		`(?i)^(E +)?(expected|received|actual|got|want(ed)?|but was|found|left|right|to be|which is)\b[^:=]{0,40}[:=] *\S`,
+	)
+	diffHead = regexp.MustCompile(
+		`(?i)^(---? ?(expected|actual|want|got)|[-+] (expected|actual|received)|\+\+\+ |@@ |diff:?$|.*\(-want \+got\)|.*\(-got \+want\))`,
+	)
 )
 
 // weigh says how much a line tells about the failure of a test of that name.
