@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// command is one command's way into the sink. It frames once for each form, because what a line is differs between them: text
-// may keep colours.
+// command is one command's way into the sink. It frames once for each form, because what a line is differs
+// between them: text may keep colours.
 type command struct {
 	sink       *Sink
 	json, text *framer // nil where the sink has no such output
@@ -15,8 +15,8 @@ type command struct {
 	timer      *time.Timer // of push; nil while it is not running
 }
 
-// unfinishedFor is how long a line may be unfinished before the part of it that is there is written. What comes after that is
-// collected for as long again.
+// unfinishedFor is how long a line may be unfinished before the part of it that is there is written. What comes
+// after that is collected for as long again.
 const unfinishedFor = time.Second
 
 // Write takes the next block of the command's output.

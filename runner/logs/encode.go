@@ -16,9 +16,10 @@ const (
 	highs = 0x8080808080808080
 )
 
-// unusual marks the first byte of v that is not the same in every form with its highest bit: a control character, a quote, a
-// backslash, or one that is not ASCII. What is marked after it may be none, for a byte that is too small borrows from its
-// neighbour. The two subtractions know those of ASCII, as flipping one bit puts the quote next to the control characters.
+// unusual marks the first byte of v that is not the same in every form with its highest bit: a control character,
+// a quote, a backslash, or one that is not ASCII. What is marked after it may be none, for a byte that is too
+// small borrows from its neighbour. The two subtractions know those of ASCII, as flipping one bit puts the quote
+// next to the control characters.
 func unusual(v uint64) uint64 {
 	const flip = 0x02
 	return (((v ^ flip*ones) - ('"'^flip+1)*ones) | ((v ^ '\\'*ones) - ones) | v) & highs
@@ -93,9 +94,9 @@ func (o *output) ordinary(p []byte) int {
 	return size
 }
 
-// copyPlain copies the start of src that needs no thought and returns its length, and whether it is UTF-8. It looks at
-// eight bytes at a time and copies them before it knows, so up to seven bytes of dst after those are garbage. It is
-// a function of its own to stay in registers.
+// copyPlain copies the start of src that needs no thought and returns its length, and whether it is UTF-8. It
+// looks at eight bytes at a time and copies them before it knows, so up to seven bytes of dst after those are
+// garbage. It is a function of its own to stay in registers.
 func copyPlain(dst, src []byte) (n int, ok bool) {
 	dst = dst[:len(src)]
 	for n < len(src) {

@@ -265,8 +265,8 @@ func (f *framer) overwrite() {
 	f.overwritten = true
 }
 
-// canPush reports whether there is text of an unfinished line that may be written as a piece. A line that overwrites itself, as
-// progress bars do, is left to come to its end.
+// canPush reports whether there is text of an unfinished line that may be written as a piece. A line that
+// overwrites itself, as progress bars do, is left to come to its end.
 func (f *framer) canPush() bool {
 	return f != nil && len(f.line) > 0 && f.cr == none && !f.overwritten && !f.out.live
 }

@@ -154,8 +154,8 @@ func (s *Sink) Raw(line []byte) error {
 	})
 }
 
-// Print writes text for people as it is, on lines of its own: a summary, a table. Only the Text format shows it; what it says
-// must be in records too.
+// Print writes text for people as it is, on lines of its own: a summary, a table. Only the Text format shows it;
+// what it says must be in records too.
 func (s *Sink) Print(text string) {
 	if s.text == nil || text == "" {
 		return
@@ -165,9 +165,9 @@ func (s *Sink) Print(text string) {
 	})
 }
 
-// Status shows the state of some work on the last line of a terminal, which it must fit into, until anything else is
-// written, or "". Only Options.Live shows it, and not below a line that the command has not finished, nor while the terminal
-// takes nothing.
+// Status shows the state of some work on the last line of a terminal, which it must fit into, until anything else
+// is written, or "". Only Options.Live shows it, and not below a line that the command has not finished, nor
+// while the terminal takes nothing.
 func (s *Sink) Status(line string) {
 	if s.text == nil || !s.queue.isIdle() {
 		return
@@ -179,24 +179,24 @@ func (s *Sink) Status(line string) {
 	})
 }
 
-// Flush waits until the reader has everything, within the bounds of Stopping. All other methods of the sink and a Write of a
-// command have done so when they return, unless Ending or Stopping was called. The error is Err's.
+// Flush waits until the reader has everything, within the bounds of Stopping. All other methods of the sink and a
+// Write of a command have done so when they return, unless Ending or Stopping was called. The error is Err's.
 func (s *Sink) Flush() error {
 	s.queue.wait(s.queue.last(), true)
 	return s.Err()
 }
 
-// Ending bounds the waiting for the reader of the log, because the run's record comes first: from now on nothing but Flush
-// waits for a reader that takes nothing for a second. Lines that it does not take are queued. What exceeds 2 MiB is dropped and
-// counted; the file gets all of them.
+// Ending bounds the waiting for the reader of the log, because the run's record comes first: from now on nothing
+// but Flush waits for a reader that takes nothing for a second. Lines that it does not take are queued. What
+// exceeds 2 MiB is dropped and counted; the file gets all of them.
 func (s *Sink) Ending() { s.queue.end() }
 
-// Stopping does the same for Flush too, because the run has to stop, and no method waits after until. It may be called again to
-// change until.
+// Stopping does the same for Flush too, because the run has to stop, and no method waits after until. It may be
+// called again to change until.
 func (s *Sink) Stopping(until time.Time) { s.queue.stop(until) }
 
-// Dropped returns the number of lines that the reader of the log did not get. After Stopping it includes those that it has not
-// taken yet.
+// Dropped returns the number of lines that the reader of the log did not get. After Stopping it includes those
+// that it has not taken yet.
 func (s *Sink) Dropped() int { return s.queue.missing() }
 
 // do changes the outputs under the lock, and then waits until the reader has the change.

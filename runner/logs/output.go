@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// file is the writer of the stored log and the first error it had. After it nothing more is written there: a line with a
-// hole in it is worse than an end.
+// file is the writer of the stored log and the first error it had. After it nothing more is written there: a line
+// with a hole in it is worse than an end.
 type file struct {
 	w   io.Writer
 	err error
@@ -21,7 +21,8 @@ func (f *file) write(p []byte) {
 }
 
 const (
-	// A write of this size costs next to nothing a byte, and with one record more it fits into an empty pipe: see pipeFits.
+	// A write of this size costs next to nothing a byte, and with one record more it fits into an empty pipe: see
+	// pipeFits.
 	flushAt = 40 << 10
 	// One record more than flushAt must fit. The encoder writes up to twice a record before it
 	// sees that a line is too long, and up to a word too far.

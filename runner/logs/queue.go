@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// queue writes to the reader of the log (a pipe, a terminal, a log driver) so that a reader that stalls holds up nothing but
-// the writes to it.
+// queue writes to the reader of the log (a pipe, a terminal, a log driver) so that a reader that stalls holds up
+// nothing but the writes to it.
 //
 //  1. Callers add whole lines. That never blocks, so it may be done under the lock of the sink.
-//  2. Where the write cannot block either, the caller does it. Else a goroutine, which exists while there is something to
-//     write, writes in order.
+//  2. Where the write cannot block either, the caller does it. Else a goroutine, which exists while there is
+//     something to write, writes in order.
 //  3. Callers then wait for their lines without any lock. So a slow reader slows the command down, as a pipe would.
-//  4. Once the run ends or has to stop, the wait is bounded (see wait). What then does not fit into the queue is dropped and
-//     counted.
+//  4. Once the run ends or has to stop, the wait is bounded (see wait). What then does not fit into the queue is
+//     dropped and counted.
 type queue struct {
 	w     io.Writer
 	room  room
@@ -53,9 +53,11 @@ const (
 const (
 	// stalled is how long a reader may take nothing, once the waits are bounded, before it is no longer waited for.
 	stalled = time.Second
-	// pieceSize is what is written at once when the waits are bounded, so that progress shows: pipes take it as a whole.
+	// pieceSize is what is written at once when the waits are bounded, so that progress shows: pipes take it as a
+	// whole.
 	pieceSize = 4 << 10
-	// maxQueued is what the queue holds in bytes when the waits are bounded, and maxQueuedLines what the command may use of it.
+	// maxQueued is what the queue holds in bytes when the waits are bounded, and maxQueuedLines what the command
+	// may use of it.
 	maxQueued      = 2 << 20
 	maxQueuedLines = 1 << 20
 	// freeBuffers are kept for use.
@@ -170,8 +172,8 @@ func (q *queue) last() uint64 {
 	return q.added
 }
 
-// wait returns when the chunk with this ticket is written, or is not waited for any longer. flush says that the caller needs it
-// written.
+// wait returns when the chunk with this ticket is written, or is not waited for any longer. flush says that the
+// caller needs it written.
 func (q *queue) wait(ticket uint64, flush bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -226,8 +228,8 @@ func (q *queue) isIdle() bool {
 	return q.done == q.added
 }
 
-// missing returns the number of lines that the reader will not get. Of a run that has to stop, it counts all that it does not
-// have.
+// missing returns the number of lines that the reader will not get. Of a run that has to stop, it counts all that
+// it does not have.
 func (q *queue) missing() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// room is how much a writer takes at once, whatever its reader does. Nothing else may write to it. The zero room is none.
+// room is how much a writer takes at once, whatever its reader does. Nothing else may write to it. The zero room
+// is none.
 type room struct {
 	pipe     bool
 	fd       int
@@ -16,8 +17,8 @@ type room struct {
 	used     int // of it, at most
 }
 
-// roomOf returns the room of a file, which is unlimited, and of a pipe. What may stall at any time, as terminals and sockets,
-// has none.
+// roomOf returns the room of a file, which is unlimited, and of a pipe. What may stall at any time, as terminals
+// and sockets, has none.
 func roomOf(w io.Writer) room {
 	f, ok := w.(*os.File)
 	if !ok {
@@ -62,8 +63,9 @@ func (r *room) take(n int) bool {
 // forget says that the pipe may be full: something was written without take.
 func (r *room) forget() { r.used = r.capacity }
 
-// pipeFits reports whether a pipe takes n bytes more. What a write ends with begins a page of its own if it does not fit into
-// the page of the write before, so that pages may be filled by half; and the reader may have read a part of the first.
+// pipeFits reports whether a pipe takes n bytes more. What a write ends with begins a page of its own if it does
+// not fit into the page of the write before, so that pages may be filled by half; and the reader may have read a
+// part of the first.
 func pipeFits(n, used, capacity int) bool {
 	const page = 4 << 10
 	return 2*used+n+2*page <= capacity

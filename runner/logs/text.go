@@ -70,7 +70,8 @@ func (h *handler) appendText(b []byte, r slog.Record) []byte {
 	return append(b, '\n')
 }
 
-// appendMessage appends s with what would move the cursor, colour the rest or be taken for a workflow command made harmless.
+// appendMessage appends s with what would move the cursor, colour the rest or be taken for a workflow command
+// made harmless.
 func appendMessage(b []byte, s string, indent int) []byte {
 	text := terminal.EscapeLines(strings.TrimRight(s, "\r\n"))
 	return append(b, strings.ReplaceAll(text, "\n", "\n"+strings.Repeat(" ", indent))...)

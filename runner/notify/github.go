@@ -31,8 +31,8 @@ func (g GitHub) SetStatus(ctx context.Context, sha string, status github.RepoSta
 	return s.status(ctx, sha, status)
 }
 
-// Finish sets the final status of a commit and, if the token allows it, adds a check. The links of both are sent to private
-// repositories only, whose readers may follow them. The error is an *Error.
+// Finish sets the final status of a commit and, if the token allows it, adds a check. The links of both are sent
+// to private repositories only, whose readers may follow them. The error is an *Error.
 func (g GitHub) Finish(ctx context.Context, status github.RepoStatus, check github.CreateCheckRunOptions) error {
 	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
@@ -58,8 +58,8 @@ type Access struct {
 	Scopes  []string // "repo", "repo:status"
 }
 
-// CanSetStatus reports whether the token may set the status of a commit. Only classic tokens list their permissions; others
-// are assumed to have it.
+// CanSetStatus reports whether the token may set the status of a commit. Only classic tokens list their
+// permissions; others are assumed to have it.
 func (a Access) CanSetStatus() bool {
 	return !a.Classic || slices.Contains(a.Scopes, "repo") || slices.Contains(a.Scopes, "repo:status") ||
 		!a.Private && slices.Contains(a.Scopes, "public_repo")
@@ -126,15 +126,15 @@ func (s *session) status(ctx context.Context, sha string, status github.RepoStat
 	)
 }
 
-// mayBeLink reports whether GitHub may have refused a request because of its link, whose maximum length is not documented. Links
-// that are signed by a role are very long. The status matters more than the link.
+// mayBeLink reports whether GitHub may have refused a request because of its link, whose maximum length is not
+// documented. Links that are signed by a role are very long. The status matters more than the link.
 func mayBeLink(err error) bool {
 	var refused *github.ErrorResponse
 	return errors.As(err, &refused) && refused.Response.StatusCode == http.StatusUnprocessableEntity
 }
 
-// check adds a check, which only the token of an app may: a workflow's GITHUB_TOKEN is one, a person's is not. Without the
-// permission the status suffices, and nothing is reported.
+// check adds a check, which only the token of an app may: a workflow's GITHUB_TOKEN is one, a person's is not.
+// Without the permission the status suffices, and nothing is reported.
 func (s *session) check(ctx context.Context, options github.CreateCheckRunOptions) error {
 	err := s.send(
 		ctx, "a check of the commit", "give the app the permission checks: write",

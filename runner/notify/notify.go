@@ -38,7 +38,8 @@ func (e *Error) Unwrap() error { return e.Err }
 // Hint says what to do about it.
 func (e *Error) Hint() string { return e.Advice }
 
-// Refused reports whether the service rejected the credentials or their permissions, which another attempt does not change.
+// Refused reports whether the service rejected the credentials or their permissions, which another attempt does
+// not change.
 func (e *Error) Refused() bool {
 	return e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden || e.Status == http.StatusNotFound
 }
@@ -83,7 +84,8 @@ type attemptError struct {
 func (e *attemptError) Error() string { return e.err.Error() }
 func (e *attemptError) Unwrap() error { return e.err }
 
-// withRetry makes a second attempt if the first failed for a reason that may pass. A request that may have arrived is not repeated.
+// withRetry makes a second attempt if the first failed for a reason that may pass. A request that may have
+// arrived is not repeated.
 func withRetry(
 	ctx context.Context, do func() (status int, retryAfter time.Duration, err error),
 ) (status int, err error) {

@@ -16,7 +16,8 @@ type Slack struct {
 	Client     *http.Client // nil for one that uses the proxies of the environment
 }
 
-// Check returns an *Error if the URL cannot be that of a webhook. Whether the webhook works shows only when a message is sent.
+// Check returns an *Error if the URL cannot be that of a webhook. Whether the webhook works shows only when a
+// message is sent.
 func (s Slack) Check() error {
 	if !confidential(s.WebhookURL) {
 		return &Error{

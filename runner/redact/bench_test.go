@@ -33,8 +33,8 @@ func redactLog(tb testing.TB, r *Redactor) {
 	}
 }
 
-// BenchmarkWriter redacts blocks as a pipe returns them: no secrets and no tokens, tokens only, and numbers of secrets,
-// each in all its forms. The shortest secrets set the speed.
+// BenchmarkWriter redacts blocks as a pipe returns them: no secrets and no tokens, tokens only, and numbers of
+// secrets, each in all its forms. The shortest secrets set the speed.
 func BenchmarkWriter(b *testing.B) {
 	cilog.Log()
 	nothing, short := New(), New(ciSecrets(100)...)
@@ -63,7 +63,7 @@ func BenchmarkWriter(b *testing.B) {
 	}
 }
 
-// BenchmarkLines is a line a write, as programs write when nobody buffers.
+// BenchmarkLines is a line a write, as programs write that do not buffer.
 func BenchmarkLines(b *testing.B) {
 	lines := bytes.SplitAfter(cilog.Log()[:4<<20], []byte("\n"))
 	for _, n := range []int{0, 10, 100} {
@@ -106,9 +106,10 @@ func withPatterns(n int) *Redactor {
 	return r
 }
 
-// BenchmarkRatio reports how many times the CPU time of the obvious ways that of ours goes into, with 100 secrets. Theirs
-// look for the secrets as they are only, ours for all forms; and how the speed depends on the number of secrets, and of patterns, of
-// which a secret has some 50. Medians of five rounds that take turns, so that a busy machine hits all.
+// BenchmarkRatio reports how many times the CPU time of the obvious ways that of ours goes into, with 100
+// secrets. Theirs look for the secrets as they are only, ours for all forms; and how the speed depends on the
+// number of secrets, and of patterns, of which a secret has some 50. Medians of five rounds that take turns, so
+// that a busy machine hits all.
 func BenchmarkRatio(b *testing.B) {
 	secrets := ciSecrets(100)
 	var oldnew []string

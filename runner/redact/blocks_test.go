@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A text that is long enough to be scanned where it is comes out as if it was written in bits, and as a whole one: what is
-// at the edges of blocks differs from size to size.
+// A text that is long enough to be scanned where it is comes out as if it was written in bits, and as a whole
+// one: what is at the edges of blocks differs from size to size.
 func TestLongWrites(t *testing.T) {
 	const long = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3JldCBzZWNyZXQ="
 	r := New(Secret{"A", "hunter2hunter2"}, Secret{"B", "s3cr3t"}, Secret{"C", long})

@@ -25,8 +25,8 @@ func (f *forms) encoded(s string) {
 	f.base64Thrice(s)
 }
 
-// bytewise adds the forms that have a part for each byte: hexadecimal, with separators or without; octal and hexadecimal
-// escapes of programs; all percent-encoded.
+// bytewise adds the forms that have a part for each byte: hexadecimal, with separators or without; octal and
+// hexadecimal escapes of programs; all percent-encoded.
 func (f *forms) bytewise(s string) {
 	for _, format := range []string{"%02x", "%02X"} {
 		for _, separator := range []string{"", ":", " ", "-"} {
@@ -64,8 +64,8 @@ func (f *forms) utf16(s string) {
 	}
 }
 
-// base32 adds the characters that depend on s alone, for each number of bytes before it, modulo 5; and the whole, with its
-// padding.
+// base32 adds the characters that depend on s alone, for each number of bytes before it, modulo 5; and the whole,
+// with its padding.
 func (f *forms) base32(s string) {
 	whole := base32.StdEncoding.EncodeToString([]byte(s))
 	f.add(whole)

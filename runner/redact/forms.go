@@ -25,8 +25,8 @@ func formsOf(value string) []string {
 	return f.list
 }
 
-// coreFormsOf returns value and what the usual encoders make of it: base64 at each alignment, hexadecimal, escaped for URLs,
-// JSON, XML and shells. There are a fifth as many as formsOf has.
+// coreFormsOf returns value and what the usual encoders make of it: base64 at each alignment, hexadecimal,
+// escaped for URLs, JSON, XML and shells. There are a fifth as many as formsOf has.
 func coreFormsOf(value string) []string {
 	f := forms{seen: map[string]bool{}}
 	f.add(value)

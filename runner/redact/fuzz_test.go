@@ -15,7 +15,8 @@ import (
 // For any secrets, text and cuts:
 //
 //   - cut or whole, the output is the same;
-//   - no secret is in it, in any form that is looked for, nor is one once escape sequences and zero-width characters are dropped;
+//   - no secret is in it, in any form that is looked for, nor is one once escape sequences and zero-width
+//     characters are dropped;
 //   - a text that has none is itself;
 //   - in texts without escape sequences and the like, it is what comparing everything everywhere gives.
 func checkProperties(t *testing.T, secrets []Secret, text string, size func(int) int) {
@@ -210,7 +211,8 @@ func FuzzWriter(f *testing.F) {
 	})
 }
 
-// Whatever lines there are, commands that are cut are the same commands, and no masked value is left after its command.
+// Whatever lines there are, commands that are cut are the same commands, and no masked value is left after its
+// command.
 func FuzzMaskCommands(f *testing.F) {
 	f.Add("::add-mask::mystery\na mystery\n", uint64(1))
 	f.Add("a\n\t::add-mask::%0A%25mystery\r\n::add-mask::\n::", uint64(2))

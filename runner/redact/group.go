@@ -127,8 +127,9 @@ func (g *group) find(matches []match, text []byte) []match {
 	return matches
 }
 
-// next returns where the next sample is, at i or later, that may be of a known window. It calls nothing, has no check of
-// bounds but the filter's, and only the first of the bits is looked at: there is a look at most of what the process reads.
+// next returns where the next sample is, at i or later, that may be of a known window. It calls nothing, has no
+// check of bounds but the filter's, and only the first of the bits is looked at: there is a look at most of what
+// the process reads.
 func (g *group) next(text []byte, i int) int {
 	filter, factor, shift := g.filter, g.factor, g.shift&63
 	s := uint(g.stride) & (maxSize - 1)

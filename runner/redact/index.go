@@ -18,8 +18,8 @@ func (x *index) find(matches []match, text []byte) []match {
 	return x.recent.find(x.matcher.find(matches, text), text)
 }
 
-// hold returns where the longest end of text begins that is the beginning of a pattern or of a token, but not all of it:
-// len(text) if none does.
+// hold returns where the longest end of text begins that is the beginning of a pattern or of a token, but not all
+// of it: len(text) if none does.
 func (x *index) hold(text []byte) int { return min(x.prefixes.hold(text), x.recent.hold(text)) }
 
 // longest returns the length of the longest pattern in bytes, 0 if there is none.

@@ -6,12 +6,12 @@ import (
 	"unicode"
 )
 
-// lines takes in what of a value of several lines is secret when a tool shows one of them, or indents them. They may be
-// separated by the two characters \n, as variables hold them.
+// lines takes in what of a value of several lines is secret when a tool shows one of them, or indents them. They
+// may be separated by the two characters \n, as variables hold them.
 //
-// A line is a frame, which is in every file of its kind (-----BEGIN, [section], key:, braces, comments); or a field, of
-// which the value counts, but for plain words under a key that does not sound secret (apiVersion: v1, region = eu-west-1);
-// or neither, as those of keys are, and then it counts as it is.
+// A line is a frame, which is in every file of its kind (-----BEGIN, [section], key:, braces, comments); or a
+// field, of which the value counts, but for plain words under a key that does not sound secret (apiVersion: v1,
+// region = eu-west-1); or neither, as those of keys are, and then it counts as it is.
 func (c *collector) lines(name, value string) {
 	separated := strings.NewReplacer(`\r\n`, "\n", `\n`, "\n", "\r", "\n").Replace(value)
 	if !strings.Contains(separated, "\n") {
@@ -60,8 +60,8 @@ func frame(line string) bool {
 	return (line[0] == '[' && last == ']' || line[0] == '<' && last == '>') && plain(line)
 }
 
-// field splits a line of YAML, JSON, TOML, INI, XML, .env, .npmrc or Java's properties. An item of a list is a field without
-// a key.
+// field splits a line of YAML, JSON, TOML, INI, XML, .env, .npmrc or Java's properties. An item of a list is a
+// field without a key.
 func field(line string) (key, value string, ok bool) {
 	line, item := strings.CutPrefix(line, "- ")
 	line = strings.TrimSuffix(strings.TrimPrefix(line, "export "), ",")
@@ -117,9 +117,9 @@ func netrc(words []string) bool {
 	return len(words) > 0
 }
 
-// plain reports whether s is made of words and numbers as people write them, with whatever between: a name, a path, a date, a
-// URL without password. What mixes letters with digits, or capitals with small letters, or is long, is a password or a key,
-// and a few words may be a phrase that is one.
+// plain reports whether s is made of words and numbers as people write them, with whatever between: a name, a
+// path, a date, a URL without password. What mixes letters with digits, or capitals with small letters, or is
+// long, is a password or a key, and a few words may be a phrase that is one.
 func plain(s string) bool {
 	const (
 		phrase  = 4  // words
@@ -143,8 +143,8 @@ func plain(s string) bool {
 	return true
 }
 
-// spelled reports whether a word has digits only, or letters: small ones, capitals, or small ones with a capital at the
-// beginning of its parts (apiVersion, KeyId).
+// spelled reports whether a word has digits only, or letters: small ones, capitals, or small ones with a capital
+// at the beginning of its parts (apiVersion, KeyId).
 func spelled(word string) bool {
 	var digits, capitals, small int
 	for _, c := range word {

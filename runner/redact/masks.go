@@ -2,15 +2,15 @@ package redact
 
 import "errors"
 
-// Limits of what a command may mask at run time. A command that masks more gets no further output, since a value that is not
-// known cannot be redacted.
+// Limits of what a command may mask at run time. A command that masks more gets no further output, since a value
+// that is not known cannot be redacted.
 const (
 	maxMasks     = 10_000
 	maxMaskBytes = 1 << 20
 )
 
-// Masks within these limits are looked for in as many forms as other secrets; further ones in the forms that logs are likely
-// to have (coreFormsOf), so that thousands do not take the memory and the time of the step.
+// Masks within these limits are looked for in as many forms as other secrets; further ones in the forms that logs
+// are likely to have (coreFormsOf), so that thousands do not take the memory and the time of the step.
 const (
 	maxFullMasks     = 256
 	maxFullMaskBytes = 32 << 10
@@ -23,8 +23,8 @@ type masks struct {
 	exceeded bool
 }
 
-// ErrTooManyMasks is returned by writers that obey masking commands once there were too many: more than 10,000, or more than
-// 1 MiB of values. Nothing is written after that.
+// ErrTooManyMasks is returned by writers that obey masking commands once there were too many: more than 10,000,
+// or more than 1 MiB of values. Nothing is written after that.
 var ErrTooManyMasks = errors.New("the command masked too many values, so its further output is withheld")
 
 // addMask makes the redactor look for a value that the command asks to mask.
@@ -55,8 +55,8 @@ func (r *Redactor) addMask(value string) error {
 	return nil
 }
 
-// MasksExceeded reports whether a command masked more values than the redactor accepts. Its output, and the files it wrote,
-// may hold values that are not redacted.
+// MasksExceeded reports whether a command masked more values than the redactor accepts. Its output, and the files
+// it wrote, may hold values that are not redacted.
 func (r *Redactor) MasksExceeded() bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -19,8 +19,8 @@ type match struct {
 }
 
 // compare sorts matches by where they begin. Of several at one place the first gives its name: a secret before a
-// token, and tokens in the order of their rules, for how long a token is may not be known yet when its beginning is passed on;
-// then the longest.
+// token, and tokens in the order of their rules, for how long a token is may not be known yet when its beginning
+// is passed on; then the longest.
 func (m match) compare(n match) int {
 	return cmp.Or(cmp.Compare(m.start, n.start), cmp.Compare(m.rule, n.rule), cmp.Compare(n.end, m.end))
 }
@@ -36,8 +36,9 @@ type matcher struct {
 	tokens   bool // are looked for
 }
 
-// Patterns of long bytes and more are looked for apart from the others, for the shortest of a group sets its speed. Each group
-// costs a pass over the text, which patterns that are nearly long are not worth; three groups have turned out slower than two.
+// Patterns of long bytes and more are looked for apart from the others, for the shortest of a group sets its
+// speed. Each group costs a pass over the text, which patterns that are nearly long are not worth; three groups
+// have turned out slower than two.
 const (
 	long       = 16
 	nearlyLong = 12
@@ -140,8 +141,8 @@ func (q *quads) has(four [4]byte) bool {
 	return q.bits[word]>>bit&1 != 0
 }
 
-// over reports whether a pattern may go over the seam between some bytes. It has three bytes on one of the sides at least, for
-// none is shorter than six.
+// over reports whether a pattern may go over the seam between some bytes. It has three bytes on one of the sides
+// at least, for none is shorter than six.
 func (q *quads) over(a, b [3]byte) bool {
 	return q.has([4]byte{a[2], b[0], b[1], b[2]}) || q.has([4]byte{a[0], a[1], a[2], b[0]})
 }

@@ -9,8 +9,14 @@ var (
 		"TOKEN", "SECRET", "PASSWORD", "PASSWD", "PASSPHRASE", "PASSCODE", "CREDENTIAL", "CREDENTIALS",
 		"APIKEY", "SECRETKEY", "ACCESSKEY", "PRIVATEKEY", "CONNECTIONSTRING", "TOKENS", "SECRETS", "PASSWORDS",
 	}
-	separate = []string{"KEY", "KEYS", "PASS", "PWD", "PAT", "CREDS", "JWT", "AUTH", "DSN", "WEBHOOK_URL", "CONNECTION_STRING", "SECRET_KEY_BASE"}
-	harmless = []string{"PUBLIC_KEY", "PUBLIC_KEYS", "CACHE_KEY", "PRIMARY_KEY", "PARTITION_KEY", "SORT_KEY", "FOREIGN_KEY", "PUBLISHABLE_KEY"}
+	separate = []string{
+		"KEY", "KEYS", "PASS", "PWD", "PAT", "CREDS", "JWT", "AUTH", "DSN", "WEBHOOK_URL", "CONNECTION_STRING",
+		"SECRET_KEY_BASE",
+	}
+	harmless = []string{
+		"PUBLIC_KEY", "PUBLIC_KEYS", "CACHE_KEY", "PRIMARY_KEY", "PARTITION_KEY", "SORT_KEY", "FOREIGN_KEY",
+		"PUBLISHABLE_KEY",
+	}
 )
 
 // IsSecretName reports whether a variable of that name holds a secret, in whatever case: *_TOKEN, *_SECRET,

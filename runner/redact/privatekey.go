@@ -29,7 +29,8 @@ func privateKey(text []byte, i int) (start, end int, open bool) {
 
 func keyWithin(text []byte, i int) (start, end int, open bool) {
 	label, open := label(text[i+len(keyBegin):])
-	if name := strings.TrimSuffix(label, " BLOCK"+dashes); open || !strings.HasSuffix(strings.TrimSuffix(name, dashes), "PRIVATE KEY") {
+	name := strings.TrimSuffix(strings.TrimSuffix(label, " BLOCK"+dashes), dashes)
+	if open || !strings.HasSuffix(name, "PRIVATE KEY") {
 		return i, i, open
 	}
 	for end = i + len(keyBegin) + len(label); ; {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// recent finds the patterns that were added after the matcher was made. To add one takes the same time however many there
-// are. To search takes a look at each byte of a text, instead of one at every twelfth.
+// recent finds the patterns that were added after the matcher was made. To add one takes the same time however
+// many there are. To search takes a look at each byte of a text, instead of one at every twelfth.
 //
 //	text     echo c2VjcmV0IHNlY3JldA== | base64 -d
 //	head          ‾‾‾‾‾‾                           some patterns begin so: the longest of them that is here is the match
@@ -129,8 +129,9 @@ func (c *recent) search(list []int32, text []byte) (at int, begins bool) {
 	return at, at < len(list) && strings.HasPrefix(c.patterns[list[at]].text, string(text))
 }
 
-// longestPrefix returns the longest pattern that text begins with, by index plus 1, 0 if there is none. Before is the last
-// pattern that does not come after text: all patterns that text begins with are those that before begins with, and perhaps it.
+// longestPrefix returns the longest pattern that text begins with, by index plus 1, 0 if there is none. Before is
+// the last pattern that does not come after text: all patterns that text begins with are those that before begins
+// with, and perhaps it.
 func (c *recent) longestPrefix(before int32, text []byte) int32 {
 	p := c.patterns[before].text
 	common := 0
@@ -182,8 +183,8 @@ func (c *recent) next(text []byte, i int) int {
 	return i
 }
 
-// hold returns where the longest end of text begins that is the beginning of a pattern, but not all of it: len(text) if none
-// does.
+// hold returns where the longest end of text begins that is the beginning of a pattern, but not all of it:
+// len(text) if none does.
 func (c *recent) hold(text []byte) int {
 	if len(c.patterns) == 0 {
 		return len(text)

@@ -2,10 +2,11 @@
 //
 // A Redactor knows the secrets. It cleans texts whole (String, Bytes) and streams as they pass (Writer, Reader).
 //
-// Of a secret that has parts, the parts are secrets, too, for tools show one alone: all strings of JSON, the password of a
-// URL, the lines of a key. Of files like kubeconfig, .npmrc, .netrc, .env and INI it is the values, without those that are
-// plain words under a key that does not sound secret; their other lines (apiVersion: v1, [default], <server>, braces) are in
-// texts that have nothing to do with the secret, where a replacement would say more than it hides.
+// Of a secret that has parts, the parts are secrets, too, for tools show one alone: all strings of JSON, the
+// password of a URL, the lines of a key. Of files like kubeconfig, .npmrc, .netrc, .env and INI it is the values,
+// without those that are plain words under a key that does not sound secret; their other lines (apiVersion: v1,
+// [default], <server>, braces) are in texts that have nothing to do with the secret, where a replacement would
+// say more than it hides.
 package redact
 
 import (
@@ -42,7 +43,8 @@ func New(secrets ...Secret) *Redactor {
 
 // Add makes the redactor look for more secrets. What streams have passed on by then is gone.
 //
-// A secret that is JSON counts as all of its strings, one of several lines as those that are not in every such file, too.
+// A secret that is JSON counts as all of its strings, one of several lines as those that are not in every such
+// file, too.
 func (r *Redactor) Add(secrets ...Secret) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,8 +91,8 @@ func (r *Redactor) Unredacted() []string {
 	return slices.Clone(r.short)
 }
 
-// DisableTokens turns off what needs no secret to be known: keys of services with a prefix of their own (see tokenRules), AWS's
-// secret keys after their ids, and private keys.
+// DisableTokens turns off what needs no secret to be known: keys of services with a prefix of their own (see
+// tokenRules), AWS's secret keys after their ids, and private keys.
 func (r *Redactor) DisableTokens() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,9 +115,10 @@ func (r *Redactor) scan(s *scanner, text []byte, from int, final bool) (hold int
 	return s.scan(&r.index, text, from, final)
 }
 
-// A matcher is made when it is needed, so that many secrets added one by one cost one. It is made anew, with what was added
-// since, once the slower search for that has taken as long as making it does: buildAfter is how many bytes for each pattern.
-// With more than mostPatterns it would take seconds, and memory that a small task does not have.
+// A matcher is made when it is needed, so that many secrets added one by one cost one. It is made anew, with what
+// was added since, once the slower search for that has taken as long as making it does: buildAfter is how many
+// bytes for each pattern. With more than mostPatterns it would take seconds, and memory that a small task does
+// not have.
 const (
 	buildAfter   = 400
 	mostPatterns = 1 << 17

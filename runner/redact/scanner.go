@@ -46,7 +46,8 @@ func (s *scanner) scan(x *index, text []byte, from int, final bool) (hold int) {
 }
 
 // findSewn adds the matches over seams, and returns where one may begin that is not complete. Only a few texts
-// have to be copied without their seams: those around seams whose neighbours are neighbours in some pattern, with two more.
+// have to be copied without their seams: those around seams whose neighbours are neighbours in some pattern, with
+// two more.
 func (s *scanner) findSewn(x *index, text []byte, from int) (hold int) {
 	s.seams, hold = findSeams(s.seams, text, from, s.zeroWidths)
 	reach := x.longest() - 1

@@ -8,30 +8,20 @@ import (
 	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
-// seam is a part of a text that its readers leave out: escape sequences, which a terminal acts on and a log drops; the line
-// breaks that encoders put into base64 and hex; characters without width. A secret may be sewn together over it.
+// seam is a part of a text that its readers leave out: escape sequences, which a terminal acts on and a log
+// drops; the line breaks that encoders put into base64 and hex; characters without width. A secret may be sewn
+// together over it.
 type seam struct{ start, end int }
 
 // wrapped is in columns: encoders break lines after 60, 64 or 76.
 const wrapped = 48
 
-// findSeams returns the seams of text after from, in order, neighbours as one, in the given memory. The places of zero-width
-// characters are known. What is not complete may become a seam: it ends with text, and if it is an escape sequence or a
-// character, open is where it begins, else len(text).
+// findSeams returns the seams of text after from, in order, neighbours as one, in the given memory. The places of
+// zero-width characters are known. What is not complete may become a seam: it ends with text, and if it is an
+// escape sequence or a character, open is where it begins, else len(text).
 func findSeams(memory []seam, text []byte, from int, zeroWidths []int) (seams []seam, open int) {
-	seams, open = memory[:0], len(text)
-	add := func(s seam) { // and what of the characters comes before it
-		for len(zeroWidths) > 0 && zeroWidths[0] < s.start {
-			seams = sew(seams, seam{zeroWidths[0], min(zeroWidths[0]+3, len(text))})
-			zeroWidths = zeroWidths[1:]
-		}
-		if s.start < s.end {
-			seams = sew(seams, s)
-		}
-		for len(zeroWidths) > 0 && zeroWidths[0] < s.end { // it is part of it
-			zeroWidths = zeroWidths[1:]
-		}
-	}
+	f := seamFinder{seams: memory[:0], zeroWidths: zeroWidths, end: len(text)}
+	open = len(text)
 	if n := len(zeroWidths) - 1; n >= 0 && zeroWidths[n]+3 > len(text) {
 		open = zeroWidths[n]
 	}
@@ -48,7 +38,7 @@ func findSeams(memory []seam, text []byte, from int, zeroWidths []int) (seams []
 			if start > from && text[start-1] == '\r' {
 				start--
 			}
-			add(seam{start, newline + 1})
+			f.add(seam{start, newline + 1})
 		}
 		if escape == len(text) {
 			break
@@ -58,15 +48,38 @@ func findSeams(memory []seam, text []byte, from int, zeroWidths []int) (seams []
 			open, length = min(open, escape), len(text)-escape
 		}
 		if length > 0 {
-			add(seam{escape, escape + length})
+			f.add(seam{escape, escape + length})
 		}
 		i = escape + max(length, 1)
 	}
 	if n := len(text) - 1; n >= from && text[n] == '\r' && wraps(text, n, n+1) {
-		add(seam{n, n + 1})
+		f.add(seam{n, n + 1})
 	}
-	add(seam{len(text), len(text)})
-	return seams, open
+	f.addZeroWidths(len(text))
+	return f.seams, open
+}
+
+// seamFinder collects seams in order.
+type seamFinder struct {
+	seams      []seam
+	zeroWidths []int // places that are still to come
+	end        int   // of the text
+}
+
+// add adds a seam, and before it the zero-width characters that come before it. Those within it are part of it.
+func (f *seamFinder) add(s seam) {
+	f.addZeroWidths(s.start)
+	f.seams = sew(f.seams, s)
+	for len(f.zeroWidths) > 0 && f.zeroWidths[0] < s.end {
+		f.zeroWidths = f.zeroWidths[1:]
+	}
+}
+
+func (f *seamFinder) addZeroWidths(before int) {
+	for len(f.zeroWidths) > 0 && f.zeroWidths[0] < before {
+		f.seams = sew(f.seams, seam{f.zeroWidths[0], min(f.zeroWidths[0]+3, f.end)})
+		f.zeroWidths = f.zeroWidths[1:]
+	}
 }
 
 // sew appends s, or makes it part of the last seam if that ends where s begins.
@@ -78,8 +91,8 @@ func sew(seams []seam, s seam) []seam {
 	return append(seams, s)
 }
 
-// nextWrap returns where the next line break in the middle of encoded data is: len(text) if nowhere. What follows a line
-// break is no longer in the middle of data for a while, so that the short lines are not even looked for.
+// nextWrap returns where the next line break in the middle of encoded data is: len(text) if nowhere. What follows
+// a line break is no longer in the middle of data for a while, so that the short lines are not even looked for.
 func nextWrap(text []byte, from, i int) int {
 	for i < len(text) {
 		n := bytes.IndexByte(text[i:], '\n')
@@ -110,13 +123,16 @@ func wraps(text []byte, start, end int) bool {
 	if end < len(text) {
 		after = encoded[text[end]]
 	}
-	// A few bytes at once rule out nearly all lines; one by one they would, too, but at a place that cannot be foreseen.
-	before := encoded[line[47]] & encoded[line[41]] & encoded[line[34]] & encoded[line[27]] & encoded[line[20]] & encoded[line[13]] & encoded[line[6]]
+	// A few bytes at once rule out nearly all lines; one by one they would, too, but at a place that cannot be
+	// foreseen.
+	before := encoded[line[47]] & encoded[line[41]] & encoded[line[34]] & encoded[line[27]] &
+		encoded[line[20]] & encoded[line[13]] & encoded[line[6]]
 	if before&after&base64Alphabet == 0 {
 		return false
 	}
 	for ; len(line) >= 8; line = line[8:] {
-		before &= encoded[line[0]] & encoded[line[1]] & encoded[line[2]] & encoded[line[3]] & encoded[line[4]] & encoded[line[5]] & encoded[line[6]] & encoded[line[7]]
+		before &= encoded[line[0]] & encoded[line[1]] & encoded[line[2]] & encoded[line[3]] &
+			encoded[line[4]] & encoded[line[5]] & encoded[line[6]] & encoded[line[7]]
 	}
 	return before == base64Alphabet || before&after&^base64Alphabet != 0
 }

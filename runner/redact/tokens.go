@@ -72,7 +72,7 @@ func run(is func(byte) bool, prefix, least int) func([]byte, int) (int, int, boo
 	}
 }
 
-// slackWebhook finds the path of an address that anybody can post to who knows it.
+// slackWebhook finds the path of an address that accepts messages from everyone who knows it.
 func slackWebhook(text []byte, i int) (start, end int, open bool) {
 	const host, least, most = len("hooks.slack.com/"), 20, 255
 	isPath := func(c byte) bool { return isDashedWord(c) || c == '/' }
@@ -124,8 +124,8 @@ func awsSecret(text []byte, i int) (start, end int, open bool) {
 
 func isLowerHex(c byte) bool { return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' }
 
-// anchors finds the prefixes of tokens, and zero-width characters: of any three neighbouring pairs of bytes, a look at every
-// third place of the text meets one.
+// anchors finds the prefixes of tokens, and zero-width characters: of any three neighbouring pairs of bytes, a
+// look at every third place of the text meets one.
 type anchors struct {
 	table  [1 << 16]uint8 // by a pair, little endian: isPair and which of places
 	places [][]anchor
@@ -166,8 +166,8 @@ var allAnchors = sync.OnceValue(func() *anchors {
 	return a
 })
 
-// findAnchored adds the tokens in text that begin at from or later, if they are wanted, and the places of zero-width characters.
-// It returns where a token may begin that is not complete.
+// findAnchored adds the tokens in text that begin at from or later, if they are wanted, and the places of
+// zero-width characters. It returns where a token may begin that is not complete.
 func (s *scanner) findAnchored(a *anchors, tokens bool, text []byte, from int) (hold int) {
 	hold = len(text)
 	s.zeroWidths = s.zeroWidths[:0]
@@ -182,7 +182,8 @@ func (s *scanner) findAnchored(a *anchors, tokens bool, text []byte, from int) (
 			hold = min(hold, s.findToken(a.places[place], text, from, i))
 		}
 	}
-	if at := zeroWidthAtEnd(text, from); at < len(text) && (len(s.zeroWidths) == 0 || s.zeroWidths[len(s.zeroWidths)-1] < at) {
+	at := zeroWidthAtEnd(text, from)
+	if n := len(s.zeroWidths); at < len(text) && (n == 0 || s.zeroWidths[n-1] < at) {
 		s.zeroWidths = append(s.zeroWidths, at)
 	}
 	return hold

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// URLPasswords returns the passwords in the URLs of a text that can be redacted, as they are written there and decoded.
+// URLPasswords returns the passwords in the URLs of a text that can be redacted, as they are written there and
+// decoded.
 func URLPasswords(text string) []string { return slices.DeleteFunc(urlPasswords(text), trivial) }
 
 // urlPasswords leaves out a password that is the name of the user or of the scheme, as in
@@ -19,7 +20,7 @@ func urlPasswords(text string) []string {
 			return found
 		}
 		text = rest
-		scheme := before[strings.LastIndexFunc(before, func(c rune) bool { return !isAlnum(c) && !strings.ContainsRune("+-.", c) })+1:]
+		scheme := before[strings.LastIndexFunc(before, isNotOfScheme)+1:]
 		user, password := userInfo(rest)
 		if scheme == "" || password == "" || strings.EqualFold(password, user) || strings.EqualFold(password, scheme) {
 			continue
@@ -31,7 +32,10 @@ func urlPasswords(text string) []string {
 	}
 }
 
-// userInfo returns the name and the password of a URL without its scheme. A password may hold characters that it should not.
+func isNotOfScheme(c rune) bool { return !isAlnum(c) && !strings.ContainsRune("+-.", c) }
+
+// userInfo returns the name and the password of a URL without its scheme. A password may hold characters that it
+// should not.
 func userInfo(address string) (user, password string) {
 	if end := strings.IndexAny(address, " \t\r\n\"'<>`"); end >= 0 {
 		address = address[:end]

@@ -10,23 +10,26 @@ import (
 	"sync"
 )
 
-// Constant marks a type whose values are all written in this program, such as a status or a reason. Value copies them as
-// they are, so that a mask like "success" cannot change what a reader decides by. The method is never called.
+// Constant marks a type whose values are all written in this program, such as a status or a reason. Value copies
+// them as they are, so that a mask like "success" cannot change what a reader decides by. The method is never
+// called.
 //
 // Do not implement it on a type that holds text from outside.
 type Constant interface{ RedactConstant() }
 
-// Value returns a deep copy of v in which every string is redacted. Encode the copy: keys, tags and punctuation that an
-// encoder adds are then out of reach of any secret or mask.
+// Value returns a deep copy of v in which every string is redacted. Encode the copy: keys, tags and punctuation
+// that an encoder adds are then out of reach of any secret or mask.
 //
-//   - Redacted: strings of any type in exported fields, elements, map values and map keys, behind pointers and interfaces;
-//     []byte as text; json.RawMessage leaf by leaf, and replaced by a JSON string if it is not valid JSON.
-//   - Copied as they are: names of fields, values of types that implement Constant (as T or *T), fields tagged `redact:"-"`,
-//     unexported fields, numbers, booleans, times. Types that hold no strings are shared with v.
-//   - Keys of a map that become equal get a number: "[REDACTED:A]", "[REDACTED:A] 2", in the order of the original keys.
+//   - Redacted: strings of any type in exported fields, elements, map values and map keys, behind pointers and
+//     interfaces; []byte as text; json.RawMessage leaf by leaf, and replaced by a JSON string if it is not valid
+//     JSON.
+//   - Copied as they are: names of fields, values of types that implement Constant (as T or *T), fields tagged
+//     `redact:"-"`, unexported fields, numbers, booleans, times. Types that hold no strings are shared with v.
+//   - Keys of a map that become equal get a number: "[REDACTED:A]", "[REDACTED:A] 2", in the order of the
+//     original keys.
 //
-// Values that contain themselves are not supported. Texts behind unexported fields, such as those of most errors, are not
-// found: store err.Error() instead.
+// Values that contain themselves are not supported. Texts behind unexported fields, such as those of most errors,
+// are not found: store err.Error() instead.
 func Value[T any](r *Redactor, v T) T {
 	clean := reflect.ValueOf(&v).Elem()
 	if p := planOf(clean.Type()); p != nil {

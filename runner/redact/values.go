@@ -116,7 +116,8 @@ func trivial(s string) bool {
 		return true
 	}
 	switch strings.ToLower(s) {
-	case "undefined", "default", "example", "enabled", "disabled", "localhost", "production", "staging", "development", "password", "secret":
+	case "undefined", "default", "example", "enabled", "disabled", "localhost",
+		"production", "staging", "development", "password", "secret":
 		return true
 	}
 	return false

@@ -33,8 +33,8 @@ type WriterOption func(*Writer)
 //	::add-mask::VALUE
 //
 // as GitHub's runner does: it redacts VALUE from there on, and drops the line. In VALUE, %25, %0A and %0D stand
-// for a percent sign and line breaks. The redactor's other writers redact it, too. After 10,000 values, or 1 MiB of them,
-// the writer and all later ones with this option write nothing and return ErrTooManyMasks.
+// for a percent sign and line breaks. The redactor's other writers redact it, too. After 10,000 values, or 1 MiB
+// of them, the writer and all later ones with this option write nothing and return ErrTooManyMasks.
 func MaskCommands() WriterOption {
 	return func(w *Writer) { w.masks = &maskReader{} }
 }

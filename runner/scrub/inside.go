@@ -29,8 +29,8 @@ type inside struct {
 	left   int64 // bytes that may still be unpacked
 }
 
-// lookInside reports whether an archive, or text in UTF-16, holds a secret. What cannot be unpacked, because it is damaged or
-// encrypted or only looks like an archive, has been searched as it is.
+// lookInside reports whether an archive, or text in UTF-16, holds a secret. What cannot be unpacked, because it
+// is damaged or encrypted or only looks like an archive, has been searched as it is.
 func (f Folder) lookInside(ctx context.Context, file *os.File) (bool, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -48,7 +48,8 @@ func (f Folder) lookInside(ctx context.Context, file *os.File) (bool, error) {
 	return in.result(in.stream(file, 0))
 }
 
-// result decides what an error means: that of the context, or that there is too much, ends the search; others are of the format.
+// result decides what an error means: that of the context, or that there is too much, ends the search; others are
+// of the format.
 func (in *inside) result(found bool, err error) (bool, error) {
 	switch {
 	case in.ctx.Err() != nil:

@@ -1,5 +1,6 @@
-// Package scrub keeps secrets out of the files that a run publishes. Text is rewritten without them. A file that a
-// replacement would damage is withheld: an archive, text in UTF-16, binary data, and a file whose name holds a secret.
+// Package scrub keeps secrets out of the files that a run publishes. Text is rewritten without them. A file that
+// a replacement would damage is withheld: an archive, text in UTF-16, binary data, and a file whose name holds a
+// secret.
 package scrub
 
 import (

@@ -45,7 +45,8 @@ const (
 // defaultTimeout is the default of OpenTelemetry.
 const defaultTimeout = 10 * time.Second
 
-// NewExporter reads the variables of OpenTelemetry. It returns nil if they ask for no trace; the error is a *SettingError.
+// NewExporter reads the variables of OpenTelemetry. It returns nil if they ask for no trace; the error is a
+// *SettingError.
 func NewExporter(variables map[string]string) (*Exporter, error) {
 	setting := func(name string) (string, string) { // one for traces wins over one for all signals
 		for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_" + name, "OTEL_EXPORTER_OTLP_" + name} {
@@ -92,8 +93,8 @@ func NewExporter(variables map[string]string) (*Exporter, error) {
 	return e, nil
 }
 
-// ParseBaggage reads key=value,key=value in the format of W3C Baggage: percent-encoded, with optional spaces. Invalid pairs are
-// left out, and make ok false.
+// ParseBaggage reads key=value,key=value in the format of W3C Baggage: percent-encoded, with optional spaces.
+// Invalid pairs are left out, and make ok false.
 func ParseBaggage(text string) (pairs [][2]string, ok bool) {
 	ok = true
 	for part := range strings.SplitSeq(text, ",") {
@@ -112,8 +113,8 @@ func ParseBaggage(text string) (pairs [][2]string, ok bool) {
 	return pairs, ok
 }
 
-// Export sends a finished trace, and repeats the request while the collector asks for that and there is time. The error does
-// not hold values of the headers.
+// Export sends a finished trace, and repeats the request while the collector asks for that and there is time. The
+// error does not hold values of the headers.
 func (e *Exporter) Export(ctx context.Context, t *Trace, resource []Attribute, version string, headers [][2]string) error {
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// The two encodings of OTLP over HTTP, of opentelemetry-proto 1.x. A run sends a few dozen spans once, at its end: the SDK's
-// batching would not help, and every run would pay for its start.
+// The two encodings of OTLP over HTTP, of opentelemetry-proto 1.x. A run sends a few dozen spans once, at its
+// end: the SDK's batching would not help, and every run would pay for its start.
 
 // scope is the instrumentation scope of the spans.
 const scope = "github.com/carlin-cicd/runner"

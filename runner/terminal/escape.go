@@ -10,11 +10,12 @@ import (
 
 // Escape returns s as one line that neither a terminal nor a CI service acts on:
 //
-//   - Control characters of ASCII become their pictures (␛, ␊, ␉), those of C1, of text direction and of line separation
-//     their code point (<U+202E>), bytes that are not UTF-8 U+FFFD.
+//   - Control characters of ASCII become their pictures (␛, ␊, ␉), those of C1, of text direction and of line
+//     separation their code point (<U+202E>), bytes that are not UTF-8 U+FFFD.
 //   - Workflow commands get a backslash: \::set-output at the beginning, ##\[group] anywhere.
 //
-// Escape everything that comes from a file, a report, a store or a service where it is printed, not where it is stored.
+// Escape everything that comes from a file, a report, a store or a service where it is printed, not where it is
+// stored.
 func Escape(s string) string {
 	if isSafe(s) {
 		return s

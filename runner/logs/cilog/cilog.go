@@ -1,5 +1,5 @@
-// Package cilog makes the log of a CI job and secrets as CI has them, for tests and benchmarks: always the same, so that
-// figures of different packages and programs are of the same work.
+// Package cilog makes the log of a CI job and secrets as CI has them, for tests and benchmarks: always the same,
+// so that figures of different packages and programs are of the same work.
 package cilog
 
 import (
@@ -22,8 +22,9 @@ const (
 	Block = 256 << 10
 )
 
-// Log returns some 67 MB of lines of the kind that CI makes, which are not to be changed: package manager, compiler, tests,
-// container build; one line in eight coloured, some with hashes, some beyond ASCII; 108 bytes a line on average.
+// Log returns some 67 MB of lines of the kind that CI makes, which are not to be changed: package manager,
+// compiler, tests, container build; one line in eight coloured, some with hashes, some beyond ASCII; 108 bytes a
+// line on average.
 func Log() []byte { return log() }
 
 var log = sync.OnceValue(func() []byte {
@@ -67,8 +68,8 @@ var log = sync.OnceValue(func() []byte {
 	return out.Bytes()
 })
 
-// Secrets returns n secrets of five kinds in turns: 32 hex digits, 40 characters of base64, a GitHub token, the id of an AWS
-// key, 16 characters with symbols.
+// Secrets returns n secrets of five kinds in turns: 32 hex digits, 40 characters of base64, a GitHub token, the
+// id of an AWS key, 16 characters with symbols.
 func Secrets(n int) []string {
 	const upper, lower, digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz", "0123456789"
 	rnd := rand.New(rand.NewPCG(5, 6))
@@ -120,8 +121,8 @@ func randomBytes(rnd *rand.Rand, n int) []byte {
 	return b
 }
 
-// CPU returns the time that this process has kept processors busy, in user and system mode. Unlike the clock's, it means
-// something on a machine that does other work, too.
+// CPU returns the time that this process has kept processors busy, in user and system mode. Unlike the clock's,
+// it means something on a machine that does other work, too.
 func CPU() time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -1,5 +1,5 @@
-// Package notifytest has stand-ins for Slack and GitHub, which accept and refuse what the services do, and can be made to fail,
-// hang or deny access.
+// Package notifytest has stand-ins for Slack and GitHub, which accept and refuse what the services do, and can be
+// made to fail, hang or deny access.
 package notifytest
 
 import (
