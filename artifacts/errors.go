@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
@@ -24,6 +25,24 @@ func (e *MissingError) Error() string {
 // Hint says what to do next.
 func (e *MissingError) Hint() string {
 	return "check that the command writes its files there, or correct the artifact's path"
+}
+
+// ExistsError reports that another set of the commit was published first, which is not replaced.
+type ExistsError struct {
+	Kind string
+	Ref
+	RunID   string // that published it
+	Created time.Time
+}
+
+func (e *ExistsError) Error() string {
+	return fmt.Sprintf("the %s of commit %.12s on %s were published by run %s at %s with other files, and are not replaced",
+		e.Kind, e.SHA, e.Branch, e.RunID, e.Created.UTC().Format(time.RFC3339))
+}
+
+// Hint says what to do next.
+func (e *ExistsError) Hint() string {
+	return "deploy those, or replace them with --force (RUNNER_FORCE=true); a build that gives the same files each time needs neither"
 }
 
 // LinkError reports a symbolic link that cannot be stored as the file it points to.

@@ -3,6 +3,8 @@ package artifacts
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -56,6 +58,16 @@ func (m Manifest) Bytes() int64 {
 		n += f.Size
 	}
 	return n
+}
+
+// Digest returns the SHA-256 of the files' paths, contents and modes, in hexadecimal. It is the same for two sets with the
+// same files, wherever and whenever they were stored.
+func (m Manifest) Digest() string {
+	h := sha256.New()
+	for _, f := range m.Files {
+		fmt.Fprintf(h, "%s\x00%s\x00%s\n", f.Path, f.SHA256, f.Mode)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Ref returns the branch and commit of the set.

@@ -26,6 +26,8 @@ type Set struct {
 	// Include are globs of files to publish although a segment of their path begins with a dot, e.g. ".env" or
 	// ".cache/**". Without it, they are left out, except for ".well-known", ".nojekyll" and ".vite".
 	Include []string
+	// FirstWins refuses to replace a set of the commit by other files, with an *ExistsError.
+	FirstWins bool
 	// Exclude reports files, or whole folders, to leave out, by their slash-separated path in Dir. It may be nil.
 	Exclude func(path string) bool
 }
@@ -54,7 +56,7 @@ type Published struct {
 // files that differ from what is stored are uploaded, and files that are gone from the folder are removed. Readers
 // find the old set, the new one or none; the next Publish repairs what an interrupted one leaves.
 //
-// Errors are *MissingError, *LinkError, *FileError and *ChangedError for the folder, *KeyError for names, and those of
+// Errors are *ExistsError for a set that FirstWins protects, *MissingError, *LinkError, *FileError and *ChangedError for the folder, *KeyError for names, and those of
 // the store. Published holds what was done until then.
 func Publish(ctx context.Context, s Store, set Set) (Published, error) {
 	p := Published{Key: keys.Set(set.Kind, set.Ref)}
@@ -104,7 +106,7 @@ func publish(ctx context.Context, s Store, set Set, p *Published) error {
 	}
 	m := Manifest{Version: 1, Kind: set.Kind, Branch: set.Branch, SHA: set.SHA, RunID: set.RunID, Dirty: set.Dirty, Files: files}
 
-	u := &update{store: s, tree: t, target: setTarget(set), want: m}
+	u := &update{store: s, tree: t, target: setTarget(set), want: m, firstWins: set.FirstWins}
 	p.Manifest, err = u.apply(ctx)
 	p.Counts = u.counts
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/artifactstest"
@@ -285,4 +286,47 @@ func TestDeletionIsConfined(t *testing.T) {
 		artifactstest.Equal(t, "store", artifactstest.Read(t, store).Without("manifests/"),
 			artifactstest.Merge(stray, fresh.Under("coverage/a/latest"), fresh.Under("coverage/a/"+artifactstest.SHA1)))
 	})
+}
+
+func TestTheFirstSetOfACommitIsKept(t *testing.T) {
+	store, _ := newStore(t)
+	dir := t.TempDir()
+	write := func(text string) {
+		if err := os.WriteFile(filepath.Join(dir, "a"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set := artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: "0123456789abcdef0123456789abcdef01234567"}, RunID: "1", Dir: dir, FirstWins: true}
+	write("one")
+	first, err := artifacts.Publish(t.Context(), store, set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.RunID = "2"
+	if again, err := artifacts.Publish(t.Context(), store, set); err != nil || again.Manifest.Digest() != first.Manifest.Digest() {
+		t.Errorf("the same files: %v", err)
+	}
+	write("two")
+	var exists *artifacts.ExistsError
+	if _, err := artifacts.Publish(t.Context(), store, set); !errors.As(err, &exists) || exists.RunID != "1" {
+		t.Errorf("other files: %v", err)
+	}
+	if m, err := artifacts.ReadManifest(t.Context(), store, "builds", set.Ref); err != nil || m.Digest() != first.Manifest.Digest() {
+		t.Errorf("the set is %+v (%v)", m, err)
+	}
+	set.FirstWins = false
+	if other, err := artifacts.Publish(t.Context(), store, set); err != nil || other.Manifest.Digest() == first.Manifest.Digest() {
+		t.Errorf("without the rule: %v", err)
+	}
+}
+
+func TestADigestIsOfTheFilesAlone(t *testing.T) {
+	m := artifacts.Manifest{RunID: "1", Files: []artifacts.File{{Path: "a", SHA256: "x", Mode: "0644", VersionID: "1"}}}
+	same, other := m, m
+	same.RunID, same.Created = "2", time.Now()
+	same.Files = []artifacts.File{{Path: "a", SHA256: "x", Mode: "0644", VersionID: "2"}}
+	other.Files = []artifacts.File{{Path: "a", SHA256: "y", Mode: "0644"}}
+	if m.Digest() != same.Digest() || m.Digest() == other.Digest() {
+		t.Error("it is not")
+	}
 }

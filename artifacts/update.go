@@ -57,6 +57,8 @@ type update struct {
 	old    Manifest // what the target holds; no files if nothing
 	found  pending  // what an interrupted update may have left
 
+	firstWins bool // the target's set is not replaced by another one
+
 	mu     sync.Mutex
 	counts Counts
 }
@@ -81,7 +83,18 @@ func (u *update) applyLocked(ctx context.Context) (Manifest, error) {
 	if done, err := u.plan(ctx); done || err != nil {
 		return u.old, err
 	}
+	if u.firstWins && u.old.Version != 0 && u.differs() {
+		return Manifest{}, &ExistsError{Kind: u.old.Kind, Ref: u.old.Ref(), RunID: u.old.RunID, Created: u.old.Created}
+	}
 	return u.replace(ctx)
+}
+
+// differs reports whether the wanted files are others than those of the target's set, after plan.
+func (u *update) differs() bool {
+	return len(u.files) != len(u.old.Files) || slices.ContainsFunc(u.files, func(f File) bool {
+		old, ok := u.old.file(f.Path)
+		return !ok || !f.sameAs(old)
+	})
 }
 
 // plan determines what there is to do, and reports whether that is nothing.

@@ -64,25 +64,25 @@ func (r *run) rollback() error {
 
 // ExaminePromotion reports everything that speaks for or against deploying a commit that passed in the environment from, as
 // a run with these variables would, and returns whether it is allowed. It changes nothing.
-func ExaminePromotion(ctx context.Context, variables map[string]string, from string, report func(artifacts.Finding)) (bool, error) {
+func ExaminePromotion(ctx context.Context, variables map[string]string, from string, report func(artifacts.Finding)) (deploy.Examined, error) {
 	c, err := config.Read(variables)
 	if err != nil {
-		return false, err
+		return deploy.Examined{}, err
 	}
 	s := session.New(ctx, variables, c)
 	if err := s.Identify(); err != nil {
-		return false, err
+		return deploy.Examined{}, err
 	}
 	catalogue, err := config.LoadSteps(c)
 	if err != nil {
-		return false, outcome.Refused(err)
+		return deploy.Examined{}, outcome.Refused(err)
 	}
 	step, err := catalogue.Find(c.Step)
 	if err != nil {
-		return false, outcome.Refused(err)
+		return deploy.Examined{}, outcome.Refused(err)
 	}
 	if err = s.OpenStore(ctx, s.LockOwner(step.Name), s.LogWait); err != nil {
-		return false, err
+		return deploy.Examined{}, err
 	}
 	return deploy.Promotion{
 		Session: s, Step: step, From: from, Variables: environment.New(s, step).Variables,

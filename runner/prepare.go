@@ -78,12 +78,12 @@ func (r *run) fetch() error {
 			}
 		}
 		ctx, done := r.showProgress(r.Stop.Work, "fetching "+kind)
-		manifest, err := needs.Fetch(ctx, &r.Session, kind, filepath.Join(r.Config.Workspace, path))
+		manifest, err := needs.Fetch(ctx, &r.Session, kind, r.steps.Publishers(kind), filepath.Join(r.Config.Workspace, path))
 		done()
 		if err != nil {
 			return err
 		}
-		r.Log.Info("fetched", "artifact", kind, "files", len(manifest.Files), "bytes", manifest.Bytes(), "to", path)
+		r.Log.Info("fetched", "artifact", kind, "files", len(manifest.Files), "bytes", manifest.Bytes(), "sha256", manifest.Digest(), "to", path)
 	}
 	return nil
 }

@@ -89,6 +89,7 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	if set.Dir == r.Config.Workspace { // leave out what is not an artifact
 		set.Exclude = func(path string) bool { return path == ".runner" || path == ".git" || path == "node_modules" }
 	}
+	set.FirstWins = r.isApproved(ctx, set)
 	var published artifacts.Published
 	withheld, err := r.scrub(ctx, set, a)
 	if err == nil {
@@ -105,6 +106,8 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
+	var exists *artifacts.ExistsError
+	r.keptApproved = r.keptApproved || errors.As(err, &exists)
 	stored := r.artifactRecord(set.Kind, published, err)
 	stored.Withheld = withheld
 	r.artifacts = append(r.artifacts, stored)
@@ -144,8 +147,24 @@ func (r *run) artifactRecord(kind string, p artifacts.Published, err error) reco
 	}
 	if err != nil {
 		a.Error = err.Error()
+	} else {
+		a.Digest = p.Manifest.Digest()
 	}
 	return a
+}
+
+// isApproved reports whether the builds of the commit that are stored must not be replaced: they are those of a run of this
+// step that passed, on a protected branch. Later steps and people rely on them.
+func (r *run) isApproved(ctx context.Context, set artifacts.Set) bool {
+	if set.Kind != "builds" || r.Config.Force || !r.Config.IsProtected(r.Ref.Branch) {
+		return false
+	}
+	var latest record.Latest
+	if err := artifacts.GetJSON(ctx, r.Store, keys.LatestRun(r.Ref, r.step.Name, r.Config.Environment), &latest); err != nil || !latest.Passed || latest.Dirty {
+		return false
+	}
+	stored, err := artifacts.ReadManifest(ctx, r.Store, set.Kind, r.Ref)
+	return err == nil && stored.Digest() == latest.Digests[set.Kind]
 }
 
 // entries are the pages that a set may begin with, in the order of preference.

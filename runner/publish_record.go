@@ -93,11 +93,11 @@ func (r *run) publishRecord(ended record.Run) {
 	put("report.html", r.putPage(ctx, ended))
 	latest := redact.Value(r.Redactor, record.Latest{
 		RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode,
-		Dirty: r.Dirty, Outputs: len(ended.Outputs),
+		Dirty: r.Dirty, Outputs: len(ended.Outputs), Digests: digests(ended.Artifacts),
 	})
 	// It says which of the other files are in the store, so it is written when that is known, for a stopped run once more.
 	// Where latest.json may stay as it is, this is the last file of the batch.
-	idle := r.idle(ended.Reason)
+	idle := r.idle(ended.Reason) || r.keptApproved
 	put("finished.json", r.putJSON(ctx, "finished.json", ended, !idle))
 	problems = append(problems, r.putLatest(ctx, latest, idle))
 	if err := errors.Join(problems...); err != nil {
@@ -106,6 +106,17 @@ func (r *run) publishRecord(ended record.Run) {
 			"hint", outcome.Hint(err),
 		)
 	}
+}
+
+// digests returns the digests of the published artifacts, by kind.
+func digests(published []record.Artifact) map[string]string {
+	found := map[string]string{}
+	for _, a := range published {
+		if a.Digest != "" {
+			found[a.Name] = a.Digest
+		}
+	}
+	return found
 }
 
 // putLatest records that this is the newest run of the step for the commit, which needs: and promote go by. An idle run does not

@@ -162,6 +162,16 @@ func (c Catalogue) ArtifactPath(kind string) (string, bool) {
 	return "", false
 }
 
+// Publishers returns the steps that publish artifacts of a kind.
+func (c Catalogue) Publishers(kind string) (publishers []string) {
+	for _, s := range c.steps {
+		if slices.ContainsFunc(s.Artifacts, func(a Artifact) bool { return a.Name == kind }) {
+			publishers = append(publishers, s.Name)
+		}
+	}
+	return publishers
+}
+
 // kinds are the kinds of artifacts that the steps make.
 func (c Catalogue) kinds() []string {
 	var kinds []string

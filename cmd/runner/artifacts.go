@@ -235,7 +235,7 @@ func newArtifactsPutCommand(o *options) *cobra.Command {
 		Args:    arguments(2, "KIND", "FOLDER"),
 		RunE:    o.withStore(artifactStore.put),
 	}
-	declare(cmd, branchFlag, shaFlag, storeFlag, mirrorFlag, includeFlag)
+	declare(cmd, branchFlag, shaFlag, storeFlag, mirrorFlag, includeFlag, forceFlag.describe("replace the builds of a protected branch"))
 	declare(cmd, checkoutFlags...)
 	return cmd
 }
@@ -253,6 +253,7 @@ func (s artifactStore) put(ctx context.Context, args []string) error {
 	set := artifacts.Set{
 		Kind: args[0], Ref: ref, RunID: cmp.Or(s.variables["RUN_ID"], session.NewID()), Dir: args[1],
 		Mirror: s.variables[mirrorFlag.variable], Include: lines(s.variables[includeFlag.variable]),
+		FirstWins: args[0] == "builds" && s.config.IsProtected(ref.Branch) && !s.config.Force,
 	}
 	if dir, err := filepath.Abs(set.Dir); err == nil && dir == s.config.Workspace { // the same files as in a run
 		set.Exclude = func(path string) bool { return path == ".runner" || path == ".git" || path == "node_modules" }

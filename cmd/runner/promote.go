@@ -3,12 +3,16 @@ package main
 import (
 	"cmp"
 	"context"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/deploy"
 	"github.com/carlin-cicd/runner/runner/outcome"
 )
 
@@ -47,12 +51,12 @@ func (o *options) promote(ctx context.Context, variables map[string]string) erro
 		return &usageError{"--from and --to are both " + to, "name two environments"}
 	}
 	variables[environmentFlag.variable] = to
-	allowed := false
+	var examined deploy.Examined
 	err := o.interruptible(ctx, func(ctx context.Context) error {
 		report := o.findingsAsText(o.color(variables))
 		var writeErr error
 		var err error
-		allowed, err = runner.ExaminePromotion(ctx, variables, from, func(f artifacts.Finding) {
+		examined, err = runner.ExaminePromotion(ctx, variables, from, func(f artifacts.Finding) {
 			if err := report.finding(f); writeErr == nil {
 				writeErr = err
 			}
@@ -64,12 +68,22 @@ func (o *options) promote(ctx context.Context, variables map[string]string) erro
 	}
 	settings, err := config.Read(variables)
 	switch {
-	case !allowed:
+	case !examined.Allowed:
 		return &usageError{message: "the commit may not be deployed to " + to + " yet"}
 	case err != nil:
 		return outcome.Refused(err)
 	case settings.DryRun:
 		return nil
 	}
+	if variables[digestsVariable] == "" { // what was examined is what is deployed
+		var digests []string
+		for _, kind := range slices.Sorted(maps.Keys(examined.Digests)) {
+			digests = append(digests, kind+"="+examined.Digests[kind])
+		}
+		variables[digestsVariable] = strings.Join(digests, ",")
+	}
 	return o.run(ctx, o.invocation(variables))
 }
+
+// digestsVariable names the sets that a run may fetch, see config.Config.
+const digestsVariable = "RUNNER_ARTIFACT_DIGESTS"

@@ -35,6 +35,8 @@ type Config struct {
 	GitHubName     string `env:"GITHUB_REPOSITORY"`
 	KnownHosts     string `env:"RUNNER_SSH_KNOWN_HOSTS"`
 	MainBranch     string `env:"RUNNER_MAIN_BRANCH" envDefault:"main"` // whose records count for tags, too
+	Protected      string `env:"RUNNER_PROTECTED_BRANCHES"`            // globs, separated by commas; "": the main branch
+	Digests        string `env:"RUNNER_ARTIFACT_DIGESTS"`              // KIND=SHA256, separated by commas: the sets that may be fetched
 	GitHubBranch   string `env:"GITHUB_REF_NAME"`
 	GitHubSHA      string `env:"GITHUB_SHA"`
 	StepSummary    string `env:"GITHUB_STEP_SUMMARY"` // a file that Markdown is added to
@@ -132,7 +134,7 @@ func (c *Config) check() error {
 	default:
 		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_GITHUB_STATUS cannot be %q", c.GitHubStatus), Advice: "write auto, on or off"}
 	}
-	if err := c.checkS3(); err != nil {
+	if err := errors.Join(c.checkS3(), c.checkProtection()); err != nil {
 		return err
 	}
 	if c.Environment != "" && !environmentName.MatchString(c.Environment) {

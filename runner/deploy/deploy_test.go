@@ -348,13 +348,3 @@ func TestADeploymentOfAStepThatChangesNothingDoesNothing(t *testing.T) {
 		t.Errorf("it does something (%v)", err)
 	}
 }
-
-func TestAContentDigestIsOfTheFilesAlone(t *testing.T) {
-	m := artifacts.Manifest{RunID: "1", Files: []artifacts.File{{Path: "a", SHA256: "x", Mode: "0644"}}}
-	same, other := m, m
-	same.RunID, same.Created = "2", time.Now()
-	other.Files = []artifacts.File{{Path: "a", SHA256: "y", Mode: "0644"}}
-	if contentDigest(m) != contentDigest(same) || contentDigest(m) == contentDigest(other) {
-		t.Error("it is not")
-	}
-}

@@ -13,6 +13,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/artifacts/lease"
+	"github.com/carlin-cicd/runner/runner/needs"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/session"
@@ -32,18 +33,24 @@ type Promotion struct {
 	CheckNeeds func() error
 }
 
+// Examined is the result of an examination.
+type Examined struct {
+	Allowed bool
+	Digests map[string]string // of the sets that were deployed in the other environment, by kind: those to deploy
+}
+
 // Examine reports everything that speaks for or against the promotion, and returns whether it is allowed. It changes
 // nothing. The error is a *outcome.ConfigError for input that is refused, or an outcome.ArtifactsError.
-func (p Promotion) Examine(report func(artifacts.Finding)) (bool, error) {
+func (p Promotion) Examine(report func(artifacts.Finding)) (Examined, error) {
 	if p.Step.Lock != steps.LockStack {
-		return false, &outcome.ConfigError{Message: fmt.Sprintf("step %s deploys no stack", p.Step.Name), Advice: "name the step that does with --step"}
+		return Examined{}, &outcome.ConfigError{Message: fmt.Sprintf("step %s deploys no stack", p.Step.Name), Advice: "name the step that does with --step"}
 	}
 	x := examination{Promotion: p, run: New(p.Session, p.Step), allowed: true, report: report}
 	if x.run.Ref.Branch == session.Detached {
 		x.add(artifacts.Warning, "branch", "the workspace is on none, so the records of "+session.Detached+" are used", "name the branch it was built on with --branch")
 	}
 	if err := x.run.loadRecorded(p.Variables); err != nil {
-		return false, err
+		return Examined{}, err
 	}
 	x.checkSource()
 	x.checkNeeds()
@@ -54,7 +61,7 @@ func (p Promotion) Examine(report func(artifacts.Finding)) (bool, error) {
 	}
 	x.describePlan()
 	x.add(artifacts.OK, "approval", "is not asked for here: that is the pipeline's, or the protection rules of "+x.to(), "")
-	return x.allowed, nil
+	return Examined{x.allowed, x.digests}, nil
 }
 
 // examination is one Examine.
@@ -62,6 +69,7 @@ type examination struct {
 	Promotion
 	run     *Deployment
 	allowed bool
+	digests map[string]string // see Examined
 	report  func(artifacts.Finding)
 }
 
@@ -165,19 +173,23 @@ func (d *Deployment) loadRecorded(variables map[string]string) error {
 // compareBuilds compares the files that will be fetched with those that were deployed.
 func (x *examination) compareBuilds(deployed map[string]string) {
 	d := x.run
+	x.digests = map[string]string{}
 	for _, kind := range d.step.Fetch {
-		m, err := artifacts.ReadManifest(d.Stop.Work, d.Store, kind, d.Ref)
+		if deployed[kind] != "" {
+			x.digests[kind] = deployed[kind]
+		}
+		m, err := needs.Manifest(d.Stop.Work, d.Session, kind)
 		switch {
 		case err != nil:
 			x.add(artifacts.Failure, kind, "cannot be read: "+err.Error(), "it existed when it was deployed; see the bucket's lifecycle")
-		case contentDigest(m) != deployed[kind]:
+		case m.Digest() != deployed[kind]:
 			x.add(artifacts.Failure, kind, fmt.Sprintf("is not what was deployed to %s: its checksums differ", x.From), fmt.Sprintf("deploy it to %s again", x.From))
 		default:
 			files := fmt.Sprintf("%d files", len(m.Files))
 			if len(m.Files) == 1 {
 				files = "1 file"
 			}
-			x.add(artifacts.OK, kind, fmt.Sprintf("is what was deployed to %s: %s, sha256 %.12s", x.From, files, contentDigest(m)), "")
+			x.add(artifacts.OK, kind, fmt.Sprintf("is what was deployed to %s: %s, sha256 %.12s", x.From, files, m.Digest()), "")
 		}
 	}
 }

@@ -1,15 +1,12 @@
 package deploy
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
+	"github.com/carlin-cicd/runner/runner/needs"
 	"github.com/carlin-cicd/runner/runner/record"
 )
 
@@ -50,21 +47,12 @@ func (d *Deployment) revision() record.Revision {
 		kinds = []string{"builds"}
 	}
 	for _, kind := range kinds {
-		if m, err := artifacts.ReadManifest(d.Stop.Work, d.Store, kind, d.Ref); err == nil {
+		if m, err := needs.Manifest(d.Stop.Work, d.Session, kind); err == nil {
 			if v.Builds == nil {
 				v.Builds = map[string]string{}
 			}
-			v.Builds[kind], v.Built = contentDigest(m), m.Created
+			v.Builds[kind], v.Built = m.Digest(), m.Created
 		}
 	}
 	return v
-}
-
-// contentDigest is the same for two sets with the same files, wherever and whenever they were stored.
-func contentDigest(m artifacts.Manifest) string {
-	h := sha256.New()
-	for _, f := range m.Files {
-		fmt.Fprintf(h, "%s\x00%s\x00%s\n", f.Path, f.SHA256, f.Mode)
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

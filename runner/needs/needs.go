@@ -102,29 +102,30 @@ func CheckCommit(s *session.Session, step steps.Step) error {
 }
 
 // Fetch fetches a set of the commit into a folder, from the session's branch or the main branch. The error is a
-// *outcome.GuardError if there is none, or if it was published from a workspace that was not the commit's.
-func Fetch(ctx context.Context, s *session.Session, kind, dir string) (artifacts.Manifest, error) {
-	for _, branch := range Branches(s) {
-		ref := artifacts.Ref{Branch: branch, SHA: s.Ref.SHA}
-		manifest, err := artifacts.ReadManifest(ctx, s.Store, kind, ref)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case err != nil:
-			return manifest, outcome.ArtifactsError{Err: err}
-		case manifest.Dirty && !s.Config.Force:
-			return manifest, &outcome.GuardError{
-				Message: fmt.Sprintf("the %s of commit %.12s were published from a workspace with changes that are not in it", kind, s.Ref.SHA),
-				Advice:  "run the step that publishes them again, on the commit itself",
-			}
+// *outcome.GuardError if there is none, if it was published from a workspace that was not the commit's, or if it is not the
+// one that was approved, see CheckDigest.
+func Fetch(ctx context.Context, s *session.Session, kind string, publishers []string, dir string) (artifacts.Manifest, error) {
+	manifest, err := Manifest(ctx, s, kind)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return manifest, &outcome.GuardError{
+			Message: fmt.Sprintf("there are no %s of commit %.12s in %s", kind, s.Ref.SHA, s.Place),
+			Advice:  "run the step that publishes them first",
 		}
-		if manifest, err = artifacts.Fetch(ctx, s.Store, kind, ref, dir, artifacts.FetchOptions{Within: s.Config.Workspace}); err != nil {
-			return manifest, outcome.ArtifactsError{Err: err}
+	case err != nil:
+		return manifest, outcome.ArtifactsError{Err: err}
+	case manifest.Dirty && !s.Config.Force:
+		return manifest, &outcome.GuardError{
+			Message: fmt.Sprintf("the %s of commit %.12s were published from a workspace with changes that are not in it", kind, s.Ref.SHA),
+			Advice:  "run the step that publishes them again, on the commit itself",
 		}
-		return manifest, nil
 	}
-	return artifacts.Manifest{}, &outcome.GuardError{
-		Message: fmt.Sprintf("there are no %s of commit %.12s in %s", kind, s.Ref.SHA, s.Place),
-		Advice:  "run the step that publishes them first",
+	if err := CheckDigest(ctx, s, publishers, manifest); err != nil {
+		return manifest, err
 	}
+	fetched, err := artifacts.Fetch(ctx, s.Store, kind, manifest.Ref(), dir, artifacts.FetchOptions{Within: s.Config.Workspace})
+	if err != nil {
+		return fetched, outcome.ArtifactsError{Err: err}
+	}
+	return fetched, CheckDigest(ctx, s, publishers, fetched) // it may have been replaced meanwhile
 }

@@ -3,6 +3,8 @@ package needs
 import (
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -119,5 +121,60 @@ func TestAStepThatReliesOnTheCommitNeedsToKnowIt(t *testing.T) {
 		if refused := errors.As(err, &guard); refused != c.refused {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestASetThatIsNotTheApprovedOneIsRefused(t *testing.T) {
+	m := artifacts.Manifest{Kind: "builds", Branch: "main", SHA: sha, RunID: "1", Files: []artifacts.File{{Path: "a", SHA256: "x", Mode: "0644"}}}
+	other := strings.Repeat("0", 64)
+	for name, c := range map[string]struct {
+		handed, recorded string
+		want             string // a part of the error; "" for none
+	}{
+		"nothing is known":             {},
+		"the recorded one":             {recorded: m.Digest()},
+		"another one is recorded":      {recorded: other, want: "are not those that step build published"},
+		"the one that was handed over": {handed: m.Digest(), recorded: other},
+		"another one was handed over":  {handed: other, recorded: m.Digest(), want: "are not those that were approved"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSession(t, "main")
+			if c.handed != "" {
+				s.Config.Digests = "docs=" + other + ", builds=" + c.handed
+			}
+			if c.recorded != "" {
+				put(t, s, "main", "build", "", record.Latest{RunID: "1", Passed: true, Digests: map[string]string{"builds": c.recorded}})
+			}
+			err := CheckDigest(t.Context(), s, []string{"test", "build"}, m)
+			var guard *outcome.GuardError
+			if c.want == "" && err != nil || c.want != "" && (!errors.As(err, &guard) || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("the error is %v", err)
+			}
+		})
+	}
+}
+
+func TestAnUnapprovedSetIsNotFetched(t *testing.T) {
+	s := newSession(t, "main")
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p, err := artifacts.Publish(t.Context(), s.Store, artifacts.Set{Kind: "builds", Ref: s.Ref, RunID: "1", Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Config.Digests = "builds=" + p.Manifest.Digest()
+	if _, err := Fetch(t.Context(), s, "builds", nil, filepath.Join(t.TempDir(), "to")); err != nil {
+		t.Error(err)
+	}
+	s.Config.Digests = "builds=" + strings.Repeat("0", 64)
+	to := filepath.Join(t.TempDir(), "to")
+	var guard *outcome.GuardError
+	if _, err := Fetch(t.Context(), s, "builds", nil, to); !errors.As(err, &guard) {
+		t.Errorf("the error is %v", err)
+	}
+	if _, err := os.Stat(to); err == nil {
+		t.Error("it was written to the workspace")
 	}
 }

@@ -108,6 +108,7 @@ type Artifact struct {
 	Unchanged int    `json:"unchanged"`
 	Removed   int    `json:"removed"`
 	Error     string `json:"error,omitempty"`
+	Digest    string `json:"digest,omitempty"   redact:"-"` // SHA-256 of the published files, see artifacts.Manifest
 
 	Withheld []string `json:"withheld,omitempty"` // files that hold a secret and were not stored
 
@@ -160,6 +161,8 @@ type Latest struct {
 	ExitCode int    `json:"exit_code"`
 	Dirty    bool   `json:"dirty,omitempty"`              // the workspace had changes that are not in the commit
 	Outputs  int    `json:"outputs,omitempty" redact:"-"` // how many finished.json has
+
+	Digests map[string]string `json:"digests,omitempty" redact:"-"` // of the artifacts that it published, by kind
 }
 
 // Seconds returns a duration as records have it: in seconds, to the millisecond.

@@ -1,0 +1,60 @@
+package config
+
+import (
+	"cmp"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/carlin-cicd/runner/runner/outcome"
+)
+
+var digestForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*=[0-9a-f]{64}$`)
+
+// IsProtected reports whether what was published for a commit of the branch is not replaced: in a store that is shared, for
+// the branches of RUNNER_PROTECTED_BRANCHES.
+func (c Config) IsProtected(branch string) bool {
+	if c.Artifacts == "" {
+		return false
+	}
+	for _, pattern := range list(cmp.Or(c.Protected, c.MainBranch)) {
+		if ok, err := path.Match(pattern, branch); err == nil && ok {
+			return true
+		}
+	}
+	return false
+}
+
+// ArtifactDigests returns the digests of the sets that may be fetched, by kind.
+func (c Config) ArtifactDigests() map[string]string {
+	digests := map[string]string{}
+	for _, entry := range list(c.Digests) {
+		kind, digest, _ := strings.Cut(entry, "=")
+		digests[kind] = digest
+	}
+	return digests
+}
+
+func (c Config) checkProtection() error {
+	for _, pattern := range list(c.Protected) {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return &outcome.ConfigError{Message: "RUNNER_PROTECTED_BRANCHES cannot have the pattern " + pattern, Advice: "write names or patterns such as main,release/*"}
+		}
+	}
+	for _, entry := range list(c.Digests) {
+		if !digestForm.MatchString(entry) {
+			return &outcome.ConfigError{Message: "RUNNER_ARTIFACT_DIGESTS cannot have the entry " + entry, Advice: "write KIND=SHA256, as the records of a build have it, separated by commas"}
+		}
+	}
+	return nil
+}
+
+// list splits a value at its commas.
+func list(value string) (entries []string) {
+	for entry := range strings.SplitSeq(value, ",") {
+		if entry = strings.TrimSpace(entry); entry != "" {
+			entries = append(entries, entry)
+		}
+	}
+	return entries
+}
