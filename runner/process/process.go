@@ -60,12 +60,12 @@ type Result struct {
 	Started         time.Time
 	Wall            time.Duration // from the start to the end of the command, without the time to end leftovers
 	Usage           Usage
-	OOMKills        int        // processes that the kernel killed for memory in our cgroup; the command may still exit with 0
-	Leftovers       []Leftover // processes that outlived the command and had to be ended
-	OutputErr       error      // the first error of Output
-	OutputTruncated bool       // an unknown process held the output open; reading it was abandoned
+	OOMKills        int             // processes that the kernel killed for memory in our cgroup; the command may still exit with 0
+	Leftovers       []Leftover      // processes that outlived the command and had to be ended
+	OutputErr       error           // the first error of Output
+	OutputTruncated bool            // an unknown process held the output open; reading it was abandoned
 	OutputOver      <-chan struct{} // if processes were kept: closed once all of them have closed the output; Output is written to until then
-	GroupOnly       bool       // /proc is not readable: only the command's process group could be ended
+	GroupOnly       bool            // /proc is not readable: only the command's process group could be ended
 }
 
 // Usage is what the run used.
