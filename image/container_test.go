@@ -219,7 +219,7 @@ func (e *engine) fetches(t *testing.T, image string, in func(...string) []string
 	key, public := sourcetest.NewKey(t, "")
 	bySSH := sourcetest.ServeSSH(t, filepath.Dir(origin), public)
 	byHTTPS := sourcetest.Serve(t, origin)
-	authority := byHTTPS.Authority(t)
+	authority := byHTTPS.CAFile(t)
 
 	for name, c := range map[string]struct {
 		commit  string

@@ -64,7 +64,7 @@ type Result struct {
 	Leftovers       []Leftover      // processes that outlived the command and had to be ended
 	OutputErr       error           // the first error of Output
 	OutputTruncated bool            // an unknown process held the output open; reading it was abandoned
-	OutputOver      <-chan struct{} // if processes were kept: closed once all of them have closed the output; Output is written to until then
+	OutputOver      <-chan struct{} `json:"-"` // if processes were kept: closed once all of them have closed the output; Output is written to until then
 	GroupOnly       bool            // /proc is not readable: only the command's process group could be ended
 }
 
