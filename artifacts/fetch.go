@@ -81,7 +81,8 @@ func (o FetchOptions) readManifest(ctx context.Context, s Store, kind string, re
 	return m, nil
 }
 
-// isGitFolder reports whether a file system could take a name for .git: some ignore case, or dots and blanks at the end.
+// isGitFolder reports whether a file system could take a name for .git: some ignore case, or dots and blanks at the
+// end.
 func isGitFolder(name string) bool {
 	name = strings.ToLower(strings.TrimRight(name, ". "))
 	return name == ".git" || name == "git~1"

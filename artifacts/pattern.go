@@ -15,7 +15,8 @@ type patterns []string
 func (p patterns) check() error {
 	for _, pattern := range p {
 		if pattern == "" || strings.HasPrefix(pattern, "/") || !doublestar.ValidatePattern(pattern) {
-			return &KeyError{Part: "pattern", Value: pattern, Reason: `is not a glob of paths in the set, such as "assets/**/*.js"`}
+			const reason = `is not a glob of paths in the set, such as "assets/**/*.js"`
+			return &KeyError{Part: "pattern", Value: pattern, Reason: reason}
 		}
 	}
 	return nil

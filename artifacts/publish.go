@@ -104,7 +104,9 @@ func publish(ctx context.Context, s Store, set Set, p *Published) error {
 	for i, path := range paths {
 		files[i].Path = path
 	}
-	m := Manifest{Version: 1, Kind: set.Kind, Branch: set.Branch, SHA: set.SHA, RunID: set.RunID, Dirty: set.Dirty, Files: files}
+	m := Manifest{
+		Version: 1, Kind: set.Kind, Branch: set.Branch, SHA: set.SHA, RunID: set.RunID, Dirty: set.Dirty, Files: files,
+	}
 
 	u := &update{store: s, tree: t, target: setTarget(set), want: m, firstWins: set.FirstWins}
 	p.Manifest, err = u.apply(ctx)

@@ -58,7 +58,8 @@ var clients = []client{
 			if j.runner == "" {
 				return []string{"publish", location, "builds", j.dir, branch, sha}, nil
 			}
-			return []string{"artifacts", "put", "builds", j.dir, "--branch", branch, "--sha", sha}, []string{"ARTIFACT_BUCKET=" + location}
+			arguments := []string{"artifacts", "put", "builds", j.dir, "--branch", branch, "--sha", sha}
+			return arguments, []string{"ARTIFACT_BUCKET=" + location}
 		},
 	},
 	{

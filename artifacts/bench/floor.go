@@ -163,7 +163,8 @@ func (f *floor) parts(ctx context.Context, file *os.File, size int64, key string
 		g.Go(func() error {
 			length := min(partSize, size-int64(i)*partSize)
 			query := url.Values{"partNumber": {strconv.Itoa(i + 1)}, "uploadId": {created.UploadId}}
-			answer, err := f.send(inner, http.MethodPut, key, query, io.NewSectionReader(file, int64(i)*partSize, length), length)
+			part := io.NewSectionReader(file, int64(i)*partSize, length)
+			answer, err := f.send(inner, http.MethodPut, key, query, part, length)
 			etags[i] = answer.etag
 			return err
 		})

@@ -1,5 +1,5 @@
-// Command bench measures how long it takes to upload a folder to S3: with our runner, with other tools, and with a minimal
-// client. All of them talk to a server that stores next to nothing.
+// Command bench measures how long it takes to upload a folder to S3: with our runner, with other tools, and with a
+// minimal client. All of them talk to a server that stores next to nothing.
 package main
 
 import (
@@ -58,7 +58,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.SetOutput(stderr)
 	f.IntVar(&o.rounds, "rounds", 5, "how often everything is done; what is printed is the median")
 	f.StringSliceVar(&o.works, "works", workNames(), "what is done")
-	f.StringSliceVar(&o.clients, "clients", nil, "of "+strings.Join(clientNames(), ", ")+" (default: all that are installed)")
+	of := "of " + strings.Join(clientNames(), ", ") + " (default: all that are installed)"
+	f.StringSliceVar(&o.clients, "clients", nil, of)
 	f.StringSliceVar(&o.settings, "settings", settingNames(), "under which circumstances")
 	f.StringVar(&o.runner, "runner", "", "the runner's binary (default: artifacts.Publish in a process of its own)")
 	f.StringVar(&o.directory, "directory", "", "where files are made, 1.7 GiB (default: /dev/shm or the system's)")

@@ -8,7 +8,8 @@ import (
 )
 
 // Lock returns the key of a lock's record: "locks/<environment>/<name>.json". Bytes other than letters, digits, dots,
-// dashes and underscores are written as "~" and two hexadecimal digits, so that no two locks share a key. The error is a *Error.
+// dashes and underscores are written as "~" and two hexadecimal digits, so that no two locks share a key. The error is
+// a *Error.
 func Lock(environment, name string) (string, error) {
 	e, err := lockSegment("environment", environment)
 	if err != nil {

@@ -26,9 +26,9 @@ import (
 //
 // The waiter begins to count when it first sees what the holder has sent, so 5T/4 is the earliest it can be, and the
 // holder has T/2 (30s) to stop. The one exception is a record that has been expired for longer than clocks can differ
-// unnoticed, half an hour: it is taken over at once. What no lock can exclude is a holder that is suspended, machine and
-// all, and resumes after a waiter has taken over: it finds out at its next heartbeat, and Lease.Fence is for those who
-// have to know before.
+// unnoticed, half an hour: it is taken over at once. What no lock can exclude is a holder that is suspended, machine
+// and all, and resumes after a waiter has taken over: it finds out at its next heartbeat, and Lease.Fence is for those
+// who have to know before.
 //
 // If the response to a write is lost, the write may have happened, or may still. So only a confirmed write counts: a
 // claimant that finds its own record without having had a response writes once more. What Acquire leaves undecided

@@ -153,8 +153,8 @@ func (l *Lease) heartbeat(ctx context.Context) {
 	}
 }
 
-// untilDue waits for the time of the next heartbeat. It looks at the wall clock as well, because the monotonic one stands
-// still while the machine is suspended, and the lock may have been taken over when it resumes.
+// untilDue waits for the time of the next heartbeat. It looks at the wall clock as well, because the monotonic one
+// stands still while the machine is suspended, and the lock may have been taken over when it resumes.
 func (l *Lease) untilDue(ctx context.Context) bool {
 	l.mu.Lock()
 	sent, renewed := l.sent, l.record.Renewed

@@ -18,7 +18,8 @@ type Store interface {
 	Swap(ctx context.Context, o artifacts.Object, tag string) (newTag string, err error)
 }
 
-// Owner describes who requests or holds a lock, for people. All fields are optional, and stored as they are: no secrets.
+// Owner describes who requests or holds a lock, for people. All fields are optional, and stored as they are: no
+// secrets.
 type Owner struct {
 	Name    string `json:"owner"` // e.g. the ARN of a task, or user@host
 	RunID   string `json:"run_id"`

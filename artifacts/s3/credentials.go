@@ -28,8 +28,8 @@ func (m marked) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, nil
 }
 
-// credentialsError reports that there are no credentials to sign a request with. It hides its cause from errors.As: that
-// STS denies a role says nothing about the bucket.
+// credentialsError reports that there are no credentials to sign a request with. It hides its cause from errors.As:
+// that STS denies a role says nothing about the bucket.
 type credentialsError struct{ err error }
 
 func (e *credentialsError) Error() string { return "no AWS credentials: " + e.err.Error() }
@@ -58,7 +58,8 @@ func CredentialsHint(err error) string {
 	}
 	switch {
 	case errors.As(err, &profile):
-		return fmt.Sprintf("correct or unset AWS_PROFILE: there is no profile %q; aws configure list-profiles lists them", profile.Profile)
+		return fmt.Sprintf("correct or unset AWS_PROFILE: there is no profile %q; aws configure list-profiles lists them",
+			profile.Profile)
 	case errors.As(err, &mfa):
 		return "the profile asks for an MFA code: run this on a terminal, or export the credentials of a session: " +
 			"aws configure export-credentials"

@@ -48,8 +48,8 @@ func (s *Store) Delete(ctx context.Context, names ...string) error {
 	return g.Wait()
 }
 
-// isXML reports whether XML 1.0 can hold a key as it is. The request for many keys cannot name others: an escaped control
-// character is refused or changed, and the wrong key deleted.
+// isXML reports whether XML 1.0 can hold a key as it is. The request for many keys cannot name others: an escaped
+// control character is refused or changed, and the wrong key deleted.
 func isXML(key string) bool {
 	return !strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c == 0xFFFE || c == 0xFFFF })
 }

@@ -99,7 +99,8 @@ func (e *connectionError) Hint() string {
 		return fmt.Sprintf("check AWS_REGION and AWS_ENDPOINT_URL: there is no host %s from here", name.Name)
 	}
 	if isCertificate(e.err) {
-		return "the certificate is not trusted here: set AWS_CA_BUNDLE to a file with its authority, or correct AWS_ENDPOINT_URL"
+		return "the certificate is not trusted here: set AWS_CA_BUNDLE to a file with its authority, or correct " +
+			"AWS_ENDPOINT_URL"
 	}
 	return "check that the network lets this machine reach S3: a NAT gateway or a VPC endpoint, the security group's " +
 		"egress, HTTPS_PROXY"
@@ -204,8 +205,9 @@ func (s *Store) explain(ctx context.Context, op string, err error) error {
 }
 
 const (
-	hintExpired  = "the credentials have expired: get new ones, or let the task's role provide them"
-	hintInvalid  = "the credentials are not valid for this service: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+	hintExpired = "the credentials have expired: get new ones, or let the task's role provide them"
+	hintInvalid = "the credentials are not valid for this service: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and " +
+		"AWS_SESSION_TOKEN"
 	hintKey      = "check the key in RUNNER_S3_KMS_KEY, or the bucket's default"
 	hintChecksum = "the service does not support what this request uses: set " +
 		"AWS_REQUEST_CHECKSUM_CALCULATION=when_required; artifacts/README.md lists what else it needs"
@@ -237,7 +239,8 @@ func (s *Store) hint(ctx context.Context, op string, e *APIError) string {
 		if e.Region != "" {
 			return fmt.Sprintf("the bucket %s is in %s: set AWS_REGION=%s", s.bucket, e.Region, e.Region)
 		}
-		return fmt.Sprintf("the bucket %s is in another region than %s: set AWS_REGION", s.bucket, s.rest.address.Load().region)
+		region := s.rest.address.Load().region
+		return fmt.Sprintf("the bucket %s is in another region than %s: set AWS_REGION", s.bucket, region)
 	case "InvalidArgument", "InvalidRequest":
 		if s.checksums && strings.Contains(strings.ToLower(e.Message), "checksum") {
 			return hintChecksum
@@ -258,7 +261,8 @@ func (s *Store) allowHint(op string, e *APIError) string {
 	switch {
 	case op == "get":
 		// S3 responds the same for a missing object if the caller may not list the bucket.
-		return fmt.Sprintf("allow s3:GetObject and s3:GetObjectVersion on %s and s3:ListBucket on %s%s", objects, bucket, owner)
+		const text = "allow s3:GetObject and s3:GetObjectVersion on %s and s3:ListBucket on %s%s"
+		return fmt.Sprintf(text, objects, bucket, owner)
 	case op == "put" && (s.options.Encryption == "aws:kms" || strings.Contains(e.Message, "kms")):
 		return fmt.Sprintf("allow s3:PutObject on %s, and kms:GenerateDataKey and kms:Decrypt on the key%s", objects, owner)
 	case strings.HasPrefix(action, "s3:List"):

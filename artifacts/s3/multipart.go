@@ -159,7 +159,8 @@ func (p *partReader) GetWriteTo(section io.ReadSeeker) (manager.ReadSeekerWriteT
 		p.memory.release(b)
 		return fail(err)
 	}
-	return partBody{bytes.NewReader(b.bytes), base64.StdEncoding.EncodeToString(sum.Sum(nil))}, func() { p.memory.release(b) }
+	text := base64.StdEncoding.EncodeToString(sum.Sum(nil))
+	return partBody{bytes.NewReader(b.bytes), text}, func() { p.memory.release(b) }
 }
 
 // checksumBlock is the number of bytes that are read and checksummed at a time, small enough for the CPU's cache.
@@ -171,8 +172,8 @@ type partBody struct {
 	sum string // in base64
 }
 
-// addPartChecksum gives a part's checksum to the SDK, which otherwise computes it while sending and copies the part once
-// more.
+// addPartChecksum gives a part's checksum to the SDK, which otherwise computes it while sending and copies the part
+// once more.
 func (s *Store) addPartChecksum(stack *middleware.Stack) error {
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("PartChecksum", func(
 		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,

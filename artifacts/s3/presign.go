@@ -39,7 +39,9 @@ func (s *Store) Presign(
 	if err != nil {
 		return "", time.Time{}, s.storeError(ctx, "presign", key, err)
 	}
-	link, _, err = l.signer.PresignHTTP(ctx, credentials, request, "UNSIGNED-PAYLOAD", address.service, address.region, now)
+	link, _, err = l.signer.PresignHTTP(
+		ctx, credentials, request, "UNSIGNED-PAYLOAD", address.service, address.region, now,
+	)
 	if err != nil {
 		return "", time.Time{}, s.storeError(ctx, "presign", key, err)
 	}

@@ -62,7 +62,8 @@ func (s *Store) put(ctx context.Context, o artifacts.Object, only precondition) 
 
 func (s *Store) putInput(o artifacts.Object, only precondition) *s3.PutObjectInput {
 	in := &s3.PutObjectInput{
-		Bucket: &s.bucket, Key: aws.String(s.key(o.Key)), ContentType: optional(o.Type), CacheControl: optional(o.CacheControl),
+		Bucket: &s.bucket, Key: aws.String(s.key(o.Key)),
+		ContentType: optional(o.Type), CacheControl: optional(o.CacheControl),
 		ServerSideEncryption: types.ServerSideEncryption(s.options.Encryption), SSEKMSKeyId: optional(s.options.KMSKey),
 		StorageClass: types.StorageClass(s.options.StorageClass), Tagging: optional(s.options.Tags),
 		ExpectedBucketOwner: s.owner(), IfMatch: optional(only.etag), ContentLength: &o.Size,

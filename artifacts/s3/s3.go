@@ -172,7 +172,8 @@ func (s *Store) contextOrError(ctx context.Context, op, key string, err error) e
 // storeError wraps err in a *artifacts.StoreError.
 func (s *Store) storeError(ctx context.Context, op, key string, err error) error {
 	return &artifacts.StoreError{
-		Op: op, Key: key, Place: s.Locate(""), Err: s.explain(ctx, op, err), Transient: isTransient(err), Denied: isDenied(err),
+		Op: op, Key: key, Place: s.Locate(""), Err: s.explain(ctx, op, err),
+		Transient: isTransient(err), Denied: isDenied(err),
 	}
 }
 
