@@ -14,10 +14,10 @@ import (
 // manifests mark the folder of a package.
 var manifests = []string{"package.json", "go.mod", "pyproject.toml", "Cargo.toml", "composer.json", "Gemfile"}
 
-// packageFolder is the folder of the package that a report is in, relative to dir: "." for dir itself. Its tests have to
-// be run there: its tools are configured there, and write the report there.
+// packageFolder is the folder of the package that a report is in, relative to dir: "." for dir itself. Its tests must run
+// there: its tools are configured there, and write the report there.
 func packageFolder(dir, report string) string {
-	for folder := path.Dir(path.Clean(report)); folder != "." && folder != "/" && !strings.HasPrefix(folder, ".."); folder = path.Dir(folder) {
+	for folder := path.Dir(path.Clean(report)); filepath.IsLocal(folder) && folder != "."; folder = path.Dir(folder) {
 		for _, manifest := range manifests {
 			if _, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(folder), manifest)); err == nil {
 				return folder

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// The bounds of what is held of reports. What is beyond them is counted without being told apart: as if no file, line
-// or branch came twice. They are enough for some ten thousand files of a thousand lines.
+// The bounds of what is held of reports. What is beyond them is counted as if no file, line or branch came
+// twice. They are enough for some ten thousand files of a thousand lines.
 const (
 	maxMarks   = 16 << 20 // bytes for lines, branches and blocks of one report
 	maxFiles   = 50_000

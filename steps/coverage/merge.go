@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// maxMerged bounds the memory of merged files in bytes. Files beyond it are counted without being told apart.
+// maxMerged bounds the memory of merged files in bytes. Files beyond it are counted as if none came twice.
 const maxMerged = 64 << 20
 
 // merger adds up reports. They come in a fixed order, so that the same reports always give the same result.

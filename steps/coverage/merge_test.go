@@ -90,7 +90,7 @@ func TestReportsAreMerged(t *testing.T) {
 			Figure{100, 100},
 			"1111/coverage.cobertura.xml merged, 2222/coverage.cobertura.xml merged",
 		},
-		"the same relative file, told by its lines": {
+		"the same relative file, known by its lines": {
 			map[string]string{"coverage/unit/lcov.info": lcovOf("src/a.js", 2, 10), "coverage/e2e/lcov.info": lcovOf("src/a.js", 7, 10)},
 			Figure{7, 10},
 			"e2e/lcov.info merged, unit/lcov.info merged",

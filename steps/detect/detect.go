@@ -1,4 +1,4 @@
-// Package detect looks at a workspace and says which steps fit it: how it is built and tested, and what that leaves behind.
+// Package detect finds the steps that fit a workspace: how it is built and tested, and what that leaves behind.
 //
 // It reads a few files at the top of the workspace and runs nothing.
 package detect
@@ -16,14 +16,14 @@ import (
 	"strings"
 )
 
-// Step is one step that was found.
+// Step is a detected step.
 type Step struct {
 	Name      string
 	Command   string
 	Reports   []string
 	Artifacts []Artifact
 	Rerun     string   // the command that runs failed tests again; empty for none
-	Why       string   // what it was told by, for people
+	Why       string   // the tool that it was recognised by
 	Notes     []string // comments worth having in the file
 }
 
@@ -33,13 +33,13 @@ type Artifact struct {
 	Mirror, Optional bool
 }
 
-// Found is what a workspace was found to be.
+// Found are the tools and the steps of a workspace.
 type Found struct {
 	What  []string // "pnpm", "vitest": in the order in which they were recognised
 	Steps []Step
 }
 
-// Workspace looks at a workspace. What it does not know has no steps; the error is of reading.
+// Workspace detects the steps of a workspace. An unknown workspace has none; the error is of reading files.
 func Workspace(dir string) (Found, error) {
 	w := workspace{dir: dir}
 	var found Found
@@ -53,7 +53,7 @@ func Workspace(dir string) (Found, error) {
 
 func (f *Found) is(what string) { f.What = append(f.What, what) }
 
-// add keeps the first step of each name: what a workspace is mainly comes first.
+// add keeps the first step of each name: the main language of a workspace comes first.
 func (f *Found) add(s Step) {
 	for _, have := range f.Steps {
 		if have.Name == s.Name {
@@ -89,7 +89,7 @@ func (w workspace) text(name string) (string, error) {
 	return string(text), err
 }
 
-// ignores reports whether git is told by the workspace to ignore a folder, by its name.
+// ignores reports whether the .gitignore of the workspace names a folder.
 func (w workspace) ignores(folder string) bool {
 	text, err := w.text(".gitignore")
 	return err == nil && slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool {
@@ -97,7 +97,7 @@ func (w workspace) ignores(folder string) bool {
 	})
 }
 
-// ReadError is a file that cannot be understood.
+// ReadError is for a file that cannot be parsed.
 type ReadError struct {
 	Path string
 	Err  error
@@ -108,9 +108,9 @@ func (e *ReadError) Error() string { return fmt.Sprintf("%s cannot be read: %v",
 func (e *ReadError) Unwrap() error { return e.Err }
 
 // Hint says what to do about it.
-func (e *ReadError) Hint() string { return "mend it, or write runner.yaml by hand: see the README" }
+func (e *ReadError) Hint() string { return "correct it, or write runner.yaml by hand: see the README" }
 
-// manifest is a package.json, as far as it matters here.
+// manifest are the keys of package.json that matter here.
 type manifest struct {
 	PackageManager  string            `json:"packageManager"`
 	Scripts         map[string]string `json:"scripts"`
@@ -135,7 +135,7 @@ func (m manager) script(name, arguments string) string {
 	if arguments == "" {
 		return line
 	}
-	if m.name == "npm" { // which keeps flags for itself
+	if m.name == "npm" { // which does not pass flags on
 		return line + " -- " + arguments
 	}
 	return line + " " + arguments
@@ -215,7 +215,7 @@ func (p manifest) build(w *workspace, m manager) Step {
 	return s
 }
 
-// runners are the tools that run tests, and how each is told to write a report that says which failed.
+// runners are the tools that run tests, and the arguments with which they write a report.
 var runners = []struct {
 	name, dependency string
 	call             *regexp.Regexp // in a script
@@ -270,7 +270,7 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 		}
 	}
 	more := func() {
-		s.Notes = []string{"the script runs more than " + s.Why + ", so that it cannot be told here to write a report: see steps/tests.md of the runner for its options"}
+		s.Notes = []string{"the script runs more than " + s.Why + ", so arguments for a report do not reach it: see steps/tests.md of the runner for its options"}
 	}
 	if nodeTest.MatchString(script) {
 		s.Why = "node:test"

@@ -108,7 +108,7 @@ func python(w *workspace, found *Found) error {
 	return nil
 }
 
-// others are told by one file each.
+// others are recognised by one file each.
 func others(w *workspace, found *Found) error {
 	if w.has("Cargo.toml") {
 		found.is("cargo")

@@ -1,5 +1,5 @@
-// Package history remembers how the tests of a branch ended in its latest runs, so that a new failure can be told from an old
-// or a flaky one. It is a table: a column for each run, in the order of their time, and a row for each test.
+// Package history keeps how the tests of a branch ended in its latest runs, so that a new failure can be told from an
+// old or a flaky one. It is a table: a column for each run, in the order of their time, and a row for each test.
 package history
 
 import (
@@ -29,10 +29,10 @@ type Run struct {
 	Dirty  bool      `json:"dirty,omitempty"` // what was tested is not what the commit has
 }
 
-// byTime puts runs in the one order that everybody finds.
+// byTime orders runs, in the same way for every reader.
 func byTime(a, b Run) int { return cmp.Or(a.At.Compare(b.At), strings.Compare(a.ID, b.ID)) }
 
-// History is the table. The same runs give the same one, in whatever order they are added. The zero value is empty.
+// History is the table. The same runs give the same table, in any order. The zero value is empty.
 type History struct {
 	runs  []Run // the oldest first
 	tests map[key]test
@@ -67,11 +67,11 @@ const (
 
 const outcomes = "-.~F"
 
-// telling reports whether there is more to say of a test than that it passes.
+// telling reports whether a test did anything but pass.
 func (t test) telling() bool { return strings.ContainsAny(t.Outcomes, "~F") || t.Since != nil }
 
-// Add takes a run in, and reports whether there is anything new in it: not if the table has it already, or if it is older than
-// all of a full table.
+// Add adds a run, and reports whether the table changed: not if it has the run already, or if it is full and the run is
+// older than all of it.
 func (h *History) Add(run Run, s *Sample) bool {
 	run.At = run.At.UTC().Truncate(time.Millisecond)
 	at, _ := slices.BinarySearchFunc(h.runs, run, byTime)
@@ -80,14 +80,14 @@ func (h *History) Add(run Run, s *Sample) bool {
 	}
 	h.insert(at, run, s)
 	if len(h.runs) > maxRuns {
-		h.forgetOldest()
+		h.removeOldest()
 	}
 	h.prune(maxTests, maxNames)
 	h.changed = true
 	return true
 }
 
-// insert makes a column.
+// insert adds a column.
 func (h *History) insert(at int, run Run, s *Sample) {
 	h.runs = slices.Insert(h.runs, at, run)
 	if h.tests == nil {
@@ -97,7 +97,7 @@ func (h *History) insert(at int, run Run, s *Sample) {
 		seen := s.outcome(k)
 		t.Outcomes = t.Outcomes[:at] + string(seen.outcome) + t.Outcomes[at:]
 		if seen.outcome == passed {
-			t.Typical = settle(t.Typical, seen.milliseconds)
+			t.Typical = smooth(t.Typical, seen.milliseconds)
 		}
 		t.Name = cmp.Or(s.names[k], t.Name)
 		h.tests[k] = t
@@ -114,14 +114,14 @@ func (h *History) insert(at int, run Run, s *Sample) {
 		}
 		t := test{Outcomes: rows[seen.outcome], Name: s.names[k]}
 		if seen.outcome == passed {
-			t.Typical = settle(0, seen.milliseconds)
+			t.Typical = smooth(0, seen.milliseconds)
 		}
 		h.tests[k] = t
 	}
 }
 
-// forgetOldest removes the first column. Of a test that fails ever since, it is remembered when that began.
-func (h *History) forgetOldest() {
+// removeOldest removes the first column. A test that has failed since then keeps when that began.
+func (h *History) removeOldest() {
 	oldest := h.runs[0]
 	h.runs = slices.Delete(h.runs, 0, 1)
 	for k, t := range h.tests {
@@ -138,8 +138,8 @@ func (h *History) forgetOldest() {
 	}
 }
 
-// prune removes the tests that none of the runs had, and what is over the bounds: those that only ever passed first. What goes is
-// decided by the keys, so that it is the same tests in every run.
+// prune removes the tests that none of the runs had, and what is over the bounds: first those that only ever passed. The
+// keys decide, so that every run removes the same tests.
 func (h *History) prune(tests, names int) {
 	var telling, rest []key
 	for k, t := range h.tests {
@@ -177,8 +177,8 @@ func (h *History) prune(tests, names int) {
 	}
 }
 
-// Baseline returns the newest run that passed of those before the one with the given ID, else the newest of any; the second value is
-// false if there is none.
+// Baseline returns the newest passed run before the one with the given ID, else the newest run before it; false if there
+// is none.
 func (h *History) Baseline(id string) (Run, bool) {
 	n := h.indexOf(id)
 	if n < 0 {
@@ -201,9 +201,9 @@ func (h *History) indexOf(id string) int {
 
 func (r Run) revision() *Revision { return &Revision{SHA: r.SHA, Branch: r.Branch, At: r.At} }
 
-// settle moves an estimate towards a new value, by at most a tenth: one slow machine does not make a test slow. Two digits are
-// all that an estimate has.
-func settle(typical, milliseconds int64) int64 {
+// smooth moves an estimate towards a new value, by at most a tenth: one slow machine does not make a test slow.
+// Estimates have two digits.
+func smooth(typical, milliseconds int64) int64 {
 	if typical == 0 || milliseconds == 0 {
 		return twoDigits(max(typical, milliseconds))
 	}

@@ -60,24 +60,26 @@ func historyOf(ends string) *History {
 	return h
 }
 
-func TestWhatIsKnownOfATest(t *testing.T) {
+func TestNotes(t *testing.T) {
 	for _, c := range []struct{ name, ends, want string }{
 		{"nothing in the first run", "F", ""},
 		{"nothing of one that passes", "...", ""},
 		{"that it fails since an earlier run", "..FF", "failing since a000002"},
-		{"nothing of one that fails for the first time", "...F", ""},
+		{"that it fails for the first time", "...F", "newly failing: passed at a000002 and 2 runs before"},
 		{"that it is new", "---F", "new"},
 		{"a run without it does not end its failing", ".F-F", "failing since a000001"},
 		{"nor does one that skips it", ".FsF", "failing since a000001"},
 		{"that it fails since the first run there is", "FFF", "failing since a000000"},
-		{"a pass ends its failing", "F.F", ""},
+		{"a pass ends its failing", "F.F", "newly failing: passed at a000001"},
+		{"a pass of two", "..F", "newly failing: passed at a000001 and in the run before"},
+		{"runs without it do not count", ".-.-F", "newly failing: passed at a000002 and in the run before"},
 		{"a flaky pass does, too", "F~F", "flaky 1 of the last 3"},
 		{"both", "~.FF", "failing since a000002, flaky 1 of the last 4"},
 		{"that it is flaky again", "~..~", "flaky 2 of the last 4"},
 		{"nothing of one that is flaky for the first time ever", "~", ""},
 		{"how often it was flaky when it is new", "--~", "new"},
 		{"what is longer ago than the table", "." + strings.Repeat("F", 80), "failing since a000001"},
-		{"what ended longer ago than the table does not count", "FF." + strings.Repeat(".", 80) + "F", ""},
+		{"what ended longer ago than the table does not count", "FF." + strings.Repeat(".", 80) + "F", "newly failing: passed at a000082 and 48 runs before"},
 		{"only runs of the table count as flaky", "~~" + strings.Repeat(".", 48) + "~", "flaky 2 of the last 50"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -168,14 +170,14 @@ func TestATestThatNoRunHasIsForgotten(t *testing.T) {
 func TestTheTypicalDurationIsRobust(t *testing.T) {
 	var typical int64
 	for range 20 {
-		typical = settle(typical, 200)
+		typical = smooth(typical, 200)
 	}
-	typical = settle(typical, 60_000)
+	typical = smooth(typical, 60_000)
 	if typical != 220 {
 		t.Errorf("one slow run makes it %d ms", typical)
 	}
 	for range 60 {
-		typical = settle(typical, 1000)
+		typical = smooth(typical, 1000)
 	}
 	if typical < 900 || typical > 1100 {
 		t.Errorf("it settles at %d ms of 1000", typical)

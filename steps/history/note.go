@@ -11,13 +11,15 @@ import (
 // Note is what is known of a test beyond one run.
 type Note struct {
 	New     bool          // no other run had it, and there are some
-	Since   *Revision     // the run before the first failure of all those in a row; nil if it is not older than the run
+	Since   *Revision     // of the first failure of those in a row; nil if this run is the first
+	Passed  *Revision     // of the last pass, if this run is the first failure after it
+	Passes  int           // passes in a row before that one
 	Flaky   int           // in so many runs it failed and passed at one commit
 	Of      int           // of so many that had it
 	Typical time.Duration // of those that passed; 0 for unknown
 }
 
-// Note tells what is known of a test of the run with the given ID, which has been added. The folder is that of its sample.
+// Note returns what is known of a test of the run with the given ID, which has been added. root is that of its sample.
 func (h *History) Note(c results.Case, root, id string) Note {
 	at := h.indexOf(id)
 	t, ok := h.tests[keyOf(root, c)]
@@ -27,7 +29,12 @@ func (h *History) Note(c results.Case, root, id string) Note {
 	n := Note{Flaky: h.flakes(t), Of: len(t.Outcomes) - strings.Count(t.Outcomes, string(missing))}
 	n.New = n.Of == 1 && len(h.runs) > 1 && t.Since == nil && t.Outcomes[at] != missing
 	if t.Outcomes[at] == failed {
-		n.Since = h.since(t, at)
+		if n.Since = h.since(t, at); n.Since == nil {
+			n.Passed, n.Passes = h.lastPass(t, at)
+			if n.Passed != nil && n.Passed.SHA == h.runs[at].SHA && n.Flaky > 0 { // at one commit: it is flaky
+				n.Passed, n.Passes = nil, 0
+			}
+		}
 	}
 	if strings.Count(t.Outcomes, string(passed)) >= enoughRuns {
 		n.Typical = time.Duration(t.Typical) * time.Millisecond
@@ -35,10 +42,10 @@ func (h *History) Note(c results.Case, root, id string) Note {
 	return n
 }
 
-// enoughRuns is how many have to pass before their duration is typical.
+// enoughRuns is the number of passes that make a duration typical.
 const enoughRuns = 5
 
-// since finds the first failure of those in a row that end in a column.
+// since finds the first failure of those in a row that end at a run, if that is an earlier run.
 func (h *History) since(t test, at int) *Revision {
 	first := at
 	for i := at; i >= 0; i-- {
@@ -59,6 +66,24 @@ func (h *History) since(t test, at int) *Revision {
 		return nil
 	}
 	return h.runs[first].revision()
+}
+
+// lastPass finds the pass that a failure follows, and counts the passes in a row before it.
+func (h *History) lastPass(t test, at int) (last *Revision, before int) {
+	for i := at - 1; i >= 0; i-- {
+		switch t.Outcomes[i] {
+		case missing:
+		case passed:
+			if last == nil {
+				last = h.runs[i].revision()
+			} else {
+				before++
+			}
+		default:
+			return last, before
+		}
+	}
+	return last, before
 }
 
 // flakes counts the runs in which a test failed at a commit at which it also passed, in the same run or in another one.
@@ -87,7 +112,7 @@ func (h *History) flakes(t test) int {
 	return n
 }
 
-// Text is the note in a few words for a summary; "" if there is nothing to say. A branch is named if it is another one.
+// Text is the note in a few words, "" if there is nothing to say. A branch is named if it is another one.
 func (n Note) Text(branch string) string {
 	var parts []string
 	if n.New {
@@ -96,13 +121,23 @@ func (n Note) Text(branch string) string {
 	if n.Since != nil {
 		parts = append(parts, "failing since "+n.Since.text(branch))
 	}
+	if n.Passed != nil {
+		text := "newly failing: passed at " + n.Passed.text(branch)
+		switch {
+		case n.Passes == 1:
+			text += " and in the run before"
+		case n.Passes > 1:
+			text += fmt.Sprintf(" and %d runs before", n.Passes)
+		}
+		parts = append(parts, text)
+	}
 	if n.Flaky > 0 && n.Of > 1 {
 		parts = append(parts, fmt.Sprintf("flaky %d of the last %d", n.Flaky, n.Of))
 	}
 	return strings.Join(parts, ", ")
 }
 
-// SlowText says what a test usually takes, if this time it took far longer; else "".
+// SlowText is what a test usually takes, if it took far longer this time; else "".
 func (n Note) SlowText(d time.Duration) string {
 	const matters = time.Second
 	if n.Typical == 0 || d < 2*n.Typical || d-n.Typical < matters {

@@ -20,7 +20,7 @@ const (
 	maxName   = 200 // bytes
 )
 
-// Sample is how the tests of one run ended. It is fed one by one, and takes little memory whatever their number.
+// Sample is how the tests of one run ended. It takes bounded memory for any number of tests.
 type Sample struct {
 	root  string
 	clean func(string) string
@@ -34,8 +34,8 @@ type seen struct {
 	milliseconds int64
 }
 
-// NewSample returns an empty one. Paths of files lose root, the absolute path of the folder that the tests ran in, so that a test is the
-// same one on every machine. What is kept of a name goes through clean first; nil leaves it as it is.
+// NewSample returns an empty sample. Paths of files lose root, the absolute path of the folder that the tests ran in, so
+// that a test is the same on every machine. Names that are kept go through clean first; nil leaves them as they are.
 func NewSample(root string, clean func(string) string) *Sample {
 	if clean == nil {
 		clean = func(s string) string { return s }
@@ -43,7 +43,7 @@ func NewSample(root string, clean func(string) string) *Sample {
 	return &Sample{root: filepath.ToSlash(root), clean: clean, seen: map[key]seen{}, names: map[key]string{}}
 }
 
-// Add takes a case in. Of several with one name, a failure wins.
+// Add adds a case. Of several with one name, a failure wins.
 func (s *Sample) Add(c results.Case) {
 	switch {
 	case c.Status == results.Failed || c.Status == results.Errored:

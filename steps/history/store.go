@@ -17,10 +17,10 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
-// patience bounds the time in which a history is read, and that in which it is stored while others store theirs.
-const patience = 15 * time.Second
+// timeout bounds reading a history, and storing it while other runs store theirs.
+const timeout = 15 * time.Second
 
-// CorruptError says that what is stored is no history. A new one takes its place.
+// CorruptError is for a stored history that cannot be read. An empty one replaces it.
 type CorruptError struct {
 	Key    string
 	Reason string
@@ -35,10 +35,10 @@ func (e *CorruptError) Hint() string {
 	return "nothing, if this is the first time; else see what else writes there"
 }
 
-// Load returns the history that is kept under a key. If there is none, it begins with that under the first of the other keys that has
-// one, or empty. With a *CorruptError it is empty, and valid; with any other error it is nil. It takes no longer than patience.
+// Load returns the history that is stored under a key. If there is none, it begins with that of the first other key that
+// has one, or empty. With a *CorruptError it is empty and valid; with any other error it is nil. It takes at most 15 s.
 func Load(ctx context.Context, s artifacts.Swapper, key string, others ...string) (*History, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	for i, from := range append([]string{key}, others...) {
 		body, tag, err := s.Load(ctx, from)
@@ -61,12 +61,12 @@ func Load(ctx context.Context, s artifacts.Swapper, key string, others ...string
 	return &History{keys: append([]string{key}, others...)}, nil
 }
 
-// Save stores the history to which a run was added. If somebody else was quicker, the run is added to theirs instead. It takes no longer
-// than patience.
+// Save stores the history to which a run was added. If another run was stored in the meantime, this run is added to its
+// history. It takes at most 15 s.
 func (h *History) Save(ctx context.Context, s artifacts.Swapper, run Run, sample *Sample) error {
 	ctx, cancel := context.WithTimeoutCause(
 		ctx,
-		patience,
+		timeout,
 		errors.New("others are storing theirs all the time, or the store is slow"),
 	)
 	defer cancel()

@@ -166,7 +166,7 @@ func TestWhatIsNoHistoryBeginsAnew(t *testing.T) {
 		"other JSON":                zipped(`[1]`),
 		"another version":           zipped(`{"version":2}`),
 		"a row of another length":   zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":".."}}}`),
-		"an outcome nobody knows":   zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":"x"}}}`),
+		"an unknown outcome":        zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":"x"}}}`),
 		"a key that is none":        zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAA":{"o":"."}}}`),
 		"a duration that overflows": zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":".","ms":9223372036854775807}}}`),
 		"runs in no order":          zipped(`{"version":1,"runs":[{"id":"b"},{"id":"a"}]}`),

@@ -221,8 +221,8 @@ func (c *collector) addFlaky(found Case) {
 const attemptsNote = "a later case of the same name passed: if that was a retry, have the tool merge attempts " +
 	"(Gradle: reports.junitXml.mergeReruns = true)"
 
-// finish decides about later attempts, and sorts the lists. Some tools write each attempt of a test as a case of its own.
-// If the command passed, and each failure is followed by a case of the same name that passed, then these are attempts;
+// finish decides about later attempts, and sorts the lists. Some tools write each attempt of a test as a case of its
+// own. If the command passed, and each failure is followed by a case of the same name that passed, then these are attempts;
 // else a row of a table of tests, which failed, cannot be told from an attempt.
 func (c *collector) finish(commandPassed bool) {
 	explained := 0
