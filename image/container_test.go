@@ -226,8 +226,8 @@ func (e *engine) fetches(t *testing.T, image string, in func(...string) []string
 		args    []string
 		install bool
 	}{
-		"by https, the lockfile is the image's": {same, []string{"--env", "REPOSITORY_URL=" + byHTTPS.Repository(origin), "--env", "GITHUB_TOKEN=" + sourcetest.Token, "--env", "GIT_SSL_CAINFO=/ca.pem", "--volume", authority + ":/ca.pem:ro"}, false},
-		"by ssh, the lockfile has changed":      {changed, []string{"--env", "REPOSITORY_URL=ssh://git@" + bySSH.Address + "/origin", "--env", "RUNNER_SSH_KEY=" + key, "--env", "RUNNER_SSH_KNOWN_HOSTS=" + bySSH.Known}, true},
+		"by https, the lockfile is the image's": {same, []string{"--env", "REPOSITORY_URL=" + byHTTPS.RepositoryURL(origin), "--env", "GITHUB_TOKEN=" + sourcetest.Token, "--env", "GIT_SSL_CAINFO=/ca.pem", "--volume", authority + ":/ca.pem:ro"}, false},
+		"by ssh, the lockfile has changed":      {changed, []string{"--env", "REPOSITORY_URL=ssh://git@" + bySSH.Address + "/origin", "--env", "RUNNER_SSH_KEY=" + key, "--env", "RUNNER_SSH_KNOWN_HOSTS=" + bySSH.KnownHosts}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			container := containerName(t)
