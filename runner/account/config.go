@@ -32,7 +32,10 @@ func (p *Place) load(ctx context.Context) (aws.Config, error) {
 	}
 	add(p.Region, awsconfig.WithRegion)
 	add(v["AWS_ENDPOINT_URL"], awsconfig.WithBaseEndpoint)
-	add(v["AWS_CONFIG_FILE"], func(file string) awsconfig.LoadOptionsFunc { return awsconfig.WithSharedConfigFiles([]string{file}) })
+	add(
+		v["AWS_CONFIG_FILE"],
+		func(file string) awsconfig.LoadOptionsFunc { return awsconfig.WithSharedConfigFiles([]string{file}) },
+	)
 	add(v["AWS_SHARED_CREDENTIALS_FILE"], func(file string) awsconfig.LoadOptionsFunc {
 		return awsconfig.WithSharedCredentialsFiles([]string{file})
 	})
@@ -41,7 +44,9 @@ func (p *Place) load(ctx context.Context) (aws.Config, error) {
 	switch {
 	case p.Profile == "" && keys: // they win over AWS_PROFILE, but not over --profile
 		options = append(options, awsconfig.WithCredentialsProvider(
-			credentials.NewStaticCredentialsProvider(v["AWS_ACCESS_KEY_ID"], v["AWS_SECRET_ACCESS_KEY"], v["AWS_SESSION_TOKEN"]),
+			credentials.NewStaticCredentialsProvider(
+				v["AWS_ACCESS_KEY_ID"], v["AWS_SECRET_ACCESS_KEY"], v["AWS_SESSION_TOKEN"],
+			),
 		))
 	case profile != "":
 		options = append(options, awsconfig.WithSharedConfigProfile(profile))
@@ -50,9 +55,15 @@ func (p *Place) load(ctx context.Context) (aws.Config, error) {
 	if err != nil {
 		return c, err
 	}
-	if token, role := v["AWS_WEB_IDENTITY_TOKEN_FILE"], v["AWS_ROLE_ARN"]; token != "" && role != "" && !keys && profile == "" {
-		client := sts.NewFromConfig(c, func(o *sts.Options) { o.BaseEndpoint = cmp.Or(p.Endpoint("STS"), o.BaseEndpoint) })
-		c.Credentials = aws.NewCredentialsCache(stscreds.NewWebIdentityRoleProvider(client, role, stscreds.IdentityTokenFile(token)))
+	if token, role := v["AWS_WEB_IDENTITY_TOKEN_FILE"], v["AWS_ROLE_ARN"]; token != "" && role != "" && !keys &&
+		profile == "" {
+		client := sts.NewFromConfig(
+			c,
+			func(o *sts.Options) { o.BaseEndpoint = cmp.Or(p.Endpoint("STS"), o.BaseEndpoint) },
+		)
+		c.Credentials = aws.NewCredentialsCache(
+			stscreds.NewWebIdentityRoleProvider(client, role, stscreds.IdentityTokenFile(token)),
+		)
 	}
 	return c, nil
 }
@@ -63,7 +74,8 @@ func (p *Place) differs() bool {
 		return true
 	}
 	for name, value := range p.variables {
-		if strings.HasPrefix(name, "AWS_") && name != "AWS_REGION" && name != "AWS_DEFAULT_REGION" && value != p.inherited[name] {
+		if strings.HasPrefix(name, "AWS_") && name != "AWS_REGION" && name != "AWS_DEFAULT_REGION" &&
+			value != p.inherited[name] {
 			return true
 		}
 	}

@@ -1,5 +1,5 @@
-// Package account finds the AWS account, region and credentials that the command of a step works with, so that the runner
-// looks where the command looks.
+// Package account finds the AWS account, region and credentials that the command of a step works with, so that the
+// runner looks where the command looks.
 package account
 
 import (
@@ -38,8 +38,8 @@ type Place struct {
 	loaded *aws.Config
 }
 
-// Of returns the place of a step's command with the given variables. The order is: flags and assignments of the command,
-// the step's region:, the configuration of the tool, the variables. The error is a *outcome.ConfigError.
+// Of returns the place of a step's command with the given variables. The order is: flags and assignments of the
+// command, the step's region:, the configuration of the tool, the variables. The error is a *outcome.ConfigError.
 func Of(s *session.Session, step steps.Step, variables map[string]string) (*Place, error) {
 	p := &Place{runID: s.ID, variables: maps.Clone(variables), inherited: s.Variables, runnerAWS: s.AWS}
 	for _, setting := range []struct {
@@ -72,7 +72,10 @@ func Expand(key, text, step string, variables map[string]string) (string, error)
 	})
 	if missing != "" {
 		return "", &outcome.ConfigError{
-			Message: fmt.Sprintf("%s: of step %s refers to %s, which is not set", key, step, missing), Advice: "set " + missing + " for the run",
+			Message: fmt.Sprintf(
+				"%s: of step %s refers to %s, which is not set", key, step, missing,
+			),
+			Advice: "set " + missing + " for the run",
 		}
 	}
 	return value, nil
@@ -90,16 +93,22 @@ func (p *Place) AWS(ctx context.Context) (aws.Config, error) {
 		return c, err
 	}
 	if p.Role != "" {
-		client := sts.NewFromConfig(c, func(o *sts.Options) { o.BaseEndpoint = cmp.Or(p.Endpoint("STS"), o.BaseEndpoint) })
-		c.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, p.Role, func(o *stscreds.AssumeRoleOptions) {
-			o.RoleSessionName, o.Duration = "runner-"+p.runID, RoleDuration
-		}))
+		client := sts.NewFromConfig(
+			c,
+			func(o *sts.Options) { o.BaseEndpoint = cmp.Or(p.Endpoint("STS"), o.BaseEndpoint) },
+		)
+		c.Credentials = aws.NewCredentialsCache(
+			stscreds.NewAssumeRoleProvider(client, p.Role, func(o *stscreds.AssumeRoleOptions) {
+				o.RoleSessionName, o.Duration = "runner-"+p.runID, RoleDuration
+			}),
+		)
 	}
 	p.loaded = &c
 	return c, nil
 }
 
-// RoleDuration is how long the credentials of a role are valid: as long as AWS allows for one that another role assumes.
+// RoleDuration is how long the credentials of a role are valid: as long as AWS allows for one that another role
+// assumes.
 const RoleDuration = time.Hour
 
 // otherCredentials are the variables that would compete with those of a role.
@@ -108,8 +117,8 @@ var otherCredentials = []string{
 	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 }
 
-// AddCredentials assumes the role and gives its credentials to the command's variables. It returns what must be redacted.
-// The error is a *outcome.GuardError.
+// AddCredentials assumes the role and gives its credentials to the command's variables. It returns what must be
+// redacted. The error is a *outcome.GuardError.
 func (p *Place) AddCredentials(ctx context.Context, variables map[string]string) ([]redact.Secret, error) {
 	if p.Role == "" {
 		return nil, nil
@@ -123,20 +132,31 @@ func (p *Place) AddCredentials(ctx context.Context, variables map[string]string)
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case err != nil:
-		return nil, &outcome.GuardError{Message: fmt.Sprintf("could not assume role %s: %v", p.Role, err), Advice: p.advice()}
+		return nil, &outcome.GuardError{
+			Message: fmt.Sprintf("could not assume role %s: %v", p.Role, err),
+			Advice:  p.advice(),
+		}
 	}
 	for _, name := range otherCredentials {
 		delete(variables, name)
 	}
 	variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"], variables["AWS_SESSION_TOKEN"] = found.AccessKeyID, found.SecretAccessKey, found.SessionToken
 	return []redact.Secret{
-		{Name: "AWS_SECRET_ACCESS_KEY", Value: found.SecretAccessKey}, {Name: "AWS_SESSION_TOKEN", Value: found.SessionToken},
+		{
+			Name:  "AWS_SECRET_ACCESS_KEY",
+			Value: found.SecretAccessKey,
+		},
+		{Name: "AWS_SESSION_TOKEN", Value: found.SessionToken},
 	}, nil
 }
 
 // Endpoint returns the endpoint that the command's variables set for a service, such as CLOUDFORMATION, or nil.
 func (p *Place) Endpoint(service string) *string {
-	if e := cmp.Or(p.variables["AWS_ENDPOINT_URL_"+service], p.variables["AWS_ENDPOINT_URL"]); e != "" && p.variables["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] != "true" {
+	if e := cmp.Or(
+		p.variables["AWS_ENDPOINT_URL_"+service],
+		p.variables["AWS_ENDPOINT_URL"],
+	); e != "" &&
+		p.variables["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] != "true" {
 		return &e
 	}
 	return nil
@@ -150,18 +170,29 @@ func (p *Place) CheckAccount(ctx context.Context) error {
 	c, err := p.AWS(ctx)
 	var found *sts.GetCallerIdentityOutput
 	if err == nil {
-		client := sts.NewFromConfig(c, func(o *sts.Options) { o.BaseEndpoint = cmp.Or(p.Endpoint("STS"), o.BaseEndpoint) })
+		client := sts.NewFromConfig(
+			c,
+			func(o *sts.Options) { o.BaseEndpoint = cmp.Or(p.Endpoint("STS"), o.BaseEndpoint) },
+		)
 		found, err = client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	}
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case err != nil:
-		return &outcome.GuardError{Message: fmt.Sprintf("could not find out whether the credentials are those of account %s: %v", p.Account, err), Advice: p.advice()}
+		return &outcome.GuardError{
+			Message: fmt.Sprintf(
+				"could not find out whether the credentials are those of account %s: %v", p.Account, err,
+			),
+			Advice: p.advice(),
+		}
 	case aws.ToString(found.Account) != p.Account:
 		return &outcome.GuardError{
-			Message: fmt.Sprintf("the step works in account %s, and its credentials are those of %s (%s)", p.Account, aws.ToString(found.Account), aws.ToString(found.Arn)),
-			Advice:  "set role: of the step to a role of account " + p.Account + ", or correct account:",
+			Message: fmt.Sprintf(
+				"the step works in account %s, and its credentials are those of %s (%s)", p.Account,
+				aws.ToString(found.Account), aws.ToString(found.Arn),
+			),
+			Advice: "set role: of the step to a role of account " + p.Account + ", or correct account:",
 		}
 	}
 	return nil
@@ -197,5 +228,8 @@ func expand(text string, value func(string) string) string {
 	if !strings.Contains(text, "$") {
 		return text
 	}
-	return variable.ReplaceAllStringFunc(text, func(reference string) string { return value(strings.Trim(reference, "${}")) })
+	return variable.ReplaceAllStringFunc(
+		text,
+		func(reference string) string { return value(strings.Trim(reference, "${}")) },
+	)
 }

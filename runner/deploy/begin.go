@@ -12,8 +12,8 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// Begin takes snapshots of the stacks, stores the start of the deployment, and starts to log the stacks' events. Nothing is
-// changed before the records are stored.
+// Begin takes snapshots of the stacks, stores the start of the deployment, and starts to log the stacks' events.
+// Nothing is changed before the records are stored.
 func (d *Deployment) Begin(id record.Identity) error {
 	if d == nil {
 		return nil
@@ -43,7 +43,9 @@ func (d *Deployment) Begin(id record.Identity) error {
 		}
 		if err != nil {
 			d.forgetRecords()
-			return outcome.ArtifactsError{Err: fmt.Errorf("could not store the start of the deployment, so nothing was started: %w", err)}
+			return outcome.ArtifactsError{
+				Err: fmt.Errorf("could not store the start of the deployment, so nothing was started: %w", err),
+			}
 		}
 	}
 	for _, t := range d.targets {
@@ -70,7 +72,10 @@ func (t *target) takeSnapshot() error {
 	d := t.run
 	if t.stack == "" {
 		if d.insistsOnRollback() {
-			return &outcome.GuardError{Message: "the stack's name is unknown, so the stack could not be restored", Advice: "set STACK_NAME, or remove rollback: true"}
+			return &outcome.GuardError{
+				Message: "the stack's name is unknown, so the stack could not be restored",
+				Advice:  "set STACK_NAME, or remove rollback: true",
+			}
 		}
 		return nil
 	}
@@ -81,7 +86,9 @@ func (t *target) takeSnapshot() error {
 	var before stack.Snapshot
 	if err == nil {
 		state, err = s.WaitUntilIdle(ctx, func(now stack.State) {
-			d.Log.Info("waiting for CloudFormation", "stack", t.stack, "status", now.Status, "at_most", d.step.Wait.String())
+			d.Log.Info(
+				"waiting for CloudFormation", "stack", t.stack, "status", now.Status, "at_most", d.step.Wait.String(),
+			)
 		})
 	}
 	if err == nil {
@@ -91,11 +98,20 @@ func (t *target) takeSnapshot() error {
 	case d.Stop.Work.Err() != nil:
 		return context.Cause(d.Stop.Work)
 	case errors.Is(err, errBusy):
-		return &outcome.GuardError{Message: fmt.Sprintf("stack %s is still %s after %s", t.stack, state.Status, d.step.Wait), Advice: "wait until it is done, or raise wait: of the step"}
+		return &outcome.GuardError{
+			Message: fmt.Sprintf("stack %s is still %s after %s", t.stack, state.Status, d.step.Wait),
+			Advice:  "wait until it is done, or raise wait: of the step",
+		}
 	case err != nil && d.insistsOnRollback():
-		return &outcome.GuardError{Message: "the stack could not be restored, so the step does not start: " + err.Error(), Advice: outcome.Hint(err)}
+		return &outcome.GuardError{
+			Message: "the stack could not be restored, so the step does not start: " + err.Error(),
+			Advice:  outcome.Hint(err),
+		}
 	case err != nil:
-		d.Log.Warn("could not take a snapshot of the stack, so it will not be restored after a failure", "stack", t.stack, "error", err.Error(), "hint", outcome.Hint(err))
+		d.Log.Warn(
+			"could not take a snapshot of the stack, so it will not be restored after a failure", "stack", t.stack,
+			"error", err.Error(), "hint", outcome.Hint(err),
+		)
 		return nil
 	}
 	problem, advice := before.Blocked(t.stack)
@@ -103,7 +119,12 @@ func (t *target) takeSnapshot() error {
 		if problem == "" {
 			problem, advice = "it does not exist", adviceOnAbsent
 		}
-		return &outcome.GuardError{Message: fmt.Sprintf("stack %s could not be restored, so the step does not start: %s in %s", t.stack, problem, d.account), Advice: advice}
+		return &outcome.GuardError{
+			Message: fmt.Sprintf(
+				"stack %s could not be restored, so the step does not start: %s in %s", t.stack, problem, d.account,
+			),
+			Advice: advice,
+		}
 	}
 	t.watched = &watchedStack{Stack: s, before: before, refusal: stack.NewRefusalDetector(t.stack)}
 	stored := before.Redacted(d.Redactor.String, redact.IsSecretName)

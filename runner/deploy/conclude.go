@@ -22,8 +22,8 @@ type Command struct {
 	Variables map[string]string
 }
 
-// Conclude restores the stacks if the run failed, and stores the end of the deployment. It returns the run's error; a lost
-// lock is the error of a run that had none.
+// Conclude restores the stacks if the run failed, and stores the end of the deployment. It returns the run's error; a
+// lost lock is the error of a run that had none.
 func (d *Deployment) Conclude(runErr error, c Command) error {
 	if !d.Began() {
 		return runErr
@@ -92,14 +92,17 @@ func (t *target) decide(runErr error, c Command) {
 	}
 }
 
-// complete stores the end. The ledger keeps a deployment that was interrupted as pending, since the next run has to know.
+// complete stores the end. The ledger keeps a deployment that was interrupted as pending, since the next run has to
+// know.
 func (t *target) complete(runErr error) {
 	d := t.run
 	if t.record.Outcome != record.Interrupted {
 		t.ledger.Pending = nil
 	}
 	o := outcome.Of(runErr)
-	t.record.Ended, t.record.Reason, t.record.ExitCode, t.record.Output = time.Now().UTC(), o.Reason, &o.ExitCode, d.output.String()
+	t.record.Ended, t.record.Reason, t.record.ExitCode, t.record.Output = time.Now().
+		UTC(),
+		o.Reason, &o.ExitCode, d.output.String()
 	t.record.Seconds = record.Seconds(t.record.Ended.Sub(t.record.Started))
 	ctx, cancel := d.Stop.RecordContext()
 	defer cancel()
@@ -117,8 +120,10 @@ func (t *target) checkExists() {
 	if t.watched == nil || !t.watched.before.Missing() || t.existed.Load() {
 		return
 	}
-	t.run.Log.Warn("the command passed, but its stack does not exist", "stack", t.stack, "place", t.run.account.String(),
-		"hint", "if it was deployed elsewhere, set region:, role: or account: of the step; otherwise correct STACK_NAME")
+	t.run.Log.Warn(
+		"the command passed, but its stack does not exist", "stack", t.stack, "place", t.run.account.String(),
+		"hint", "if it was deployed elsewhere, set region:, role: or account: of the step; otherwise correct STACK_NAME",
+	)
 }
 
 // recordStatus is all there is time for when the run is stopped. CloudFormation continues by itself.
@@ -158,7 +163,10 @@ func (d *Deployment) compareStackName(started time.Time) {
 		return
 	}
 	if !slices.ContainsFunc(d.targets, func(t *target) bool { return t.stack == latest.StackName }) {
-		d.Log.Warn("the command deployed another stack than expected", "deployed", latest.StackName, "expected", d.StackName(), "hint", "set STACK_NAME="+latest.StackName)
+		d.Log.Warn(
+			"the command deployed another stack than expected", "deployed", latest.StackName,
+			"expected", d.StackName(), "hint", "set STACK_NAME="+latest.StackName,
+		)
 	}
 }
 
@@ -170,7 +178,10 @@ func (d *Deployment) retainBuilds(ctx context.Context) {
 	for _, kind := range d.step.Fetch {
 		n, err := artifacts.Retain(ctx, d.Store, kind, d.Ref, d.Config.Environment)
 		if err != nil {
-			d.Log.Warn("could not tag what was deployed, so the bucket's lifecycle may remove it", "artifact", kind, "error", err.Error(), "hint", "allow s3:GetObjectTagging and s3:PutObjectTagging")
+			d.Log.Warn(
+				"could not tag what was deployed, so the bucket's lifecycle may remove it", "artifact", kind,
+				"error", err.Error(), "hint", "allow s3:GetObjectTagging and s3:PutObjectTagging",
+			)
 		} else if n > 0 {
 			d.Log.Info("tagged as deployed", "artifact", kind, "objects", n)
 		}

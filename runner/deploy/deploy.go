@@ -8,7 +8,8 @@
 //  5. Conclude restores the stacks if the run failed, and completes the record.
 //  6. Unlock releases the locks, however the run ended.
 //
-// Rollback is a run of its own between Lock and Unlock. Promotion decides whether a commit may go to the next environment.
+// Rollback is a run of its own between Lock and Unlock. Promotion decides whether a commit may go to the next
+// environment.
 package deploy
 
 import (
@@ -27,8 +28,8 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// Deployment is what a run holds of the environment that its step changes. A nil Deployment belongs to a step that changes
-// none: its methods do nothing.
+// Deployment is what a run holds of the environment that its step changes. A nil Deployment belongs to a step that
+// changes none: its methods do nothing.
 type Deployment struct {
 	*session.Session
 	step       steps.Step
@@ -97,7 +98,14 @@ func (d *Deployment) Lost() error {
 
 // severity orders outcomes: that of several stacks is the one that needs the most attention.
 var severity = []record.DeliveryOutcome{
-	record.RollbackFailed, record.Interrupted, "", record.Unknown, record.LeftAsIs, record.RolledBack, record.IsRollback, record.Delivered,
+	record.RollbackFailed,
+	record.Interrupted,
+	"",
+	record.Unknown,
+	record.LeftAsIs,
+	record.RolledBack,
+	record.IsRollback,
+	record.Delivered,
 }
 
 // Delivery returns what became of the environment so far; nil if the deployment did not begin.
@@ -115,7 +123,12 @@ func (d *Deployment) Delivery() *record.Delivery {
 		for _, t := range begun {
 			r := t.record.Delivery
 			delivery.Stacks = append(delivery.Stacks, record.StackDelivery{
-				Stack: t.stack, Outcome: r.Outcome, Status: r.Status, Rollback: r.Rollback, Problem: r.Problem, Advice: r.Advice,
+				Stack:    t.stack,
+				Outcome:  r.Outcome,
+				Status:   r.Status,
+				Rollback: r.Rollback,
+				Problem:  r.Problem,
+				Advice:   r.Advice,
 			})
 		}
 	}
@@ -147,7 +160,9 @@ func (d *Deployment) Details() *record.Deployment {
 			before = append(before, status)
 		}
 		if details.Key == "" {
-			details.Replaced, details.Undoes, details.Forced, details.Key = t.record.Replaced, t.record.Undoes, t.record.Forced, t.recordKey(d.ID)
+			details.Replaced, details.Undoes, details.Forced, details.Key = t.record.Replaced, t.record.Undoes, t.record.Forced, t.recordKey(
+				d.ID,
+			)
 		}
 	}
 	details.Before = strings.Join(before, ", ")

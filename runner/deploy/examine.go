@@ -14,11 +14,18 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// Examine reports for doctor whether the stacks of a step can be deployed to, where its command works. Stacks whose names are
-// unknown are left out.
-func Examine(ctx context.Context, s *session.Session, step steps.Step, variables map[string]string) []artifacts.Finding {
+// Examine reports for doctor whether the stacks of a step can be deployed to, where its command works. Stacks whose
+// names are unknown are left out.
+func Examine(
+	ctx context.Context,
+	s *session.Session,
+	step steps.Step,
+	variables map[string]string,
+) []artifacts.Finding {
 	failure := func(subject string, err error) []artifacts.Finding {
-		return []artifacts.Finding{{Subject: subject, Severity: artifacts.Failure, Problem: err.Error(), Advice: outcome.Hint(err)}}
+		return []artifacts.Finding{
+			{Subject: subject, Severity: artifacts.Failure, Problem: err.Error(), Advice: outcome.Hint(err)},
+		}
 	}
 	d := New(s, step)
 	var err error
@@ -30,7 +37,10 @@ func Examine(ctx context.Context, s *session.Session, step steps.Step, variables
 		if err := d.account.CheckAccount(ctx); err != nil {
 			return failure("account", err)
 		}
-		found = append(found, artifacts.Finding{Subject: "account", Severity: artifacts.OK, Problem: "is " + d.account.Account})
+		found = append(
+			found,
+			artifacts.Finding{Subject: "account", Severity: artifacts.OK, Problem: "is " + d.account.Account},
+		)
 	}
 	if len(d.targets) == 0 {
 		names, err := d.resolveStacks(variables)
@@ -82,9 +92,13 @@ func (t *target) examine(ctx context.Context) artifacts.Finding {
 		found.Problem = "cannot be reached: " + cmp.Or(errors.Unwrap(err), err).Error()
 		found.Advice = "check that the network lets this machine reach CloudFormation, and that there are credentials"
 	case problem != "":
-		found.Severity, found.Problem, found.Advice = artifacts.Warning, fmt.Sprintf("is %s in %s: %s", state.Status, d.account, problem), advice
+		found.Severity, found.Problem, found.Advice = artifacts.Warning, fmt.Sprintf(
+			"is %s in %s: %s", state.Status, d.account, problem,
+		), advice
 	case state.Missing() && d.insistsOnRollback():
-		found.Problem, found.Advice = fmt.Sprintf("does not exist in %s, so %s is refused", d.account, d.step.Name), adviceOnAbsent
+		found.Problem, found.Advice = fmt.Sprintf(
+			"does not exist in %s, so %s is refused", d.account, d.step.Name,
+		), adviceOnAbsent
 	case state.Missing():
 		found.Severity, found.Problem = artifacts.Warning, "does not exist in "+d.account.String()
 		found.Advice = "the first deploy creates it; otherwise correct STACK_NAME, or the region and the account of the step"

@@ -47,7 +47,17 @@ func (t *target) logEvent(e stack.Event) {
 		attributes = append(attributes, "reason", e.Reason)
 	}
 	log("stack event", attributes...)
-	t.run.keepEvent(t, record.StackEvent{At: e.Time, Resource: e.Resource, Type: e.Type, Status: e.Status, Reason: e.Reason, Failed: e.Failed()})
+	t.run.keepEvent(
+		t,
+		record.StackEvent{
+			At:       e.Time,
+			Resource: e.Resource,
+			Type:     e.Type,
+			Status:   e.Status,
+			Reason:   e.Reason,
+			Failed:   e.Failed(),
+		},
+	)
 }
 
 // logProgress logs a step of a restoration.
@@ -56,8 +66,8 @@ func (t *target) logProgress(message string, s stack.State) {
 	t.run.keepEvent(t, record.StackEvent{At: time.Now(), Resource: "rollback", Status: s.Status, Reason: message})
 }
 
-// MarkEnd notes the last events that may be the command's, right after the command ended: what begins later, while hooks
-// run, is not. A command that was cut short may have an event still to come.
+// MarkEnd notes the last events that may be the command's, right after the command ended: what begins later, while
+// hooks run, is not. A command that was cut short may have an event still to come.
 func (d *Deployment) MarkEnd(cutShort bool) {
 	if d == nil || d.Stop.Work.Err() != nil {
 		return

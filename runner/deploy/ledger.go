@@ -53,7 +53,11 @@ func (l *ledger) save(ctx context.Context, store artifacts.Store, r *redact.Reda
 		return err
 	}
 	tag, err := swapper.Swap(ctx, artifacts.Object{
-		Key: l.key, Body: bytes.NewReader(body), Size: int64(len(body)), Type: "application/json", CacheControl: "no-cache",
+		Key:          l.key,
+		Body:         bytes.NewReader(body),
+		Size:         int64(len(body)),
+		Type:         "application/json",
+		CacheControl: "no-cache",
 	}, l.tag)
 	if err != nil {
 		if stored, now, loadErr := swapper.Load(ctx, l.key); loadErr == nil && bytes.Equal(stored, body) {

@@ -17,8 +17,8 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// Lock finds the stacks of the step, acquires their locks, completes the record of an earlier run that did not, and refuses a
-// commit that is older than a live one. The error is a *outcome.GuardError, an outcome.ArtifactsError, a
+// Lock finds the stacks of the step, acquires their locks, completes the record of an earlier run that did not, and
+// refuses a commit that is older than a live one. The error is a *outcome.GuardError, an outcome.ArtifactsError, a
 // *outcome.ConfigError or the context's.
 func (d *Deployment) Lock(place *account.Place, variables map[string]string) error {
 	if d == nil {
@@ -133,7 +133,9 @@ func (d *Deployment) findStacks(variables map[string]string) error {
 	}
 	for _, t := range d.targets {
 		if t.stack == "" && d.step.Lock == steps.LockStack {
-			d.Log.Warn("the stack's name is unknown, so it cannot be restored after a failure", "hint", "set STACK_NAME")
+			d.Log.Warn(
+				"the stack's name is unknown, so it cannot be restored after a failure", "hint", "set STACK_NAME",
+			)
 		}
 		if err := checkStackName(t.stack); err != nil {
 			return err

@@ -60,7 +60,8 @@ func (t *target) uploadTemplate(ctx context.Context, l artifacts.Locator, templa
 	d := t.run
 	if d.Redactor.String(template) != template {
 		return "", &stack.RestoreError{
-			Stack: t.stack, Action: record.Failed,
+			Stack:   t.stack,
+			Action:  record.Failed,
 			Message: "could not be restored: its template is too large for a request and contains a secret, which is never stored",
 			Advice:  "deploy the earlier commit again, with --force",
 		}
@@ -70,7 +71,10 @@ func (t *target) uploadTemplate(ctx context.Context, l artifacts.Locator, templa
 		return "", err
 	}
 	key := keys.Template(d.Config.Environment, t.scope, d.ID)
-	_, err = d.Store.Put(ctx, artifacts.Object{Key: key, Body: strings.NewReader(template), Size: int64(len(template)), Type: "text/plain"})
+	_, err = d.Store.Put(
+		ctx,
+		artifacts.Object{Key: key, Body: strings.NewReader(template), Size: int64(len(template)), Type: "text/plain"},
+	)
 	bucket, path, _ := strings.Cut(strings.TrimPrefix(l.Locate(key), "s3://"), "/")
 	domain := "amazonaws.com"
 	if strings.HasPrefix(config.Region, "cn-") {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Output returns a writer for the command's output, which passes it on to w. It keeps the end where that goes on record, and
-// looks for CloudFormation's refusal of an update.
+// Output returns a writer for the command's output, which passes it on to w. It keeps the end where that goes on
+// record, and looks for CloudFormation's refusal of an update.
 func (d *Deployment) Output(w io.Writer) io.Writer {
 	if d == nil {
 		return w

@@ -38,13 +38,18 @@ func (t *target) closePrevious() {
 	case err == nil && previous.Outcome != "" && previous.Outcome != record.Interrupted && previous.Outcome != record.Abandoned:
 		return
 	}
-	d.Log.Warn("the previous run did not finish, so its state is unknown", "run", p.RunID, "sha", p.SHA, "since", p.At, "hint", d.recoveryHint(p.RunID))
+	d.Log.Warn(
+		"the previous run did not finish, so its state is unknown", "run", p.RunID, "sha", p.SHA, "since", p.At,
+		"hint", d.recoveryHint(p.RunID),
+	)
 	if err == nil && previous.Outcome == "" {
 		previous.Outcome, previous.ClosedBy = record.Abandoned, d.ID
 		err = artifacts.PutJSON(d.Stop.Work, d.Store, t.recordKey(p.RunID), previous)
 	}
 	if err != nil {
-		d.Log.Warn("could not close the record of the previous run", "record", t.recordKey(p.RunID), "error", err.Error())
+		d.Log.Warn(
+			"could not close the record of the previous run", "record", t.recordKey(p.RunID), "error", err.Error(),
+		)
 	}
 }
 

@@ -43,11 +43,17 @@ type Examined struct {
 // nothing. The error is a *outcome.ConfigError for input that is refused, or an outcome.ArtifactsError.
 func (p Promotion) Examine(report func(artifacts.Finding)) (Examined, error) {
 	if p.Step.Lock != steps.LockStack {
-		return Examined{}, &outcome.ConfigError{Message: fmt.Sprintf("step %s deploys no stack", p.Step.Name), Advice: "name the step that does with --step"}
+		return Examined{}, &outcome.ConfigError{
+			Message: fmt.Sprintf("step %s deploys no stack", p.Step.Name),
+			Advice:  "name the step that does with --step",
+		}
 	}
 	x := examination{Promotion: p, run: New(p.Session, p.Step), allowed: true, report: report}
 	if x.run.Ref.Branch == session.Detached {
-		x.add(artifacts.Warning, "branch", "the workspace is on none, so the records of "+session.Detached+" are used", "name the branch it was built on with --branch")
+		x.add(
+			artifacts.Warning, "branch", "the workspace is on none, so the records of "+session.Detached+" are used",
+			"name the branch it was built on with --branch",
+		)
 	}
 	if err := x.run.loadRecorded(p.Variables); err != nil {
 		return Examined{}, err
@@ -60,7 +66,10 @@ func (p Promotion) Examine(report func(artifacts.Finding)) (Examined, error) {
 		x.checkLock(t)
 	}
 	x.describePlan()
-	x.add(artifacts.OK, "approval", "is not asked for here: that is the pipeline's, or the protection rules of "+x.to(), "")
+	x.add(
+		artifacts.OK, "approval", "is not asked for here: that is the pipeline's, or the protection rules of "+x.to(),
+		"",
+	)
 	return Examined{x.allowed, x.digests}, nil
 }
 
@@ -88,13 +97,23 @@ func (x *examination) checkSource() {
 	hint := fmt.Sprintf("runner --step %s --environment %s --sha %s", d.step.Name, x.From, d.Ref.SHA)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		x.add(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s has not been deployed there", d.Ref.SHA), "deploy it there first: "+hint)
+		x.add(
+			artifacts.Failure, x.From, fmt.Sprintf("commit %.12s has not been deployed there", d.Ref.SHA),
+			"deploy it there first: "+hint,
+		)
 		return
 	case err != nil:
 		x.add(artifacts.Failure, x.From, "its record cannot be read: "+err.Error(), outcome.Hint(err))
 		return
 	case !passed.Passed:
-		x.add(artifacts.Failure, x.From, fmt.Sprintf("the last deploy of commit %.12s ended with %s (exit %d)", d.Ref.SHA, passed.Reason, passed.ExitCode), hint)
+		x.add(
+			artifacts.Failure,
+			x.From,
+			fmt.Sprintf(
+				"the last deploy of commit %.12s ended with %s (exit %d)", d.Ref.SHA, passed.Reason, passed.ExitCode,
+			),
+			hint,
+		)
 		return
 	}
 	source, err := x.loadSource(passed)
@@ -117,10 +136,21 @@ func (x *examination) checkDeployed(t *target, passed record.Latest, hint string
 	by := t.undoneBy(*t.record)
 	switch p := t.ledger.Pending; {
 	case by != "":
-		x.add(artifacts.Failure, x.From, fmt.Sprintf("commit %.12s was deployed by run %s, and undone by run %s", sha, passed.RunID, by), "deploy it there again: "+hint)
+		x.add(
+			artifacts.Failure, x.From,
+			fmt.Sprintf("commit %.12s was deployed by run %s, and undone by run %s", sha, passed.RunID, by),
+			"deploy it there again: "+hint,
+		)
 		return false
 	case p != nil && p.SHA == sha && p.RunID != passed.RunID: // newer than the one that is on record as passed
-		x.add(artifacts.Failure, x.From, fmt.Sprintf("run %s of commit %.12s began at %s and did not finish", p.RunID, p.SHA, p.At.Format(time.RFC3339)), hint)
+		x.add(
+			artifacts.Failure,
+			x.From,
+			fmt.Sprintf(
+				"run %s of commit %.12s began at %s and did not finish", p.RunID, p.SHA, p.At.Format(time.RFC3339),
+			),
+			hint,
+		)
 		return false
 	}
 	return true
@@ -181,15 +211,24 @@ func (x *examination) compareBuilds(deployed map[string]string) {
 		m, err := needs.Manifest(d.Stop.Work, d.Session, kind)
 		switch {
 		case err != nil:
-			x.add(artifacts.Failure, kind, "cannot be read: "+err.Error(), "it existed when it was deployed; see the bucket's lifecycle")
+			x.add(
+				artifacts.Failure, kind, "cannot be read: "+err.Error(),
+				"it existed when it was deployed; see the bucket's lifecycle",
+			)
 		case m.Digest() != deployed[kind]:
-			x.add(artifacts.Failure, kind, fmt.Sprintf("is not what was deployed to %s: its checksums differ", x.From), fmt.Sprintf("deploy it to %s again", x.From))
+			x.add(
+				artifacts.Failure, kind, fmt.Sprintf("is not what was deployed to %s: its checksums differ", x.From),
+				fmt.Sprintf("deploy it to %s again", x.From),
+			)
 		default:
 			files := fmt.Sprintf("%d files", len(m.Files))
 			if len(m.Files) == 1 {
 				files = "1 file"
 			}
-			x.add(artifacts.OK, kind, fmt.Sprintf("is what was deployed to %s: %s, sha256 %.12s", x.From, files, m.Digest()), "")
+			x.add(
+				artifacts.OK, kind,
+				fmt.Sprintf("is what was deployed to %s: %s, sha256 %.12s", x.From, files, m.Digest()), "",
+			)
 		}
 	}
 }
@@ -213,7 +252,11 @@ func (x *examination) checkWorkspace() {
 	case err != nil || d.AwaitsCheckout():
 		return
 	case here.SHA != d.Ref.SHA:
-		x.add(artifacts.Failure, "workspace", fmt.Sprintf("is at %.12s, and the template is taken from there", here.SHA), "check the commit out, or set REPOSITORY_URL")
+		x.add(
+			artifacts.Failure, "workspace",
+			fmt.Sprintf("is at %.12s, and the template is taken from there", here.SHA),
+			"check the commit out, or set REPOSITORY_URL",
+		)
 	case here.Dirty:
 		x.add(artifacts.Warning, "workspace", "has changes that are not in the commit", "")
 	}
@@ -226,7 +269,11 @@ func (x *examination) checkLive(t *target) {
 		subject += " " + t.stack
 	}
 	if p := t.ledger.Pending; p != nil {
-		x.add(artifacts.Warning, subject, fmt.Sprintf("run %s began at %s and did not finish", p.RunID, p.At.Format(time.RFC3339)), "check whether it is still running; runner rollback undoes it")
+		x.add(
+			artifacts.Warning, subject,
+			fmt.Sprintf("run %s began at %s and did not finish", p.RunID, p.At.Format(time.RFC3339)),
+			"check whether it is still running; runner rollback undoes it",
+		)
 	}
 	newer := t.superseded()
 	switch live := t.ledger.Live; {
@@ -258,7 +305,10 @@ func (x *examination) checkLock(t *target) {
 	case err != nil:
 		x.add(artifacts.Failure, "lock", "cannot be read: "+err.Error(), outcome.Hint(err))
 	default:
-		x.add(artifacts.Warning, "lock", "is held by "+now.Holder.String(), "the deploy will wait for it, at most "+d.step.Wait.String())
+		x.add(
+			artifacts.Warning, "lock", "is held by "+now.Holder.String(),
+			"the deploy will wait for it, at most "+d.step.Wait.String(),
+		)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/record"
 )
 
-// deploymentRecord is deployments/<environment>/<scope>/<run-id>.json: the stack before the run, and what became of it. It
-// is written before anything changes, and again at the end.
+// deploymentRecord is deployments/<environment>/<scope>/<run-id>.json: the stack before the run, and what became of
+// it. It is written before anything changes, and again at the end.
 type deploymentRecord struct {
 	record.Identity
 	Committed time.Time         `json:"commit_time,omitzero"`

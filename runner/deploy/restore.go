@@ -18,17 +18,27 @@ func (t *target) restore(c Command) {
 	defer cancel()
 	w := t.watched
 	result, err := w.Restore(ctx, stack.RestoreOptions{
-		Before: w.before, LastEvent: w.lastEvent, Starts: c.Attempts, Refused: w.refusal.Seen(), Existed: t.existed.Load(),
-		Token: "runner-" + t.run.ID, OnProgress: t.logProgress,
+		Before:     w.before,
+		LastEvent:  w.lastEvent,
+		Starts:     c.Attempts,
+		Refused:    w.refusal.Seen(),
+		Existed:    t.existed.Load(),
+		Token:      "runner-" + t.run.ID,
+		OnProgress: t.logProgress,
 	})
 	t.recordRestore(result, err)
 }
 
-// restoreContext ends when the step's time for a restoration is over, when the lock is lost and when the run is stopped.
+// restoreContext ends when the step's time for a restoration is over, when the lock is lost and when the run is
+// stopped.
 func (t *target) restoreContext() (context.Context, context.CancelFunc) {
 	limit := t.run.step.Timeout
 	return context.WithTimeoutCause(t.lease.Context(), limit, &outcome.GuardError{
-		Message: fmt.Sprintf("CloudFormation was not done within %s", limit), Advice: "look at the stack's events; the next deploy waits for it",
+		Message: fmt.Sprintf(
+			"CloudFormation was not done within %s",
+			limit,
+		),
+		Advice: "look at the stack's events; the next deploy waits for it",
 	})
 }
 
@@ -36,11 +46,23 @@ func (t *target) restoreContext() (context.Context, context.CancelFunc) {
 func (t *target) recordRestore(result record.Rollback, err error) {
 	log := t.run.Log
 	t.record.Rollback, t.record.Status, t.record.Outcome = &result, result.Status, record.RolledBack
-	attributes := []any{"stack", t.stack, "action", string(result.Action), "status", result.Status, "proven", result.Proven}
+	attributes := []any{
+		"stack",
+		t.stack,
+		"action",
+		string(result.Action),
+		"status",
+		result.Status,
+		"proven",
+		result.Proven,
+	}
 	if len(result.Kept) > 0 {
 		kept := strings.Join(result.Kept, ", ")
 		attributes = append(attributes, "kept", kept)
-		log.Warn("hidden parameters cannot be read back, so they keep their present values", "stack", t.stack, "parameters", kept)
+		log.Warn(
+			"hidden parameters cannot be read back, so they keep their present values", "stack", t.stack,
+			"parameters", kept,
+		)
 	}
 	switch {
 	case err != nil:
@@ -55,7 +77,9 @@ func (t *target) recordRestore(result record.Rollback, err error) {
 		t.record.Outcome = record.Unknown
 		t.record.Problem = "the stack existed neither before nor after the command in " + t.run.account.String()
 		t.record.Advice = "if the command works elsewhere, set region:, role: or account: of the step; otherwise correct STACK_NAME"
-		log.Warn("found no stack to restore, so its state is unknown", append(attributes, "place", t.run.account.String(), "hint", t.record.Advice)...)
+		log.Warn(
+			"found no stack to restore, so its state is unknown",
+			append(attributes, "place", t.run.account.String(), "hint", t.record.Advice)...)
 	default:
 		log.Info("restored the stack", attributes...)
 	}

@@ -20,13 +20,20 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// RollbackStep makes the step of runner rollback from the one that deploys, which says which stacks and how long to wait.
+// RollbackStep makes the step of runner rollback from the one that deploys, which says which stacks and how long to
+// wait.
 func RollbackStep(step steps.Step, c config.Config) (steps.Step, error) {
 	if step.Lock != steps.LockStack {
-		return step, &outcome.ConfigError{Message: fmt.Sprintf("step %s deploys no stack", step.Name), Advice: "name the step that does with --step"}
+		return step, &outcome.ConfigError{
+			Message: fmt.Sprintf("step %s deploys no stack", step.Name),
+			Advice:  "name the step that does with --step",
+		}
 	}
 	if len(step.Stacks) == 0 && carlin.StackName(step, c) == "" {
-		return step, &outcome.ConfigError{Message: "the stack's name is unknown", Advice: "set STACK_NAME, or --stack-name"}
+		return step, &outcome.ConfigError{
+			Message: "the stack's name is unknown",
+			Advice:  "set STACK_NAME, or --stack-name",
+		}
 	}
 	insist := true
 	step.Name, step.Rollback, step.Required = "rollback", &insist, []string{"ENVIRONMENT"} // the command is not run
@@ -41,8 +48,8 @@ func NewRollback(s *session.Session, step steps.Step) *Deployment {
 }
 
 // Rollback restores the stacks to what a run found, which is on record: to the named run, else to the one that was cut
-// short, else to the live one. It needs the locks, and leaves records as a deploy does, so that it can be undone itself. If
-// a stack was not restored, the error is an outcome.RollbackError.
+// short, else to the live one. It needs the locks, and leaves records as a deploy does, so that it can be undone
+// itself. If a stack was not restored, the error is an outcome.RollbackError.
 func (d *Deployment) Rollback(to string, id record.Identity) error {
 	undone, err := d.findRun(to)
 	if err != nil {
@@ -84,7 +91,15 @@ func (t *target) undo(former deploymentRecord) error {
 	t.record.Undoes = former.RunID
 	ctx, cancel := t.restoreContext()
 	defer cancel()
-	result, err := t.watched.Restore(ctx, stack.RestoreOptions{Before: *former.Before, OverOthers: true, Token: "runner-" + t.run.ID, OnProgress: t.logProgress})
+	result, err := t.watched.Restore(
+		ctx,
+		stack.RestoreOptions{
+			Before:     *former.Before,
+			OverOthers: true,
+			Token:      "runner-" + t.run.ID,
+			OnProgress: t.logProgress,
+		},
+	)
 	t.recordRestore(result, err)
 	if err != nil {
 		return err
@@ -101,7 +116,10 @@ func (d *Deployment) findRun(to string) (map[*target]deploymentRecord, error) {
 	}
 	if to == "" {
 		return nil, &outcome.ConfigError{
-			Message: fmt.Sprintf("there is no record of a deployment of stack %s to %s", d.StackName(), d.Config.Environment), Advice: "name the run to undo with --to",
+			Message: fmt.Sprintf(
+				"there is no record of a deployment of stack %s to %s", d.StackName(), d.Config.Environment,
+			),
+			Advice: "name the run to undo with --to",
 		}
 	}
 	found := map[*target]deploymentRecord{}
@@ -113,7 +131,10 @@ func (d *Deployment) findRun(to string) (map[*target]deploymentRecord, error) {
 		case err != nil:
 			return nil, outcome.ArtifactsError{Err: err}
 		case one.Before == nil:
-			return nil, &outcome.ConfigError{Message: fmt.Sprintf("run %s has no snapshot of stack %s", to, t.stack), Advice: "deploy the earlier commit again, with --force"}
+			return nil, &outcome.ConfigError{
+				Message: fmt.Sprintf("run %s has no snapshot of stack %s", to, t.stack),
+				Advice:  "deploy the earlier commit again, with --force",
+			}
 		}
 		found[t] = one
 	}
@@ -122,7 +143,10 @@ func (d *Deployment) findRun(to string) (map[*target]deploymentRecord, error) {
 		if len(d.targets) > 0 {
 			where = "under " + keys.DeploymentFolder(d.Config.Environment, d.targets[0].scope)
 		}
-		return nil, &outcome.ConfigError{Message: fmt.Sprintf("run %s has no record in %s", to, d.Place), Advice: "the records are " + where}
+		return nil, &outcome.ConfigError{
+			Message: fmt.Sprintf("run %s has no record in %s", to, d.Place),
+			Advice:  "the records are " + where,
+		}
 	}
 	return found, nil
 }
@@ -193,8 +217,10 @@ func (t *target) printRollback(w io.Writer, former deploymentRecord) error {
 	case now.Missing():
 		what = "does not exist, and no update restores it"
 	}
-	fmt.Fprintf(w, "stack    %s in %s, %s\nto       what run %s found, %s\nnow      %s\n",
-		t.stack, t.run.Config.Environment, now.Status, former.RunID, former.Before.Taken.Format("2006-01-02 15:04:05 UTC"), what)
+	fmt.Fprintf(
+		w, "stack    %s in %s, %s\nto       what run %s found, %s\nnow      %s\n", t.stack, t.run.Config.Environment,
+		now.Status, former.RunID, former.Before.Taken.Format("2006-01-02 15:04:05 UTC"), what,
+	)
 	if former.Replaced != nil {
 		fmt.Fprintf(w, "commit   %.12s, by run %s\n", former.Replaced.SHA, former.Replaced.RunID)
 	}
@@ -222,7 +248,8 @@ func (t *target) markUndone(former deploymentRecord) {
 // maxRuns is how many runs are searched for the one to undo.
 const maxRuns = 200
 
-// runsSince returns the runs after one, from the newest back, each by what it replaced; none if the first is not among them.
+// runsSince returns the runs after one, from the newest back, each by what it replaced; none if the first is not
+// among them.
 func (t *target) runsSince(first, newest string) (all []deploymentRecord) {
 	id := newest
 	for range maxRuns {

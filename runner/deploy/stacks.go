@@ -31,9 +31,17 @@ func checkStackName(name string) error {
 	case name == "", stackName.MatchString(name):
 		return nil
 	case len(name) > 128:
-		return &outcome.ConfigError{Message: fmt.Sprintf("the stack's name has %d characters, and CloudFormation allows 128: %s", len(name), name), Advice: "shorten STACK_NAME"}
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf(
+				"the stack's name has %d characters, and CloudFormation allows 128: %s", len(name), name,
+			),
+			Advice: "shorten STACK_NAME",
+		}
 	}
-	return &outcome.ConfigError{Message: fmt.Sprintf("%q cannot be the name of a stack", name), Advice: "use letters, digits and dashes, and begin with a letter"}
+	return &outcome.ConfigError{
+		Message: fmt.Sprintf("%q cannot be the name of a stack", name),
+		Advice:  "use letters, digits and dashes, and begin with a letter",
+	}
 }
 
 // isGlob reports whether an entry of stacks: is a pattern.
@@ -47,7 +55,10 @@ func (d *Deployment) patterns(variables map[string]string) (patterns []string, e
 			return nil, err
 		}
 		if _, err := path.Match(pattern, ""); err != nil {
-			return nil, &outcome.ConfigError{Message: fmt.Sprintf("stacks: %q is not a pattern", pattern), Advice: "write a name or a pattern such as net-*"}
+			return nil, &outcome.ConfigError{
+				Message: fmt.Sprintf("stacks: %q is not a pattern", pattern),
+				Advice:  "write a name or a pattern such as net-*",
+			}
 		}
 		patterns = append(patterns, pattern)
 	}
@@ -70,7 +81,10 @@ func (d *Deployment) resolveStacks(variables map[string]string) ([]string, error
 	default:
 		listed, err := d.listStacks(d.Stop.Work)
 		if err != nil {
-			return nil, &outcome.GuardError{Message: "could not list the stacks for stacks: " + err.Error(), Advice: "allow cloudformation:ListStacks, or name the stacks without a pattern"}
+			return nil, &outcome.GuardError{
+				Message: "could not list the stacks for stacks: " + err.Error(),
+				Advice:  "allow cloudformation:ListStacks, or name the stacks without a pattern",
+			}
 		}
 		existing = slices.Collect(maps.Keys(listed))
 	}
@@ -97,8 +111,8 @@ func (d *Deployment) recordedStacks() ([]string, error) {
 	return names, nil
 }
 
-// match returns the names of the patterns, and those of the existing stacks that match one. That a pattern matches none is
-// worth a warning; with rollback: true it is refused.
+// match returns the names of the patterns, and those of the existing stacks that match one. That a pattern matches
+// none is worth a warning; with rollback: true it is refused.
 func (d *Deployment) match(patterns, existing []string) ([]string, error) {
 	var names []string
 	for _, pattern := range patterns {
@@ -109,7 +123,10 @@ func (d *Deployment) match(patterns, existing []string) ([]string, error) {
 		matching := slices.DeleteFunc(slices.Clone(existing), func(name string) bool { return !matches(pattern, name) })
 		if len(matching) == 0 && d.insistsOnRollback() && !d.Config.Force && !d.byRecords {
 			return nil, &outcome.GuardError{
-				Message: fmt.Sprintf("no stack matches %s in %s, so it could not be restored", pattern, d.account), Advice: adviceOnAbsent,
+				Message: fmt.Sprintf(
+					"no stack matches %s in %s, so it could not be restored", pattern, d.account,
+				),
+				Advice: adviceOnAbsent,
 			}
 		}
 		if len(matching) == 0 && !d.byRecords {
@@ -179,14 +196,17 @@ func (d *Deployment) listStacks(ctx context.Context) (map[string]listedStack, er
 	return nil, errors.New("the account has too many stacks")
 }
 
-// listBefore keeps the account's stacks, to see which others the command changes. Without the permission it does nothing.
+// listBefore keeps the account's stacks, to see which others the command changes. Without the permission it does
+// nothing.
 func (d *Deployment) listBefore() {
 	if !slices.ContainsFunc(d.targets, func(t *target) bool { return t.watched != nil }) {
 		return
 	}
 	var err error
 	if d.listed, err = d.listStacks(d.Stop.Work); err != nil {
-		d.Log.Debug("could not list the stacks, so changes of others than the step's are not noticed", "error", err.Error())
+		d.Log.Debug(
+			"could not list the stacks, so changes of others than the step's are not noticed", "error", err.Error(),
+		)
 	}
 }
 
@@ -204,7 +224,8 @@ func (d *Deployment) compareStacks(variables map[string]string, failed bool) {
 	for _, name := range slices.Sorted(maps.Keys(now)) {
 		before, existed := d.listed[name]
 		switch {
-		case slices.ContainsFunc(d.targets, func(t *target) bool { return t.stack == name }), existed && before.same(now[name]):
+		case slices.ContainsFunc(d.targets, func(t *target) bool { return t.stack == name }),
+			existed && before.same(now[name]):
 		case !existed && slices.ContainsFunc(patterns, func(pattern string) bool { return matches(pattern, name) }):
 			d.created = append(d.created, name)
 		default:
@@ -212,7 +233,8 @@ func (d *Deployment) compareStacks(variables map[string]string, failed bool) {
 		}
 	}
 	for name := range d.listed {
-		if _, exists := now[name]; !exists && !slices.ContainsFunc(d.targets, func(t *target) bool { return t.stack == name }) {
+		if _, exists := now[name]; !exists &&
+			!slices.ContainsFunc(d.targets, func(t *target) bool { return t.stack == name }) {
 			d.others = append(d.others, name)
 		}
 	}
@@ -225,6 +247,9 @@ func (d *Deployment) compareStacks(variables map[string]string, failed bool) {
 		if failed {
 			message = "stacks changed while the command ran and are not restored"
 		}
-		d.Log.Warn(message, "stacks", strings.Join(d.others, ", "), "hint", "if the command changes them, name them in stacks: of the step")
+		d.Log.Warn(
+			message, "stacks", strings.Join(d.others, ", "),
+			"hint", "if the command changes them, name them in stacks: of the step",
+		)
 	}
 }

@@ -20,7 +20,10 @@ func (t *target) checkSuperseded() error {
 		d.Log.Warn("forced: "+message, "forced", true)
 		return nil
 	}
-	return &outcome.GuardError{Message: message, Advice: "deploy the newer one, or force the older one over it with --force (RUNNER_FORCE=true)"}
+	return &outcome.GuardError{
+		Message: message,
+		Advice:  "deploy the newer one, or force the older one over it with --force (RUNNER_FORCE=true)",
+	}
 }
 
 // superseded says which newer commit is live, and how that is known; "" if none is.
@@ -33,11 +36,13 @@ func (t *target) superseded() string {
 	if !older {
 		return ""
 	}
-	return fmt.Sprintf("a newer commit is live: %.12s, by run %s; %.12s is %s", live.SHA, live.RunID, d.Ref.SHA, evidence)
+	return fmt.Sprintf(
+		"a newer commit is live: %.12s, by run %s; %.12s is %s", live.SHA, live.RunID, d.Ref.SHA, evidence,
+	)
 }
 
-// isOlder reports whether this run's commit is older than the live one, and by what evidence: by ancestry where git knows
-// both, else by the times of the commits, else by those of their builds. Without any of them it is not.
+// isOlder reports whether this run's commit is older than the live one, and by what evidence: by ancestry where git
+// knows both, else by the times of the commits, else by those of their builds. Without any of them it is not.
 func (d *Deployment) isOlder(live record.Revision) (older bool, evidence string) {
 	if !keys.IsSHA(live.SHA) {
 		return false, ""
@@ -52,9 +57,21 @@ func (d *Deployment) isOlder(live record.Revision) (older bool, evidence string)
 	case isAncestor(live.SHA, d.Ref.SHA):
 		return false, ""
 	case !ours.Committed.IsZero() && !live.Committed.IsZero():
-		return ours.Committed.Before(live.Committed), "of " + ours.Committed.Format(time.RFC3339) + ", that one of " + live.Committed.Format(time.RFC3339)
+		return ours.Committed.Before(
+				live.Committed,
+			), "of " + ours.Committed.Format(
+				time.RFC3339,
+			) + ", that one of " + live.Committed.Format(
+				time.RFC3339,
+			)
 	case !ours.Built.IsZero() && !live.Built.IsZero():
-		return ours.Built.Before(live.Built), "built at " + ours.Built.Format(time.RFC3339) + ", that one at " + live.Built.Format(time.RFC3339)
+		return ours.Built.Before(
+				live.Built,
+			), "built at " + ours.Built.Format(
+				time.RFC3339,
+			) + ", that one at " + live.Built.Format(
+				time.RFC3339,
+			)
 	}
 	return false, ""
 }

@@ -54,8 +54,8 @@ func (d *Deployment) HasChanged() bool {
 	return d != nil && slices.ContainsFunc(d.targets, (*target).changed)
 }
 
-// WaitForStacks waits until CloudFormation has done what the command asked for, since not every command does. The error is
-// an outcome.ArtifactsError if an update failed.
+// WaitForStacks waits until CloudFormation has done what the command asked for, since not every command does. The
+// error is an outcome.ArtifactsError if an update failed.
 func (d *Deployment) WaitForStacks() error {
 	ctx, cancel := context.WithDeadlineCause(d.Stop.Work, d.Deadline, &process.TimeoutError{Limit: d.step.Timeout})
 	defer cancel()
@@ -70,7 +70,10 @@ func (d *Deployment) WaitForStacks() error {
 		var service *stack.ServiceError
 		switch {
 		case errors.As(err, &service):
-			d.Log.Warn("could not find out how the update of the stack ended", "stack", t.stack, "error", err.Error(), "hint", outcome.Hint(err))
+			d.Log.Warn(
+				"could not find out how the update of the stack ended", "stack", t.stack, "error", err.Error(),
+				"hint", outcome.Hint(err),
+			)
 		case err != nil:
 			return err
 		case strings.Contains(state.Status, "ROLLBACK"), strings.HasSuffix(state.Status, "_FAILED"):
@@ -103,9 +106,10 @@ func (d *Deployment) WaitUntilIdle() {
 // latestDeploy is the file that carlin writes at the end of each deploy, also of one that had nothing to change.
 const latestDeploy = ".carlin/latest-deploy.json"
 
-// CheckDeployed returns an outcome.ArtifactsError if the command, started at the given time, is carlin and deployed nothing:
-// carlin exits with 0 also when it refuses. Its file is the evidence, else the stack's events. Where a command may deploy by
-// other means, as a script or a make target can, a deploy without evidence is only worth a warning.
+// CheckDeployed returns an outcome.ArtifactsError if the command, started at the given time, is carlin and deployed
+// nothing: carlin exits with 0 also when it refuses. Its file is the evidence, else the stack's events. Where a
+// command may deploy by other means, as a script or a make target can, a deploy without evidence is only worth a
+// warning.
 func (d *Deployment) CheckDeployed(started time.Time) error {
 	if d == nil {
 		return nil
@@ -121,7 +125,8 @@ func (d *Deployment) CheckDeployed(started time.Time) error {
 	ctx, cancel := context.WithTimeout(d.Stop.Work, 30*time.Second)
 	defer cancel()
 	for _, t := range d.targets {
-		if w := t.watched; w != nil && w.EmitEvents(ctx, w.before, w.before.LastEvent, func(stack.Event) {}) != w.before.LastEvent {
+		if w := t.watched; w != nil &&
+			w.EmitEvents(ctx, w.before, w.before.LastEvent, func(stack.Event) {}) != w.before.LastEvent {
 			return nil
 		}
 	}
@@ -129,6 +134,9 @@ func (d *Deployment) CheckDeployed(started time.Time) error {
 	if certain {
 		return outcome.ArtifactsError{Err: problem}
 	}
-	d.Log.Warn("found no sign of a deployment: there is no new "+latestDeploy, "stack", d.StackName(), "hint", problem.Hint())
+	d.Log.Warn(
+		"found no sign of a deployment: there is no new "+latestDeploy, "stack", d.StackName(),
+		"hint", problem.Hint(),
+	)
 	return nil
 }

@@ -17,23 +17,31 @@ func Manifest(ctx context.Context, s *session.Session, kind string) (artifacts.M
 	err := fs.ErrNotExist
 	for _, branch := range Branches(s) {
 		var m artifacts.Manifest
-		if m, err = artifacts.ReadManifest(ctx, s.Store, kind, artifacts.Ref{Branch: branch, SHA: s.Ref.SHA}); !errors.Is(err, fs.ErrNotExist) {
+		if m, err = artifacts.ReadManifest(
+			ctx, s.Store, kind, artifacts.Ref{Branch: branch, SHA: s.Ref.SHA},
+		); !errors.Is(
+			err,
+			fs.ErrNotExist,
+		) {
 			return m, err
 		}
 	}
 	return artifacts.Manifest{}, err
 }
 
-// CheckDigest returns a *outcome.GuardError if a set is not the one that was approved: that of RUNNER_ARTIFACT_DIGESTS, else
-// the one on record as published by the newest run of a step that publishes it. A set without either passes.
+// CheckDigest returns a *outcome.GuardError if a set is not the one that was approved: that of
+// RUNNER_ARTIFACT_DIGESTS, else the one on record as published by the newest run of a step that publishes it. A set
+// without either passes.
 func CheckDigest(ctx context.Context, s *session.Session, publishers []string, m artifacts.Manifest) error {
 	if want := s.Config.ArtifactDigests()[m.Kind]; want != "" {
 		if m.Digest() == want {
 			return nil
 		}
 		return &outcome.GuardError{
-			Message: fmt.Sprintf("the %s of commit %.12s are not those that were approved: run %s published sha256 %.12s, approved is %.12s",
-				m.Kind, m.SHA, m.RunID, m.Digest(), want),
+			Message: fmt.Sprintf(
+				"the %s of commit %.12s are not those that were approved: run %s published sha256 %.12s, approved is %.12s",
+				m.Kind, m.SHA, m.RunID, m.Digest(), want,
+			),
 			Advice: "find out who replaced them; to deploy these, approve them, or correct RUNNER_ARTIFACT_DIGESTS",
 		}
 	}
@@ -48,8 +56,10 @@ func CheckDigest(ctx context.Context, s *session.Session, publishers []string, m
 			return nil
 		}
 		return &outcome.GuardError{
-			Message: fmt.Sprintf("the %s of commit %.12s are not those that step %s published: run %s published sha256 %.12s, run %s of %s has %.12s on record",
-				m.Kind, m.SHA, step, m.RunID, m.Digest(), latest.RunID, step, latest.Digests[m.Kind]),
+			Message: fmt.Sprintf(
+				"the %s of commit %.12s are not those that step %s published: run %s published sha256 %.12s, run %s of %s has %.12s on record",
+				m.Kind, m.SHA, step, m.RunID, m.Digest(), latest.RunID, step, latest.Digests[m.Kind],
+			),
 			Advice: "find out who replaced them, and run it again: runner --step " + step + " --force",
 		}
 	}

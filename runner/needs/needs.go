@@ -22,8 +22,8 @@ type Run struct {
 	Latest record.Latest
 }
 
-// Branches returns the branches whose records count for the session's commit, in order: its own, then the main branch. A
-// tag, whose branch is its name, thus sees what the main branch proved. No other branch counts.
+// Branches returns the branches whose records count for the session's commit, in order: its own, then the main
+// branch. A tag, whose branch is its name, thus sees what the main branch proved. No other branch counts.
 func Branches(s *session.Session) []string {
 	return slices.Compact([]string{s.Ref.Branch, s.Config.MainBranch})
 }
@@ -45,8 +45,8 @@ func Find(ctx context.Context, s *session.Session, step string) (latest record.L
 	return latest, err
 }
 
-// Check returns the newest runs of the steps that a step needs. The error is a *outcome.GuardError if one of them has not
-// passed for this commit, or passed in a workspace that was not the commit's.
+// Check returns the newest runs of the steps that a step needs. The error is a *outcome.GuardError if one of them has
+// not passed for this commit, or passed in a workspace that was not the commit's.
 func Check(ctx context.Context, s *session.Session, step steps.Step) ([]Run, error) {
 	var runs []Run
 	for _, need := range step.Needs {
@@ -54,8 +54,10 @@ func Check(ctx context.Context, s *session.Session, step steps.Step) ([]Run, err
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, &outcome.GuardError{
-				Message: fmt.Sprintf("step %s needs %s, which has not run for commit %.12s", step.Name, need, s.Ref.SHA),
-				Advice:  "run it first: runner --step " + need,
+				Message: fmt.Sprintf(
+					"step %s needs %s, which has not run for commit %.12s", step.Name, need, s.Ref.SHA,
+				),
+				Advice: "run it first: runner --step " + need,
 			}
 		case err != nil:
 			return nil, outcome.ArtifactsError{Err: err}
@@ -67,8 +69,10 @@ func Check(ctx context.Context, s *session.Session, step steps.Step) ([]Run, err
 			}
 		case latest.Dirty && !s.Config.Force:
 			return nil, &outcome.GuardError{
-				Message: fmt.Sprintf("step %s needs %s, which ran in a workspace with changes that are not in commit %.12s",
-					step.Name, need, s.Ref.SHA),
+				Message: fmt.Sprintf(
+					"step %s needs %s, which ran in a workspace with changes that are not in commit %.12s", step.Name,
+					need, s.Ref.SHA,
+				),
 				Advice: "run it again on the commit itself: runner --step " + need,
 			}
 		}
@@ -78,7 +82,8 @@ func Check(ctx context.Context, s *session.Session, step steps.Step) ([]Run, err
 }
 
 // CheckCommit returns a *outcome.GuardError if a step relies on the commit while the commit is not known, or while the
-// workspace has changes that are not in it: then nothing on record is about what would be deployed. --force overrides it.
+// workspace has changes that are not in it: then nothing on record is about what would be deployed. --force overrides
+// it.
 func CheckCommit(s *session.Session, step steps.Step) error {
 	if len(step.Needs)+len(step.Fetch) == 0 && step.Lock == "" || s.AwaitsCheckout() {
 		return nil
@@ -86,10 +91,16 @@ func CheckCommit(s *session.Session, step steps.Step) error {
 	var message, advice string
 	switch {
 	case s.Ref.SHA == session.NoCommit:
-		message = fmt.Sprintf("step %s needs to know its commit, and neither GIT_SHA nor a git repository names one", step.Name)
+		message = fmt.Sprintf(
+			"step %s needs to know its commit, and neither GIT_SHA nor a git repository names one",
+			step.Name,
+		)
 		advice = "set BRANCH and GIT_SHA, run in a git repository, or use --force"
 	case s.Dirty:
-		message = fmt.Sprintf("step %s needs the workspace of commit %.12s, and this one has changes that are not in it", step.Name, s.Ref.SHA)
+		message = fmt.Sprintf(
+			"step %s needs the workspace of commit %.12s, and this one has changes that are not in it", step.Name,
+			s.Ref.SHA,
+		)
 		advice = "commit or stash the changes, or use --force"
 	default:
 		return nil
@@ -102,9 +113,15 @@ func CheckCommit(s *session.Session, step steps.Step) error {
 }
 
 // Fetch fetches a set of the commit into a folder, from the session's branch or the main branch. The error is a
-// *outcome.GuardError if there is none, if it was published from a workspace that was not the commit's, or if it is not the
-// one that was approved, see CheckDigest.
-func Fetch(ctx context.Context, s *session.Session, kind string, publishers []string, dir string) (artifacts.Manifest, error) {
+// *outcome.GuardError if there is none, if it was published from a workspace that was not the commit's, or if it is
+// not the one that was approved, see CheckDigest.
+func Fetch(
+	ctx context.Context,
+	s *session.Session,
+	kind string,
+	publishers []string,
+	dir string,
+) (artifacts.Manifest, error) {
 	manifest, err := Manifest(ctx, s, kind)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -116,14 +133,19 @@ func Fetch(ctx context.Context, s *session.Session, kind string, publishers []st
 		return manifest, outcome.ArtifactsError{Err: err}
 	case manifest.Dirty && !s.Config.Force:
 		return manifest, &outcome.GuardError{
-			Message: fmt.Sprintf("the %s of commit %.12s were published from a workspace with changes that are not in it", kind, s.Ref.SHA),
-			Advice:  "run the step that publishes them again, on the commit itself",
+			Message: fmt.Sprintf(
+				"the %s of commit %.12s were published from a workspace with changes that are not in it", kind,
+				s.Ref.SHA,
+			),
+			Advice: "run the step that publishes them again, on the commit itself",
 		}
 	}
 	if err := CheckDigest(ctx, s, publishers, manifest); err != nil {
 		return manifest, err
 	}
-	fetched, err := artifacts.Fetch(ctx, s.Store, kind, manifest.Ref(), dir, artifacts.FetchOptions{Within: s.Config.Workspace})
+	fetched, err := artifacts.Fetch(
+		ctx, s.Store, kind, manifest.Ref(), dir, artifacts.FetchOptions{Within: s.Config.Workspace},
+	)
 	if err != nil {
 		return fetched, outcome.ArtifactsError{Err: err}
 	}

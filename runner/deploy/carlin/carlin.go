@@ -12,25 +12,30 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// carlinDeploy matches a command that deploys the stack with carlin, directly or through a package manager. carlin deploy
-// WORD deploys something else.
-var carlinDeploy = regexp.MustCompile(`(?m)^\s*(\w+=\S*\s+)*((npx|pnpm|yarn|bunx)\s+((exec|dlx|--yes|-y)\s+)*)?carlin(@\S+)?\s+deploy(\s+-|\s*$)`)
+// carlinDeploy matches a command that deploys the stack with carlin, directly or through a package manager. carlin
+// deploy WORD deploys something else.
+var carlinDeploy = regexp.MustCompile(
+	`(?m)^\s*(\w+=\S*\s+)*((npx|pnpm|yarn|bunx)\s+((exec|dlx|--yes|-y)\s+)*)?carlin(@\S+)?\s+deploy(\s+-|\s*$)`,
+)
 
 // Deploys reports whether a command, as ExpandScripts returns it, deploys a stack with carlin.
 func Deploys(line string) bool {
 	return carlinDeploy.MatchString(line) && !strings.Contains(line, "--destroy")
 }
 
-// packageScript matches a command that runs a script of package.json. Its groups are the script's name and the arguments.
-var packageScript = regexp.MustCompile(`^(?:\w+=\S*\s+)*(?:npm|pnpm|yarn|bun)\s+(?:(?:run|run-script|-s|--silent|--if-present)\s+)*([A-Za-z0-9][\w:.-]*)(\s.*)?$`)
+// packageScript matches a command that runs a script of package.json. Its groups are the script's name and the
+// arguments.
+var packageScript = regexp.MustCompile(
+	`^(?:\w+=\S*\s+)*(?:npm|pnpm|yarn|bun)\s+(?:(?:run|run-script|-s|--silent|--if-present)\s+)*([A-Za-z0-9][\w:.-]*)(\s.*)?$`,
+)
 
 // maxScripts is how deep scripts that run scripts are followed.
 const maxScripts = 5
 
 var betweenCommands = regexp.MustCompile(`\n|&&|;`)
 
-// ExpandScripts splits a command into lines, one for each command that it consists of, and replaces scripts of package.json by
-// their text.
+// ExpandScripts splits a command into lines, one for each command that it consists of, and replaces scripts of
+// package.json by their text.
 func ExpandScripts(command, dir string) string {
 	var of struct {
 		Scripts map[string]string `json:"scripts"`
@@ -42,7 +47,10 @@ func ExpandScripts(command, dir string) string {
 	expand = func(command string, depth int) (lines []string) {
 		for _, line := range betweenCommands.Split(command, -1) {
 			line = strings.TrimSpace(line)
-			if runs := packageScript.FindStringSubmatch(line); runs != nil && of.Scripts[runs[1]] != "" && depth < maxScripts {
+			if runs := packageScript.FindStringSubmatch(
+				line,
+			); runs != nil && of.Scripts[runs[1]] != "" &&
+				depth < maxScripts {
 				lines = append(lines, expand(of.Scripts[runs[1]]+strings.Replace(runs[2], " -- ", " ", 1), depth+1)...)
 			} else {
 				lines = append(lines, line)
@@ -89,8 +97,8 @@ var (
 	givenEnvironment = regexp.MustCompile(`\s(?:--environment|-e)[\s=]["']?([A-Za-z0-9][A-Za-z0-9._-]*)`)
 )
 
-// StackName returns the name of the stack that a step deploys: the configured one, else the one that carlin derives from its
-// configuration, or from the package's name and the environment. It returns "" if the name is unknown.
+// StackName returns the name of the stack that a step deploys: the configured one, else the one that carlin derives
+// from its configuration, or from the package's name and the environment. It returns "" if the name is unknown.
 func StackName(step steps.Step, c config.Config) string {
 	if c.StackName != "" {
 		return c.StackName
@@ -128,8 +136,8 @@ var (
 // maxStackName is the length to which carlin cuts a name.
 const maxStackName = 100
 
-// stackNameOf returns the name that carlin derives from a package and an environment: AcmeMyApp-staging for "@acme/my-app" in
-// "staging".
+// stackNameOf returns the name that carlin derives from a package and an environment: AcmeMyApp-staging for
+// "@acme/my-app" in "staging".
 func stackNameOf(pkg, environment string) string {
 	split := wordEnds.ReplaceAllString(wordEnds.ReplaceAllString(pkg, "$1$3 $2$4"), "$1$3 $2$4")
 	var b strings.Builder

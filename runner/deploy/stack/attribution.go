@@ -16,8 +16,8 @@ import (
 //   - A command begins one operation each time it is started. Of more than that, one is another party's.
 //   - A command whose update was refused because the stack was busy did not begin what was in progress.
 //
-// What is left is one operation that begins while the command runs, when the command began none: it is attributed to the
-// command.
+// What is left is one operation that begins while the command runs, when the command began none: it is attributed to
+// the command.
 
 // operation is a requested change of a stack: an update, a deletion, a manual rollback.
 type operation struct {
@@ -25,8 +25,8 @@ type operation struct {
 	late  bool // it began after the command ended
 }
 
-// operations finds the operations in events. CloudFormation may announce one twice, as when it expands macros first, so one
-// begins where none was in progress, or where the token is another.
+// operations finds the operations in events. CloudFormation may announce one twice, as when it expands macros first,
+// so one begins where none was in progress, or where the token is another.
 func operations(events []Event, o RestoreOptions) []operation {
 	var found []operation
 	late := o.LastEvent == "" || o.LastEvent == o.Before.LastEvent
@@ -86,8 +86,8 @@ func times(n int) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-// RefusalDetector reads a command's output and detects CloudFormation's message that a stack is busy, which every tool passes
-// on: "Stack:arn:…:stack/NAME/… is in UPDATE_IN_PROGRESS state and can not be updated."
+// RefusalDetector reads a command's output and detects CloudFormation's message that a stack is busy, which every
+// tool passes on: "Stack:arn:…:stack/NAME/… is in UPDATE_IN_PROGRESS state and can not be updated."
 type RefusalDetector struct {
 	message *regexp.Regexp
 	line    []byte
@@ -99,7 +99,9 @@ const maxLine = 4 << 10
 
 // NewRefusalDetector returns a detector for the stack.
 func NewRefusalDetector(name string) *RefusalDetector {
-	return &RefusalDetector{message: regexp.MustCompile(`:stack/` + regexp.QuoteMeta(name) + `/\S+ is in [A-Z_]+_IN_PROGRESS state`)}
+	return &RefusalDetector{
+		message: regexp.MustCompile(`:stack/` + regexp.QuoteMeta(name) + `/\S+ is in [A-Z_]+_IN_PROGRESS state`),
+	}
 }
 
 // Write implements io.Writer. It never fails.

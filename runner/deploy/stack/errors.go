@@ -86,8 +86,8 @@ func errorCode(err error) string {
 	return ""
 }
 
-// isValidationError reports whether CloudFormation answered with a ValidationError that contains the words. It has no other
-// code for what it refuses.
+// isValidationError reports whether CloudFormation answered with a ValidationError that contains the words. It has no
+// other code for what it refuses.
 func isValidationError(err error, words string) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && api.ErrorCode() == "ValidationError" && strings.Contains(api.ErrorMessage(), words)

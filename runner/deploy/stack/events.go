@@ -25,8 +25,9 @@ type Event struct {
 // Failed reports whether the event is a failure.
 func (e Event) Failed() bool { return strings.HasSuffix(e.Status, "_FAILED") }
 
-// begins reports whether an operation that was requested begins with the event. CloudFormation says so in the reason of the
-// stack's own event; a rollback of its own has another one. REVIEW_IN_PROGRESS is a change set, which changes nothing.
+// begins reports whether an operation that was requested begins with the event. CloudFormation says so in the reason
+// of the stack's own event; a rollback of its own has another one. REVIEW_IN_PROGRESS is a change set, which changes
+// nothing.
 func (e Event) begins() bool {
 	if !e.OfStack {
 		return false
@@ -61,9 +62,19 @@ func (s *Stack) events(ctx context.Context, stackID, after string, pages int) ([
 				break
 			}
 			found = append(found, Event{
-				ID: aws.ToString(e.EventId), Time: aws.ToTime(e.Timestamp), Resource: aws.ToString(e.LogicalResourceId), Type: aws.ToString(e.ResourceType),
-				Status: string(e.ResourceStatus), Reason: aws.ToString(e.ResourceStatusReason), Token: aws.ToString(e.ClientRequestToken),
-				OfStack: aws.ToString(e.ResourceType) == "AWS::CloudFormation::Stack" && aws.ToString(e.PhysicalResourceId) == aws.ToString(e.StackId),
+				ID: aws.ToString(
+					e.EventId,
+				),
+				Time:     aws.ToTime(e.Timestamp),
+				Resource: aws.ToString(e.LogicalResourceId),
+				Type:     aws.ToString(e.ResourceType),
+				Status: string(
+					e.ResourceStatus,
+				),
+				Reason: aws.ToString(e.ResourceStatusReason),
+				Token:  aws.ToString(e.ClientRequestToken),
+				OfStack: aws.ToString(e.ResourceType) == "AWS::CloudFormation::Stack" &&
+					aws.ToString(e.PhysicalResourceId) == aws.ToString(e.StackId),
 			})
 		}
 		if in.NextToken = out.NextToken; reached || in.NextToken == nil {
@@ -87,8 +98,8 @@ func (s *Stack) eventsSince(ctx context.Context, before Snapshot) ([]Event, erro
 	return s.events(ctx, id, before.LastEvent, maxPages)
 }
 
-// Follow calls emit with every event after the snapshot, once and in order, until ctx ends. It returns the id of the last
-// one. It waits for a stack that does not exist yet.
+// Follow calls emit with every event after the snapshot, once and in order, until ctx ends. It returns the id of the
+// last one. It waits for a stack that does not exist yet.
 func (s *Stack) Follow(ctx context.Context, before Snapshot, emit func(Event)) (last string) {
 	last, id := before.LastEvent, before.ID
 	for {
@@ -149,8 +160,8 @@ func (s *Stack) OperationTime(ctx context.Context, before Snapshot) (time.Time, 
 	return time.Time{}, err
 }
 
-// LastEvent returns the id of the newest event that may be the command's, right after the command ended. A command that was
-// cut short may have requested something whose event is still to come: it is waited for during one poll.
+// LastEvent returns the id of the newest event that may be the command's, right after the command ended. A command
+// that was cut short may have requested something whose event is still to come: it is waited for during one poll.
 func (s *Stack) LastEvent(ctx context.Context, before Snapshot, cutShort bool) (string, error) {
 	if cutShort {
 		if err := s.pause(ctx); err != nil {

@@ -29,12 +29,21 @@ func (r *restoration) token(action record.Action) *string {
 }
 
 func (r *restoration) rollBackFailedUpdate(ctx context.Context, state State) error {
-	_, err := r.Client.RollbackStack(ctx, &cloudformation.RollbackStackInput{StackName: &state.ID, ClientRequestToken: r.token(record.Resumed)})
+	_, err := r.Client.RollbackStack(
+		ctx,
+		&cloudformation.RollbackStackInput{StackName: &state.ID, ClientRequestToken: r.token(record.Resumed)},
+	)
 	return r.checkResponse(ctx, "cloudformation:RollbackStack", err)
 }
 
 func (r *restoration) continueRollback(ctx context.Context, state State) error {
-	_, err := r.Client.ContinueUpdateRollback(ctx, &cloudformation.ContinueUpdateRollbackInput{StackName: &state.ID, ClientRequestToken: r.token(record.Continued)})
+	_, err := r.Client.ContinueUpdateRollback(
+		ctx,
+		&cloudformation.ContinueUpdateRollbackInput{
+			StackName:          &state.ID,
+			ClientRequestToken: r.token(record.Continued),
+		},
+	)
 	return r.checkResponse(ctx, "cloudformation:ContinueUpdateRollback", err)
 }
 
@@ -63,7 +72,8 @@ func (r *restoration) applySnapshot(ctx context.Context, state State) error {
 		in.Capabilities = append(in.Capabilities, types.Capability(c))
 	}
 	// A stack that was deployed by a change set does not have this capability, since a change set does not need it.
-	if macros.MatchString(r.Before.Template) && !slices.Contains(in.Capabilities, types.CapabilityCapabilityAutoExpand) {
+	if macros.MatchString(r.Before.Template) &&
+		!slices.Contains(in.Capabilities, types.CapabilityCapabilityAutoExpand) {
 		in.Capabilities = append(in.Capabilities, types.CapabilityCapabilityAutoExpand)
 	}
 	_, err := r.Client.UpdateStack(ctx, in)
@@ -77,12 +87,19 @@ func (r *restoration) addTemplate(ctx context.Context, in *cloudformation.Update
 	template := &r.Before.Template
 	switch {
 	case slices.Contains(r.Before.Altered, "template"):
-		return r.fail(record.Failed, "cannot be restored: the recorded template contained secrets, which were not stored", "deploy the earlier commit again, with --force")
+		return r.fail(
+			record.Failed, "cannot be restored: the recorded template contained secrets, which were not stored",
+			"deploy the earlier commit again, with --force",
+		)
 	case len(*template) <= maxTemplate:
 		in.TemplateBody = template
 		return nil
 	case r.Upload == nil:
-		return r.fail(record.Failed, "cannot be restored: its template is too large for a request, and there is no bucket for it", "set ARTIFACT_BUCKET to a bucket")
+		return r.fail(
+			record.Failed,
+			"cannot be restored: its template is too large for a request, and there is no bucket for it",
+			"set ARTIFACT_BUCKET to a bucket",
+		)
 	}
 	url, err := r.Upload(ctx, *template)
 	var known *RestoreError
@@ -98,9 +115,16 @@ func (r *restoration) addTemplate(ctx context.Context, in *cloudformation.Update
 
 func (r *restoration) addParameters(in *cloudformation.UpdateStackInput, state State) error {
 	for _, p := range r.Before.Parameters {
-		exists := slices.ContainsFunc(state.found.Parameters, func(now types.Parameter) bool { return aws.ToString(now.ParameterKey) == p.Key })
+		exists := slices.ContainsFunc(
+			state.found.Parameters,
+			func(now types.Parameter) bool { return aws.ToString(now.ParameterKey) == p.Key },
+		)
 		if p.Hidden && !exists {
-			return r.fail(record.Failed, "cannot be restored: the value of parameter "+p.Key+" was hidden, and the update removed it", "deploy the earlier commit again, with --force")
+			return r.fail(
+				record.Failed,
+				"cannot be restored: the value of parameter "+p.Key+" was hidden, and the update removed it",
+				"deploy the earlier commit again, with --force",
+			)
 		}
 		parameter := types.Parameter{ParameterKey: aws.String(p.Key), ParameterValue: aws.String(p.Value)}
 		if p.Hidden {
@@ -114,16 +138,26 @@ func (r *restoration) addParameters(in *cloudformation.UpdateStackInput, state S
 // checkResponse interprets the response to a request that changes the stack.
 func (r *restoration) checkResponse(ctx context.Context, action string, err error) error {
 	switch {
-	case err == nil, errorCode(err) == "TokenAlreadyExistsException": // an earlier request was accepted, and its response was lost
+	case err == nil,
+		errorCode(err) == "TokenAlreadyExistsException": // an earlier request was accepted, and its response was lost
 		r.requests++
 		return nil
 	case isValidationError(err, "_IN_PROGRESS state"):
-		return r.fail(record.Superseded, "is being changed by another party", "wait until that is done, look at the result, and run runner rollback if the stack is still to be restored")
+		return r.fail(
+			record.Superseded, "is being changed by another party",
+			"wait until that is done, look at the result, and run runner rollback if the stack is still to be restored",
+		)
 	}
 	failed := r.serviceError(ctx, action, err)
 	var service *ServiceError
 	if !errors.As(failed, &service) {
 		return failed
 	}
-	return &RestoreError{Stack: r.Name, Action: record.Failed, Message: "could not be restored", Advice: service.Hint(), Err: service}
+	return &RestoreError{
+		Stack:   r.Name,
+		Action:  record.Failed,
+		Message: "could not be restored",
+		Advice:  service.Hint(),
+		Err:     service,
+	}
 }

@@ -31,9 +31,9 @@ type RestoreOptions struct {
 	OnProgress func(message string, s State)
 }
 
-// Restore waits until CloudFormation is done, and then restores the snapshot by the least that does it. A second snapshot
-// proves that the result is identical. The error is a *RestoreError, a *ServiceError or the context's. The result is filled
-// in any case.
+// Restore waits until CloudFormation is done, and then restores the snapshot by the least that does it. A second
+// snapshot proves that the result is identical. The error is a *RestoreError, a *ServiceError or the context's. The
+// result is filled in any case.
 func (s *Stack) Restore(ctx context.Context, o RestoreOptions) (record.Rollback, error) {
 	r := restoration{Stack: s, RestoreOptions: o}
 	if r.OnProgress == nil {
@@ -115,12 +115,16 @@ func (r *restoration) next(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// decide returns what the state calls for: an action without a request if nothing is left to do, an action with its request,
-// or an error that explains why nothing can be done.
-func (r *restoration) decide(ctx context.Context, state State) (record.Action, func(context.Context, State) error, error) {
+// decide returns what the state calls for: an action without a request if nothing is left to do, an action with its
+// request, or an error that explains why nothing can be done.
+func (r *restoration) decide(
+	ctx context.Context,
+	state State,
+) (record.Action, func(context.Context, State) error, error) {
 	status := types.StackStatus(state.Status)
 	began := r.OverOthers || len(operations(r.events, r.RestoreOptions)) > 0 // else it was in this state before
-	stuck := status == types.StackStatusUpdateRollbackFailed || status == types.StackStatusUpdateFailed || status == types.StackStatusImportRollbackFailed
+	stuck := status == types.StackStatusUpdateRollbackFailed || status == types.StackStatusUpdateFailed ||
+		status == types.StackStatusImportRollbackFailed
 	switch {
 	case state.Missing() && r.Before.Missing() && !r.Existed:
 		return record.StackNotFound, nil, nil // an absence is no proof: the command may work in another account or region
@@ -130,8 +134,10 @@ func (r *restoration) decide(ctx context.Context, state State) (record.Action, f
 	case r.Before.Missing(), r.Before.neverStable() && !state.Missing() && state.ID != r.Before.ID:
 		return record.FirstCreate, nil, r.explainFirstCreate(status)
 	case state.Missing(), state.ID != r.Before.ID, status == types.StackStatusDeleteFailed && began:
-		return record.Gone, nil, r.fail(record.Gone, "was deleted, which no update undoes",
-			"create it again from the template and the parameters in the snapshot, which has neither hidden parameters nor the data of its resources")
+		return record.Gone, nil, r.fail(
+			record.Gone, "was deleted, which no update undoes",
+			"create it again from the template and the parameters in the snapshot, which has neither hidden parameters nor the data of its resources",
+		)
 	case status == types.StackStatusUpdateFailed && r.done == "" && began:
 		return record.Resumed, r.rollBackFailedUpdate, nil
 	case status == types.StackStatusUpdateRollbackFailed && r.done != record.Continued && began:
@@ -148,7 +154,10 @@ func (r *restoration) decide(ctx context.Context, state State) (record.Action, f
 }
 
 // decideByComparison decides for a stack that exists and is in a stable state, or was stuck before.
-func (r *restoration) decideByComparison(state State, stuck bool) (record.Action, func(context.Context, State) error, error) {
+func (r *restoration) decideByComparison(
+	state State,
+	stuck bool,
+) (record.Action, func(context.Context, State) error, error) {
 	status := types.StackStatus(state.Status)
 	rolledBack := status == types.StackStatusUpdateRollbackComplete || status == types.StackStatusImportRollbackComplete
 	began := slices.ContainsFunc(r.events, Event.begins)
@@ -167,11 +176,22 @@ func (r *restoration) decideByComparison(state State, stuck bool) (record.Action
 		}
 		return r.done, nil, nil
 	case r.done == record.Reapplied:
-		return record.Failed, nil, r.fail(record.Failed, fmt.Sprintf("is %s and differs from the snapshot in %s", state.Status, strings.Join(r.result.Differences, ", ")),
-			r.adviseOnDifference())
+		return record.Failed, nil, r.fail(
+			record.Failed,
+			fmt.Sprintf(
+				"is %s and differs from the snapshot in %s", state.Status, strings.Join(r.result.Differences, ", "),
+			),
+			r.adviseOnDifference(),
+		)
 	case rolledBack && r.done != "", rolledBack && began && !r.OverOthers:
-		return record.Failed, nil, r.fail(record.Failed, "was rolled back by CloudFormation, but differs from the snapshot in "+strings.Join(r.result.Differences, ", "),
-			"detect its drift: something was changed outside of CloudFormation")
+		return record.Failed, nil, r.fail(
+			record.Failed,
+			"was rolled back by CloudFormation, but differs from the snapshot in "+strings.Join(
+				r.result.Differences,
+				", ",
+			),
+			"detect its drift: something was changed outside of CloudFormation",
+		)
 	}
 	return record.Reapplied, r.applySnapshot, nil
 }
@@ -203,17 +223,31 @@ func (r *restoration) adviseOnDifference() string {
 }
 
 func (r *restoration) explainStuck(state State) error {
-	return r.fail(record.Stuck, "is "+state.Status+": "+r.describeFailures(),
-		"repair the resources that failed and run runner rollback again; to go on without them, aws cloudformation continue-update-rollback --resources-to-skip")
+	return r.fail(
+		record.Stuck, "is "+state.Status+": "+r.describeFailures(),
+		"repair the resources that failed and run runner rollback again; to go on without them, aws cloudformation continue-update-rollback --resources-to-skip",
+	)
 }
 
 // explainFirstCreate explains why a stack that did not exist before cannot be restored.
 func (r *restoration) explainFirstCreate(status types.StackStatus) error {
 	if strings.HasSuffix(string(status), "_COMPLETE") && status != types.StackStatusRollbackComplete {
-		return r.fail(record.FirstCreate, "did not exist before, so there is no revision before it; it is left as it is", "repair it by another deploy, or delete it")
+		return r.fail(
+			record.FirstCreate, "did not exist before, so there is no revision before it; it is left as it is",
+			"repair it by another deploy, or delete it",
+		)
 	}
-	return r.fail(record.FirstCreate, fmt.Sprintf("is %s: its first create failed, and a stack in that state cannot be updated: %s", status, r.describeFailures()),
-		fmt.Sprintf("correct the cause, delete the stack (aws cloudformation delete-stack --stack-name %s) and deploy again", r.Name))
+	return r.fail(
+		record.FirstCreate,
+		fmt.Sprintf(
+			"is %s: its first create failed, and a stack in that state cannot be updated: %s", status,
+			r.describeFailures(),
+		),
+		fmt.Sprintf(
+			"correct the cause, delete the stack (aws cloudformation delete-stack --stack-name %s) and deploy again",
+			r.Name,
+		),
+	)
 }
 
 // describeFailures describes the resources that failed.

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
-// Snapshot is a stack as it was at one moment, with what it takes to restore it. A stack that did not exist has only Taken and
-// Status.
+// Snapshot is a stack as it was at one moment, with what it takes to restore it. A stack that did not exist has only
+// Taken and Status.
 type Snapshot struct {
 	Taken         time.Time         `json:"taken_at"`
 	ID            string            `json:"stack_id,omitempty"`
@@ -34,8 +34,8 @@ type Snapshot struct {
 	Altered []string `json:"altered,omitempty"`
 }
 
-// Parameter is a parameter of a stack. The value of a hidden one is unknown: CloudFormation does not return it (NoEcho), or it
-// was not stored.
+// Parameter is a parameter of a stack. The value of a hidden one is unknown: CloudFormation does not return it
+// (NoEcho), or it was not stored.
 type Parameter struct {
 	Key      string `json:"key"`
 	Value    string `json:"value,omitempty"`
@@ -75,7 +75,8 @@ func (s Snapshot) Blocked(name string) (problem, advice string) {
 // neverStable reports whether the stack never had a revision that worked.
 func (s Snapshot) neverStable() bool {
 	status := types.StackStatus(s.Status)
-	return status == types.StackStatusRollbackComplete || status == types.StackStatusRollbackFailed || status == types.StackStatusCreateFailed
+	return status == types.StackStatusRollbackComplete || status == types.StackStatusRollbackFailed ||
+		status == types.StackStatusCreateFailed
 }
 
 // Snapshot reads all that CloudFormation knows of the stack. One that does not exist has a snapshot, too.
@@ -88,7 +89,13 @@ func (s *Stack) Snapshot(ctx context.Context) (Snapshot, error) {
 }
 
 func (s *Stack) snapshotOf(ctx context.Context, state State) (Snapshot, error) {
-	snap := Snapshot{Taken: time.Now().UTC(), ID: state.ID, Status: state.Status, Reason: state.Reason, Updated: state.Updated}
+	snap := Snapshot{
+		Taken:   time.Now().UTC(),
+		ID:      state.ID,
+		Status:  state.Status,
+		Reason:  state.Reason,
+		Updated: state.Updated,
+	}
 	if state.Missing() {
 		return snap, nil
 	}
@@ -99,14 +106,21 @@ func (s *Stack) snapshotOf(ctx context.Context, state State) (Snapshot, error) {
 	if len(events) > 0 {
 		snap.LastEvent = events[len(events)-1].ID
 	}
-	out, err := s.Client.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &state.ID, TemplateStage: types.TemplateStageOriginal})
+	out, err := s.Client.GetTemplate(
+		ctx,
+		&cloudformation.GetTemplateInput{StackName: &state.ID, TemplateStage: types.TemplateStageOriginal},
+	)
 	if err != nil {
 		return snap, s.serviceError(ctx, "cloudformation:GetTemplate", err)
 	}
 	snap.Template = aws.ToString(out.TemplateBody)
 	found := state.found
 	for _, p := range found.Parameters {
-		one := Parameter{Key: aws.ToString(p.ParameterKey), Value: aws.ToString(p.ParameterValue), Resolved: aws.ToString(p.ResolvedValue)}
+		one := Parameter{
+			Key:      aws.ToString(p.ParameterKey),
+			Value:    aws.ToString(p.ParameterValue),
+			Resolved: aws.ToString(p.ResolvedValue),
+		}
 		if one.Value == noEcho {
 			one.Value, one.Hidden = "", true
 		}
@@ -128,8 +142,8 @@ func (s *Stack) snapshotOf(ctx context.Context, state State) (Snapshot, error) {
 	return snap, nil
 }
 
-// Differences names the parts in which two snapshots of a stack differ, never their values. A hidden parameter has no value
-// to compare.
+// Differences names the parts in which two snapshots of a stack differ, never their values. A hidden parameter has no
+// value to compare.
 func (s Snapshot) Differences(now Snapshot) []string {
 	var found []string
 	if s.Missing() != now.Missing() {
@@ -196,8 +210,8 @@ func sameTemplate(a, b string) bool {
 	return string(p) == string(q)
 }
 
-// Redacted returns the snapshot as it may be stored: what clean changes is marked as altered, and parameters with the name of
-// a secret are hidden.
+// Redacted returns the snapshot as it may be stored: what clean changes is marked as altered, and parameters with the
+// name of a secret are hidden.
 func (s Snapshot) Redacted(clean func(string) string, secret func(name string) bool) Snapshot {
 	note := func(part, was, is string) string {
 		if was != is {

@@ -1,5 +1,5 @@
-// Package stack takes a snapshot of a CloudFormation stack before it is changed, follows its events meanwhile, and restores
-// the snapshot after a failure.
+// Package stack takes a snapshot of a CloudFormation stack before it is changed, follows its events meanwhile, and
+// restores the snapshot after a failure.
 //
 // It changes no stack that it has no snapshot of, and never undoes an update of another party.
 package stack
@@ -17,16 +17,28 @@ import (
 
 // Reader is the part of CloudFormation's API that changes nothing.
 type Reader interface {
-	DescribeStacks(context.Context, *cloudformation.DescribeStacksInput, ...func(*cloudformation.Options)) (*cloudformation.DescribeStacksOutput, error)
-	DescribeStackEvents(context.Context, *cloudformation.DescribeStackEventsInput, ...func(*cloudformation.Options)) (*cloudformation.DescribeStackEventsOutput, error)
-	GetTemplate(context.Context, *cloudformation.GetTemplateInput, ...func(*cloudformation.Options)) (*cloudformation.GetTemplateOutput, error)
+	DescribeStacks(
+		context.Context, *cloudformation.DescribeStacksInput, ...func(*cloudformation.Options),
+	) (*cloudformation.DescribeStacksOutput, error)
+	DescribeStackEvents(
+		context.Context, *cloudformation.DescribeStackEventsInput, ...func(*cloudformation.Options),
+	) (*cloudformation.DescribeStackEventsOutput, error)
+	GetTemplate(
+		context.Context, *cloudformation.GetTemplateInput, ...func(*cloudformation.Options),
+	) (*cloudformation.GetTemplateOutput, error)
 }
 
 // Restorer is the part of CloudFormation's API that restores a stack.
 type Restorer interface {
-	UpdateStack(context.Context, *cloudformation.UpdateStackInput, ...func(*cloudformation.Options)) (*cloudformation.UpdateStackOutput, error)
-	RollbackStack(context.Context, *cloudformation.RollbackStackInput, ...func(*cloudformation.Options)) (*cloudformation.RollbackStackOutput, error)
-	ContinueUpdateRollback(context.Context, *cloudformation.ContinueUpdateRollbackInput, ...func(*cloudformation.Options)) (*cloudformation.ContinueUpdateRollbackOutput, error)
+	UpdateStack(
+		context.Context, *cloudformation.UpdateStackInput, ...func(*cloudformation.Options),
+	) (*cloudformation.UpdateStackOutput, error)
+	RollbackStack(
+		context.Context, *cloudformation.RollbackStackInput, ...func(*cloudformation.Options),
+	) (*cloudformation.RollbackStackOutput, error)
+	ContinueUpdateRollback(
+		context.Context, *cloudformation.ContinueUpdateRollbackInput, ...func(*cloudformation.Options),
+	) (*cloudformation.ContinueUpdateRollbackOutput, error)
 }
 
 // Client is CloudFormation's API. The SDK's client implements it.
@@ -67,13 +79,15 @@ func (s State) Busy() bool {
 	return strings.HasSuffix(s.Status, "_IN_PROGRESS") && s.Status != string(types.StackStatusReviewInProgress)
 }
 
-// Missing reports whether there is no stack. A name under review has a change set that was never executed, and no stack.
+// Missing reports whether there is no stack. A name under review has a change set that was never executed, and no
+// stack.
 func (s State) Missing() bool {
-	return s.Status == Absent || s.Status == string(types.StackStatusDeleteComplete) || s.Status == string(types.StackStatusReviewInProgress)
+	return s.Status == Absent || s.Status == string(types.StackStatusDeleteComplete) ||
+		s.Status == string(types.StackStatusReviewInProgress)
 }
 
-// Describe returns the present state. That the stack does not exist is not an error. The error is a *ServiceError or the
-// context's.
+// Describe returns the present state. That the stack does not exist is not an error. The error is a *ServiceError or
+// the context's.
 func (s *Stack) Describe(ctx context.Context) (State, error) {
 	out, err := s.Client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &s.Name})
 	if isAbsent(err) || err == nil && len(out.Stacks) == 0 {
@@ -83,13 +97,19 @@ func (s *Stack) Describe(ctx context.Context) (State, error) {
 		return State{}, s.serviceError(ctx, "cloudformation:DescribeStacks", err)
 	}
 	found := out.Stacks[0]
-	state := State{ID: aws.ToString(found.StackId), Status: string(found.StackStatus), Reason: aws.ToString(found.StackStatusReason), found: found}
+	state := State{
+		ID:     aws.ToString(found.StackId),
+		Status: string(found.StackStatus),
+		Reason: aws.ToString(found.StackStatusReason),
+		found:  found,
+	}
 	state.Updated = aws.ToTime(cmp.Or(found.LastUpdatedTime, found.CreationTime))
 	return state, nil
 }
 
-// WaitUntilIdle waits until CloudFormation has finished its work on the stack. OnBusy, if it is not nil, is called with each
-// new state that is waited for. Requests that fail transiently are repeated. With an error comes the last known state.
+// WaitUntilIdle waits until CloudFormation has finished its work on the stack. OnBusy, if it is not nil, is called
+// with each new state that is waited for. Requests that fail transiently are repeated. With an error comes the last
+// known state.
 func (s *Stack) WaitUntilIdle(ctx context.Context, onBusy func(State)) (State, error) {
 	var last State
 	for {

@@ -1,5 +1,5 @@
-// Package tool finds out from a command, and from the configuration of the tool that it runs, where the command deploys to.
-// It knows the AWS CLI, carlin, CDK, SAM and the Serverless Framework.
+// Package tool finds out from a command, and from the configuration of the tool that it runs, where the command
+// deploys to. It knows the AWS CLI, carlin, CDK, SAM and the Serverless Framework.
 package tool
 
 import (
@@ -26,7 +26,9 @@ var deployCommand = regexp.MustCompile(
 
 // deploys matches the arguments of each tool with which it changes a stack.
 var deploys = map[string]*regexp.Regexp{
-	"aws":        regexp.MustCompile(`\bcloudformation\s+(deploy|create-stack|update-stack|execute-change-set|create-change-set|delete-stack)\b`),
+	"aws": regexp.MustCompile(
+		`\bcloudformation\s+(deploy|create-stack|update-stack|execute-change-set|create-change-set|delete-stack)\b`,
+	),
 	"carlin":     regexp.MustCompile(`^deploy\b`),
 	"cdk":        regexp.MustCompile(`\b(deploy|destroy)\b`),
 	"sam":        regexp.MustCompile(`\b(deploy|delete|sync)\b`),

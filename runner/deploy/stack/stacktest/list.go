@@ -12,8 +12,13 @@ func (s *Server) list() string {
 		if stack.Status == "DELETE_COMPLETE" {
 			continue
 		}
-		b.WriteString("<member>" + tag("StackId", stack.ID) + tag("StackName", stack.Name) + tag("StackStatus", stack.Status) +
-			tag("CreationTime", stack.made.Format(time.RFC3339)) + tag("LastUpdatedTime", stack.events[len(stack.events)-1].at.Format(time.RFC3339Nano)) + "</member>")
+		b.WriteString(
+			"<member>" + tag("StackId", stack.ID) + tag("StackName", stack.Name) + tag("StackStatus", stack.Status) +
+				tag(
+					"CreationTime",
+					stack.made.Format(time.RFC3339),
+				) + tag("LastUpdatedTime", stack.events[len(stack.events)-1].at.Format(time.RFC3339Nano)) + "</member>",
+		)
 	}
 	return "<StackSummaries>" + b.String() + "</StackSummaries>"
 }

@@ -1,15 +1,13 @@
-// Package stacktest is a fake of CloudFormation: it answers the documented query protocol for stacks that pass through the
-// states that a test scripts. It is used where moto knows neither the states nor the requests.
+// Package stacktest is a fake of CloudFormation: it answers the documented query protocol for stacks that pass
+// through the states that a test scripts. It is used where moto knows neither the states nor the requests.
 package stacktest
 
 import (
 	"cmp"
-	"encoding/xml"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -84,7 +82,12 @@ type Server struct {
 
 // New starts a server that ends with the test.
 func New(t testing.TB) *Server {
-	s := &Server{stacks: map[string]*Stack{}, denied: map[string]bool{}, failing: map[string][]string{}, script: map[string]func(*Stack, url.Values) []Step{}}
+	s := &Server{
+		stacks:  map[string]*Stack{},
+		denied:  map[string]bool{},
+		failing: map[string][]string{},
+		script:  map[string]func(*Stack, url.Values) []Step{},
+	}
 	h := httptest.NewServer(s)
 	t.Cleanup(h.Close)
 	s.URL = h.URL
@@ -94,14 +97,21 @@ func New(t testing.TB) *Server {
 // Obey scripts every request that changes a stack to succeed, as in CloudFormation.
 func (s *Server) Obey() {
 	back := func(k *Stack, _ url.Values) []Step {
-		return []Step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &k.stable}}
+		return []Step{
+			{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"},
+			{Status: "UPDATE_ROLLBACK_COMPLETE", Revision: &k.stable},
+		}
 	}
 	s.On("RollbackStack", back)
 	s.On("ContinueUpdateRollback", back)
 	s.On("UpdateStack", func(k *Stack, form url.Values) []Step {
 		next := RevisionOf(k.Revision, form)
 		next.Outputs = k.known[next.Template]
-		return []Step{{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"}, {Status: "UPDATE_COMPLETE", Revision: next}}
+		return []Step{
+			{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"},
+			{Status: "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"},
+			{Status: "UPDATE_COMPLETE", Revision: next},
+		}
 	})
 }
 
@@ -109,7 +119,12 @@ func (s *Server) Obey() {
 func (s *Server) Make(name string, r Revision) *Stack {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	made := &Stack{Name: name, ID: fmt.Sprintf("arn:aws:cloudformation:%s:%s:stack/%s/%08d", Region, Account, name, s.events), made: time.Now().UTC(), known: map[string]map[string]string{}}
+	made := &Stack{
+		Name:  name,
+		ID:    fmt.Sprintf("arn:aws:cloudformation:%s:%s:stack/%s/%08d", Region, Account, name, s.events),
+		made:  time.Now().UTC(),
+		known: map[string]map[string]string{},
+	}
 	s.stacks[name] = made
 	s.apply(made, Step{Status: "CREATE_IN_PROGRESS", Reason: "User Initiated"})
 	s.apply(made, Step{Status: "CREATE_COMPLETE", Revision: &r})
@@ -196,7 +211,14 @@ func (s *Server) Now(name string) Stack {
 
 // RevisionOf returns the revision that an UpdateStack requests. Omitted tags stay.
 func RevisionOf(now Revision, form url.Values) *Revision {
-	r := Revision{Template: form.Get("TemplateBody"), Parameters: map[string]string{}, Tags: map[string]string{}, Outputs: now.Outputs, Hidden: now.Hidden, Resolved: now.Resolved}
+	r := Revision{
+		Template:   form.Get("TemplateBody"),
+		Parameters: map[string]string{},
+		Tags:       map[string]string{},
+		Outputs:    now.Outputs,
+		Hidden:     now.Hidden,
+		Resolved:   now.Resolved,
+	}
 	if !form.Has("Tags") && !form.Has("Tags.member.1.Key") {
 		r.Tags = now.Tags
 	}
@@ -246,7 +268,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	action := form.Get("Action")
 	s.requests = append(s.requests, form)
 	if s.denied[action] {
-		refuse(w, "AccessDenied", "User: arn:aws:sts::123456789012:assumed-role/deploy/task is not authorized to perform: cloudformation:"+action)
+		refuse(
+			w, "AccessDenied",
+			"User: arn:aws:sts::123456789012:assumed-role/deploy/task is not authorized to perform: cloudformation:"+action,
+		)
 		return
 	}
 	if codes := s.failing[action]; len(codes) > 0 {
@@ -308,89 +333,4 @@ func (s *Server) find(name string) *Stack {
 		}
 	}
 	return nil
-}
-
-func (k *Stack) xml() string {
-	var b strings.Builder
-	b.WriteString(tag("StackId", k.ID) + tag("StackName", k.Name) + tag("StackStatus", k.Status) + tag("CreationTime", k.made.Format(time.RFC3339)))
-	list := func(name, key, value string, m map[string]string) {
-		fmt.Fprintf(&b, "<%s>", name)
-		for n, v := range m {
-			if name == "Parameters" && slices.Contains(k.Hidden, n) {
-				v = "****"
-			}
-			b.WriteString("<member>" + tag(key, n) + tag(value, v))
-			if at := k.Resolved[n]; name == "Parameters" && at != "" {
-				b.WriteString(tag("ResolvedValue", at))
-			}
-			b.WriteString("</member>")
-		}
-		fmt.Fprintf(&b, "</%s>", name)
-	}
-	list("Parameters", "ParameterKey", "ParameterValue", k.Parameters)
-	list("Tags", "Key", "Value", k.Tags)
-	list("Outputs", "OutputKey", "OutputValue", k.Outputs)
-	b.WriteString("<Capabilities><member>CAPABILITY_IAM</member></Capabilities><NotificationARNs><member>" + Topic + "</member></NotificationARNs>" + tag("RoleARN", Role))
-	return b.String()
-}
-
-// page is how many events a response contains; CloudFormation's has 100.
-const page = 4
-
-func (k *Stack) eventsXML(token string) string {
-	from, _ := strconv.Atoi(token)
-	var b strings.Builder
-	b.WriteString("<StackEvents>")
-	last := len(k.events) - 1 - from
-	for i := last; i >= 0 && i > last-page; i-- {
-		e := k.events[i]
-		resource, kind, physical := k.Name, "AWS::CloudFormation::Stack", k.ID
-		if e.Resource != "" {
-			resource, kind, physical = e.Resource, e.Type, "physical-"+e.Resource
-		}
-		b.WriteString("<member>" + tag("EventId", e.id) + tag("StackId", k.ID) + tag("StackName", k.Name) + tag("LogicalResourceId", resource) +
-			tag("PhysicalResourceId", physical) + tag("ResourceType", kind) + tag("ResourceStatus", e.Status) +
-			tag("Timestamp", e.at.Format(time.RFC3339Nano)))
-		if e.Reason != "" {
-			b.WriteString(tag("ResourceStatusReason", e.Reason))
-		}
-		if e.Token != "" {
-			b.WriteString(tag("ClientRequestToken", e.Token))
-		}
-		b.WriteString("</member>")
-	}
-	b.WriteString("</StackEvents>")
-	if last-page >= 0 {
-		b.WriteString(tag("NextToken", strconv.Itoa(from+page)))
-	}
-	return b.String()
-}
-
-func tag(name, text string) string {
-	var b strings.Builder
-	xml.EscapeText(&b, []byte(text))
-	return "<" + name + ">" + b.String() + "</" + name + ">"
-}
-
-func answer(w http.ResponseWriter, action, result string) {
-	if len(result) > 4<<10 {
-		// The SDK closes the request's body as soon as a response begins. On a network as fast as this one the transport may
-		// not have read the body's end by then, and gives up the connection with the rest of the response.
-		time.Sleep(20 * time.Millisecond)
-	}
-	w.Header().Set("Content-Type", "text/xml")
-	fmt.Fprintf(w, `<%sResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><%sResult>%s</%sResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></%sResponse>`, action, action, result, action, action)
-}
-
-func refuse(w http.ResponseWriter, code, message string) {
-	w.Header().Set("Content-Type", "text/xml")
-	status := http.StatusBadRequest
-	switch code {
-	case "AccessDenied":
-		status = http.StatusForbidden
-	case "ServiceUnavailable", "InternalFailure":
-		status = http.StatusServiceUnavailable
-	}
-	w.WriteHeader(status)
-	fmt.Fprintf(w, `<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type><Code>%s</Code>%s</Error><RequestId>1</RequestId></ErrorResponse>`, code, tag("Message", message))
 }
