@@ -71,3 +71,18 @@ func TestExit(t *testing.T) {
 		})
 	}
 }
+
+// closedPipe is a stdout whose reader went away.
+type closedPipe struct{}
+
+func (closedPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+func TestHelpToAClosedPipe(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"help", "run"}, {"completion", "bash"}, {"--version"}, {"schema"}} {
+		var output bytes.Buffer
+		code := execute(t.Context(), &options{args: args, stdout: closedPipe{}, stderr: &output})
+		if code != 128+int(syscall.SIGPIPE) || output.Len() > 0 {
+			t.Errorf("runner %s exits with %d and prints %q", strings.Join(args, " "), code, &output)
+		}
+	}
+}
