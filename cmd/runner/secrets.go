@@ -41,7 +41,7 @@ func (o *options) checkSecrets(ctx context.Context, variables map[string]string,
 	err = runner.CheckSecrets(ctx, o.stdout, variables, settings)
 	var unresolved *outcome.SecretsError
 	if errors.As(err, &unresolved) {
-		return &exitError{exitFailure, err}
+		return err
 	}
 	return outcome.Refused(err)
 }
