@@ -1,4 +1,4 @@
-// Every alarm and every graph is about a metric that somebody emits, with the dimensions it is emitted with.
+// Every alarm and every graph uses a metric that AWS or the runner emits, with the dimensions it is emitted with.
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
@@ -8,7 +8,7 @@ import { infra, load, resolve, STACK } from './template.mjs'
 const documented = {
   // https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
   'AWS/States': { metrics: ['ExecutionsSucceeded', 'ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsAborted', 'ExecutionsStarted', 'ExecutionThrottled', 'ExecutionTime'], dimensions: ['StateMachineArn'] },
-  // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html: on a bus of one's own both dimensions
+  // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html: on a custom bus both dimensions
   'AWS/Events': { metrics: ['DeadLetterInvocations', 'FailedInvocations', 'Invocations', 'InvocationsFailedToBeSentToDlq', 'InvocationsSentToDlq', 'MatchedEvents', 'ThrottledRules', 'TriggeredRules'], dimensions: ['RuleName', 'EventBusName,RuleName'] },
   // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
   'AWS/SQS': { metrics: ['ApproximateAgeOfOldestMessage', 'ApproximateNumberOfMessagesVisible', 'NumberOfMessagesSent'], dimensions: ['QueueName'] },
@@ -25,7 +25,7 @@ const at = (o) => o.Dimensions.map((d) => d.Name).sort().join()
 
 function check(who, namespace, metric, dimensions) {
   const known = documented[namespace]
-  assert.ok(known, `${who}: nobody emits ${namespace}`)
+  assert.ok(known, `${who}: nothing emits ${namespace}`)
   assert.ok(known.metrics.includes(metric), `${who}: ${namespace} has no ${metric}`)
   assert.ok(known.dimensions.includes(dimensions), `${who}: ${namespace} ${metric} has no dimensions ${dimensions}`)
 }
@@ -64,12 +64,12 @@ test('failed, timed out, aborted, the dead-letter queue, invocations and our own
   assert.ok(!alarms.some(([, a]) => metricsOf(a.Properties).some((m) => m.Namespace === 'AWS/ECS')), 'AWS/ECS has no Errors')
 })
 
-test('the alarm of an invocation looks at every rule of the bus that starts or tells something', () => {
+test('the alarm of invocations watches every rule of the bus', () => {
   const watched = metricsOf(template.InvocationsAlarm.Properties).map((m) => m.Dimensions.find((d) => d.Name === 'RuleName').Value).sort()
   assert.deepEqual(watched, Object.entries(template).filter(([, r]) => r.Type === 'AWS::Events::Rule' && r.Properties.EventBusName === STACK).map(([n]) => n).sort())
 })
 
-test('the dashboard shows each figure by the statistic that makes it that of the runs', () => {
+test('the dashboard shows each metric by the statistic that fits it', () => {
   const { widgets } = JSON.parse(template.Dashboard.Properties.DashboardBody)
   const stats = { Duration: 'p90', ColdStart: 'p90', Tests: 'Sum', TestsFailed: 'Sum', TestsFlaky: 'Sum', PeakMemory: 'Maximum' }
   const units = Object.fromEntries([...emf.matchAll(/add\("(\w+)", "(\w+)"/g)].map((m) => [m[1], m[2]]))
@@ -87,7 +87,7 @@ test('the dashboard shows each figure by the statistic that makes it that of the
   assert.deepEqual([...shown].sort(), Object.keys(stats).sort())
 })
 
-test('the dashboard shows what there is', () => {
+test('the dashboard shows metrics and fields that exist', () => {
   const { widgets } = JSON.parse(template.Dashboard.Properties.DashboardBody)
   assert.ok(widgets.length >= 8)
   for (const { type, properties } of widgets) {

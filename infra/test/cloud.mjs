@@ -1,18 +1,18 @@
-// The machine on this computer, on an AWS that is real as far as moto goes: tables are tables, and tasks run.
-// node cloud.mjs ENDPOINT MACHINE-ARN <event runs the machine that is deployed there, and prints how that ended.
+// The machine on this computer with moto as AWS: tables are tables, and tasks run.
+// node cloud.mjs ENDPOINT MACHINE-ARN <event runs the machine that is deployed there and prints how it ended.
 //
-// What Step Functions offers to others it offers here, too, as moto runs no machine: it prints its address and the execution's name first, and answers
-// DescribeExecution, SendTaskSuccess and SendTaskFailure there.
+// moto runs no machine, so this program also serves what others need of Step Functions: it prints its address and the execution's
+// name first, and answers DescribeExecution, SendTaskSuccess and SendTaskFailure there.
 import { randomUUID } from 'node:crypto'
 import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { Failed, World } from './machine.mjs'
+import { Failed, World, all } from './machine.mjs'
 
 const [endpoint, machine] = process.argv.slice(2)
 const region = machine.split(':')[3]
 const pause = (ms) => new Promise((done) => setTimeout(done, ms))
 
-// call speaks AWS's JSON protocol. moto reads the service and the region out of a signature, and checks none.
+// call speaks AWS's JSON protocol. moto reads the service and the region from the signature and does not verify it.
 async function call(service, target, input, version = '1.1') {
   const answer = await fetch(endpoint, {
     method: 'POST', body: JSON.stringify(input),
@@ -26,7 +26,7 @@ async function call(service, target, input, version = '1.1') {
   return body
 }
 
-// Step Functions writes all names with a capital, ECS with a small letter; names of variables and the like are values there.
+// Step Functions writes all names with a capital, ECS with a small letter; names of variables are values there.
 const renamed = (change) => function rename(v) {
   if (Array.isArray(v)) return v.map(rename)
   return v === null || typeof v !== 'object' ? v : Object.fromEntries(Object.entries(v).map(([k, x]) => [change(k[0]) + k.slice(1), rename(x)]))
@@ -37,12 +37,12 @@ class Cloud extends World {
   waiting = new Map() // by token
 
   async task(state, input) {
-    const d = this.definition, nested = d.States.Scheduled.ItemProcessor.States
-    const service = (d.States[state] ?? nested[state]).Resource.split(':::')[1]
+    const service = all(this.definition.States)[state].Resource.split(':::')[1]
     const table = async (operation) => {
       try { return await call('dynamodb', `DynamoDB_20120810.${operation}`, input, '1.0') } catch (e) { throw new Failed(`DynamoDB.${e.name}`, e.message) }
     }
     switch (service) {
+      case 'dynamodb:getItem': return table('GetItem')
       case 'dynamodb:putItem': return table('PutItem')
       case 'dynamodb:updateItem': return table('UpdateItem')
       case 'aws-sdk:dynamodb:putItem.waitForTaskToken': {
@@ -51,33 +51,37 @@ class Cloud extends World {
         await table('PutItem')
         return promise
       }
+      case 'aws-sdk:ssm:getParameter':
+        try { return await call('ssm', 'AmazonSSM.GetParameter', input) } catch (e) { throw new Failed(`Ssm.${e.name}Exception`, e.message) }
       case 'events:putEvents': return call('events', 'AWSEvents.PutEvents', { Entries: input.Entries.map((e) => ({ ...e, Detail: JSON.stringify(e.Detail) })) })
       case 'ecs:runTask.sync': return this.runTask(small(input))
     }
-    throw new Error(`nobody plays ${service}`)
+    throw new Error(`${service} is not simulated`)
   }
 
   async runTask(input) {
-    const ecs = (operation, body) => call('ecs', `AmazonEC2ContainerServiceV20141113.${operation}`, body)
+    const ecs = async (operation, body) => {
+      try { return await call('ecs', `AmazonEC2ContainerServiceV20141113.${operation}`, body) } catch (e) { throw new Failed(`ECS.${e.name}`, e.message) }
+    }
     const { tasks: [task], failures: [failure] = [] } = await ecs('RunTask', input)
-    if (!task) throw new Failed('AmazonECS.Unknown', JSON.stringify(failure))
+    if (!task) throw new Failed('ECS.AmazonECSException', JSON.stringify(failure))
     for (;;) {
       const { tasks: [now] } = await ecs('DescribeTasks', { cluster: input.cluster, tasks: [task.taskArn] })
       if (now.lastStatus === 'STOPPED') {
         this.tasks.push({ arn: now.taskArn, family: now.taskDefinitionArn.split('/')[1].split(':')[0], exitCode: now.containers[0].exitCode, stopCode: now.stopCode, reason: now.stoppedReason })
-        if (now.containers.every((c) => c.exitCode === 0)) return capital(now)
+        if (now.containers.filter((c) => c.name === 'runner').every((c) => c.exitCode === 0)) return capital(now)
         throw new Failed('States.TaskFailed', JSON.stringify(capital(now)))
       }
       await pause(100)
     }
   }
 
-  answer(operation, { taskToken, error, cause }) {
+  answer(operation, { taskToken, output, error, cause }) {
     if (operation === 'DescribeExecution') return { name: execution, status: 'RUNNING', startDate: Date.now() / 1000, input: JSON.stringify(event) }
     const waits = this.waiting.get(taskToken)
     if (!waits) return { __type: 'TaskDoesNotExist', message: 'Task Timed Out' }
     this.waiting.delete(taskToken)
-    if (operation === 'SendTaskSuccess') waits.resolve({})
+    if (operation === 'SendTaskSuccess') waits.resolve(JSON.parse(output))
     else waits.reject(new Failed(error, cause))
     return {}
   }

@@ -1,28 +1,98 @@
-// The machine on this computer: AWS Step Functions' language is interpreted, what its tasks call is played.
+// The machine of cicd.yaml on this computer: the states are interpreted, the services that its tasks call are simulated.
 Promise.withResolvers ??= function () { // Node 20
   let resolve, reject
   const promise = new this((a, b) => { resolve = a; reject = b })
   return { promise, resolve, reject }
 }
 const { StateMachine } = await import('aws-local-stepfunctions')
-import { load, resolve } from './template.mjs'
+import { createHash } from 'node:crypto'
+import jsonata from 'jsonata'
+import { environment, load, resolve } from './template.mjs'
 
 export const definition = (given) => JSON.parse(resolve(load('cicd.yaml'), given).Machine.Properties.DefinitionString)
 
+// Failed is an error as Step Functions names it.
 export class Failed extends Error { constructor(name, cause) { super(cause); this.name = name } }
 
 const copy = (v) => JSON.parse(JSON.stringify(v))
 
-// World plays DynamoDB, ECS, EventBridge and StopExecution. What a test has to say is in `ecs` and `approve`.
+// all lists the states of a definition, those inside maps too, by name.
+export const all = (states) => Object.assign({}, states, ...Object.values(states).filter((s) => s.ItemProcessor).map((s) => all(s.ItemProcessor.States)))
+
+// interpretable replaces the states in JSONata, which the interpreter does not know, by tasks that evaluate them. Of a timeout's
+// path the interpreter looks at the parameters, and AWS at the input: the path becomes a parameter.
+function interpretable(states) {
+  return Object.fromEntries(Object.entries(states).map(([name, s]) => {
+    if (s.ItemProcessor) return [name, { ...s, ItemProcessor: { ...s.ItemProcessor, States: interpretable(s.ItemProcessor.States) } }]
+    if (s.TimeoutSecondsPath) return [name, { ...s, Parameters: { ...s.Parameters, 'TimeoutSeconds.$': s.TimeoutSecondsPath }, TimeoutSecondsPath: '$.TimeoutSeconds' }]
+    if (s.QueryLanguage !== 'JSONata') return [name, s]
+    if (s.Type !== 'Pass') throw new Error(`${name}: only Pass states can be in JSONata here`)
+    const { Output, QueryLanguage, Assign, ...rest } = s
+    return [name, { ...rest, Type: 'Task', Resource: 'jsonata', Output: undefined }]
+  }))
+}
+
+// evaluate works out the Output of a state as Step Functions does: an expression that yields nothing is an error.
+export async function evaluate(output, states) {
+  if (Array.isArray(output)) return Promise.all(output.map((v) => evaluate(v, states)))
+  if (output !== null && typeof output === 'object') return Object.fromEntries(await Promise.all(Object.entries(output).map(async ([k, v]) => [k, await evaluate(v, states)])))
+  const text = typeof output === 'string' && output.match(/^\{%(.*)%\}$/s)
+  if (!text) return output
+  const expression = jsonata(text[1])
+  expression.registerFunction('parse', (s) => JSON.parse(s))
+  expression.registerFunction('hash', (s, how) => createHash(how.replace('-', '').toLowerCase()).update(s).digest('hex'))
+  const value = await expression.evaluate({}, { states })
+  if (value === undefined) throw new Failed('States.QueryEvaluationError', `${text[1]} yields nothing`)
+  return copy(value)
+}
+
+// condition evaluates a condition of DynamoDB, as far as the machine uses them.
+export function condition(text, item, names = {}, values = {}) {
+  const tokens = text.match(/\(|\)|,|<>|<=|>=|=|<|>|AND\b|OR\b|NOT\b|attribute_not_exists|attribute_exists|[#:\w.]+/g)
+  let at = 0
+  const take = (t) => { if (tokens[at] !== t) throw new Error(`${text}: ${t} expected at ${tokens[at]}`); at++ }
+  const path = (t) => t.split('.').reduce((o, part, i) => {
+    const name = names[part] ?? part
+    return i === 0 ? o?.[name] : o?.M?.[name]
+  }, item)
+  const operand = () => { const t = tokens[at++]; return t.startsWith(':') ? values[t] : path(t) }
+  const plain = (v) => (v?.N !== undefined ? Number(v.N) : v?.S)
+  const primary = () => {
+    if (tokens[at] === '(') { at++; const v = or(); take(')'); return v }
+    if (tokens[at] === 'NOT') { at++; return !primary() }
+    if (tokens[at] === 'attribute_not_exists' || tokens[at] === 'attribute_exists') {
+      const wanted = tokens[at++] === 'attribute_exists'
+      take('('); const v = path(tokens[at++]); take(')')
+      return (v !== undefined) === wanted
+    }
+    const a = operand(), how = tokens[at++], b = operand()
+    if (how === '<>') return a === undefined || b === undefined || plain(a) !== plain(b)
+    if (a === undefined || b === undefined || Object.keys(a)[0] !== Object.keys(b)[0]) return false
+    const [x, y] = [plain(a), plain(b)]
+    return { '=': x === y, '<': x < y, '<=': x <= y, '>': x > y, '>=': x >= y }[how]
+  }
+  const and = () => { let v = primary(); while (tokens[at] === 'AND') { at++; const w = primary(); v = v && w } return v }
+  const or = () => { let v = and(); while (tokens[at] === 'OR') { at++; const w = and(); v = v || w } return v }
+  const result = or()
+  if (at !== tokens.length) throw new Error(`${text}: unexpected ${tokens[at]}`)
+  return result
+}
+
+// World simulates DynamoDB, ECS, EventBridge, SSM and Step Functions. What a test decides is in `ecs` and `approve`.
 export class World {
-  table = {}; events = []; tasks = []; stopped = []; running = new Map()
-  constructor({ ecs = () => {}, approve = () => {}, ...parameters } = {}) { Object.assign(this, { ecs, approve, definition: definition(parameters) }) }
+  table = {}; events = []; tasks = []; stopped = []; running = new Map(); waiting = new Map(); now = () => Date.now()
+  constructor({ ecs = () => {}, approve = () => {}, environments = ['staging', 'production'], ...parameters } = {}) {
+    Object.assign(this, { ecs, approve, definition: definition(parameters) })
+    this.parameters = Object.fromEntries(environments.map((name) => {
+      const { Name, Value } = environment(name).Settings.Properties
+      return [Name, Value]
+    }))
+  }
 
   async task(state, input) {
-    const { definition: d } = this
-    const nested = d.States.Scheduled.ItemProcessor.States
-    const service = (d.States[state] ?? nested[state]).Resource.split(':::')[1]
+    const service = all(this.definition.States)[state].Resource.split(':::')[1]
     switch (service) {
+      case 'dynamodb:getItem': return this.get(input)
       case 'dynamodb:putItem': return this.put(input)
       case 'dynamodb:updateItem': return this.update(input)
       case 'aws-sdk:sfn:stopExecution': {
@@ -33,54 +103,95 @@ export class World {
         run.abort()
         return {}
       }
-      case 'events:putEvents': this.events.push(...input.Entries.map((e) => ({ type: e.DetailType, ...e.Detail }))); return { FailedEntryCount: 0 }
-      case 'aws-sdk:dynamodb:putItem.waitForTaskToken': this.put(input); return this.approve(input)
-      case 'ecs:runTask.sync': {
-        const environment = Object.fromEntries(input.Overrides.ContainerOverrides[0].Environment.map((e) => [e.Name, e.Value]))
-        const family = input.TaskDefinition.split('/')[1].split(':')[0].replace('cicd-', '')
-        this.tasks.push({ family, group: input.Group, provider: input.CapacityProviderStrategy[0].CapacityProvider, environment, network: input.NetworkConfiguration, token: input.ClientToken })
-        await this.ecs(family, this.tasks.filter((t) => t.family === family).length, environment)
-        return { Containers: [{ ExitCode: 0 }] }
+      case 'aws-sdk:sfn:sendTaskSuccess': {
+        const waits = this.waiting.get(input.TaskToken)
+        if (!waits) throw new Failed('Sfn.TaskTimedOutException', 'Task Timed Out')
+        this.waiting.delete(input.TaskToken)
+        waits.resolve(JSON.parse(input.Output))
+        return {}
       }
+      case 'aws-sdk:ssm:getParameter': {
+        if (!(input.Name in this.parameters)) throw new Failed('Ssm.ParameterNotFoundException', `${input.Name} not found`)
+        return { Parameter: { Name: input.Name, Value: this.parameters[input.Name] } }
+      }
+      case 'events:putEvents': this.events.push(...input.Entries.map((e) => ({ type: e.DetailType, ...e.Detail }))); return { FailedEntryCount: 0 }
+      case 'aws-sdk:dynamodb:putItem.waitForTaskToken': {
+        this.put(input, 'DynamoDb')
+        const waits = Promise.withResolvers()
+        this.waiting.set(input.Item.token.S, waits)
+        try { return await Promise.race([this.approve(input), waits.promise]) ?? { approved: 'by octocat' } } finally { this.waiting.delete(input.Item.token.S) }
+      }
+      case 'ecs:runTask.sync': return this.runTask(input)
     }
-    throw new Error(`nobody plays ${service}`)
+    throw new Error(`${service} is not simulated`)
   }
 
-  // As much of expressions as the machine uses.
-  holds({ ConditionExpression: c, ExpressionAttributeNames: names = {}, ExpressionAttributeValues: values = {} }, item) {
-    return !c || c.split(' OR ').some((term) => {
-      if (term === 'attribute_not_exists(id)') return !item
-      const [left, right] = term.split(' = ')
-      return item?.[names[left] ?? left]?.S === values[right].S
-    })
+  // A task is recorded by its family, whatever rights it has: those are in `definition`.
+  async runTask(input) {
+    const environment = Object.fromEntries(input.Overrides.ContainerOverrides[0].Environment.map((e) => [e.Name, e.Value]))
+    const name = input.TaskDefinition.split('/')[1].split(':')[0].replace('cicd-', '')
+    const step = input.Group.split(':')[1]
+    const family = (name === 'Fork' ? step[0].toUpperCase() + step.slice(1) : name.replace(/^Branch/, '')).replace(/-(\w)/g, (_, c) => c.toUpperCase())
+    this.tasks.push({ family, definition: name, group: input.Group, provider: input.CapacityProviderStrategy[0].CapacityProvider, strategy: input.CapacityProviderStrategy, environment, network: input.NetworkConfiguration, token: input.ClientToken, input })
+    await this.ecs(family, this.tasks.filter((t) => t.family === family).length, environment)
+    return { Containers: [{ ExitCode: 0 }] }
   }
-  put(input) {
+
+  check(input, item, prefix = 'DynamoDB') {
+    const { ConditionExpression: c, ExpressionAttributeNames: names, ExpressionAttributeValues: values = {} } = input
+    const text = [c, input.UpdateExpression].join(' ')
+    for (const name of [...Object.keys(values), ...Object.keys(names ?? {})]) if (!new RegExp(`${name}\\b`).test(text)) throw new Failed(`${prefix}.AmazonDynamoDBException`, `${name} is unused in expressions`)
+    for (const name of text.match(/[:#]\w+/g) ?? []) if (!(name in values) && !(name in (names ?? {}))) throw new Failed(`${prefix}.AmazonDynamoDBException`, `${name} is not defined`)
+    if (c && !condition(c, item, names, values)) throw new Failed(`${prefix}.ConditionalCheckFailedException`, 'The conditional request failed')
+  }
+  typed(name, value, prefix) {
+    const [[type, v]] = Object.entries(value)
+    if (type === 'M') for (const [k, x] of Object.entries(v)) this.typed(`${name}.${k}`, x, prefix)
+    else if (typeof v !== 'string') throw new Failed(`${prefix}.SerializationException`, `${name} is no string`)
+  }
+  get(input) {
+    const item = this.table[input.Key.id.S]
+    return item ? { Item: copy(item) } : {}
+  }
+  put(input, prefix = 'DynamoDB') {
     const id = input.Item.id.S, before = this.table[id]
-    for (const [name, value] of Object.entries(input.Item)) if (Object.values(value).some((v) => typeof v !== 'string')) throw new Failed('DynamoDB.SerializationException', `${name} is no string`)
-    if (!this.holds(input, before)) throw new Failed('DynamoDB.ConditionalCheckFailedException', 'the condition failed')
+    for (const [name, value] of Object.entries(input.Item)) this.typed(name, value, prefix)
+    this.check(input, before, prefix)
     this.table[id] = copy(input.Item)
     return input.ReturnValues === 'ALL_OLD' && before ? { Attributes: before } : {}
   }
   update(input) {
-    const item = this.table[input.Key.id.S]
-    if (!this.holds(input, item)) throw new Failed('DynamoDB.ConditionalCheckFailedException', 'the condition failed')
-    const [, name, value] = input.UpdateExpression.match(/^SET (\w+) = (:\w+)$/)
-    item[name] = input.ExpressionAttributeValues[value]
-    return {}
+    const id = input.Key.id.S, before = this.table[id] && copy(this.table[id])
+    this.check(input, before)
+    const item = this.table[id] = copy(before ?? { id: { S: id } })
+    const names = input.ExpressionAttributeNames ?? {}, values = input.ExpressionAttributeValues ?? {}
+    for (const [, how, list] of input.UpdateExpression.matchAll(/(SET|REMOVE) (.*?)(?= REMOVE | SET |$)/g)) {
+      for (const one of list.split(', ')) {
+        const [target, value] = one.split(' = ')
+        const path = target.split('.').map((p) => names[p] ?? p)
+        const holder = path.length === 1 ? item : item[path[0]]?.M
+        if (!holder) throw new Failed('DynamoDB.AmazonDynamoDBException', 'The document path provided in the update expression is invalid for update')
+        if (how === 'REMOVE') delete holder[path.at(-1)]
+        else if (value.includes(' + ')) { const [a, b] = value.split(' + '); holder[path.at(-1)] = { N: String(Number(item[names[a] ?? a].N) + Number(values[b].N)) } } else holder[path.at(-1)] = values[value]
+      }
+    }
+    return { ALL_OLD: before ? { Attributes: before } : {}, ALL_NEW: { Attributes: copy(item) } }[input.ReturnValues] ?? {}
   }
 
-  // run returns how the execution ended: { status, error, cause, visited }.
+  // run returns how the execution ended: { status, error, cause, visited, output }.
   async run(event, name = 'one', { waits = {}, started = '2026-11-23T08:00:00.000Z' } = {}) {
     const arn = `arn:aws:states:eu-west-1:123456789012:execution:Machine:${name}`, visited = []
-    const d = this.definition
-    const names = (states) => Object.entries(states).flatMap(([n, s]) => [n, ...(s.ItemProcessor ? names(s.ItemProcessor.States) : [])])
-    const states = { ...d.States, ...d.States.Scheduled.ItemProcessor.States }
-    const handlers = Object.fromEntries(names(d.States).filter((n) => states[n].Type === 'Task').map((n) => [n, async (input) => {
+    const d = { ...this.definition, States: interpretable(this.definition.States) }
+    const states = all(this.definition.States), of = (type) => Object.keys(states).filter((n) => states[n].Type === type)
+    const handlers = Object.fromEntries(of('Task').map((n) => [n, async ({ TimeoutSeconds, ...input }) => {
       visited.push(n)
       return this.task(n, input)
     }]))
-    const waitTimes = Object.fromEntries(names(d.States).filter((n) => states[n].Type === 'Wait').map((n) => [n, waits[n] ?? 0]))
-    const retries = Object.fromEntries(names(d.States).filter((n) => states[n].Retry).map((n) => [n, states[n].Retry.map(() => 0)]))
+    for (const n of of('Pass').filter((n) => states[n].QueryLanguage === 'JSONata')) {
+      handlers[n] = (input) => evaluate(states[n].Output, { input, context: { Execution: { Id: arn, Name: name, StartTime: started, Input: event }, State: { Name: n, EnteredTime: new Date(this.now()).toISOString() } } })
+    }
+    const waitTimes = Object.fromEntries(of('Wait').map((n) => [n, waits[n] ?? 0]))
+    const retries = Object.fromEntries(Object.keys(states).filter((n) => states[n].Retry).map((n) => [n, states[n].Retry.map(() => 0)]))
     const context = { Execution: { Id: arn, Name: name, StartTime: started, Input: event }, State: { EnteredTime: started, Name: '' }, Task: { Token: `token of ${name}` } }
     const machine = new StateMachine(d, { validationOptions: { noValidate: true } })
     const execution = machine.run(event, { overrides: { taskResourceLocalHandlers: handlers, waitTimeOverrides: waitTimes, retryIntervalOverrides: retries }, context })
@@ -100,7 +211,7 @@ export const push = (ref, more = {}) => ({
   id: 'e1', source: 'ci.github', 'detail-type': 'push',
   detail: { version: '1', repository: 'acme/shop', ref, before: '0'.repeat(40), after: sha, deleted: false, sender: 'octocat', delivery: `d-${ref}-${more.after ?? sha}`, ...more },
 })
-// What ECS says of a task that ended, as Step Functions passes it on.
+// ended is what Step Functions passes on when a task has stopped.
 export const ended = (exitCode, more = {}) => new Failed('States.TaskFailed', JSON.stringify({
   Containers: [{ Name: 'runner', ...(exitCode === undefined ? {} : { ExitCode: exitCode }) }], LastStatus: 'STOPPED',
   StopCode: 'EssentialContainerExited', StoppedReason: 'Essential container in task exited', ...more,

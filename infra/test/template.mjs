@@ -1,5 +1,5 @@
-// A template as CloudFormation would have it: conditions decided and intrinsics worked out, with names made up for what
-// only AWS can name.
+// A template as CloudFormation resolves it: conditions decided and intrinsics worked out, with made-up names for what only AWS
+// can name.
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
@@ -18,37 +18,35 @@ export const parameters = {
   ArtifactBucket: 'artifacts',
   GitHubRepository: 'acme/shop',
   ImageTag: '0123abc',
-  StagingStackName: 'Shop-Staging',
-  ProductionStackName: 'Shop-Production',
 }
 
-const pseudo = {
-  'AWS::AccountId': ACCOUNT, 'AWS::Region': REGION, 'AWS::Partition': 'aws', 'AWS::StackName': STACK,
-  'AWS::URLSuffix': 'amazonaws.com', 'AWS::NoValue': undefined, 'AWS::StackId': `arn:aws:cloudformation:${REGION}:${ACCOUNT}:stack/${STACK}/1`,
-}
+const pseudo = { 'AWS::AccountId': ACCOUNT, 'AWS::Region': REGION, 'AWS::Partition': 'aws', 'AWS::StackName': STACK, 'AWS::URLSuffix': 'amazonaws.com', 'AWS::NoValue': undefined }
 
-// What Ref and GetAtt say of a resource, as far as the tests look at it.
+// What Ref and GetAtt return for a resource, as far as the tests look at it.
 const arn = (id, type) => ({
   'AWS::IAM::Role': `arn:aws:iam::${ACCOUNT}:role/${id}`,
   'AWS::IAM::ManagedPolicy': `arn:aws:iam::${ACCOUNT}:policy/${id}`,
   'AWS::ECS::Cluster': `arn:aws:ecs:${REGION}:${ACCOUNT}:cluster/${id}`,
-  'AWS::ECS::TaskDefinition': `arn:aws:ecs:${REGION}:${ACCOUNT}:task-definition/${STACK}-${id.replace(/Task$/, '')}:7`,
   'AWS::StepFunctions::StateMachine': `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${id}`,
   'AWS::DynamoDB::Table': `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${id}`,
-  'AWS::Events::EventBus': `arn:aws:events:${REGION}:${ACCOUNT}:event-bus/${STACK}`,
   'AWS::SQS::Queue': `arn:aws:sqs:${REGION}:${ACCOUNT}:${id}`,
   'AWS::SNS::Topic': `arn:aws:sns:${REGION}:${ACCOUNT}:${id}`,
-  'AWS::Logs::LogGroup': `arn:aws:logs:${REGION}:${ACCOUNT}:log-group:${STACK}-${id}:*`,
+  'AWS::Logs::LogGroup': `arn:aws:logs:${REGION}:${ACCOUNT}:log-group:${id}:*`,
+  'AWS::Events::ApiDestination': `arn:aws:events:${REGION}:${ACCOUNT}:api-destination/${id}/1`,
   'AWS::S3::Bucket': `arn:aws:s3:::${id.toLowerCase()}`,
 }[type] ?? `arn:aws:${type}:${id}`)
 
-const isArnByRef = ['AWS::IAM::ManagedPolicy', 'AWS::ECS::TaskDefinition', 'AWS::StepFunctions::StateMachine', 'AWS::SNS::Topic']
+const isArnByRef = ['AWS::IAM::ManagedPolicy', 'AWS::StepFunctions::StateMachine', 'AWS::SNS::Topic']
 
-export function resolve(template, given = {}) {
+// resolve returns the resources of a stack. Their names are their logical ids, in other stacks than that of cicd.yaml with the
+// stack's name before them.
+export function resolve(template, given = {}, stack = STACK) {
+  const named = (id) => (stack === STACK ? id : `${stack}-${id}`)
   const types = Object.fromEntries(Object.entries(template.Resources).map(([id, r]) => [id, r.Type]))
   const values = { ...parameters, ...given }
   const split = (v, type) => (typeof v === 'string' && /List/.test(type) ? v.split(',') : v)
   const ref = (name) => {
+    if (name === 'AWS::StackName') return stack
     if (name in pseudo) return pseudo[name]
     const p = template.Parameters?.[name]
     if (p) {
@@ -56,18 +54,19 @@ export function resolve(template, given = {}) {
       if (v === undefined) throw new Error(`the parameter ${name} has no value`)
       return v
     }
-    if (!types[name]) throw new Error(`Ref to ${name}, which is not there`)
-    if (types[name] === 'AWS::Events::Rule') return template.Resources[name].Properties.EventBusName ? `${STACK}|${name}` : name
-    return isArnByRef.includes(types[name]) ? arn(name, types[name]) : name
+    if (!types[name]) throw new Error(`Ref to ${name}, which does not exist`)
+    if (types[name] === 'AWS::Events::Rule') return template.Resources[name].Properties.EventBusName ? `${stack}|${name}` : name
+    if (types[name] === 'AWS::ECS::TaskDefinition') return `arn:aws:ecs:${REGION}:${ACCOUNT}:task-definition/${work(template.Resources[name].Properties.Family)}:7`
+    return isArnByRef.includes(types[name]) ? arn(named(name), types[name]) : named(name)
   }
   const att = (name, what) => {
-    if (!types[name]) throw new Error(`GetAtt of ${name}, which is not there`)
-    if (what === 'Arn') return arn(name, types[name])
-    if (types[name] === 'AWS::Events::EventBus') return STACK
-    return what === 'QueueName' || what === 'Name' ? name : `${name}.${what}`
+    if (!types[name]) throw new Error(`GetAtt of ${name}, which does not exist`)
+    if (types[name] === 'AWS::Events::EventBus') return what === 'Arn' ? `arn:aws:events:${REGION}:${ACCOUNT}:event-bus/${stack}` : stack
+    if (what === 'Arn') return arn(named(name), types[name])
+    return what === 'QueueName' || what === 'Name' ? named(name) : `${name}.${what}`
   }
   const condition = (name) => {
-    if (!(name in template.Conditions)) throw new Error(`no condition ${name}`)
+    if (!(name in template.Conditions)) throw new Error(`there is no condition ${name}`)
     return work(template.Conditions[name])
   }
   const substitute = (text, more = {}) => text.replace(/\$\{(!?)([^}]+)\}/g, (_, literal, name) => {
@@ -101,4 +100,20 @@ export function resolve(template, given = {}) {
   }
   const there = Object.entries(template.Resources).filter(([, r]) => !r.Condition || condition(r.Condition))
   return Object.fromEntries(there.map(([id, r]) => [id, { Type: r.Type, Properties: work(r.Properties ?? {}) }]))
+}
+
+// sample returns values for the required parameters of a template.
+export const sample = (name) => ({
+  'environment.yaml': {
+    Pipeline: STACK, ClusterArn: arn('Cluster', 'AWS::ECS::Cluster'), MachineRoleName: 'MachineRole', ReadPolicyArn: arn('ReadPolicy', 'AWS::IAM::ManagedPolicy'), RepositoryName: 'ci/shop',
+    RepositoryUri: `${ACCOUNT}.dkr.ecr.${REGION}.amazonaws.com/ci/shop`, SecretsPrefix: STACK, EnvironmentName: 'staging', StackName: 'Shop-Staging',
+  },
+  'target.yaml': { Pipeline: STACK, EnvironmentName: 'abroad', DeployRoleArn: arn('abroad-DeployRole', 'AWS::IAM::Role'), MigrateRoleArn: arn('abroad-MigrateRole', 'AWS::IAM::Role'), ExternalId: 'shop-1', StackName: 'Shop-Abroad' },
+  'webhook.yaml': { LambdaS3Bucket: 'b', LambdaS3Key: 'k', EventBusName: STACK, Repositories: 'acme/shop' },
+}[name])
+
+// environment resolves environment.yaml for one environment of the pipeline, with the outputs of cicd.yaml as its parameters.
+export function environment(name, given = {}) {
+  const title = name[0].toUpperCase() + name.slice(1)
+  return resolve(load('environment.yaml'), { ...sample('environment.yaml'), EnvironmentName: name, StackName: `Shop-${title}`, ...given }, name)
 }

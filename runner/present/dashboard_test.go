@@ -76,7 +76,7 @@ func TestDashboardShowsTheFiguresOfTheRecord(t *testing.T) {
 	for title, want := range map[string]float64{
 		"Duration of steps, seconds: Duration": f.Seconds, "Tests: Tests": float64(f.Tests.Total),
 		"Tests: TestsFailed": float64(f.Tests.Failed + f.Tests.Errored), "Tests: TestsFlaky": float64(f.Tests.Counts.Flaky),
-		"Memory, % of the task's": 100 * float64(f.Usage.PeakMemory) / (2 << 30), "Fargate, dollars by list price": f.Cost.Dollars,
+		"Memory, % of the task's": 100 * float64(f.Usage.PeakMemory) / (2 << 30), "Checks, dollars by list price": f.Cost.Dollars,
 		"Waiting for a task, seconds: ColdStart": m.values["ColdStart"].(float64),
 	} {
 		if got, ok := shown[title]; !ok || math.Abs(got-want) > 1e-9 {
