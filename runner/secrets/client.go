@@ -14,21 +14,21 @@ import (
 	"github.com/carlin-cicd/runner/runner/awsjson"
 )
 
-// manager is the SDK's client of Secrets Manager, with the limits and the retries of the other.
-func manager(a *awsjson.Client) *secretsmanager.Client {
+// newManager returns the SDK's client of Secrets Manager with the limits and retries of another client.
+func newManager(a *awsjson.Client) *secretsmanager.Client {
 	config := a.Config.Copy()
 	config.HTTPClient = a
-	config.Credentials = identity{a.Config.Credentials}
+	config.Credentials = markedCredentials{a.Config.Credentials}
 	config.Region = a.Region
 	config.Retryer = func() aws.Retryer { return retryer{a.Retryer} }
 	return secretsmanager.NewFromConfig(config, func(o *secretsmanager.Options) { o.BaseEndpoint = &a.Endpoint })
 }
 
-// identity tells credentials that cannot be had from an answer that says no.
-type identity struct{ aws.CredentialsProvider }
+// markedCredentials makes errors of the credentials distinguishable from error responses.
+type markedCredentials struct{ aws.CredentialsProvider }
 
 // Retrieve implements aws.CredentialsProvider.
-func (i identity) Retrieve(ctx context.Context) (aws.Credentials, error) {
+func (i markedCredentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	if i.CredentialsProvider == nil {
 		return aws.Credentials{}, &awsjson.CredentialsError{Err: errors.New("no credentials are configured")}
 	}
@@ -39,20 +39,20 @@ func (i identity) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c, err
 }
 
-// retryer gives up on whoever does not answer sooner than on whoever is busy.
+// retryer gives up sooner on a service that does not respond than on one that is busy.
 type retryer struct{ *retry.Standard }
 
 // RetryDelay implements aws.Retryer.
 func (r retryer) RetryDelay(attempt int, err error) (time.Duration, error) {
-	var stall *awsjson.TimeoutError
-	if attempt >= awsjson.MaxTimeouts && errors.As(err, &stall) {
+	var timeout *awsjson.TimeoutError
+	if attempt >= awsjson.MaxTimeouts && errors.As(err, &timeout) {
 		return 0, err
 	}
 	return r.Standard.RetryDelay(attempt, err)
 }
 
-// plain makes an error of the SDK's one of ours: what the SDK adds to it helps nobody.
-func plain(ctx context.Context, err error) error {
+// convertError converts an error of the SDK to one of package awsjson, without the SDK's own details.
+func convertError(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -60,11 +60,11 @@ func plain(ctx context.Context, err error) error {
 		return ctx.Err()
 	}
 	var (
-		stall       *awsjson.TimeoutError
-		lost        *awsjson.ConnectionError
+		timeout     *awsjson.TimeoutError
+		connection  *awsjson.ConnectionError
 		credentials *awsjson.CredentialsError
-		garbled     *smithy.DeserializationError
-		no          smithy.APIError
+		malformed   *smithy.DeserializationError
+		api         smithy.APIError
 		response    *awshttp.ResponseError
 	)
 	status := 0
@@ -72,23 +72,28 @@ func plain(ctx context.Context, err error) error {
 		status = response.HTTPStatusCode()
 	}
 	switch {
-	case errors.As(err, &stall):
-		return stall
-	case errors.As(err, &lost):
-		return lost
+	case errors.As(err, &timeout):
+		return timeout
+	case errors.As(err, &connection):
+		return connection
 	case errors.As(err, &credentials):
 		return credentials
-	case errors.As(err, &garbled): // what is wrong with it could quote a secret
-		return &awsjson.APIError{Status: status, Message: "the answer is not understood"}
-	case errors.As(err, &no):
-		const unknown = "UnknownError" // the SDK's word for what an answer does not say
-		return &awsjson.APIError{Status: status, Code: without(no.ErrorCode(), unknown), Message: without(no.ErrorMessage(), unknown)}
+	case errors.As(err, &malformed): // its text could quote a secret
+		return &awsjson.APIError{Status: status, Message: "the response is not valid JSON"}
+	case errors.As(err, &api):
+		const unknown = "UnknownError" // the SDK's text for what a response leaves out
+		return &awsjson.APIError{
+			Status:  status,
+			Code:    without(api.ErrorCode(), unknown),
+			Message: without(api.ErrorMessage(), unknown),
+		}
 	}
 	return err
 }
 
-func without(text, none string) string {
-	if text == none {
+// without returns the text, or "" for a placeholder.
+func without(text, placeholder string) string {
+	if text == placeholder {
 		return ""
 	}
 	return text

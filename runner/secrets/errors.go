@@ -9,7 +9,7 @@ import (
 type Failure struct {
 	Variable      string
 	Problem       string // names the secret, never its value
-	Advice        string // what to do about it; "" if there is nothing to say
+	Advice        string // what to do about it, or ""
 	ServiceFailed bool   // the service failed, rather than the reference or the permissions
 
 	cause error
@@ -17,10 +17,10 @@ type Failure struct {
 
 func (f Failure) Error() string { return f.Variable + ": " + f.Problem }
 
-// Hint says what to do about it.
+// Hint returns the advice.
 func (f Failure) Hint() string { return f.Advice }
 
-// Retryable reports whether the same reference may well be resolved later.
+// Retryable reports whether the reference may be resolved later.
 func (f Failure) Retryable() bool { return f.ServiceFailed }
 
 func (f Failure) Unwrap() error { return f.cause }
@@ -28,7 +28,7 @@ func (f Failure) Unwrap() error { return f.cause }
 // Error lists every reference that could not be resolved, sorted by the variable's name.
 type Error struct{ Failures []Failure }
 
-// Error names the variables of one problem together: without credentials every reference fails in the same way.
+// Error groups the variables by their problem: without credentials every reference fails in the same way.
 func (e *Error) Error() string {
 	var problems []string
 	variables := map[string][]string{}
@@ -46,7 +46,7 @@ func (e *Error) Error() string {
 	return "cannot be resolved: " + strings.Join(problems, "; ")
 }
 
-// Hint says what to do, each thing once.
+// Hint returns each advice once.
 func (e *Error) Hint() string {
 	var advice []string
 	for _, f := range e.Failures {
@@ -57,7 +57,7 @@ func (e *Error) Hint() string {
 	return strings.Join(advice, "; ")
 }
 
-// Retryable reports whether every failure was the service's: with one that was not, another try is in vain.
+// Retryable reports whether every failure is retryable.
 func (e *Error) Retryable() bool {
 	return len(e.Failures) > 0 && !slices.ContainsFunc(e.Failures, func(f Failure) bool { return !f.ServiceFailed })
 }

@@ -1,228 +1,250 @@
 package secrets
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/awsjson"
 	"github.com/carlin-cicd/runner/steps/reference"
 )
 
-// Codes of the services by what they mean. The rest of them is told as it comes.
+// Error codes of the services by their meaning. The messages of other codes are passed on.
 var (
 	deniedCodes  = []string{"AccessDeniedException", "AccessDenied"}
 	expiredCodes = []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 	refusedCodes = []string{
-		"UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
-		"InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature", "IncompleteSignatureException", "NotAuthorized", "OptInRequired",
+		"UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken",
+		"MissingAuthenticationTokenException", "InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature",
+		"IncompleteSignatureException", "NotAuthorized", "OptInRequired",
 	}
-	decryptionCodes = []string{"DecryptionFailure", "InvalidKeyId", "KMSInvalidStateException", "KMSAccessDeniedException", "KMSNotFoundException"}
-	absentCodes     = []string{"ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound"}
-	nameCodes       = []string{"ValidationException", "InvalidParameterException"}
+	decryptionCodes = []string{
+		"DecryptionFailure", "InvalidKeyId", "KMSInvalidStateException", "KMSAccessDeniedException", "KMSNotFoundException",
+	}
+	notFoundCodes = []string{"ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound"}
+	nameCodes     = []string{"ValidationException", "InvalidParameterException"}
 )
 
-func has(err error, codes []string) bool { return awsjson.HasCode(err, codes...) }
+func isDenied(err error) bool { return awsjson.HasCode(err, deniedCodes...) }
 
-func denied(err error) bool { return has(err, deniedCodes) }
-
-// hopeless reports whether asking for one thing instead of several would end the same.
-func hopeless(err error) bool {
-	var no *awsjson.APIError
-	return !errors.As(err, &no) || awsjson.IsTransient(err) || has(err, expiredCodes) || has(err, refusedCodes)
+// failsForAll reports whether a request for one item instead of several would fail in the same way.
+func failsForAll(err error) bool {
+	var api *awsjson.APIError
+	return !errors.As(err, &api) || awsjson.IsTransient(err) || awsjson.HasCode(err, expiredCodes...) ||
+		awsjson.HasCode(err, refusedCodes...)
 }
 
-// explain says why there is no answer for what is kept in p, and what to do about it.
-func explain(p place, a answer) error {
+// explain returns why there is no value at a location, and what to do about it.
+func explain(l location, r result) error {
 	var (
-		already     *problem
-		lost        *awsjson.ConnectionError
+		known       *problem
+		connection  *awsjson.ConnectionError
 		certificate *tls.CertificateVerificationError
 		credentials *awsjson.CredentialsError
-		stall       *awsjson.TimeoutError
-		no          *awsjson.APIError
+		timeout     *awsjson.TimeoutError
+		api         *awsjson.APIError
 		missing     *missingError
 		dns         *net.DNSError
 	)
-	said := &problem{cause: a.err, service: awsjson.IsTransient(a.err)}
-	route := fmt.Sprintf("its subnet needs a way there: a NAT gateway, or a VPC endpoint of %s whose security group lets the task in at port 443", services[p.kind].Name)
+	p := &problem{cause: r.err, serviceFailed: awsjson.IsTransient(r.err)}
+	service := services[l.kind].Name
+	route := "its subnet needs a route there: a NAT gateway, or a VPC endpoint of " + service +
+		" whose security group lets the task in at port 443"
 	switch {
-	case errors.As(a.err, &already):
-		return already
-	case errors.Is(a.err, context.Canceled), errors.Is(a.err, context.DeadlineExceeded):
-		said.said, said.service = p.what()+" was not read in time: "+a.err.Error(), false
-	case errors.As(a.err, &credentials):
-		said.said = "no AWS credentials can be had: " + textOf(credentials)
-		said.advice = "give the task a task role; on a laptop log in and set AWS_PROFILE"
-	case errors.As(a.err, &stall):
-		said.said, said.advice = stall.Error(), route
-	case errors.As(a.err, &dns) && dns.IsNotFound:
-		said.said = "there is no host " + dns.Name
-		said.advice = "see that " + p.region + ", " + p.origin + ", is a region; without a way to the internet the VPC needs an endpoint of " + services[p.kind].Name + " with private DNS"
-	case errors.As(a.err, &lost) && errors.As(a.err, &certificate):
-		said.said = "the certificate of " + awsjson.Host(lost.Endpoint) + " is not trusted: " + certificate.Err.Error()
-		said.advice = "behind a proxy that opens TLS, point AWS_CA_BUNDLE to its certificate"
-	case errors.As(a.err, &lost):
-		said.said, said.advice = awsjson.Host(lost.Endpoint)+" cannot be reached: "+lost.Error(), route
-	case errors.As(a.err, &missing):
-		said.said, said.advice = p.absent(missing)
-	case errors.As(a.err, &no):
-		p.refused(said, no, a.action)
+	case errors.As(r.err, &known):
+		return known
+	case errors.Is(r.err, context.Canceled), errors.Is(r.err, context.DeadlineExceeded):
+		p.message, p.serviceFailed = l.describe()+" was not read in time: "+r.err.Error(), false
+	case errors.As(r.err, &credentials):
+		p.message = "there are no AWS credentials: " + credentialsMessage(credentials)
+		p.advice = "give the task a task role; on a laptop log in and set AWS_PROFILE"
+	case errors.As(r.err, &timeout):
+		p.message, p.advice = timeout.Error(), route
+	case errors.As(r.err, &dns) && dns.IsNotFound:
+		p.message = "there is no host " + dns.Name
+		p.advice = "check that " + l.region + ", " + l.origin + ", is a region; without a route to the internet the VPC needs " +
+			"an endpoint of " + service + " with private DNS"
+	case errors.As(r.err, &connection) && errors.As(r.err, &certificate):
+		p.message = "the certificate of " + awsjson.Host(
+			connection.Endpoint,
+		) + " is not trusted: " + certificate.Err.Error()
+		p.advice = "behind a proxy that opens TLS, set AWS_CA_BUNDLE to its certificate"
+	case errors.As(r.err, &connection):
+		p.message, p.advice = awsjson.Host(connection.Endpoint)+" cannot be reached: "+connection.Error(), route
+	case errors.As(r.err, &missing):
+		p.message, p.advice = l.notFound(missing)
+	case errors.As(r.err, &api):
+		l.explainAPI(p, api, r.action)
 	default:
-		said.said = p.what() + " cannot be read: " + a.err.Error()
+		p.message = l.describe() + " cannot be read: " + r.err.Error()
 	}
-	return said
+	return p
 }
 
-// what names the thing for people, and where it was looked for.
-func (p place) what() string { return p.thing() + " in " + p.region }
+// describe names the secret or parameter and its region, for messages.
+func (l location) describe() string { return l.noun() + " in " + l.region }
 
-func (p place) thing() string {
+func (l location) noun() string {
 	switch {
-	case p.kind == reference.SecretsManager:
-		return "the secret " + p.name()
-	case p.path:
-		return "the path " + p.name()
+	case l.kind == reference.SecretsManager:
+		return "the secret " + l.name()
+	case l.path:
+		return "the path " + l.name()
 	}
-	return "the parameter " + p.name()
+	return "the parameter " + l.name()
 }
 
-// absent says that there is no such thing.
-func (p place) absent(missing *missingError) (said, advice string) {
-	where := " in " + p.region + ", " + p.origin
-	advice = "see that the name is right, and the region; what is in another one is referred to by its ARN"
+// notFound is the message and advice for a secret or parameter that does not exist.
+func (l location) notFound(missing *missingError) (message, advice string) {
+	where := " in " + l.region + ", " + l.origin
+	advice = "check the name and the region; refer to one in another region by its ARN"
 	switch {
 	case missing != nil && missing.newest > 0:
-		return fmt.Sprintf("%s has no version or label %s; its newest version is %d", p.what(), p.version, missing.newest), "see its history"
-	case p.path:
-		return "there is no parameter under " + p.name() + where, advice
-	case p.kind == reference.ParameterStore:
-		return "there is no parameter " + p.name() + where, advice + ", and so is a parameter whose name begins with no slash"
+		return fmt.Sprintf(
+				"%s has no version or label %s; its newest version is %d",
+				l.describe(),
+				l.version,
+				missing.newest,
+			),
+			"look at its history"
+	case l.path:
+		return "there is no parameter under " + l.name() + where, advice
+	case l.kind == reference.ParameterStore:
+		return "there is no parameter " + l.name() + where, advice + ", and so is one whose name does not begin with a slash"
 	}
-	return "there is no secret " + p.name() + where, advice
+	return "there is no secret " + l.name() + where, advice
 }
 
-// refused says what the service's code means.
-func (p place) refused(said *problem, no *awsjson.APIError, action string) {
+// explainAPI explains an error response.
+func (l location) explainAPI(p *problem, api *awsjson.APIError, action string) {
+	text := oneLine(api.Error())
 	switch {
-	case said.service:
-		said.said = p.what() + " cannot be read, and the service is to blame: " + no.Error()
-		said.advice = "try again later"
-	case has(no, deniedCodes) && strings.Contains(strings.ToLower(no.Message), "kms"), has(no, deniedCodes) && strings.Contains(no.Message, "ciphertext refers"), has(no, decryptionCodes):
-		key := inMessage(`arn:aws[a-z-]*:kms:[A-Za-z0-9:/_-]+`, no.Message)
-		said.said = p.what() + " cannot be decrypted: " + tidy(no.Error())
-		said.advice = "allow kms:Decrypt on " + either(key, "its KMS key") + ", in the task role's policy and in the key's own, and see that the key is enabled"
-	case has(no, deniedCodes):
-		said.said = action + " is denied on " + p.what() + who(no.Message)
-		said.advice = "allow " + action + " on " + p.resource() + " to the task role"
-		if strings.Contains(no.Message, "explicit deny") {
-			said.advice = "a policy denies it explicitly, and no other one can allow it: find its Deny"
+	case p.serviceFailed:
+		p.message = l.describe() + " cannot be read, because the service failed: " + api.Error()
+		p.advice = "try again later"
+	case isDecryption(api):
+		key := cmp.Or(find(`arn:aws[a-z-]*:kms:[A-Za-z0-9:/_-]+`, api.Message), "its KMS key")
+		p.message = l.describe() + " cannot be decrypted: " + text
+		p.advice = "allow kms:Decrypt on " + key + ", in the task role's policy and in the key's own, and check that the key is enabled"
+	case isDenied(api):
+		p.message = action + " is denied on " + l.describe() + deniedTo(api.Message)
+		p.advice = "allow " + action + " on " + l.resource() + " to the task role"
+		if strings.Contains(api.Message, "explicit deny") {
+			p.advice = "a policy denies it explicitly, which no other policy can override: find its Deny"
 		}
-	case has(no, expiredCodes):
-		said.said = "the AWS credentials have expired (" + no.Code + ")"
-		said.advice = "log in again; a task has fresh ones from its task role, unless AWS_ACCESS_KEY_ID is set"
-	case has(no, refusedCodes):
-		said.said = "AWS does not accept the credentials in " + p.region + ": " + tidy(no.Error())
-		said.advice = "see that they belong to an account for which " + p.region + " is enabled, and that the clock is right"
-	case has(no, absentCodes) && strings.Contains(no.Message, "secret value"):
-		said.said = p.what() + " has no " + p.wanted()
-		said.advice = "see its versions and their stages; a secret that was never given a value has none"
-	case has(no, absentCodes):
-		said.said, said.advice = p.absent(nil)
-	case no.Code == "InvalidRequestException" && (strings.Contains(no.Message, "marked for deletion") || strings.Contains(no.Message, "marked deleted") || strings.Contains(no.Message, "scheduled for deletion")):
-		said.said = p.what() + " is scheduled for deletion"
-		said.advice = "restore it, or refer to another one"
-	case no.Code == "InvalidRequestException" && p.stage != "" && p.version != "":
-		said.said = p.what() + " has no version " + p.version + " at the stage " + p.stage
-		said.advice = "name the stage or the version's id, not both"
-	case has(no, nameCodes):
-		said.said = p.what() + " cannot be asked for: " + tidy(no.Error())
-		said.advice = "see that the reference is right"
+	case slices.Contains(expiredCodes, api.Code):
+		p.message = "the AWS credentials have expired (" + api.Code + ")"
+		p.advice = "log in again; a task gets fresh ones from its task role, unless AWS_ACCESS_KEY_ID is set"
+	case slices.Contains(refusedCodes, api.Code):
+		p.message = "AWS does not accept the credentials in " + l.region + ": " + text
+		p.advice = "check that they belong to an account for which " + l.region + " is enabled, and that the clock is right"
+	case slices.Contains(notFoundCodes, api.Code) && strings.Contains(api.Message, "secret value"):
+		p.message = l.describe() + " has no " + l.versionText()
+		p.advice = "look at its versions and their stages; a secret without a value has none"
+	case slices.Contains(notFoundCodes, api.Code):
+		p.message, p.advice = l.notFound(nil)
+	case isScheduledForDeletion(api):
+		p.message = l.describe() + " is scheduled for deletion"
+		p.advice = "restore it, or refer to another one"
+	case api.Code == "InvalidRequestException" && l.stage != "" && l.version != "":
+		p.message = l.describe() + " has no version " + l.version + " at the stage " + l.stage
+		p.advice = "name the stage or the version's id, not both"
+	case slices.Contains(nameCodes, api.Code):
+		p.message = l.describe() + " cannot be requested: " + text
+		p.advice = "correct the reference"
 	default:
-		said.said = p.what() + " cannot be read: " + tidy(no.Error())
+		p.message = l.describe() + " cannot be read: " + text
 	}
 }
 
-// wanted is the version that a reference asks for.
-func (p place) wanted() string {
+// isDecryption reports whether the KMS key of the secret could not be used.
+func isDecryption(api *awsjson.APIError) bool {
+	aboutKey := strings.Contains(strings.ToLower(api.Message), "kms") ||
+		strings.Contains(api.Message, "ciphertext refers")
+	return isDenied(api) && aboutKey || slices.Contains(decryptionCodes, api.Code)
+}
+
+func isScheduledForDeletion(api *awsjson.APIError) bool {
+	phrases := []string{"marked for deletion", "marked deleted", "scheduled for deletion"}
+	return api.Code == "InvalidRequestException" &&
+		slices.ContainsFunc(phrases, func(p string) bool { return strings.Contains(api.Message, p) })
+}
+
+// versionText is the version that a reference names.
+func (l location) versionText() string {
 	switch {
-	case p.version != "":
-		return "version " + p.version
-	case p.stage != "":
-		return "version at the stage " + p.stage
+	case l.version != "":
+		return "version " + l.version
+	case l.stage != "":
+		return "version at the stage " + l.stage
 	}
 	return "value"
 }
 
-// resource is what a policy has to name, as closely as it can be known.
-func (p place) resource() string {
-	resource := p.id
-	if !strings.HasPrefix(p.id, "arn:") {
-		prefix := "arn:" + awsjson.Partition(p.region) + ":" + services[p.kind].Name + ":" + p.region + ":" + either(p.account, "*")
+// resource is what a policy has to name, as closely as it is known.
+func (l location) resource() string {
+	resource := l.id
+	if !strings.HasPrefix(l.id, "arn:") {
+		service := services[l.kind].Name
+		prefix := "arn:" + awsjson.Partition(l.region) + ":" + service + ":" + l.region + ":" + cmp.Or(l.account, "*")
 		switch {
-		case p.kind == reference.SecretsManager:
-			return prefix + ":secret:" + p.id + "-??????"
-		case p.path:
-			return prefix + ":parameter" + strings.TrimSuffix(p.id, "/") + " and " + prefix + ":parameter" + strings.TrimSuffix(p.id, "/") + "/*"
+		case l.kind == reference.SecretsManager:
+			return prefix + ":secret:" + l.id + "-??????"
+		case l.path:
+			path := prefix + ":parameter" + strings.TrimSuffix(l.id, "/")
+			return path + " and " + path + "/*"
 		default:
-			resource = prefix + ":parameter" + p.id
+			resource = prefix + ":parameter" + l.id
 		}
 	}
-	if p.kind == reference.SecretsManager && !hasRandomEnd(resource) {
+	if l.kind == reference.SecretsManager && !hasRandomEnd(resource) {
 		resource += "-??????"
 	}
 	return resource
 }
 
-// hasRandomEnd reports whether an ARN ends as those of whole secrets do, in a dash and six random characters.
+// hasRandomEnd reports whether an ARN ends as a secret's full ARN does, in a dash and six random characters.
 func hasRandomEnd(arn string) bool {
 	end := arn[max(0, len(arn)-7):]
 	return len(end) == 7 && end[0] == '-' && !strings.ContainsAny(end[1:], "/_+=.@-:?")
 }
 
-// who says to whom something is denied and why, as far as AWS tells.
-func who(message string) string {
-	said := ""
-	if is := inMessage(`arn:aws[a-z-]*:(sts|iam)::[A-Za-z0-9:/_+=,.@-]+`, message); is != "" {
-		said = " to " + is
+// deniedTo says to which principal access is denied, and why, as far as the message has it.
+func deniedTo(message string) string {
+	text := ""
+	if principal := find(`arn:aws[a-z-]*:(sts|iam)::[A-Za-z0-9:/_+=,.@-]+`, message); principal != "" {
+		text = " to " + principal
 	}
-	if because := inMessage(`because .*|with an explicit deny.*`, message); because != "" {
-		said += ", " + tidy(because)
+	if reason := find(`because .*|with an explicit deny.*`, message); reason != "" {
+		text += ", " + oneLine(reason)
 	}
-	return said
+	return text
 }
 
-// inMessage compiles its pattern when something has failed, which most starts are spared.
-func inMessage(pattern, message string) string {
-	return regexp.MustCompile(pattern).FindString(message)
-}
+// find returns the first match of a pattern. The pattern is compiled here, as most runs need none of them.
+func find(pattern, message string) string { return regexp.MustCompile(pattern).FindString(message) }
 
-// tidy makes a service's message fit for a line of a log.
-func tidy(message string) string {
-	const most = 400
+// oneLine makes a service's message fit for a line of a log.
+func oneLine(message string) string {
+	const limit = 400
 	message = strings.Join(strings.Fields(message), " ")
-	if len(message) > most {
-		message = strings.ToValidUTF8(message[:most], "") + "…"
+	if len(message) > limit {
+		message = strings.ToValidUTF8(message[:limit], "") + "…"
 	}
 	return message
 }
 
-// textOf is the error without what a credential_process has written: it would have been credentials.
-func textOf(e *awsjson.CredentialsError) string {
-	said, _, cut := strings.Cut(e.Err.Error(), "process provider error")
+// credentialsMessage returns the error without the output of a credential_process, which would be credentials.
+func credentialsMessage(e *awsjson.CredentialsError) string {
+	text, _, cut := strings.Cut(e.Err.Error(), "process provider error")
 	if cut {
-		said += "credential_process has failed"
+		text += "credential_process failed"
 	}
-	return tidy(said)
-}
-
-func either(this, that string) string {
-	if this != "" {
-		return this
-	}
-	return that
+	return oneLine(text)
 }

@@ -9,25 +9,25 @@ import (
 	"strings"
 )
 
-// pick returns what a JSON secret has under key: a string as it is, anything else as the text it was written in, so
-// that a number is neither rounded nor reshaped. Neither the secret's text nor its other keys are in the error.
+// pick returns the value of a key in a JSON secret: a string as it is, anything else as its JSON text, so that numbers
+// are neither rounded nor reformatted. The error has neither the secret's text nor its other keys.
 func pick(text, key string) (string, error) {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(jsonText(text), &object) != nil || object == nil {
-		return "", fmt.Errorf("is no JSON object, so it has no key %s", key)
+		return "", fmt.Errorf("is not a JSON object, so it has no key %s", key)
 	}
 	raw, ok := object[key]
 	switch {
 	case !ok:
 		return "", fmt.Errorf("has no key %s among its %d", key, len(object))
 	case string(raw) == "null":
-		return "", fmt.Errorf("has null under the key %s, which is no value", key)
+		return "", fmt.Errorf("has null under the key %s", key)
 	case raw[0] != '"':
 		return string(raw), nil
 	}
 	var value string
 	if json.Unmarshal(raw, &value) != nil {
-		return "", fmt.Errorf("has no text under the key %s", key)
+		return "", fmt.Errorf("has an invalid string under the key %s", key)
 	}
 	return value, nil
 }
@@ -41,7 +41,7 @@ func leaves(text string) []string {
 	found := []string{text}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
-	// Of an object's tokens every other one is a key, and a key is no secret.
+	// Every other token of an object is a key, which is not a secret.
 	type level struct{ object, key bool }
 	var open []level
 	for {
@@ -71,7 +71,7 @@ func leaves(text string) []string {
 	}
 }
 
-// jsonText is text without the mark that some editors begin a file with, and the space around it.
+// jsonText is the text without a byte order mark and surrounding space.
 func jsonText(text string) []byte {
 	return bytes.TrimSpace([]byte(strings.TrimPrefix(text, "\ufeff")))
 }

@@ -20,19 +20,22 @@ func TestAKeyOfAJSONSecretKeepsItsExactText(t *testing.T) {
 	for _, c := range []struct{ secret, key, want string }{
 		{secret, "TEXT", "has no key TEXT among its 14"},
 		{secret, "null", "has null under the key null"},
-		{"hunter2", "key", "is no JSON object"},
-		{`"hunter2"`, "key", "is no JSON object"},
-		{`["hunter2"]`, "key", "is no JSON object"},
-		{"null", "key", "is no JSON object"},
-		{"", "key", "is no JSON object"},
-		{`{"key":"hunter2"`, "key", "is no JSON object"},
-		{`{"key":hunter2}`, "key", "is no JSON object"},
+		{"hunter2", "key", "is not a JSON object"},
+		{`"hunter2"`, "key", "is not a JSON object"},
+		{`["hunter2"]`, "key", "is not a JSON object"},
+		{"null", "key", "is not a JSON object"},
+		{"", "key", "is not a JSON object"},
+		{`{"key":"hunter2"`, "key", "is not a JSON object"},
+		{`{"key":hunter2}`, "key", "is not a JSON object"},
 	} {
 		_, err := pick(c.secret, c.key)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s of %s: %v, want %s", c.key, c.secret, err, c.want)
 		}
-		if err != nil && (strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "dotted") || strings.Contains(err.Error(), "Case")) {
+		if err != nil &&
+			(strings.Contains(
+				err.Error(), "hunter2",
+			) || strings.Contains(err.Error(), "dotted") || strings.Contains(err.Error(), "Case")) {
 			t.Errorf("the secret is in %q", err)
 		}
 	}
@@ -40,7 +43,9 @@ func TestAKeyOfAJSONSecretKeepsItsExactText(t *testing.T) {
 
 func TestEveryStringOfAJSONSecretIsALeaf(t *testing.T) {
 	for text, want := range map[string][]string{
-		`{"a":"one","b":{"c":"two","d":["three",{"e":"four"}],"f":5},"g":"","h":null,"a":"again"}`: {"one", "two", "three", "four", "again"},
+		`{"a":"one","b":{"c":"two","d":["three",{"e":"four"}],"f":5},"g":"","h":null,"a":"again"}`: {
+			"one", "two", "three", "four", "again",
+		},
 		` ["x\u0041",["y"],{"k":"v"},"z"] `: {"xA", "y", "v", "z"},
 		`{}`:                                {},
 		`[[],{},[{"a":{}}],"end"]`:          {"end"},
@@ -52,7 +57,9 @@ func TestEveryStringOfAJSONSecretIsALeaf(t *testing.T) {
 			t.Errorf("%s has the leaves %q, want itself and %q", text, got, want)
 		}
 	}
-	for _, text := range []string{"", "plain", `"string"`, "12345678", "true", "null", `{"a":`, `{"a":"b"} trailing`, "-----BEGIN KEY-----"} {
+	for _, text := range []string{
+		"", "plain", `"string"`, "12345678", "true", "null", `{"a":`, `{"a":"b"} trailing`, "-----BEGIN KEY-----",
+	} {
 		if got := leaves(text); got != nil {
 			t.Errorf("%q has the leaves %q", text, got)
 		}

@@ -18,7 +18,7 @@ import (
 	"github.com/carlin-cicd/runner/steps/reference"
 )
 
-// TestNoPrintingShowsAValue prints everything that this package returns in every way that comes to mind.
+// TestNoPrintingShowsAValue prints everything that this package returns, in every way.
 func TestNoPrintingShowsAValue(t *testing.T) {
 	const hidden = "hunter2-hunter2"
 	dir := t.TempDir()
@@ -28,9 +28,20 @@ func TestNoPrintingShowsAValue(t *testing.T) {
 	r, _ := fake(t, func(operation string, input object) (int, any) {
 		switch operation {
 		case "GetSecretValue":
-			return http.StatusOK, object{"Name": "s", "SecretString": `{"a":"` + hidden + `","b":"\u0000` + hidden + `"}`, "VersionId": "1", "VersionStages": []string{"AWSCURRENT"}}
+			return http.StatusOK, object{
+				"Name":          "s",
+				"SecretString":  `{"a":"` + hidden + `","b":"\u0000` + hidden + `"}`,
+				"VersionId":     "1",
+				"VersionStages": []string{"AWSCURRENT"},
+			}
 		default:
-			return http.StatusOK, object{"Parameters": []object{{"Name": "/p", "Value": hidden, "Version": 1}, {"Name": "/x/y", "Value": hidden, "Version": 1}, {"Name": "/x/Y", "Value": hidden, "Version": 1}}}
+			return http.StatusOK, object{
+				"Parameters": []object{
+					{"Name": "/p", "Value": hidden, "Version": 1},
+					{"Name": "/x/y", "Value": hidden, "Version": 1},
+					{"Name": "/x/Y", "Value": hidden, "Version": 1},
+				},
+			}
 		}
 	})
 	r.Dir = dir
@@ -57,7 +68,12 @@ func TestNoPrintingShowsAValue(t *testing.T) {
 	held := holder{resolved, secret, &secret, resolved.Secrets, err}
 	ref, _ := reference.Parse("secretsmanager:s:a", true)
 	var out bytes.Buffer
-	for _, v := range []any{resolved, &resolved, secret, &secret, resolved.Secrets, []*Secret{&secret}, map[string]Secret{"x": secret}, held, &held, err, failed, *failed, failed.Failures, failed.Failures[0], ref, r, *r} {
+	for _, v := range []any{
+		resolved, &resolved, secret, &secret, resolved.Secrets,
+		[]*Secret{&secret},
+		map[string]Secret{"x": secret},
+		held, &held, err, failed, *failed, failed.Failures, failed.Failures[0], ref, r, *r,
+	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%T", "%t", "%-10.3v"} {
 			fmt.Fprintf(&out, verb+"\n", v)
 		}
@@ -71,7 +87,9 @@ func TestNoPrintingShowsAValue(t *testing.T) {
 		}
 	}
 	_ = WriteReport(&out, resolved, err)
-	for _, form := range []string{hidden, "hunter2", fmt.Sprintf("%x", hidden), fmt.Sprintf("%X", hidden), fmt.Sprint([]byte(hidden))} {
+	for _, form := range []string{
+		hidden, "hunter2", fmt.Sprintf("%x", hidden), fmt.Sprintf("%X", hidden), fmt.Sprint([]byte(hidden)),
+	} {
 		if i := strings.Index(out.String(), form); i >= 0 {
 			t.Fatalf("a value is shown: …%s", out.String()[max(0, i-200):i+20])
 		}
@@ -81,9 +99,11 @@ func TestNoPrintingShowsAValue(t *testing.T) {
 	}
 }
 
-func TestALengthsClass(t *testing.T) {
+func TestLengthClass(t *testing.T) {
 	for value, want := range map[string]string{
-		"": "empty", "12345": "under 6 bytes", "123456": "6-15", strings.Repeat("x", 15): "6-15", strings.Repeat("x", 16): "16-63",
+		"": "empty", "12345": "under 6 bytes", "123456": "6-15", strings.Repeat(
+			"x", 15,
+		): "6-15", strings.Repeat("x", 16): "16-63",
 		strings.Repeat("x", 63): "16-63", strings.Repeat("x", 64): "64 and more", "ééé": "6-15",
 	} {
 		if got := (Secret{reveal: func() content { return content{value, value} }}).LengthClass(); got != want {
@@ -95,7 +115,7 @@ func TestALengthsClass(t *testing.T) {
 	}
 }
 
-func TestTheTableOfWhatIsResolved(t *testing.T) {
+func TestReport(t *testing.T) {
 	r, _ := fake(t, func(operation string, input object) (int, any) {
 		switch operation {
 		case "BatchGetSecretValue":
@@ -104,11 +124,26 @@ func TestTheTableOfWhatIsResolved(t *testing.T) {
 			if input["SecretId"] == "gone" {
 				return refuse("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
 			}
-			return http.StatusOK, object{"Name": input["SecretId"], "SecretString": `{"token":"npm_0123456789abcdefghij"}`, "VersionId": "9d4c", "VersionStages": []string{"AWSCURRENT", "blue"}}
+			return http.StatusOK, object{
+				"Name":          input["SecretId"],
+				"SecretString":  `{"token":"npm_0123456789abcdefghij"}`,
+				"VersionId":     "9d4c",
+				"VersionStages": []string{"AWSCURRENT", "blue"},
+			}
 		}
 		return http.StatusOK, object{"Parameters": []object{{"Name": "/ci/pin", "Value": "1234", "Version": 12}}}
 	})
-	resolved, err := resolve(t, r, map[string]string{"NPM_TOKEN": "secretsmanager:ci/npm:token", "GONE_TOKEN": "secretsmanager:gone", "PIN_SECRET": "ssm:/ci/pin", "EMPTY_SECRET": "file:/dev/../dev/null", "NULL_SECRET": "file:" + empty(t)})
+	resolved, err := resolve(
+		t,
+		r,
+		map[string]string{
+			"NPM_TOKEN":    "secretsmanager:ci/npm:token",
+			"GONE_TOKEN":   "secretsmanager:gone",
+			"PIN_SECRET":   "ssm:/ci/pin",
+			"EMPTY_SECRET": "file:/dev/../dev/null",
+			"NULL_SECRET":  "file:" + empty(t),
+		},
+	)
 	var out strings.Builder
 	if got := WriteReport(&out, resolved, err); !errors.Is(got, err) {
 		t.Errorf("the error is lost: %v", got)
@@ -123,8 +158,8 @@ func TestTheTableOfWhatIsResolved(t *testing.T) {
 		"  12                       under 6 bytes\n",
 		"NULL_SECRET  file ",
 		"  -                        empty\n",
-		"GONE_TOKEN: there is no secret gone in eu-west-1, the region of AWS_REGION or of the AWS profile\n  hint: see that the name is right",
-		"EMPTY_SECRET: /dev/../dev/null is no regular file\n  hint: ",
+		"GONE_TOKEN: there is no secret gone in eu-west-1, the region of AWS_REGION or of the AWS profile\n  hint: check the name and the region",
+		"EMPTY_SECRET: /dev/../dev/null is not a regular file\n  hint: ",
 		"note: secretsmanager:BatchGetSecretValue is denied in eu-west-1, so secrets are read one by one there: allow it on \"*\"",
 	} {
 		if !strings.Contains(text, want) {
@@ -132,7 +167,7 @@ func TestTheTableOfWhatIsResolved(t *testing.T) {
 		}
 	}
 	if err := WriteReport(failingWriter{}, resolved, nil); !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("a table that cannot be written is no error: %v", err)
+		t.Errorf("an unwritable report is not an error: %v", err)
 	}
 	out.Reset()
 	if err := WriteReport(&out, Resolved{}, nil); err != nil || out.String() != "no variable is a reference\n" {
@@ -156,8 +191,15 @@ type failingWriter struct{}
 
 func (failingWriter) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
 
-func TestOneProblemOfManyVariablesIsSaidOnce(t *testing.T) {
-	err := &Error{[]Failure{{Variable: "A", Problem: "no credentials", Advice: "log in"}, {Variable: "B", Problem: "gone", ServiceFailed: true}, {Variable: "C", Problem: "no credentials", Advice: "log in"}, {Variable: "C", Problem: "no credentials", Advice: "log in"}}}
+func TestAProblemOfManyVariablesIsReportedOnce(t *testing.T) {
+	err := &Error{
+		[]Failure{
+			{Variable: "A", Problem: "no credentials", Advice: "log in"},
+			{Variable: "B", Problem: "gone", ServiceFailed: true},
+			{Variable: "C", Problem: "no credentials", Advice: "log in"},
+			{Variable: "C", Problem: "no credentials", Advice: "log in"},
+		},
+	}
 	if got := err.Error(); got != "cannot be resolved: A, C: no credentials; B: gone" {
 		t.Error(got)
 	}

@@ -23,9 +23,9 @@ const (
 	batchSecret = "secretsmanager:BatchGetSecretValue"
 )
 
-// secrets asks Secrets Manager for secrets: those of which the current version is wanted in batches, and one by one
-// those of which another one is, which a batch cannot say, and what a batch did not bring.
-func (s *session) secrets(ctx context.Context, a *awsjson.Client, items []item) {
+// secrets fetches secrets from Secrets Manager: current versions in batches, and others, which a batch cannot select, and
+// those that a batch did not return, one by one.
+func (s *fetcher) secrets(ctx context.Context, a *awsjson.Client, items []item) {
 	var current, single []item
 	for _, i := range items {
 		if i.stage == "" && i.version == "" {
@@ -34,36 +34,39 @@ func (s *session) secrets(ctx context.Context, a *awsjson.Client, items []item) 
 			single = append(single, i)
 		}
 	}
-	if len(current) == 1 { // whoever asks for one needs no second permission
+	if len(current) == 1 { // so that one secret needs no second permission
 		current, single = nil, append(single, current...)
 	}
-	client := manager(a)
-	var asked sync.WaitGroup
+	client := newManager(a)
+	var requests sync.WaitGroup
 	for batch := range slices.Chunk(current, maxBatch) {
-		asked.Go(func() {
-			each(s.batch(ctx, client, a.Region, batch), func(i item) { s.secret(ctx, client, i) })
+		requests.Go(func() {
+			forEach(s.batch(ctx, client, a.Region, batch), func(i item) { s.secret(ctx, client, i) })
 		})
 	}
-	each(single, func(i item) { s.secret(ctx, client, i) })
-	asked.Wait()
+	forEach(single, func(i item) { s.secret(ctx, client, i) })
+	requests.Wait()
 }
 
-// batch asks for the current versions of up to maxBatch secrets and returns those that have to be asked for one by one.
-func (s *session) batch(ctx context.Context, client *secretsmanager.Client, region string, items []item) []item {
+// batch fetches the current versions of up to maxBatch secrets and returns those that have to be fetched one by one.
+func (s *fetcher) batch(ctx context.Context, client *secretsmanager.Client, region string, items []item) []item {
 	input := &secretsmanager.BatchGetSecretValueInput{}
 	for _, i := range items {
 		input.SecretIdList = append(input.SecretIdList, i.id)
 	}
 	output, err := client.BatchGetSecretValue(ctx, input)
-	if err := plain(ctx, err); err != nil {
-		if hopeless(err) {
-			s.set(answer{err: err, action: batchSecret}, items...)
+	if err := convertError(ctx, err); err != nil {
+		if failsForAll(err) {
+			s.store(result{err: err, action: batchSecret}, items...)
 			return nil
 		}
-		// One secret that may not be read or has an impossible name fails the whole batch, and so does a service
-		// that does not know the operation; the permission for it is a second one that is easily forgotten.
-		if denied(err) {
-			s.note(batchSecret + " is denied in " + region + ", so secrets are read one by one there: allow it on \"*\" (it takes no resource, and does not replace " + getSecret + ")")
+		// A secret that may not be read or has an invalid name fails the whole batch, and so does a service that does not
+		// know the operation; the permission for it is a second one that is easily forgotten.
+		if isDenied(err) {
+			s.note(
+				batchSecret + " is denied in " + region + ", so secrets are read one by one there: allow it on \"*\" " +
+					"(it takes no resource, and does not replace " + getSecret + ")",
+			)
 		}
 		return items
 	}
@@ -74,49 +77,49 @@ func (s *session) batch(ctx context.Context, client *secretsmanager.Client, regi
 		})
 		if n >= 0 {
 			v := output.SecretValues[n]
-			s.set(secretAnswer(v.Name, v.VersionId, v.SecretString, v.SecretBinary, v.VersionStages), i)
+			s.store(secretAnswer(v.Name, v.VersionId, v.SecretString, v.SecretBinary, v.VersionStages), i)
 			continue
 		}
-		// The error of a single one tells more, and there may be none: a policy can insist on the stage being named.
+		// The error of a single request is more specific, and it may succeed: a policy can require a stage.
 		rest = append(rest, i)
 	}
 	return rest
 }
 
-// isSecret reports whether a secret is the one that was asked for: by its name, its ARN, or its ARN without the six
-// random characters at its end.
-func isSecret(asked, arn, name string) bool {
-	if asked == arn || asked == name {
+// isSecret reports whether a secret is the requested one: by its name, its ARN, or its ARN without the six random
+// characters at the end.
+func isSecret(requested, arn, name string) bool {
+	if requested == arn || requested == name {
 		return true
 	}
-	random, ok := strings.CutPrefix(arn, asked+"-")
-	return ok && len(random) == 6 && strings.HasPrefix(asked, "arn:")
+	random, ok := strings.CutPrefix(arn, requested+"-")
+	return ok && len(random) == 6 && strings.HasPrefix(requested, "arn:")
 }
 
-// secret asks for one secret.
-func (s *session) secret(ctx context.Context, client *secretsmanager.Client, i item) {
+// secret fetches one secret.
+func (s *fetcher) secret(ctx context.Context, client *secretsmanager.Client, i item) {
 	input := &secretsmanager.GetSecretValueInput{SecretId: &i.id}
 	if i.version != "" {
 		input.VersionId = &i.version
 	}
 	if i.stage != "" || i.version == "" {
-		// AWSCURRENT is the default, but policies that insist on a stage see only what is said.
+		// AWSCURRENT is the default, but policies that require a stage see only an explicit one.
 		input.VersionStage = aws.String(cmp.Or(i.stage, "AWSCURRENT"))
 	}
 	v, err := client.GetSecretValue(ctx, input)
-	if err := plain(ctx, err); err != nil {
-		s.set(answer{err: err, action: getSecret}, i)
+	if err := convertError(ctx, err); err != nil {
+		s.store(result{err: err, action: getSecret}, i)
 		return
 	}
-	s.set(secretAnswer(v.Name, v.VersionId, v.SecretString, v.SecretBinary, v.VersionStages), i)
+	s.store(secretAnswer(v.Name, v.VersionId, v.SecretString, v.SecretBinary, v.VersionStages), i)
 }
 
-func secretAnswer(name, version, text *string, binary []byte, stages []string) answer {
-	a := answer{name: aws.ToString(name), version: aws.ToString(version), text: string(binary)}
+func secretAnswer(name, version, text *string, binary []byte, stages []string) result {
+	a := result{name: aws.ToString(name), version: aws.ToString(version), text: string(binary)}
 	if text != nil {
 		a.text = *text
 	} else if binary == nil {
-		a.err = errors.New("the answer has no value") // whoever that came from is not AWS
+		a.err = errors.New("the response has no value") // which AWS never returns
 	}
 	if len(stages) > 0 {
 		a.version += " (" + strings.Join(stages, ", ") + ")"

@@ -38,7 +38,7 @@ func (c *counter) Do(r *http.Request) (*http.Response, error) {
 	return c.Client.Do(r)
 }
 
-// take returns the counts since it was last called.
+// take returns the counts since the last call.
 func (c *counter) take() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -47,7 +47,7 @@ func (c *counter) take() map[string]int {
 	return asked
 }
 
-// moto returns a resolver for the package's moto_server, and what asks it for anything.
+// moto returns a resolver for the package's moto_server, and a function that calls it.
 func moto(t *testing.T) (*Resolver, *counter, func(kind reference.Kind, operation string, input any) map[string]any) {
 	t.Helper()
 	awstest.Moto(t)
@@ -57,13 +57,13 @@ func moto(t *testing.T) (*Resolver, *counter, func(kind reference.Kind, operatio
 		loaded.HTTPClient = count
 		return loaded, err
 	}}
-	s, err := open(context.Background(), r)
+	s, err := newFetcher(context.Background(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r, count, func(kind reference.Kind, operation string, input any) map[string]any {
 		t.Helper()
-		a, err := s.api(context.Background(), kind, awstest.Region)
+		a, err := s.newClient(context.Background(), kind, awstest.Region)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,14 +78,14 @@ func moto(t *testing.T) (*Resolver, *counter, func(kind reference.Kind, operatio
 
 type object = map[string]any
 
-// guard is the time after which something hangs.
+// guard is the time after which a test hangs.
 func guard(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
 
-// resolve resolves references as they are written in the environment.
+// resolve resolves references as the environment has them.
 func resolve(t *testing.T, r *Resolver, written map[string]string) (Resolved, error) {
 	t.Helper()
 	references := map[string]reference.Reference{}
@@ -99,7 +99,7 @@ func resolve(t *testing.T, r *Resolver, written map[string]string) (Resolved, er
 	return r.Resolve(guard(t), references)
 }
 
-// problems are what failed, by variable.
+// problems returns the failures by variable.
 func problems(t *testing.T, err error) map[string]Failure {
 	t.Helper()
 	var failed *Error
@@ -113,9 +113,16 @@ func problems(t *testing.T, err error) map[string]Failure {
 	return found
 }
 
-func TestASecretIsFetchedOnceHoweverManyKeysOfItAreUsed(t *testing.T) {
+func TestASecretIsFetchedOnceForAllItsKeys(t *testing.T) {
 	r, count, call := moto(t)
-	created := call(reference.SecretsManager, "CreateSecret", object{"Name": "once/json", "SecretString": `{"user":"ci","port":5432,"ratio":1.0,"huge":1e400,"on":true,"deep":{"x":"y"}}`})
+	created := call(
+		reference.SecretsManager,
+		"CreateSecret",
+		object{
+			"Name":         "once/json",
+			"SecretString": `{"user":"ci","port":5432,"ratio":1.0,"huge":1e400,"on":true,"deep":{"x":"y"}}`,
+		},
+	)
 	arn := created["ARN"].(string)
 	partial := arn[:len(arn)-7]
 	resolved, err := resolve(t, r, map[string]string{
@@ -135,16 +142,27 @@ func TestASecretIsFetchedOnceHoweverManyKeysOfItAreUsed(t *testing.T) {
 		t.Errorf("seven variables of one secret asked for %v", asked)
 	}
 	for _, s := range resolved.Secrets {
-		if !slices.Contains(s.Leaves(), want["WHOLE"]) || !slices.Contains(s.Leaves(), "ci") || !slices.Contains(s.Leaves(), "y") {
+		if !slices.Contains(s.Leaves(), want["WHOLE"]) || !slices.Contains(s.Leaves(), "ci") ||
+			!slices.Contains(s.Leaves(), "y") {
 			t.Errorf("%s leaves out %q", s.Variable, s.Leaves())
 		}
 	}
-	if s := resolved.Secrets[5]; s.Variable != "USER" || s.Source != "Secrets Manager eu-central-1 once/json key user" || s.Version != created["VersionId"].(string)+" (AWSCURRENT)" {
+	if s := resolved.Secrets[5]; s.Variable != "USER" ||
+		s.Source != "Secrets Manager eu-central-1 once/json key user" ||
+		s.Version != created["VersionId"].(string)+" (AWSCURRENT)" {
 		t.Errorf("%s, version %s", s, s.Version)
 	}
 
 	// The name, the ARN and the ARN without its random end are one secret each to us, and three of a batch to AWS.
-	resolved, err = resolve(t, r, map[string]string{"NAME": "secretsmanager:once/json:user", "ARN": arn + ":user::", "PARTIAL": partial + ":user::"})
+	resolved, err = resolve(
+		t,
+		r,
+		map[string]string{
+			"NAME":    "secretsmanager:once/json:user",
+			"ARN":     arn + ":user::",
+			"PARTIAL": partial + ":user::",
+		},
+	)
 	if got := values(resolved); err != nil || got["NAME"] != "ci" || got["ARN"] != "ci" || got["PARTIAL"] != "ci" {
 		t.Errorf("%q, %v", got, err)
 	}
@@ -153,7 +171,7 @@ func TestASecretIsFetchedOnceHoweverManyKeysOfItAreUsed(t *testing.T) {
 	}
 }
 
-func TestManySecretsAreReadInBatchesOfTwenty(t *testing.T) {
+func TestManySecretsAreFetchedInBatches(t *testing.T) {
 	r, count, call := moto(t)
 	written, want := map[string]string{}, map[string]string{}
 	for i := range 41 {
@@ -164,7 +182,11 @@ func TestManySecretsAreReadInBatchesOfTwenty(t *testing.T) {
 	}
 	for i := range 23 {
 		name := fmt.Sprintf("/many/%02d", i)
-		call(reference.ParameterStore, "PutParameter", object{"Name": name, "Value": "value " + name, "Type": "SecureString"})
+		call(
+			reference.ParameterStore,
+			"PutParameter",
+			object{"Name": name, "Value": "value " + name, "Type": "SecureString"},
+		)
 		written[fmt.Sprintf("P%02d", i)] = "ssm:" + name
 		want[fmt.Sprintf("P%02d", i)] = "value " + name
 	}
@@ -175,7 +197,10 @@ func TestManySecretsAreReadInBatchesOfTwenty(t *testing.T) {
 	if asked := count.take(); !maps.Equal(asked, map[string]int{"BatchGetSecretValue": 3, "GetParameters": 3}) {
 		t.Errorf("41 secrets and 23 parameters asked for %v", asked)
 	}
-	if !slices.IsSortedFunc(resolved.Secrets, func(a, b Secret) int { return strings.Compare(a.Variable, b.Variable) }) {
+	if !slices.IsSortedFunc(
+		resolved.Secrets,
+		func(a, b Secret) int { return strings.Compare(a.Variable, b.Variable) },
+	) {
 		t.Error("they are not sorted")
 	}
 	if len(resolved.Notes) > 0 {
@@ -185,12 +210,15 @@ func TestManySecretsAreReadInBatchesOfTwenty(t *testing.T) {
 
 func TestVersionsAndStagesOfASecret(t *testing.T) {
 	r, _, call := moto(t)
-	first := call(reference.SecretsManager, "CreateSecret", object{"Name": "staged", "SecretString": `{"k":"old"}`})["VersionId"].(string)
+	first := call(
+		reference.SecretsManager, "CreateSecret", object{"Name": "staged", "SecretString": `{"k":"old"}`},
+	)["VersionId"].(string)
 	call(reference.SecretsManager, "PutSecretValue", object{"SecretId": "staged", "SecretString": `{"k":"new"}`})
 	resolved, err := resolve(t, r, map[string]string{
 		"NOW": "secretsmanager:staged:k", "STAGE": "secretsmanager:staged:k:AWSPREVIOUS", "ID": "secretsmanager:staged:k::" + first, "BOTH": "secretsmanager:staged:k:AWSPREVIOUS:" + first,
 	})
-	if got := values(resolved); err != nil || !maps.Equal(got, map[string]string{"NOW": "new", "STAGE": "old", "ID": "old", "BOTH": "old"}) {
+	if got := values(resolved); err != nil ||
+		!maps.Equal(got, map[string]string{"NOW": "new", "STAGE": "old", "ID": "old", "BOTH": "old"}) {
 		t.Errorf("%q, %v", got, err)
 	}
 	_, err = resolve(t, r, map[string]string{
@@ -210,15 +238,30 @@ func TestVersionsAndStagesOfASecret(t *testing.T) {
 
 func TestBinarySecretsAreTextOrRefused(t *testing.T) {
 	r, _, call := moto(t)
-	for name, bytes := range map[string]string{"binary/text": "pass\nwörd", "binary/nul": "pass\x00word", "binary/key": "\xff\xfe\x01"} {
-		call(reference.SecretsManager, "CreateSecret", object{"Name": name, "SecretBinary": base64.StdEncoding.EncodeToString([]byte(bytes))})
+	for name, bytes := range map[string]string{
+		"binary/text": "pass\nwörd", "binary/nul": "pass\x00word", "binary/key": "\xff\xfe\x01",
+	} {
+		call(
+			reference.SecretsManager,
+			"CreateSecret",
+			object{"Name": name, "SecretBinary": base64.StdEncoding.EncodeToString([]byte(bytes))},
+		)
 	}
-	resolved, err := resolve(t, r, map[string]string{"TEXT": "secretsmanager:binary/text", "NUL": "secretsmanager:binary/nul", "KEY": "secretsmanager:binary/key"})
+	resolved, err := resolve(
+		t,
+		r,
+		map[string]string{
+			"TEXT": "secretsmanager:binary/text",
+			"NUL":  "secretsmanager:binary/nul",
+			"KEY":  "secretsmanager:binary/key",
+		},
+	)
 	if got := values(resolved); !maps.Equal(got, map[string]string{"TEXT": "pass\nwörd"}) {
 		t.Errorf("%q", got)
 	}
 	failed := problems(t, err)
-	if len(failed) != 2 || !strings.Contains(failed["NUL"].Problem, "binary/nul holds a NUL byte") || !strings.Contains(failed["KEY"].Problem, "binary/key is binary") {
+	if len(failed) != 2 || !strings.Contains(failed["NUL"].Problem, "binary/nul contains a NUL byte") ||
+		!strings.Contains(failed["KEY"].Problem, "binary/key is binary") {
 		t.Errorf("%v", err)
 	}
 	if strings.Contains(err.Error(), "word") || strings.Contains(err.Error(), "pass") {
@@ -226,7 +269,7 @@ func TestBinarySecretsAreTextOrRefused(t *testing.T) {
 	}
 }
 
-func TestWhatThereIsNotIsNamedWithItsRegion(t *testing.T) {
+func TestMissingSecretsAreNamedWithTheirRegion(t *testing.T) {
 	r, _, call := moto(t)
 	call(reference.SecretsManager, "CreateSecret", object{"Name": "there", "SecretString": "value"})
 	call(reference.SecretsManager, "CreateSecret", object{"Name": "deleted", "SecretString": "value"})
@@ -263,34 +306,65 @@ func TestWhatThereIsNotIsNamedWithItsRegion(t *testing.T) {
 func TestVersionsAndLabelsOfAParameter(t *testing.T) {
 	r, count, call := moto(t)
 	for _, value := range []string{"one", "two", "three"} {
-		call(reference.ParameterStore, "PutParameter", object{"Name": "/labelled", "Value": value, "Type": "SecureString", "Overwrite": true})
+		call(
+			reference.ParameterStore,
+			"PutParameter",
+			object{"Name": "/labelled", "Value": value, "Type": "SecureString", "Overwrite": true},
+		)
 	}
-	call(reference.ParameterStore, "LabelParameterVersion", object{"Name": "/labelled", "ParameterVersion": 2, "Labels": []string{"prod"}})
-	resolved, err := resolve(t, r, map[string]string{"NEWEST": "ssm:/labelled", "FIRST": "ssm:/labelled:1", "PROD": "ssm:/labelled:prod"})
-	if got := values(resolved); err != nil || !maps.Equal(got, map[string]string{"NEWEST": "three", "FIRST": "one", "PROD": "two"}) {
+	call(
+		reference.ParameterStore,
+		"LabelParameterVersion",
+		object{"Name": "/labelled", "ParameterVersion": 2, "Labels": []string{"prod"}},
+	)
+	resolved, err := resolve(
+		t,
+		r,
+		map[string]string{"NEWEST": "ssm:/labelled", "FIRST": "ssm:/labelled:1", "PROD": "ssm:/labelled:prod"},
+	)
+	if got := values(resolved); err != nil ||
+		!maps.Equal(got, map[string]string{"NEWEST": "three", "FIRST": "one", "PROD": "two"}) {
 		t.Errorf("%q, %v", got, err)
 	}
 	if asked := count.take(); asked["GetParameters"] != 3 {
-		t.Errorf("asked for %v: the answers of one request cannot be told apart", asked)
+		t.Errorf("asked for %v: the results of one request cannot be distinguished", asked)
 	}
 	if s := resolved.Secrets[2]; s.Source != "Parameter Store eu-central-1 /labelled version prod" || s.Version != "2" {
 		t.Errorf("%s, version %s", s, s.Version)
 	}
 }
 
-func TestAnARNLeadsToItsOwnParameterAlsoWhereARNsAreNotTaken(t *testing.T) {
+func TestAnARNSelectsItsOwnParameterAlsoWhereARNsAreNotAccepted(t *testing.T) {
 	r, _, call := moto(t)
 	const arn = "arn:aws:ssm:eu-central-1:123456789012:parameter"
 	for name, value := range map[string]string{"/arn/deep": "deep", "arn-flat": "flat", "/arn-rooted": "rooted"} {
 		call(reference.ParameterStore, "PutParameter", object{"Name": name, "Value": value, "Type": "SecureString"})
 	}
-	resolved, err := resolve(t, r, map[string]string{"DEEP": arn + "/arn/deep", "FIRST": arn + "/arn/deep:1", "FLAT": arn + "/arn-flat", "ROOTED": arn + "/arn-rooted"})
-	if got := values(resolved); err != nil || !maps.Equal(got, map[string]string{"DEEP": "deep", "FIRST": "deep", "FLAT": "flat", "ROOTED": "rooted"}) {
+	resolved, err := resolve(
+		t,
+		r,
+		map[string]string{
+			"DEEP":   arn + "/arn/deep",
+			"FIRST":  arn + "/arn/deep:1",
+			"FLAT":   arn + "/arn-flat",
+			"ROOTED": arn + "/arn-rooted",
+		},
+	)
+	if got := values(resolved); err != nil ||
+		!maps.Equal(got, map[string]string{"DEEP": "deep", "FIRST": "deep", "FLAT": "flat", "ROOTED": "rooted"}) {
 		t.Errorf("%q, %v", got, err)
 	}
-	resolved, err = resolve(t, r, map[string]string{"OTHER": "arn:aws:ssm:eu-central-1:999999999999:parameter/arn/deep", "SECOND": arn + "/arn/deep:2"})
+	resolved, err = resolve(
+		t,
+		r,
+		map[string]string{
+			"OTHER":  "arn:aws:ssm:eu-central-1:999999999999:parameter/arn/deep",
+			"SECOND": arn + "/arn/deep:2",
+		},
+	)
 	failed := problems(t, err)
-	if len(resolved.Secrets) != 0 || !strings.Contains(failed["OTHER"].Problem, "there is no parameter /arn/deep") || !strings.Contains(failed["SECOND"].Problem, "its newest version is 1") {
+	if len(resolved.Secrets) != 0 || !strings.Contains(failed["OTHER"].Problem, "there is no parameter /arn/deep") ||
+		!strings.Contains(failed["SECOND"].Problem, "its newest version is 1") {
 		t.Errorf("%v, %v", resolved, err)
 	}
 }
@@ -299,15 +373,30 @@ func TestAPathSetsAVariableForEachParameterUnderIt(t *testing.T) {
 	r, count, call := moto(t)
 	want := map[string]string{"OWN": "explicit"}
 	for i := range 12 {
-		call(reference.ParameterStore, "PutParameter", object{"Name": fmt.Sprintf("/path/app/n%02d", i), "Value": fmt.Sprint(i), "Type": "SecureString"})
+		call(
+			reference.ParameterStore,
+			"PutParameter",
+			object{"Name": fmt.Sprintf("/path/app/n%02d", i), "Value": fmt.Sprint(i), "Type": "SecureString"},
+		)
 		want[fmt.Sprintf("N%02d", i)] = fmt.Sprint(i)
 	}
-	for name, value := range map[string]string{"/path/app/db/pass-word.v2": "deep", "/path/app/2fa": "digit", "/path/app/own": "by path", "/path/apple/x": "another path"} {
+	for name, value := range map[string]string{
+		"/path/app/db/pass-word.v2": "deep", "/path/app/2fa": "digit", "/path/app/own": "by path",
+		"/path/apple/x": "another path",
+	} {
 		call(reference.ParameterStore, "PutParameter", object{"Name": name, "Value": value, "Type": "String"})
 	}
 	want["DB_PASS_WORD_V2"], want["_2FA"] = "deep", "digit"
-	call(reference.ParameterStore, "PutParameter", object{"Name": "/path/explicit", "Value": "explicit", "Type": "String"})
-	written := map[string]string{"APP": "ssm:/path/app/*", "AGAIN": "arn:aws:ssm:eu-central-1:123456789012:parameter/path/app/*", "OWN": "ssm:/path/explicit"}
+	call(
+		reference.ParameterStore,
+		"PutParameter",
+		object{"Name": "/path/explicit", "Value": "explicit", "Type": "String"},
+	)
+	written := map[string]string{
+		"APP":   "ssm:/path/app/*",
+		"AGAIN": "arn:aws:ssm:eu-central-1:123456789012:parameter/path/app/*",
+		"OWN":   "ssm:/path/explicit",
+	}
 	resolved, err := resolve(t, r, written)
 	if got := values(resolved); err != nil || !maps.Equal(got, want) {
 		t.Errorf("%q, %v", got, err)
@@ -316,7 +405,8 @@ func TestAPathSetsAVariableForEachParameterUnderIt(t *testing.T) {
 		t.Errorf("15 parameters asked for %v", asked)
 	}
 	for _, s := range resolved.Secrets {
-		if s.Variable == "DB_PASS_WORD_V2" && (s.Source != "Parameter Store eu-central-1 /path/app/db/pass-word.v2" || s.Version != "1") {
+		if s.Variable == "DB_PASS_WORD_V2" &&
+			(s.Source != "Parameter Store eu-central-1 /path/app/db/pass-word.v2" || s.Version != "1") {
 			t.Errorf("%s, version %s", s, s.Version)
 		}
 	}
@@ -330,23 +420,35 @@ func TestAPathSetsAVariableForEachParameterUnderIt(t *testing.T) {
 	if !errors.As(err, &failed) || len(failed.Failures) != 2 {
 		t.Fatalf("%v", err)
 	}
-	if got := failed.Failures[1]; got.Variable != "APP" || got.Problem != "Parameter Store eu-central-1 /path/app/n03 would set N03, which the runner sets or relies on" || got.Advice == "" {
+	if got := failed.Failures[1]; got.Variable != "APP" ||
+		got.Problem != "Parameter Store eu-central-1 /path/app/n03 would set N03, which the runner sets or relies on" ||
+		got.Advice == "" {
 		t.Errorf("%+v", got)
 	}
-	if got := failed.Failures[0]; !strings.Contains(got.Problem, "/path/app/n-04") || !strings.Contains(got.Problem, "/path/app/n_04") || !strings.Contains(got.Problem, "N_04") {
+	if got := failed.Failures[0]; !strings.Contains(got.Problem, "/path/app/n-04") ||
+		!strings.Contains(got.Problem, "/path/app/n_04") ||
+		!strings.Contains(got.Problem, "N_04") {
 		t.Errorf("%+v", got)
 	}
 }
 
 func TestRegionsHaveAClientEach(t *testing.T) {
 	r, count, call := moto(t)
-	arn := call(reference.SecretsManager, "CreateSecret", object{"Name": "regional", "SecretString": "here"})["ARN"].(string)
+	arn := call(
+		reference.SecretsManager, "CreateSecret", object{"Name": "regional", "SecretString": "here"},
+	)["ARN"].(string)
 	r.Region = "us-west-2"
-	resolved, err := resolve(t, r, map[string]string{"HERE": arn, "THERE": "secretsmanager:regional", "EMPTY": "secretsmanager:regional-2"})
+	resolved, err := resolve(
+		t,
+		r,
+		map[string]string{"HERE": arn, "THERE": "secretsmanager:regional", "EMPTY": "secretsmanager:regional-2"},
+	)
 	if got := values(resolved); !maps.Equal(got, map[string]string{"HERE": "here"}) {
 		t.Errorf("%q", got)
 	}
-	if f := problems(t, err)["THERE"]; f.Problem != "there is no secret regional in us-west-2, the region that the runner was given" {
+	if f := problems(
+		t, err,
+	)["THERE"]; f.Problem != "there is no secret regional in us-west-2, the region that the runner is configured with" {
 		t.Errorf("%s", f.Problem)
 	}
 	if asked := count.take(); asked["GetSecretValue"] != 3 || asked["BatchGetSecretValue"] != 1 {

@@ -10,7 +10,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/awsjson"
 )
 
-// maxParameters is how many GetParameters and a page of GetParametersByPath take.
+// maxParameters is how many parameters GetParameters takes, and a page of GetParametersByPath has.
 const maxParameters = 10
 
 const (
@@ -18,7 +18,7 @@ const (
 	getByPath     = "ssm:GetParametersByPath"
 )
 
-// parameter is what Parameter Store returns for one.
+// parameter is one as Parameter Store returns it.
 type parameter struct {
 	Name, ARN, Value string
 	Version          int64
@@ -26,31 +26,32 @@ type parameter struct {
 
 func (p parameter) version() string { return strconv.FormatInt(p.Version, 10) }
 
-func (p parameter) answer() answer { return answer{name: p.Name, version: p.version(), text: p.Value} }
+func (p parameter) result() result { return result{name: p.Name, version: p.version(), text: p.Value} }
 
-// is reports whether it is the one that was asked for, whatever its version.
-func (p parameter) is(i item) bool { return i.id == p.Name || i.id == p.ARN }
+// matches reports whether it is the requested one, in any version.
+func (p parameter) matches(i item) bool { return i.id == p.Name || i.id == p.ARN }
 
-// asked is how a parameter is asked for.
-func (i item) asked() string {
+// selector is the name by which a version of a parameter is requested.
+func (i item) selector() string {
 	if i.version == "" {
 		return i.id
 	}
 	return i.id + ":" + i.version
 }
 
-// parameters asks Parameter Store for parameters, in batches, and for what is under paths.
-func (s *session) parameters(ctx context.Context, a *awsjson.Client, items []item) {
-	var asked sync.WaitGroup
+// parameters fetches parameters from Parameter Store in batches, and those under paths.
+func (s *fetcher) parameters(ctx context.Context, a *awsjson.Client, items []item) {
+	var requests sync.WaitGroup
 	var batches [][]item
 	for _, i := range items {
 		if i.path {
-			asked.Go(func() { s.path(ctx, a, i) })
+			requests.Go(func() { s.path(ctx, a, i) })
 			continue
 		}
-		// The answers say the parameter, not the version that was asked for: a batch has each parameter once.
+		// Responses name the parameter, but not the requested version: a batch has each parameter once.
 		n := slices.IndexFunc(batches, func(batch []item) bool {
-			return len(batch) < maxParameters && !slices.ContainsFunc(batch, func(j item) bool { return sameParameter(i, j) })
+			return len(batch) < maxParameters &&
+				!slices.ContainsFunc(batch, func(j item) bool { return sameParameter(i, j) })
 		})
 		if n < 0 {
 			n, batches = len(batches), append(batches, nil)
@@ -58,9 +59,9 @@ func (s *session) parameters(ctx context.Context, a *awsjson.Client, items []ite
 		batches[n] = append(batches[n], i)
 	}
 	for _, batch := range batches {
-		asked.Go(func() { s.batchParameters(ctx, a, batch) })
+		requests.Go(func() { s.batchParameters(ctx, a, batch) })
 	}
-	asked.Wait()
+	requests.Wait()
 }
 
 func sameParameter(i, j item) bool {
@@ -72,66 +73,65 @@ type getParametersInput struct {
 	WithDecryption bool
 }
 
-// batchParameters asks for up to maxParameters parameters.
-func (s *session) batchParameters(ctx context.Context, a *awsjson.Client, items []item) {
+// batchParameters fetches up to maxParameters parameters.
+func (s *fetcher) batchParameters(ctx context.Context, a *awsjson.Client, items []item) {
 	input := getParametersInput{WithDecryption: true}
 	for _, i := range items {
-		input.Names = append(input.Names, i.asked())
+		input.Names = append(input.Names, i.selector())
 	}
 	var output struct{ Parameters []parameter }
 	if err := a.Call(ctx, "GetParameters", input, &output); err != nil {
-		if len(items) == 1 || hopeless(err) {
-			s.set(answer{err: err, action: getParameters}, items...)
+		if len(items) == 1 || failsForAll(err) {
+			s.store(result{err: err, action: getParameters}, items...)
 			return
 		}
-		// One that may not be read or decrypted fails all of them. Asked for alone, each has its own answer.
-		each(items, func(i item) { s.batchParameters(ctx, a, []item{i}) })
+		// One that may not be read or decrypted fails all of them. Requested alone, each has its own result.
+		forEach(items, func(i item) { s.batchParameters(ctx, a, []item{i}) })
 		return
 	}
 	for _, i := range items {
-		n := slices.IndexFunc(output.Parameters, func(p parameter) bool { return p.is(i) })
+		n := slices.IndexFunc(output.Parameters, func(p parameter) bool { return p.matches(i) })
 		if n >= 0 {
-			s.set(output.Parameters[n].answer(), i)
+			s.store(output.Parameters[n].result(), i)
 			continue
 		}
-		s.set(s.missing(ctx, a, i), i)
+		s.store(s.missing(ctx, a, i), i)
 	}
 }
 
-// missing asks again for what the service does not know as it was asked for: what has an ARN by its name, for not
-// everybody who speaks for AWS takes ARNs here; and what has a version without it, to tell whether it is the parameter
-// that there is not, or only the version.
-func (s *session) missing(ctx context.Context, a *awsjson.Client, i item) answer {
-	ask := func(version string, decrypt bool) (parameter, bool) {
+// missing requests again what was not found: by its name instead of its ARN, which not every implementation of the API
+// accepts here; and without its version, to find out whether the parameter is missing or only the version.
+func (s *fetcher) missing(ctx context.Context, a *awsjson.Client, i item) result {
+	get := func(version string, decrypt bool) (parameter, bool) {
 		input := getParametersInput{WithDecryption: decrypt}
 		for _, name := range i.names() {
-			input.Names = append(input.Names, item{id: name, version: version}.asked())
+			input.Names = append(input.Names, item{id: name, version: version}.selector())
 		}
 		var output struct{ Parameters []parameter }
 		if err := a.Call(ctx, "GetParameters", input, &output); err != nil {
 			return parameter{}, false
 		}
-		// A name alone could be another account's: the answer has to have the very ARN.
-		n := slices.IndexFunc(output.Parameters, func(p parameter) bool { return p.is(i) })
+		// A name alone could be that of another account's parameter: the response must have the same ARN.
+		n := slices.IndexFunc(output.Parameters, func(p parameter) bool { return p.matches(i) })
 		if n < 0 {
 			return parameter{}, false
 		}
 		return output.Parameters[n], true
 	}
 	if strings.HasPrefix(i.id, "arn:") {
-		if p, ok := ask(i.version, true); ok {
-			return p.answer()
+		if p, ok := get(i.version, true); ok {
+			return p.result()
 		}
 	}
 	missing := &missingError{}
 	if i.version != "" {
-		p, _ := ask("", false)
+		p, _ := get("", false)
 		missing.newest = p.Version
 	}
-	return answer{err: missing, action: getParameters}
+	return result{err: missing, action: getParameters}
 }
 
-// names are what a parameter can be called. The ARNs of the parameters /x and x are the same.
+// names are the possible names of a parameter. The parameters /x and x have the same ARN.
 func (i item) names() []string {
 	name := i.name()
 	if i.id != name && strings.Count(name, "/") == 1 {
@@ -140,15 +140,15 @@ func (i item) names() []string {
 	return []string{name}
 }
 
-// missingError says that there is no such parameter, or nothing under a path.
+// missingError reports that a parameter does not exist, or that a path is empty.
 type missingError struct {
-	newest int64 // the newest version, if there is a parameter, but not of the version that was asked for
+	newest int64 // the newest version, if only the requested one does not exist
 }
 
 func (e *missingError) Error() string { return "not found" }
 
-// path asks for everything under a path, page by page.
-func (s *session) path(ctx context.Context, a *awsjson.Client, i item) {
+// path fetches all parameters under a path, page by page.
+func (s *fetcher) path(ctx context.Context, a *awsjson.Client, i item) {
 	input := struct {
 		Path                      string
 		Recursive, WithDecryption bool
@@ -162,7 +162,7 @@ func (s *session) path(ctx context.Context, a *awsjson.Client, i item) {
 			NextToken  string
 		}
 		if err := a.Call(ctx, "GetParametersByPath", input, &output); err != nil {
-			s.set(answer{err: err, action: getByPath}, i)
+			s.store(result{err: err, action: getByPath}, i)
 			return
 		}
 		found = append(found, output.Parameters...)
@@ -170,14 +170,14 @@ func (s *session) path(ctx context.Context, a *awsjson.Client, i item) {
 			break
 		}
 		if output.NextToken == input.NextToken {
-			s.set(answer{err: &problem{said: "Parameter Store repeats a page of " + i.id, service: true}}, i)
+			s.store(result{err: &problem{message: "Parameter Store repeats a page of " + i.id, serviceFailed: true}}, i)
 			return
 		}
 		input.NextToken = output.NextToken
 	}
 	if len(found) == 0 {
-		s.set(answer{err: &missingError{}, action: getByPath}, i)
+		s.store(result{err: &missingError{}, action: getByPath}, i)
 		return
 	}
-	s.set(answer{under: found}, i)
+	s.store(result{under: found}, i)
 }

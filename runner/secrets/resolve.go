@@ -12,26 +12,26 @@ import (
 	"github.com/carlin-cicd/runner/steps/reference"
 )
 
-// resolution is one Resolve on its way.
+// resolution is the state of one Resolve.
 type resolution struct {
 	*Resolver
 	references map[string]reference.Reference
 	resolved   Resolved
 	failures   []Failure
-	from       map[string]string // where a variable is from, for those that a path set
+	from       map[string]string // sources of the variables that paths have set
 }
 
-// Resolve reads the values of the references, by variable. The error is an *Error that lists all failures; what could
-// be resolved is returned beside it.
+// Resolve fetches the values of the references, by variable. The error is an *Error that lists all failures; the other
+// values are returned beside it.
 //
 // A reference to a path sets a variable for each parameter under it, named after the rest of the parameter's name:
-// ssm:/ci/app/* makes /ci/app/db/password DB_PASSWORD. The variable that the reference was in is not set. A variable
-// with a reference of its own keeps that one.
+// ssm:/ci/app/* sets DB_PASSWORD to /ci/app/db/password. The variable of the reference itself is not set. A variable
+// with a reference of its own keeps it.
 func (r *Resolver) Resolve(ctx context.Context, references map[string]reference.Reference) (Resolved, error) {
 	res := &resolution{Resolver: r, references: references, from: map[string]string{}}
-	places := res.locate()
+	places := res.parseAll()
 	if len(places) > 0 {
-		res.ask(ctx, places)
+		res.fetch(ctx, places)
 	}
 	slices.SortFunc(res.resolved.Secrets, func(a, b Secret) int { return strings.Compare(a.Variable, b.Variable) })
 	if res.failures == nil {
@@ -43,19 +43,23 @@ func (r *Resolver) Resolve(ctx context.Context, references map[string]reference.
 	return res.resolved, &Error{res.failures}
 }
 
-// locate reads the references, and the files at once. It returns what has to be asked for elsewhere, by variable.
-func (r *resolution) locate() map[string]place {
-	places := map[string]place{}
+// parseAll parses the references, and reads files. It returns the locations in AWS by variable.
+func (r *resolution) parseAll() map[string]location {
+	places := map[string]location{}
 	for variable, ref := range r.references {
 		if ref.Kind == reference.File {
 			text, err := readFile(ref.Text, r.Dir)
 			if err != nil {
-				err = &problem{said: err.Error(), advice: "see that the file is there, as a file that this task may read", cause: err}
+				err = &problem{
+					message: err.Error(),
+					advice:  "check that the file exists, and that this user may read it",
+					cause:   err,
+				}
 			}
 			r.add(Secret{Variable: variable, Source: "file " + ref.Text}, content{text, text}, err)
 			continue
 		}
-		p, err := locate(ref)
+		p, err := parse(ref)
 		if err != nil {
 			r.fail(variable, err)
 			continue
@@ -65,10 +69,10 @@ func (r *resolution) locate() map[string]place {
 	return places
 }
 
-// ask fetches what is kept in AWS, each thing once, and gives it to the variables.
-func (r *resolution) ask(ctx context.Context, places map[string]place) {
+// fetch fetches the values in AWS, each once, and sets the variables.
+func (r *resolution) fetch(ctx context.Context, places map[string]location) {
 	variables := slices.Sorted(maps.Keys(places))
-	s, err := open(ctx, r.Resolver)
+	s, err := newFetcher(ctx, r.Resolver)
 	if err != nil {
 		for _, variable := range variables {
 			r.fail(variable, err)
@@ -89,54 +93,70 @@ func (r *resolution) ask(ctx context.Context, places map[string]place) {
 	r.resolved.Notes = s.notes
 	for _, variable := range variables {
 		p := places[variable]
-		a := s.answers[p.item]
+		a := s.results[p.item]
 		switch {
 		case p.region == "":
-			r.fail(variable, &problem{said: "no region is known to look for " + p.name() + " in", advice: "set AWS_REGION, or refer to it by its ARN"})
+			r.fail(
+				variable,
+				&problem{
+					message: "there is no region to look for " + p.name() + " in",
+					advice:  "set AWS_REGION, or refer to it by its ARN",
+				},
+			)
 		case a.err != nil:
 			r.fail(variable, explain(p, a))
 		case p.path:
-			r.spread(variable, p, a.under)
+			r.addPath(variable, p, a.under)
 		default:
-			value, err := p.take(a.text)
+			value, err := p.extract(a.text)
 			r.add(Secret{Variable: variable, Source: p.source(a.name), Version: a.version}, content{value, a.text}, err)
 		}
 	}
 }
 
-// spread sets the variables that the parameters under a path are for.
-func (r *resolution) spread(variable string, p place, under []parameter) {
+// addPath sets the variables of the parameters under a path.
+func (r *resolution) addPath(variable string, p location, under []parameter) {
 	for _, parameter := range under {
 		if p.account != "" && !strings.Contains(parameter.ARN, ":"+p.account+":") {
-			r.fail(variable, &problem{said: "the path " + p.name() + " is looked up in this task's own account, which is not " + p.account, advice: "refer to single parameters of another account by their ARNs"})
+			r.fail(
+				variable,
+				&problem{
+					message: "the path " + p.name() + " is looked up in the account of this task, which is not " + p.account,
+					advice:  "refer to single parameters of another account by their ARNs",
+				},
+			)
 			return
 		}
 		name := variableFor(p.id, parameter.Name)
 		if own, ok := r.references[name]; ok && !own.IsPath() {
-			continue // its own reference is the more specific one
+			continue // its own reference is more specific
 		}
 		source := p.source(parameter.Name)
 		switch {
 		case r.Reserved != nil && r.Reserved(name):
 			r.fail(variable, &problem{
-				said:   source + " would set " + name + ", which the runner sets or relies on",
-				advice: "name the parameter otherwise, or refer to single parameters instead of a path",
+				message: source + " would set " + name + ", which the runner sets or relies on",
+				advice:  "rename the parameter, or refer to single parameters instead of a path",
 			})
-		case r.from[name] == source: // the path is referred to twice
+		case r.from[name] == source: // there are two references to the path
 		case r.from[name] != "":
 			r.fail(variable, &problem{
-				said:   r.from[name] + " and " + source + " would both set " + name,
-				advice: "name one of them otherwise, or give " + name + " a reference of its own",
+				message: r.from[name] + " and " + source + " would both set " + name,
+				advice:  "rename one of them, or give " + name + " a reference of its own",
 			})
 		default:
 			r.from[name] = source
-			r.add(Secret{Variable: name, Source: source, Version: parameter.version()}, content{parameter.Value, parameter.Value}, nil)
+			r.add(
+				Secret{Variable: name, Source: source, Version: parameter.version()},
+				content{parameter.Value, parameter.Value},
+				nil,
+			)
 		}
 	}
 }
 
-// variableFor names the variable for a parameter under a path: what comes after the path, in upper case, everything
-// but letters and digits an underscore.
+// variableFor returns the variable of a parameter under a path: the part after the path in upper case, with underscores
+// for everything but letters and digits.
 func variableFor(path, name string) string {
 	rest := strings.TrimPrefix(strings.TrimPrefix(name, path), "/")
 	variable := strings.Map(func(c rune) rune {
@@ -148,33 +168,36 @@ func variableFor(path, name string) string {
 		}
 		return '_'
 	}, rest)
-	if variable == "" || variable[0] >= '0' && variable[0] <= '9' { // no shell could read it
+	if variable == "" || variable[0] >= '0' && variable[0] <= '9' { // no shell accepts it
 		return "_" + variable
 	}
 	return variable
 }
 
-// take returns what a reference wants of a secret: its text, or what that has under a key.
-func (p place) take(text string) (string, error) {
-	if p.key == "" {
+// extract returns the part of a secret that a reference selects: its text, or the value of a key.
+func (l location) extract(text string) (string, error) {
+	if l.key == "" {
 		return text, nil
 	}
-	value, err := pick(text, p.key)
+	value, err := pick(text, l.key)
 	if err != nil {
-		return "", &problem{said: p.what() + " " + err.Error(), advice: "look at the keys that the secret has, in upper and lower case"}
+		return "", &problem{
+			message: l.describe() + " " + err.Error(),
+			advice:  "check the keys of the secret; upper and lower case differ",
+		}
 	}
 	return value, nil
 }
 
-// add notes a variable's value, unless there is none or no variable can hold it.
+// add records a variable's value, or a failure if a variable cannot hold it.
 func (r *resolution) add(s Secret, c content, err error) {
 	const advice = "store it as text, base64 for instance, and decode it in the command"
 	switch {
 	case err != nil:
 	case strings.IndexByte(c.value, 0) >= 0:
-		err = &problem{said: s.Source + " holds a NUL byte, which no variable can", advice: advice}
+		err = &problem{message: s.Source + " contains a NUL byte, which a variable cannot", advice: advice}
 	case !utf8.ValidString(c.value):
-		err = &problem{said: s.Source + " is binary, and no text", advice: advice}
+		err = &problem{message: s.Source + " is binary, not text", advice: advice}
 	}
 	if err != nil {
 		r.fail(s.Variable, err)
@@ -184,21 +207,21 @@ func (r *resolution) add(s Secret, c content, err error) {
 	r.resolved.Secrets = append(r.resolved.Secrets, s)
 }
 
-// problem is why a reference has no value. What it says names the secret and never quotes it.
+// problem is the reason why a reference has no value. It names the secret and never quotes its value.
 type problem struct {
-	said, advice string
-	service      bool // it is the service's fault
-	cause        error
+	message, advice string
+	serviceFailed   bool
+	cause           error
 }
 
-func (p *problem) Error() string { return p.said }
+func (p *problem) Error() string { return p.message }
 func (p *problem) Unwrap() error { return p.cause }
 
 func (r *resolution) fail(variable string, err error) {
 	f := Failure{Variable: variable, Problem: err.Error(), cause: err}
 	var p *problem
 	if errors.As(err, &p) {
-		f.Advice, f.ServiceFailed = p.advice, p.service
+		f.Advice, f.ServiceFailed = p.advice, p.serviceFailed
 	}
 	r.failures = append(r.failures, f)
 }

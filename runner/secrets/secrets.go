@@ -1,6 +1,4 @@
-// Package secrets turns references in the environment into values.
-//
-// steps/reference has their grammar.
+// Package secrets resolves references in the environment to values. Package steps/reference has their grammar.
 package secrets
 
 import (
@@ -13,39 +11,39 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Resolver reads the values of references. The zero Resolver reads files only.
+// Resolver fetches the values of references. The zero Resolver reads files only.
 type Resolver struct {
-	Dir        string                                    // where relative files are looked up
-	Region     string                                    // of references that name none; "" for the region of what Load returns
-	Reserved   func(variable string) bool                // what a path of Parameter Store may not set; nil for nothing
-	LoadConfig func(context.Context) (aws.Config, error) // asked at most once a Resolve, and only if a reference needs AWS
+	Dir        string                                    // for relative files
+	Region     string                                    // of references without one; "": that of LoadConfig
+	Reserved   func(variable string) bool                // variables that a path may not set; nil: none
+	LoadConfig func(context.Context) (aws.Config, error) // called at most once, if a reference needs it
 
-	patience   time.Duration // how long one try may take; 0 for the default
-	maxBackoff time.Duration // between two tries; 0 for the default
+	attemptTimeout time.Duration // 0: the default
+	maxBackoff     time.Duration // between two attempts; 0: the default
 }
 
-// Resolved is what references led to.
+// Resolved is the result of Resolve.
 type Resolved struct {
 	Secrets []Secret // sorted by variable
-	Notes   []string // what went well but could go better, for people
+	Notes   []string // advice about what worked, but not well
 }
 
-// Secret is one variable with its value, which no printing of it shows.
+// Secret is one variable with its value, which is never printed with it.
 type Secret struct {
 	Variable string
-	Source   string // for people: "Secrets Manager eu-west-1 ci/npm key token"
-	Version  string // for people: a version's id and its stages, or a parameter's number; "" for a file
+	Source   string // as in "Secrets Manager eu-west-1 ci/npm key token"
+	Version  string // a secret's id with its stages, or a parameter's number; "" for a file
 
-	// The value is behind a function because fmt and its kin see through unexported fields, but not through this.
+	// The value is behind a function because fmt and other printers show unexported fields, but not this.
 	reveal func() content
 }
 
 type content struct {
 	value string
-	whole string // what the value was taken out of: itself, or the JSON that it is a part of
+	whole string // the value, or the JSON that it is a part of
 }
 
-// Value is what the variable is set to.
+// Value returns the value of the variable.
 func (s Secret) Value() string {
 	if s.reveal == nil {
 		return ""
@@ -53,8 +51,8 @@ func (s Secret) Value() string {
 	return s.reveal().value
 }
 
-// Leaves returns what has to be kept secret beside the value: for a secret that is JSON, whichever of its keys is used,
-// the whole text and every string in it.
+// Leaves returns what must be redacted besides the value: for a secret that is JSON, its text and every string in it,
+// whichever of its keys is used.
 func (s Secret) Leaves() []string {
 	if s.reveal == nil {
 		return nil
@@ -62,7 +60,7 @@ func (s Secret) Leaves() []string {
 	return leaves(s.reveal().whole)
 }
 
-// LengthClass says how long the value is, in bytes, and nothing else about it: "empty", "under 6 bytes" (too short to be
+// LengthClass returns the range of the value's length in bytes: "empty", "under 6 bytes" (too short to be
 // redacted), "6-15", "16-63" or "64 and more".
 func (s Secret) LengthClass() string {
 	switch n := len(s.Value()); {
@@ -79,11 +77,11 @@ func (s Secret) LengthClass() string {
 	}
 }
 
-// String names the secret.
+// String returns the variable and the source.
 func (s Secret) String() string { return s.Variable + " (" + s.Source + ")" }
 
-// Format names the secret, whatever the verb.
+// Format writes String, for every verb.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
-// LogValue names the secret.
+// LogValue returns String.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
