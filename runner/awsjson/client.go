@@ -134,7 +134,9 @@ func (c *Client) attempt(ctx context.Context, operation string, body []byte, out
 	request.Header.Set("X-Amz-Target", c.Service.Target+"."+operation)
 	request.Header.Set("User-Agent", userAgent)
 	hash := sha256.Sum256(body)
-	err = v4.NewSigner().SignHTTP(ctx, credentials, request, hex.EncodeToString(hash[:]), c.Service.Name, c.Region, time.Now())
+	err = v4.NewSigner().SignHTTP(
+		ctx, credentials, request, hex.EncodeToString(hash[:]), c.Service.Name, c.Region, time.Now(),
+	)
 	if err != nil {
 		return &CredentialsError{err}
 	}

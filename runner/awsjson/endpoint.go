@@ -75,7 +75,8 @@ func hostName(service, region string, fips, dualStack bool) string {
 	return service + "." + region + "." + domain
 }
 
-// The interfaces by which the sources of an aws.Config answer questions about endpoints. The SDK's clients use the same.
+// The interfaces by which the sources of an aws.Config answer questions about endpoints. The SDK's clients use the
+// same.
 type (
 	endpointSource interface {
 		GetServiceBaseEndpoint(ctx context.Context, id string) (string, bool, error)
@@ -109,11 +110,15 @@ func Endpoint(ctx context.Context, config aws.Config, s Service, region string) 
 	if !isRegion(region) {
 		return "", &RegionError{region}
 	}
-	fips, _ := lookUp(config, func(s fipsSource) (aws.FIPSEndpointState, bool, error) { return s.GetUseFIPSEndpoint(ctx) })
+	fips, _ := lookUp(
+		config, func(s fipsSource) (aws.FIPSEndpointState, bool, error) { return s.GetUseFIPSEndpoint(ctx) },
+	)
 	dualStack, _ := lookUp(config, func(s dualStackSource) (aws.DualStackEndpointState, bool, error) {
 		return s.GetUseDualStackEndpoint(ctx)
 	})
-	host := hostName(s.Name, region, fips == aws.FIPSEndpointStateEnabled, dualStack == aws.DualStackEndpointStateEnabled)
+	host := hostName(
+		s.Name, region, fips == aws.FIPSEndpointStateEnabled, dualStack == aws.DualStackEndpointStateEnabled,
+	)
 	return "https://" + host, nil
 }
 

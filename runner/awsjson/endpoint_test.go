@@ -39,12 +39,30 @@ func TestEndpointsAreThoseOfTheRegionsPartition(t *testing.T) {
 		{parameterStore, "cn-north-1", dual, "https://ssm.cn-north-1.api.amazonwebservices.com.cn"},
 		{parameterStore, "us-gov-west-1", both, "https://ssm-fips.us-gov-west-1.api.aws"},
 		{parameterStore, "us-east-1", settings{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "http://127.0.0.1:1"},
-		{parameterStore, "us-east-1", settings{"AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:2", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "http://127.0.0.1:2"},
-		{secretsManager, "us-east-1", settings{"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:3"}, "http://127.0.0.1:3"},
-		{secretsManager, "us-east-1", settings{"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:3", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, "https://secretsmanager.us-east-1.amazonaws.com"},
+		{
+			parameterStore, "us-east-1",
+			settings{"AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:2", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+			"http://127.0.0.1:2",
+		},
+		{
+			secretsManager, "us-east-1",
+			settings{"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:3"},
+			"http://127.0.0.1:3",
+		},
+		{
+			secretsManager, "us-east-1",
+			settings{
+				"AWS_ENDPOINT_URL_SECRETS_MANAGER":    "http://127.0.0.1:3",
+				"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+			},
+			"https://secretsmanager.us-east-1.amazonaws.com",
+		},
 	} {
 		t.Run(c.want, func(t *testing.T) {
-			for _, name := range []string{"AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_PROFILE"} {
+			for _, name := range []string{
+				"AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SSM",
+				"AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_PROFILE",
+			} {
 				t.Setenv(name, c.set[name])
 			}
 			t.Setenv("AWS_CONFIG_FILE", "/dev/null")

@@ -1,5 +1,5 @@
-// Package checkout brings the workspace of a run to its commit as the settings of a step ask for, and lets the command's
-// own git work there.
+// Package checkout brings the workspace of a run to its commit as the settings of a step ask for, and lets the
+// command's own git work there.
 package checkout
 
 import (
@@ -24,8 +24,8 @@ func New(s *session.Session, private *environment.Private) *Checkout {
 	return &Checkout{session: s, private: private}
 }
 
-// Fetch checks out the commit, without history, unless the workspace has it already. It replaces the SHA of a tag object
-// in the session by that of its commit, and reports whether the workspace has changed. The error is an
+// Fetch checks out the commit, without history, unless the workspace has it already. It replaces the SHA of a tag
+// object in the session by that of its commit, and reports whether the workspace has changed. The error is an
 // outcome.SourceError or a *outcome.SecretsError.
 func (c *Checkout) Fetch() (changed bool, err error) {
 	options, err := c.options()
@@ -46,14 +46,15 @@ func (c *Checkout) Complete(s steps.Checkout) error {
 	if err != nil {
 		return err
 	}
-	if err := source.Complete(c.session.Stop.Work, c.session.Git, options, settings(s, inContainer(c.session))); err != nil {
+	applied := settings(s, inContainer(c.session))
+	if err := source.Complete(c.session.Stop.Work, c.session.Git, options, applied); err != nil {
 		return outcome.SourceError{Err: err}
 	}
 	return nil
 }
 
-// Configure adds to the command's variables what its git needs: the right to use a workspace of another user, and access
-// to the repository if the settings grant it. The errors are those of Fetch.
+// Configure adds to the command's variables what its git needs: the right to use a workspace of another user, and
+// access to the repository if the settings grant it. The errors are those of Fetch.
 func (c *Checkout) Configure(s steps.Checkout, variables map[string]string) error {
 	source.TrustWorkspace(c.session.Config.Workspace, variables)
 	if s.Credentials == nil || *s.Credentials != steps.StepCheckoutCredentials {
@@ -112,7 +113,8 @@ func value[T any](p *T, otherwise T) T {
 	return *p
 }
 
-// inContainer reports whether the workspace is certainly the run's own: in a task, or in a container of podman or Docker.
+// inContainer reports whether the workspace is certainly the run's own: in a task, or in a container of podman or
+// Docker.
 func inContainer(s *session.Session) bool {
 	if s.Config.Metadata != "" {
 		return true

@@ -156,7 +156,7 @@ func TestDoctor(t *testing.T) {
 		},
 		"secrets that only AWS has": {
 			variables: map[string]string{"A_TOKEN": "ssm:/a", "B_TOKEN": "secretsmanager:b"},
-			want:      []string{"failure secret A_TOKEN: cannot be resolved: no region is known", "failure secret B_TOKEN: cannot be resolved: no region is known"},
+			want:      []string{"failure secret A_TOKEN: cannot be resolved: there is no region", "failure secret B_TOKEN: cannot be resolved: there is no region"},
 		},
 		"a secret that two steps mean differently": {
 			files: map[string]string{"a": "aaaaaaaa", "runner.yaml": `version: 1

@@ -15,8 +15,8 @@ const (
 	rusage   = SourceRusage
 )
 
-// SourceRusage is Usage.Source where only the processes themselves were counted: their memory is that of the largest, or
-// of all that were seen at once.
+// SourceRusage is Usage.Source where only the processes themselves were counted: their memory is that of the largest,
+// or of all that were seen at once.
 const SourceRusage = "rusage"
 
 // cgroup is the group of this process in the hierarchy of one controller. A nil cgroup has no values.
@@ -116,8 +116,8 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// exclusive reports whether the group is the container's own, so that it counts the run and not a whole machine or login
-// session: it has a limit of its own, in limitFile, or is the only visible one without being the root.
+// exclusive reports whether the group is the container's own, so that it counts the run and not a whole machine or
+// login session: it has a limit of its own, in limitFile, or is the only visible one without being the root.
 func (c *cgroup) exclusive(limitFile string) bool {
 	if c == nil {
 		return false

@@ -11,8 +11,8 @@ const (
 // maxWords bounds how many words of a command line are looked at.
 const maxWords = 50
 
-// explainExit returns advice about a shell's exit code, or "": a shell reports a script whose interpreter does not exist
-// as "not found", although the file is there.
+// explainExit returns advice about a shell's exit code, or "": a shell reports a script whose interpreter does not
+// exist as "not found", although the file is there.
 func explainExit(c Command, code int) (advice string) {
 	if code != codeNotFound && code != codeNotExecutable {
 		return ""

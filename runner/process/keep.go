@@ -11,14 +11,14 @@ func (s *supervisor) keeps() bool {
 	return s.command.Keep && runtime.GOOS == "linux" && !s.tree.groupOnly() && s.stopCause == nil
 }
 
-// EndKept ends the processes that commands with this marker were allowed to keep, with TERM and, after the grace, KILL. No
-// command of the run may be running.
+// EndKept ends the processes that commands with this marker were allowed to keep, with TERM and, after the grace,
+// KILL. No command of the run may be running.
 func EndKept(marker string, grace time.Duration) {
 	if runtime.GOOS != "linux" {
 		return
 	}
-	// There is no command: no process has this pid or group, so that every process of the run is found by its parents or
-	// by the marker. The supervisor is used for reaping and waiting only; it has no group to signal.
+	// There is no command: no process has this pid or group, so that every process of the run is found by its parents
+	// or by the marker. The supervisor is used for reaping and waiting only; it has no group to signal.
 	const nothing = -1
 	over := make(chan struct{})
 	close(over)

@@ -43,7 +43,10 @@ func TestAKeptProcessLivesUntilEndKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			marker := "RUN_ID=keep-" + strconv.FormatInt(time.Now().UnixNano(), 36)
-			c := Command{Env: []string{"PATH=" + os.Getenv("PATH"), marker}, Marker: marker, Grace: time.Second, Drain: 100 * time.Millisecond}
+			c := Command{
+				Env: []string{"PATH=" + os.Getenv("PATH"), marker}, Marker: marker, Grace: time.Second,
+				Drain: 100 * time.Millisecond,
+			}
 			keep := c
 			keep.Keep = true
 			pid, result := server(t, keep, script)
@@ -73,7 +76,9 @@ func TestTheOutputOfAKeptProcessIsDelivered(t *testing.T) {
 		Env: []string{"PATH=" + os.Getenv("PATH"), marker}, Marker: marker, Keep: true, Output: &output,
 	}, "(sleep 0.3; echo later; sleep 60) & echo $! >PID; echo first")
 	defer syscall.Kill(pid, syscall.SIGKILL)
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(output.String(), "later") && time.Now().Before(end); {
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(
+		output.String(), "later",
+	) && time.Now().Before(end); {
 		time.Sleep(20 * time.Millisecond)
 	}
 	if got := output.String(); got != "first\nlater\n" {

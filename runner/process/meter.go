@@ -5,8 +5,8 @@ import "time"
 // Meter measures the usage of the whole container, the runner included. It is used where the runner's own cgroup is not
 // visible, as with some container services.
 type Meter interface {
-	// Read returns the newest reading. It is called from one goroutine at a time and has to return within about a second,
-	// as the next sample waits for it.
+	// Read returns the newest reading. It is called from one goroutine at a time and has to return within about a
+	// second, as the next sample waits for it.
 	Read() (Reading, bool)
 }
 

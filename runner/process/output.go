@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// pipeSize is the capacity of the pipe: a command like node exits without waiting for its last writes, which have to
-	// fit. It is the most that an unprivileged process may request.
+	// pipeSize is the capacity of the pipe: a command like node exits without waiting for its last writes, which have
+	// to fit. It is the most that an unprivileged process may request.
 	pipeSize  = 1 << 20
 	blockSize = 256 << 10
 )

@@ -50,7 +50,8 @@ func enlarge(pipe *os.File, size int) { unix.FcntlInt(pipe.Fd(), unix.F_SETPIPE_
 // signalGroup signals the group of the leader, which must not have been reaped.
 func signalGroup(leader int, sig syscall.Signal) { syscall.Kill(-leader, sig) }
 
-// DiskUsed returns how many bytes are in use on the file system of a folder, and how many unprivileged users have there;
+// DiskUsed returns how many bytes are in use on the file system of a folder, and how many unprivileged users have
+// there;
 // 0 if unknown.
 func DiskUsed(dir string) (used, size int64) {
 	if dir == "" {
@@ -64,8 +65,8 @@ func DiskUsed(dir string) (used, size int64) {
 	return used, used + int64(fs.Bavail)*fs.Bsize // not counting what is reserved for root
 }
 
-// Undumpable makes the memory and the files under /proc of this process unreadable for other processes of the same user,
-// and for root without CAP_SYS_PTRACE: commands must not read secrets from /proc/PID/environ, nor write past the
-// redactor to /proc/PID/fd/1. It has to be called before anything is started. Programs that are started get their own
-// flag from execve.
+// Undumpable makes the memory and the files under /proc of this process unreadable for other processes of the same
+// user, and for root without CAP_SYS_PTRACE: commands must not read secrets from /proc/PID/environ, nor write past
+// the redactor to /proc/PID/fd/1. It has to be called before anything is started. Programs that are started get their
+// own flag from execve.
 func Undumpable() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }

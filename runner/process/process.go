@@ -27,8 +27,8 @@ type Command struct {
 	Grace    time.Duration // between TERM and KILL
 	Drain    time.Duration // how long to wait for output held open by others after the command ended; 0: DefaultDrain
 
-	// Marker is an entry of Env, KEY=VALUE, that no other process on the machine has. It identifies processes of the run
-	// that have left both the session and the family of the command.
+	// Marker is an entry of Env, KEY=VALUE, that no other process on the machine has. It identifies processes of the
+	// run that have left both the session and the family of the command.
 	Marker string
 
 	// Meter, if not nil, supplies usage that the runner's own cgroup does not show.
@@ -60,12 +60,15 @@ type Result struct {
 	Started         time.Time
 	Wall            time.Duration // from the start to the end of the command, without the time to end leftovers
 	Usage           Usage
-	OOMKills        int             // processes that the kernel killed for memory in our cgroup; the command may still exit with 0
-	Leftovers       []Leftover      // processes that outlived the command and had to be ended
-	OutputErr       error           // the first error of Output
-	OutputTruncated bool            // an unknown process held the output open; reading it was abandoned
-	OutputOver      <-chan struct{} `json:"-"` // if processes were kept: closed once all of them have closed the output; Output is written to until then
-	GroupOnly       bool            // /proc is not readable: only the command's process group could be ended
+	OOMKills        int        // processes that the kernel killed for memory in our cgroup
+	Leftovers       []Leftover // processes that outlived the command and had to be ended
+	OutputErr       error      // the first error of Output
+	OutputTruncated bool       // an unknown process held the output open; reading it was abandoned
+
+	// OutputOver is set if processes were kept: it is closed once all of them have closed the output, which is written to
+	// Output until then.
+	OutputOver <-chan struct{} `json:"-"`
+	GroupOnly  bool            // /proc is not readable: only the command's process group could be ended
 }
 
 // Usage is what the run used.

@@ -15,8 +15,8 @@ type Sample struct {
 }
 
 const (
-	// cgroupInterval is the time between samples of a cgroup, which is three small files. Other sources, all of /proc or
-	// a meter, are more expensive.
+	// cgroupInterval is the time between samples of a cgroup, which is three small files. Other sources, all of /proc
+	// or a meter, are more expensive.
 	cgroupInterval = 250 * time.Millisecond
 	scanInterval   = time.Second
 

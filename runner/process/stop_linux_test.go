@@ -178,7 +178,8 @@ func TestStopSignals(t *testing.T) {
 			}, true, "",
 		},
 		"TERM is sent once": {
-			"n=0; trap 'n=$((n+1))' TERM; echo ready; i=0; while [ $i -lt 10 ]; do sleep 0.05; i=$((i+1)); done; echo received $n",
+			"n=0; trap 'n=$((n+1))' TERM; echo ready; i=0; while [ $i -lt 10 ]; do sleep 0.05; i=$((i+1)); done; " +
+				"echo received $n",
 			time.Minute,
 			[]syscall.Signal{
 				sigTERM,

@@ -18,8 +18,8 @@ const (
 	// killTimeout is how long to wait for processes to die of KILL: a process that hangs in the kernel (a dead network
 	// disk) or that belongs to another user must not hang the runner.
 	killTimeout = 5 * time.Second
-	// sweepDelay collects the deaths of orphans while the command runs, as a scan of all processes for each of thousands
-	// would be expensive.
+	// sweepDelay collects the deaths of orphans while the command runs, as a scan of all processes for each of
+	// thousands would be expensive.
 	sweepDelay = 100 * time.Millisecond
 	// suspendedCheckInterval is how often the processes of a running command are checked for suspended ones.
 	suspendedCheckInterval = 10 * time.Second

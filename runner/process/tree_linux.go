@@ -127,8 +127,8 @@ func (t *tree) descends(p member, all map[int]member) bool {
 	return false
 }
 
-// isKept reports whether p, or a process that it descends from, existed before the command: it was kept after an earlier
-// command of the run, such as a server that a hook has started.
+// isKept reports whether p, or a process that it descends from, existed before the command: it was kept after an
+// earlier command of the run, such as a server that a hook has started.
 func (t *tree) isKept(p member, all map[int]member) bool {
 	for range len(all) {
 		if t.old(p) {
@@ -231,8 +231,8 @@ func pids() map[int]bool {
 	return all
 }
 
-// readStat reads without package os, which would ask for the file's size and whether it can be polled: a scan reads this
-// file of every process of the machine.
+// readStat reads without package os, which would ask for the file's size and whether it can be polled: a scan reads
+// this file of every process of the machine.
 func readStat(pid int) (member, bool) {
 	fd, err := unix.Open(procFile(pid, "stat"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -250,7 +250,8 @@ func readStat(pid int) (member, bool) {
 
 var errStat = errors.New("not a line of /proc/PID/stat")
 
-// parseStat reads /proc/PID/stat: "PID (NAME) STATE PPID PGRP …", where NAME may hold anything, parentheses and spaces too.
+// parseStat reads /proc/PID/stat: "PID (NAME) STATE PPID PGRP …", where NAME may hold anything, parentheses and
+// spaces too.
 func parseStat(text string) (member, error) {
 	opened, closed := strings.IndexByte(text, '('), strings.LastIndexByte(text, ')')
 	if opened < 0 || closed < opened {

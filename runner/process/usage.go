@@ -81,8 +81,8 @@ func (a *account) close(reaped usage, samples []Sample) (u Usage, oomKills int) 
 	if peak, ok := a.memory.peak(); ok && a.countsMemory() {
 		u.PeakMemory, memorySource = peak, a.memory.version
 	}
-	// The kernel's peak includes the page cache, which an installation of packages fills although it can be reclaimed. The
-	// samples are better, unless the memory ran out.
+	// The kernel's peak includes the page cache, which an installation of packages fills although it can be
+	// reclaimed. The samples are better, unless the memory ran out.
 	if seen := highest(samples); seen > 0 && oomKills == 0 {
 		seen = max(seen, reaped.largest)
 		if memorySource != rusage {

@@ -45,7 +45,9 @@ func (r Result) Warnings(err error) (all []Warning) {
 
 // SuspendedWarning returns the warning for a process that Command.OnSuspended reports.
 func SuspendedWarning(p Process) Warning {
-	return Warning{"a process of the command is suspended by a signal such as STOP", []any{"pid", p.PID, "command", p.Command}}
+	return Warning{
+		"a process of the command is suspended by a signal such as STOP", []any{"pid", p.PID, "command", p.Command},
+	}
 }
 
 // heapExhausted is what V8 writes when a heap is full; node then exits with 134 or dies of ABRT.
@@ -61,7 +63,8 @@ func AdviseHeap(err error, output []byte, limit int64) {
 	}
 	advice := "node ran out of heap: raise it with NODE_OPTIONS=--max-old-space-size=MIB, below the task's memory"
 	if mib := limit >> 20; mib > 0 {
-		advice = fmt.Sprintf("node ran out of heap: raise it, as in NODE_OPTIONS=--max-old-space-size=%d (there are %d MiB of memory), "+
+		advice = fmt.Sprintf("node ran out of heap: raise it, as in NODE_OPTIONS=--max-old-space-size=%d (there are "+
+			"%d MiB of memory), "+
 			"or give the task more memory", mib*3/4, mib)
 	}
 	if exit != nil {

@@ -8,9 +8,9 @@ import (
 	"text/tabwriter"
 )
 
-// WriteReport writes the results of Resolve as a table: each variable with the source, the version and the length class
-// of its value, and each failure with its advice. It never writes a value. The error is that of Resolve, or else that of
-// writing.
+// WriteReport writes the results of Resolve as a table: each variable with the source, the version and the length
+// class of its value, and each failure with its advice. It never writes a value. The error is that of Resolve, or
+// else that of writing.
 func WriteReport(w io.Writer, resolved Resolved, err error) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if len(resolved.Secrets) > 0 {

@@ -21,11 +21,13 @@ var (
 	expiredCodes = []string{"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 	refusedCodes = []string{
 		"UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken",
-		"MissingAuthenticationTokenException", "InvalidSignatureException", "SignatureDoesNotMatch", "IncompleteSignature",
+		"MissingAuthenticationTokenException", "InvalidSignatureException", "SignatureDoesNotMatch",
+		"IncompleteSignature",
 		"IncompleteSignatureException", "NotAuthorized", "OptInRequired",
 	}
 	decryptionCodes = []string{
-		"DecryptionFailure", "InvalidKeyId", "KMSInvalidStateException", "KMSAccessDeniedException", "KMSNotFoundException",
+		"DecryptionFailure", "InvalidKeyId", "KMSInvalidStateException", "KMSAccessDeniedException",
+		"KMSNotFoundException",
 	}
 	notFoundCodes = []string{"ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound"}
 	nameCodes     = []string{"ValidationException", "InvalidParameterException"}
@@ -68,7 +70,8 @@ func explain(l location, r result) error {
 		p.message, p.advice = timeout.Error(), route
 	case errors.As(r.err, &dns) && dns.IsNotFound:
 		p.message = "there is no host " + dns.Name
-		p.advice = "check that " + l.region + ", " + l.origin + ", is a region; without a route to the internet the VPC needs " +
+		p.advice = "check that " + l.region + ", " + l.origin + ", is a region; without a route to the internet " +
+			"the VPC needs " +
 			"an endpoint of " + service + " with private DNS"
 	case errors.As(r.err, &connection) && errors.As(r.err, &certificate):
 		p.message = "the certificate of " + awsjson.Host(
@@ -116,7 +119,8 @@ func (l location) notFound(missing *missingError) (message, advice string) {
 	case l.path:
 		return "there is no parameter under " + l.name() + where, advice
 	case l.kind == reference.ParameterStore:
-		return "there is no parameter " + l.name() + where, advice + ", and so is one whose name does not begin with a slash"
+		return "there is no parameter " + l.name() + where, advice + ", and so is one whose name does not begin " +
+			"with a slash"
 	}
 	return "there is no secret " + l.name() + where, advice
 }
@@ -131,7 +135,8 @@ func (l location) explainAPI(p *problem, api *awsjson.APIError, action string) {
 	case isDecryption(api):
 		key := cmp.Or(find(`arn:aws[a-z-]*:kms:[A-Za-z0-9:/_-]+`, api.Message), "its KMS key")
 		p.message = l.describe() + " cannot be decrypted: " + text
-		p.advice = "allow kms:Decrypt on " + key + ", in the task role's policy and in the key's own, and check that the key is enabled"
+		p.advice = "allow kms:Decrypt on " + key + ", in the task role's policy and in the key's own, and check that " +
+			"the key is enabled"
 	case isDenied(api):
 		p.message = action + " is denied on " + l.describe() + deniedTo(api.Message)
 		p.advice = "allow " + action + " on " + l.resource() + " to the task role"
@@ -143,7 +148,8 @@ func (l location) explainAPI(p *problem, api *awsjson.APIError, action string) {
 		p.advice = "log in again; a task gets fresh ones from its task role, unless AWS_ACCESS_KEY_ID is set"
 	case slices.Contains(refusedCodes, api.Code):
 		p.message = "AWS does not accept the credentials in " + l.region + ": " + text
-		p.advice = "check that they belong to an account for which " + l.region + " is enabled, and that the clock is right"
+		p.advice = "check that they belong to an " +
+			"account for which " + l.region + " is enabled, and that the clock is right"
 	case slices.Contains(notFoundCodes, api.Code) && strings.Contains(api.Message, "secret value"):
 		p.message = l.describe() + " has no " + l.versionText()
 		p.advice = "look at its versions and their stages; a secret without a value has none"

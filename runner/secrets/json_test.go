@@ -7,11 +7,14 @@ import (
 )
 
 func TestAKeyOfAJSONSecretKeepsItsExactText(t *testing.T) {
-	const secret = "\ufeff {\"text\":\"a\\u00e9\\n\\\"\",\"big\":12345678901234567890,\"huge\":1e400,\"one\":1.0,\"yes\":true,\"no\":false,\"empty\":\"\"," +
-		"\"object\":{\"a\": [1, \"x\"]},\"list\":[ 1 ],\"null\":null,\"Case\":\"upper\",\"case\":\"lower\",\"a.b\":\"dotted\",\"twice\":\"first\",\"twice\":\"last\"}\n"
+	const secret = "\ufeff " + `{"text":"a\u00e9\n\"","big":12345678901234567890,"huge":1e400,"one":1.0,"yes":true,"no":false,` +
+		`"empty":"","object":{"a": [1, "x"]},"list":[ 1 ],"null":null,"Case":"upper","case":"lower","a.b":"dotted",` +
+		`"twice":"first","twice":"last"}` + "\n"
 	for key, want := range map[string]string{
-		"text": "aé\n\"", "big": "12345678901234567890", "huge": "1e400", "one": "1.0", "yes": "true", "no": "false", "empty": "",
-		"object": `{"a": [1, "x"]}`, "list": "[ 1 ]", "Case": "upper", "case": "lower", "a.b": "dotted", "twice": "last",
+		"text": "aé\n\"", "big": "12345678901234567890", "huge": "1e400", "one": "1.0", "yes": "true", "no": "false",
+		"empty":  "",
+		"object": `{"a": [1, "x"]}`, "list": "[ 1 ]", "Case": "upper", "case": "lower", "a.b": "dotted",
+		"twice": "last",
 	} {
 		if got, err := pick(secret, key); err != nil || got != want {
 			t.Errorf("%s is %q, %v, want %q", key, got, err, want)

@@ -158,9 +158,11 @@ func TestReport(t *testing.T) {
 		"  12                       under 6 bytes\n",
 		"NULL_SECRET  file ",
 		"  -                        empty\n",
-		"GONE_TOKEN: there is no secret gone in eu-west-1, the region of AWS_REGION or of the AWS profile\n  hint: check the name and the region",
+		"GONE_TOKEN: there is no secret gone in eu-west-1, the region of AWS_REGION or of the AWS profile\n  hint: " +
+			"check the name and the region",
 		"EMPTY_SECRET: /dev/../dev/null is not a regular file\n  hint: ",
-		"note: secretsmanager:BatchGetSecretValue is denied in eu-west-1, so secrets are read one by one there: allow it on \"*\"",
+		"note: secretsmanager:BatchGetSecretValue is denied in eu-west-1, so secrets are read one by one there: " +
+			"allow it on \"*\"",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)

@@ -26,8 +26,10 @@ type location struct {
 }
 
 const (
-	secretForm    = "write secretsmanager:NAME[:JSON-KEY[:STAGE[:VERSION-ID]]], or the secret's ARN with the same parts after it"
-	parameterForm = "write ssm:/NAME, ssm:/NAME:VERSION, ssm:/NAME:LABEL or, for all parameters under a path, ssm:/PATH/*"
+	secretForm = "write secretsmanager:NAME[:JSON-KEY[:STAGE[:VERSION-ID]]], or the secret's ARN with the same " +
+		"parts after it"
+	parameterForm = "write ssm:/NAME, ssm:/NAME:VERSION, ssm:/NAME:LABEL or, for all parameters under a " +
+		"path, ssm:/PATH/*"
 )
 
 // The characters that the services allow in names, and the maximum lengths.

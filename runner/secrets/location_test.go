@@ -152,8 +152,10 @@ func TestInvalidARNsDoNotPanic(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
-		"arn:aws:secretsmanager:eu-west-1:123456789012:secret:ci/npm-AbCdEf:token:AWSCURRENT:1", "arn:aws:ssm:eu-west-1:1:parameter/a/*",
-		"secretsmanager:a:b:c:d", "ssm:/a/b:3", "ssm:/a/*", "ssm:/*", "ssm:/0//*", "file:x", "arn:aws:ssm:::parameter/", "secretsmanager::::",
+		"arn:aws:secretsmanager:eu-west-1:123456789012:secret:ci/npm-AbCdEf:token:AWSCURRENT:1",
+		"arn:aws:ssm:eu-west-1:1:parameter/a/*",
+		"secretsmanager:a:b:c:d", "ssm:/a/b:3", "ssm:/a/*", "ssm:/*", "ssm:/0//*", "file:x",
+		"arn:aws:ssm:::parameter/", "secretsmanager::::",
 	} {
 		f.Add(seed, true)
 		f.Add(seed, false)

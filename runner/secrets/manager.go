@@ -23,8 +23,8 @@ const (
 	batchSecret = "secretsmanager:BatchGetSecretValue"
 )
 
-// secrets fetches secrets from Secrets Manager: current versions in batches, and others, which a batch cannot select, and
-// those that a batch did not return, one by one.
+// secrets fetches secrets from Secrets Manager: current versions in batches, and others, which a batch cannot select,
+// and those that a batch did not return, one by one.
 func (s *fetcher) secrets(ctx context.Context, a *awsjson.Client, items []item) {
 	var current, single []item
 	for _, i := range items {
@@ -60,8 +60,8 @@ func (s *fetcher) batch(ctx context.Context, client *secretsmanager.Client, regi
 			s.store(result{err: err, action: batchSecret}, items...)
 			return nil
 		}
-		// A secret that may not be read or has an invalid name fails the whole batch, and so does a service that does not
-		// know the operation; the permission for it is a second one that is easily forgotten.
+		// A secret that may not be read or has an invalid name fails the whole batch, and so does a service that does
+		// not know the operation; the permission for it is a second one that is easily forgotten.
 		if isDenied(err) {
 			s.note(
 				batchSecret + " is denied in " + region + ", so secrets are read one by one there: allow it on \"*\" " +

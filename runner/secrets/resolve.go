@@ -121,8 +121,9 @@ func (r *resolution) addPath(variable string, p location, under []parameter) {
 			r.fail(
 				variable,
 				&problem{
-					message: "the path " + p.name() + " is looked up in the account of this task, which is not " + p.account,
-					advice:  "refer to single parameters of another account by their ARNs",
+					message: "the path " + p.name() + " is looked up in the account of this task, " +
+						"which is not " + p.account,
+					advice: "refer to single parameters of another account by their ARNs",
 				},
 			)
 			return

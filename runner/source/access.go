@@ -38,7 +38,9 @@ func OpenAccess(o Options) (*Access, error) {
 		}
 		if err != nil {
 			a.Close()
-			return nil, &Error{Message: "the socket for git's credentials cannot be created: " + err.Error(), Advice: socketAdvice}
+			return nil, &Error{
+				Message: "the socket for git's credentials cannot be created: " + err.Error(), Advice: socketAdvice,
+			}
 		}
 		go acceptEach(a.listener, a.serve)
 	}
@@ -86,8 +88,8 @@ func (a *Access) Close() {
 
 func (a *Access) socket() string { return filepath.Join(a.dir, "credentials") }
 
-// serve answers one request of git-credential-cache: lines of KEY=VALUE, of which action and the host matter. Nothing is
-// stored or erased.
+// serve answers one request of git-credential-cache: lines of KEY=VALUE, of which action and the host matter. Nothing
+// is stored or erased.
 func (a *Access) serve(conn net.Conn) {
 	const maxRequest = 64 << 10
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
@@ -98,13 +100,15 @@ func (a *Access) serve(conn net.Conn) {
 			request[key] = value
 		}
 	}
-	if request["action"] == "get" && request["protocol"] == "https" && strings.EqualFold(request["host"], a.origin.host) {
+	if request["action"] == "get" && request["protocol"] == "https" && strings.EqualFold(
+		request["host"], a.origin.host,
+	) {
 		fmt.Fprintf(conn, "username=%s\npassword=%s\n", a.origin.user, a.origin.token)
 	}
 }
 
-// TrustWorkspace adds to a command's environment that its git may use the workspace although it belongs to another user,
-// as in a container that runs as root with a mounted workspace.
+// TrustWorkspace adds to a command's environment that its git may use the workspace although it belongs to another
+// user, as in a container that runs as root with a mounted workspace.
 func TrustWorkspace(dir string, variables map[string]string) {
 	dir = realPath(dir)
 	if isForeign(dir) || isForeign(filepath.Join(dir, ".git")) {

@@ -14,8 +14,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/scratch"
 )
 
-// keyAgent serves a private key to ssh without a file: ssh asks it to sign by a socket that only this user may open, and
-// the key never leaves our memory.
+// keyAgent serves a private key to ssh without a file: ssh asks it to sign by a socket that only this user may open,
+// and the key never leaves our memory.
 type keyAgent struct {
 	dir      string
 	listener net.Listener
@@ -45,17 +45,22 @@ func openAgent(key, knownHosts string) (*keyAgent, error) {
 	ring := agent.NewKeyring()
 	if err := ring.Add(agent.AddedKey{PrivateKey: private}); err != nil {
 		return nil, &Error{
-			Message: "the key in RUNNER_SSH_KEY cannot be used: " + err.Error(), Advice: "create one of another type: ssh-keygen -t ed25519",
+			Message: "the key in RUNNER_SSH_KEY " +
+				"cannot be used: " + err.Error(), Advice: "create one of another type: ssh-keygen -t ed25519",
 		}
 	}
 	dir, err := scratch.Dir("runner-ssh-")
 	if err != nil {
-		return nil, &Error{Message: "the socket for the SSH key cannot be created: " + err.Error(), Advice: socketAdvice}
+		return nil, &Error{
+			Message: "the socket for the SSH key cannot be created: " + err.Error(), Advice: socketAdvice,
+		}
 	}
 	a := &keyAgent{dir: dir}
 	if a.listener, err = net.Listen("unix", filepath.Join(dir, "agent")); err != nil {
 		a.close()
-		return nil, &Error{Message: "the socket for the SSH key cannot be created: " + err.Error(), Advice: socketAdvice}
+		return nil, &Error{
+			Message: "the socket for the SSH key cannot be created: " + err.Error(), Advice: socketAdvice,
+		}
 	}
 	if knownHosts != "" {
 		a.known = filepath.Join(dir, "known_hosts")
@@ -86,7 +91,9 @@ func acceptEach(l net.Listener, serve func(net.Conn)) {
 
 // options are ssh's options to use the agent.
 func (a *keyAgent) options() string {
-	options := fmt.Sprintf(" -o IdentityAgent=%s -o IdentitiesOnly=no -o IdentityFile=none", quote(a.listener.Addr().String()))
+	options := fmt.Sprintf(
+		" -o IdentityAgent=%s -o IdentitiesOnly=no -o IdentityFile=none", quote(a.listener.Addr().String()),
+	)
 	if a.known != "" {
 		options += " -o UserKnownHostsFile=" + quote(a.known)
 	}

@@ -30,7 +30,10 @@ func TestAnSSHKeyIsUsedWithoutAFile(t *testing.T) {
 			return r.run(ctx, dir, variables, args...)
 		}
 	}(&recorder{})
-	o := Options{URL: "ssh://git@" + s.Address + "/" + filepath.Base(dir), SHA: first, Dir: ws, SSHKey: strings.ReplaceAll(strings.TrimSpace(key), "\n", "\r\n"), KnownHosts: s.KnownHosts}
+	o := Options{
+		URL: "ssh://git@" + s.Address + "/" + filepath.Base(dir), SHA: first, Dir: ws,
+		SSHKey: strings.ReplaceAll(strings.TrimSpace(key), "\n", "\r\n"), KnownHosts: s.KnownHosts,
+	}
 	if _, changed, err := Checkout(t.Context(), run, o); err != nil || !changed || content(t, ws, "file") != "one" {
 		t.Fatalf("%v, changed %v", err, changed)
 	}
@@ -57,13 +60,24 @@ func TestErrorsOfSSH(t *testing.T) {
 		{"an unknown key", other, s.KnownHosts, first, is[*AccessError], ""},
 		{"an unknown commit", key, s.KnownHosts, strings.Repeat("f", 40), is[*NotFoundError], ""},
 		{"an unknown host key", key, stranger.KnownHosts, first, is[*HostKeyError], ""},
-		{"another host key", key, strings.Split(s.KnownHosts, " ")[0] + strings.TrimPrefix(stranger.KnownHosts, strings.Split(stranger.KnownHosts, " ")[0]), first, is[*HostKeyError], ""},
+		{
+			"another host key", key,
+			strings.Split(
+				s.KnownHosts, " ",
+			)[0] + strings.TrimPrefix(stranger.KnownHosts, strings.Split(stranger.KnownHosts, " ")[0]),
+			first, is[*HostKeyError], "",
+		},
 		{"the key has a passphrase", locked, s.KnownHosts, first, is[*Error], "passphrase"},
 		{"not a key", "hunter2hunter2", s.KnownHosts, first, is[*Error], "not a private key"},
 	} {
-		o := Options{URL: "ssh://git@" + s.Address + "/" + filepath.Base(dir), SHA: c.sha, Dir: t.TempDir(), SSHKey: c.key, KnownHosts: c.known}
+		o := Options{
+			URL: "ssh://git@" + s.Address + "/" + filepath.Base(dir), SHA: c.sha, Dir: t.TempDir(), SSHKey: c.key,
+			KnownHosts: c.known,
+		}
 		_, _, err := Checkout(t.Context(), (&recorder{}).run, o)
-		if err == nil || !c.is(err) || !strings.Contains(err.Error(), c.message) || strings.Contains(err.Error(), "hunter2") {
+		if err == nil || !c.is(err) || !strings.Contains(
+			err.Error(), c.message,
+		) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %T %v", c.name, err, err)
 		}
 	}

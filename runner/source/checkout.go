@@ -32,7 +32,8 @@ type Options struct {
 // Ignored files stay, node_modules among them. Files that were tracked before and are not in the commit are removed.
 // Changes of tracked files are saved as a stash, and undone.
 //
-// The error is a *NotFoundError, *AccessError, *HostKeyError, *NetworkError or *Error, or the cause of the context's end.
+// The error is a *NotFoundError, *AccessError, *HostKeyError, *NetworkError or *Error, or the cause of the context's
+// end.
 func Checkout(ctx context.Context, run Runner, o Options) (Commit, bool, error) {
 	o.SHA = strings.ToLower(o.SHA)
 	if !isFullSHA(o.SHA) {
@@ -206,7 +207,9 @@ func withoutUser(address string) string {
 func (c *client) saveChanges() error {
 	out, err := c.git("stash", "create")
 	if err != nil {
-		return &Error{Message: "the changes in the workspace cannot be saved: " + err.Error(), Advice: "commit or discard them"}
+		return &Error{
+			Message: "the changes in the workspace cannot be saved: " + err.Error(), Advice: "commit or discard them",
+		}
 	}
 	out = strings.TrimSpace(out)
 	stash := out[strings.LastIndex(out, "\n")+1:]

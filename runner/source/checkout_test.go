@@ -35,10 +35,16 @@ func TestExactlyTheCommitIsCheckedOutOverExistingFiles(t *testing.T) {
 	var j journal
 	o := Options{URL: "file://" + dir, SHA: first, Dir: ws, Branch: "main", Log: j.log()}
 	r := &recorder{}
-	if c, changed, err := Checkout(t.Context(), r.run, o); err != nil || !changed || c != (Commit{Branch: "main", SHA: first}) {
+	if c, changed, err := Checkout(
+		t.Context(), r.run, o,
+	); err != nil || !changed || c != (Commit{Branch: "main", SHA: first}) {
 		t.Fatalf("%+v, %v, changed %v", c, err, changed)
 	}
-	if content(t, ws, "file") != "one" || content(t, ws, "gone") != "soon" || content(t, ws, "node_modules/dep/index.js") != "kept" || content(t, ws, "a file beside") != "kept" {
+	if content(
+		t, ws, "file",
+	) != "one" || content(
+		t, ws, "gone",
+	) != "soon" || content(t, ws, "node_modules/dep/index.js") != "kept" || content(t, ws, "a file beside") != "kept" {
 		t.Error("the workspace is not the first commit with the other files")
 	}
 	if n := git(t, ws, "rev-list", "--count", "HEAD"); n != "1" {
@@ -49,7 +55,11 @@ func TestExactlyTheCommitIsCheckedOutOverExistingFiles(t *testing.T) {
 	if _, _, err := Checkout(t.Context(), r.run, o); err != nil {
 		t.Fatal(err)
 	}
-	if content(t, ws, "file") != "two" || content(t, ws, "gone") != "" || content(t, ws, "a file beside") != "kept" || content(t, ws, "node_modules/dep/index.js") != "kept" {
+	if content(
+		t, ws, "file",
+	) != "two" || content(
+		t, ws, "gone",
+	) != "" || content(t, ws, "a file beside") != "kept" || content(t, ws, "node_modules/dep/index.js") != "kept" {
 		t.Error("the workspace is not the second commit with the other files")
 	}
 	o.URL = "file:///nowhere"
@@ -69,7 +79,9 @@ func TestChangesInTheWorkspaceAreSaved(t *testing.T) {
 	write(t, ws, "new", "untracked")
 	var j journal
 	r := &recorder{variables: []string{"HOME=" + t.TempDir(), "EMAIL="}} // git has no user
-	if _, _, err := Checkout(t.Context(), r.run, Options{URL: "file://" + dir, SHA: second, Dir: ws, Log: j.log()}); err != nil {
+	if _, _, err := Checkout(
+		t.Context(), r.run, Options{URL: "file://" + dir, SHA: second, Dir: ws, Log: j.log()},
+	); err != nil {
 		t.Fatal(err)
 	}
 	if content(t, ws, "file") != "two" || content(t, ws, "new") != "untracked" || !j.has("git stash apply") {
@@ -86,7 +98,9 @@ func TestTheHistoryOfACompleteCloneIsKept(t *testing.T) {
 	write(t, dir, "file", "three")
 	git(t, dir, "commit", "-qam", "three")
 	third := git(t, dir, "rev-parse", "HEAD")
-	if _, _, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: third, Dir: ws}); err != nil {
+	if _, _, err := Checkout(
+		t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: third, Dir: ws},
+	); err != nil {
 		t.Fatal(err)
 	}
 	if n := git(t, ws, "rev-list", "--count", "HEAD"); n != "3" {
@@ -94,7 +108,9 @@ func TestTheHistoryOfACompleteCloneIsKept(t *testing.T) {
 	}
 	ws = clone(t, dir, "HEAD", "--depth=1")
 	git(t, dir, "commit", "-qm", "four", "--allow-empty")
-	if _, _, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: git(t, dir, "rev-parse", "HEAD"), Dir: ws}); err != nil {
+	if _, _, err := Checkout(
+		t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: git(t, dir, "rev-parse", "HEAD"), Dir: ws},
+	); err != nil {
 		t.Fatal(err)
 	}
 	if n := git(t, ws, "rev-list", "--count", "HEAD"); n != "1" {
@@ -105,14 +121,18 @@ func TestTheHistoryOfACompleteCloneIsKept(t *testing.T) {
 func TestNothingOfACommitIsRun(t *testing.T) {
 	dir, first, second := repository(t)
 	ws := clone(t, dir, first)
-	for _, name := range []string{".git/hooks/post-checkout", ".git/hooks/reference-transaction", "hooks/post-checkout"} {
+	for _, name := range []string{
+		".git/hooks/post-checkout", ".git/hooks/reference-transaction", "hooks/post-checkout",
+	} {
 		write(t, ws, name, "#!/bin/sh\ntouch "+filepath.Join(ws, "ran")+"\n")
 		if err := os.Chmod(filepath.Join(ws, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
 	git(t, ws, "config", "core.fsmonitor", filepath.Join(ws, "hooks/post-checkout"))
-	if _, _, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: second, Dir: ws}); err != nil {
+	if _, _, err := Checkout(
+		t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: second, Dir: ws},
+	); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(filepath.Join(ws, "ran")); err == nil {
@@ -128,14 +148,19 @@ func TestTheWorkspaceMayBeASubmodule(t *testing.T) {
 	git(t, top, "commit", "-qm", "top")
 	sub := filepath.Join(top, "sub")
 	var j journal
-	if _, changed, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: first, Dir: sub, Log: j.log()}); err != nil || !changed {
+	if _, changed, err := Checkout(
+		t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: first, Dir: sub, Log: j.log()},
+	); err != nil || !changed {
 		t.Fatal(err, changed)
 	}
 	if content(t, sub, "file") != "one" || git(t, sub, "rev-parse", "HEAD") != first || second == first {
 		t.Error("the submodule is not at the commit")
 	}
 	ws := t.TempDir()
-	if _, _, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: "file://" + top, SHA: git(t, top, "rev-parse", "HEAD"), Dir: ws, Log: j.log()}); err != nil {
+	if _, _, err := Checkout(
+		t.Context(), (&recorder{}).run,
+		Options{URL: "file://" + top, SHA: git(t, top, "rev-parse", "HEAD"), Dir: ws, Log: j.log()},
+	); err != nil {
 		t.Errorf("%v: %q", err, j.text.String())
 	}
 }
@@ -143,7 +168,9 @@ func TestTheWorkspaceMayBeASubmodule(t *testing.T) {
 func TestAPartOfARepositoryIsNotCheckedOut(t *testing.T) {
 	dir, first, _ := repository(t)
 	write(t, dir, "sub/mine", "x")
-	_, _, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: first, Dir: filepath.Join(dir, "sub")})
+	_, _, err := Checkout(
+		t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: first, Dir: filepath.Join(dir, "sub")},
+	)
 	if !is[*Error](err) || !strings.Contains(err.Error(), dir) || content(t, dir, "file") != "two" {
 		t.Errorf("%v; file has %q", err, content(t, dir, "file"))
 	}
@@ -156,7 +183,9 @@ func TestARepositoryOfSHA256(t *testing.T) {
 	git(t, dir, "add", ".")
 	git(t, dir, "commit", "-qm", "one")
 	ws := t.TempDir()
-	if _, _, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: git(t, dir, "rev-parse", "HEAD"), Dir: ws}); err != nil || content(t, ws, "file") != "one" {
+	if _, _, err := Checkout(
+		t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: git(t, dir, "rev-parse", "HEAD"), Dir: ws},
+	); err != nil || content(t, ws, "file") != "one" {
 		t.Errorf("%v; file has %q", err, content(t, ws, "file"))
 	}
 }
@@ -165,7 +194,9 @@ func TestAFailedFetchLeavesNoRepository(t *testing.T) {
 	dir, _, _ := repository(t)
 	ws := t.TempDir()
 	write(t, ws, "file", "kept")
-	if _, _, err := Checkout(t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: strings.Repeat("f", 40), Dir: ws}); !is[*NotFoundError](err) {
+	if _, _, err := Checkout(
+		t.Context(), (&recorder{}).run, Options{URL: "file://" + dir, SHA: strings.Repeat("f", 40), Dir: ws},
+	); !is[*NotFoundError](err) {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(filepath.Join(ws, ".git")); err == nil || content(t, ws, "file") != "kept" {
@@ -184,19 +215,26 @@ func TestAStopIsNotAnErrorOfGit(t *testing.T) {
 		}
 		return (&recorder{}).run(c, dir, variables, args...)
 	}
-	if _, _, err := Checkout(ctx, stopping, Options{URL: "file://" + dir, SHA: first, Dir: t.TempDir()}); !errors.Is(err, cause) {
+	if _, _, err := Checkout(
+		ctx, stopping, Options{URL: "file://" + dir, SHA: first, Dir: t.TempDir()},
+	); !errors.Is(err, cause) {
 		t.Errorf("error is %v", err)
 	}
 }
 
 func TestTheSSHCommandOfTheEnvironmentIsKept(t *testing.T) {
-	for given, want := range map[string]string{"": "GIT_SSH_COMMAND=ssh -o BatchMode=yes", "ssh -i key": "GIT_SSH_COMMAND=ssh -i key -o BatchMode=yes"} {
+	for given, want := range map[string]string{
+		"": "GIT_SSH_COMMAND=ssh -o BatchMode=yes", "ssh -i key": "GIT_SSH_COMMAND=ssh -i key -o BatchMode=yes",
+	} {
 		var got []string
 		run := func(_ context.Context, _ string, variables []string, _ ...string) (string, error) {
 			got = append(got, variables...)
 			return "", errors.New("no")
 		}
-		Checkout(t.Context(), run, Options{URL: "git@example.com:a/b", SHA: strings.Repeat("a", 40), Dir: t.TempDir(), SSHCommand: given})
+		Checkout(
+			t.Context(), run,
+			Options{URL: "git@example.com:a/b", SHA: strings.Repeat("a", 40), Dir: t.TempDir(), SSHCommand: given},
+		)
 		if !strings.Contains(strings.Join(got, "\n"), want) {
 			t.Errorf("%q becomes %q", given, got)
 		}

@@ -94,8 +94,8 @@ func (c *client) fetchAny(remote string, options, refs []string) error {
 	return last
 }
 
-// cleanWorkspace removes files that are neither in the commit nor ignored, so that a migration that a commit deleted does
-// not run.
+// cleanWorkspace removes files that are neither in the commit nor ignored, so that a migration that a commit deleted
+// does not run.
 func (c *client) cleanWorkspace(s Settings) error {
 	kept := []string{".runner", "runner.yaml"}
 	if !s.Clean || isSystemFolder(c.Dir) {
@@ -105,7 +105,9 @@ func (c *client) cleanWorkspace(s Settings) error {
 		}
 		out, err := c.git(args...)
 		if names := lines(out); err == nil && len(names) > 0 {
-			c.Log.Info("files that are not in the commit stay in the workspace", "count", len(names), "first", firstOf(names))
+			c.Log.Info(
+				"files that are not in the commit stay in the workspace", "count", len(names), "first", firstOf(names),
+			)
 		}
 		return nil
 	}
@@ -197,7 +199,8 @@ func (c *client) pullLFS(s Settings) error {
 	if pointers, err = c.lfsPointers(); err == nil && len(pointers) > 0 {
 		return &Error{
 			Message: fmt.Sprintf("git-lfs left %d pointers, %s among them", len(pointers), pointers[0]),
-			Advice:  "check that the objects were pushed to the LFS server of the repository, and lfs.fetchexclude in .lfsconfig",
+			Advice: "check that the objects were pushed to the LFS server of the repository, and lfs.fetchexclude " +
+				"in .lfsconfig",
 		}
 	}
 	return nil

@@ -31,7 +31,10 @@ func newProject(t *testing.T, base func(dir string) string) project {
 		git(t, dir, "commit", "-qm", "first")
 	}
 	addSubmodule := func(dir, sub string) {
-		git(t, dir, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "file://"+sub, "vendor/"+filepath.Base(sub))
+		git(
+			t, dir, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "file://"+sub,
+			"vendor/"+filepath.Base(sub),
+		)
 		git(t, dir, "config", "-f", ".gitmodules", "submodule.vendor/"+filepath.Base(sub)+".url", base(sub))
 		git(t, dir, "commit", "-qam", "submodule")
 	}
@@ -83,7 +86,9 @@ func serveProject(t *testing.T, scheme string) server {
 		key, public := sourcetest.NewKey(t, "")
 		ssh := sourcetest.ServeSSH(t, filepath.Dir(s.project.dir), public)
 		ssh.LFS = https
-		s.options = Options{URL: "ssh://git@" + ssh.Address + "/repo", SSHKey: key, KnownHosts: ssh.KnownHosts, Branch: "main"}
+		s.options = Options{
+			URL: "ssh://git@" + ssh.Address + "/repo", SSHKey: key, KnownHosts: ssh.KnownHosts, Branch: "main",
+		}
 	}
 	return s
 }
@@ -164,7 +169,9 @@ func TestCompleteCheckouts(t *testing.T) {
 				if err != nil || !changed || c.SHA != p.first || git(t, o.Dir, "rev-parse", "HEAD") != p.first {
 					t.Fatalf("%+v, %v", c, err)
 				}
-				if c, changed, err := Checkout(t.Context(), s.recorder.run, o); err != nil || changed || c.SHA != p.first {
+				if c, changed, err := Checkout(
+					t.Context(), s.recorder.run, o,
+				); err != nil || changed || c.SHA != p.first {
 					t.Errorf("again: %+v, changed %v, %v", c, changed, err)
 				}
 			})
@@ -178,7 +185,9 @@ func TestSubmodules(t *testing.T) {
 			s := serveProject(t, scheme)
 			for choice, inner := range map[Submodules]string{TopSubmodules: "", AllSubmodules: "inner"} {
 				ws, j := s.completed(t, s.project.last, Settings{Depth: 1, Submodules: choice, Clean: true})
-				if content(t, ws, "vendor/sub/file") != "sub" || content(t, ws, "vendor/sub/vendor/inner/file") != inner {
+				if content(
+					t, ws, "vendor/sub/file",
+				) != "sub" || content(t, ws, "vendor/sub/vendor/inner/file") != inner {
 					t.Errorf("with %v there are %q and %q", choice,
 						content(t, ws, "vendor/sub/file"), content(t, ws, "vendor/sub/vendor/inner/file"))
 				}

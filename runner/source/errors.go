@@ -13,14 +13,17 @@ type NotFoundError struct {
 
 func (e *NotFoundError) Error() string {
 	if e.Branch != "" {
-		return fmt.Sprintf("commit %s is not in %s, and not in the history of %s: %s", e.SHA, e.URL, e.Branch, e.Message)
+		return fmt.Sprintf(
+			"commit %s is not in %s, and not in the history of %s: %s", e.SHA, e.URL, e.Branch, e.Message,
+		)
 	}
 	return fmt.Sprintf("commit %s is not in %s: %s", e.SHA, e.URL, e.Message)
 }
 
 // Hint returns the usual reasons.
 func (e *NotFoundError) Hint() string {
-	return "push it first; if a force push replaced it, run the newer commit: a server may refuse commits that no branch reaches"
+	return "push it first; if a force push replaced it, run the newer commit: a server may refuse commits that no " +
+		"branch reaches"
 }
 
 // AccessError reports that the repository may not be read, or does not exist; servers do not distinguish the two.
@@ -54,7 +57,8 @@ func (e *HostKeyError) Error() string {
 
 // Hint returns where host keys are kept.
 func (e *HostKeyError) Hint() string {
-	return "put the server's key into /etc/ssh/ssh_known_hosts of the image, after comparing it with the one the provider publishes"
+	return "put the server's key into /etc/ssh/ssh_known_hosts of the image, after comparing it with the one the " +
+		"provider publishes"
 }
 
 // NetworkError is a failure of the network or of the server, which may pass.
@@ -85,7 +89,8 @@ func (e *SubmoduleError) Hint() string {
 	var hinted interface{ Hint() string }
 	switch {
 	case errors.As(e.Err, &access):
-		return "GITHUB_TOKEN or RUNNER_SSH_KEY must be able to read the repositories of all submodules; checkout.submodules: false leaves them out"
+		return "GITHUB_TOKEN or RUNNER_SSH_KEY must be able to read the repositories of all submodules; " +
+			"checkout.submodules: false leaves them out"
 	case errors.As(e.Err, &hinted):
 		return hinted.Hint()
 	}

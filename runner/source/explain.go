@@ -46,10 +46,14 @@ func (c *client) explain(output string, err error) error {
 		return &Error{"the workspace's disk is full: " + message, "give the task more ephemeral storage"}
 	case says(lockPhrases):
 		return &Error{
-			"another git is at work in the workspace, or was killed there: " + message, "remove the .lock file if no process uses it",
+			"another git is at work in the workspace, or was " +
+				"killed there: " + message, "remove the .lock file if no process uses it",
 		}
 	case says(protocolPhrases):
-		return &Error{"the repository's protocol is not allowed: " + message, "use https or ssh in REPOSITORY_URL and .gitmodules"}
+		return &Error{
+			"the repository's protocol is not allowed: " + message,
+			"use https or ssh in REPOSITORY_URL and .gitmodules",
+		}
 	case says(movedPhrases):
 		return &Error{c.origin.url + " has moved: " + message, "set REPOSITORY_URL to its new address"}
 	case says(certificatePhrases):
@@ -69,7 +73,10 @@ func (c *client) explain(output string, err error) error {
 	case says(networkPhrases):
 		return &NetworkError{URL: c.origin.url, Message: message}
 	case says(filterPhrases):
-		return &Error{"a filter of git failed: " + message, "check that the program of the filter in .gitattributes is in the image"}
+		return &Error{
+			"a filter of git failed: " + message,
+			"check that the program of the filter in .gitattributes is in the image",
+		}
 	}
 	return &Error{
 		"git failed: " + cmp.Or(message, err.Error()),

@@ -25,10 +25,13 @@ func parseOrigin(address, token string) (origin, error) {
 	token = strings.TrimSpace(token) // read from a file, it ends with a newline
 	switch {
 	case address == "":
-		return origin{}, &Error{Message: "REPOSITORY_URL is empty", Advice: "set it, as in https://github.com/owner/name"}
+		return origin{}, &Error{
+			Message: "REPOSITORY_URL is empty", Advice: "set it, as in https://github.com/owner/name",
+		}
 	case strings.HasPrefix(address, "-") || strings.ContainsFunc(address+token, isControl):
 		return origin{}, &Error{
-			Message: "REPOSITORY_URL or its token has characters that are not allowed", Advice: "look for a leading dash or a line break",
+			Message: "REPOSITORY_URL or its token has characters that " +
+				"are not allowed", Advice: "look for a leading dash or a line break",
 		}
 	case !strings.Contains(address, "://"): // git@host:path, or a folder
 		if user, _, ok := strings.Cut(address, "@"); ok && strings.Contains(user, ":") {
@@ -38,7 +41,10 @@ func parseOrigin(address, token string) (origin, error) {
 	}
 	u, err := url.Parse(address)
 	if err != nil { // the error would quote the URL, with the password that it may have
-		return origin{}, &Error{Message: "REPOSITORY_URL is not a valid URL", Advice: "look for blanks, and for % signs that are not encoded"}
+		return origin{}, &Error{
+			Message: "REPOSITORY_URL is not a valid URL",
+			Advice:  "look for blanks, and for % signs that are not encoded",
+		}
 	}
 	if _, has := u.User.Password(); has {
 		return origin{}, &Error{Message: "REPOSITORY_URL has a password in it", Advice: passwordAdvice}
@@ -48,7 +54,8 @@ func parseOrigin(address, token string) (origin, error) {
 	}
 	if u.RawQuery != "" || u.Fragment != "" || !hostPattern.MatchString(u.Host) {
 		return origin{}, &Error{
-			Message: "REPOSITORY_URL is not the URL of a repository", Advice: "it has to be https://host/path, without a query",
+			Message: "REPOSITORY_URL is not the URL of " +
+				"a repository", Advice: "it has to be https://host/path, without a query",
 		}
 	}
 	user := cmp.Or(u.User.Username(), "x-access-token")
@@ -58,8 +65,8 @@ func parseOrigin(address, token string) (origin, error) {
 		return o, nil
 	}
 	o.host, o.user, o.token = u.Host, user, token
-	// A helper, and not http.extraHeader: git sends such a header to the host of a redirect as well. The empty one before
-	// it keeps the token from the helpers of the machine, which may store it.
+	// A helper, and not http.extraHeader: git sends such a header to the host of a redirect as well. The empty one
+	// before it keeps the token from the helpers of the machine, which may store it.
 	o.settings = []string{"-c", "credential.helper=", "-c", "credential.https://" + u.Host + ".helper=" + helper}
 	o.variables = []string{"RUNNER_GIT_USER=" + user, "RUNNER_GIT_TOKEN=" + token}
 	return o, nil

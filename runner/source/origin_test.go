@@ -11,17 +11,28 @@ func TestOrigin(t *testing.T) {
 		url            string // "": it is refused
 		credentials    string // a part of the settings and variables
 	}{
-		"https with a token":           {"https://github.com/a/b", "tok\n", "https://github.com/a/b", "credential.https://github.com.helper= RUNNER_GIT_USER=x-access-token RUNNER_GIT_TOKEN=tok"},
-		"https without":                {"https://github.com/a/b", "", "https://github.com/a/b", ""},
-		"the user name is removed":     {"https://ghp_secret@github.com/a/b", "", "https://github.com/a/b", ""},
-		"and used with the token":      {"https://x-token-auth@bitbucket.org/a/b", "tok", "https://bitbucket.org/a/b", "credential.https://bitbucket.org.helper= RUNNER_GIT_USER=x-token-auth RUNNER_GIT_TOKEN=tok"},
-		"a port":                       {"https://git.example.com:8443/a", "tok", "https://git.example.com:8443/a", "credential.https://git.example.com:8443.helper= RUNNER_GIT_USER=x-access-token RUNNER_GIT_TOKEN=tok"},
-		"a token is not for http":      {"http://example.com/a", "tok", "http://example.com/a", ""},
-		"nor for ssh":                  {"ssh://git@example.com/a", "tok", "ssh://git@example.com/a", ""},
-		"scp's form":                   {"git@github.com:a/b.git", "tok", "git@github.com:a/b.git", ""},
-		"a folder":                     {"/srv/a", "", "/srv/a", ""},
-		"file":                         {"file:///srv/a", "tok", "file:///srv/a", ""},
-		"CodeCommit":                   {"codecommit::eu-west-1://profile@a", "", "codecommit::eu-west-1://profile@a", ""},
+		"https with a token": {
+			"https://github.com/a/b", "tok\n", "https://github.com/a/b",
+			"credential.https://github.com.helper= RUNNER_GIT_USER=x-access-token RUNNER_GIT_TOKEN=tok",
+		},
+		"https without":            {"https://github.com/a/b", "", "https://github.com/a/b", ""},
+		"the user name is removed": {"https://ghp_secret@github.com/a/b", "", "https://github.com/a/b", ""},
+		"and used with the token": {
+			"https://x-token-auth@bitbucket.org/a/b", "tok", "https://bitbucket.org/a/b",
+			"credential.https://bitbucket.org.helper= RUNNER_GIT_USER=x-token-auth RUNNER_GIT_TOKEN=tok",
+		},
+		"a port": {
+			"https://git.example.com:8443/a", "tok", "https://git.example.com:8443/a",
+			"credential.https://git.example.com:8443.helper= RUNNER_GIT_USER=x-access-token RUNNER_GIT_TOKEN=tok",
+		},
+		"a token is not for http": {"http://example.com/a", "tok", "http://example.com/a", ""},
+		"nor for ssh":             {"ssh://git@example.com/a", "tok", "ssh://git@example.com/a", ""},
+		"scp's form":              {"git@github.com:a/b.git", "tok", "git@github.com:a/b.git", ""},
+		"a folder":                {"/srv/a", "", "/srv/a", ""},
+		"file":                    {"file:///srv/a", "tok", "file:///srv/a", ""},
+		"CodeCommit": {
+			"codecommit::eu-west-1://profile@a", "", "codecommit::eu-west-1://profile@a", "",
+		},
 		"a password":                   {"https://me:hunter2@example.com/a", "", "", ""},
 		"a password for ssh":           {"ssh://me:hunter2@example.com/a", "", "", ""},
 		"a password in scp's form":     {"me:hunter2@example.com:a", "", "", ""},

@@ -40,14 +40,15 @@ func (e *OwnershipError) Error() string {
 
 // Hint returns how to trust the repository.
 func (e *OwnershipError) Hint() string {
-	return "let RUNNER_WORKSPACE be that folder, or correct its owner; git runs what the configuration of a repository names"
+	return "let RUNNER_WORKSPACE be that folder, or correct its owner; git runs what the configuration of a " +
+		"repository names"
 }
 
 // Is makes the error an ErrNoRepository.
 func (e *OwnershipError) Is(target error) bool { return target == ErrNoRepository }
 
-// Describe returns the commit of a workspace. Untracked files that match one of the patterns, which are relative to dir and
-// slash-separated, are not changes. Without a commit the error is an ErrNoRepository with git's message.
+// Describe returns the commit of a workspace. Untracked files that match one of the patterns, which are relative to
+// dir and slash-separated, are not changes. Without a commit the error is an ErrNoRepository with git's message.
 func Describe(ctx context.Context, run Runner, dir string, generated ...string) (Commit, error) {
 	top := findRepository(dir)
 	if top == "" { // so that git is not needed outside of repositories
@@ -59,7 +60,8 @@ func Describe(ctx context.Context, run Runner, dir string, generated ...string) 
 	}
 	// One call returns everything: headers, then a line for each change. The runner's own files are not changes.
 	out, err := run(ctx, dir, gitEnvironment(), slices.Concat(settings(dir), []string{
-		"-c", "status.relativePaths=true", "status", "--porcelain=v2", "--branch", "--untracked-files=" + untracked, "--", ".", ":(exclude).runner",
+		"-c", "status.relativePaths=true", "status", "--porcelain=v2", "--branch", "--untracked-files=" + untracked,
+		"--", ".", ":(exclude).runner",
 	})...)
 	switch {
 	case ctx.Err() != nil:
@@ -126,8 +128,8 @@ func realPath(dir string) string {
 	return dir
 }
 
-// settings returns git's options for work in a workspace. They are passed as arguments: in a file they would outlive the
-// run, and as GIT_CONFIG_COUNT they would replace those of the environment.
+// settings returns git's options for work in a workspace. They are passed as arguments: in a file they would outlive
+// the run, and as GIT_CONFIG_COUNT they would replace those of the environment.
 func settings(dir string) []string {
 	return []string{
 		// In a container the workspace often belongs to another user. Every other repository keeps git's check of

@@ -50,7 +50,8 @@ func Path(path string) string {
 	return PathFrom(here, path)
 }
 
-// PathFrom shortens a path for messages: relative to a folder if it is below it, or with ~ if it is below the home folder.
+// PathFrom shortens a path for messages: relative to a folder if it is below it, or with ~ if it is below the home
+// folder.
 func PathFrom(dir, path string) string {
 	if relative, err := filepath.Rel(dir, path); err == nil && filepath.IsLocal(relative) {
 		return relative

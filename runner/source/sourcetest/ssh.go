@@ -73,7 +73,10 @@ func ServeSSH(t testing.TB, dir string, allowed ssh.PublicKey) *SSHServer {
 	}
 	t.Cleanup(func() { l.Close() })
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	s := &SSHServer{Address: l.Addr().String(), KnownHosts: "[127.0.0.1]:" + port + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(hostPublic)))}
+	s := &SSHServer{
+		Address:    l.Addr().String(),
+		KnownHosts: "[127.0.0.1]:" + port + " " + strings.TrimSpace(string(ssh.MarshalAuthorizedKey(hostPublic))),
+	}
 	go func() {
 		for {
 			conn, err := l.Accept()
