@@ -93,10 +93,10 @@ func TestSecretsThatAreAwkward(t *testing.T) {
 	}
 }
 
-func TestFiveThousandSecrets(t *testing.T) {
+func TestTwoThousandSecrets(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 8))
 	var secrets []Secret
-	for i, value := range cilog.Secrets(5000) {
+	for i, value := range cilog.Secrets(2000) {
 		secrets = append(secrets, Secret{fmt.Sprint("S", i), value})
 	}
 	r := New(secrets...)
