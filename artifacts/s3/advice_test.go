@@ -48,7 +48,7 @@ role_arn = arn:aws:iam::123456789012:role/deploy
 web_identity_token_file = /nonexistent/token
 `
 
-// Credentials that cannot be had are told from a network or a bucket that cannot be reached, with advice that is true,
+// Errors of credentials differ from those of a network or a bucket that cannot be reached, and have advice of their own,
 // by a request of the REST client and by one of the SDK alike.
 func TestCredentialsThatCannotBeHad(t *testing.T) {
 	sts := s3test.Null{}
@@ -128,7 +128,7 @@ func TestExplicitDeny(t *testing.T) {
 		{"for want of a tag", resource, deny(`"Null":{"s3:RequestObjectTag/team":"true"}`), Options{}, []string{`RUNNER_S3_TAGS with the tag "team"`}},
 		{"for plain HTTP", resource, deny(`"Bool":{"aws:SecureTransport":"false"}`), Options{}, []string{"AWS_ENDPOINT_URL", "https"}},
 		{"for the network", resource, deny(`"StringNotEquals":{"aws:SourceVpce":"vpce-1"}`), Options{}, []string{"VPC endpoint", "vpce-1"}},
-		{"of an organization", control, "", Options{}, []string{"service control policy", "ask whoever owns that policy"}},
+		{"of an organization", control, "", Options{}, []string{"service control policy", "ask the owner of that policy"}},
 		{"that is none", identity, "", Options{}, []string{"allow s3:PutObject on arn:aws:s3:::"}},
 		{"that is none, of another owner", identity, "", Options{BucketOwner: "123456789012"}, []string{"RUNNER_S3_BUCKET_OWNER"}},
 	} {

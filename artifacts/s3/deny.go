@@ -23,7 +23,7 @@ func (s *Store) denyHint(ctx context.Context, op, policy string) string {
 	}
 	hint := fmt.Sprintf("a Deny statement in a %s refuses %s, and no Allow overrides it", policy, action)
 	if policy != "resource-based policy" {
-		return hint + ": ask whoever owns that policy"
+		return hint + ": ask the owner of that policy"
 	}
 	if cures := s.cures(ctx, action); len(cures) > 0 {
 		return hint + ": " + strings.Join(cures, "; ")
