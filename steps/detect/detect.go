@@ -224,8 +224,22 @@ var runners = []struct {
 	coverage         bool
 }{
 	{"vitest", "vitest", called("vitest"), "--reporter=default --reporter=junit --outputFile=junit.xml", "{files}", true},
-	{"jest", "jest-junit", called("jest|react-scripts test|craco test"), "--ci --reporters=default --reporters=jest-junit", "--coverage=false --runTestsByPath {files}", true},
-	{"mocha", "mocha-junit-reporter", called("_?mocha"), "--reporter mocha-junit-reporter --reporter-options mochaFile=junit.xml", "{files}", true},
+	{
+		"jest",
+		"jest-junit",
+		called("jest|react-scripts test|craco test"),
+		"--ci --reporters=default --reporters=jest-junit",
+		"--coverage=false --runTestsByPath {files}",
+		true,
+	},
+	{
+		"mocha",
+		"mocha-junit-reporter",
+		called("_?mocha"),
+		"--reporter mocha-junit-reporter --reporter-options mochaFile=junit.xml",
+		"{files}",
+		true,
+	},
 }
 
 // called tells a tool among the words of a script, maybe by its path, from files and options that are called like it.
@@ -242,7 +256,9 @@ var (
 // measures tells a script that measures coverage, configures a configuration that does.
 var (
 	measures   = regexp.MustCompile(`\b(c8|nyc)\b|--coverage\b|--experimental-test-coverage`)
-	configures = regexp.MustCompile(`collectCoverage["']?\s*:\s*true|(?s)\bcoverage["']?\s*:\s*\{[^}]*\benabled["']?\s*:\s*true`)
+	configures = regexp.MustCompile(
+		`collectCoverage["']?\s*:\s*true|(?s)\bcoverage["']?\s*:\s*\{[^}]*\benabled["']?\s*:\s*true`,
+	)
 )
 
 // configured reports whether the configuration of jest or vitest asks for coverage.
@@ -270,7 +286,9 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 		}
 	}
 	more := func() {
-		s.Notes = []string{"the script runs more than " + s.Why + ", so arguments for a report do not reach it: see steps/tests.md of the runner for its options"}
+		s.Notes = []string{
+			"the script runs more than " + s.Why + ", so arguments for a report do not reach it: see steps/tests.md of the runner for its options",
+		}
 	}
 	if nodeTest.MatchString(script) {
 		s.Why = "node:test"
@@ -284,43 +302,18 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 		coverage()
 		return s, true
 	}
-	// Arguments go to the last command of a script; the others before it need not be run again with what failed.
-	parts := strings.Split(script, "&&")
-	last := strings.TrimSpace(parts[len(parts)-1])
-	for _, r := range runners {
-		if !r.call.MatchString(script) {
-			continue
-		}
-		s.Why = r.name
-		coverage()
-		switch {
-		case !r.call.MatchString(last) || !simple.MatchString(last) || npmRun.MatchString(last):
-			more()
-		case r.name == "mocha" && !p.depends(r.dependency): // mocha has a reporter of its own, which writes nothing else
-			s.Command = m.script("test", "--reporter xunit --reporter-options output=junit.xml")
-			s.Reports = []string{"junit.xml"}
-			s.Notes = []string{"with mocha-junit-reporter in devDependencies, files are named, and what failed can be run again"}
-		case r.name != "vitest" && !p.depends(r.dependency):
-			s.Notes = []string{fmt.Sprintf("with %s in devDependencies, failing tests are named:", r.dependency), m.script("test", r.report)}
-		default:
-			s.Command = m.script("test", r.report)
-			s.Reports = []string{"junit.xml"}
-			s.Rerun = s.Command
-			if len(parts) > 1 {
-				s.Rerun = last + " " + r.report
+	for i, r := range runners {
+		if r.call.MatchString(script) {
+			s.Why = r.name
+			coverage()
+			if !p.useRunner(&s, m, i, measured) {
+				more()
 			}
-			if r.name == "vitest" && measured { // a few files would not reach a floor
-				s.Rerun += " --coverage.enabled=false"
-			}
-			s.Rerun += " " + r.rerun
+			return s, true
 		}
-		return s, true
 	}
-	if regexp.MustCompile(`\bplaywright test\b`).MatchString(script) && simple.MatchString(script) {
-		s.Why = "playwright"
-		s.Command = "PLAYWRIGHT_JUNIT_OUTPUT_FILE=junit.xml " + m.script("test", "--reporter=list,junit")
-		s.Reports = []string{"junit.xml"}
-		s.Rerun = s.Command + " --last-failed"
+	if playwright.MatchString(script) && simple.MatchString(script) {
+		s.usePlaywright(m)
 		return s, true
 	}
 	s.Why = "a script of its own"
@@ -328,8 +321,52 @@ func (p manifest) test(w *workspace, m manager) (Step, bool) {
 	return s, true
 }
 
+// useRunner has a tool write a report, and run again what failed. It returns false if arguments do not reach the tool:
+// they go to the last command of the script, and the others before it need not run again.
+func (p manifest) useRunner(s *Step, m manager, runner int, measured bool) bool {
+	r := runners[runner]
+	parts := strings.Split(p.Scripts["test"], "&&")
+	last := strings.TrimSpace(parts[len(parts)-1])
+	switch {
+	case !r.call.MatchString(last) || !simple.MatchString(last) || npmRun.MatchString(last):
+		return false
+	case r.name == "mocha" && !p.depends(r.dependency): // mocha has a reporter of its own, which writes nothing else
+		s.Command = m.script("test", "--reporter xunit --reporter-options output=junit.xml")
+		s.Reports = []string{"junit.xml"}
+		s.Notes = []string{"with mocha-junit-reporter in devDependencies, files are named, and what failed can be run again"}
+	case r.name != "vitest" && !p.depends(r.dependency):
+		s.Notes = []string{
+			fmt.Sprintf("with %s in devDependencies, failing tests are named:", r.dependency),
+			m.script("test", r.report),
+		}
+	default:
+		s.Command = m.script("test", r.report)
+		s.Reports = []string{"junit.xml"}
+		s.Rerun = s.Command
+		if len(parts) > 1 {
+			s.Rerun = last + " " + r.report
+		}
+		if r.name == "vitest" && measured { // a few files would not reach a floor
+			s.Rerun += " --coverage.enabled=false"
+		}
+		s.Rerun += " " + r.rerun
+	}
+	return true
+}
+
+var playwright = regexp.MustCompile(`\bplaywright test\b`)
+
+func (s *Step) usePlaywright(m manager) {
+	s.Why = "playwright"
+	s.Command = "PLAYWRIGHT_JUNIT_OUTPUT_FILE=junit.xml " + m.script("test", "--reporter=list,junit")
+	s.Reports = []string{"junit.xml"}
+	s.Rerun = s.Command + " --last-failed"
+}
+
 // nodeTest tells a call of node's own tests: its options before --test, some of which have a value.
-var nodeTest = regexp.MustCompile(`(^|[\s;&|])(node(?:\s+(?:(?:-r|--require|--import|--loader|--experimental-loader)\s+[^\s;&|]+|-[^\s;&|]+))*?\s+--test)($|[\s;&|])`)
+var nodeTest = regexp.MustCompile(
+	`(^|[\s;&|])(node(?:\s+(?:(?:-r|--require|--import|--loader|--experimental-loader)\s+[^\s;&|]+|-[^\s;&|]+))*?\s+--test)($|[\s;&|])`,
+)
 
 // nodeTest is the test script with a report for node's own tests, and with what the package manager runs before and after
 // it; false if there is no place for a report.
@@ -344,7 +381,10 @@ func (p manifest) nodeTest(m manager) (string, bool) {
 	case (before || after) && strings.ContainsAny(strings.ReplaceAll(script, "&&", ""), ";&|\n#"):
 		return "", false
 	}
-	line := nodeTest.ReplaceAllString(script, "${1}${2} --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=junit.xml${3}")
+	line := nodeTest.ReplaceAllString(
+		script,
+		"${1}${2} --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=junit.xml${3}",
+	)
 	if before {
 		line = m.script("pretest", "") + " && " + line
 	}

@@ -31,7 +31,10 @@ func golang(w *workspace, found *Found) error {
 	packages := modules(work)
 	found.add(Step{Name: "build", Command: "go build " + packages})
 	found.add(Step{
-		Name: "test", Why: "go test", Command: "mkdir -p coverage && " + run + " --junitfile junit.xml -- -coverprofile=coverage/cover.out " + packages, Reports: []string{"junit.xml"},
+		Name:      "test",
+		Why:       "go test",
+		Command:   "mkdir -p coverage && " + run + " --junitfile junit.xml -- -coverprofile=coverage/cover.out " + packages,
+		Reports:   []string{"junit.xml"},
 		Artifacts: []Artifact{{Name: "coverage", Path: "coverage", When: "always", Mirror: true, Optional: true}},
 		Rerun:     run + " --junitfile junit.xml -- -count=1 -run {tests} {packages}",
 	})
@@ -68,6 +71,10 @@ func modules(work string) string {
 	return strings.Join(all, " ")
 }
 
+// unittest runs the tests that python3 -m unittest discover finds, and fails if there are none.
+const unittest = `python3 -c "import sys, unittest; r = unittest.main(module=None, argv=['unittest', 'discover'], exit=False).result; ` +
+	`sys.exit(r.testsRun == 0 or not r.wasSuccessful())"`
+
 func python(w *workspace, found *Found) error {
 	project := w.first("pyproject.toml", "setup.cfg", "setup.py", "tox.ini", "pytest.ini", "requirements.txt")
 	if project == "" {
@@ -82,9 +89,18 @@ func python(w *workspace, found *Found) error {
 		all.WriteString(text)
 	}
 	found.is("python")
-	if !regexp.MustCompile(`\bpytest\b`).MatchString(all.String()) && !w.has("pytest.ini") && !w.has("conftest.py") && !w.has("tests/conftest.py") {
+	if !regexp.MustCompile(`\bpytest\b`).MatchString(all.String()) && !w.has("pytest.ini") && !w.has("conftest.py") &&
+		!w.has("tests/conftest.py") {
 		if w.has("tests") || w.has("test") {
-			found.add(Step{Name: "test", Why: "unittest", Command: "python3 -m unittest discover", Reports: []string{}})
+			found.add(
+				Step{
+					Name:    "test",
+					Why:     "unittest",
+					Command: unittest,
+					Reports: []string{},
+					Notes:   []string{"unittest before Python 3.12 passes when it finds no test; this does not"},
+				},
+			)
 		}
 		return nil
 	}
@@ -112,8 +128,20 @@ func python(w *workspace, found *Found) error {
 func others(w *workspace, found *Found) error {
 	if w.has("Cargo.toml") {
 		found.is("cargo")
-		found.add(Step{Name: "build", Command: "cargo build --release --locked"})
-		found.add(Step{Name: "test", Why: "cargo", Command: "cargo test --locked", Reports: []string{}, Notes: []string{"cargo nextest writes JUnit reports, cargo test does not"}})
+		locked := ""
+		if w.has("Cargo.lock") {
+			locked = " --locked"
+		}
+		found.add(Step{Name: "build", Command: "cargo build --release" + locked})
+		found.add(
+			Step{
+				Name:    "test",
+				Why:     "cargo",
+				Command: "cargo test" + locked,
+				Reports: []string{},
+				Notes:   []string{"cargo nextest writes JUnit reports, cargo test does not"},
+			},
+		)
 	}
 	gradle := w.first("gradlew", "build.gradle", "build.gradle.kts")
 	switch {
@@ -123,16 +151,37 @@ func others(w *workspace, found *Found) error {
 		if w.has("gradlew") {
 			run = "./gradlew"
 		}
-		found.add(Step{Name: "build", Command: run + " assemble", Artifacts: []Artifact{{Name: "builds", Path: "build/libs", When: "success", Optional: true}}})
-		found.add(Step{Name: "test", Why: "gradle", Command: run + " test", Reports: []string{"**/build/test-results/**/TEST-*.xml"}})
+		found.add(
+			Step{
+				Name:      "build",
+				Command:   run + " assemble",
+				Artifacts: []Artifact{{Name: "builds", Path: "build/libs", When: "success", Optional: true}},
+			},
+		)
+		found.add(
+			Step{Name: "test", Why: "gradle", Command: run + " test", Reports: []string{"**/build/test-results/**/TEST-*.xml"}},
+		)
 	case w.has("pom.xml"):
 		found.is("maven")
 		run := "mvn --batch-mode"
 		if w.has("mvnw") {
 			run = "./mvnw --batch-mode"
 		}
-		found.add(Step{Name: "build", Command: run + " package -DskipTests", Artifacts: []Artifact{{Name: "builds", Path: "target", When: "success", Optional: true}}})
-		found.add(Step{Name: "test", Why: "maven", Command: run + " test", Reports: []string{"**/target/surefire-reports/TEST-*.xml"}})
+		found.add(
+			Step{
+				Name:      "build",
+				Command:   run + " package -DskipTests",
+				Artifacts: []Artifact{{Name: "builds", Path: "target", When: "success", Optional: true}},
+			},
+		)
+		found.add(
+			Step{
+				Name:    "test",
+				Why:     "maven",
+				Command: run + " test",
+				Reports: []string{"**/target/surefire-reports/TEST-*.xml"},
+			},
+		)
 	}
 	text, err := w.text("Makefile")
 	if err != nil {

@@ -14,7 +14,9 @@ func (f Found) YAML() string {
 	}
 	b.WriteString("version: 1\n")
 	if len(f.Steps) == 0 {
-		b.WriteString("steps:\n  test:\n    command: echo \"what tests this?\" && exit 1 # nothing was found that does\n    reports: []\n    artifacts: []\n")
+		b.WriteString(
+			"steps:\n  test:\n    command: echo \"what tests this?\" && exit 1 # nothing was found that does\n    reports: []\n    artifacts: []\n",
+		)
 		return b.String()
 	}
 	b.WriteString("steps:\n")
@@ -53,13 +55,20 @@ func (s Step) write(b *strings.Builder) {
 		}
 	}
 	if s.Rerun != "" {
-		fmt.Fprintf(b, "    rerun: { command: %s } # what passes then is flaky; see steps/tests.md of the runner\n", flow(s.Rerun))
+		fmt.Fprintf(
+			b,
+			"    rerun: { command: %s } # what passes then is flaky; see steps/tests.md of the runner\n",
+			flow(s.Rerun),
+		)
 	}
 }
 
 // scalar is text as a plain value where YAML takes it for one, else quoted.
 func scalar(s string) string {
-	if s == "" || strings.ContainsAny(s[:1], "!&*-?|>@`%{}[],#'\" ") || strings.Contains(s, ": ") || strings.Contains(s, " #") || strings.HasSuffix(s, ":") || strings.ContainsAny(s, "\n\t\\\"") {
+	if s == "" || strings.ContainsAny(s[:1], "!&*-?|>@`%{}[],#'\" ") || strings.Contains(s, ": ") ||
+		strings.Contains(s, " #") ||
+		strings.HasSuffix(s, ":") ||
+		strings.ContainsAny(s, "\n\t\\\"") {
 		return quoted(s)
 	}
 	return s
