@@ -69,6 +69,7 @@ type acquisition struct {
 	record lockRecord // as last seen
 	tag    string
 	since  time.Time // when it was first seen so
+	alive  bool      // whether the record is stale, and its holder has not ended
 	unsure bool      // whether something was written without a response that confirms it
 
 	failures             int // in a row
@@ -93,7 +94,7 @@ func (a *acquisition) run(ctx context.Context) (*Lease, error) {
 // attempt takes the lock if it is free. If it is not, the error is a *HeldError.
 func (a *acquisition) attempt(ctx context.Context) (l *Lease, err error) {
 	if err = a.look(ctx); err == nil {
-		if !a.mayTake() {
+		if !a.mayTake(ctx) {
 			a.failures = 0
 			a.failurePauses.Reset()
 			return nil, &HeldError{
@@ -125,6 +126,9 @@ func (a *acquisition) pause(err error, _ time.Duration) time.Duration {
 		return a.failurePauses.NextBackOff()
 	}
 	a.notify()
+	if a.alive {
+		return min(a.polls.NextBackOff(), a.left())
+	}
 	takeover := max(time.Until(a.since.Add(a.record.staleAfter())), 0) + time.Millisecond
 	return min(a.polls.NextBackOff(), a.left(), takeover)
 }
@@ -143,13 +147,15 @@ func (a *acquisition) look(ctx context.Context) error {
 	return nil
 }
 
-func (a *acquisition) mayTake() bool {
+func (a *acquisition) mayTake(ctx context.Context) bool {
+	a.alive = false
 	switch r := a.record; {
 	case a.tag == "": // it has never been held
 	case !r.Released.IsZero():
 	case r.ID == a.id: // it is ours, and the response was lost
-	case time.Since(a.since) >= r.staleAfter():
-	case a.overdue() >= maxSkew:
+	case time.Since(a.since) >= r.staleAfter(), a.overdue() >= maxSkew:
+		a.alive = a.request.HasEnded != nil && !a.request.HasEnded(ctx, r.Holder)
+		return !a.alive
 	default:
 		return false
 	}

@@ -294,6 +294,20 @@ func TestTakeover(t *testing.T) {
 		time.Sleep(maxSkew)
 		release(t, acquire(t, s, requestOf("b")))
 	})
+	bubble(t, "a stale lock whose holder has not ended is not taken over", func(t *testing.T, s *unreliable) {
+		killed(t, s)
+		began, asked := time.Now(), 0
+		c := waiting(requestOf("b"), time.Hour)
+		c.HasEnded = func(_ context.Context, h Holder) bool {
+			asked++
+			return time.Since(began) > 10*time.Minute && h.Name == "a"
+		}
+		defer release(t, acquire(t, s, c))
+		within(t, "taking over", time.Since(began), 10*time.Minute, 10*time.Minute+10*time.Second)
+		if asked < 10 || asked > 1000 {
+			t.Errorf("the holder was checked %d times", asked)
+		}
+	})
 	bubble(t, "of many who wait for a dead one, one takes over", func(t *testing.T, s *unreliable) {
 		killed(t, s)
 		testTurns(t, func() Store { return s }, 20, waiting(requestOf(""), time.Hour))

@@ -82,6 +82,7 @@ func (t *target) acquire() error {
 	owner.Purpose = fmt.Sprintf("%s of %s", d.step.Name, cmp.Or(t.stack, d.Config.Environment))
 	acquired, err := lease.Acquire(d.Stop.Work, swapper, lease.Request{
 		Key: key, Owner: owner, TTL: d.Config.LockTTL, Wait: d.timeLeft(d.step.Wait), OnWait: d.onWait,
+		HasEnded: d.hasEnded,
 	})
 	var held *lease.HeldError
 	switch {
