@@ -127,12 +127,12 @@ func (t *tree) descends(p member, all map[int]member) bool {
 	return false
 }
 
-// isKept reports whether p, or a process that it descends from, existed before the command: it was kept after an
-// earlier command of the run, such as a server that a hook has started.
+// isKept reports whether p, or a process that it descends from, was kept after an earlier command of the run, such as a
+// server that a hook has started: it existed before the command, and has the marker.
 func (t *tree) isKept(p member, all map[int]member) bool {
 	for range len(all) {
 		if t.old(p) {
-			return true
+			return t.marked(p.pid)
 		}
 		parent, ok := all[p.parent]
 		if !ok || p.parent == t.self || p.pid == t.self {
