@@ -22,6 +22,8 @@ func DeliveryOutcome(run record.Run) string {
 		return "It failed, and the stack is as it was before."
 	case record.RollbackFailed:
 		return "It failed, and the stack could not be restored."
+	case record.Unknown:
+		return "It failed, and its stack was found neither before nor after: it may be in another account or region."
 	case record.LeftAsIs:
 		return "It failed, and " + target + " was left as it is."
 	case record.Interrupted:
@@ -34,17 +36,18 @@ func DeliveryOutcome(run record.Run) string {
 
 // rollbackTexts describe how a stack was restored, or why not.
 var rollbackTexts = map[record.Action]string{
-	record.Untouched:   "nothing had changed",
-	record.ByItself:    "by CloudFormation itself",
-	record.Continued:   "CloudFormation's rollback failed, and succeeded when it was continued",
-	record.Resumed:     "a failed update was rolled back",
-	record.Reapplied:   "the snapshot was applied over it",
-	record.Removed:     "the stack did not exist before, and was deleted",
-	record.FirstCreate: "none: the stack did not exist before",
-	record.Gone:        "none: the stack was deleted",
-	record.Superseded:  "none: the stack was changed by another party since",
-	record.Stuck:       "none: CloudFormation needs help",
-	record.Failed:      "it was refused, or ended in another state",
+	record.Untouched:     "nothing had changed",
+	record.ByItself:      "by CloudFormation itself",
+	record.Continued:     "CloudFormation's rollback failed, and succeeded when it was continued",
+	record.Resumed:       "a failed update was rolled back",
+	record.Reapplied:     "the snapshot was applied over it",
+	record.Removed:       "the stack did not exist before, and was deleted",
+	record.StackNotFound: "none: the stack was found neither before nor after",
+	record.FirstCreate:   "none: the stack did not exist before",
+	record.Gone:          "none: the stack was deleted",
+	record.Superseded:    "none: the stack was changed by another party since",
+	record.Stuck:         "none: CloudFormation needs help",
+	record.Failed:        "it was refused, or ended in another state",
 }
 
 // RollbackDetails returns how a stack was restored, and how it compares with the snapshot.
