@@ -235,7 +235,8 @@ func newArtifactsPutCommand(o *options) *cobra.Command {
 		Args:    arguments(2, "KIND", "FOLDER"),
 		RunE:    o.withStore(artifactStore.put),
 	}
-	declare(cmd, branchFlag, shaFlag, storeFlag, mirrorFlag, includeFlag, forceFlag.describe("replace the builds of a protected branch"))
+	declare(cmd, branchFlag, shaFlag, storeFlag, mirrorFlag, includeFlag)
+	declare(cmd, forceFlag.describe("replace the builds of a protected branch"))
 	declare(cmd, checkoutFlags...)
 	return cmd
 }
