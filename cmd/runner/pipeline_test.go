@@ -97,7 +97,7 @@ func TestASupersededPipelineFails(t *testing.T) {
 	var out bytes.Buffer
 	err := watch(t, snapshots{{running, events(built)}, {succeeded, events(superseded)}}, &out, false)
 	if err == nil || err.Error() != "the pipeline ended as superseded" ||
-		!strings.Contains(out.String(), "superseded, 1m40s  a newer commit took its turn") {
+		!strings.Contains(out.String(), "superseded, 1m40s  a newer commit replaced it") {
 		t.Errorf("%v: %s", err, out.String())
 	}
 }

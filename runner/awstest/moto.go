@@ -22,7 +22,7 @@ type AWS struct {
 const Region = "eu-central-1"
 
 // Environment is what a program needs to find the server, as NAME=value: the endpoint, the region and credentials
-// that mean nothing anywhere else. The files of whoever runs the tests are kept out of it.
+// that mean nothing anywhere else. The user's own AWS files are not used.
 func (a AWS) Environment() []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + a.Endpoint,
@@ -68,7 +68,7 @@ var shared = sync.OnceValues(func() (AWS, error) {
 	var said bytes.Buffer
 	ended := make(chan error, 1)
 	go func() {
-		// The server is told to end when the thread that started it does: this one stays until the process ends.
+		// The kernel ends the server with the thread that started it: this one lives until the process ends.
 		runtime.LockOSThread()
 		server := exec.Command("moto_server", "-H", host, "-p", port)
 		server.Stdout, server.Stderr = &said, &said

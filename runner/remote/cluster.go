@@ -1,4 +1,4 @@
-// Package remote runs a step on the cluster instead of here: it starts the task, follows its log, and ends as it does.
+// Package remote runs a step on the cluster: it starts the task, follows its log, and returns its exit code.
 package remote
 
 import (
@@ -12,16 +12,16 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Cluster is where tasks run: the outputs of the stack that infra/cicd.yaml makes.
+// Cluster is a cluster in an account: the outputs of a stack of infra/cicd.yaml.
 type Cluster struct {
 	Stack   string
 	Outputs map[string]string
 }
 
-// Error is a cluster that cannot do what it is asked for, or a task that never ran.
+// Error reports a request that the cluster cannot fulfil, or a task that never ran.
 type Error struct {
 	Message, Advice string
-	Err             error // what AWS said, or nil
+	Err             error // of AWS, or nil
 }
 
 func (e *Error) Error() string {
@@ -33,28 +33,28 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// Hint says what to do about it.
+// Hint returns the advice.
 func (e *Error) Hint() string { return e.Advice }
 
 // FindCluster reads the outputs of a stack. The error is an *Error, or the context's.
 func FindCluster(ctx context.Context, config aws.Config, stack string) (Cluster, error) {
 	if config.Region == "" {
-		return Cluster{}, &Error{Message: "no region is known", Advice: "set AWS_REGION, or AWS_PROFILE"}
+		return Cluster{}, &Error{Message: "there is no AWS region", Advice: "set AWS_REGION, or AWS_PROFILE"}
 	}
 	found, err := cloudformation.NewFromConfig(config).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack})
-	var no smithy.APIError
+	var api smithy.APIError
 	switch {
 	case err == nil && len(found.Stacks) == 1:
 	case ctx.Err() != nil:
 		return Cluster{}, ctx.Err()
-	case err == nil, errors.As(err, &no) && strings.Contains(no.ErrorMessage(), "does not exist"):
+	case err == nil, errors.As(err, &api) && strings.Contains(api.ErrorMessage(), "does not exist"):
 		return Cluster{}, &Error{Message: fmt.Sprintf("there is no stack %s in %s", stack, config.Region), Advice: "name the stack that was made from cicd.yaml, as in --stack ci, and its region in AWS_REGION"}
-	case errors.As(err, &no) && strings.Contains(no.ErrorCode(), "AccessDenied"):
-		return Cluster{}, &Error{Message: fmt.Sprintf("the stack %s may not be looked at", stack), Advice: "allow cloudformation:DescribeStacks on it", Err: errors.New(no.ErrorMessage())}
-	case errors.As(err, &no):
-		return Cluster{}, &Error{Message: fmt.Sprintf("the stack %s cannot be looked at", stack), Advice: "see that the credentials are those of the account", Err: fmt.Errorf("%s: %s", no.ErrorCode(), no.ErrorMessage())}
+	case errors.As(err, &api) && strings.Contains(api.ErrorCode(), "AccessDenied"):
+		return Cluster{}, &Error{Message: fmt.Sprintf("the stack %s may not be described", stack), Advice: "allow cloudformation:DescribeStacks on it", Err: errors.New(api.ErrorMessage())}
+	case errors.As(err, &api):
+		return Cluster{}, &Error{Message: fmt.Sprintf("the stack %s cannot be described", stack), Advice: "check that the credentials are those of the account", Err: fmt.Errorf("%s: %s", api.ErrorCode(), api.ErrorMessage())}
 	default:
-		return Cluster{}, &Error{Message: fmt.Sprintf("the stack %s cannot be looked at", stack), Advice: "check that the network lets this machine reach CloudFormation, and that there are credentials", Err: err}
+		return Cluster{}, &Error{Message: fmt.Sprintf("the stack %s cannot be described", stack), Advice: "check that the network lets this machine reach CloudFormation, and that there are credentials", Err: err}
 	}
 	c := Cluster{Stack: stack, Outputs: map[string]string{}}
 	for _, o := range found.Stacks[0].Outputs {
@@ -63,7 +63,7 @@ func FindCluster(ctx context.Context, config aws.Config, stack string) (Cluster,
 	return c, nil
 }
 
-// output is one that has to be there.
+// output returns an output that must exist.
 func (c Cluster) output(name string) (string, error) {
 	if v := c.Outputs[name]; v != "" {
 		return v, nil
@@ -71,8 +71,8 @@ func (c Cluster) output(name string) (string, error) {
 	return "", &Error{Message: fmt.Sprintf("the stack %s has no output %s", c.Stack, name), Advice: "name the stack that was made from cicd.yaml, and update it if it is an old one"}
 }
 
-// definition is the output that names the task definition of a step. Steps of a project's own run as test does, with the
-// rights of test.
+// definition returns the output with the task definition of a step. A project's own steps run with that of test, and its
+// permissions.
 func (c Cluster) definition(step, environment string) (name string, own bool, err error) {
 	switch step {
 	case "build", "test":

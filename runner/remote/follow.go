@@ -12,30 +12,29 @@ import (
 	"github.com/carlin-cicd/runner/runner/awsjson"
 )
 
-// Viewer is shown what becomes of a task.
+// Viewer shows the progress of a task.
 type Viewer interface {
-	// Line is a line of the task's log, without its newline. It reports whether the run has said its last word with it.
+	// Line shows a line of the task's log, without its newline. It reports whether it is the last one of the run.
 	Line(text string) (last bool)
-	// Notice is news of the task itself.
+	// Notice shows a message about the task.
 	Notice(message string)
 }
 
 // TaskResult is how a task ended.
 type TaskResult struct {
 	ExitCode int    // of the container
-	Reason   string // what else ECS knows of it, or ""
+	Reason   string // further information of ECS, or ""
 }
 
 const (
-	drain  = 15 // looks at the rest of a log whose last word we have not seen: CloudWatch takes its time
-	unseen = 60 // looks for a task that was started a moment ago: not all of ECS has heard of it at once
-	pages  = 10 // of the log at one look: who writes faster than we read must not keep us from the task itself
+	drain  = 15 // polls for the rest of a log without its last line: CloudWatch lags
+	unseen = 60 // polls for a task that was just started: ECS is eventually consistent
+	pages  = 10 // of the log in one poll: a log that grows faster than it is read must not delay the status
 )
 
-// Follow shows the task's log as it is written, until the task has stopped and its log has been read to the end. It has no
-// limit of its own, and goes on when AWS cannot be reached for a while. Told to stop by a reason, it has the task stopped,
-// and follows on. The error is the context's, or an *Error: for a task that never ran or whose end nobody knows, and for one
-// that can no longer be followed.
+// Follow shows the task's log until the task has stopped and its log has been read to the end. It has no time limit, and
+// continues when AWS cannot be reached for a while. A reason in stop stops the task, which is followed further. The error is
+// the context's, or an *Error: for a task that never ran, whose end is unknown, or that can no longer be followed.
 func (c *Client) Follow(ctx context.Context, t Task, stop <-chan string, viewer Viewer) (TaskResult, error) {
 	f := follower{client: c, task: t, viewer: viewer, begun: time.Now()}
 	pause := time.NewTimer(0)
@@ -49,11 +48,11 @@ func (c *Client) Follow(ctx context.Context, t Task, stop <-chan string, viewer 
 			pause.Reset(0)
 		case <-pause.C:
 			select {
-			case f.stopping = <-stop: // both were there: this one comes first
+			case f.stopping = <-stop: // if both are ready, the stop comes first
 				viewer.Notice("stopping the task")
 			default:
 			}
-			switch done, behind, err := f.look(ctx); {
+			switch done, behind, err := f.poll(ctx); {
 			case done || err != nil:
 				return f.ended, err
 			case behind:
@@ -70,62 +69,62 @@ type follower struct {
 	task     Task
 	viewer   Viewer
 	begun    time.Time
-	stopping string // why the task is to be stopped, until ECS was told
+	stopping string // why the task is to be stopped, until ECS has been called
 
-	looks   int       // at a task that ECS does not know
-	said    string    // the last status that was told
+	polls   int       // polls of a task that ECS does not know
+	said    string    // the last status that was shown
 	ran     bool      // the task did
-	lost    bool      // AWS cannot be reached, which was told
-	token   string    // where in the log we are
-	last    bool      // the run has said its last word
-	stopped time.Time // when we learned of it
+	lost    bool      // AWS cannot be reached, which has been shown
+	token   string    // the position in the log
+	last    bool      // the last line of the run has been read
+	stopped time.Time // when that was noticed
 	ended   TaskResult
-	unknown error // an *Error: the task has stopped, and nobody knows how
+	unknown error // an *Error: the task has stopped, and its end is unknown
 }
 
-// look is one look at the task and at its log, which may be behind what was written. The error ends the following.
-func (f *follower) look(ctx context.Context) (done, behind bool, err error) {
+// poll reads the status and the log once, which may be behind what was written. An error ends Follow.
+func (f *follower) poll(ctx context.Context) (done, behind bool, err error) {
 	if f.stopped.IsZero() {
-		s, err := f.ask(ctx)
+		s, err := f.status(ctx)
 		switch {
-		case errors.Is(err, errMissing) && f.said == "" && f.looks < unseen:
-			f.looks++
+		case errors.Is(err, errMissing) && f.said == "" && f.polls < unseen:
+			f.polls++
 			return false, false, nil
 		case errors.Is(err, errMissing): // an hour after it has stopped: the machine that we run on has slept
 			f.stopped = time.Now()
-			f.unknown = &Error{Message: "ECS does not know the task " + f.task.ID() + " any more", Advice: "its log is in CloudWatch, and its record in the artifact bucket"}
+			f.unknown = &Error{Message: "ECS does not know the task " + f.task.ID() + " any longer", Advice: "its log is in CloudWatch, and its record in the artifact bucket"}
 		case err != nil:
-			return false, false, f.bear(ctx, err)
+			return false, false, f.tolerate(ctx, err)
 		default:
-			f.regain()
-			if err := f.tell(ctx, s); err != nil {
+			f.reconnected()
+			if err := f.update(ctx, s); err != nil {
 				return true, false, err
 			}
 		}
 	}
 	whole, cause := f.read(ctx)
 	if cause != nil {
-		err := f.bear(ctx, cause)
+		err := f.tolerate(ctx, cause)
 		if err == nil || ctx.Err() != nil || f.stopped.IsZero() {
 			return false, false, err
 		}
-		f.viewer.Notice("the end of the log cannot be read: " + cause.Error()) // of the task all is known
+		f.viewer.Notice("the end of the log cannot be read: " + cause.Error()) // the end of the task is known
 		return true, false, f.unknown
 	}
-	f.regain()
+	f.reconnected()
 	if f.stopped.IsZero() || !whole || !f.last && f.task.group != "" && time.Since(f.stopped) <= drain*f.client.PollInterval {
 		return false, !whole, nil
 	}
 	return true, false, f.unknown
 }
 
-// ask has the task stopped if that is what we were told, and asks what has become of it.
-func (f *follower) ask(ctx context.Context) (status, error) {
+// status stops the task if that was requested, and returns its status.
+func (f *follower) status(ctx context.Context) (status, error) {
 	if f.stopping != "" {
 		switch err := f.client.stop(ctx, f.task, f.stopping); {
 		case awsjson.HasCode(err, "InvalidParameterException") && f.said == "":
 			return status{}, errMissing
-		case err != nil && ctx.Err() == nil && !passing(err):
+		case err != nil && ctx.Err() == nil && !isTransient(err):
 			return status{}, &Error{Message: "the task cannot be stopped, and goes on", Advice: "allow ecs:StopTask, or stop " + f.task.ID() + " in the console", Err: err}
 		case err != nil:
 			return status{}, err
@@ -135,19 +134,19 @@ func (f *follower) ask(ctx context.Context) (status, error) {
 	return f.client.status(ctx, f.task)
 }
 
-// bear makes nothing of an error that may pass.
-func (f *follower) bear(ctx context.Context, err error) error {
-	var told *Error
+// tolerate returns nil for an error that may pass.
+func (f *follower) tolerate(ctx context.Context, err error) error {
+	var known *Error
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case errors.As(err, &told):
+	case errors.As(err, &known):
 		return err
-	case !passing(err):
-		e := &Error{Message: "the task " + f.task.ID() + " goes on, but cannot be followed any more", Advice: "see what AWS says; the task's record will be in the artifact bucket", Err: err}
+	case !isTransient(err):
+		e := &Error{Message: "the task " + f.task.ID() + " goes on, but can no longer be followed", Advice: "check the message of AWS; the task's record will be in the artifact bucket", Err: err}
 		switch {
 		case awsjson.HasCode(err, "ExpiredTokenException", "ExpiredToken", "RequestExpired"):
-			e.Advice = "the credentials were shorter-lived than the step: get some that last, as by role-duration-seconds in a workflow"
+			e.Advice = "the credentials were shorter-lived than the step: use longer-lived ones, as by role-duration-seconds in a workflow"
 		case awsjson.HasCode(err, "AccessDeniedException"):
 			e.Advice = "allow ecs:DescribeTasks"
 		}
@@ -160,15 +159,16 @@ func (f *follower) bear(ctx context.Context, err error) error {
 	return nil
 }
 
-func (f *follower) regain() {
+// reconnected shows that AWS can be reached again.
+func (f *follower) reconnected() {
 	if f.lost {
 		f.viewer.Notice("AWS is reached again")
 		f.lost = false
 	}
 }
 
-// tell tells of the task's status when it changes, and keeps how the task ended.
-func (f *follower) tell(ctx context.Context, s status) error {
+// update shows changes of the task's status, and records its end.
+func (f *follower) update(ctx context.Context, s status) error {
 	if s.LastStatus != f.said {
 		switch s.LastStatus {
 		case "PROVISIONING", "PENDING", "RUNNING":
@@ -181,7 +181,7 @@ func (f *follower) tell(ctx context.Context, s status) error {
 	case "PROVISIONING", "PENDING", "ACTIVATING":
 		if time.Since(f.begun) > f.client.StartTimeout {
 			err := f.client.stop(ctx, f.task, "it did not come up in time")
-			return errors.Join(&Error{Message: fmt.Sprintf("the task is still %s after %s, and was stopped", strings.ToLower(s.LastStatus), f.client.StartTimeout), Advice: "see the subnets' way to the registry, or give it more time with --wait-start"}, err)
+			return errors.Join(&Error{Message: fmt.Sprintf("the task is still %s after %s, and was stopped", strings.ToLower(s.LastStatus), f.client.StartTimeout), Advice: "check the subnets' route to the registry, or allow more time with --wait-start"}, err)
 		}
 		return nil
 	case "STOPPED":
@@ -208,7 +208,7 @@ func (f *follower) tell(ctx context.Context, s status) error {
 	return nil
 }
 
-// neverRan explains a task that ended before it began.
+// neverRan explains a task that ended before its start.
 func neverRan(s status, container string) error {
 	reason := s.StoppedReason
 	if container != "" && !strings.Contains(reason, container) {
@@ -216,14 +216,14 @@ func neverRan(s status, container string) error {
 	}
 	e := &Error{Message: "the task never ran: " + reason, Advice: "see the stopped task in the ECS console"}
 	for _, known := range []struct{ text, advice string }{
-		{"CannotPull", "push the image that the task definition names, and see that the subnets reach the registry and the execution role may pull"},
-		{"log stream", "make the log group that the task definition names, and allow the execution role logs:CreateLogStream"},
-		{"log group", "make the log group that the task definition names, and allow the execution role logs:CreateLogStream"},
-		{"pull secrets", "make the secret that the task definition names, and allow the execution role to read it"},
-		{"ResourceInitializationError", "see that the subnets reach ECR, CloudWatch Logs and Secrets Manager: by a public address, a NAT gateway or endpoints"},
+		{"CannotPull", "push the image that the task definition names, and check that the subnets reach the registry and the execution role may pull"},
+		{"log stream", "create the log group that the task definition names, and allow the execution role logs:CreateLogStream"},
+		{"log group", "create the log group that the task definition names, and allow the execution role logs:CreateLogStream"},
+		{"pull secrets", "create the secret that the task definition names, and allow the execution role to read it"},
+		{"ResourceInitializationError", "check that the subnets reach ECR, CloudWatch Logs and Secrets Manager: by a public address, a NAT gateway or endpoints"},
 		{"Capacity", "try again later, or without --spot"},
 		{"exec format error", "the image is for another architecture than the task definition"},
-		{"no such file", "see the image's ENTRYPOINT"},
+		{"no such file", "check the image's ENTRYPOINT"},
 	} {
 		if strings.Contains(reason, known.text) {
 			e.Advice = known.advice
@@ -231,12 +231,12 @@ func neverRan(s status, container string) error {
 		}
 	}
 	if s.StopCode == "UserInitiated" {
-		e.Advice = "it was stopped before it began"
+		e.Advice = "it was stopped before its start"
 	}
 	return e
 }
 
-// read shows what is new in the log, and reports whether that was all there is.
+// read shows new lines of the log, and reports whether its end was reached.
 func (f *follower) read(ctx context.Context) (whole bool, err error) {
 	if f.task.group == "" {
 		return true, nil
@@ -255,7 +255,7 @@ func (f *follower) read(ctx context.Context) (whole bool, err error) {
 		case awsjson.HasCode(err, "ResourceNotFoundException"):
 			return true, nil // nothing has been written
 		case awsjson.HasCode(err, "AccessDeniedException"):
-			f.viewer.Notice("the log may not be read, so only the end of the task is told: allow logs:GetLogEvents")
+			f.viewer.Notice("the log may not be read, so only the end of the task is shown: allow logs:GetLogEvents")
 			f.task.group = ""
 			return true, nil
 		case err != nil:

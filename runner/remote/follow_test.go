@@ -186,7 +186,7 @@ func TestOfATaskThatIsForgottenTheLogIsShown(t *testing.T) {
 	}}
 	v := &viewed{}
 	_, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", group: "g", stream: "s"}, nil, v)
-	if err == nil || !strings.Contains(err.Error(), "any more") || !slices.Equal(v.lines, []string{"one", "last"}) {
+	if err == nil || !strings.Contains(err.Error(), "any longer") || !slices.Equal(v.lines, []string{"one", "last"}) {
 		t.Errorf("%v %v", err, v.lines)
 	}
 }
@@ -220,7 +220,7 @@ func TestATaskWhoseEndNobodyKnowsDidRun(t *testing.T) {
 	}
 }
 
-// A page is there as often as it is asked for: whoever reads to the end first never gets to the task.
+// A log that grows faster than it is read must not delay the look at the task.
 func TestALogThatIsWrittenFasterThanItIsReadKeepsNobodyFromStopping(t *testing.T) {
 	stop := make(chan string, 1)
 	page, stopped := 0, false

@@ -8,17 +8,17 @@ import (
 	"time"
 )
 
-// Step is one state of an execution that does something: a task that runs, or somebody who is asked.
+// Step is one state of an execution that does work: a task, or an approval.
 type Step struct {
 	Name    string
 	Status  string // running, waiting, passed, failed, stopped
 	Started time.Time
 	Ended   time.Time
-	Reason  string // why it failed, in words
-	Task    string // the id of its task, once that is known
+	Reason  string // why it failed
+	Task    string // the id of its task, once it is known
 }
 
-// historyEvent is as much of an event as is looked at.
+// historyEvent has the fields of an event that are used.
 type historyEvent struct {
 	ID, PreviousEventID int64
 	Type                string
@@ -33,7 +33,7 @@ type historyEvent struct {
 	StartFailed         struct{ Error, Cause string }           `json:"taskStartFailedEventDetails"`
 }
 
-// Status returns an execution and what it has done so far, in the order in which it was begun. The error is an *Error.
+// Status returns an execution and its steps so far, in the order of their start. The error is an *Error.
 func (p *Pipeline) Status(ctx context.Context, name string) (Execution, []Step, error) {
 	e, err := p.Describe(ctx, name)
 	if err != nil {
@@ -43,21 +43,21 @@ func (p *Pipeline) Status(ctx context.Context, name string) (Execution, []Step, 
 	if err != nil {
 		return Execution{}, nil, err
 	}
-	// What is not run for a good reason does not fail. It has not passed either.
+	// A superseded or duplicate execution succeeds without running its steps.
 	if e.Status == "SUCCEEDED" {
 		for _, event := range events {
 			switch event.Entered.Name {
 			case "Superseded":
-				e.Status, e.Cause = Superseded, "a newer commit took its turn"
+				e.Status, e.Cause = Superseded, "a newer commit replaced it"
 			case "Duplicate":
-				e.Status, e.Cause = Duplicate, "its event had come before"
+				e.Status, e.Cause = Duplicate, "its event had been handled before"
 			}
 		}
 	}
 	return e, stepsOf(events), nil
 }
 
-// history is all that Step Functions has written down of an execution. The error is an *Error.
+// history returns all events of an execution. The error is an *Error.
 func (p *Pipeline) history(ctx context.Context, name string) ([]historyEvent, error) {
 	var events []historyEvent
 	input := map[string]any{"executionArn": p.arn(name), "maxResults": 1000, "includeExecutionData": true}
@@ -78,11 +78,11 @@ func (p *Pipeline) history(ctx context.Context, name string) ([]historyEvent, er
 	}
 }
 
-// stepsOf reads a history: every event names the one before it in its own branch, and so the state that it is of.
+// stepsOf derives the steps from a history: each event names its predecessor in the same branch, and thereby its state.
 func stepsOf(events []historyEvent) []Step {
 	var steps []*Step
-	state := map[int64]string{} // the state that an event is of
-	under := map[int64]*Step{}  // the step that an event is of, once it is known to be one
+	state := map[int64]string{} // the state of an event
+	under := map[int64]*Step{}  // the step of an event, once its state is known to be one
 	for _, e := range events {
 		name, step := state[e.PreviousEventID], under[e.PreviousEventID]
 		at := e.Timestamp.time()
@@ -90,7 +90,7 @@ func stepsOf(events []historyEvent) []Step {
 		case strings.HasSuffix(e.Type, "StateEntered"):
 			name, step = e.Entered.Name, nil
 		case e.Type == "TaskScheduled" && (e.Scheduled.ResourceType == "ecs" || strings.HasSuffix(e.Scheduled.Resource, "waitForTaskToken")):
-			if step == nil { // another try is of the same step
+			if step == nil { // another attempt belongs to the same step
 				step = &Step{Name: name, Started: at}
 				steps = append(steps, step)
 			}
@@ -116,7 +116,7 @@ func stepsOf(events []historyEvent) []Step {
 		}
 		state[e.ID], under[e.ID] = name, step
 		switch e.Type {
-		case "ExecutionAborted", "ExecutionTimedOut", "ExecutionFailed", "ExecutionSucceeded": // what went on beside it is cut off
+		case "ExecutionAborted", "ExecutionTimedOut", "ExecutionFailed", "ExecutionSucceeded": // parallel steps are stopped
 			for _, s := range steps {
 				if s.Ended.IsZero() {
 					s.Status, s.Ended = "stopped", at
@@ -131,18 +131,18 @@ func stepsOf(events []historyEvent) []Step {
 	return all
 }
 
-// taskOf is the id of the task that RunTask has answered with.
+// taskOf returns the id of the task in a response of RunTask.
 func taskOf(output string) string {
-	var answer struct {
+	var response struct {
 		Tasks []struct{ TaskArn string }
 	}
-	if json.Unmarshal([]byte(output), &answer) != nil || len(answer.Tasks) == 0 {
+	if json.Unmarshal([]byte(output), &response) != nil || len(response.Tasks) == 0 {
 		return ""
 	}
-	return Task{ARN: answer.Tasks[0].TaskArn}.ID()
+	return Task{ARN: response.Tasks[0].TaskArn}.ID()
 }
 
-// reasonOf says why a task failed: its cause is the task as ECS describes it, or words.
+// reasonOf returns why a task failed: the cause is the task as ECS describes it, or text.
 func reasonOf(name, cause string) string {
 	var task struct {
 		StopCode, StoppedReason string

@@ -8,7 +8,7 @@ import (
 )
 
 // A history as Step Functions writes it: a build, a test that a Spot task was taken from and that was tried again, and failed;
-// and the same way as far as somebody who is asked.
+// and the same up to the approval.
 const history = `[
  {"id":1,"previousEventId":0,"timestamp":1763900000,"type":"ExecutionStarted"},
  {"id":2,"previousEventId":0,"timestamp":1763900001,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"TakeTurn"}},
@@ -118,7 +118,7 @@ func TestWhoIsAskedForIsTheOneThatWaits(t *testing.T) {
 		want, say string
 	}{
 		"the older one, while the newer is tested": {[]string{entered("Test"), asked}, "old", ""},
-		"nobody":            {[]string{entered("Test")}, "", "no execution of main waits for approval"},
+		"none":              {[]string{entered("Test")}, "", "no execution of main waits for approval"},
 		"it cannot be told": {[]string{asked}, "", "2 executions of main wait for approval"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -154,7 +154,7 @@ func TestADecisionIsPassedOnWithWhoAndWhy(t *testing.T) {
 			if err != nil || a.Environment != "production" || a.SHA != "0123" {
 				t.Fatalf("%+v, %v", a, err)
 			}
-			for _, want := range []string{"", "does not wait any more", "cannot be passed on"} {
+			for _, want := range []string{"", "no longer waits for an approval", "cannot be passed on"} {
 				err := m.Decide(t.Context(), a, c.yes, "octocat", c.reason)
 				if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(fmt.Sprintf("%v %+v", err, err), "AQC")) {
 					t.Errorf("%v, not %q", err, want)
@@ -166,7 +166,7 @@ func TestADecisionIsPassedOnWithWhoAndWhy(t *testing.T) {
 		})
 	}
 	p := &played{answers: map[string][]string{"GetItem": {`{}`}}}
-	if _, err := machine(t, p).Approval(t.Context(), "main-1"); err == nil || err.Error() != "main-1 waits for nobody's approval" {
+	if _, err := machine(t, p).Approval(t.Context(), "main-1"); err == nil || err.Error() != "main-1 does not wait for an approval" {
 		t.Error(err)
 	}
 }
@@ -183,9 +183,9 @@ func TestAnExecutionsNameIsLegal(t *testing.T) {
 func TestATaskThatNeverRanSaysWhatToDo(t *testing.T) {
 	for reason, advice := range map[string]string{
 		"CannotPullContainerError: pull image manifest has been retried 1 time(s)":                 "push the image",
-		"ResourceInitializationError: unable to pull secrets or registry auth":                     "make the secret",
-		"ResourceInitializationError: failed to validate logger args: create stream: no log group": "make the log group",
-		"ResourceInitializationError: unable to reach":                                             "see that the subnets reach",
+		"ResourceInitializationError: unable to pull secrets or registry auth":                     "create the secret",
+		"ResourceInitializationError: failed to validate logger args: create stream: no log group": "create the log group",
+		"ResourceInitializationError: unable to reach":                                             "check that the subnets reach",
 		"Capacity is unavailable at this time":                                                     "try again later",
 		"something else":                                                                           "see the stopped task",
 	} {

@@ -17,7 +17,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/awsjson"
 )
 
-// Pipeline drives the machine of one cluster.
+// Pipeline starts and controls executions of the state machine of one cluster.
 type Pipeline struct {
 	Cluster Cluster
 
@@ -51,7 +51,7 @@ type StartRequest struct {
 	StartedBy               string
 }
 
-// event is what the machine is started with: the event of somebody's own hand.
+// event is the input of an execution that a person starts.
 type event struct {
 	Source string            `json:"source"`
 	Type   string            `json:"detail-type"`
@@ -60,13 +60,13 @@ type event struct {
 
 var unfitForNames = regexp.MustCompile(`[^A-Za-z0-9-]+`)
 
-// executionName is readable, and no second one has it.
+// executionName returns a readable, unique name.
 func executionName(branch, sha string) string {
 	branch = strings.Trim(unfitForNames.ReplaceAllString(branch, "-"), "-")
 	return fmt.Sprintf("%s-%.7s-%s", branch[:min(len(branch), 40)], sha, strings.ToLower(rand.Text()[:8]))
 }
 
-// Start starts the machine, and returns the execution's name. The error is an *Error.
+// Start starts an execution and returns its name. The error is an *Error.
 func (p *Pipeline) Start(ctx context.Context, s StartRequest) (name string, err error) {
 	kind := "heads"
 	if s.Tag {
@@ -90,7 +90,7 @@ func (p *Pipeline) Start(ctx context.Context, s StartRequest) (name string, err 
 	return name, p.explain(ctx, "the pipeline cannot be started", "states:StartExecution", err)
 }
 
-// arn is that of an execution, by its name or its ARN.
+// arn returns the ARN of an execution, given its name or its ARN.
 func (p *Pipeline) arn(name string) string {
 	if strings.HasPrefix(name, "arn:") {
 		return name
@@ -107,16 +107,16 @@ type Execution struct {
 	Error, Cause string
 }
 
-// Statuses of ours. Step Functions has the machine stop an execution that is superseded; one that sees it by itself succeeds.
+// Statuses that Step Functions does not have: a superseded execution is aborted, or ends as succeeded.
 const (
-	Superseded = "SUPERSEDED" // a newer commit of the branch took its turn
-	Duplicate  = "DUPLICATE"  // its event had come before
+	Superseded = "SUPERSEDED" // a newer commit of the branch replaced it
+	Duplicate  = "DUPLICATE"  // its event had been handled before
 )
 
-// Running reports whether it goes on.
+// Running reports whether the execution has not ended.
 func (e Execution) Running() bool { return e.Status == "RUNNING" }
 
-// stamp is a time as AWS's JSON has it: seconds since 1970.
+// stamp is a time in AWS's JSON: seconds since 1970.
 type stamp float64
 
 func (s stamp) time() time.Time {
@@ -126,7 +126,7 @@ func (s stamp) time() time.Time {
 	return time.UnixMilli(int64(float64(s) * 1000))
 }
 
-// Describe asks for an execution. The error is an *Error.
+// Describe returns an execution. The error is an *Error.
 func (p *Pipeline) Describe(ctx context.Context, name string) (Execution, error) {
 	var output struct {
 		Name, Status, Input, Error, Cause string
@@ -136,7 +136,7 @@ func (p *Pipeline) Describe(ctx context.Context, name string) (Execution, error)
 	if awsjson.HasCode(err, "ExecutionDoesNotExist") {
 		return Execution{}, &Error{Message: "there is no execution " + name, Err: errUnknown, Advice: "runner pipeline status, without a name, shows the newest"}
 	}
-	if err := p.explain(ctx, "the execution cannot be looked at", "states:DescribeExecution", err); err != nil {
+	if err := p.explain(ctx, "the execution cannot be described", "states:DescribeExecution", err); err != nil {
 		return Execution{}, err
 	}
 	var input struct {
@@ -152,12 +152,12 @@ func (p *Pipeline) Describe(ctx context.Context, name string) (Execution, error)
 	}, nil
 }
 
-// lookedAt is how many executions are searched for the newest of a branch.
-const lookedAt = 100
+// searchLimit is how many executions are searched for the newest of a branch.
+const searchLimit = 100
 
 // Latest returns the newest execution of a branch or tag; any, if branch is empty. The error is an *Error.
 func (p *Pipeline) Latest(ctx context.Context, branch string) (Execution, error) {
-	found, err := p.of(ctx, branch, nil, 1)
+	found, err := p.list(ctx, branch, nil, 1)
 	switch {
 	case err != nil:
 		return Execution{}, err
@@ -166,15 +166,15 @@ func (p *Pipeline) Latest(ctx context.Context, branch string) (Execution, error)
 	}
 	what := "there is no execution yet"
 	if branch != "" {
-		what = fmt.Sprintf("none of the last %d executions is of %s", lookedAt, branch)
+		what = fmt.Sprintf("none of the last %d executions is of %s", searchLimit, branch)
 	}
 	return Execution{}, &Error{Message: what, Advice: "runner pipeline start begins one"}
 }
 
-// of lists executions of a branch or tag, the newest first, at most so many; narrowed by more of what ListExecutions takes.
-func (p *Pipeline) of(ctx context.Context, branch string, more map[string]any, most int) ([]Execution, error) {
-	input := map[string]any{"stateMachineArn": p.machine, "maxResults": lookedAt}
-	maps.Copy(input, more)
+// list returns executions of a branch or tag, the newest first, at most limit; filter has further fields of ListExecutions.
+func (p *Pipeline) list(ctx context.Context, branch string, filter map[string]any, limit int) ([]Execution, error) {
+	input := map[string]any{"stateMachineArn": p.machine, "maxResults": searchLimit}
+	maps.Copy(input, filter)
 	var output struct {
 		Executions []struct{ ExecutionArn string }
 	}
@@ -189,7 +189,7 @@ func (p *Pipeline) of(ctx context.Context, branch string, more map[string]any, m
 			return nil, err
 		}
 		if branch == "" || e.Ref == "refs/heads/"+branch || e.Ref == "refs/tags/"+branch {
-			if found = append(found, e); len(found) == most {
+			if found = append(found, e); len(found) == limit {
 				break
 			}
 		}
@@ -197,10 +197,10 @@ func (p *Pipeline) of(ctx context.Context, branch string, more map[string]any, m
 	return found, nil
 }
 
-// AwaitingApproval returns the one execution of a branch or tag that waits for somebody's word. If there is none, or more than one, the
-// error, an *Error, says so.
+// AwaitingApproval returns the only execution of a branch or tag that waits for approval. If there is none, or more than
+// one, the error is an *Error.
 func (p *Pipeline) AwaitingApproval(ctx context.Context, branch string) (Execution, error) {
-	running, err := p.of(ctx, branch, map[string]any{"statusFilter": "RUNNING"}, lookedAt)
+	running, err := p.list(ctx, branch, map[string]any{"statusFilter": "RUNNING"}, searchLimit)
 	if err != nil {
 		return Execution{}, err
 	}
@@ -234,14 +234,14 @@ func (p *Pipeline) Cancel(ctx context.Context, name, cause string) error {
 	return p.explain(ctx, "the execution cannot be cancelled", "states:StopExecution", err)
 }
 
-// Approval is a delivery that waits for somebody's word. Its token stays in here.
+// Approval is a delivery that waits for approval. Its token is not exported.
 type Approval struct {
 	Execution, Environment, Ref, SHA string
 	Since                            string
 	token                            string
 }
 
-// Approval is what an execution waits for. The error is an *Error.
+// Approval returns the approval that an execution waits for. The error is an *Error.
 func (p *Pipeline) Approval(ctx context.Context, execution string) (Approval, error) {
 	var output struct {
 		Item map[string]struct{ S string }
@@ -253,13 +253,13 @@ func (p *Pipeline) Approval(ctx context.Context, execution string) (Approval, er
 		return Approval{}, err
 	}
 	if output.Item["token"].S == "" {
-		return Approval{}, &Error{Message: execution + " waits for nobody's approval", Advice: "runner pipeline status " + execution + " shows where it is"}
+		return Approval{}, &Error{Message: execution + " does not wait for an approval", Advice: "runner pipeline status " + execution + " shows where it is"}
 	}
 	i := output.Item
 	return Approval{Execution: execution, Environment: i["environment"].S, Ref: i["ref"].S, SHA: i["sha"].S, Since: i["since"].S, token: i["token"].S}, nil
 }
 
-// Decide says yes or no. The error is an *Error.
+// Decide approves or rejects a delivery. The error is an *Error.
 func (p *Pipeline) Decide(ctx context.Context, a Approval, yes bool, who, reason string) error {
 	operation, action := "SendTaskSuccess", "states:SendTaskSuccess"
 	input := map[string]string{"taskToken": a.token}
@@ -276,14 +276,14 @@ func (p *Pipeline) Decide(ctx context.Context, a Approval, yes bool, who, reason
 	}
 	err := p.states.Call(ctx, operation, input, nil)
 	if awsjson.HasCode(err, "TaskTimedOut", "TaskDoesNotExist", "InvalidToken") {
-		return &Error{Message: a.Execution + " does not wait any more", Advice: "somebody was quicker, or its time is up: runner pipeline status " + a.Execution}
+		return &Error{Message: a.Execution + " no longer waits for an approval", Advice: "it was decided by another person, or timed out: runner pipeline status " + a.Execution}
 	}
 	return p.explain(ctx, "the decision cannot be passed on", action, err)
 }
 
-// explain makes an *Error of what AWS says.
+// explain converts an error of AWS to an *Error.
 func (p *Pipeline) explain(ctx context.Context, what, action string, err error) error {
-	var no *awsjson.APIError
+	var api *awsjson.APIError
 	switch {
 	case err == nil:
 		return nil
@@ -291,17 +291,17 @@ func (p *Pipeline) explain(ctx context.Context, what, action string, err error) 
 		return ctx.Err()
 	case awsjson.HasCode(err, "AccessDeniedException", "AccessDenied"):
 		return &Error{Message: what, Advice: "allow " + action, Err: err}
-	case errors.As(err, &no):
-		return &Error{Message: what, Advice: "see what AWS says", Err: err}
+	case errors.As(err, &api):
+		return &Error{Message: what, Advice: "check the message of AWS", Err: err}
 	}
 	return &Error{Message: what, Advice: "check that the network lets this machine reach AWS, and that there are credentials", Err: err}
 }
 
-// IsTransient reports whether an error may not come again: AWS could not be reached, or is busy, or has not heard yet of what
-// was started a moment ago.
+// IsTransient reports whether an error may pass: AWS could not be reached or was busy, or does not know yet an execution
+// that was just started.
 func IsTransient(err error) bool {
-	return passing(err) || errors.Is(err, errUnknown)
+	return isTransient(err) || errors.Is(err, errUnknown)
 }
 
-// errUnknown is an execution that Step Functions does not know.
+// errUnknown reports an execution that Step Functions does not know.
 var errUnknown = errors.New("it does not exist")

@@ -22,20 +22,20 @@ type Request struct {
 	Step, Environment string
 	Variables         map[string]string // besides: BRANCH, GIT_SHA and the like
 	Spot              bool
-	StartedBy         string // who or what; ECS finds tasks by it
+	StartedBy         string // a person or a workflow; ECS finds tasks by it
 }
 
 const (
-	maxOverrides = 8192             // characters that ECS takes of overrides
-	maxStartedBy = 128              // characters that ECS takes of the tag
-	linger       = 10 * time.Second // for an answer that is under way when we are told to stop
+	maxOverrides = 8192             // characters of overrides that ECS accepts
+	maxStartedBy = 128              // characters of startedBy that ECS accepts
+	linger       = 10 * time.Second // for the response to a request in flight after a stop
 )
 
 // Client runs steps on one cluster.
 type Client struct {
 	Cluster      Cluster
-	PollInterval time.Duration // between two looks; 0: a second
-	StartTimeout time.Duration // for capacity, and for a task to come up; 0: ten minutes
+	PollInterval time.Duration // between two requests for the status; 0: a second
+	StartTimeout time.Duration // for capacity, and for the task to start; 0: ten minutes
 
 	ecs, logs *awsjson.Client
 }
@@ -50,14 +50,14 @@ func NewClient(ctx context.Context, config aws.Config, cluster Cluster) (*Client
 	return &Client{Cluster: cluster, PollInterval: time.Second, StartTimeout: 10 * time.Minute, ecs: ecs, logs: logs}, err
 }
 
-// Task is one that was started.
+// Task is a started task.
 type Task struct {
 	ARN           string
-	container     string // whose end is the task's; AWS may put others beside it, as GuardDuty's agent
-	group, stream string // of its log; empty: it has none that can be followed
+	container     string // the one that runs the step; AWS may add others, such as GuardDuty's agent
+	group, stream string // of its log; empty: it cannot be followed
 }
 
-// ID is the last part of the ARN.
+// ID returns the last part of the ARN.
 func (t Task) ID() string { return t.ARN[strings.LastIndexByte(t.ARN, '/')+1:] }
 
 type keyValue struct {
@@ -98,9 +98,9 @@ type runTask struct {
 	Overrides overrides `json:"overrides"`
 }
 
-// Start starts the step's task, and waits a bounded time for capacity, of which waiting is told. Once ctx has ended, nothing
-// more is asked for; but a task that was asked for before is returned, for whoever called to stop. The error is an *Error, one
-// of awsjson's or the context's.
+// Start starts the task of a step. It waits for capacity for StartTimeout, and calls waiting with the reason. After the end
+// of ctx no further task is requested, but one that was requested before is returned, so that the caller can stop it. The
+// error is an *Error, one of awsjson's or the context's.
 func (c *Client) Start(ctx context.Context, r Request, waiting func(reason string)) (Task, error) {
 	name, own, err := c.Cluster.definition(r.Step, r.Environment)
 	if err != nil {
@@ -133,7 +133,7 @@ func (c *Client) Start(ctx context.Context, r Request, waiting func(reason strin
 	}
 	input.Overrides.ContainerOverrides = []containerOverride{override}
 	if text, _ := json.Marshal(input.Overrides); len(text) > maxOverrides {
-		return Task{}, &Error{Message: fmt.Sprintf("what the task is to be told is %d characters long, and ECS takes %d", len(text), maxOverrides), Advice: "put long values into the task definition or into a secret"}
+		return Task{}, &Error{Message: fmt.Sprintf("the variables for the task are %d characters long, and ECS accepts %d", len(text), maxOverrides), Advice: "put long values into the task definition or into a secret"}
 	}
 	if task.ARN, err = c.place(ctx, input, waiting); err != nil {
 		return Task{}, err
@@ -144,16 +144,16 @@ func (c *Client) Start(ctx context.Context, r Request, waiting func(reason strin
 	return task, nil
 }
 
-// startedBy is as much of a name as ECS takes: letters, digits, hyphens, slashes and underscores.
-func startedBy(who string) string {
-	who = unfitForTags.ReplaceAllString(who, "-")
-	return who[:min(len(who), maxStartedBy)]
+// startedBy returns as much of a name as ECS accepts: letters, digits, hyphens, slashes and underscores.
+func startedBy(name string) string {
+	name = unfitForTags.ReplaceAllString(name, "-")
+	return name[:min(len(name), maxStartedBy)]
 }
 
 var unfitForTags = regexp.MustCompile(`[^A-Za-z0-9/_-]+`)
 
-// place asks ECS to run the task until there is room for it. Asked again with the same token, ECS answers with the task that
-// it has started, so that a lost response does not start a second one.
+// place requests the task until there is capacity for it. For a repeated token ECS returns the task that it has started, so
+// that a lost response does not start a second one.
 func (c *Client) place(ctx context.Context, input runTask, waiting func(reason string)) (arn string, err error) {
 	deadline := time.Now().Add(c.StartTimeout)
 	policy := retry.Policy{
@@ -181,10 +181,10 @@ func (c *Client) place(ctx context.Context, input runTask, waiting func(reason s
 	return "", not.final
 }
 
-// notPlacedError is an attempt to start a task after which none is known to run.
+// notPlacedError reports an attempt after which no task is known to run.
 type notPlacedError struct {
 	reason    string
-	final     *Error // if there is no further attempt
+	final     *Error // the error if there is no further attempt
 	retryable bool
 }
 
@@ -196,24 +196,24 @@ func (c *Client) tryPlace(ctx context.Context, input *runTask) (arn string, err 
 		Tasks    []struct{ TaskArn string }
 		Failures []struct{ Reason, Detail string }
 	}
-	err = c.ask(ctx, "RunTask", *input, &output)
+	err = c.call(ctx, "RunTask", *input, &output)
 	switch {
 	case awsjson.HasCode(err, "AccessDeniedException"):
 		return "", &Error{
 			Message: "the task may not be started",
 			Advice:  "allow ecs:RunTask on its definition, and iam:PassRole on its two roles", Err: err,
 		}
-	case err != nil && !passing(err) && !errors.Is(err, context.Canceled):
-		return "", &Error{Message: "the task cannot be started", Advice: "see what ECS says", Err: err}
+	case err != nil && !isTransient(err) && !errors.Is(err, context.Canceled):
+		return "", &Error{Message: "the task cannot be started", Advice: "check the message of ECS", Err: err}
 	case err != nil:
 		return "", &notPlacedError{reason: "AWS cannot be reached: " + err.Error(), retryable: ctx.Err() == nil, final: &Error{
-			Message: "ECS has not answered, and may have started a task",
-			Advice:  "see what aws ecs list-tasks shows with --started-by " + input.StartedBy, Err: err,
+			Message: "ECS has not responded, and may have started a task",
+			Advice:  "check the output of aws ecs list-tasks with --started-by " + input.StartedBy, Err: err,
 		}}
 	case len(output.Tasks) > 0:
 		return output.Tasks[0].TaskArn, nil
 	}
-	input.Token = rand.Text() // the answer was that there is no task
+	input.Token = rand.Text() // the response was that there is no task
 	reason := "ECS gives no reason"
 	if len(output.Failures) > 0 {
 		reason = strings.TrimSuffix(output.Failures[0].Reason+": "+output.Failures[0].Detail, ": ")
@@ -223,29 +223,29 @@ func (c *Client) tryPlace(ctx context.Context, input *runTask) (arn string, err 
 		Advice:  "try again later, without --spot, or with subnets in more availability zones",
 	}
 	if !isCapacity(reason) {
-		final.Advice = "see the task definition and the subnets of the stack"
+		final.Advice = "check the task definition and the subnets of the stack"
 		return "", final
 	}
 	return "", &notPlacedError{reason: reason, final: final, retryable: true}
 }
 
-// isCapacity reports whether ECS may have room for a task later: Fargate has none, or all that the account may have is taken.
+// isCapacity reports whether there may be capacity later: Fargate has none, or the account's limit is reached.
 func isCapacity(reason string) bool {
 	reason = strings.ToLower(reason)
 	return strings.Contains(reason, "capacity") || strings.Contains(reason, "resource") || strings.Contains(reason, "limit on the number of")
 }
 
-// ask calls ECS. When ctx ends, an answer that is under way gets the time to arrive: it may name a task that runs.
-func (c *Client) ask(ctx context.Context, operation string, input, output any) error {
-	asking, cancel := context.WithCancel(context.WithoutCancel(ctx))
+// call calls ECS. When ctx ends, the response to a request in flight gets time to arrive: it may name a running task.
+func (c *Client) call(ctx context.Context, operation string, input, output any) error {
+	lingering, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(linger, cancel) })()
-	return c.ecs.Call(asking, operation, input, output)
+	return c.ecs.Call(lingering, operation, input, output)
 }
 
-// passing reports whether an error may not come again: AWS cannot be reached or is busy, or the credentials cannot be renewed
-// for that reason.
-func passing(err error) bool {
+// isTransient reports whether an error may pass: AWS cannot be reached or is busy, or credentials cannot be renewed for
+// that reason.
+func isTransient(err error) bool {
 	var unsigned *awsjson.CredentialsError
 	if errors.As(err, &unsigned) {
 		err = unsigned.Err
@@ -253,7 +253,7 @@ func passing(err error) bool {
 	return awsjson.IsTransient(err)
 }
 
-// describe finds the container and where its log goes: of the stream, the prefix.
+// describe returns the container, the log group and the prefix of the log stream.
 func (c *Client) describe(ctx context.Context, definition string) (Task, error) {
 	var output struct {
 		TaskDefinition struct {
@@ -271,9 +271,9 @@ func (c *Client) describe(ctx context.Context, definition string) (Task, error) 
 	case ctx.Err() != nil:
 		return Task{}, ctx.Err()
 	case err != nil:
-		return Task{}, &Error{Message: "the task definition cannot be looked at", Advice: "allow ecs:DescribeTaskDefinition", Err: err}
+		return Task{}, &Error{Message: "the task definition cannot be described", Advice: "allow ecs:DescribeTaskDefinition", Err: err}
 	case len(output.TaskDefinition.ContainerDefinitions) == 0:
-		return Task{}, &Error{Message: definition + " has no container", Advice: "update the stack that it is of"}
+		return Task{}, &Error{Message: definition + " has no container", Advice: "update its stack"}
 	}
 	d := output.TaskDefinition.ContainerDefinitions[0]
 	task := Task{container: d.Name}
@@ -283,7 +283,7 @@ func (c *Client) describe(ctx context.Context, definition string) (Task, error) 
 	return task, nil
 }
 
-// status is what ECS says of a task.
+// status is the status of a task in ECS.
 type status struct {
 	LastStatus    string
 	StartedAt     any // nil: it never ran
@@ -298,7 +298,7 @@ type containerStatus struct {
 	Reason   string
 }
 
-// container is the one of a name; of one alone the name does not matter.
+// container returns the container with a name, or the only one.
 func (s status) container(name string) containerStatus {
 	for _, c := range s.Containers {
 		if c.Name == name || len(s.Containers) == 1 {
@@ -308,10 +308,10 @@ func (s status) container(name string) containerStatus {
 	return containerStatus{}
 }
 
-// errMissing is a task that ECS does not know: not yet, or, an hour after it has stopped, no more.
+// errMissing reports a task that ECS does not know yet, or no longer: an hour after its end.
 var errMissing = errors.New("MISSING")
 
-// status asks for a task. The error is errMissing, one of awsjson's or the context's.
+// status returns the status of a task. The error is errMissing, one of awsjson's or the context's.
 func (c *Client) status(ctx context.Context, t Task) (status, error) {
 	var output struct{ Tasks []status }
 	err := c.ecs.Call(ctx, "DescribeTasks", map[string]any{"cluster": c.Cluster.Outputs["ClusterArn"], "tasks": []string{t.ARN}}, &output)
@@ -324,7 +324,7 @@ func (c *Client) status(ctx context.Context, t Task) (status, error) {
 	return output.Tasks[0], nil
 }
 
-// stop asks ECS to stop the task, as ECS does it: TERM, stopTimeout, KILL.
+// stop makes ECS stop the task: TERM, stopTimeout, KILL.
 func (c *Client) stop(ctx context.Context, t Task, reason string) error {
 	return c.ecs.Call(ctx, "StopTask", map[string]string{"cluster": c.Cluster.Outputs["ClusterArn"], "task": t.ARN, "reason": reason}, nil)
 }

@@ -35,7 +35,7 @@ func TestCapacityIsWaitedFor(t *testing.T) {
 func TestWhatIsTooLongIsRefusedBeforeAnythingIsStarted(t *testing.T) {
 	p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}}}
 	_, err := client(t, p).Start(t.Context(), Request{Step: "test", Variables: map[string]string{"A": strings.Repeat("x", 8200)}}, func(string) {})
-	if err == nil || !strings.Contains(err.Error(), "ECS takes 8192") || slices.Contains(p.asked, "RunTask") {
+	if err == nil || !strings.Contains(err.Error(), "ECS accepts 8192") || slices.Contains(p.asked, "RunTask") {
 		t.Errorf("%v %v", err, p.asked)
 	}
 }
@@ -111,7 +111,7 @@ func TestWhoIsToldToStopWhileATaskIsStartedHearsOfIt(t *testing.T) {
 	p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}}, made: map[string]func() string{"RunTask": func() string { cancel(); return taken }}}
 	got, err := client(t, p).Start(ctx, Request{Step: "test"}, func(string) {})
 	if err != nil || got.ARN != "arn:task/1" {
-		t.Errorf("a task runs that nobody knows of: %+v, %v", got, err)
+		t.Errorf("a running task is not returned: %+v, %v", got, err)
 	}
 	p.made["RunTask"] = func() string { return taken }
 	if got, err := client(t, p).Start(ctx, Request{Step: "test"}, func(string) {}); !errors.Is(err, context.Canceled) || got.ARN != "" {

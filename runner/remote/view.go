@@ -13,7 +13,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/logs"
 )
 
-// View shows a task to a person, or hands its lines on as they are.
+// View shows a task as text, or passes its lines on unchanged.
 type View struct {
 	format logs.Format
 	sink   *logs.Sink
@@ -21,7 +21,7 @@ type View struct {
 	lines  io.WriteCloser // the command's
 }
 
-// NewView shows a task on out: as text, the runner's own JSON lines are what they are on a laptop.
+// NewView returns a view on out. As text, the runner's JSON lines look as on a laptop.
 func NewView(out io.Writer, format logs.Format, color bool) *View {
 	v := &View{format: format, sink: logs.New(out, logs.Options{Format: format, Color: color, Level: slog.LevelDebug})}
 	v.log, v.lines = slog.New(v.sink.Handler()), v.sink.Command()
