@@ -49,7 +49,7 @@ func fetch(ctx context.Context, s Store, kind string, ref Ref, dir string, o Fet
 	if err != nil {
 		return Manifest{}, err
 	}
-	root, err := openFolder(dir, o.Within, true)
+	root, err := OpenFolder(dir, o.Within, true)
 	if err != nil {
 		return Manifest{}, err
 	}

@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// openFolder opens a folder that must not be a link, since a link could stand for any folder of the machine. If within
+// OpenFolder opens a folder that must not be a link, since a link could stand for any folder of the machine. If within
 // is set, dir must be in it, and links between the two must not lead out of it.
-func openFolder(dir, within string, create bool) (*os.Root, error) {
+func OpenFolder(dir, within string, create bool) (*os.Root, error) {
 	if within == "" {
 		within, dir = filepath.Dir(filepath.Clean(dir)), filepath.Base(filepath.Clean(dir))
 		if dir == "." || dir == ".." || dir == string(filepath.Separator) { // not the name of a link

@@ -34,7 +34,7 @@ func openTree(kind, dir, within string) (*tree, error) {
 	case !info.IsDir() && info.Mode()&fs.ModeSymlink == 0:
 		return nil, &MissingError{kind, dir, "is not a folder"}
 	}
-	root, err := openFolder(dir, within, false)
+	root, err := OpenFolder(dir, within, false)
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func (r *run) end(err error) outcome.Outcome {
 
 // logEnd logs the verdict.
 func (r *run) logEnd(ended record.Run) {
-	attributes := []any{"reason", string(ended.Reason), "exit_code", ended.ExitCode, "seconds", ended.Seconds}
+	attributes := []any{"reason", ended.Reason, "exit_code", ended.ExitCode, "seconds", ended.Seconds}
 	if ended.Killed {
 		attributes = append(attributes, "killed", true)
 	}

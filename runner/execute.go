@@ -63,7 +63,7 @@ func (r *run) attempt() (err error) {
 			return err
 		}
 		r.delivery.WaitUntilIdle()
-		r.Log.Warn("retrying the command", "reason", string(o.Reason), "attempt", len(r.attempts)+1, "error", err.Error())
+		r.Log.Warn("retrying the command", "reason", o.Reason, "attempt", len(r.attempts)+1, "error", err.Error())
 	}
 }
 

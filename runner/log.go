@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -151,8 +152,11 @@ func (h redactHandler) attr(a slog.Attr) slog.Attr {
 	case slog.KindString:
 		a.Value = slog.StringValue(h.redactor.String(a.Value.String()))
 	case slog.KindAny:
-		if err, isError := a.Value.Any().(error); isError {
-			a.Value = slog.StringValue(h.redactor.String(err.Error()))
+		switch value := a.Value.Any().(type) {
+		case error:
+			a.Value = slog.StringValue(h.redactor.String(value.Error()))
+		case redact.Constant: // a reason: no mask changes a verdict
+			a.Value = slog.StringValue(fmt.Sprint(value))
 		}
 	case slog.KindGroup:
 		group := a.Value.Group()

@@ -14,7 +14,7 @@ import (
 // withheld where that would damage them. A build that other runs execute is left as it is, since what is found may be meant to
 // be there, and the log says so.
 func (r *run) scrub(ctx context.Context, set artifacts.Set, a steps.Artifact) (withheld []string, err error) {
-	folder := scrub.Folder{Dir: set.Dir, Exclude: set.Exclude, Redactor: r.Redactor, Temp: r.ID}
+	folder := scrub.Folder{Dir: set.Dir, Within: r.Config.Workspace, Exclude: set.Exclude, Redactor: r.Redactor, Temp: r.ID}
 	if !a.Redacts() {
 		findings, err := folder.Report(ctx)
 		for _, f := range findings {

@@ -12,13 +12,16 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"syscall"
 
+	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/redact"
 )
 
 // Folder is the files to look through.
 type Folder struct {
 	Dir      string
+	Within   string                 // the folder that Dir must not leave by a link; "" for its parent
 	Exclude  func(path string) bool // reports files and folders to leave out, by their slash-separated path in Dir; nil: none
 	Redactor *redact.Redactor
 	Temp     string // the end of the names of temporary files, of this run alone
@@ -72,10 +75,10 @@ func (f Folder) Scrub(ctx context.Context) ([]Finding, error) {
 
 // walk calls look for each regular file and collects what it finds. A folder that does not exist has none.
 func (f Folder) walk(ctx context.Context, look func(root *os.Root, name string, size int64) (*Finding, error)) ([]Finding, error) {
-	if info, err := os.Stat(f.Dir); err != nil || !info.IsDir() {
+	root, err := artifacts.OpenFolder(f.Dir, f.Within, false)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, nil
 	}
-	root, err := os.OpenRoot(f.Dir)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/redact"
 )
 
@@ -237,4 +238,23 @@ func FuzzInside(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestAFolderBehindALinkIsNotTouched(t *testing.T) {
+	outside, workspace := t.TempDir(), t.TempDir()
+	file := filepath.Join(outside, "sub", "key")
+	if err := errors.Join(os.Mkdir(filepath.Dir(file), 0o755), os.WriteFile(file, []byte("it is "+secret), 0o600),
+		os.Symlink(outside, filepath.Join(workspace, "link"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"link", "link/sub"} {
+		_, err := Folder{Dir: filepath.Join(workspace, dir), Within: workspace, Redactor: redactor(), Temp: "run"}.Scrub(t.Context())
+		var refused *artifacts.FolderError
+		if !errors.As(err, &refused) {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	if text, _ := os.ReadFile(file); string(text) != "it is "+secret {
+		t.Errorf("the file outside is now %q", text)
+	}
 }
