@@ -200,7 +200,7 @@ func TestTheExitCodeIsThatOfTheStepsOwnContainer(t *testing.T) {
 	}
 }
 
-func TestATaskWhoseEndNobodyKnowsDidRun(t *testing.T) {
+func TestATaskWithAnUnknownEndDidRun(t *testing.T) {
 	for name, answers := range map[string][]string{
 		"as ECS says":  {task("STOPPED", `,"startedAt":1.7e9,"stopCode":"SpotInterruption","stoppedReason":"Your Spot Task was interrupted.","containers":[{"name":"runner"}]`)},
 		"as we saw it": {task("RUNNING", ""), task("DEPROVISIONING", ""), task("STOPPED", `,"stoppedReason":"Host EC2 terminated.","containers":[]`)},
@@ -221,7 +221,7 @@ func TestATaskWhoseEndNobodyKnowsDidRun(t *testing.T) {
 }
 
 // A log that grows faster than it is read must not delay the look at the task.
-func TestALogThatIsWrittenFasterThanItIsReadKeepsNobodyFromStopping(t *testing.T) {
+func TestALogThatGrowsFasterThanItIsReadDoesNotDelayAStop(t *testing.T) {
 	stop := make(chan string, 1)
 	page, stopped := 0, false
 	p := &played{answers: map[string][]string{}, made: map[string]func() string{

@@ -62,7 +62,7 @@ func TestAHistoryIsReadAsSteps(t *testing.T) {
 	}
 }
 
-func TestSomebodyWhoIsAskedIsAStep(t *testing.T) {
+func TestAnApprovalIsAStep(t *testing.T) {
 	steps := read(t, `{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"TaskSucceeded"},
  {"id":18,"previousEventId":17,"timestamp":1763900080,"type":"TaskStateExited"},
  {"id":19,"previousEventId":18,"timestamp":1763900081,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"Approval"}},

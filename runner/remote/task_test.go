@@ -40,7 +40,7 @@ func TestWhatIsTooLongIsRefusedBeforeAnythingIsStarted(t *testing.T) {
 	}
 }
 
-func TestNobodyMayStartIt(t *testing.T) {
+func TestADeniedStartIsAnError(t *testing.T) {
 	p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}, "RunTask": {"!AccessDeniedException"}}}
 	_, err := client(t, p).Start(context.Background(), Request{Step: "test"}, func(string) {})
 	var e *Error
@@ -152,7 +152,7 @@ func TestWhoHasStartedItIsWrittenAsECSTakesIt(t *testing.T) {
 	}
 }
 
-// Whoever may start a task can hand it another role or another command: we ask for neither.
+// A request to start a task can set another role or command: ours sets neither.
 func TestATaskIsToldVariablesAndNothingElse(t *testing.T) {
 	p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}, "RunTask": {taken}}}
 	if _, err := client(t, p).Start(t.Context(), Request{Step: "lint", Variables: map[string]string{"GIT_SHA": "0", "BRANCH": "main"}}, func(string) {}); err != nil {
