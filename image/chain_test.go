@@ -66,7 +66,7 @@ func TestTheChain(t *testing.T) {
 		name string
 		run  func(t *testing.T)
 	}{
-		{"a good commit goes all the way, and waits for somebody before production", func(t *testing.T) { c.allTheWay(t, green) }},
+		{"a good commit goes all the way, and waits for approval before production", func(t *testing.T) { c.allTheWay(t, green) }},
 		{"a commit whose test fails goes nowhere", func(t *testing.T) { c.nowhere(t, red) }},
 		{"a deployment that does not work is taken back", func(t *testing.T) { c.takenBack(t, unfit) }},
 		{"steps are run by hand", func(t *testing.T) { c.triggers(t, green, red) }},
@@ -268,8 +268,8 @@ func (r shopRepository) commit(t *testing.T, message string, files map[string]st
 	return r.git(t, "rev-parse", "HEAD")
 }
 
-// derive makes the image that a test needs of one that nobody has changed: github.com is a server of ours, and carlin's old
-// SDK is told of the endpoint.
+// derive builds the image of a test from an unchanged one: github.com is a local server, and carlin's old SDK gets the
+// endpoint.
 func (e *engine) derive(t *testing.T, from, github string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -296,7 +296,7 @@ type chain struct {
 	cloud   *ecs.Server
 	hook    *function
 	started string // a queue: events that start the machine
-	told    string // a queue: events that people are told of
+	told    string // a queue with the events of notifications
 	machine string
 	table   string
 	runner  string
@@ -572,7 +572,7 @@ func (c *chain) push(t *testing.T, sha string, meanwhile func(running context.Co
 	return ended
 }
 
-// approve waits until somebody is asked, and says yes, unless the machine ends before.
+// approve waits for the request for approval and grants it, unless the machine ends before.
 func approve(running context.Context, t *testing.T, c *chain, address, execution string) {
 	t.Helper()
 	var got struct {
@@ -651,11 +651,11 @@ func (c *chain) lines(t *testing.T, x execution, family string, texts ...string)
 	}
 }
 
-// tells fails unless the next thing that people are told of is this.
+// tells fails unless this is the next notification.
 func (c *chain) tells(t *testing.T, what, sha string) {
 	t.Helper()
 	if said := c.receive(t, c.told); !strings.Contains(said, what) || !strings.Contains(said, sha) {
-		t.Errorf("people are told %s", said)
+		t.Errorf("the notification is %s", said)
 	}
 }
 

@@ -155,7 +155,7 @@ steps:
 		everything := r.out + r.stderr + store.everything(t)
 		for _, secret := range []string{password, apiKey, "Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5LXN0YXBsZ"} {
 			if strings.Contains(everything, secret) {
-				t.Errorf("%s is told", secret)
+				t.Errorf("%s is printed", secret)
 			}
 		}
 		if !strings.Contains(r.out, "[REDACTED:DB_PASSWORD]") || !strings.Contains(r.out, "[REDACTED:API_KEY]") || !strings.Contains(r.out, `"msg":"0"`) {

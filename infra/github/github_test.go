@@ -162,7 +162,7 @@ func TestTheActionFetchesWhatAReleaseIs(t *testing.T) {
 	action := read(t, "action.yml")
 	for _, name := range []string{"runner-linux-amd64", "runner-linux-arm64", "SHA256SUMS"} {
 		if !strings.Contains(action.Inputs["sha256"].Description, name) {
-			t.Errorf("nobody is told where the checksum of %s is", name)
+			t.Errorf("the documentation does not say where the checksum of %s is", name)
 		}
 	}
 	for name, input := range action.Inputs {

@@ -117,20 +117,20 @@ func TestWhatIsMoreThanFailedTests(t *testing.T) {
 		code int
 		want string
 	}{
-		"nothing":                    {sound, 1, ""},
-		"as many failed as the code": {sound, 2, ""},
-		"a broken report":            {changed(func(r *results.Results) { r.Problems = []results.Problem{{Report: "x"}} }), 1, "cannot be read whole"},
-		"no report":                  {changed(func(r *results.Results) { r.Reports = nil }), 1, "no fresh report"},
-		"failures that nobody knows": {changed(func(r *results.Results) { r.Failed = 300 }), 1, "too many"},
-		"a shell's code":             {sound, 127, "127"},
-		"a signal's code":            {sound, 139, "139"},
+		"nothing":                     {sound, 1, ""},
+		"as many failed as the code":  {sound, 2, ""},
+		"a broken report":             {changed(func(r *results.Results) { r.Problems = []results.Problem{{Report: "x"}} }), 1, "cannot be read whole"},
+		"no report":                   {changed(func(r *results.Results) { r.Reports = nil }), 1, "no fresh report"},
+		"failures that are not known": {changed(func(r *results.Results) { r.Failed = 300 }), 1, "too many"},
+		"a shell's code":              {sound, 127, "127"},
+		"a signal's code":             {sound, 139, "139"},
 		"pytest could not collect": {changed(func(r *results.Results) {
 			r.Counts, r.Failures[0].Setup = results.Counts{Total: 1, Errored: 1}, true
 		}), 2, "only errors"},
 		"PHPUnit's code for errors":   {changed(func(r *results.Results) { r.Counts = results.Counts{Total: 1, Errored: 1} }), 2, ""},
 		"playwright has errors only":  {changed(func(r *results.Results) { r.Counts = results.Counts{Total: 1, Errored: 1} }), 1, ""},
 		"a panic of Go":               {changed(func(r *results.Results) { r.Failures[0].Details = "--- FAIL\npanic: x\n\ngoroutine 7 [running]:" }), 1, "panicked"},
-		"somebody who says panic":     {changed(func(r *results.Results) { r.Failures[0].Details = "panic: on the streets" }), 1, ""},
+		"a message that says panic":   {changed(func(r *results.Results) { r.Failures[0].Details = "panic: on the streets" }), 1, ""},
 		"a test of Go without an end": {changed(func(r *results.Results) { r.Failures[0].Details = "=== RUN   TestA" }), 1, "no end"},
 		"one that says too much":      {changed(func(r *results.Results) { r.Failures[0].Details = "=== RUN   TestA\n--- FAIL: x\n…\nmore" }), 1, "not known"},
 		"one that says much": {changed(func(r *results.Results) {

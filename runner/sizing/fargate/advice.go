@@ -66,7 +66,7 @@ func Fit(runs ...Run) (a Advice, ok bool) {
 		return a, false
 	}
 	if killed {
-		a.Reasons = append(a.Reasons, "memory ran out: more than the limit is needed, how much nobody can tell")
+		a.Reasons = append(a.Reasons, "memory ran out: more than the limit is needed, but how much is unknown")
 	}
 	if why != "" {
 		a.Reasons = append(a.Reasons, why)

@@ -1,5 +1,5 @@
 // Package fargate knows what AWS Fargate offers for Linux: the sizes of a task, what they cost, and which one fits what a run was seen to
-// take. It asks nobody: the figures are AWS's, with their source and their date.
+// take. It sends no request: the figures are AWS's, with their source and their date.
 package fargate
 
 import "fmt"
