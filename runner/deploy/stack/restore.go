@@ -125,19 +125,10 @@ func (r *restoration) decide(
 	began := r.OverOthers || len(operations(r.events, r.RestoreOptions)) > 0 // else it was in this state before
 	stuck := status == types.StackStatusUpdateRollbackFailed || status == types.StackStatusUpdateFailed ||
 		status == types.StackStatusImportRollbackFailed
+	if action, decided, err := r.decideAbsence(state, began); decided {
+		return action, nil, err
+	}
 	switch {
-	case state.Missing() && r.Before.Missing() && !r.Existed:
-		return record.StackNotFound, nil, nil // an absence is no proof: the command may work in another account or region
-	case state.Missing() && r.Before.Missing():
-		r.result.Proven = true
-		return record.Removed, nil, nil
-	case r.Before.Missing(), r.Before.neverStable() && !state.Missing() && state.ID != r.Before.ID:
-		return record.FirstCreate, nil, r.explainFirstCreate(status)
-	case state.Missing(), state.ID != r.Before.ID, status == types.StackStatusDeleteFailed && began:
-		return record.Gone, nil, r.fail(
-			record.Gone, "was deleted, which no update undoes",
-			"create it again from the template and the parameters in the snapshot, which has neither hidden parameters nor the data of its resources",
-		)
 	case status == types.StackStatusUpdateFailed && r.done == "" && began:
 		return record.Resumed, r.rollBackFailedUpdate, nil
 	case status == types.StackStatusUpdateRollbackFailed && r.done != record.Continued && began:
@@ -151,6 +142,26 @@ func (r *restoration) decide(
 	}
 	r.compare(now)
 	return r.decideByComparison(state, stuck)
+}
+
+// decideAbsence decides on a stack that does not exist, did not exist before, or is another one of the same name.
+func (r *restoration) decideAbsence(state State, began bool) (action record.Action, decided bool, err error) {
+	status := types.StackStatus(state.Status)
+	switch {
+	case state.Missing() && r.Before.Missing() && !r.Existed:
+		return record.StackNotFound, true, nil // an absence is no proof: the command may work in another account or region
+	case state.Missing() && r.Before.Missing():
+		r.result.Proven = true
+		return record.Removed, true, nil
+	case r.Before.Missing(), r.Before.neverStable() && !state.Missing() && state.ID != r.Before.ID:
+		return record.FirstCreate, true, r.explainFirstCreate(status)
+	case state.Missing(), state.ID != r.Before.ID, status == types.StackStatusDeleteFailed && began:
+		return record.Gone, true, r.fail(
+			record.Gone, "was deleted, which no update undoes",
+			"create it again from the template and the parameters in the snapshot, which has neither hidden parameters nor the data of its resources",
+		)
+	}
+	return "", false, nil
 }
 
 // decideByComparison decides for a stack that exists and is in a stable state, or was stuck before.
