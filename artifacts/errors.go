@@ -36,8 +36,14 @@ type ExistsError struct {
 }
 
 func (e *ExistsError) Error() string {
-	return fmt.Sprintf("the %s of commit %.12s on %s were published by run %s at %s with other files, and are not replaced",
-		e.Kind, e.SHA, e.Branch, e.RunID, e.Created.UTC().Format(time.RFC3339))
+	return fmt.Sprintf(
+		"the %s of commit %.12s on %s were published by run %s at %s with other files, and are not replaced",
+		e.Kind,
+		e.SHA,
+		e.Branch,
+		e.RunID,
+		e.Created.UTC().Format(time.RFC3339),
+	)
 }
 
 // Hint says what to do next.
@@ -149,8 +155,11 @@ func (e *LocationError) Unwrap() error { return e.Err }
 
 // Hint says what to do next.
 func (e *LocationError) Hint() string {
-	return cmp.Or(e.Advice, "ARTIFACT_BUCKET takes a bucket's name, s3://bucket/prefix or file:///folder; leave it empty "+
-		"for a folder of the user's state")
+	return cmp.Or(
+		e.Advice,
+		"ARTIFACT_BUCKET takes a bucket's name, s3://bucket/prefix or file:///folder; leave it empty "+
+			"for a folder of the user's state",
+	)
 }
 
 // StoreError reports an operation that failed in a store.

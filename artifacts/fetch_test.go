@@ -32,7 +32,14 @@ func TestFetchRestoresASet(t *testing.T) {
 
 	out := filepath.Join(t.TempDir(), "new/out")
 	for range 2 { // the second time over the first
-		m, err := artifacts.Fetch(t.Context(), s, "builds", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, out, artifacts.FetchOptions{})
+		m, err := artifacts.Fetch(
+			t.Context(),
+			s,
+			"builds",
+			artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1},
+			out,
+			artifacts.FetchOptions{},
+		)
 		artifactstest.Must(t, err)
 		if len(m.Files) != len(site) {
 			t.Errorf("%d files", len(m.Files))
@@ -172,7 +179,14 @@ func TestLinksInTheDestinationLeadNowhere(t *testing.T) {
 	artifactstest.Must(t, os.Remove(filepath.Join(out, "sub")))
 	artifactstest.Must(t, os.RemoveAll(filepath.Join(out, "y")))
 	artifactstest.Must(t, os.Symlink(filepath.Join(outside, "y"), filepath.Join(out, "y")))
-	_, err := artifacts.Fetch(t.Context(), s, "builds", ref, out, artifacts.FetchOptions{}) // the link itself is replaced
+	_, err := artifacts.Fetch(
+		t.Context(),
+		s,
+		"builds",
+		ref,
+		out,
+		artifacts.FetchOptions{},
+	) // the link itself is replaced
 	artifactstest.Must(t, err)
 	artifactstest.Equal(t, "fetched", artifactstest.Read(t, out), artifactstest.Files{"sub/x": "new", "y": "new"})
 	artifactstest.Equal(t, "outside", artifactstest.Read(t, outside), artifactstest.Files{"x": "old", "y": "old"})

@@ -25,7 +25,10 @@ func (p patterns) check() error {
 // match reports whether a pattern matches the path, or a folder that it is in.
 func (p patterns) match(name string) bool {
 	for ; name != "."; name = path.Dir(name) {
-		if slices.ContainsFunc(p, func(pattern string) bool { return doublestar.MatchUnvalidated(clean(pattern), name) }) {
+		if slices.ContainsFunc(
+			p,
+			func(pattern string) bool { return doublestar.MatchUnvalidated(clean(pattern), name) },
+		) {
 			return true
 		}
 	}

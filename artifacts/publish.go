@@ -96,7 +96,11 @@ func publish(ctx context.Context, s Store, set Set, p *Published) error {
 	p.Hidden = hidden
 	switch {
 	case len(paths) == 0 && len(hidden) > 0:
-		return &MissingError{set.Kind, set.Dir, "holds only files that begin with a dot, which are left out unless named"}
+		return &MissingError{
+			set.Kind,
+			set.Dir,
+			"holds only files that begin with a dot, which are left out unless named",
+		}
 	case len(paths) == 0:
 		return &MissingError{set.Kind, set.Dir, "is empty"}
 	}

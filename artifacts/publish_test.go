@@ -296,14 +296,21 @@ func TestTheFirstSetOfACommitIsKept(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	set := artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: "0123456789abcdef0123456789abcdef01234567"}, RunID: "1", Dir: dir, FirstWins: true}
+	set := artifacts.Set{
+		Kind:      "builds",
+		Ref:       artifacts.Ref{Branch: "main", SHA: "0123456789abcdef0123456789abcdef01234567"},
+		RunID:     "1",
+		Dir:       dir,
+		FirstWins: true,
+	}
 	write("one")
 	first, err := artifacts.Publish(t.Context(), store, set)
 	if err != nil {
 		t.Fatal(err)
 	}
 	set.RunID = "2"
-	if again, err := artifacts.Publish(t.Context(), store, set); err != nil || again.Manifest.Digest() != first.Manifest.Digest() {
+	if again, err := artifacts.Publish(t.Context(), store, set); err != nil ||
+		again.Manifest.Digest() != first.Manifest.Digest() {
 		t.Errorf("the same files: %v", err)
 	}
 	write("two")
@@ -311,11 +318,13 @@ func TestTheFirstSetOfACommitIsKept(t *testing.T) {
 	if _, err := artifacts.Publish(t.Context(), store, set); !errors.As(err, &exists) || exists.RunID != "1" {
 		t.Errorf("other files: %v", err)
 	}
-	if m, err := artifacts.ReadManifest(t.Context(), store, "builds", set.Ref); err != nil || m.Digest() != first.Manifest.Digest() {
+	if m, err := artifacts.ReadManifest(t.Context(), store, "builds", set.Ref); err != nil ||
+		m.Digest() != first.Manifest.Digest() {
 		t.Errorf("the set is %+v (%v)", m, err)
 	}
 	set.FirstWins = false
-	if other, err := artifacts.Publish(t.Context(), store, set); err != nil || other.Manifest.Digest() == first.Manifest.Digest() {
+	if other, err := artifacts.Publish(t.Context(), store, set); err != nil ||
+		other.Manifest.Digest() == first.Manifest.Digest() {
 		t.Errorf("without the rule: %v", err)
 	}
 }

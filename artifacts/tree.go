@@ -124,7 +124,11 @@ func (w *walk) walkFolder(name string, within []fs.FileInfo) error {
 
 func (w *walk) add(p string) error {
 	if len(w.paths) == maxFiles {
-		return fmt.Errorf("%s holds more than %d files: check for links to folders, or store an archive", w.dir, maxFiles)
+		return fmt.Errorf(
+			"%s holds more than %d files: check for links to folders, or store an archive",
+			w.dir,
+			maxFiles,
+		)
 	}
 	w.paths = append(w.paths, p)
 	return nil

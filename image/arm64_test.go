@@ -17,12 +17,27 @@ func TestTheBinaryForARM64(t *testing.T) {
 		t.Fatal("qemu-aarch64 is not on PATH: run make test-image, which installs it or says how")
 	}
 	binary := filepath.Join(t.TempDir(), "runner")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", binary, "../cmd/runner")
+	build := exec.Command(
+		"go",
+		"build",
+		"-trimpath",
+		"-buildvcs=false",
+		"-tags",
+		"nethttpomithttp2",
+		"-ldflags",
+		"-s -w",
+		"-o",
+		binary,
+		"../cmd/runner",
+	)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	dir := newWorkspace(t, "version: 1\nsteps:\n  hello: { command: echo hello from $0 }\n  seven: { command: exit 7 }\n")
+	dir := newWorkspace(
+		t,
+		"version: 1\nsteps:\n  hello: { command: echo hello from $0 }\n  seven: { command: exit 7 }\n",
+	)
 	for name, want := range map[string]struct {
 		args []string
 		code int

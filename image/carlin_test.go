@@ -40,9 +40,19 @@ Resources:
 	}
 	// carlin's old SDK does not know AWS_ENDPOINT_URL, which only a test needs to be told.
 	deploy := func(dir string) ended {
-		return e.run(t, in("--env", "PIPELINE_STEP=deploy", "--env", "ENVIRONMENT=production",
-			"--volume", filepath.Join(top(t), "infra/test/carlin/endpoint.cjs")+":/endpoint.cjs:ro", "--env", "NODE_OPTIONS=--require=/endpoint.cjs --no-warnings",
-			"--volume", dir+":/workspace", tag)...)
+		return e.run(t, in(
+			"--env",
+			"PIPELINE_STEP=deploy",
+			"--env",
+			"ENVIRONMENT=production",
+			"--volume",
+			filepath.Join(top(t), "infra/test/carlin/endpoint.cjs")+":/endpoint.cjs:ro",
+			"--env",
+			"NODE_OPTIONS=--require=/endpoint.cjs --no-warnings",
+			"--volume",
+			dir+":/workspace",
+			tag,
+		)...)
 	}
 
 	r := deploy(workspace("{}\n"))
@@ -51,8 +61,12 @@ Resources:
 		t.Fatal(err)
 	}
 	stacks := cloudformation.NewFromConfig(c)
-	found, err := stacks.DescribeStacks(t.Context(), &cloudformation.DescribeStacksInput{StackName: aws.String("AcmeShop-production")})
-	if r.code != 0 || err != nil || found.Stacks[0].StackStatus != "CREATE_COMPLETE" || !aws.ToBool(found.Stacks[0].EnableTerminationProtection) {
+	found, err := stacks.DescribeStacks(
+		t.Context(),
+		&cloudformation.DescribeStacksInput{StackName: aws.String("AcmeShop-production")},
+	)
+	if r.code != 0 || err != nil || found.Stacks[0].StackStatus != "CREATE_COMPLETE" ||
+		!aws.ToBool(found.Stacks[0].EnableTerminationProtection) {
 		t.Fatalf("exit %d, %v %v\n%s%s", r.code, found, err, tail(r.out), tail(r.stderr))
 	}
 	if f := store.finished(t, "deploy-production"); !f.Passed {
@@ -60,7 +74,8 @@ Resources:
 	}
 
 	r = deploy(workspace("awsAccountId: \"999999999999\"\n"))
-	if f := store.finished(t, "deploy-production"); r.code != 125 || f.Reason != "artifacts" || !strings.Contains(r.out, "carlin exited with 0, yet it has deployed nothing") {
+	if f := store.finished(t, "deploy-production"); r.code != 125 || f.Reason != "artifacts" ||
+		!strings.Contains(r.out, "carlin exited with 0, yet it has deployed nothing") {
 		t.Errorf("of the wrong account: exit %d, %+v\n%s%s", r.code, f, tail(r.out), tail(r.stderr))
 	}
 }

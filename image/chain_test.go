@@ -79,7 +79,8 @@ func TestTheChain(t *testing.T) {
 
 func (c *chain) allTheWay(t *testing.T, green string) {
 	ran := c.push(t, green, approve)
-	if ran.Status != "SUCCEEDED" || ran.families() != "ci-Build ci-Test ci-MigrateStaging ci-DeployStaging ci-MigrateProduction ci-DeployProduction" {
+	if ran.Status != "SUCCEEDED" ||
+		ran.families() != "ci-Build ci-Test ci-MigrateStaging ci-DeployStaging ci-MigrateProduction ci-DeployProduction" {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
 	}
 	for _, task := range ran.Tasks {
@@ -128,7 +129,8 @@ func (c *chain) nowhere(t *testing.T, red string) {
 func (c *chain) takenBack(t *testing.T, unfit string) {
 	before := c.stack(t, "Shop-Staging")
 	ran := c.push(t, unfit, nil)
-	if ran.Status != "FAILED" || ran.families() != "ci-Build ci-Test ci-MigrateStaging ci-DeployStaging" || *ran.Tasks[3].ExitCode != 1 {
+	if ran.Status != "FAILED" || ran.families() != "ci-Build ci-Test ci-MigrateStaging ci-DeployStaging" ||
+		*ran.Tasks[3].ExitCode != 1 {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
 	}
 	f := c.store.of(t, "main", unfit, "deploy-staging")
@@ -159,8 +161,24 @@ func (c *chain) triggers(t *testing.T, green, red string) {
 	} {
 		t.Run(fmt.Sprintf("%s of %.7s ends with %d", run.step, run.sha, run.code), func(t *testing.T) {
 			t.Parallel() // mostly they wait
-			trigger := exec.CommandContext(t.Context(), c.runner, "trigger", "--step", run.step, "--branch", "main", "--sha", run.sha, "--stack", pipeline)
-			trigger.Env = append(os.Environ(), "GITHUB_REPOSITORY="+shop, "RUNNER_TASK_POLL=500ms") // often enough to see each of them run
+			trigger := exec.CommandContext(
+				t.Context(),
+				c.runner,
+				"trigger",
+				"--step",
+				run.step,
+				"--branch",
+				"main",
+				"--sha",
+				run.sha,
+				"--stack",
+				pipeline,
+			)
+			trigger.Env = append(
+				os.Environ(),
+				"GITHUB_REPOSITORY="+shop,
+				"RUNNER_TASK_POLL=500ms",
+			) // often enough to see each of them run
 			var said lines
 			trigger.Stdout, trigger.Stderr = &said, &said
 			if err := trigger.Start(); err != nil {
@@ -177,7 +195,9 @@ func (c *chain) triggers(t *testing.T, green, red string) {
 				}
 			}
 			_ = trigger.Wait()
-			if code := trigger.ProcessState.ExitCode(); code != run.code || !strings.Contains(said.String(), "the task is running") || !strings.Contains(said.String(), run.says) {
+			if code := trigger.ProcessState.ExitCode(); code != run.code ||
+				!strings.Contains(said.String(), "the task is running") ||
+				!strings.Contains(said.String(), run.says) {
 				t.Errorf("exit code %d, want %d\n%s", code, run.code, tail(said.String()))
 			}
 		})
@@ -193,12 +213,24 @@ func newShop(t *testing.T) shopRepository {
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	tracked := exec.Command("sh", "-c", `git ls-files -z sample | tar --null -T - -cf - | tar -C "$0" --strip-components 1 -xf -`, r.dir)
+	tracked := exec.Command(
+		"sh",
+		"-c",
+		`git ls-files -z sample | tar --null -T - -cf - | tar -C "$0" --strip-components 1 -xf -`,
+		r.dir,
+	)
 	if out, err := tracked.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	r.git(t, "init", "-q", "-b", "main")
-	r.write(t, map[string]string{"carlin.yml": "{}\n", "src/cloudformation.yml": template("Bucket"), "runner.yaml": steps("test -f .carlin/latest-deploy.json")})
+	r.write(
+		t,
+		map[string]string{
+			"carlin.yml":             "{}\n",
+			"src/cloudformation.yml": template("Bucket"),
+			"runner.yaml":            steps("test -f .carlin/latest-deploy.json"),
+		},
+	)
 
 	path, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
@@ -206,7 +238,12 @@ func newShop(t *testing.T) shopRepository {
 	}
 	server := httptest.NewServer(&cgi.Handler{
 		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"), Stderr: io.Discard,
-		Env: []string{"GIT_PROJECT_ROOT=" + filepath.Dir(filepath.Dir(r.dir)), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null"},
+		Env: []string{
+			"GIT_PROJECT_ROOT=" + filepath.Dir(filepath.Dir(r.dir)),
+			"GIT_HTTP_EXPORT_ALL=1",
+			"GIT_CONFIG_NOSYSTEM=1",
+			"GIT_CONFIG_GLOBAL=/dev/null",
+		},
 	})
 	t.Cleanup(server.Close)
 	r.url = server.URL
@@ -228,7 +265,11 @@ steps:
 // template is a stack with one more resource than a topic.
 func template(more string) string {
 	kind := map[string]string{"Bucket": "AWS::S3::Bucket", "Queue": "AWS::SQS::Queue"}[more]
-	return fmt.Sprintf("AWSTemplateFormatVersion: \"2010-09-09\"\nResources:\n  Topic: { Type: AWS::SNS::Topic }\n  %s: { Type: %s }\n", more, kind)
+	return fmt.Sprintf(
+		"AWSTemplateFormatVersion: \"2010-09-09\"\nResources:\n  Topic: { Type: AWS::SNS::Topic }\n  %s: { Type: %s }\n",
+		more,
+		kind,
+	)
 }
 
 func (r shopRepository) git(t *testing.T, args ...string) string {
@@ -336,14 +377,21 @@ func newChain(t *testing.T, e *engine, image string) *chain {
 	if err != nil {
 		t.Fatal(err)
 	}
-	input := &cloudformation.CreateStackInput{StackName: aws.String(pipeline), TemplateBody: aws.String(string(text)), Capabilities: []cftypes.Capability{cftypes.CapabilityCapabilityIam}}
+	input := &cloudformation.CreateStackInput{
+		StackName:    aws.String(pipeline),
+		TemplateBody: aws.String(string(text)),
+		Capabilities: []cftypes.Capability{cftypes.CapabilityCapabilityIam},
+	}
 	for key, value := range map[string]string{
 		"SubnetIds": "subnet-a,subnet-b", "SecurityGroupId": "sg-1", "ArtifactBucket": c.store.bucket, "GitHubRepository": shop, "ImageTag": "0123abc",
 		"StagingStackName": "Shop-Staging", "ProductionStackName": "Shop-Production",
 		// moto works out the value of an output whose condition does not hold, too, so here they all hold.
 		"GitHubRoles": "true", "GitHubOidcProviderArn": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
 	} {
-		input.Parameters = append(input.Parameters, cftypes.Parameter{ParameterKey: aws.String(key), ParameterValue: aws.String(value)})
+		input.Parameters = append(
+			input.Parameters,
+			cftypes.Parameter{ParameterKey: aws.String(key), ParameterValue: aws.String(value)},
+		)
 	}
 	if _, err := c.stacks.CreateStack(t.Context(), input); err != nil {
 		t.Fatal(err)
@@ -355,13 +403,22 @@ func newChain(t *testing.T, e *engine, image string) *chain {
 	c.started, c.told = c.newQueue(t, "started"), c.newQueue(t, "told")
 	c.divert(t, eventbridge.NewFromConfig(settings), bus)
 
-	secret, err := secretsmanager.NewFromConfig(settings).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("hook"), SecretString: aws.String(hookKey)})
+	secret, err := secretsmanager.NewFromConfig(
+		settings,
+	).CreateSecret(
+		t.Context(),
+		&secretsmanager.CreateSecretInput{Name: aws.String("hook"), SecretString: aws.String(hookKey)},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
 	bootstrap := filepath.Join(t.TempDir(), "bootstrap")
 	build(t, bootstrap, "./cmd/webhook")
-	c.hook = startFunction(t, bootstrap, append(cloud.Environment(), "EVENT_BUS_NAME="+bus, "WEBHOOK_SECRET_ARN="+*secret.ARN, "REPOSITORIES="+shop))
+	c.hook = startFunction(
+		t,
+		bootstrap,
+		append(cloud.Environment(), "EVENT_BUS_NAME="+bus, "WEBHOOK_SECRET_ARN="+*secret.ARN, "REPOSITORIES="+shop),
+	)
 	return c
 }
 
@@ -374,7 +431,10 @@ func (c *chain) divert(t *testing.T, bridge *eventbridge.Client, bus string) {
 	}
 	starting := 0
 	for _, rule := range rules.Rules {
-		there, err := bridge.ListTargetsByRule(t.Context(), &eventbridge.ListTargetsByRuleInput{EventBusName: &bus, Rule: rule.Name})
+		there, err := bridge.ListTargetsByRule(
+			t.Context(),
+			&eventbridge.ListTargetsByRuleInput{EventBusName: &bus, Rule: rule.Name},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -418,7 +478,13 @@ func (c *chain) receive(t *testing.T, queue string) string {
 		c.call(t, "sqs", "AmazonSQS.ReceiveMessage", map[string]any{"QueueUrl": queue}, &received)
 	}
 	message := received.Messages[0]
-	c.call(t, "sqs", "AmazonSQS.DeleteMessage", map[string]any{"QueueUrl": queue, "ReceiptHandle": message.ReceiptHandle}, nil)
+	c.call(
+		t,
+		"sqs",
+		"AmazonSQS.DeleteMessage",
+		map[string]any{"QueueUrl": queue, "ReceiptHandle": message.ReceiptHandle},
+		nil,
+	)
 	return message.Body
 }
 
@@ -470,10 +536,18 @@ func (c *chain) call(t *testing.T, service, target string, input, output any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, _ := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, c.cloud.Endpoint, bytes.NewReader(body))
+	request, _ := http.NewRequestWithContext(
+		context.WithoutCancel(t.Context()),
+		http.MethodPost,
+		c.cloud.Endpoint,
+		bytes.NewReader(body),
+	)
 	request.Header.Set("X-Amz-Target", target)
 	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x/20260101/"+awstest.Region+"/"+service+"/aws4_request, SignedHeaders=host, Signature=x")
+	request.Header.Set(
+		"Authorization",
+		"AWS4-HMAC-SHA256 Credential=x/20260101/"+awstest.Region+"/"+service+"/aws4_request, SignedHeaders=host, Signature=x",
+	)
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
@@ -513,13 +587,24 @@ func (x execution) families() string {
 }
 
 // push is a push to main, from GitHub's request to the machine's end.
-func (c *chain) push(t *testing.T, sha string, meanwhile func(running context.Context, t *testing.T, c *chain, address, execution string)) execution {
+func (c *chain) push(
+	t *testing.T,
+	sha string,
+	meanwhile func(running context.Context, t *testing.T, c *chain, address, execution string),
+) execution {
 	t.Helper()
 	payload, err := os.ReadFile(filepath.Join(top(t), "cmd/webhook/testdata/push.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	body := strings.NewReplacer("Codertocat/Hello-World", shop, "6113728f27ae82c7b1a177c8d03f9e96e0adf246", sha).Replace(string(payload))
+	body := strings.NewReplacer(
+		"Codertocat/Hello-World",
+		shop,
+		"6113728f27ae82c7b1a177c8d03f9e96e0adf246",
+		sha,
+	).Replace(
+		string(payload),
+	)
 	mac := hmac.New(sha256.New, []byte(hookKey))
 	mac.Write([]byte(body))
 	answer := c.hook.invoke(t, map[string]any{
@@ -537,7 +622,13 @@ func (c *chain) push(t *testing.T, sha string, meanwhile func(running context.Co
 
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	machine := exec.CommandContext(ctx, "node", filepath.Join(top(t), "infra/test/cloud.mjs"), c.cloud.Endpoint, c.machine)
+	machine := exec.CommandContext(
+		ctx,
+		"node",
+		filepath.Join(top(t), "infra/test/cloud.mjs"),
+		c.cloud.Endpoint,
+		c.machine,
+	)
 	machine.Stdin = strings.NewReader(message)
 	out, err := machine.StdoutPipe()
 	if err != nil {
@@ -582,12 +673,33 @@ func approve(running context.Context, t *testing.T, c *chain, address, execution
 		if running.Err() != nil {
 			return // it ended without asking: what it printed says why
 		}
-		c.call(t, "dynamodb", "DynamoDB_20120810.GetItem", map[string]any{"TableName": c.table, "Key": map[string]any{"id": map[string]string{"S": "approval#" + execution}}}, &got)
+		c.call(
+			t,
+			"dynamodb",
+			"DynamoDB_20120810.GetItem",
+			map[string]any{
+				"TableName": c.table,
+				"Key":       map[string]any{"id": map[string]string{"S": "approval#" + execution}},
+			},
+			&got,
+		)
 	}
-	decide := exec.CommandContext(running, c.runner, "pipeline", "approve", execution, "--yes", "--stack", pipeline, "--reason", "it is green")
+	decide := exec.CommandContext(
+		running,
+		c.runner,
+		"pipeline",
+		"approve",
+		execution,
+		"--yes",
+		"--stack",
+		pipeline,
+		"--reason",
+		"it is green",
+	)
 	decide.Env = append(os.Environ(), "AWS_ENDPOINT_URL_SFN="+address, "USER=octocat", "BRANCH=main")
 	said, err := decide.CombinedOutput()
-	if err != nil || !strings.Contains(string(said), "approved for production, by octocat") || strings.Contains(string(said), got.Item["token"].S) {
+	if err != nil || !strings.Contains(string(said), "approved for production, by octocat") ||
+		strings.Contains(string(said), got.Item["token"].S) {
 		t.Errorf("%v: %s", err, said)
 	}
 }
@@ -602,12 +714,22 @@ func (c *chain) events(t *testing.T, arn, family string) string {
 			}
 		}
 	}
-	c.call(t, "ecs", "AmazonEC2ContainerServiceV20141113.DescribeTaskDefinition", map[string]any{"taskDefinition": family}, &described)
+	c.call(
+		t,
+		"ecs",
+		"AmazonEC2ContainerServiceV20141113.DescribeTaskDefinition",
+		map[string]any{"taskDefinition": family},
+		&described,
+	)
 	options := described.TaskDefinition.ContainerDefinitions[0].LogConfiguration.Options
 	stream := options["awslogs-stream-prefix"] + "/runner/" + arn[strings.LastIndexByte(arn, '/')+1:]
 	var all strings.Builder
 	for token := ""; ; {
-		input := map[string]any{"logGroupName": options["awslogs-group"], "logStreamName": stream, "startFromHead": true}
+		input := map[string]any{
+			"logGroupName":  options["awslogs-group"],
+			"logStreamName": stream,
+			"startFromHead": true,
+		}
 		if token != "" {
 			input["nextToken"] = token
 		}
@@ -706,7 +828,12 @@ func startFunction(t *testing.T, bootstrap string, environment []string) *functi
 	})
 	server := httptest.NewServer(mux)
 	c := exec.CommandContext(serving, bootstrap)
-	c.Env = append(environment, "AWS_LAMBDA_FUNCTION_NAME=hook", "PATH="+os.Getenv("PATH"), "AWS_LAMBDA_RUNTIME_API="+strings.TrimPrefix(server.URL, "http://"))
+	c.Env = append(
+		environment,
+		"AWS_LAMBDA_FUNCTION_NAME=hook",
+		"PATH="+os.Getenv("PATH"),
+		"AWS_LAMBDA_RUNTIME_API="+strings.TrimPrefix(server.URL, "http://"),
+	)
 	c.Stdout, c.Stderr = &f.said, &f.said
 	if err := c.Start(); err != nil {
 		t.Fatal(err)

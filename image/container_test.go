@@ -61,7 +61,16 @@ func TestTheImage(t *testing.T) {
 	store := newStore(t)
 	metadata := serveMetadata(t)
 	in := func(more ...string) []string {
-		args := []string{"--env", "ARTIFACT_BUCKET=s3://" + bucket, "--env", "BRANCH=" + branch, "--env", "GIT_SHA=" + commit, "--env", "ECS_CONTAINER_METADATA_URI_V4=" + metadata}
+		args := []string{
+			"--env",
+			"ARTIFACT_BUCKET=s3://" + bucket,
+			"--env",
+			"BRANCH=" + branch,
+			"--env",
+			"GIT_SHA=" + commit,
+			"--env",
+			"ECS_CONTAINER_METADATA_URI_V4=" + metadata,
+		}
 		for _, v := range cloud.Environment() {
 			args = append(args, "--env", v)
 		}
@@ -88,7 +97,9 @@ func TestTheImage(t *testing.T) {
 			}
 		}
 		test, build := store.finished(t, "test"), store.finished(t, "build")
-		if test.Tests.Total == 0 || test.Tests.Failed != 0 || !test.Passed || !build.Passed || test.Usage.MemoryLimit != 512<<20 || test.Usage.CPULimit != 0.5 {
+		if test.Tests.Total == 0 || test.Tests.Failed != 0 || !test.Passed || !build.Passed ||
+			test.Usage.MemoryLimit != 512<<20 ||
+			test.Usage.CPULimit != 0.5 {
 			t.Errorf("%+v %+v", test, build)
 		}
 		for _, key := range []string{"coverage/" + branch + "/" + commit + "/lcov.info", "coverage/" + branch + "/latest/lcov.info", "builds/" + branch + "/" + commit + "/server.js", "manifests/builds/" + branch + "/" + commit + ".json"} {
@@ -123,9 +134,12 @@ steps:
 		"pid":     {0, "success", "parent is 1"},
 	} {
 		t.Run("ends with "+name, func(t *testing.T) {
-			r := e.run(t, in("--env", "PIPELINE_STEP="+name, "--image-volume", "ignore", "--volume", w+":/workspace", pulled)...)
+			r := e.run(
+				t,
+				in("--env", "PIPELINE_STEP="+name, "--image-volume", "ignore", "--volume", w+":/workspace", pulled)...)
 			f := store.finished(t, name)
-			if r.code != want.code || f.ExitCode != want.code || f.Reason != want.reason || !strings.Contains(r.out, want.says) {
+			if r.code != want.code || f.ExitCode != want.code || f.Reason != want.reason ||
+				!strings.Contains(r.out, want.says) {
 				t.Errorf("exit %d, %+v, want %+v\n%s%s", r.code, f, want, tail(r.out), tail(r.stderr))
 			}
 			if name == "pid" && (!strings.Contains(r.out, `"msg":"1000"`) || !strings.Contains(r.out, "read-only")) {
@@ -137,7 +151,19 @@ steps:
 	t.Run("is stopped as ECS stops it", func(t *testing.T) {
 		name := containerName(t)
 		e.remove(t, name)
-		e.podman(t, append(append([]string{"run", "--detach"}, task(name)[1:]...), in("--env", "PIPELINE_STEP=wait", "--image-volume", "ignore", "--volume", w+":/workspace", pulled)...)...)
+		e.podman(
+			t,
+			append(
+				append([]string{"run", "--detach"}, task(name)[1:]...),
+				in(
+					"--env",
+					"PIPELINE_STEP=wait",
+					"--image-volume",
+					"ignore",
+					"--volume",
+					w+":/workspace",
+					pulled,
+				)...)...)
 		for deadline := time.Now().Add(time.Minute); !strings.Contains(e.podman(t, "logs", name), "waiting"); time.Sleep(200 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal(e.podman(t, "logs", name))
@@ -145,20 +171,34 @@ steps:
 		}
 		e.podman(t, "stop", "--time", "30", name)
 		code := e.podman(t, "wait", name)
-		if f := store.finished(t, "wait"); code != "143" || f.Reason != "cancelled" || f.ExitCode != 143 || f.Result != "ABORTED" {
+		if f := store.finished(t, "wait"); code != "143" || f.Reason != "cancelled" || f.ExitCode != 143 ||
+			f.Result != "ABORTED" {
 			t.Errorf("exit %s, %+v", code, f)
 		}
 	})
 
 	t.Run("masks secrets", func(t *testing.T) {
-		r := e.run(t, in("--env", "PIPELINE_STEP=secret", "--env", "RUNNER_SSH_KEY="+apiKey, "--image-volume", "ignore", "--volume", w+":/workspace", pulled)...)
+		r := e.run(
+			t,
+			in(
+				"--env",
+				"PIPELINE_STEP=secret",
+				"--env",
+				"RUNNER_SSH_KEY="+apiKey,
+				"--image-volume",
+				"ignore",
+				"--volume",
+				w+":/workspace",
+				pulled,
+			)...)
 		everything := r.out + r.stderr + store.everything(t)
 		for _, secret := range []string{password, apiKey, "Y29ycmVjdC1ob3JzZS1iYXR0ZXJ5LXN0YXBsZ"} {
 			if strings.Contains(everything, secret) {
 				t.Errorf("%s is printed", secret)
 			}
 		}
-		if !strings.Contains(r.out, "[REDACTED:DB_PASSWORD]") || !strings.Contains(r.out, "[REDACTED:API_KEY]") || !strings.Contains(r.out, `"msg":"0"`) {
+		if !strings.Contains(r.out, "[REDACTED:DB_PASSWORD]") || !strings.Contains(r.out, "[REDACTED:API_KEY]") ||
+			!strings.Contains(r.out, `"msg":"0"`) {
 			t.Errorf("exit %d\n%s", r.code, tail(r.out))
 		}
 	})
@@ -170,7 +210,16 @@ steps:
 
 func (e *engine) pushAndPull(t *testing.T) (byDigest string) {
 	digest := filepath.Join(t.TempDir(), "digest")
-	e.podman(t, "push", "--quiet", "--tls-verify=false", "--digestfile", digest, imageTag, e.registry+"/team/runner:"+commit[:12])
+	e.podman(
+		t,
+		"push",
+		"--quiet",
+		"--tls-verify=false",
+		"--digestfile",
+		digest,
+		imageTag,
+		e.registry+"/team/runner:"+commit[:12],
+	)
 	text, err := os.ReadFile(digest)
 	if err != nil {
 		t.Fatal(err)
@@ -185,18 +234,37 @@ func (e *engine) sizes(t *testing.T) {
 	out := e.podman(t, "run", "--rm", "--entrypoint", "sh", baseTag, "-c", "stat -c %s /usr/local/bin/runner")
 	var binary int64
 	fmt.Sscan(out, &binary)
-	t.Logf("the runner has %.1f MB; sizes of the images, uncompressed:\n%s", float64(binary)/1e6, e.podman(t, "images", "--format", "{{.Repository}}:{{.Tag}} {{.Size}}"))
+	t.Logf(
+		"the runner has %.1f MB; sizes of the images, uncompressed:\n%s",
+		float64(binary)/1e6,
+		e.podman(t, "images", "--format", "{{.Repository}}:{{.Tag}} {{.Size}}"),
+	)
 	if binary == 0 || binary > 24<<20 {
 		t.Errorf("the runner adds %d bytes", binary)
 	}
-	if out := e.podman(t, "run", "--rm", "--entrypoint", "sh", imageTag, "-c", "! ldd /usr/local/bin/runner 2>/dev/null | grep -q '=>'; id -u; echo $CI; which bash git ssh pnpm"); !strings.HasPrefix(out, "1000\ntrue\n") || strings.Count(out, "\n") != 5 {
+	if out := e.podman(t, "run", "--rm", "--entrypoint", "sh", imageTag, "-c", "! ldd /usr/local/bin/runner 2>/dev/null | grep -q '=>'; id -u; echo $CI; which bash git ssh pnpm"); !strings.HasPrefix(
+		out,
+		"1000\ntrue\n",
+	) ||
+		strings.Count(out, "\n") != 5 {
 		t.Errorf("%s", out)
 	}
 }
 
 // layers looks for what must not be in any of them.
 func (e *engine) layers(t *testing.T) {
-	listing := e.podman(t, "run", "--rm", "--user", "0", "--entrypoint", "sh", imageTag, "-c", "find / -xdev \\( -name .npmrc -o -name .git -o -name '*_test.go' -o -name go.mod -o -name .env \\) -not -path '*/node_modules/*' -not -path '/proc/*' -not -path '/usr/*' -not -path '/pnpm/*'")
+	listing := e.podman(
+		t,
+		"run",
+		"--rm",
+		"--user",
+		"0",
+		"--entrypoint",
+		"sh",
+		imageTag,
+		"-c",
+		"find / -xdev \\( -name .npmrc -o -name .git -o -name '*_test.go' -o -name go.mod -o -name .env \\) -not -path '*/node_modules/*' -not -path '/proc/*' -not -path '/usr/*' -not -path '/pnpm/*'",
+	)
 	if listing != "" {
 		t.Errorf("in the image: %s", listing)
 	}
@@ -204,7 +272,13 @@ func (e *engine) layers(t *testing.T) {
 	if strings.Contains(strings.ToLower(history), "authtoken") {
 		t.Error(history)
 	}
-	labels := e.podman(t, "inspect", "--format", "{{json .Config.Labels}} {{json .Config.Entrypoint}} {{.Config.User}}", imageTag)
+	labels := e.podman(
+		t,
+		"inspect",
+		"--format",
+		"{{json .Config.Labels}} {{json .Config.Entrypoint}} {{.Config.User}}",
+		imageTag,
+	)
 	for _, want := range []string{"org.opencontainers.image.source", "org.opencontainers.image.licenses", `["/usr/local/bin/runner"]`, "1000"} {
 		if !strings.Contains(labels, want) {
 			t.Errorf("no %s in %s", want, labels)
@@ -233,10 +307,33 @@ func (e *engine) fetches(t *testing.T, image string, in func(...string) []string
 			container := containerName(t)
 			e.remove(t, container)
 			volume := t.TempDir() // what would be a volume of the task, so that we see all of it afterwards
-			e.podman(t, "run", "--rm", "--user", "0", "--entrypoint", "sh", "--volume", volume+":/copy", image, "-c", "cp -a /workspace/. /copy && chown 1000:1000 /copy")
-			args := append(in(c.args...), "--env", "GIT_SHA="+c.commit, "--env", "PIPELINE_STEP=test", "--volume", volume+":/workspace", image)
+			e.podman(
+				t,
+				"run",
+				"--rm",
+				"--user",
+				"0",
+				"--entrypoint",
+				"sh",
+				"--volume",
+				volume+":/copy",
+				image,
+				"-c",
+				"cp -a /workspace/. /copy && chown 1000:1000 /copy",
+			)
+			args := append(
+				in(c.args...),
+				"--env",
+				"GIT_SHA="+c.commit,
+				"--env",
+				"PIPELINE_STEP=test",
+				"--volume",
+				volume+":/workspace",
+				image,
+			)
 			out, stderr, code := e.try(t, task(container, args...)...)
-			if code != 0 || !strings.Contains(out, `"msg":"checked out"`) || !strings.Contains(out, "fetched from elsewhere") {
+			if code != 0 || !strings.Contains(out, `"msg":"checked out"`) ||
+				!strings.Contains(out, "fetched from elsewhere") {
 				t.Fatalf("exit %d\n%s%s", code, tail(out), tail(stderr))
 			}
 			if installed := strings.Contains(out, "the dependencies are not those of the image"); installed != c.install {
@@ -272,7 +369,12 @@ func sampleRepository(t *testing.T, dir string) (same, changed string) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	tracked := exec.Command("sh", "-c", `git ls-files -z sample | tar --null -T - -cf - | tar -C "$0" --strip-components 1 -xf -`, dir)
+	tracked := exec.Command(
+		"sh",
+		"-c",
+		`git ls-files -z sample | tar --null -T - -cf - | tar -C "$0" --strip-components 1 -xf -`,
+		dir,
+	)
 	if out, err := tracked.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -375,8 +477,14 @@ func serveMetadata(t *testing.T) string {
 		case path:
 			fmt.Fprint(w, container)
 		case path + "/task":
-			fmt.Fprintf(w, `{"Cluster":"arn:aws:ecs:eu-central-1:123456789012:cluster/ci","TaskARN":%q,"Family":"ci-test","Revision":"7","LaunchType":"FARGATE",
-				"Limits":{"CPU":0.5,"Memory":512},"PullStartedAt":%q,"AvailabilityZone":"eu-central-1a","Containers":[%s]}`, theTask, time.Now().Add(-20*time.Second).UTC().Format(time.RFC3339Nano), container)
+			fmt.Fprintf(
+				w,
+				`{"Cluster":"arn:aws:ecs:eu-central-1:123456789012:cluster/ci","TaskARN":%q,"Family":"ci-test","Revision":"7","LaunchType":"FARGATE",
+				"Limits":{"CPU":0.5,"Memory":512},"PullStartedAt":%q,"AvailabilityZone":"eu-central-1a","Containers":[%s]}`,
+				theTask,
+				time.Now().Add(-20*time.Second).UTC().Format(time.RFC3339Nano),
+				container,
+			)
 		default:
 			http.NotFound(w, r)
 		}
@@ -394,7 +502,13 @@ type store struct {
 // newBucket makes one.
 func newBucket(t *testing.T, c aws.Config, name string) store {
 	t.Helper()
-	s := store{s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle, o.DisableLogOutputChecksumValidationSkipped = true, true }), name}
+	s := store{
+		s3.NewFromConfig(
+			c,
+			func(o *s3.Options) { o.UsePathStyle, o.DisableLogOutputChecksumValidationSkipped = true, true },
+		),
+		name,
+	}
 	if _, err := s.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name, CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: awstest.Region}}); err != nil {
 		t.Fatal(err)
 	}
@@ -413,10 +527,18 @@ func newStore(t *testing.T) store {
 	if _, err := secretsmanager.NewFromConfig(c).CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("ci/db"), SecretString: aws.String(`{"password":"` + password + `","port":5432}`)}); err != nil {
 		t.Fatal(err)
 	}
-	request, _ := http.NewRequestWithContext(ctx, http.MethodPost, os.Getenv("AWS_ENDPOINT_URL"), strings.NewReader(`{"Name":"/ci/api-key","Type":"SecureString","Value":"`+apiKey+`"}`))
+	request, _ := http.NewRequestWithContext(
+		ctx,
+		http.MethodPost,
+		os.Getenv("AWS_ENDPOINT_URL"),
+		strings.NewReader(`{"Name":"/ci/api-key","Type":"SecureString","Value":"`+apiKey+`"}`),
+	)
 	request.Header.Set("X-Amz-Target", "AmazonSSM.PutParameter")
 	request.Header.Set("Content-Type", "application/x-amz-json-1.1")
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=x/20260101/"+awstest.Region+"/ssm/aws4_request, SignedHeaders=host, Signature=x")
+	request.Header.Set(
+		"Authorization",
+		"AWS4-HMAC-SHA256 Credential=x/20260101/"+awstest.Region+"/ssm/aws4_request, SignedHeaders=host, Signature=x",
+	)
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil || answer.StatusCode != http.StatusOK {
 		t.Fatal(answer, err)

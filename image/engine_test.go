@@ -42,8 +42,18 @@ func newEngine(t *testing.T) *engine {
 	}
 	// Limits that are lower than podman's own wishes: it would ask for more files than a container on a CI machine may have.
 	// The host's network, because the servers of the tests listen on 127.0.0.1.
-	conf := write("containers.conf", "[containers]\ndefault_ulimits=[\"nofile=4096:4096\",\"nproc=4096:4096\"]\nnetns=\"host\"\n[engine]\nruntime=\"runc\"\n")
-	storage := write("storage.conf", fmt.Sprintf("[storage]\ndriver=\"overlay\"\ngraphroot=%q\nrunroot=%q\n", filepath.Join(own, "storage"), filepath.Join(os.TempDir(), fmt.Sprintf("runner-containers-%d", os.Getuid()))))
+	conf := write(
+		"containers.conf",
+		"[containers]\ndefault_ulimits=[\"nofile=4096:4096\",\"nproc=4096:4096\"]\nnetns=\"host\"\n[engine]\nruntime=\"runc\"\n",
+	)
+	storage := write(
+		"storage.conf",
+		fmt.Sprintf(
+			"[storage]\ndriver=\"overlay\"\ngraphroot=%q\nrunroot=%q\n",
+			filepath.Join(own, "storage"),
+			filepath.Join(os.TempDir(), fmt.Sprintf("runner-containers-%d", os.Getuid())),
+		),
+	)
 	e := &engine{env: append(os.Environ(), "CONTAINERS_CONF="+conf, "CONTAINERS_STORAGE_CONF="+storage)}
 
 	registry := exec.Command("crane", "registry", "serve", "--address", "127.0.0.1:0", "--disk", t.TempDir())

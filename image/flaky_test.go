@@ -88,19 +88,23 @@ func TestOneFlakyOneBrokenAndOneQuarantinedTest(t *testing.T) {
 			s.T = t
 			out := s.run(1, "--step", suite.step)
 			r := s.settled(suite.step)
-			if r.Reason != "failure" || r.ExitCode != 1 || r.Tests.Failed != 1 || r.Tests.Flaky != suite.nested || r.Tests.Quarantined != 1 {
+			if r.Reason != "failure" || r.ExitCode != 1 || r.Tests.Failed != 1 || r.Tests.Flaky != suite.nested ||
+				r.Tests.Quarantined != 1 {
 				t.Fatalf("the record is %+v\n%s", r, out)
 			}
 			if n := r.Tests.Failures[0].Name; !strings.Contains(strings.ToLower(n), "broken") {
 				t.Errorf("what failed is %q", n)
 			}
-			if c := r.Tests.FlakyCases[0]; !strings.Contains(c.Name, suite.own) || c.Message == "" || c.Note != "passed on rerun 1" {
+			if c := r.Tests.FlakyCases[0]; !strings.Contains(c.Name, suite.own) || c.Message == "" ||
+				c.Note != "passed on rerun 1" {
 				t.Errorf("what is flaky is %+v", c)
 			}
-			if c := r.Tests.QuarantinedCases[0]; !strings.Contains(strings.ToLower(c.Name), "quarantined") || !strings.Contains(c.Note, "2999-12-31: the clock") {
+			if c := r.Tests.QuarantinedCases[0]; !strings.Contains(strings.ToLower(c.Name), "quarantined") ||
+				!strings.Contains(c.Note, "2999-12-31: the clock") {
 				t.Errorf("what is in quarantine is %+v", c)
 			}
-			if len(r.Attempts) != 3 || r.Attempts[0].Rerun != 0 || r.Attempts[1].Rerun != 1+suite.nested || r.Attempts[2].Rerun != 1 {
+			if len(r.Attempts) != 3 || r.Attempts[0].Rerun != 0 || r.Attempts[1].Rerun != 1+suite.nested ||
+				r.Attempts[2].Rerun != 1 {
 				t.Errorf("the attempts are %+v", r.Attempts)
 			}
 
@@ -116,7 +120,9 @@ func TestOneFlakyOneBrokenAndOneQuarantinedTest(t *testing.T) {
 			}
 			out = s.run(0, "--step", suite.step)
 			r = s.settled(suite.step)
-			if r.Reason != "success" || r.Tests.Failed != 0 || r.Tests.Flaky != suite.nested || r.Tests.Quarantined != 1 || len(r.Attempts) != 2 {
+			if r.Reason != "success" || r.Tests.Failed != 0 || r.Tests.Flaky != suite.nested ||
+				r.Tests.Quarantined != 1 ||
+				len(r.Attempts) != 2 {
 				t.Errorf("the record is %+v", r)
 			}
 			if !strings.Contains(out, "passed on rerun 1") {

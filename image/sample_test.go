@@ -88,7 +88,14 @@ func (s sample) run(want int, args ...string) string {
 	if err != nil {
 		s.Fatal(err)
 	}
-	cmd.Env = append(os.Environ(), "PATH="+tools+":"+os.Getenv("PATH"), "BRANCH="+branch, "GIT_SHA="+commit, "ARTIFACT_BUCKET=file://"+s.store, "ENVIRONMENT=staging")
+	cmd.Env = append(
+		os.Environ(),
+		"PATH="+tools+":"+os.Getenv("PATH"),
+		"BRANCH="+branch,
+		"GIT_SHA="+commit,
+		"ARTIFACT_BUCKET=file://"+s.store,
+		"ENVIRONMENT=staging",
+	)
 	out, err := cmd.CombinedOutput()
 	if got := cmd.ProcessState.ExitCode(); got != want {
 		s.Fatalf("%v exits with %d (%v), want %d\n%s", args, got, err, want, out)
@@ -153,7 +160,9 @@ func TestATestRunIsCountedAndItsCoverageStored(t *testing.T) {
 	s := newSample(t)
 	s.run(0, "--step", "test")
 	r := s.record("test")
-	if want := strings.Count(s.read("junit.xml"), "<testcase "); r.Reason != "success" || r.Tests.Total != want || want < 20 || r.Tests.Failed != 0 {
+	if want := strings.Count(s.read("junit.xml"), "<testcase "); r.Reason != "success" || r.Tests.Total != want ||
+		want < 20 ||
+		r.Tests.Failed != 0 {
 		t.Errorf("the record is %+v; the report has %d cases", r, want)
 	}
 	if n := s.set("coverage"); n < 5 {
@@ -168,14 +177,18 @@ func TestATestRunIsCountedAndItsCoverageStored(t *testing.T) {
 
 func TestAFailingTestKeepsJestsExitCodeAndIsNamed(t *testing.T) {
 	s := newSample(t)
-	s.write("packages/core/src/price.test.ts", strings.Replace(s.read("packages/core/src/price.test.ts"), "toBe(4149)", "toBe(4150)", 1))
+	s.write(
+		"packages/core/src/price.test.ts",
+		strings.Replace(s.read("packages/core/src/price.test.ts"), "toBe(4149)", "toBe(4150)", 1),
+	)
 	out := s.run(1, "--step", "test")
 	r := s.record("test")
 	if r.Reason != "failure" || r.ExitCode != 1 || r.Tests.Failed != 1 || len(r.Tests.Failures) != 1 {
 		t.Fatalf("the record is %+v", r)
 	}
 	f := r.Tests.Failures[0]
-	if f.Name != "adds up what is in the basket" || f.File != "packages/core/src/price.test.ts" || !strings.Contains(f.Message, "Object.is equality") {
+	if f.Name != "adds up what is in the basket" || f.File != "packages/core/src/price.test.ts" ||
+		!strings.Contains(f.Message, "Object.is equality") {
 		t.Errorf("the failure is %+v", f)
 	}
 	for _, word := range []string{f.Name, f.File, "test failed (failure, exit 1)"} {

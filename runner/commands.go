@@ -16,7 +16,11 @@ import (
 
 // Identify returns the branch and the commit of a run with this configuration, and whether the workspace has changes that
 // are not in it. The error is a *outcome.ConfigError.
-func Identify(ctx context.Context, variables map[string]string, c config.Config) (ref artifacts.Ref, changed bool, err error) {
+func Identify(
+	ctx context.Context,
+	variables map[string]string,
+	c config.Config,
+) (ref artifacts.Ref, changed bool, err error) {
 	s := session.New(ctx, variables, c)
 	err = s.Identify()
 	return s.Ref, s.Dirty, err
@@ -33,7 +37,10 @@ func CheckSecrets(ctx context.Context, w io.Writer, variables map[string]string,
 	err = secrets.WriteReport(w, resolved, err)
 	var failed *secrets.Error
 	if errors.As(err, &failed) {
-		return &outcome.SecretsError{Message: units.Count(len(failed.Failures), "secret") + " cannot be resolved", Transient: failed.Retryable()}
+		return &outcome.SecretsError{
+			Message:   units.Count(len(failed.Failures), "secret") + " cannot be resolved",
+			Transient: failed.Retryable(),
+		}
 	}
 	return err
 }

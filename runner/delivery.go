@@ -64,7 +64,12 @@ func (r *run) rollback() error {
 
 // ExaminePromotion reports everything that speaks for or against deploying a commit that passed in the environment from, as
 // a run with these variables would, and returns whether it is allowed. It changes nothing.
-func ExaminePromotion(ctx context.Context, variables map[string]string, from string, report func(artifacts.Finding)) (deploy.Examined, error) {
+func ExaminePromotion(
+	ctx context.Context,
+	variables map[string]string,
+	from string,
+	report func(artifacts.Finding),
+) (deploy.Examined, error) {
 	c, err := config.Read(variables)
 	if err != nil {
 		return deploy.Examined{}, err

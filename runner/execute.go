@@ -28,8 +28,12 @@ import (
 func (r *run) execute() error {
 	if info, err := os.Stat(r.directory()); err != nil || !info.IsDir() {
 		return &outcome.ConfigError{
-			Message: fmt.Sprintf("the directory %s of step %s is not a folder of the workspace", r.step.Directory, r.step.Name),
-			Advice:  "it comes from " + r.step.Origin["directory"],
+			Message: fmt.Sprintf(
+				"the directory %s of step %s is not a folder of the workspace",
+				r.step.Directory,
+				r.step.Name,
+			),
+			Advice: "it comes from " + r.step.Origin["directory"],
 		}
 	}
 	if err := r.attempt(); err != nil {
@@ -55,9 +59,18 @@ func (r *run) attempt() (err error) {
 			return err
 		})
 		o := outcome.Of(err)
-		r.attempts = append(r.attempts, record.Attempt{ExitCode: o.ExitCode, Reason: o.Reason, Started: begun.UTC(), Seconds: record.Seconds(time.Since(begun))})
+		r.attempts = append(
+			r.attempts,
+			record.Attempt{
+				ExitCode: o.ExitCode,
+				Reason:   o.Reason,
+				Started:  begun.UTC(),
+				Seconds:  record.Seconds(time.Since(begun)),
+			},
+		)
 		// A stopped run does not repeat its command; the caller may start another run. See retryAllowed.
-		if err == nil || r.Stop.Work.Err() != nil || len(r.attempts) > r.step.Retry.Attempts || !r.step.Retry.Allows(string(o.Reason)) {
+		if err == nil || r.Stop.Work.Err() != nil || len(r.attempts) > r.step.Retry.Attempts ||
+			!r.step.Retry.Allows(string(o.Reason)) {
 			var start *process.StartError
 			r.delivery.MarkEnd(err != nil && !errors.As(err, &start))
 			return err
@@ -106,7 +119,14 @@ type supervision struct {
 
 // supervision returns the setting of the step's own command.
 func (r *run) supervision(directory string) supervision {
-	return supervision{directory: directory, env: r.env, deadline: r.Deadline, limit: r.step.Timeout, grace: r.Config.Grace, signals: r.Stop.Forward}
+	return supervision{
+		directory: directory,
+		env:       r.env,
+		deadline:  r.Deadline,
+		limit:     r.step.Timeout,
+		grace:     r.Config.Grace,
+		signals:   r.Stop.Forward,
+	}
 }
 
 // with sets a variable for this command only.

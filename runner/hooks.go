@@ -188,7 +188,15 @@ func (r *run) hook(hook, phase string, c steps.Command, err error) error {
 		used := time.Since(at)
 		allowed = used + (budget-used)/2
 		if budget-used < time.Second/4 || r.Stop.Finish.Err() != nil {
-			r.Log.Warn("there is no time left for a hook", "hook", hook, "command", c.String(), "hint", session.ErrBudget.Hint())
+			r.Log.Warn(
+				"there is no time left for a hook",
+				"hook",
+				hook,
+				"command",
+				c.String(),
+				"hint",
+				session.ErrBudget.Hint(),
+			)
 			return nil
 		}
 	}
@@ -204,7 +212,10 @@ func (r *run) hook(hook, phase string, c steps.Command, err error) error {
 
 	o := outcome.Of(err)
 	how := r.supervision(r.step.Directory).with("RUNNER_HOOK", hook).
-		with("RUNNER_OUTCOME", outcomeWord(o)).with("RUNNER_REASON", string(o.Reason)).with("RUNNER_EXIT_CODE", strconv.Itoa(o.ExitCode))
+		with(
+			"RUNNER_OUTCOME",
+			outcomeWord(o),
+		).with("RUNNER_REASON", string(o.Reason)).with("RUNNER_EXIT_CODE", strconv.Itoa(o.ExitCode))
 	how.deadline, how.limit = time.Now().Add(hookTime), hookTime
 	how.grace = min(r.Config.Grace, (budget-allowed)/2)
 	how.signals = signals

@@ -44,7 +44,8 @@ func (r *run) notifiesGitHub() bool {
 	const shaLength = 40 // GitHub accepts no abbreviation
 	c := r.Config
 	if c.GitHubStatus == "off" || r.Variables["GITHUB_TOKEN"] == "" || c.GitHubName == "" || len(r.Ref.SHA) != shaLength ||
-		r.Ref.SHA == record.NoCommit || r.in.Undo || r.isDryRun() {
+		r.Ref.SHA == record.NoCommit || r.in.Undo ||
+		r.isDryRun() {
 		return false
 	}
 	return c.GitHubStatus == "on" || r.Variables["GITHUB_ACTIONS"] != "true" && !r.Dirty

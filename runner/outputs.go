@@ -59,7 +59,8 @@ var codePrefixes = []string{"LD_", "DYLD_", "GIT_", "NPM_CONFIG_", "PNPM_CONFIG_
 // changesCode reports whether a variable changes which code runs, or which certificates it trusts.
 func changesCode(name string) bool {
 	upper := strings.ToUpper(name)
-	return slices.Contains(codeVariables, upper) || slices.ContainsFunc(codePrefixes, func(p string) bool { return strings.HasPrefix(upper, p) })
+	return slices.Contains(codeVariables, upper) ||
+		slices.ContainsFunc(codePrefixes, func(p string) bool { return strings.HasPrefix(upper, p) })
 }
 
 // refusedOutput returns why a variable cannot be an output; "" if it can.
@@ -80,7 +81,11 @@ func refusedOutput(name string) string {
 func ParseOutputs(text string) (map[string]string, error) {
 	outputs := map[string]string{}
 	if len(text) > maxOutputBytes {
-		return nil, &OutputError{1 + strings.Count(text[:maxOutputBytes], "\n"), "the file is larger than 64 KiB", "pass a path or a URL, and publish large data as an artifact"}
+		return nil, &OutputError{
+			1 + strings.Count(text[:maxOutputBytes], "\n"),
+			"the file is larger than 64 KiB",
+			"pass a path or a URL, and publish large data as an artifact",
+		}
 	}
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -99,23 +104,43 @@ func ParseOutputs(text string) (map[string]string, error) {
 			name = line[:several]
 			end := slices.Index(lines[i+1:], line[several+2:])
 			if end < 0 || line[several+2:] == "" {
-				return nil, &OutputError{number, "the value has no end", "end it with a line that repeats the word after <<"}
+				return nil, &OutputError{
+					number,
+					"the value has no end",
+					"end it with a line that repeats the word after <<",
+				}
 			}
 			value = strings.Join(lines[i+1:i+1+end], "\n")
 			i += end + 1
 		case at > 0:
 			name, value = line[:at], line[at+1:]
 		default:
-			return nil, &OutputError{number, "this is not a KEY=VALUE line", "write KEY=VALUE, or KEY<<WORD, the lines of the value, and WORD"}
+			return nil, &OutputError{
+				number,
+				"this is not a KEY=VALUE line",
+				"write KEY=VALUE, or KEY<<WORD, the lines of the value, and WORD",
+			}
 		}
 		if why := refusedOutput(name); why != "" {
-			return nil, &OutputError{number, fmt.Sprintf("%.64q cannot be an output: %s", name, why), "rename it: letters, digits and underscores, not beginning with a digit"}
+			return nil, &OutputError{
+				number,
+				fmt.Sprintf("%.64q cannot be an output: %s", name, why),
+				"rename it: letters, digits and underscores, not beginning with a digit",
+			}
 		}
 		if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
-			return nil, &OutputError{number, "the value of " + name + " is not UTF-8 text", "encode it, for example with base64"}
+			return nil, &OutputError{
+				number,
+				"the value of " + name + " is not UTF-8 text",
+				"encode it, for example with base64",
+			}
 		}
 		if outputs[name] = value; len(outputs) > maxOutputs {
-			return nil, &OutputError{number, fmt.Sprintf("there are more than %d outputs", maxOutputs), "pass fewer, or a file as an artifact"}
+			return nil, &OutputError{
+				number,
+				fmt.Sprintf("there are more than %d outputs", maxOutputs),
+				"pass fewer, or a file as an artifact",
+			}
 		}
 	}
 	return outputs, nil
@@ -157,7 +182,10 @@ func (r *run) readOutputs() error {
 	}
 	text, err := readPlain(r.outputs.file, maxOutputBytes+1)
 	if err != nil {
-		return &outcome.ResultsError{Message: fmt.Sprintf("RUNNER_OUTPUT cannot be read: %v", err), Advice: "write lines to the file, and do not move it"}
+		return &outcome.ResultsError{
+			Message: fmt.Sprintf("RUNNER_OUTPUT cannot be read: %v", err),
+			Advice:  "write lines to the file, and do not move it",
+		}
 	}
 	found, err := ParseOutputs(string(text))
 	if err != nil {
@@ -165,7 +193,13 @@ func (r *run) readOutputs() error {
 	}
 	for name, value := range found {
 		if r.Redactor.String(value) != value {
-			r.Log.Warn("an output contains a secret, so it is not passed on", "output", name, "hint", "give the later step the secret under secrets: in runner.yaml")
+			r.Log.Warn(
+				"an output contains a secret, so it is not passed on",
+				"output",
+				name,
+				"hint",
+				"give the later step the secret under secrets: in runner.yaml",
+			)
 			delete(found, name)
 		}
 	}
@@ -204,8 +238,12 @@ func (r *run) receiveOutputs(ctx context.Context, from needs.Run) error {
 	err := artifacts.GetJSON(ctx, r.Store, from.Latest.Key+"/finished.json", &finished)
 	if errors.Is(err, os.ErrNotExist) {
 		return &outcome.GuardError{
-			Message: fmt.Sprintf("the outputs of %s for commit %.12s were deleted with its record", from.Step, r.Ref.SHA),
-			Advice:  "run it again: runner --step " + from.Step,
+			Message: fmt.Sprintf(
+				"the outputs of %s for commit %.12s were deleted with its record",
+				from.Step,
+				r.Ref.SHA,
+			),
+			Advice: "run it again: runner --step " + from.Step,
 		}
 	}
 	if err != nil {
@@ -217,7 +255,13 @@ func (r *run) receiveOutputs(ctx context.Context, from needs.Run) error {
 		_, secret := r.env.References[name]
 		switch {
 		case !slices.Contains(r.step.Inputs, name):
-			r.Log.Debug("an output is not used, because the step does not declare it under inputs:", "output", name, "of", from.Step)
+			r.Log.Debug(
+				"an output is not used, because the step does not declare it under inputs:",
+				"output",
+				name,
+				"of",
+				from.Step,
+			)
 			continue
 		case refusedOutput(name) != "" || secret || set && !received:
 			r.Log.Debug("an output is not used, because the variable is set", "output", name, "of", from.Step)

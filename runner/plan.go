@@ -76,7 +76,12 @@ func rerunText(r steps.Rerun) string {
 	if r.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("%s, up to %s if at most %s failed", r.Command, units.Count(r.Attempts, "time"), units.Count(r.AtMost, "test"))
+	return fmt.Sprintf(
+		"%s, up to %s if at most %s failed",
+		r.Command,
+		units.Count(r.Attempts, "time"),
+		units.Count(r.AtMost, "test"),
+	)
 }
 
 func floorText(c steps.Coverage) string {
@@ -112,13 +117,24 @@ func guards(s steps.Step) []string {
 		all = append(all, "fetched and verified: "+strings.Join(s.Fetch, ", "))
 	}
 	if s.Lock != "" {
-		all = append(all, fmt.Sprintf("one at a time for its %s, waiting up to %s", s.Lock, s.Wait), "no newer commit is live")
+		all = append(
+			all,
+			fmt.Sprintf("one at a time for its %s, waiting up to %s", s.Lock, s.Wait),
+			"no newer commit is live",
+		)
 	}
 	return all
 }
 
 func (r *run) destination(a steps.Artifact) string {
-	text := fmt.Sprintf("%s: %s/ → %s/%s/ (when: %s)", a.Name, a.Path, units.Path(r.Place), keys.Set(a.Name, r.Ref), a.When)
+	text := fmt.Sprintf(
+		"%s: %s/ → %s/%s/ (when: %s)",
+		a.Name,
+		a.Path,
+		units.Path(r.Place),
+		keys.Set(a.Name, r.Ref),
+		a.When,
+	)
 	if a.Mirror != "" {
 		text += ", mirrored to " + keys.Mirror(a.Name, r.Ref.Branch) + "/"
 	}

@@ -74,16 +74,37 @@ func (r *run) fetch() error {
 		path, ok := r.steps.ArtifactPath(kind)
 		if !ok {
 			return &outcome.ConfigError{
-				Message: fmt.Sprintf("no step publishes %s, so its folder is not known", kind), Advice: "see runner steps for the artifacts",
+				Message: fmt.Sprintf(
+					"no step publishes %s, so its folder is not known",
+					kind,
+				), Advice: "see runner steps for the artifacts",
 			}
 		}
 		ctx, done := r.showProgress(r.Stop.Work, "fetching "+kind)
-		manifest, err := needs.Fetch(ctx, &r.Session, kind, r.steps.Publishers(kind), filepath.Join(r.Config.Workspace, path))
+		manifest, err := needs.Fetch(
+			ctx,
+			&r.Session,
+			kind,
+			r.steps.Publishers(kind),
+			filepath.Join(r.Config.Workspace, path),
+		)
 		done()
 		if err != nil {
 			return err
 		}
-		r.Log.Info("fetched", "artifact", kind, "files", len(manifest.Files), "bytes", manifest.Bytes(), "sha256", manifest.Digest(), "to", path)
+		r.Log.Info(
+			"fetched",
+			"artifact",
+			kind,
+			"files",
+			len(manifest.Files),
+			"bytes",
+			manifest.Bytes(),
+			"sha256",
+			manifest.Digest(),
+			"to",
+			path,
+		)
 	}
 	return nil
 }

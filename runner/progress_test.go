@@ -66,7 +66,8 @@ func TestProgressStaysOnItsLine(t *testing.T) {
 			if n := utf8.RuneCountInString(plain); n > max(0, width-1) {
 				t.Errorf("%d columns in %d: %q", n, width, plain)
 			}
-			if bare := (&ProgressLine{What: "fetching"}).render(now, 3*time.Second, width); bare != plain || !color && line != plain {
+			if bare := (&ProgressLine{What: "fetching"}).render(now, 3*time.Second, width); bare != plain ||
+				!color && line != plain {
 				t.Errorf("colour changes the text from %q to %q", bare, plain)
 			}
 		}
@@ -75,7 +76,11 @@ func TestProgressStaysOnItsLine(t *testing.T) {
 
 func TestProgressIsNotDrawnTooOften(t *testing.T) {
 	var drawn []string
-	p := &ProgressLine{Draw: func(line string) { drawn = append(drawn, line) }, Width: func() int { return 80 }, What: "fetching"}
+	p := &ProgressLine{
+		Draw:  func(line string) { drawn = append(drawn, line) },
+		Width: func() int { return 80 },
+		What:  "fetching",
+	}
 	p.Clear()
 	if len(drawn) > 0 {
 		t.Errorf("nothing was drawn, so there is nothing to clear: %q", drawn)

@@ -160,7 +160,9 @@ func (r *run) isApproved(ctx context.Context, set artifacts.Set) bool {
 		return false
 	}
 	var latest record.Latest
-	if err := artifacts.GetJSON(ctx, r.Store, keys.LatestRun(r.Ref, r.step.Name, r.Config.Environment), &latest); err != nil || !latest.Passed || latest.Dirty {
+	if err := artifacts.GetJSON(ctx, r.Store, keys.LatestRun(r.Ref, r.step.Name, r.Config.Environment), &latest); err != nil ||
+		!latest.Passed ||
+		latest.Dirty {
 		return false
 	}
 	stored, err := artifacts.ReadManifest(ctx, r.Store, set.Kind, r.Ref)

@@ -43,7 +43,8 @@ func TestRecordIsRedactedValueByValue(t *testing.T) {
 	if all := fmt.Sprintf("%s %+v %+v", text, got.Details, *got.Tests); strings.Contains(all, secret) {
 		t.Errorf("the secret is in %s", all)
 	}
-	if got.Reason != record.Results || got.Result != "FAILURE" || got.Step != "test" || got.Outputs["outputs"] != "passed" ||
+	if got.Reason != record.Results || got.Result != "FAILURE" || got.Step != "test" ||
+		got.Outputs["outputs"] != "passed" ||
 		got.Tests.Failures[0].Status != results.Failed ||
 		got.Artifacts[0].Name != "outputs" {
 		t.Errorf("a mask changed what readers decide by: %s", text)

@@ -138,7 +138,15 @@ func (r *run) logSignals(ctx context.Context) {
 		select {
 		case sig := <-r.Stop.Received:
 			if first {
-				r.Log.Warn("stopping", "signal", signalName(sig), "grace", r.Config.Grace.String(), "stop_budget", r.Config.StopBudget.String())
+				r.Log.Warn(
+					"stopping",
+					"signal",
+					signalName(sig),
+					"grace",
+					r.Config.Grace.String(),
+					"stop_budget",
+					r.Config.StopBudget.String(),
+				)
 			} else {
 				r.Log.Warn("stopping at once", "signal", signalName(sig))
 			}
@@ -252,11 +260,17 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	}
 	format, err := logs.ParseFormat(config.LogFormat, r.in.Terminal)
 	if err != nil {
-		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_LOG_FORMAT cannot be %q", config.LogFormat), Advice: "write auto, text or json"}
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_LOG_FORMAT cannot be %q", config.LogFormat),
+			Advice:  "write auto, text or json",
+		}
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(config.LogLevel)); err != nil {
-		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_LOG_LEVEL cannot be %q", config.LogLevel), Advice: "write debug, info, warn or error"}
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_LOG_LEVEL cannot be %q", config.LogLevel),
+			Advice:  "write debug, info, warn or error",
+		}
 	}
 
 	commitErr := r.Identify()
@@ -346,8 +360,13 @@ func (r *run) chooseGrace() error {
 	}
 	if r.step.Grace >= r.Config.StopBudget {
 		return &outcome.ConfigError{
-			Message: fmt.Sprintf("grace: %s of step %s leaves nothing of RUNNER_STOP_BUDGET (%s) for publishing", r.step.Grace, r.step.Name, r.Config.StopBudget),
-			Advice:  "raise stopTimeout in the task definition and RUNNER_STOP_BUDGET with it, or lower grace",
+			Message: fmt.Sprintf(
+				"grace: %s of step %s leaves nothing of RUNNER_STOP_BUDGET (%s) for publishing",
+				r.step.Grace,
+				r.step.Name,
+				r.Config.StopBudget,
+			),
+			Advice: "raise stopTimeout in the task definition and RUNNER_STOP_BUDGET with it, or lower grace",
 		}
 	}
 	r.Config.Grace = r.step.Grace
@@ -356,7 +375,12 @@ func (r *run) chooseGrace() error {
 
 // attributes returns the attributes of every log line.
 func (r *run) attributes() []slog.Attr {
-	all := []slog.Attr{slog.String("step", r.Config.Step), slog.String("run_id", r.ID), slog.String("branch", r.Ref.Branch), slog.String("sha", r.Ref.SHA)}
+	all := []slog.Attr{
+		slog.String("step", r.Config.Step),
+		slog.String("run_id", r.ID),
+		slog.String("branch", r.Ref.Branch),
+		slog.String("sha", r.Ref.SHA),
+	}
 	if r.Config.Environment != "" {
 		all = append(all, slog.String("environment", r.Config.Environment))
 	}

@@ -38,8 +38,15 @@ func (r *run) resolveSecrets(e environment.Environment) error {
 	}
 	var values, leaves []redact.Secret
 	for _, s := range resolved.Secrets {
-		if _, own := e.References[s.Variable]; !own && e.Variables[s.Variable] != "" && r.step.Environment[s.Variable] != "" {
-			r.Log.Warn("a variable under environment wins over the parameter of that name", "variable", s.Variable, "source", s.Source)
+		if _, own := e.References[s.Variable]; !own && e.Variables[s.Variable] != "" &&
+			r.step.Environment[s.Variable] != "" {
+			r.Log.Warn(
+				"a variable under environment wins over the parameter of that name",
+				"variable",
+				s.Variable,
+				"source",
+				s.Source,
+			)
 			continue
 		}
 		values = append(values, redact.Secret{Name: s.Variable, Value: s.Value()})
@@ -57,8 +64,12 @@ func (r *run) resolveSecrets(e environment.Environment) error {
 	}
 	if names := environment.Missing(r.step, environment.Environment{Variables: e.Variables}); names != nil {
 		return &outcome.SecretsError{
-			Message: fmt.Sprintf("%s is required for step %s, and the value of its reference is empty", strings.Join(names, ", "), r.step.Name),
-			Advice:  "give the secret a value; runner secrets check shows what is stored",
+			Message: fmt.Sprintf(
+				"%s is required for step %s, and the value of its reference is empty",
+				strings.Join(names, ", "),
+				r.step.Name,
+			),
+			Advice: "give the secret a value; runner secrets check shows what is stored",
 		}
 	}
 	r.Redactor.Add(leaves...) // they include ports and user names, which may be short

@@ -20,7 +20,11 @@ func TestResolvedSecretsAndTheirLeavesReachTheRedactor(t *testing.T) {
 	dir := t.TempDir()
 	const secret = `{"username":"alice-in-chains","nested":{"password":"hunter2-hunter2"}}`
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer := map[string]any{"Name": "ci/db", "ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ci/db-AbCdEf", "SecretString": secret}
+		answer := map[string]any{
+			"Name":         "ci/db",
+			"ARN":          "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ci/db-AbCdEf",
+			"SecretString": secret,
+		}
 		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".BatchGetSecretValue") {
 			answer = map[string]any{"SecretValues": []any{answer}}
 		}
@@ -47,7 +51,8 @@ func TestResolvedSecretsAndTheirLeavesReachTheRedactor(t *testing.T) {
 		t.Errorf("the command gets %q", r.env.Variables["DB_USER_SECRET"])
 	}
 	for _, text := range []string{"alice-in-chains", "hunter2-hunter2"} {
-		if got := r.Redactor.String("it is " + text); strings.Contains(got, text) || !strings.Contains(got, "[REDACTED:DB_USER_SECRET]") {
+		if got := r.Redactor.String("it is " + text); strings.Contains(got, text) ||
+			!strings.Contains(got, "[REDACTED:DB_USER_SECRET]") {
 			t.Errorf("%q is printed as %q", text, got)
 		}
 	}

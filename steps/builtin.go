@@ -65,8 +65,10 @@ func builtins(packageManager string) []Step {
 			},
 		},
 		{
-			Name:     "deploy",
-			Command:  Command{Line: `carlin deploy --environment "$ENVIRONMENT" ${STACK_NAME:+--stack-name "$STACK_NAME"}`},
+			Name: "deploy",
+			Command: Command{
+				Line: `carlin deploy --environment "$ENVIRONMENT" ${STACK_NAME:+--stack-name "$STACK_NAME"}`,
+			},
 			Required: []string{"ENVIRONMENT"},
 			Lock:     LockStack,
 		},

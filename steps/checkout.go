@@ -65,8 +65,17 @@ var cloneFilter = regexp.MustCompile(`^(blob:none|blob:limit=[0-9]{1,12}[kmg]?|t
 // checkoutObject are the keys of checkout.
 func checkoutObject() object[Checkout] {
 	return object[Checkout]{keys: []key[Checkout]{
-		newKey("depth", "How many commits of history there are; 0: all, of all branches.", optional(integer(0, 1_000_000)),
-			func(c *Checkout) **int { return &c.Depth }).otherwise(1).alias("fetch-depth", "fetch_depth"),
+		newKey(
+			"depth",
+			"How many commits of history there are; 0: all, of all branches.",
+			optional(integer(0, 1_000_000)),
+			func(c *Checkout) **int { return &c.Depth },
+		).otherwise(
+			1,
+		).alias(
+			"fetch-depth",
+			"fetch_depth",
+		),
 		newKey("tags", "Whether all tags are fetched.", optional(boolean()),
 			func(c *Checkout) **bool { return &c.Tags }).otherwise(false).alias("fetch-tags", "fetch_tags"),
 		newKey(

@@ -214,7 +214,12 @@ func artifactList() kind[[]Artifact] {
 		}
 		for i, a := range *to {
 			if slices.ContainsFunc((*to)[:i], func(b Artifact) bool { return a.Name == b.Name }) {
-				return d.errorf(d.item(n, i), "give each artifact a name of its own", "two artifacts have the name %q", a.Name)
+				return d.errorf(
+					d.item(n, i),
+					"give each artifact a name of its own",
+					"two artifacts have the name %q",
+					a.Name,
+				)
 			}
 		}
 		return nil
@@ -242,8 +247,18 @@ func artifactObject() object[Artifact] {
 		required: []string{"name", "path"},
 		example:  "{ name: coverage, path: coverage }",
 		keys: []key[Artifact]{
-			newKey("name", "The kind: the first part of the stored keys.", name, func(a *Artifact) *string { return &a.Name }),
-			newKey("path", "A folder inside the step's directory.", localPath(), func(a *Artifact) *string { return &a.Path }),
+			newKey(
+				"name",
+				"The kind: the first part of the stored keys.",
+				name,
+				func(a *Artifact) *string { return &a.Name },
+			),
+			newKey(
+				"path",
+				"A folder inside the step's directory.",
+				localPath(),
+				func(a *Artifact) *string { return &a.Path },
+			),
 			newKey("when", "After which ends of the command it is published.", oneOf(Always, OnSuccess, OnFailure),
 				func(a *Artifact) *When { return &a.When }).otherwise(OnSuccess),
 			newKey(
@@ -258,8 +273,12 @@ func artifactObject() object[Artifact] {
 				boolean(),
 				func(a *Artifact) *bool { return &a.Optional },
 			).otherwise(false),
-			newKey("include", "Globs of files to publish although their names begin with a dot, which are left out otherwise.",
-				listOf(globKind(), "pattern"), func(a *Artifact) *[]string { return &a.Include }),
+			newKey(
+				"include",
+				"Globs of files to publish although their names begin with a dot, which are left out otherwise.",
+				listOf(globKind(), "pattern"),
+				func(a *Artifact) *[]string { return &a.Include },
+			),
 			newKey(
 				"redact",
 				"Whether files that contain secrets are rewritten before they are published; by default all but those of builds, "+
@@ -334,10 +353,19 @@ func quarantineObject() object[Quarantine] {
 		required: []string{"test", "until"},
 		example:  `{ test: "basket › adds up", until: 2026-12-31, reason: "…" }`,
 		keys: []key[Quarantine]{
-			newKey("test", `Its name, also after its class or file and " › "; * stands for any characters, ? for one.`, test,
-				func(q *Quarantine) *string { return &q.Test }),
+			newKey(
+				"test",
+				`Its name, also after its class or file and " › "; * stands for any characters, ? for one.`,
+				test,
+				func(q *Quarantine) *string { return &q.Test },
+			),
 			newKey("until", "The last day of it, UTC.", lastDay(), func(q *Quarantine) *time.Time { return &q.Until }),
-			newKey("reason", "Why, for readers of the log.", scalar(), func(q *Quarantine) *string { return &q.Reason }),
+			newKey(
+				"reason",
+				"Why, for readers of the log.",
+				scalar(),
+				func(q *Quarantine) *string { return &q.Reason },
+			),
 		},
 	}
 }

@@ -40,7 +40,11 @@ func (d *decoder) parse(source []byte) (ast.Node, error) {
 	}
 	switch len(documents) {
 	case 0:
-		return nil, &FileError{Path: d.path, Message: "the file is empty", Advice: "begin it with version: 1, or remove it"}
+		return nil, &FileError{
+			Path:    d.path,
+			Message: "the file is empty",
+			Advice:  "begin it with version: 1, or remove it",
+		}
 	case 1:
 		ast.Walk(anchorCollector{d.anchors}, documents[0])
 		return documents[0], nil

@@ -89,10 +89,13 @@ func Parse(name string, source []byte) (*File, error) {
 
 // documentObject are the keys of the top level.
 func documentObject() object[document] {
-	setup := kind[*Setup]{schema: setupKind().schema, read: func(d *decoder, n ast.Node, what string, to **Setup) error {
-		*to = &Setup{}
-		return setupKind().read(d, n, what, *to)
-	}}
+	setup := kind[*Setup]{
+		schema: setupKind().schema,
+		read: func(d *decoder, n ast.Node, what string, to **Setup) error {
+			*to = &Setup{}
+			return setupKind().read(d, n, what, *to)
+		},
+	}
 	return object[document]{keys: []key[document]{
 		newKey(
 			"$schema",
@@ -111,28 +114,43 @@ func documentObject() object[document] {
 		),
 		newKey("checkout", "How much of the repository the steps get.", checkoutObject().kind().ref("checkout"),
 			func(d *document) *Checkout { return &d.checkout }),
-		newKey("steps", "Overrides of the built-in steps (build, test, deploy, migrate) and steps of your own.", stepsKind(),
-			func(d *document) *[]override { return &d.steps }),
+		newKey(
+			"steps",
+			"Overrides of the built-in steps (build, test, deploy, migrate) and steps of your own.",
+			stepsKind(),
+			func(d *document) *[]override { return &d.steps },
+		),
 	}}
 }
 
 // stepsKind are the steps by their names.
 func stepsKind() kind[[]override] {
-	return kind[[]override]{schema: stepsSchema(), read: func(d *decoder, n ast.Node, what string, to *[]override) error {
-		*to = nil
-		return d.entries(n, what, func(name string, keyNode, value ast.Node) error {
-			if !stepName.MatchString(name) {
-				return d.invalid(keyNode, "name of a step", name, "use lower-case letters, digits, dots, dashes and underscores")
-			}
-			o := override{name: name, place: keyNode, values: map[string]ast.Node{}}
-			set := func(key string, value ast.Node) { o.values[key] = value }
-			if err := stepObject().read(d, value, fmt.Sprintf("step %q", name), &o.step, set); err != nil {
-				return err
-			}
-			*to = append(slices.DeleteFunc(*to, func(o override) bool { return o.name == name }), o) // else of a merge key
-			return nil
-		})
-	}}
+	return kind[[]override]{
+		schema: stepsSchema(),
+		read: func(d *decoder, n ast.Node, what string, to *[]override) error {
+			*to = nil
+			return d.entries(n, what, func(name string, keyNode, value ast.Node) error {
+				if !stepName.MatchString(name) {
+					return d.invalid(
+						keyNode,
+						"name of a step",
+						name,
+						"use lower-case letters, digits, dots, dashes and underscores",
+					)
+				}
+				o := override{name: name, place: keyNode, values: map[string]ast.Node{}}
+				set := func(key string, value ast.Node) { o.values[key] = value }
+				if err := stepObject().read(d, value, fmt.Sprintf("step %q", name), &o.step, set); err != nil {
+					return err
+				}
+				*to = append(
+					slices.DeleteFunc(*to, func(o override) bool { return o.name == name }),
+					o,
+				) // else of a merge key
+				return nil
+			})
+		},
+	}
 }
 
 // checkSteps refuses what only all steps together show to be wrong.
@@ -228,7 +246,12 @@ func checkCycles(d *decoder, all []override, known Catalogue) error {
 	}
 	for _, o := range all {
 		if cycle := visit(o.name, nil); cycle != nil {
-			return d.errorf(o.values["needs"], "remove one of them", "steps need each other: %s", strings.Join(cycle, " → "))
+			return d.errorf(
+				o.values["needs"],
+				"remove one of them",
+				"steps need each other: %s",
+				strings.Join(cycle, " → "),
+			)
 		}
 	}
 	return nil

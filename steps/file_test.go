@@ -141,7 +141,8 @@ func TestAPlainSecretIsNotRepeatedInTheError(t *testing.T) {
 		if !errors.As(err, &refused) || refused.Line != 2 || refused.Message != "secret A is not a reference" {
 			t.Fatal(err)
 		}
-		if text := refused.Error() + refused.Hint(); strings.Contains(text, "hunter2") || strings.Contains(text, "1234567") {
+		if text := refused.Error() + refused.Hint(); strings.Contains(text, "hunter2") ||
+			strings.Contains(text, "1234567") {
 			t.Errorf("the value is in %q", text)
 		}
 	}

@@ -135,7 +135,12 @@ func percent() kind[float64] {
 				return err
 			}
 			if !(value >= 0 && value <= 100) {
-				return d.invalid(n, what, d.resolve(n).GetToken().Value, "write a number from 0 to 100, without a percent sign")
+				return d.invalid(
+					n,
+					what,
+					d.resolve(n).GetToken().Value,
+					"write a number from 0 to 100, without a percent sign",
+				)
 			}
 			*to = value
 			return nil
@@ -229,7 +234,10 @@ func globKind() kind[string] {
 
 // variables are values by the names of variables.
 func variables(value kind[string]) kind[map[string]string] {
-	s := schema{Type: "object", PropertyNames: &schema{AnyOf: []schema{{Pattern: variableName.String()}, {Const: "<<"}}}}
+	s := schema{
+		Type:          "object",
+		PropertyNames: &schema{AnyOf: []schema{{Pattern: variableName.String()}, {Const: "<<"}}},
+	}
 	values := value.schema
 	s.AdditionalProperties = values
 	s.Properties = properties{{"<<", schema{Description: mergeKey}}}

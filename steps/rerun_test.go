@@ -91,7 +91,8 @@ func TestTheFileOfATestIsFoundByWhatItsReportSays(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if files := got.Args[1:]; !slices.Equal(files, strings.Split(c.want, " ")) && strings.Join(files, "") != c.want {
+			if files := got.Args[1:]; !slices.Equal(files, strings.Split(c.want, " ")) &&
+				strings.Join(files, "") != c.want {
 				t.Errorf("is %q, want %q", files, c.want)
 			}
 		})

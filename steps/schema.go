@@ -110,7 +110,10 @@ func stepsSchema() schema {
 	step := schema{Ref: "#/$defs/step"}
 	merged := schema{Required: []string{"<<"}} // a merge key may bring what is required
 	reports := schema{
-		AnyOf: []schema{{DependentRequired: map[string][]string{"rerun": {"reports"}, "quarantine": {"reports"}}}, merged},
+		AnyOf: []schema{
+			{DependentRequired: map[string][]string{"rerun": {"reports"}, "quarantine": {"reports"}}},
+			merged,
+		},
 	}
 	own := schema{AnyOf: []schema{{Required: []string{"command"}}, merged}}
 	special := map[string][]schema{

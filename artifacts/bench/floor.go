@@ -64,7 +64,12 @@ func newFloor(endpoint, bundle, bucket string) (*floor, error) {
 		roots.AppendCertsFromPEM(pem)
 		t.TLSClientConfig = &tls.Config{RootCAs: roots}
 	}
-	f := &floor{endpoint: u, bucket: bucket, http: &http.Client{Transport: t}, date: time.Now().UTC().Format("20060102")}
+	f := &floor{
+		endpoint: u,
+		bucket:   bucket,
+		http:     &http.Client{Transport: t},
+		date:     time.Now().UTC().Format("20060102"),
+	}
 	f.key = []byte("AWS4" + s3test.SecretAccessKey)
 	for _, part := range []string{f.date, s3test.Region, "s3", "aws4_request"} {
 		f.key = mac(f.key, part)

@@ -50,7 +50,13 @@ func workNames() []string {
 // smallPath is like a coverage report: folders in folders, some full, some not.
 func smallPath(i int) string {
 	extensions := []string{".html", ".js", ".map", ".json", ".css", ".lcov"}
-	return fmt.Sprintf("lcov-report/packages/p%02d/src/m%02d/file-%04d.ts%s", i%17, i%53, i, extensions[i%len(extensions)])
+	return fmt.Sprintf(
+		"lcov-report/packages/p%02d/src/m%02d/file-%04d.ts%s",
+		i%17,
+		i%53,
+		i,
+		extensions[i%len(extensions)],
+	)
 }
 
 func makeSmall(dir string, round int) error {

@@ -26,7 +26,10 @@ func (e *HeldError) Hint() string {
 	if e.Overdue > 0 {
 		return fmt.Sprintf("it looks abandoned: run this again with a wait of at least %s, to take the lock over", wait)
 	}
-	return fmt.Sprintf("run this again when the holder has ended; if it was killed, wait %s to take the lock over", wait)
+	return fmt.Sprintf(
+		"run this again when the holder has ended; if it was killed, wait %s to take the lock over",
+		wait,
+	)
 }
 
 // LostError reports a lock that was lost before it was released.

@@ -136,7 +136,10 @@ func TestExplicitDeny(t *testing.T) {
 			b := s3test.Buckets(t)[0]
 			if tt.policy != "" {
 				_, err := b.Client().
-					PutBucketPolicy(t.Context(), &s3.PutBucketPolicyInput{Bucket: &b.Name, Policy: aws.String(tt.policy)})
+					PutBucketPolicy(
+						t.Context(),
+						&s3.PutBucketPolicyInput{Bucket: &b.Name, Policy: aws.String(tt.policy)},
+					)
 				artifactstest.Must(t, err)
 			}
 			s := inFront(t, b, tt.options, func(r *http.Request) *s3test.Error {

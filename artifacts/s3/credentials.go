@@ -58,8 +58,10 @@ func CredentialsHint(err error) string {
 	}
 	switch {
 	case errors.As(err, &profile):
-		return fmt.Sprintf("correct or unset AWS_PROFILE: there is no profile %q; aws configure list-profiles lists them",
-			profile.Profile)
+		return fmt.Sprintf(
+			"correct or unset AWS_PROFILE: there is no profile %q; aws configure list-profiles lists them",
+			profile.Profile,
+		)
 	case errors.As(err, &mfa):
 		return "the profile asks for an MFA code: run this on a terminal, or export the credentials of a session: " +
 			"aws configure export-credentials"

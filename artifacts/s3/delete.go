@@ -60,7 +60,10 @@ func (s *Store) deleteEach(ctx context.Context, names []string) error {
 	g.SetLimit(deleteConcurrency)
 	for _, key := range names {
 		g.Go(func() error {
-			response, err := s.rest.do(inner, apiRequest{method: http.MethodDelete, key: s.key(key), header: s.ownerHeader()})
+			response, err := s.rest.do(
+				inner,
+				apiRequest{method: http.MethodDelete, key: s.key(key), header: s.ownerHeader()},
+			)
 			if err != nil {
 				return s.contextOrError(inner, "delete", key, err)
 			}

@@ -120,7 +120,8 @@ func (s statement) cures() []string {
 			if !ok {
 				continue
 			}
-			if values := texts(keys[key]); !strings.Contains(cure, "https") && values[0] != "true" && values[0] != "false" {
+			if values := texts(keys[key]); !strings.Contains(cure, "https") && values[0] != "true" &&
+				values[0] != "false" {
 				cure += fmt.Sprintf(" (the policy names %s)", strings.Join(values, ", "))
 			}
 			cures = append(cures, cure)

@@ -160,7 +160,13 @@ func isMissing(err error) bool {
 		return false
 	}
 	var status interface{ HTTPStatusCode() int }
-	return isCode(err, "NoSuchKey", "NoSuchVersion", "NotFound", "MethodNotAllowed") || // the last is for a delete marker
+	return isCode(
+		err,
+		"NoSuchKey",
+		"NoSuchVersion",
+		"NotFound",
+		"MethodNotAllowed",
+	) || // the last is for a delete marker
 		api.ErrorCode() != "NoSuchBucket" && errors.As(err, &status) && status.HTTPStatusCode() == http.StatusNotFound
 }
 
@@ -264,7 +270,11 @@ func (s *Store) allowHint(op string, e *APIError) string {
 		const text = "allow s3:GetObject and s3:GetObjectVersion on %s and s3:ListBucket on %s%s"
 		return fmt.Sprintf(text, objects, bucket, owner)
 	case op == "put" && (s.options.Encryption == "aws:kms" || strings.Contains(e.Message, "kms")):
-		return fmt.Sprintf("allow s3:PutObject on %s, and kms:GenerateDataKey and kms:Decrypt on the key%s", objects, owner)
+		return fmt.Sprintf(
+			"allow s3:PutObject on %s, and kms:GenerateDataKey and kms:Decrypt on the key%s",
+			objects,
+			owner,
+		)
 	case strings.HasPrefix(action, "s3:List"):
 		return fmt.Sprintf("allow %s on %s%s", action, bucket, owner)
 	case action == "":

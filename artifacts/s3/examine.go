@@ -42,7 +42,8 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[artifacts.Ent
 					return
 				}
 			}
-			if in.ContinuationToken = page.NextContinuationToken; !aws.ToBool(page.IsTruncated) || in.ContinuationToken == nil {
+			if in.ContinuationToken = page.NextContinuationToken; !aws.ToBool(page.IsTruncated) ||
+				in.ContinuationToken == nil {
 				return
 			}
 		}
@@ -113,7 +114,10 @@ func (s *Store) encryption(ctx context.Context) artifacts.Finding {
 	const subject = "encryption"
 	var out *s3.GetBucketEncryptionOutput
 	err := s.withSDK(ctx, func(c *s3.Client) (err error) {
-		out, err = c.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &s.bucket, ExpectedBucketOwner: s.owner()})
+		out, err = c.GetBucketEncryption(
+			ctx,
+			&s3.GetBucketEncryptionInput{Bucket: &s.bucket, ExpectedBucketOwner: s.owner()},
+		)
 		return err
 	})
 	if err != nil && !isCode(err, "ServerSideEncryptionConfigurationNotFoundError") {
@@ -126,14 +130,21 @@ func (s *Store) encryption(ctx context.Context) artifacts.Finding {
 			}
 		}
 	}
-	return warning(subject, s.bucket+" does not encrypt by default", "set its default encryption, or RUNNER_S3_ENCRYPTION")
+	return warning(
+		subject,
+		s.bucket+" does not encrypt by default",
+		"set its default encryption, or RUNNER_S3_ENCRYPTION",
+	)
 }
 
 func (s *Store) versioning(ctx context.Context) artifacts.Finding {
 	const subject = "versioning"
 	var out *s3.GetBucketVersioningOutput
 	err := s.withSDK(ctx, func(c *s3.Client) (err error) {
-		out, err = c.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &s.bucket, ExpectedBucketOwner: s.owner()})
+		out, err = c.GetBucketVersioning(
+			ctx,
+			&s3.GetBucketVersioningInput{Bucket: &s.bucket, ExpectedBucketOwner: s.owner()},
+		)
 		return err
 	})
 	switch {
@@ -179,7 +190,10 @@ func deniesPlainHTTP(policy string) bool {
 		for operator, conditions := range s.Condition {
 			for key, value := range conditions {
 				if s.Effect == "Deny" && strings.HasPrefix(operator, "Bool") &&
-					strings.EqualFold(key, "aws:SecureTransport") && strings.Contains(strings.ToLower(fmt.Sprint(value)), "false") {
+					strings.EqualFold(
+						key,
+						"aws:SecureTransport",
+					) && strings.Contains(strings.ToLower(fmt.Sprint(value)), "false") {
 					return true
 				}
 			}

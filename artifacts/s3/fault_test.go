@@ -266,7 +266,14 @@ func TestCorruptDownloadIsRefused(t *testing.T) {
 	)
 	proxy.Add(s3test.Rule{Operation: "GetObject", Key: "builds/**/a", Fault: s3test.Flip(4000)})
 	out := t.TempDir()
-	_, err := artifacts.Fetch(t.Context(), s, "builds", artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, out, artifacts.FetchOptions{})
+	_, err := artifacts.Fetch(
+		t.Context(),
+		s,
+		"builds",
+		artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1},
+		out,
+		artifacts.FetchOptions{},
+	)
 	var corrupt *artifacts.CorruptError
 	if !errors.As(err, &corrupt) || corrupt.Path != "a" {
 		t.Errorf("%v", err)

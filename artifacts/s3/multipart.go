@@ -56,7 +56,11 @@ func (s *Store) newUploader(client *s3.Client) *manager.Uploader {
 		u.LeavePartsOnError = true // upload deletes them, with a context that has not ended
 		u.ClientOptions = append(u.ClientOptions, func(o *s3.Options) {
 			o.RetryMaxAttempts = cmp.Or(o.RetryMaxAttempts, maxAttempts)
-			o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware, s.addPartChecksum)
+			o.APIOptions = append(
+				o.APIOptions,
+				v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware,
+				s.addPartChecksum,
+			)
 		})
 	})
 }

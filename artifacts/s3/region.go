@@ -29,7 +29,9 @@ func resolveAddress(ctx context.Context, o s3.Options, bucket string) (*address,
 		ForcePathStyle: &o.UsePathStyle, Accelerate: &o.UseAccelerate, UseArnRegion: &o.UseARNRegion,
 		DisableMultiRegionAccessPoints: &o.DisableMultiRegionAccessPoints,
 		UseFIPS:                        aws.Bool(o.EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled),
-		UseDualStack:                   aws.Bool(o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled),
+		UseDualStack: aws.Bool(
+			o.EndpointOptions.UseDualStackEndpoint == aws.DualStackEndpointStateEnabled,
+		),
 	}.WithDefaults())
 	location := "s3://" + bucket
 	switch {
@@ -110,7 +112,8 @@ func (s *Store) withSDK(ctx context.Context, operation func(*s3.Client) error) e
 func isOtherRegion(status int, region, requested string) bool {
 	switch status {
 	case http.StatusMovedPermanently, http.StatusTemporaryRedirect, http.StatusBadRequest:
-		return region != "" && region != requested && strings.Trim(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+		return region != "" && region != requested &&
+			strings.Trim(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 	}
 	return false
 }

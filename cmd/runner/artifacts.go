@@ -193,9 +193,19 @@ func newArtifactsGetCommand(o *options) *cobra.Command {
 }
 
 var (
-	onlyFlag    = flagSpec{"only", "RUNNER_ONLY", globs, "fetch only files that a glob matches, e.g. 'assets/**'; repeatable"}
+	onlyFlag = flagSpec{
+		"only",
+		"RUNNER_ONLY",
+		globs,
+		"fetch only files that a glob matches, e.g. 'assets/**'; repeatable",
+	}
 	excludeFlag = flagSpec{"exclude", "RUNNER_EXCLUDE", globs, "do not fetch files that a glob matches; repeatable"}
-	includeFlag = flagSpec{"include", "RUNNER_INCLUDE", globs, "store files whose names begin with a dot, e.g. .env; repeatable"}
+	includeFlag = flagSpec{
+		"include",
+		"RUNNER_INCLUDE",
+		globs,
+		"store files whose names begin with a dot, e.g. .env; repeatable",
+	}
 )
 
 func (s artifactStore) get(ctx context.Context, args []string) error {

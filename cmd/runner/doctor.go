@@ -85,7 +85,12 @@ func (o *options) findingsAsText(color bool) findingWriter {
 	}
 	return findingWriter{
 		finding: func(f artifacts.Finding) error {
-			text := fmt.Sprintf("%s  %-18s  %s\n", severity(f), terminal.Escape(f.Subject), terminal.Escape(oneLine(f.Problem)))
+			text := fmt.Sprintf(
+				"%s  %-18s  %s\n",
+				severity(f),
+				terminal.Escape(f.Subject),
+				terminal.Escape(oneLine(f.Problem)),
+			)
 			if f.Advice != "" {
 				text += fmt.Sprintf("%27s  hint: %s\n", "", terminal.Escape(oneLine(f.Advice)))
 			}

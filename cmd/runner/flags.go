@@ -32,20 +32,35 @@ var (
 	stackNameFlag   = flagSpec{"stack-name", "STACK_NAME", "NAME", "the CloudFormation stack"}
 	branchFlag      = flagSpec{"branch", "BRANCH", "NAME", "the branch (default $GITHUB_REF_NAME, else that of git)"}
 	shaFlag         = flagSpec{"sha", "GIT_SHA", "COMMIT", "the commit (default $GITHUB_SHA, else that of git)"}
-	storeFlag       = flagSpec{"artifact-bucket", "ARTIFACT_BUCKET", "PLACE", "bucket, s3://bucket/prefix or file:///folder"}
-	workspaceFlag   = flagSpec{"workspace", "RUNNER_WORKSPACE", "FOLDER", "the checkout (default .)"}
-	configFlag      = flagSpec{"config", "RUNNER_CONFIG", "FILE", "the steps' settings (default runner.yaml)"}
-	timeoutFlag     = flagSpec{"timeout", "RUNNER_TIMEOUT", "DURATION", "time limit of the step (default its own, else 1h)"}
-	graceFlag       = flagSpec{"grace", "RUNNER_GRACE", "DURATION", "time between TERM and KILL (default 20s)"}
-	stopBudgetFlag  = flagSpec{"stop-budget", "RUNNER_STOP_BUDGET", "DURATION", "stopTimeout of the task (default 30s)"}
-	logFormatFlag   = flagSpec{"log-format", "RUNNER_LOG_FORMAT", "FORMAT", "auto, text or json (auto: text on a terminal)"}
-	logLevelFlag    = flagSpec{"log-level", "RUNNER_LOG_LEVEL", "LEVEL", "debug, info, warn or error (default info)"}
-	forceFlag       = flagSpec{"force", "RUNNER_FORCE", "", "deploy or migrate even if a newer commit is live"}
-	dryRunFlag      = flagSpec{"dry-run", "RUNNER_DRY_RUN", "", "print the plan and run nothing"}
-	toFlag          = flagSpec{"to", "RUNNER_TO", "NAME", ""}
-	jsonFlag        = flagSpec{"json", "RUNNER_JSON", "", "one JSON object a line"}
-	limitFlag       = flagSpec{"limit", "RUNNER_LIMIT", "NUMBER", ""}
-	clusterFlag     = flagSpec{"stack", "RUNNER_CLUSTER_STACK", "NAME", "the cluster's stack (default carlin-cicd)"}
+	storeFlag       = flagSpec{
+		"artifact-bucket",
+		"ARTIFACT_BUCKET",
+		"PLACE",
+		"bucket, s3://bucket/prefix or file:///folder",
+	}
+	workspaceFlag = flagSpec{"workspace", "RUNNER_WORKSPACE", "FOLDER", "the checkout (default .)"}
+	configFlag    = flagSpec{"config", "RUNNER_CONFIG", "FILE", "the steps' settings (default runner.yaml)"}
+	timeoutFlag   = flagSpec{
+		"timeout",
+		"RUNNER_TIMEOUT",
+		"DURATION",
+		"time limit of the step (default its own, else 1h)",
+	}
+	graceFlag      = flagSpec{"grace", "RUNNER_GRACE", "DURATION", "time between TERM and KILL (default 20s)"}
+	stopBudgetFlag = flagSpec{"stop-budget", "RUNNER_STOP_BUDGET", "DURATION", "stopTimeout of the task (default 30s)"}
+	logFormatFlag  = flagSpec{
+		"log-format",
+		"RUNNER_LOG_FORMAT",
+		"FORMAT",
+		"auto, text or json (auto: text on a terminal)",
+	}
+	logLevelFlag = flagSpec{"log-level", "RUNNER_LOG_LEVEL", "LEVEL", "debug, info, warn or error (default info)"}
+	forceFlag    = flagSpec{"force", "RUNNER_FORCE", "", "deploy or migrate even if a newer commit is live"}
+	dryRunFlag   = flagSpec{"dry-run", "RUNNER_DRY_RUN", "", "print the plan and run nothing"}
+	toFlag       = flagSpec{"to", "RUNNER_TO", "NAME", ""}
+	jsonFlag     = flagSpec{"json", "RUNNER_JSON", "", "one JSON object a line"}
+	limitFlag    = flagSpec{"limit", "RUNNER_LIMIT", "NUMBER", ""}
+	clusterFlag  = flagSpec{"stack", "RUNNER_CLUSTER_STACK", "NAME", "the cluster's stack (default carlin-cicd)"}
 )
 
 // checkoutFlags say which workspace, runFlags how a step runs in it.

@@ -7,7 +7,12 @@ import (
 )
 
 var (
-	retriesFlag   = flagSpec{"retries", "RUNNER_RETRIES", "NUMBER", "restarts after oom and the like (default the step's)"}
+	retriesFlag = flagSpec{
+		"retries",
+		"RUNNER_RETRIES",
+		"NUMBER",
+		"restarts after oom and the like (default the step's)",
+	}
 	rightSizeFlag = flagSpec{"right-size", "RUNNER_RIGHT_SIZE", "", "show the Fargate size that fits the last runs"}
 )
 

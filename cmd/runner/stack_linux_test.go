@@ -48,7 +48,12 @@ func stackctl() {
 		must(err)
 		cmd := exec.Command(os.Args[3], os.Args[4:]...)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-		cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+as.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+as.SecretAccessKey, "AWS_SESSION_TOKEN="+as.SessionToken)
+		cmd.Env = append(
+			os.Environ(),
+			"AWS_ACCESS_KEY_ID="+as.AccessKeyID,
+			"AWS_SECRET_ACCESS_KEY="+as.SecretAccessKey,
+			"AWS_SESSION_TOKEN="+as.SessionToken,
+		)
 		must(cmd.Run())
 	case "deploy":
 		text, err := os.ReadFile(os.Args[3])

@@ -107,7 +107,10 @@ func TestPushesThatStartNothing(t *testing.T) {
 
 func TestAPushWithoutCommitsStartsAPipelineOnlyIfItMovesTheBranch(t *testing.T) {
 	for change, want := range map[string]bool{`"forced":false`: false, `"forced":true`: true, `"created":true`: true} {
-		body := `{"ref":"refs/heads/x","before":"` + strings.Repeat("1", 40) + `","after":"` + mainSHA + `","commits":[],` + change + `,"head_commit":{"id":"` + mainSHA + `"},"repository":{"full_name":"Codertocat/Hello-World"}}`
+		body := `{"ref":"refs/heads/x","before":"` + strings.Repeat(
+			"1",
+			40,
+		) + `","after":"` + mainSHA + `","commits":[],` + change + `,"head_commit":{"id":"` + mainSHA + `"},"repository":{"full_name":"Codertocat/Hello-World"}}`
 		_, err := parseEvent("push", "d", []byte(body), repositories{"Codertocat/*"})
 		if (err == nil) != want {
 			t.Errorf("%s: %v", change, err)

@@ -39,7 +39,16 @@ func FuzzAnyRequestIsAnswered(f *testing.F) {
 		for _, signed := range []bool{true, false} {
 			f.Add("POST", "application/json", signature(testKey, body), event, testDelivery, body, false, signed)
 		}
-		f.Add("POST", "application/x-www-form-urlencoded", "sha256=00", event, testDelivery, append([]byte("payload="), body...), true, true)
+		f.Add(
+			"POST",
+			"application/x-www-form-urlencoded",
+			"sha256=00",
+			event,
+			testDelivery,
+			append([]byte("payload="), body...),
+			true,
+			true,
+		)
 	})
 	f.Fuzz(func(t *testing.T, method, kind, given, event, delivery string, body []byte, encode, sign bool) {
 		const mark = "aMarkThatIsNotLogged"
@@ -51,16 +60,31 @@ func FuzzAnyRequestIsAnswered(f *testing.F) {
 		if encode {
 			sent.Body = base64.StdEncoding.EncodeToString(body)
 		}
-		sent.Headers = map[string]string{"content-type": kind, "x-hub-signature-256": given, "x-hub-signature": given, "x-github-event": event, "x-github-delivery": delivery}
+		sent.Headers = map[string]string{
+			"content-type":        kind,
+			"x-hub-signature-256": given,
+			"x-hub-signature":     given,
+			"x-github-event":      event,
+			"x-github-delivery":   delivery,
+		}
 		if sign {
 			sent.Headers["x-hub-signature-256"] = signature(testKey, body)
 		}
 		var log, metrics bytes.Buffer
 		bus := &recorder{}
-		h := &handler{oneKey{}, bus, repositories{"Codertocat/*"}, slog.New(slog.NewJSONHandler(&log, nil)), &metrics, "hook", time.Now}
+		h := &handler{
+			oneKey{},
+			bus,
+			repositories{"Codertocat/*"},
+			slog.New(slog.NewJSONHandler(&log, nil)),
+			&metrics,
+			"hook",
+			time.Now,
+		}
 		reply, err := h.handle(t.Context(), sent)
 		var a answer
-		if err != nil || json.Unmarshal([]byte(reply.Body), &a) != nil || !slices.Contains([]int{200, 202, 400, 401, 403, 405, 413, 415}, reply.StatusCode) {
+		if err != nil || json.Unmarshal([]byte(reply.Body), &a) != nil ||
+			!slices.Contains([]int{200, 202, 400, 401, 403, 405, 413, 415}, reply.StatusCode) {
 			t.Fatalf("the answer is %d %q, %v", reply.StatusCode, reply.Body, err)
 		}
 		if taken := reply.StatusCode == 202; taken != (len(bus.got) == 1) || taken && (!sign || method != "POST") {
@@ -73,7 +97,8 @@ func FuzzAnyRequestIsAnswered(f *testing.F) {
 		if strings.Count(printed, "\n") != 3 || !json.Valid(log.Bytes()) || !json.Valid(metrics.Bytes()) {
 			t.Errorf("not one line each: %q", printed)
 		}
-		if used := sent.Headers["x-hub-signature-256"]; strings.Contains(printed, mark) || strings.HasPrefix(used, "sha256=") && len(used) > 12 && strings.Contains(printed, used) {
+		if used := sent.Headers["x-hub-signature-256"]; strings.Contains(printed, mark) ||
+			strings.HasPrefix(used, "sha256=") && len(used) > 12 && strings.Contains(printed, used) {
 			t.Errorf("the request is quoted: %q", printed)
 		}
 	})

@@ -62,7 +62,10 @@ func rejected(code int, reason string) answer {
 }
 
 // handle returns a status code in every case: an error would reach GitHub as a bare 502.
-func (h *handler) handle(ctx context.Context, r events.LambdaFunctionURLRequest) (events.LambdaFunctionURLResponse, error) {
+func (h *handler) handle(
+	ctx context.Context,
+	r events.LambdaFunctionURLRequest,
+) (events.LambdaFunctionURLResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	begun := h.now()
@@ -88,7 +91,11 @@ func (h *handler) handle(ctx context.Context, r events.LambdaFunctionURLRequest)
 
 // answer decides. Cheap checks come first, and nothing of the body is read before its signature is verified. The error may
 // name resources of the account and is for the log only.
-func (h *handler) answer(ctx context.Context, r events.LambdaFunctionURLRequest, headers map[string]string) (answer, event, error) {
+func (h *handler) answer(
+	ctx context.Context,
+	r events.LambdaFunctionURLRequest,
+	headers map[string]string,
+) (answer, event, error) {
 	if r.RequestContext.HTTP.Method != http.MethodPost {
 		return rejected(http.StatusMethodNotAllowed, "a webhook is sent by POST"), event{}, nil
 	}
@@ -97,7 +104,10 @@ func (h *handler) answer(ctx context.Context, r events.LambdaFunctionURLRequest,
 	}
 	form, known := isForm(headers["content-type"])
 	if !known {
-		return rejected(http.StatusUnsupportedMediaType, "the content type is neither application/json nor application/x-www-form-urlencoded"), event{}, nil
+		return rejected(
+			http.StatusUnsupportedMediaType,
+			"the content type is neither application/json nor application/x-www-form-urlencoded",
+		), event{}, nil
 	}
 	signature, problem := parseSignature(headers)
 	if problem != "" {
@@ -111,7 +121,11 @@ func (h *handler) answer(ctx context.Context, r events.LambdaFunctionURLRequest,
 		}
 	}
 	if valid, err := h.keys.verify(ctx, body, signature); err != nil {
-		return answer{code: http.StatusServiceUnavailable, Status: "failed", Reason: "the webhook's secret cannot be read: redeliver later"}, event{}, err
+		return answer{
+			code:   http.StatusServiceUnavailable,
+			Status: "failed",
+			Reason: "the webhook's secret cannot be read: redeliver later",
+		}, event{}, err
 	} else if !valid {
 		return rejected(http.StatusUnauthorized, "the signature does not match: compare the webhook's secret with the one in Secrets Manager"), event{}, nil
 	}
@@ -142,7 +156,11 @@ func (h *handler) answer(ctx context.Context, r events.LambdaFunctionURLRequest,
 	}
 	id, err := h.events.put(ctx, e)
 	if err != nil {
-		return answer{code: http.StatusBadGateway, Status: "failed", Reason: "the event bus did not take the event: redeliver later"}, e, err
+		return answer{
+			code:   http.StatusBadGateway,
+			Status: "failed",
+			Reason: "the event bus did not take the event: redeliver later",
+		}, e, err
 	}
 	return answer{code: http.StatusAccepted, Status: "forwarded", Event: id}, e, nil
 }
@@ -160,7 +178,8 @@ func lowerCased(headers map[string]string) map[string]string {
 // signature is of the raw body, still as a form.
 func isForm(contentType string) (form, ok bool) {
 	kind, _, err := mime.ParseMediaType(contentType)
-	return kind == "application/x-www-form-urlencoded", err == nil && (kind == "application/json" || kind == "application/x-www-form-urlencoded")
+	return kind == "application/x-www-form-urlencoded", err == nil &&
+		(kind == "application/json" || kind == "application/x-www-form-urlencoded")
 }
 
 // formPayload returns the JSON in the only field of a form.

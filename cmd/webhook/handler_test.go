@@ -71,13 +71,19 @@ func signed(name string, body []byte) events.LambdaFunctionURLRequest {
 
 func TestAnswersAreAsDocumented(t *testing.T) {
 	branch := push{
-		origin: origin{"1", "Codertocat/Hello-World"}, Ref: "refs/heads/main", Before: "5f2b1c0c1d9b3a4e6a7f8090a1b2c3d4e5f60718", After: mainSHA,
+		origin: origin{
+			"1",
+			"Codertocat/Hello-World",
+		}, Ref: "refs/heads/main", Before: "5f2b1c0c1d9b3a4e6a7f8090a1b2c3d4e5f60718", After: mainSHA,
 		Pushed: 1557933657, Sender: "Codertocat", Delivery: testDelivery,
 	}
 	tag := branch
 	tag.Ref, tag.Before = "refs/tags/v1.2.3", zeros
 	pull := pullRequest{
-		origin: origin{"1", "Codertocat/Hello-World"}, Action: "opened", Number: "5", Ref: "refs/heads/changes", Base: "refs/heads/main",
+		origin: origin{
+			"1",
+			"Codertocat/Hello-World",
+		}, Action: "opened", Number: "5", Ref: "refs/heads/changes", Base: "refs/heads/main",
 		After: "ec26c3e57ca3a959ca5aad62de7213c562f8c821", Sender: "Codertocat", Delivery: testDelivery,
 	}
 	queue := mergeGroup{
@@ -212,7 +218,15 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var log, metrics bytes.Buffer
 			bus := &recorder{}
-			h := &handler{oneKey{}, bus, repositories{"Codertocat/Hello-World"}, slog.New(slog.NewJSONHandler(&log, nil)), &metrics, "hook", time.Now}
+			h := &handler{
+				oneKey{},
+				bus,
+				repositories{"Codertocat/Hello-World"},
+				slog.New(slog.NewJSONHandler(&log, nil)),
+				&metrics,
+				"hook",
+				time.Now,
+			}
 			reply, err := h.handle(t.Context(), c.r)
 			if err != nil {
 				t.Fatal(err)
@@ -222,7 +236,14 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 				t.Fatalf("the answer is not JSON: %s", reply.Body)
 			}
 			if reply.StatusCode != c.code || a.Status != c.status || !strings.Contains(a.Reason, c.reason) {
-				t.Errorf("the answer is %d %s, not %d %s (…%s…)", reply.StatusCode, reply.Body, c.code, c.status, c.reason)
+				t.Errorf(
+					"the answer is %d %s, not %d %s (…%s…)",
+					reply.StatusCode,
+					reply.Body,
+					c.code,
+					c.status,
+					c.reason,
+				)
 			}
 			if allow := reply.Headers["allow"]; (allow == "POST") != (c.code == 405) {
 				t.Errorf("allow is %q", allow)
@@ -259,7 +280,9 @@ func checkMetric(t *testing.T, line []byte, status string) {
 			}
 		} `json:"_aws"`
 	}
-	if bytes.Count(line, []byte("\n")) != 1 || json.Unmarshal(line, &root) != nil || json.Unmarshal(line, &meta) != nil || len(meta.AWS.CloudWatchMetrics) != 1 {
+	if bytes.Count(line, []byte("\n")) != 1 || json.Unmarshal(line, &root) != nil ||
+		json.Unmarshal(line, &meta) != nil ||
+		len(meta.AWS.CloudWatchMetrics) != 1 {
 		t.Fatalf("not one line of JSON with a directive: %s", line)
 	}
 	d := meta.AWS.CloudWatchMetrics[0]
@@ -287,7 +310,15 @@ func TestGitHubsExampleSignatureMatches(t *testing.T) {
 
 func TestRedeliveriesKeepTheirID(t *testing.T) {
 	bus := &recorder{}
-	h := &handler{oneKey{}, bus, repositories{"Codertocat/*"}, slog.New(slog.DiscardHandler), &bytes.Buffer{}, "hook", time.Now}
+	h := &handler{
+		oneKey{},
+		bus,
+		repositories{"Codertocat/*"},
+		slog.New(slog.DiscardHandler),
+		&bytes.Buffer{},
+		"hook",
+		time.Now,
+	}
 	for range 2 {
 		if reply, err := h.handle(t.Context(), signed("push", file(t, "push"))); err != nil || reply.StatusCode != 202 {
 			t.Fatal(reply, err)
@@ -310,7 +341,15 @@ func TestOurOwnFailuresAskForARedelivery(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var log, metrics bytes.Buffer
-			h := &handler{c.keys, c.bus, repositories{"Codertocat/*"}, slog.New(slog.NewJSONHandler(&log, nil)), &metrics, "hook", time.Now}
+			h := &handler{
+				c.keys,
+				c.bus,
+				repositories{"Codertocat/*"},
+				slog.New(slog.NewJSONHandler(&log, nil)),
+				&metrics,
+				"hook",
+				time.Now,
+			}
 			reply, err := h.handle(t.Context(), signed("push", file(t, "push")))
 			if err != nil || reply.StatusCode != c.code || !strings.Contains(reply.Body, "redeliver") {
 				t.Errorf("the answer is %d %s, %v", reply.StatusCode, reply.Body, err)

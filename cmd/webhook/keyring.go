@@ -33,7 +33,11 @@ type keyring struct {
 }
 
 type secretStore interface {
-	GetSecretValue(context.Context, *secretsmanager.GetSecretValueInput, ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error)
+	GetSecretValue(
+		context.Context,
+		*secretsmanager.GetSecretValueInput,
+		...func(*secretsmanager.Options),
+	) (*secretsmanager.GetSecretValueOutput, error)
 }
 
 // verify reports whether the signature was made with one of the keys. One that does not match may be the first after a
@@ -109,7 +113,8 @@ func keyOf(version *secretsmanager.GetSecretValueOutput) []byte {
 func (k *keyring) get(ctx context.Context, stage string) (out *secretsmanager.GetSecretValueOutput, err error) {
 	for range fetchTries {
 		out, err = k.getOnce(ctx, stage)
-		if missing := (*types.ResourceNotFoundException)(nil); err == nil || ctx.Err() != nil || errors.As(err, &missing) {
+		if missing := (*types.ResourceNotFoundException)(nil); err == nil || ctx.Err() != nil ||
+			errors.As(err, &missing) {
 			return out, err
 		}
 	}

@@ -38,7 +38,10 @@ func TestZipRunsUnderTheRuntimeAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets, bridge := secretsmanager.NewFromConfig(settings), eventbridge.NewFromConfig(settings)
-	secret, err := secrets.CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{Name: aws.String("hook"), SecretString: aws.String(testKey)})
+	secret, err := secrets.CreateSecret(
+		t.Context(),
+		&secretsmanager.CreateSecretInput{Name: aws.String("hook"), SecretString: aws.String(testKey)},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +62,12 @@ func TestZipRunsUnderTheRuntimeAPI(t *testing.T) {
 	}
 
 	runtime := startRuntime(t, unpack(t, packed(t, ".", os.Environ())), append(
-		cloud.Environment(), "EVENT_BUS_NAME=ci", "WEBHOOK_SECRET_ARN="+*secret.ARN, "REPOSITORIES=Codertocat/Hello-World",
-		"AWS_LAMBDA_FUNCTION_NAME=hook", "PATH="+os.Getenv("PATH"),
+		cloud.Environment(),
+		"EVENT_BUS_NAME=ci",
+		"WEBHOOK_SECRET_ARN="+*secret.ARN,
+		"REPOSITORIES=Codertocat/Hello-World",
+		"AWS_LAMBDA_FUNCTION_NAME=hook",
+		"PATH="+os.Getenv("PATH"),
 	))
 
 	reply := runtime.invoke(t, signed("push", file(t, "push")))
@@ -75,7 +82,8 @@ func TestZipRunsUnderTheRuntimeAPI(t *testing.T) {
 	if err := json.Unmarshal(queue.receive(t), &arrived); err != nil {
 		t.Fatal(err)
 	}
-	if arrived.Source != "ci.github" || arrived.Type != "push" || arrived.Detail.After != mainSHA || arrived.Detail.Delivery != testDelivery {
+	if arrived.Source != "ci.github" || arrived.Type != "push" || arrived.Detail.After != mainSHA ||
+		arrived.Detail.Delivery != testDelivery {
 		t.Errorf("in the queue is %+v", arrived)
 	}
 
@@ -235,7 +243,10 @@ func startRuntime(t *testing.T, bootstrap string, environment []string) *runtime
 			number++
 			w.Header().Set("Lambda-Runtime-Aws-Request-Id", fmt.Sprintf("8476a536-e9f4-11e8-9739-%012d", number))
 			w.Header().Set("Lambda-Runtime-Deadline-Ms", fmt.Sprint(time.Now().Add(time.Minute).UnixMilli()))
-			w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:hook")
+			w.Header().Set(
+				"Lambda-Runtime-Invoked-Function-Arn",
+				"arn:aws:lambda:eu-central-1:123456789012:function:hook",
+			)
 			w.Write(body)
 		case <-serving.Done():
 		case <-q.Context().Done():
@@ -340,7 +351,10 @@ func (q queue) call(t *testing.T, form url.Values, out any) {
 		t.Fatal(err)
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/"+awstest.Region+"/sqs/aws4_request, SignedHeaders=host, Signature=0")
+	r.Header.Set(
+		"Authorization",
+		"AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/"+awstest.Region+"/sqs/aws4_request, SignedHeaders=host, Signature=0",
+	)
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,11 @@ type publisher struct {
 }
 
 type eventPutter interface {
-	PutEvents(context.Context, *eventbridge.PutEventsInput, ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
+	PutEvents(
+		context.Context,
+		*eventbridge.PutEventsInput,
+		...func(*eventbridge.Options),
+	) (*eventbridge.PutEventsOutput, error)
 }
 
 // put makes two attempts. If the first was accepted and its response lost, the event is there twice: both have the same
@@ -65,7 +69,11 @@ func (p *publisher) putOnce(ctx context.Context, input *eventbridge.PutEventsInp
 	case len(out.Entries) != 1:
 		return "", fmt.Errorf("%d answers to one event", len(out.Entries))
 	case out.FailedEntryCount > 0 || out.Entries[0].ErrorCode != nil:
-		return "", fmt.Errorf("%s: %s", aws.ToString(out.Entries[0].ErrorCode), aws.ToString(out.Entries[0].ErrorMessage))
+		return "", fmt.Errorf(
+			"%s: %s",
+			aws.ToString(out.Entries[0].ErrorCode),
+			aws.ToString(out.Entries[0].ErrorMessage),
+		)
 	}
 	return aws.ToString(out.Entries[0].EventId), nil
 }

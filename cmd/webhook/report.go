@@ -12,7 +12,14 @@ import (
 
 // report writes a log line and a line of metrics. They quote nothing of the request that was not verified: the event is
 // empty until then.
-func (h *handler) report(ctx context.Context, r events.LambdaFunctionURLRequest, a answer, e event, failure error, took time.Duration) {
+func (h *handler) report(
+	ctx context.Context,
+	r events.LambdaFunctionURLRequest,
+	a answer,
+	e event,
+	failure error,
+	took time.Duration,
+) {
 	level := slog.LevelInfo
 	switch a.Status {
 	case "rejected":

@@ -15,7 +15,10 @@ func parseRepositories(list string) (repositories, error) {
 		entry = strings.TrimSpace(entry)
 		owner, name, _ := strings.Cut(entry, "/")
 		if !isName(owner) || name != "*" && !isName(name) {
-			return nil, fmt.Errorf("REPOSITORIES has %q, which is not owner/name or owner/*: name the repositories that may start the pipeline", entry)
+			return nil, fmt.Errorf(
+				"REPOSITORIES has %q, which is not owner/name or owner/*: name the repositories that may start the pipeline",
+				entry,
+			)
 		}
 		allowed = append(allowed, entry)
 	}

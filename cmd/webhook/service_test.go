@@ -31,7 +31,11 @@ type vault struct {
 	calls             int
 }
 
-func (v *vault) GetSecretValue(_ context.Context, in *secretsmanager.GetSecretValueInput, _ ...func(*secretsmanager.Options)) (*secretsmanager.GetSecretValueOutput, error) {
+func (v *vault) GetSecretValue(
+	_ context.Context,
+	in *secretsmanager.GetSecretValueInput,
+	_ ...func(*secretsmanager.Options),
+) (*secretsmanager.GetSecretValueOutput, error) {
 	v.calls++
 	if v.fail > 0 {
 		v.fail--
@@ -180,13 +184,22 @@ type flaky struct {
 // errEntry is a successful call with a failed event.
 var errEntry = errors.New("entry")
 
-func (f *flaky) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+func (f *flaky) PutEvents(
+	_ context.Context,
+	in *eventbridge.PutEventsInput,
+	_ ...func(*eventbridge.Options),
+) (*eventbridge.PutEventsOutput, error) {
 	f.asked = append(f.asked, in)
 	err := f.answers[0]
 	f.answers = f.answers[1:]
 	switch {
 	case errors.Is(err, errEntry):
-		return &eventbridge.PutEventsOutput{FailedEntryCount: 1, Entries: []ebtypes.PutEventsResultEntry{{ErrorCode: aws.String("InternalFailure"), ErrorMessage: aws.String("later")}}}, nil
+		return &eventbridge.PutEventsOutput{
+			FailedEntryCount: 1,
+			Entries: []ebtypes.PutEventsResultEntry{
+				{ErrorCode: aws.String("InternalFailure"), ErrorMessage: aws.String("later")},
+			},
+		}, nil
 	case err != nil:
 		return nil, err
 	}
@@ -212,7 +225,8 @@ func TestEventsArePutTwiceAtMost(t *testing.T) {
 			if (err == nil) != c.taken || (id == "id") != c.taken || len(f.asked) != c.asked {
 				t.Errorf("%q, %v after %d tries", id, err, len(f.asked))
 			}
-			if e := f.asked[0].Entries[0]; *e.Source != "ci.github" || *e.DetailType != "push" || *e.EventBusName != "ci" {
+			if e := f.asked[0].Entries[0]; *e.Source != "ci.github" || *e.DetailType != "push" ||
+				*e.EventBusName != "ci" {
 				t.Errorf("the entry has %s, %s, %s", *e.Source, *e.DetailType, *e.EventBusName)
 			}
 		})

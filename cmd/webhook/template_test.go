@@ -96,13 +96,18 @@ func TestTemplateProperties(t *testing.T) {
 		if tpl.Parameters[name] == nil {
 			t.Errorf("there is no parameter %s", name)
 		}
-		if part := strings.TrimPrefix(name, "Lambda"); !strings.Contains(fmt.Sprint(dig(function, "Code", part)), "Ref:"+name) {
+		if part := strings.TrimPrefix(name, "Lambda"); !strings.Contains(
+			fmt.Sprint(dig(function, "Code", part)),
+			"Ref:"+name,
+		) {
 			t.Errorf("%s of the code is %v", part, dig(function, "Code", part))
 		}
 	}
 	for name, metric := range map[string]string{"ErrorsAlarm": "Errors", "ThrottlesAlarm": "Throttles", "FailuresAlarm": "Url5xxCount"} {
 		alarm := tpl.Resources[name].Properties
-		if alarm["MetricName"] != metric || alarm["Namespace"] != "AWS/Lambda" || dig(alarm, "Dimensions", 0, "Name") != "FunctionName" || alarm["TreatMissingData"] != "notBreaching" {
+		if alarm["MetricName"] != metric || alarm["Namespace"] != "AWS/Lambda" ||
+			dig(alarm, "Dimensions", 0, "Name") != "FunctionName" ||
+			alarm["TreatMissingData"] != "notBreaching" {
 			t.Errorf("%s: %v", name, alarm)
 		}
 	}
@@ -136,10 +141,13 @@ func TestRoleHasNoMoreThanItsJob(t *testing.T) {
 	condition := dig(statements[0], "Condition")
 	all := dig(condition, "ForAllValues:StringEquals")
 	if fmt.Sprint(dig(all, "events:source")) != "["+source+"]" || dig(condition, "Null", "events:source") != "false" ||
-		fmt.Sprint(dig(all, "events:detail-type")) != "[push pull_request merge_group]" || dig(condition, "Null", "events:detail-type") != "false" {
+		fmt.Sprint(
+			dig(all, "events:detail-type"),
+		) != "[push pull_request merge_group]" || dig(condition, "Null", "events:detail-type") != "false" {
 		t.Errorf("the condition of PutEvents is %v", condition)
 	}
-	if len(tpl.Resources["Role"].Properties["Policies"].([]any)) != 1 || tpl.Resources["Role"].Properties["ManagedPolicyArns"] != nil {
+	if len(tpl.Resources["Role"].Properties["Policies"].([]any)) != 1 ||
+		tpl.Resources["Role"].Properties["ManagedPolicyArns"] != nil {
 		t.Error("the role has further policies")
 	}
 }
@@ -159,7 +167,8 @@ func TestTemplateSetsTheFunctionsVariables(t *testing.T) {
 	}
 	for rest := range bytes.SplitSeq(text, []byte(`os.Getenv("`)) {
 		name, _, ok := bytes.Cut(rest, []byte(`")`))
-		if _, set := variables[string(name)]; ok && len(name) < 40 && !bytes.ContainsAny(name, " \n") && !set && !bytes.HasPrefix(name, []byte("AWS_")) {
+		if _, set := variables[string(name)]; ok && len(name) < 40 && !bytes.ContainsAny(name, " \n") && !set &&
+			!bytes.HasPrefix(name, []byte("AWS_")) {
 			t.Errorf("the template does not set %s", name)
 		}
 	}
@@ -203,7 +212,10 @@ func TestTemplateDeploys(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	made, err := client.DescribeStackResources(t.Context(), &cloudformation.DescribeStackResourcesInput{StackName: stack})
+	made, err := client.DescribeStackResources(
+		t.Context(),
+		&cloudformation.DescribeStackResourcesInput{StackName: stack},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,18 @@ func Start(o Options) (*Server, error) {
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(address)
-	args := []string{folder(), "--port", port, "--driver", o.Driver, "--until-stdin-ends", "--phase", fmt.Sprint(o.Phase.Seconds()), "--log-delay", fmt.Sprint(o.LogDelay.Seconds())}
+	args := []string{
+		folder(),
+		"--port",
+		port,
+		"--driver",
+		o.Driver,
+		"--until-stdin-ends",
+		"--phase",
+		fmt.Sprint(o.Phase.Seconds()),
+		"--log-delay",
+		fmt.Sprint(o.LogDelay.Seconds()),
+	}
 	if o.Entrypoint != "" {
 		args = append(args, "--entrypoint", o.Entrypoint)
 	}
@@ -98,7 +109,11 @@ func folder() string {
 func (s *Server) Config() aws.Config {
 	return aws.Config{
 		Region: awstest.Region, BaseEndpoint: &s.Endpoint,
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", ""),
+		Credentials: credentials.NewStaticCredentialsProvider(
+			"AKIAIOSFODNN7EXAMPLE",
+			"wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+			"",
+		),
 	}
 }
 
@@ -109,8 +124,19 @@ var cluster string
 func (s *Server) Deploy(ctx context.Context, stack, image string, subnets ...string) error {
 	parameters := []types.Parameter{{ParameterKey: aws.String("Image"), ParameterValue: &image}}
 	if len(subnets) > 0 {
-		parameters = append(parameters, types.Parameter{ParameterKey: aws.String("SubnetIds"), ParameterValue: aws.String(strings.Join(subnets, ","))})
+		parameters = append(
+			parameters,
+			types.Parameter{
+				ParameterKey:   aws.String("SubnetIds"),
+				ParameterValue: aws.String(strings.Join(subnets, ",")),
+			},
+		)
 	}
-	_, err := cloudformation.NewFromConfig(s.Config()).CreateStack(ctx, &cloudformation.CreateStackInput{StackName: &stack, TemplateBody: &cluster, Parameters: parameters})
+	_, err := cloudformation.NewFromConfig(
+		s.Config(),
+	).CreateStack(
+		ctx,
+		&cloudformation.CreateStackInput{StackName: &stack, TemplateBody: &cluster, Parameters: parameters},
+	)
 	return err
 }

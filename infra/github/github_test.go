@@ -166,7 +166,8 @@ func TestTheActionFetchesWhatAReleaseIs(t *testing.T) {
 		}
 	}
 	for name, input := range action.Inputs {
-		if input.Required == (input.Default != "") && name != "step" && name != "environment" && name != "branch" && name != "sha" {
+		if input.Required == (input.Default != "") && name != "step" && name != "environment" && name != "branch" &&
+			name != "sha" {
 			t.Errorf("%s is neither required nor has it a default", name)
 		}
 	}
@@ -197,7 +198,15 @@ func TestTheCredentialsLastAsLongAsTheJob(t *testing.T) {
 				}
 				seconds, err := strconv.Atoi(s.With["role-duration-seconds"])
 				if err != nil || seconds < 60*j.Timeout || seconds > most {
-					t.Errorf("%s: the credentials of %s last %d seconds, the job up to %d, and the role gives %d at most (%v)", name, job, seconds, 60*j.Timeout, most, err)
+					t.Errorf(
+						"%s: the credentials of %s last %d seconds, the job up to %d, and the role gives %d at most (%v)",
+						name,
+						job,
+						seconds,
+						60*j.Timeout,
+						most,
+						err,
+					)
 				}
 			}
 		}
@@ -213,7 +222,13 @@ type stage struct {
 
 func newStage(t *testing.T, env ...string) *stage {
 	s := &stage{T: t, dir: t.TempDir()}
-	s.env = append(env, "PATH="+filepath.Join(s.dir, "bin")+":"+os.Getenv("PATH"), "STAGE="+s.dir, "RUNNER_TEMP="+s.dir, "GITHUB_PATH="+filepath.Join(s.dir, "path"))
+	s.env = append(
+		env,
+		"PATH="+filepath.Join(s.dir, "bin")+":"+os.Getenv("PATH"),
+		"STAGE="+s.dir,
+		"RUNNER_TEMP="+s.dir,
+		"GITHUB_PATH="+filepath.Join(s.dir, "path"),
+	)
 	if err := os.Mkdir(filepath.Join(s.dir, "bin"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +258,16 @@ func (s *stage) read(name string) string {
 func (s *stage) run(script string) (said string, code int) {
 	s.Helper()
 	s.write("script.sh", script)
-	command := exec.CommandContext(s.Context(), "bash", "--noprofile", "--norc", "-e", "-o", "pipefail", filepath.Join(s.dir, "script.sh"))
+	command := exec.CommandContext(
+		s.Context(),
+		"bash",
+		"--noprofile",
+		"--norc",
+		"-e",
+		"-o",
+		"pipefail",
+		filepath.Join(s.dir, "script.sh"),
+	)
 	command.Dir, command.Env = s.dir, s.env
 	text, err := command.CombinedOutput()
 	if command.ProcessState == nil {
@@ -274,9 +298,19 @@ func TestTheActionRunsWhatMatchesItsChecksumAndNothingElse(t *testing.T) {
 		"a Mac":            {"macOS", "ARM64", right, "", 1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, "RUNNER_OS="+c.system, "RUNNER_ARCH="+c.arch, "SHA256="+c.checksum, "RELEASES="+c.releases, "VERSION=v1.2.3")
+			s := newStage(
+				t,
+				"RUNNER_OS="+c.system,
+				"RUNNER_ARCH="+c.arch,
+				"SHA256="+c.checksum,
+				"RELEASES="+c.releases,
+				"VERSION=v1.2.3",
+			)
 			s.write("release", binary)
-			s.program("curl", `for a; do last=$a; done; echo "$last" >"$STAGE/fetched"; while [ "$1" != --output ]; do shift; done; cp "$STAGE/release" "$2"`)
+			s.program(
+				"curl",
+				`for a; do last=$a; done; echo "$last" >"$STAGE/fetched"; while [ "$1" != --output ]; do shift; done; cp "$STAGE/release" "$2"`,
+			)
 			said, code := s.run(install)
 			if code != c.code || c.fetched != "" && strings.TrimSpace(s.read("fetched")) != c.fetched {
 				t.Fatalf("exit %d after %s: %s", code, s.read("fetched"), said)
@@ -290,16 +324,34 @@ func TestTheActionRunsWhatMatchesItsChecksumAndNothingElse(t *testing.T) {
 				return
 			}
 			s.env = append(
-				s.env, "PATH="+path+":"+os.Getenv("PATH"), "STEP=test", "STACK=ci", "TARGET=", "REF="+evil, "COMMIT=", "GITHUB_REF_NAME=main", "GITHUB_SHA=abc",
+				s.env,
+				"PATH="+path+":"+os.Getenv("PATH"),
+				"STEP=test",
+				"STACK=ci",
+				"TARGET=",
+				"REF="+evil,
+				"COMMIT=",
+				"GITHUB_REF_NAME=main",
+				"GITHUB_SHA=abc",
 				"RUNNER_WORKSPACE=/home/runner/work/r",
 			)
 			said, code = s.run(run)
-			want := strings.Join([]string{"trigger", "--step", "test", "--stack", "ci", "--branch", evil, "--sha", "abc", ""}, "\n")
+			want := strings.Join(
+				[]string{"trigger", "--step", "test", "--stack", "ci", "--branch", evil, "--sha", "abc", ""},
+				"\n",
+			)
 			if code != 7 || s.read("arguments") != want || s.read("workspace") != "none\n" {
-				t.Errorf("exit %d, %s with the arguments %q and the workspace %s", code, said, s.read("arguments"), s.read("workspace"))
+				t.Errorf(
+					"exit %d, %s with the arguments %q and the workspace %s",
+					code,
+					said,
+					s.read("arguments"),
+					s.read("workspace"),
+				)
 			}
 			s.env = append(s.env, "TARGET=production", "REF=")
-			if _, code = s.run(run); code != 7 || !strings.HasSuffix(s.read("arguments"), "--branch\nmain\n--sha\nabc\n--environment\nproduction\n") {
+			if _, code = s.run(run); code != 7 ||
+				!strings.HasSuffix(s.read("arguments"), "--branch\nmain\n--sha\nabc\n--environment\nproduction\n") {
 				t.Errorf("exit %d with the arguments %q", code, s.read("arguments"))
 			}
 			if _, err := os.Stat(filepath.Join(s.dir, "pwned")); err == nil {
@@ -341,7 +393,8 @@ func TestThePushIsPutAsTheDocumentedEvent(t *testing.T) {
 printf '%s' "$4" >"$STAGE/entries"; echo >>"$STAGE/calls"
 answer=$(sed -n "$(wc -l <"$STAGE/calls")p" "$STAGE/answers"); [ -n "$answer" ] || exit 255; echo "$answer"`)
 			said, code := s.run(shell)
-			if code != c.code || strings.Count(s.read("calls"), "\n") != c.calls || (code != 0) != strings.Contains(said, "::error::") {
+			if code != c.code || strings.Count(s.read("calls"), "\n") != c.calls ||
+				(code != 0) != strings.Contains(said, "::error::") {
 				t.Errorf("exit %d after %q calls: %s", code, s.read("calls"), said)
 			}
 			var entries []struct{ EventBusName, Source, DetailType, Detail string }
@@ -361,7 +414,8 @@ answer=$(sed -n "$(wc -l <"$STAGE/calls")p" "$STAGE/answers"); [ -n "$answer" ] 
 					t.Errorf("%s is %v, not %v", key, detail[key], value)
 				}
 			}
-			if len(detail) != len(want) || entries[0].Source != "ci.github" || entries[0].DetailType != "push" || entries[0].EventBusName != "ci" {
+			if len(detail) != len(want) || entries[0].Source != "ci.github" || entries[0].DetailType != "push" ||
+				entries[0].EventBusName != "ci" {
 				t.Errorf("the event is %+v", entries[0])
 			}
 			if _, err := os.Stat(filepath.Join(s.dir, "pwned")); err == nil {
@@ -403,13 +457,25 @@ func TestWithoutTheRunnerTheTasksEndIsTheJobsToo(t *testing.T) {
 		"no capacity":   {`{"tasks":[],"failures":[{"reason":"Capacity is unavailable at this time"}]}`, "", 125, "Capacity is unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, "STACK=ci", "STEP=test", "DEFINITION=TestTaskDefinitionArn", "POLL=0", "GITHUB_REF_NAME="+evil, "GITHUB_SHA=abc",
-				"GITHUB_REPOSITORY=acme/shop", "GITHUB_SERVER_URL=https://github.com", "GITHUB_RUN_ID=77", "GITHUB_RUN_ATTEMPT=1")
+			s := newStage(
+				t,
+				"STACK=ci",
+				"STEP=test",
+				"DEFINITION=TestTaskDefinitionArn",
+				"POLL=0",
+				"GITHUB_REF_NAME="+evil,
+				"GITHUB_SHA=abc",
+				"GITHUB_REPOSITORY=acme/shop",
+				"GITHUB_SERVER_URL=https://github.com",
+				"GITHUB_RUN_ID=77",
+				"GITHUB_RUN_ATTEMPT=1",
+			)
 			s.write("started", c.started)
 			s.write("ended", c.ended)
 			s.program("aws", fakeECS)
 			said, code := s.run(shell)
-			if code != c.code || !strings.Contains(said, c.says) || (code == 125) != strings.Contains(said, "::error::") {
+			if code != c.code || !strings.Contains(said, c.says) ||
+				(code == 125) != strings.Contains(said, "::error::") {
 				t.Errorf("exit %d: %s", code, said)
 			}
 			if got, want := s.read("--network-configuration"), `{"awsvpcConfiguration":{"subnets":["subnet-1","subnet-2"],"securityGroups":["sg-1"],"assignPublicIp":"ENABLED"}}`; got != want {
@@ -421,15 +487,19 @@ func TestWithoutTheRunnerTheTasksEndIsTheJobsToo(t *testing.T) {
 					Environment []struct{ Name, Value string }
 				}
 			}
-			if err := json.Unmarshal([]byte(s.read("--overrides")), &overrides); err != nil || len(overrides.ContainerOverrides) != 1 {
+			if err := json.Unmarshal([]byte(s.read("--overrides")), &overrides); err != nil ||
+				len(overrides.ContainerOverrides) != 1 {
 				t.Fatalf("%v: %s", err, s.read("--overrides"))
 			}
 			got := map[string]string{}
 			for _, v := range overrides.ContainerOverrides[0].Environment {
 				got[v.Name] = v.Value
 			}
-			if overrides.ContainerOverrides[0].Name != "runner" || len(got) != 5 || got["PIPELINE_STEP"] != "test" || got["BRANCH"] != evil || got["GIT_SHA"] != "abc" ||
-				got["GITHUB_REPOSITORY"] != "acme/shop" || got["REPOSITORY_URL"] != "https://github.com/acme/shop.git" {
+			if overrides.ContainerOverrides[0].Name != "runner" || len(got) != 5 || got["PIPELINE_STEP"] != "test" ||
+				got["BRANCH"] != evil ||
+				got["GIT_SHA"] != "abc" ||
+				got["GITHUB_REPOSITORY"] != "acme/shop" ||
+				got["REPOSITORY_URL"] != "https://github.com/acme/shop.git" {
 				t.Errorf("the overrides are %+v", overrides)
 			}
 			if c.ended != "" && !strings.Contains(s.read("asked"), "--log-stream-name test/runner/0123") {
@@ -441,14 +511,29 @@ func TestWithoutTheRunnerTheTasksEndIsTheJobsToo(t *testing.T) {
 
 func TestACancelledWorkflowStopsItsTask(t *testing.T) {
 	shell := shellOf(t, read(t, "hybrid.yml"), "Run the task")
-	s := newStage(t, "STACK=ci", "STEP=test", "DEFINITION=TestTaskDefinitionArn", "POLL=60", "GITHUB_REF_NAME=main", "GITHUB_SHA=abc",
-		"GITHUB_REPOSITORY=acme/shop", "GITHUB_SERVER_URL=https://github.com", "GITHUB_RUN_ID=77", "GITHUB_RUN_ATTEMPT=1")
+	s := newStage(
+		t,
+		"STACK=ci",
+		"STEP=test",
+		"DEFINITION=TestTaskDefinitionArn",
+		"POLL=60",
+		"GITHUB_REF_NAME=main",
+		"GITHUB_SHA=abc",
+		"GITHUB_REPOSITORY=acme/shop",
+		"GITHUB_SERVER_URL=https://github.com",
+		"GITHUB_RUN_ID=77",
+		"GITHUB_RUN_ATTEMPT=1",
+	)
 	s.write("started", `{"tasks":[{"taskArn":"arn:t/0123"}],"failures":[]}`)
 	s.program("aws", fakeECS)
 	// The first look at the task is when GitHub cancels.
 	s.program("sleep", `kill -TERM $PPID; exec >/dev/null 2>&1; exec /bin/sleep 1`)
 	said, code := s.run(shell)
-	if code != 143 || !strings.Contains(s.read("asked"), "ecs stop-task --cluster arn:c --task arn:t/0123 --reason cancelled in GitHub, run 77") {
+	if code != 143 ||
+		!strings.Contains(
+			s.read("asked"),
+			"ecs stop-task --cluster arn:c --task arn:t/0123 --reason cancelled in GitHub, run 77",
+		) {
 		t.Errorf("exit %d: %s; asked: %s", code, said, s.read("asked"))
 	}
 }

@@ -73,10 +73,14 @@ func TestTheRoleOfAStepIsAssumedInItsAccount(t *testing.T) {
 	if variables["AWS_PROFILE"] != "" || variables["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] != "" {
 		t.Errorf("the command may use other credentials: %v", variables)
 	}
-	if len(secrets) != 2 || secrets[0].Value != variables["AWS_SECRET_ACCESS_KEY"] || secrets[1].Value != variables["AWS_SESSION_TOKEN"] {
+	if len(secrets) != 2 || secrets[0].Value != variables["AWS_SECRET_ACCESS_KEY"] ||
+		secrets[1].Value != variables["AWS_SESSION_TOKEN"] {
 		t.Error("the credentials would not be redacted")
 	}
-	if arn := caller(t, place(t, s, steps.Step{}, variables)); !strings.HasPrefix(arn, "arn:aws:sts::222222222222:assumed-role/deploy/") {
+	if arn := caller(t, place(t, s, steps.Step{}, variables)); !strings.HasPrefix(
+		arn,
+		"arn:aws:sts::222222222222:assumed-role/deploy/",
+	) {
 		t.Errorf("the command is %s", arn)
 	}
 }
@@ -85,7 +89,8 @@ func TestCredentialsOfAnotherAccountAreRefused(t *testing.T) {
 	s, variables := newSession(t)
 	err := place(t, s, steps.Step{Account: "222222222222"}, variables).CheckAccount(t.Context())
 	var guard *outcome.GuardError
-	if !errors.As(err, &guard) || !strings.Contains(err.Error(), "works in account 222222222222, and its credentials are those of 123456789012") {
+	if !errors.As(err, &guard) ||
+		!strings.Contains(err.Error(), "works in account 222222222222, and its credentials are those of 123456789012") {
 		t.Errorf("the error is %v", err)
 	}
 	if err := place(t, s, steps.Step{Account: "123456789012"}, variables).CheckAccount(t.Context()); err != nil {
@@ -96,7 +101,8 @@ func TestCredentialsOfAnotherAccountAreRefused(t *testing.T) {
 	if err := p.CheckAccount(t.Context()); !errors.As(err, &guard) {
 		t.Errorf("an account that cannot be checked: %v", err)
 	}
-	if _, err := p.AddCredentials(t.Context(), variables); !errors.As(err, &guard) || !strings.Contains(outcome.Hint(err), "trust policy") {
+	if _, err := p.AddCredentials(t.Context(), variables); !errors.As(err, &guard) ||
+		!strings.Contains(outcome.Hint(err), "trust policy") {
 		t.Errorf("a role that cannot be assumed: %v", err)
 	}
 }
@@ -110,7 +116,12 @@ func TestTheConfigurationIsTheOneOfTheCommand(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	inFiles := map[string]string{"AWS_CONFIG_FILE": configFile, "AWS_SHARED_CREDENTIALS_FILE": credentialsFile, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+	inFiles := map[string]string{
+		"AWS_CONFIG_FILE":             configFile,
+		"AWS_SHARED_CREDENTIALS_FILE": credentialsFile,
+		"AWS_ACCESS_KEY_ID":           "",
+		"AWS_SECRET_ACCESS_KEY":       "",
+	}
 	for name, c := range map[string]struct {
 		step      steps.Step
 		variables map[string]string

@@ -55,7 +55,11 @@ func pointer[T any](value T) *T { return &value }
 func TestTheCommandHasTheCredentialsOnlyIfTheStepSaysSo(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	variables := map[string]string{"GITHUB_TOKEN": "ghp_0123456789abcdefghij"}
-	s := session.New(t.Context(), variables, config.Config{Repository: "https://git.example.com/a/b", Workspace: t.TempDir()})
+	s := session.New(
+		t.Context(),
+		variables,
+		config.Config{Repository: "https://git.example.com/a/b", Workspace: t.TempDir()},
+	)
 	c := New(s, &environment.Private{})
 	for name, settings := range map[string]steps.Checkout{
 		"by default": {}, "with none": {Credentials: pointer(steps.WithoutCheckoutCredentials)},

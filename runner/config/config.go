@@ -114,34 +114,56 @@ func (c *Config) check() error {
 		value time.Duration
 	}{{"RUNNER_TIMEOUT", c.Timeout}, {"RUNNER_GRACE", c.Grace}, {"RUNNER_STOP_BUDGET", c.StopBudget}, {"RUNNER_LOCK_TTL", c.LockTTL}, {"RUNNER_STACK_POLL", c.StackPoll}, {"RUNNER_REPORT_LINK", c.ReportLink}} {
 		if d.value < 0 {
-			return &outcome.ConfigError{Message: fmt.Sprintf("%s cannot be negative, it is %s", d.name, d.value), Advice: "write a duration such as 90s, 15m or 1h30m"}
+			return &outcome.ConfigError{
+				Message: fmt.Sprintf("%s cannot be negative, it is %s", d.name, d.value),
+				Advice:  "write a duration such as 90s, 15m or 1h30m",
+			}
 		}
 	}
 	if c.Grace >= c.StopBudget {
 		return &outcome.ConfigError{
-			Message: fmt.Sprintf("RUNNER_GRACE (%s) leaves nothing of RUNNER_STOP_BUDGET (%s) for publishing", c.Grace, c.StopBudget),
-			Advice:  "raise stopTimeout in the task definition and RUNNER_STOP_BUDGET with it, or lower RUNNER_GRACE",
+			Message: fmt.Sprintf(
+				"RUNNER_GRACE (%s) leaves nothing of RUNNER_STOP_BUDGET (%s) for publishing",
+				c.Grace,
+				c.StopBudget,
+			),
+			Advice: "raise stopTimeout in the task definition and RUNNER_STOP_BUDGET with it, or lower RUNNER_GRACE",
 		}
 	}
 	if c.Retries < -1 || c.Retries > 10 {
-		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_RETRIES cannot be %d", c.Retries), Advice: "write a whole number from 0 to 10"}
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_RETRIES cannot be %d", c.Retries),
+			Advice:  "write a whole number from 0 to 10",
+		}
 	}
 	if c.ReportLink > s3.MaxPresign {
-		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_REPORT_LINK cannot be %s", c.ReportLink), Advice: fmt.Sprintf("S3 lets a link live for %.0fh at most", s3.MaxPresign.Hours())}
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_REPORT_LINK cannot be %s", c.ReportLink),
+			Advice:  fmt.Sprintf("S3 lets a link live for %.0fh at most", s3.MaxPresign.Hours()),
+		}
 	}
 	switch c.GitHubStatus {
 	case "auto", "on", "off":
 	default:
-		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_GITHUB_STATUS cannot be %q", c.GitHubStatus), Advice: "write auto, on or off"}
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_GITHUB_STATUS cannot be %q", c.GitHubStatus),
+			Advice:  "write auto, on or off",
+		}
 	}
 	if err := errors.Join(c.checkS3(), c.checkProtection()); err != nil {
 		return err
 	}
 	if c.Environment != "" && !environmentName.MatchString(c.Environment) {
-		return &outcome.ConfigError{Message: fmt.Sprintf("ENVIRONMENT cannot be %q", c.Environment), Advice: "use letters, digits, dots, dashes and underscores, such as production"}
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("ENVIRONMENT cannot be %q", c.Environment),
+			Advice:  "use letters, digits, dots, dashes and underscores, such as production",
+		}
 	}
 	if strings.ContainsAny(c.StackName, "/\\ \t\n") {
-		return &outcome.ConfigError{Message: fmt.Sprintf("STACK_NAME cannot be %q", c.StackName), Advice: "use the name of a CloudFormation stack"}
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("STACK_NAME cannot be %q", c.StackName),
+			Advice:  "use the name of a CloudFormation stack",
+		}
 	}
 	return c.locate()
 }
@@ -152,14 +174,27 @@ var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 func (c *Config) checkS3() error {
 	switch {
 	case c.S3Encryption != "" && c.S3Encryption != "AES256" && c.S3Encryption != "aws:kms":
-		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_S3_ENCRYPTION cannot be %q", c.S3Encryption), Advice: "write AES256 or aws:kms, or leave it to the bucket"}
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_S3_ENCRYPTION cannot be %q", c.S3Encryption),
+			Advice:  "write AES256 or aws:kms, or leave it to the bucket",
+		}
 	case c.S3KMSKey != "" && c.S3Encryption != "aws:kms":
-		return &outcome.ConfigError{Message: "RUNNER_S3_KMS_KEY is set without RUNNER_S3_ENCRYPTION=aws:kms", Advice: "set both, or neither"}
+		return &outcome.ConfigError{
+			Message: "RUNNER_S3_KMS_KEY is set without RUNNER_S3_ENCRYPTION=aws:kms",
+			Advice:  "set both, or neither",
+		}
 	case c.S3Owner != "" && !accountID.MatchString(c.S3Owner):
-		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_S3_BUCKET_OWNER cannot be %q", c.S3Owner), Advice: "write the 12 digits of an account's id"}
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_S3_BUCKET_OWNER cannot be %q", c.S3Owner),
+			Advice:  "write the 12 digits of an account's id",
+		}
 	}
-	if tags, err := url.ParseQuery(c.S3Tags); err != nil || len(tags) > 10 || len(tags) > 0 && !strings.Contains(c.S3Tags, "=") {
-		return &outcome.ConfigError{Message: fmt.Sprintf("RUNNER_S3_TAGS cannot be %q", c.S3Tags), Advice: "write up to ten as in team=web&keep=30d"}
+	if tags, err := url.ParseQuery(c.S3Tags); err != nil || len(tags) > 10 ||
+		len(tags) > 0 && !strings.Contains(c.S3Tags, "=") {
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_S3_TAGS cannot be %q", c.S3Tags),
+			Advice:  "write up to ten as in team=web&keep=30d",
+		}
 	}
 	return nil
 }
@@ -175,7 +210,10 @@ func (c *Config) locate() error {
 		return &outcome.ConfigError{Message: fmt.Sprintf("the workspace %s cannot be located: %v", where, err)}
 	}
 	if info, err := os.Stat(absolute); err != nil || !info.IsDir() {
-		return &outcome.ConfigError{Message: fmt.Sprintf("the workspace %s is not a folder", where), Advice: "point --workspace (RUNNER_WORKSPACE) to the checkout"}
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("the workspace %s is not a folder", where),
+			Advice:  "point --workspace (RUNNER_WORKSPACE) to the checkout",
+		}
 	}
 	c.Workspace = absolute
 	return nil

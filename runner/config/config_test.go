@@ -11,11 +11,23 @@ import (
 
 func TestVariablesOfTheRun(t *testing.T) {
 	dir := t.TempDir()
-	c, err := Read(map[string]string{"PIPELINE_STEP": "", "RUNNER_TIMEOUT": "15m", "RUNNER_WORKSPACE": dir, "ENVIRONMENT": "staging", "RUNNER_DRY_RUN": "true"})
+	c, err := Read(
+		map[string]string{
+			"PIPELINE_STEP":    "",
+			"RUNNER_TIMEOUT":   "15m",
+			"RUNNER_WORKSPACE": dir,
+			"ENVIRONMENT":      "staging",
+			"RUNNER_DRY_RUN":   "true",
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Step != "build" || c.Timeout != 15*time.Minute || c.Grace != 20*time.Second || c.StopBudget != 30*time.Second || c.Retries != -1 || !c.DryRun || c.Workspace != dir {
+	if c.Step != "build" || c.Timeout != 15*time.Minute || c.Grace != 20*time.Second ||
+		c.StopBudget != 30*time.Second ||
+		c.Retries != -1 ||
+		!c.DryRun ||
+		c.Workspace != dir {
 		t.Errorf("%+v", c)
 	}
 	for name, bad := range map[string]map[string]string{

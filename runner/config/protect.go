@@ -38,12 +38,18 @@ func (c Config) ArtifactDigests() map[string]string {
 func (c Config) checkProtection() error {
 	for _, pattern := range list(c.Protected) {
 		if _, err := path.Match(pattern, ""); err != nil {
-			return &outcome.ConfigError{Message: "RUNNER_PROTECTED_BRANCHES cannot have the pattern " + pattern, Advice: "write names or patterns such as main,release/*"}
+			return &outcome.ConfigError{
+				Message: "RUNNER_PROTECTED_BRANCHES cannot have the pattern " + pattern,
+				Advice:  "write names or patterns such as main,release/*",
+			}
 		}
 	}
 	for _, entry := range list(c.Digests) {
 		if !digestForm.MatchString(entry) {
-			return &outcome.ConfigError{Message: "RUNNER_ARTIFACT_DIGESTS cannot have the entry " + entry, Advice: "write KIND=SHA256, as the records of a build have it, separated by commas"}
+			return &outcome.ConfigError{
+				Message: "RUNNER_ARTIFACT_DIGESTS cannot have the entry " + entry,
+				Advice:  "write KIND=SHA256, as the records of a build have it, separated by commas",
+			}
 		}
 	}
 	return nil

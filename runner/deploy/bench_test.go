@@ -37,9 +37,18 @@ type bench struct {
 }
 
 var (
-	firstRevision  = stacktest.Revision{Template: `{"Resources": {"Topic": {"Properties": {"DisplayName": "one"}}}}`, Parameters: map[string]string{"Size": "1"}}
-	secondRevision = stacktest.Revision{Template: `{"Resources": {"Topic": {"Properties": {"DisplayName": "two"}}}}`, Parameters: map[string]string{"Size": "2"}}
-	update         = []stacktest.Step{{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_COMPLETE", Revision: &secondRevision}}
+	firstRevision = stacktest.Revision{
+		Template:   `{"Resources": {"Topic": {"Properties": {"DisplayName": "one"}}}}`,
+		Parameters: map[string]string{"Size": "1"},
+	}
+	secondRevision = stacktest.Revision{
+		Template:   `{"Resources": {"Topic": {"Properties": {"DisplayName": "two"}}}}`,
+		Parameters: map[string]string{"Size": "2"},
+	}
+	update = []stacktest.Step{
+		{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"},
+		{Status: "UPDATE_COMPLETE", Revision: &secondRevision},
+	}
 )
 
 // newBench has a stack web, and a step that deploys it.
@@ -52,7 +61,13 @@ func newBench(t *testing.T) *bench {
 	b := &bench{TB: t, store: store, workspace: t.TempDir(), cloud: stacktest.New(t), log: &bytes.Buffer{}}
 	b.cloud.Obey()
 	b.cloud.Make("web", firstRevision)
-	b.step = steps.Step{Name: "deploy", Lock: steps.LockStack, Timeout: time.Minute, Wait: time.Minute, Command: steps.Command{Line: "true"}}
+	b.step = steps.Step{
+		Name:    "deploy",
+		Lock:    steps.LockStack,
+		Timeout: time.Minute,
+		Wait:    time.Minute,
+		Command: steps.Command{Line: "true"},
+	}
 	return b
 }
 
@@ -89,7 +104,14 @@ func (b *bench) lock(d *Deployment) error {
 }
 
 func (b *bench) identity(d *Deployment) record.Identity {
-	return record.Identity{RunID: d.ID, Step: d.step.Name, Branch: d.Ref.Branch, SHA: d.Ref.SHA, Environment: "staging", Stack: "web"}
+	return record.Identity{
+		RunID:       d.ID,
+		Step:        d.step.Name,
+		Branch:      d.Ref.Branch,
+		SHA:         d.Ref.SHA,
+		Environment: "staging",
+		Stack:       "web",
+	}
 }
 
 // begun returns the deployment of a run that is about to start its command.
@@ -135,7 +157,9 @@ func (b *bench) ledger() (l ledger) {
 func (b *bench) commits() (older, newer string) {
 	b.Helper()
 	git := func(args ...string) string {
-		c := exec.Command("git", append([]string{"-C", b.workspace, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
+		c := exec.Command(
+			"git",
+			append([]string{"-C", b.workspace, "-c", "user.name=t", "-c", "user.email=t@example.com"}, args...)...)
 		out, err := c.CombinedOutput()
 		if err != nil {
 			b.Fatalf("git %v: %v\n%s", args, err, out)

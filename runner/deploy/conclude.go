@@ -121,8 +121,13 @@ func (t *target) checkExists() {
 		return
 	}
 	t.run.Log.Warn(
-		"the command passed, but its stack does not exist", "stack", t.stack, "place", t.run.account.String(),
-		"hint", "if it was deployed elsewhere, set region:, role: or account: of the step; otherwise correct STACK_NAME",
+		"the command passed, but its stack does not exist",
+		"stack",
+		t.stack,
+		"place",
+		t.run.account.String(),
+		"hint",
+		"if it was deployed elsewhere, set region:, role: or account: of the step; otherwise correct STACK_NAME",
 	)
 }
 

@@ -36,7 +36,8 @@ func TestASupersededCommitIsRefused(t *testing.T) {
 	second.Ref.SHA = older
 	err := b.lock(second)
 	var guard *outcome.GuardError
-	if !errors.As(err, &guard) || !strings.Contains(err.Error(), "a newer commit is live") || !strings.Contains(guard.Hint(), "--force") {
+	if !errors.As(err, &guard) || !strings.Contains(err.Error(), "a newer commit is live") ||
+		!strings.Contains(guard.Hint(), "--force") {
 		t.Errorf("the error is %v", err)
 	}
 	second.Unlock()
@@ -82,11 +83,16 @@ func TestALostLockStopsTheCommandAndLeavesTheStackAlone(t *testing.T) {
 	b.cloud.Pass("web", update...)
 	d.MarkEnd(true)
 	var guard *outcome.GuardError
-	if err := d.Conclude(nil, Command{Attempts: 1}); !errors.As(err, &guard) || !strings.Contains(err.Error(), "was taken over by") {
+	if err := d.Conclude(nil, Command{Attempts: 1}); !errors.As(err, &guard) ||
+		!strings.Contains(err.Error(), "was taken over by") {
 		t.Errorf("the run ends with %v", err)
 	}
 	if d.Delivery().Outcome != record.Interrupted || len(b.cloud.Requests("UpdateStack")) > 0 {
-		t.Errorf("the outcome is %s, and %d updates were requested", d.Delivery().Outcome, len(b.cloud.Requests("UpdateStack")))
+		t.Errorf(
+			"the outcome is %s, and %d updates were requested",
+			d.Delivery().Outcome,
+			len(b.cloud.Requests("UpdateStack")),
+		)
 	}
 }
 
@@ -129,7 +135,9 @@ func TestWhatTheCommandMasksDoesNotDamageTheRecord(t *testing.T) {
 		if failed {
 			want = record.RollbackFailed
 		}
-		if stored.Outcome != want || stored.Before == nil || stored.Before.Template != firstRevision.Template || stored.Before.Altered != nil || stored.Stack != "web" {
+		if stored.Outcome != want || stored.Before == nil || stored.Before.Template != firstRevision.Template ||
+			stored.Before.Altered != nil ||
+			stored.Stack != "web" {
 			t.Errorf("the record is %+v, before %+v", stored, stored.Before)
 		}
 
@@ -151,7 +159,14 @@ func TestWhatTheCommandMasksDoesNotDamageTheRecord(t *testing.T) {
 func TestTheRecordContainsNoSecret(t *testing.T) {
 	const secret = "s3cr3t-value-1234"
 	b := newBench(t)
-	b.cloud.Make("web", stacktest.Revision{Template: `{"Description": "of ` + secret + `"}`, Parameters: map[string]string{"P": secret}, Tags: map[string]string{"t": secret}})
+	b.cloud.Make(
+		"web",
+		stacktest.Revision{
+			Template:   `{"Description": "of ` + secret + `"}`,
+			Parameters: map[string]string{"P": secret},
+			Tags:       map[string]string{"t": secret},
+		},
+	)
 	b.cloud.Deny("UpdateStack")
 	d := b.run()
 	d.Redactor.Add(redact.Secret{Name: "PASSWORD", Value: secret})
@@ -159,14 +174,24 @@ func TestTheRecordContainsNoSecret(t *testing.T) {
 	if err := errors.Join(b.lock(d), d.Begin(b.identity(d))); err != nil {
 		t.Fatal(err)
 	}
-	b.cloud.Pass("web", stacktest.Step{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"},
-		stacktest.Step{Status: "UPDATE_FAILED", Resource: "Topic", Type: "AWS::SNS::Topic", Reason: "bad " + secret}, stacktest.Step{Status: "UPDATE_COMPLETE", Revision: &secondRevision})
+	b.cloud.Pass(
+		"web",
+		stacktest.Step{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"},
+		stacktest.Step{
+			Status:   "UPDATE_FAILED",
+			Resource: "Topic",
+			Type:     "AWS::SNS::Topic",
+			Reason:   "bad " + secret,
+		},
+		stacktest.Step{Status: "UPDATE_COMPLETE", Revision: &secondRevision},
+	)
 	d.MarkEnd(false)
 	_ = d.Conclude(&process.ExitError{Code: 1}, Command{Attempts: 1})
 	d.Unlock()
 	for _, key := range []string{d.targets[0].recordKey(d.ID), keys.Live("staging", "web")} {
 		var text json.RawMessage
-		if err := artifacts.GetJSON(t.Context(), b.store, key, &text); err != nil || strings.Contains(string(text), secret) {
+		if err := artifacts.GetJSON(t.Context(), b.store, key, &text); err != nil ||
+			strings.Contains(string(text), secret) {
 			t.Errorf("%s (%v) is %s", key, err, text)
 		}
 	}
@@ -258,10 +283,15 @@ func TestNothingStartsWithoutWhatTheStepInsistsOn(t *testing.T) {
 func TestAnUpdateThatFailsAfterTheCommandPassedIsAFailure(t *testing.T) {
 	b := newBench(t)
 	d := b.begun()
-	b.cloud.Pass("web", stacktest.Step{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"}, stacktest.Step{Status: "UPDATE_ROLLBACK_COMPLETE", Reason: "limit"})
+	b.cloud.Pass(
+		"web",
+		stacktest.Step{Status: "UPDATE_IN_PROGRESS", Reason: "User Initiated"},
+		stacktest.Step{Status: "UPDATE_ROLLBACK_COMPLETE", Reason: "limit"},
+	)
 	d.MarkEnd(false)
 	var failed *FailedStackError
-	if err := d.WaitForStacks(); !d.HasChanged() || !errors.As(err, &failed) || outcome.Of(err).Reason != record.Artifacts {
+	if err := d.WaitForStacks(); !d.HasChanged() || !errors.As(err, &failed) ||
+		outcome.Of(err).Reason != record.Artifacts {
 		t.Errorf("the error is %v", err)
 	}
 }
@@ -285,7 +315,13 @@ func TestARunCompletesTheRecordOfOneThatDidNot(t *testing.T) {
 			b := newBench(t)
 			d := b.run()
 			l := b.ledger()
-			l.Live, l.Pending = &record.Revision{RunID: "before", SHA: testSHA}, &record.Revision{RunID: "previous", SHA: testSHA}
+			l.Live, l.Pending = &record.Revision{
+				RunID: "before",
+				SHA:   testSHA,
+			}, &record.Revision{
+				RunID: "previous",
+				SHA:   testSHA,
+			}
 			if err := l.save(t.Context(), b.store, redact.New()); err != nil {
 				t.Fatal(err)
 			}
@@ -309,7 +345,8 @@ func TestARunCompletesTheRecordOfOneThatDidNot(t *testing.T) {
 			if !c.closed {
 				return
 			}
-			if r, err := d.targets[0].loadRecord("previous"); err != nil || r.Outcome != record.Abandoned || r.ClosedBy != d.ID {
+			if r, err := d.targets[0].loadRecord("previous"); err != nil || r.Outcome != record.Abandoned ||
+				r.ClosedBy != d.ID {
 				t.Errorf("its record is %+v (%v)", r, err)
 			}
 		})
@@ -339,12 +376,19 @@ func TestADeploymentOfAStepThatChangesNothingDoesNothing(t *testing.T) {
 	if New(&session.Session{}, steps.Step{}) != nil {
 		t.Error("there is one")
 	}
-	err := errors.Join(d.Lock(nil, nil), d.Begin(record.Identity{}), d.CheckDeployed(time.Now()), d.Lost(), d.Conclude(nil, Command{}))
+	err := errors.Join(
+		d.Lock(nil, nil),
+		d.Begin(record.Identity{}),
+		d.CheckDeployed(time.Now()),
+		d.Lost(),
+		d.Conclude(nil, Command{}),
+	)
 	d.MarkEnd(true)
 	d.WaitUntilIdle()
 	d.Unlock()
 	var w bytes.Buffer
-	if err != nil || d.Began() || d.HasChanged() || d.Delivery() != nil || d.Details() != nil || d.StackName() != "" || d.Output(&w) != &w {
+	if err != nil || d.Began() || d.HasChanged() || d.Delivery() != nil || d.Details() != nil || d.StackName() != "" ||
+		d.Output(&w) != &w {
 		t.Errorf("it does something (%v)", err)
 	}
 }

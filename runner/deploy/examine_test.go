@@ -51,7 +51,8 @@ func TestTheExaminationSaysWhetherAStackCanBeDeployedTo(t *testing.T) {
 			}
 			d := b.run()
 			found := Examine(t.Context(), d.Session, b.step, map[string]string{})
-			if len(found) != 1 || found[0].Severity != c.severity || !strings.Contains(found[0].Problem, c.problem) || !strings.Contains(found[0].Advice, c.advice) {
+			if len(found) != 1 || found[0].Severity != c.severity || !strings.Contains(found[0].Problem, c.problem) ||
+				!strings.Contains(found[0].Advice, c.advice) {
 				t.Errorf("found %+v", found)
 			}
 		})

@@ -21,8 +21,15 @@ func (d *Deployment) hasEnded(ctx context.Context, h lease.Holder) bool {
 	case strings.HasPrefix(h.Name, "arn:") && strings.Contains(h.Name, ":task/"):
 		status, err := d.taskStatus(ctx, h.Name)
 		if err != nil {
-			d.Log.Warn("could not find out whether the holder of the lock is still running", "task", h.Name, "error", err.Error(),
-				"hint", "allow ecs:DescribeTasks")
+			d.Log.Warn(
+				"could not find out whether the holder of the lock is still running",
+				"task",
+				h.Name,
+				"error",
+				err.Error(),
+				"hint",
+				"allow ecs:DescribeTasks",
+			)
 			return true
 		}
 		if status != "" && status != "STOPPED" {
@@ -44,7 +51,11 @@ func (d *Deployment) taskStatus(ctx context.Context, arn string) (string, error)
 	if err != nil {
 		return "", err
 	}
-	client, err := awsjson.New(ctx, config, awsjson.Service{Name: "ecs", ID: "ECS", Target: "AmazonEC2ContainerServiceV20141113"})
+	client, err := awsjson.New(
+		ctx,
+		config,
+		awsjson.Service{Name: "ecs", ID: "ECS", Target: "AmazonEC2ContainerServiceV20141113"},
+	)
 	if err != nil {
 		return "", err
 	}

@@ -44,12 +44,17 @@ func TestTheTaskThatHoldsAStaleLockIsChecked(t *testing.T) {
 		}))
 		t.Cleanup(ecs.Close)
 		d.AWS = func(context.Context) (aws.Config, error) {
-			return aws.Config{Region: "eu-central-1", BaseEndpoint: &ecs.URL, Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")}, nil
+			return aws.Config{
+				Region:       "eu-central-1",
+				BaseEndpoint: &ecs.URL,
+				Credentials:  credentials.NewStaticCredentialsProvider("a", "b", ""),
+			}, nil
 		}
 		if got := d.hasEnded(t.Context(), lease.Holder{Owner: lease.Owner{Name: arn}}); got != want {
 			t.Errorf("%s: %v", answer, got)
 		}
-		if !strings.Contains(asked, "DescribeTasks") || !strings.Contains(asked, `"cluster":"ci"`) || !strings.Contains(asked, arn) {
+		if !strings.Contains(asked, "DescribeTasks") || !strings.Contains(asked, `"cluster":"ci"`) ||
+			!strings.Contains(asked, arn) {
 			t.Errorf("asked %s", asked)
 		}
 	}

@@ -56,7 +56,8 @@ func TestSeveralStacksAreRestoredInTheReverseOrderOfTheirUpdates(t *testing.T) {
 	for _, s := range delivery.Stacks {
 		actions = append(actions, s.Rollback.Action)
 	}
-	if delivery.Outcome != record.RolledBack || !slices.Equal(actions, []record.Action{record.Reapplied, record.Untouched, record.Reapplied}) {
+	if delivery.Outcome != record.RolledBack ||
+		!slices.Equal(actions, []record.Action{record.Reapplied, record.Untouched, record.Reapplied}) {
 		t.Errorf("the delivery is %+v", delivery)
 	}
 	for _, target := range d.targets {
@@ -76,7 +77,8 @@ func TestTheWorstOutcomeOfSeveralStacksIsTheRuns(t *testing.T) {
 	b.cloud.Deny("UpdateStack")
 	d.MarkEnd(false)
 	_ = d.Conclude(&process.ExitError{Code: 3}, Command{Attempts: 1})
-	if delivery := d.Delivery(); delivery.Outcome != record.RollbackFailed || delivery.Problem == "" || delivery.Stacks[0].Outcome != record.RolledBack {
+	if delivery := d.Delivery(); delivery.Outcome != record.RollbackFailed || delivery.Problem == "" ||
+		delivery.Stacks[0].Outcome != record.RolledBack {
 		t.Errorf("the delivery is %+v", delivery)
 	}
 }
@@ -126,7 +128,8 @@ func TestStacksThatChangeBesidesTheStepsAreNamed(t *testing.T) {
 	b.cloud.Make("net-2", firstRevision)
 	d.MarkEnd(false)
 	_ = d.Conclude(nil, Command{Attempts: 1})
-	if delivery := d.Delivery(); !slices.Equal(delivery.Others, []string{"shared"}) || !slices.Equal(delivery.Created, []string{"net-2"}) {
+	if delivery := d.Delivery(); !slices.Equal(delivery.Others, []string{"shared"}) ||
+		!slices.Equal(delivery.Created, []string{"net-2"}) {
 		t.Errorf("others are %v, created %v", delivery.Others, delivery.Created)
 	}
 	if log := b.log.String(); !strings.Contains(log, "stacks=shared") || !strings.Contains(log, "stacks=net-2") {
@@ -140,7 +143,10 @@ func TestAStackThatIsAbsentBeforeAndAfterIsUnknown(t *testing.T) {
 	d := b.begun()
 	d.MarkEnd(false)
 	_ = d.Conclude(&process.ExitError{Code: 3}, Command{Attempts: 1})
-	if delivery := d.Delivery(); delivery.Outcome != record.Unknown || delivery.Rollback.Action != record.StackNotFound || delivery.Rollback.Proven || delivery.Advice == "" {
+	if delivery := d.Delivery(); delivery.Outcome != record.Unknown ||
+		delivery.Rollback.Action != record.StackNotFound ||
+		delivery.Rollback.Proven ||
+		delivery.Advice == "" {
 		t.Errorf("the delivery is %+v, %+v", delivery, delivery.Rollback)
 	}
 	d.Unlock()
@@ -185,7 +191,9 @@ func TestAStepThatInsistsOnRollbackDoesNotCreateItsStack(t *testing.T) {
 				}
 				return
 			}
-			if err == nil || !strings.Contains(err.Error(), c.refused) || !strings.Contains(outcome.Hint(err), c.advice) || d.Began() {
+			if err == nil || !strings.Contains(err.Error(), c.refused) ||
+				!strings.Contains(outcome.Hint(err), c.advice) ||
+				d.Began() {
 				t.Errorf("the error is %v (%s)", err, outcome.Hint(err))
 			}
 		})
@@ -197,7 +205,11 @@ func TestTheRunnerLooksWhereTheCommandLooks(t *testing.T) {
 	d := b.run()
 	elsewhere := "http://127.0.0.1:1" // the runner's own environment leads nowhere
 	d.AWS = func(context.Context) (aws.Config, error) {
-		return aws.Config{Region: "us-east-1", BaseEndpoint: &elsewhere, Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")}, nil
+		return aws.Config{
+			Region:       "us-east-1",
+			BaseEndpoint: &elsewhere,
+			Credentials:  credentials.NewStaticCredentialsProvider("a", "b", ""),
+		}, nil
 	}
 	variables := map[string]string{
 		"AWS_REGION": "eu-central-1", "AWS_ENDPOINT_URL_CLOUDFORMATION": b.cloud.URL, "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key",

@@ -56,7 +56,11 @@ type examiner struct {
 // Examine passes its findings to report one by one, and returns whether none of them is a failure.
 func (d Doctor) Examine(ctx context.Context, report func(artifacts.Finding)) bool {
 	sound := true
-	e := &examiner{Doctor: d, redactor: redact.New(environment.Secrets(d.Variables)...), selected: d.Variables["PIPELINE_STEP"] != ""}
+	e := &examiner{
+		Doctor:   d,
+		redactor: redact.New(environment.Secrets(d.Variables)...),
+		selected: d.Variables["PIPELINE_STEP"] != "",
+	}
 	e.report = func(f artifacts.Finding) {
 		sound = sound && f.Severity != artifacts.Failure
 		f.Problem, f.Advice = e.redactor.String(f.Problem), e.redactor.String(f.Advice)
@@ -107,10 +111,20 @@ func (e *examiner) logging() {
 	var level slog.Level
 	_, err := logs.ParseFormat(c.LogFormat, false)
 	if err != nil {
-		e.problem(artifacts.Failure, "variables", fmt.Sprintf("RUNNER_LOG_FORMAT cannot be %q", c.LogFormat), "write auto, text or json")
+		e.problem(
+			artifacts.Failure,
+			"variables",
+			fmt.Sprintf("RUNNER_LOG_FORMAT cannot be %q", c.LogFormat),
+			"write auto, text or json",
+		)
 	}
 	if level.UnmarshalText([]byte(c.LogLevel)) != nil {
-		e.problem(artifacts.Failure, "variables", fmt.Sprintf("RUNNER_LOG_LEVEL cannot be %q", c.LogLevel), "write debug, info, warn or error")
+		e.problem(
+			artifacts.Failure,
+			"variables",
+			fmt.Sprintf("RUNNER_LOG_LEVEL cannot be %q", c.LogLevel),
+			"write debug, info, warn or error",
+		)
 	}
 }
 
@@ -126,7 +140,12 @@ func (e *examiner) collect() bool {
 		s, err := all.Find(e.session.Config.Step)
 		switch {
 		case err != nil && e.session.AwaitsCheckout():
-			e.problem(artifacts.Warning, "step "+e.session.Config.Step, "does not exist in this workspace", "make sure that the commit defines it in its "+steps.FileName)
+			e.problem(
+				artifacts.Warning,
+				"step "+e.session.Config.Step,
+				"does not exist in this workspace",
+				"make sure that the commit defines it in its "+steps.FileName,
+			)
 			return false
 		case err != nil:
 			e.fail("step "+e.session.Config.Step, err)
@@ -161,7 +180,11 @@ func (e *examiner) examineStep(s steps.Step) {
 	}
 	e.step = s
 	if info, err := os.Stat(e.directory()); (err != nil || !info.IsDir()) && !e.session.AwaitsCheckout() {
-		problem(artifacts.Failure, fmt.Sprintf("its directory %s is not a folder of the workspace", s.Directory), "it comes from "+s.Origin["directory"])
+		problem(
+			artifacts.Failure,
+			fmt.Sprintf("its directory %s is not a folder of the workspace", s.Directory),
+			"it comes from "+s.Origin["directory"],
+		)
 	}
 	env := environment.New(e.session, e.step)
 	e.redactor.Add(environment.Secrets(env.Variables)...)
@@ -170,7 +193,11 @@ func (e *examiner) examineStep(s steps.Step) {
 		if e.selected {
 			severity = artifacts.Failure
 		}
-		problem(severity, fmt.Sprintf("%s is required and not set", strings.Join(names, ", ")), fmt.Sprintf("set it for the run, as in %s=production", names[0]))
+		problem(
+			severity,
+			fmt.Sprintf("%s is required and not set", strings.Join(names, ", ")),
+			fmt.Sprintf("set it for the run, as in %s=production", names[0]),
+		)
 	}
 	if sound {
 		e.ok(subject, "%s", s.Command)
@@ -190,7 +217,12 @@ func (e *examiner) git(ctx context.Context) {
 		severity, use = artifacts.Failure, "REPOSITORY_URL is fetched with it"
 	}
 	if c.Repository != "" && !e.session.AwaitsCheckout() {
-		e.problem(artifacts.Warning, "source", "REPOSITORY_URL is set without GIT_SHA, so nothing is fetched", "set GIT_SHA to the whole commit id")
+		e.problem(
+			artifacts.Warning,
+			"source",
+			"REPOSITORY_URL is set without GIT_SHA, so nothing is fetched",
+			"set GIT_SHA to the whole commit id",
+		)
 	}
 	output, err := e.session.Git(ctx, c.Workspace, nil, "--version")
 	if err != nil {
@@ -205,7 +237,12 @@ func (e *examiner) git(ctx context.Context) {
 	major, _ := strconv.Atoi(found[1])
 	minor, _ := strconv.Atoi(found[2])
 	if major < gitMajor || major == gitMajor && minor < gitMinor {
-		e.problem(severity, subject, found[0]+" is too old", fmt.Sprintf("install %d.%d or later: %s", gitMajor, gitMinor, use))
+		e.problem(
+			severity,
+			subject,
+			found[0]+" is too old",
+			fmt.Sprintf("install %d.%d or later: %s", gitMajor, gitMinor, use),
+		)
 		return
 	}
 	e.ok(subject, "%s", found[0])
@@ -219,7 +256,12 @@ func (e *examiner) commit() {
 	case err != nil:
 		e.fail(subject, err)
 	case strings.Trim(ref.SHA, "0") == "":
-		e.problem(artifacts.Warning, subject, "is not known, so records are stored under "+ref.SHA[:12], "set BRANCH and GIT_SHA, or run in a git repository")
+		e.problem(
+			artifacts.Warning,
+			subject,
+			"is not known, so records are stored under "+ref.SHA[:12],
+			"set BRANCH and GIT_SHA, or run in a git repository",
+		)
 	case e.session.Dirty:
 		e.ok(subject, "%.12s of %s; the workspace has changes that are not in it", ref.SHA, ref.Branch)
 	default:
@@ -272,7 +314,12 @@ func (e *examiner) secrets(ctx context.Context) {
 		}
 	}
 	for _, name := range e.redactor.Unredacted() {
-		e.problem(artifacts.Warning, "secret "+name, "is too short or too common to be redacted", "make it longer, or rename the variable if it is not a secret")
+		e.problem(
+			artifacts.Warning,
+			"secret "+name,
+			"is too short or too common to be redacted",
+			"make it longer, or rename the variable if it is not a secret",
+		)
 	}
 }
 
@@ -282,18 +329,36 @@ func (e *examiner) resolve(ctx context.Context, references map[string]reference.
 	var found []artifacts.Finding
 	for _, s := range resolved.Secrets {
 		e.redactor.Add(redact.Secret{Name: s.Variable, Value: s.Value()})
-		found = append(found, artifacts.Finding{Subject: "secret " + s.Variable, Problem: "can be read from " + s.Source, Severity: artifacts.OK})
+		found = append(
+			found,
+			artifacts.Finding{
+				Subject:  "secret " + s.Variable,
+				Problem:  "can be read from " + s.Source,
+				Severity: artifacts.OK,
+			},
+		)
 	}
 	var failed *secrets.Error
 	if errors.As(err, &failed) {
 		for _, f := range failed.Failures {
-			found = append(found, artifacts.Finding{Subject: "secret " + f.Variable, Problem: "cannot be resolved: " + f.Problem, Advice: f.Advice, Severity: artifacts.Failure})
+			found = append(
+				found,
+				artifacts.Finding{
+					Subject:  "secret " + f.Variable,
+					Problem:  "cannot be resolved: " + f.Problem,
+					Advice:   f.Advice,
+					Severity: artifacts.Failure,
+				},
+			)
 		}
 	} else if err != nil {
 		found = append(found, artifacts.Finding{Subject: "secrets", Problem: err.Error(), Severity: artifacts.Failure})
 	}
 	for _, note := range resolved.Notes {
-		found = append(found, artifacts.Finding{Subject: "secrets", Problem: note, Advice: "see the note", Severity: artifacts.Warning})
+		found = append(
+			found,
+			artifacts.Finding{Subject: "secrets", Problem: note, Advice: "see the note", Severity: artifacts.Warning},
+		)
 	}
 	return found
 }

@@ -207,7 +207,14 @@ func TestDoctorAsksOthers(t *testing.T) {
 		Variables: map[string]string{"A_TOKEN": "ssm:/a", "STACK_NAME": "web", "GITHUB_TOKEN": "hunter2hunter2"},
 		Secrets: func(_ context.Context, r map[string]reference.Reference) []artifacts.Finding {
 			references = slices.Collect(maps.Keys(r))
-			return []artifacts.Finding{{Subject: "secret A_TOKEN", Problem: "access denied for hunter2hunter2", Advice: "allow it", Severity: artifacts.Failure}}
+			return []artifacts.Finding{
+				{
+					Subject:  "secret A_TOKEN",
+					Problem:  "access denied for hunter2hunter2",
+					Advice:   "allow it",
+					Severity: artifacts.Failure,
+				},
+			}
 		},
 		Stack: func(_ context.Context, name string) []artifacts.Finding {
 			return []artifacts.Finding{{Subject: "stack " + name, Problem: "is there", Severity: artifacts.OK}}
@@ -217,7 +224,8 @@ func TestDoctorAsksOthers(t *testing.T) {
 	if !slices.Equal(references, []string{"A_TOKEN"}) || sound || !strings.Contains(all, "ok stack web: is there") {
 		t.Errorf("resolved %v, sound %v\n%s", references, sound, all)
 	}
-	if strings.Contains(all, "hunter2") || !strings.Contains(all, "failure secret A_TOKEN: access denied for [REDACTED:GITHUB_TOKEN]") {
+	if strings.Contains(all, "hunter2") ||
+		!strings.Contains(all, "failure secret A_TOKEN: access denied for [REDACTED:GITHUB_TOKEN]") {
 		t.Errorf("a secret is printed:\n%s", all)
 	}
 }

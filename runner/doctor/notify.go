@@ -59,16 +59,41 @@ func (e *examiner) github(ctx context.Context) {
 	case err != nil:
 		e.problem(artifacts.Warning, subject, err.Error(), outcome.Hint(err))
 	case c.GitHubStatus == "off":
-		e.ok(subject, "GITHUB_TOKEN can read %s (%s); RUNNER_GITHUB_STATUS is off, so commits get no status", c.GitHubName, kind)
+		e.ok(
+			subject,
+			"GITHUB_TOKEN can read %s (%s); RUNNER_GITHUB_STATUS is off, so commits get no status",
+			c.GitHubName,
+			kind,
+		)
 	case c.GitHubStatus != "on" && e.Variables["GITHUB_ACTIONS"] == "true":
-		e.ok(subject, "GITHUB_TOKEN can read %s (%s); the workflow sets its own status, so the runner sets none", c.GitHubName, kind)
+		e.ok(
+			subject,
+			"GITHUB_TOKEN can read %s (%s); the workflow sets its own status, so the runner sets none",
+			c.GitHubName,
+			kind,
+		)
 	case c.GitHubStatus != "on" && e.session.Dirty:
-		e.ok(subject, "GITHUB_TOKEN can read %s (%s); the workspace has changes that are not in the commit, so the commit gets no status", c.GitHubName, kind)
+		e.ok(
+			subject,
+			"GITHUB_TOKEN can read %s (%s); the workspace has changes that are not in the commit, so the commit gets no status",
+			c.GitHubName,
+			kind,
+		)
 	case !access.CanSetStatus():
-		e.problem(artifacts.Warning, subject, fmt.Sprintf("GITHUB_TOKEN may not set the status of a commit of %s", c.GitHubName), "give it the scope repo:status, or set RUNNER_GITHUB_STATUS=off")
+		e.problem(
+			artifacts.Warning,
+			subject,
+			fmt.Sprintf("GITHUB_TOKEN may not set the status of a commit of %s", c.GitHubName),
+			"give it the scope repo:status, or set RUNNER_GITHUB_STATUS=off",
+		)
 	case access.Classic:
 		e.ok(subject, "GITHUB_TOKEN may set the status of commits of %s (%s)", c.GitHubName, kind)
 	default:
-		e.ok(subject, "GITHUB_TOKEN can read %s (%s); whether it may set a status shows with the first run", c.GitHubName, kind)
+		e.ok(
+			subject,
+			"GITHUB_TOKEN can read %s (%s); whether it may set a status shows with the first run",
+			c.GitHubName,
+			kind,
+		)
 	}
 }

@@ -68,10 +68,18 @@ func TestTheDoctorChecksNotifications(t *testing.T) {
 				}
 				address, stop := c.hub.Start()
 				defer stop()
-				variables = map[string]string{"GITHUB_TOKEN": "hunter2-hunter2", "GITHUB_REPOSITORY": "acme/shop", "GITHUB_API_URL": address}
+				variables = map[string]string{
+					"GITHUB_TOKEN":      "hunter2-hunter2",
+					"GITHUB_REPOSITORY": "acme/shop",
+					"GITHUB_API_URL":    address,
+				}
 			}
 			maps.Copy(variables, c.variables)
-			lines, sound := examineIn(t, map[string]string{"webhook": "https://hooks.slack.com/services/T0/B0/hunter2\n"}, Doctor{Variables: variables})
+			lines, sound := examineIn(
+				t,
+				map[string]string{"webhook": "https://hooks.slack.com/services/T0/B0/hunter2\n"},
+				Doctor{Variables: variables},
+			)
 			for _, want := range c.want {
 				begin, not := strings.CutPrefix(want, "!")
 				if slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, begin) }) == not {

@@ -29,7 +29,9 @@ type tool struct {
 func (e *examiner) tools() {
 	var all []*tool
 	need := func(name, user string, severity artifacts.Severity) {
-		path, err := process.LookPath(process.Command{Args: []string{name}, Dir: e.directory(), Env: environment.New(e.session, e.step).List()})
+		path, err := process.LookPath(
+			process.Command{Args: []string{name}, Dir: e.directory(), Env: environment.New(e.session, e.step).List()},
+		)
 		i := slices.IndexFunc(all, func(t *tool) bool { return t.name == name && t.path == path })
 		if i < 0 {
 			i = len(all)
@@ -85,9 +87,11 @@ func (e *examiner) tools() {
 }
 
 // shellWords are builtins and keywords of the shell.
-var shellWords = strings.Fields(`! . : [ { } alias bg break case cd command continue do done elif else esac eval exec exit export
+var shellWords = strings.Fields(
+	`! . : [ { } alias bg break case cd command continue do done elif else esac eval exec exit export
 	false fc fg fi for getopts hash if in jobs kill printf pwd read readonly return set shift test then time times trap true
-	type ulimit umask unalias unset until wait while echo function local source`)
+	type ulimit umask unalias unset until wait while echo function local source`,
+)
 
 var (
 	assignment  = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=[^\s"'\\$` + "`" + `]*$`)

@@ -57,7 +57,8 @@ func New(s *session.Session, step steps.Step) Environment {
 			e.Variables["CARLIN_REGION"] = region
 		}
 	}
-	if carlin.Deploys(carlin.ExpandScripts(step.Command.String(), dir)) && carlin.Region(dir, e.Variables) == "" { // it would deploy to us-east-1
+	if carlin.Deploys(carlin.ExpandScripts(step.Command.String(), dir)) &&
+		carlin.Region(dir, e.Variables) == "" { // it would deploy to us-east-1
 		if region := cmp.Or(e.Variables["AWS_REGION"], e.Variables["AWS_DEFAULT_REGION"]); region != "" {
 			e.Variables["CARLIN_REGION"] = region
 		}
@@ -70,7 +71,10 @@ func New(s *session.Session, step steps.Step) Environment {
 			e.Variables[name] = value
 		}
 	}
-	if !step.Rerun.IsZero() || len(step.Quarantine) > 0 { // without them jest-junit names no files, and passes over those that cannot be loaded
+	if !step.Rerun.IsZero() ||
+		len(
+			step.Quarantine,
+		) > 0 { // without them jest-junit names no files, and passes over those that cannot be loaded
 		for _, name := range []string{"JEST_JUNIT_ADD_FILE_ATTRIBUTE", "JEST_JUNIT_REPORT_TEST_SUITE_ERRORS"} {
 			if e.Variables[name] == "" {
 				e.Variables[name] = "true"
@@ -78,7 +82,10 @@ func New(s *session.Session, step steps.Step) Environment {
 		}
 	}
 	// Tools that are the project's own dependencies, carlin among them, are found without npx; what is on PATH already wins.
-	e.Variables["PATH"] = strings.TrimPrefix(e.Variables["PATH"]+":"+dir+"/node_modules/.bin:"+s.Config.Workspace+"/node_modules/.bin", ":")
+	e.Variables["PATH"] = strings.TrimPrefix(
+		e.Variables["PATH"]+":"+dir+"/node_modules/.bin:"+s.Config.Workspace+"/node_modules/.bin",
+		":",
+	)
 	return e
 }
 
@@ -125,12 +132,27 @@ func Secrets(variables map[string]string) []redact.Secret {
 }
 
 // own are the variables that the runner sets itself, and that no loaded value may change.
-var own = []string{"CI", "PIPELINE_STEP", "BRANCH", "GIT_SHA", "ENVIRONMENT", "STACK_NAME", "RUN_ID", "TRACEPARENT", "PATH", "HOME", "LD_PRELOAD", "LD_LIBRARY_PATH"}
+var own = []string{
+	"CI",
+	"PIPELINE_STEP",
+	"BRANCH",
+	"GIT_SHA",
+	"ENVIRONMENT",
+	"STACK_NAME",
+	"RUN_ID",
+	"TRACEPARENT",
+	"PATH",
+	"HOME",
+	"LD_PRELOAD",
+	"LD_LIBRARY_PATH",
+}
 
 // Reserved reports whether the runner or what runs the command relies on a variable, so that no parameter below a path
 // and no output of another step may set it.
 func Reserved(name string) bool {
-	return slices.Contains(own, name) || slices.Contains(private, name) || strings.HasPrefix(name, "AWS_") || strings.HasPrefix(name, "ECS_") || strings.HasPrefix(name, "RUNNER_")
+	return slices.Contains(own, name) || slices.Contains(private, name) || strings.HasPrefix(name, "AWS_") ||
+		strings.HasPrefix(name, "ECS_") ||
+		strings.HasPrefix(name, "RUNNER_")
 }
 
 // Resolver returns the resolver of references, relative to the workspace and with the session's AWS.

@@ -31,14 +31,19 @@ func TestWithoutCredentialsOnlyTheStepsOwnAreLeft(t *testing.T) {
 		variables[name] = "of the task"
 	}
 	s := &session.Session{Variables: variables}
-	step := steps.Step{Directory: ".", Credentials: steps.NoCredentials, Environment: map[string]string{"AWS_ROLE_ARN": "of the step"}}
+	step := steps.Step{
+		Directory:   ".",
+		Credentials: steps.NoCredentials,
+		Environment: map[string]string{"AWS_ROLE_ARN": "of the step"},
+	}
 	got := New(s, step).Variables
 	for _, name := range credentialSources {
 		if value, ok := got[name]; ok && value != "of the step" {
 			t.Errorf("%s is %q", name, value)
 		}
 	}
-	if got["AWS_ROLE_ARN"] != "of the step" || got["AWS_REGION"] != "eu-west-1" || got["AWS_EC2_METADATA_DISABLED"] != "true" {
+	if got["AWS_ROLE_ARN"] != "of the step" || got["AWS_REGION"] != "eu-west-1" ||
+		got["AWS_EC2_METADATA_DISABLED"] != "true" {
 		t.Errorf("%v", got)
 	}
 	step.Credentials = steps.TaskCredentials
@@ -49,16 +54,23 @@ func TestWithoutCredentialsOnlyTheStepsOwnAreLeft(t *testing.T) {
 
 func TestReferencesAreTakenOutOfTheEnvironment(t *testing.T) {
 	s := &session.Session{
-		Variables: map[string]string{"API_TOKEN": "ssm:/a", "ARTIFACT_BUCKET": "file:///dir"}, Config: config.Config{Environment: "staging"},
+		Variables: map[string]string{
+			"API_TOKEN":       "ssm:/a",
+			"ARTIFACT_BUCKET": "file:///dir",
+		}, Config: config.Config{Environment: "staging"},
 	}
 	e := New(s, steps.Step{Directory: ".", Required: []string{"API_TOKEN", "ABSENT"}})
-	if names := slices.Collect(maps.Keys(e.References)); !slices.Equal(names, []string{"API_TOKEN"}) || e.Variables["API_TOKEN"] != "" {
+	if names := slices.Collect(maps.Keys(e.References)); !slices.Equal(names, []string{"API_TOKEN"}) ||
+		e.Variables["API_TOKEN"] != "" {
 		t.Errorf("references are %v, the variable is %q", names, e.Variables["API_TOKEN"])
 	}
 	if e.Variables["ARTIFACT_BUCKET"] != "file:///dir" || e.Variables["ENVIRONMENT"] != "staging" {
 		t.Errorf("%v", e.Variables)
 	}
-	if missing := Missing(steps.Step{Required: []string{"API_TOKEN", "ABSENT"}}, e); !slices.Equal(missing, []string{"ABSENT"}) {
+	if missing := Missing(steps.Step{Required: []string{"API_TOKEN", "ABSENT"}}, e); !slices.Equal(
+		missing,
+		[]string{"ABSENT"},
+	) {
 		t.Errorf("missing are %v", missing)
 	}
 }

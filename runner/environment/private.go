@@ -48,7 +48,11 @@ func (p *Private) Resolve(ctx context.Context, s *session.Session, names ...stri
 	}
 	var failed *secrets.Error
 	if errors.As(err, &failed) {
-		return values, &outcome.SecretsError{Message: failed.Error(), Advice: failed.Hint(), Transient: failed.Retryable()}
+		return values, &outcome.SecretsError{
+			Message:   failed.Error(),
+			Advice:    failed.Hint(),
+			Transient: failed.Retryable(),
+		}
 	}
 	return values, err
 }

@@ -24,13 +24,25 @@ var framing = []struct {
 	{name: "an empty line is a line", in: "\n\n", want: []string{"", ""}},
 	{name: "a last line without newline", in: "a\nproceed? [y/N] ", want: []string{"a", "proceed? [y/N] "}},
 	{name: "quotes and backslashes", in: `say "C:\new"` + "\n", want: []string{`say "C:\new"`}},
-	{name: "longer than a word, with something special at each place", in: "0123456\"\n01234567\"\n\"1234567890123456\t8\n", want: []string{"0123456\"", "01234567\"", "\"1234567890123456\t8"}},
+	{
+		name: "longer than a word, with something special at each place",
+		in:   "0123456\"\n01234567\"\n\"1234567890123456\t8\n",
+		want: []string{"0123456\"", "01234567\"", "\"1234567890123456\t8"},
+	},
 	{name: "characters beyond ASCII", in: "größe ✓ 日本 🎉\n", want: []string{"größe ✓ 日本 🎉"}},
 	{name: "bytes that are not UTF-8 are replaced one by one", in: "a\xff\xfeb\n", want: []string{"a\uFFFD\uFFFDb"}},
 	{name: "a character broken off by a newline", in: "a\xe2\x82\nb\n", want: []string{"a\uFFFD\uFFFD", "b"}},
-	{name: "a character broken off by another one", in: "\xe2\xc3\xa4\xf0\x9fx\n", want: []string{"\uFFFDä\uFFFD\uFFFDx"}},
+	{
+		name: "a character broken off by another one",
+		in:   "\xe2\xc3\xa4\xf0\x9fx\n",
+		want: []string{"\uFFFDä\uFFFD\uFFFDx"},
+	},
 	{name: "a character broken off by the end", in: "a\xf0\x9f", want: []string{"a\uFFFD\uFFFD"}},
-	{name: "surrogates and overlong forms are not UTF-8", in: "\xed\xa0\x80\xc0\xaf\n", want: []string{strings.Repeat("\uFFFD", 5)}},
+	{
+		name: "surrogates and overlong forms are not UTF-8",
+		in:   "\xed\xa0\x80\xc0\xaf\n",
+		want: []string{strings.Repeat("\uFFFD", 5)},
+	},
 	{name: "the replacement character itself is UTF-8", in: "\uFFFD\n", want: []string{"\uFFFD"}},
 
 	{name: "a carriage return before the newline is part of it", in: "a\r\nb\r\r\n", want: []string{"a", "b"}},
@@ -42,31 +54,95 @@ var framing = []struct {
 	{name: "erasing and going home as readline does", in: "50%\x1b[2K\x1b[1G100%\x1b[0K\n", want: []string{"100%"}},
 	{name: "what was erased at the very end stays readable", in: "50%\r\x1b[K\n", want: []string{"50%"}},
 	{name: "a broken character is overwritten as any other", in: "\xe2\rb\n", want: []string{"b"}},
-	{name: "the colour of a state is not lost with the state before", in: "1\r\x1b[32m2\x1b[0m\n", want: []string{"2"}, colour: "\x1b[32m2\x1b[0m\n"},
+	{
+		name:   "the colour of a state is not lost with the state before",
+		in:     "1\r\x1b[32m2\x1b[0m\n",
+		want:   []string{"2"},
+		colour: "\x1b[32m2\x1b[0m\n",
+	},
 	{name: "nor with a second carriage return", in: "1\r\x1b[32m\r2\n", want: []string{"2"}, colour: "\x1b[32m2\n"},
 	{name: "going up is not followed", in: "a\nb\n\x1b[2A\x1b[2Kc\n", want: []string{"a", "b", "c"}},
 
-	{name: "colours", in: "\x1b[1;31mred\x1b[m \x1b[38;5;9mx\x1b[0m\n", want: []string{"red x"}, colour: "\x1b[1;31mred\x1b[m \x1b[38;5;9mx\x1b[0m\n"},
+	{
+		name:   "colours",
+		in:     "\x1b[1;31mred\x1b[m \x1b[38;5;9mx\x1b[0m\n",
+		want:   []string{"red x"},
+		colour: "\x1b[1;31mred\x1b[m \x1b[38;5;9mx\x1b[0m\n",
+	},
 	{name: "a line of colours only is empty", in: "\x1b[0m\n", want: []string{""}, colour: "\x1b[0m\n"},
-	{name: "links ended by BEL", in: "\x1b]8;;https://a.example/ü\x07text\x1b]8;;\x07\n", want: []string{"text"}, colour: "\x1b]8;;https://a.example/ü\x07text\x1b]8;;\x07\n"},
-	{name: "links ended by ST", in: "\x1b]8;id=1;https://a.example\x1b\\text\x1b]8;;\x1b\\\n", want: []string{"text"}, colour: "\x1b]8;id=1;https://a.example\x1b\\text\x1b]8;;\x1b\\\n"},
-	{name: "titles, character sets, modes, keypads and strings", in: "a\x1b]0;title\x07b\x1b(Bc\x1b[?25ld\x1b=e\x1bPq#0\x1b\\f\x1b[>4;2mg\x1b[1;1Hh\n", want: []string{"abcdefgh"}},
+	{
+		name:   "links ended by BEL",
+		in:     "\x1b]8;;https://a.example/ü\x07text\x1b]8;;\x07\n",
+		want:   []string{"text"},
+		colour: "\x1b]8;;https://a.example/ü\x07text\x1b]8;;\x07\n",
+	},
+	{
+		name:   "links ended by ST",
+		in:     "\x1b]8;id=1;https://a.example\x1b\\text\x1b]8;;\x1b\\\n",
+		want:   []string{"text"},
+		colour: "\x1b]8;id=1;https://a.example\x1b\\text\x1b]8;;\x1b\\\n",
+	},
+	{
+		name: "titles, character sets, modes, keypads and strings",
+		in:   "a\x1b]0;title\x07b\x1b(Bc\x1b[?25ld\x1b=e\x1bPq#0\x1b\\f\x1b[>4;2mg\x1b[1;1Hh\n",
+		want: []string{"abcdefgh"},
+	},
 	{name: "a sequence that the newline breaks off is text", in: "a\x1b[31\nb\n", want: []string{"a\x1b[31", "b"}},
-	{name: "a title that does not end on its line is text", in: "\x1b]0;title\nb\n", want: []string{"\x1b]0;title", "b"}},
-	{name: "a string broken off by another sequence is text", in: "\x1b]0;ti\x1b[31mtle\n", want: []string{"\x1b]0;title"}, colour: "␛]0;ti\x1b[31mtle\n"},
+	{
+		name: "a title that does not end on its line is text",
+		in:   "\x1b]0;title\nb\n",
+		want: []string{"\x1b]0;title", "b"},
+	},
+	{
+		name:   "a string broken off by another sequence is text",
+		in:     "\x1b]0;ti\x1b[31mtle\n",
+		want:   []string{"\x1b]0;title"},
+		colour: "␛]0;ti\x1b[31mtle\n",
+	},
 	{name: "an escape at the end is text", in: "a\x1b", want: []string{"a\x1b"}},
 	{name: "an unfinished end of a string is text", in: "\x1b]0;a\x1b", want: []string{"\x1b]0;a\x1b"}},
 	{name: "two escapes", in: "\x1b\x1b[31mx\n", want: []string{"\x1bx"}, colour: "␛\x1b[31mx\n"},
-	{name: "a sequence of more than 4 KiB is text", in: "\x1b]0;" + strings.Repeat("x", ansi.MaxSequence) + "\n", want: []string{"\x1b]0;" + strings.Repeat("x", ansi.MaxSequence)}},
-	{name: "a sequence of 4 KiB and one byte is text", in: "\x1b]0;" + strings.Repeat("x", ansi.MaxSequence-4) + "\x07y\n", want: []string{"\x1b]0;" + strings.Repeat("x", ansi.MaxSequence-4) + "\ay"}},
-	{name: "a sequence of exactly 4 KiB is one", in: "\x1b]0;" + strings.Repeat("x", ansi.MaxSequence-5) + "\x07y\n", want: []string{"y"}},
+	{
+		name: "a sequence of more than 4 KiB is text",
+		in:   "\x1b]0;" + strings.Repeat("x", ansi.MaxSequence) + "\n",
+		want: []string{"\x1b]0;" + strings.Repeat("x", ansi.MaxSequence)},
+	},
+	{
+		name: "a sequence of 4 KiB and one byte is text",
+		in:   "\x1b]0;" + strings.Repeat("x", ansi.MaxSequence-4) + "\x07y\n",
+		want: []string{"\x1b]0;" + strings.Repeat("x", ansi.MaxSequence-4) + "\ay"},
+	},
+	{
+		name: "a sequence of exactly 4 KiB is one",
+		in:   "\x1b]0;" + strings.Repeat("x", ansi.MaxSequence-5) + "\x07y\n",
+		want: []string{"y"},
+	},
 
-	{name: "control characters of C1", in: "a\u009b31mb\u0080\u009fc\u00a0\n", want: []string{"a\u009b31mb\u0080\u009fc\u00a0"}},
+	{
+		name: "control characters of C1",
+		in:   "a\u009b31mb\u0080\u009fc\u00a0\n",
+		want: []string{"a\u009b31mb\u0080\u009fc\u00a0"},
+	},
 	{name: "control characters", in: "a\x00b\x07c\bd\te\x7f\n", want: []string{"a\x00b\x07c\bd\te\x7f"}},
 }
 
 // picture is what text shows for control characters.
-var picture = strings.NewReplacer("\x00", "␀", "\x07", "␇", "\b", "␈", "\x1b", "␛", "\u009b", "<U+009B>", "\u0080", "<U+0080>", "\u009f", "<U+009F>")
+var picture = strings.NewReplacer(
+	"\x00",
+	"␀",
+	"\x07",
+	"␇",
+	"\b",
+	"␈",
+	"\x1b",
+	"␛",
+	"\u009b",
+	"<U+009B>",
+	"\u0080",
+	"<U+0080>",
+	"\u009f",
+	"<U+009F>",
+)
 
 // bytewise returns in as blocks of one byte.
 func bytewise(in string) []string {
@@ -216,7 +292,8 @@ func TestAnInterruptedPieceOfALongLineGetsItsNewline(t *testing.T) {
 	slog.New(s.Handler()).Info("hello")
 	feed(t, c, "y\n")
 	lines := strings.Split(out.String(), "\n")
-	if len(lines) != 4 || lines[0] != strings.Repeat("x", MaxRecord) || !strings.HasSuffix(lines[1], "hello") || lines[2] != "xy" {
+	if len(lines) != 4 || lines[0] != strings.Repeat("x", MaxRecord) || !strings.HasSuffix(lines[1], "hello") ||
+		lines[2] != "xy" {
 		t.Errorf("%d lines: %.40q", len(lines), lines)
 	}
 }

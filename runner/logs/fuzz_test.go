@@ -14,8 +14,10 @@ import (
 
 var (
 	// Escape sequences, as the grammar says it rather than byte by byte.
-	ansiSequence = regexp.MustCompile(`^(?:\x1b\[[ -?]*[@-~]|\x1b[\]PX^_][^\x00-\x1f]*(?:\x07|\x1b\\)|\x1b[ -/]+[0-~]|\x1b[0-OQ-WYZ\\` + "`" + `a-~])`)
-	ansiHome     = regexp.MustCompile(`^\x1b\[(?:[01]?G|2K)$`)
+	ansiSequence = regexp.MustCompile(
+		`^(?:\x1b\[[ -?]*[@-~]|\x1b[\]PX^_][^\x00-\x1f]*(?:\x07|\x1b\\)|\x1b[ -/]+[0-~]|\x1b[0-OQ-WYZ\\` + "`" + `a-~])`,
+	)
+	ansiHome = regexp.MustCompile(`^\x1b\[(?:[01]?G|2K)$`)
 )
 
 // reference does what a framer does to a log without colours, slowly and plainly.

@@ -94,7 +94,10 @@ func TestRecords(t *testing.T) {
 				t.Errorf("json: got %s, want %s in it", got, want)
 			}
 			if c.json != "" {
-				if got, want := file.String(), `,"msg":`+string(msg)+c.json+`,"seq":1}`+"\n"; !strings.HasSuffix(got, want) {
+				if got, want := file.String(), `,"msg":`+string(msg)+c.json+`,"seq":1}`+"\n"; !strings.HasSuffix(
+					got,
+					want,
+				) {
 					t.Errorf("json: got %s, want %s at its end", got, want)
 				}
 			}

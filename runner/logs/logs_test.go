@@ -88,7 +88,8 @@ func TestParseFormat(t *testing.T) {
 			t.Errorf("ParseFormat(%q, %v) = %v, %v; want %v", c.value, c.terminal, got, err, c.want)
 		}
 	}
-	if _, err := ParseFormat("xml", false); err == nil || err.Error() != `unknown log format "xml": use auto, text or json` {
+	if _, err := ParseFormat("xml", false); err == nil ||
+		err.Error() != `unknown log format "xml": use auto, text or json` {
 		t.Errorf("an unknown format is refused with %v", err)
 	}
 }
@@ -193,7 +194,8 @@ func TestPrintIsForPeopleOnly(t *testing.T) {
 		s := New(&out, Options{Format: format, File: &file})
 		s.Print("tests  12 passed\n")
 		s.Print("")
-		if want := map[Format]string{JSON: "", Text: "tests  12 passed\n"}[format]; out.String() != want || file.Len() > 0 {
+		if want := map[Format]string{JSON: "", Text: "tests  12 passed\n"}[format]; out.String() != want ||
+			file.Len() > 0 {
 			t.Errorf("%v: out %q, file %q", format, &out, &file)
 		}
 	}
@@ -239,7 +241,8 @@ func TestOneBrokenWriterDoesNotStopTheOther(t *testing.T) {
 					t.Errorf("the other one misses lines:\n%s", good)
 				}
 				for _, err := range []error{s.Err(), s.Flush()} {
-					if !errors.Is(err, io.ErrClosedPipe) || !strings.Contains(fmt.Sprint(err), "cannot write "+broken+",") {
+					if !errors.Is(err, io.ErrClosedPipe) ||
+						!strings.Contains(fmt.Sprint(err), "cannot write "+broken+",") {
 						t.Errorf("the error is %v", err)
 					}
 				}

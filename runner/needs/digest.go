@@ -40,7 +40,11 @@ func CheckDigest(ctx context.Context, s *session.Session, publishers []string, m
 		return &outcome.GuardError{
 			Message: fmt.Sprintf(
 				"the %s of commit %.12s are not those that were approved: run %s published sha256 %.12s, approved is %.12s",
-				m.Kind, m.SHA, m.RunID, m.Digest(), want,
+				m.Kind,
+				m.SHA,
+				m.RunID,
+				m.Digest(),
+				want,
 			),
 			Advice: "find out who replaced them; to deploy these, approve them, or correct RUNNER_ARTIFACT_DIGESTS",
 		}
@@ -58,7 +62,14 @@ func CheckDigest(ctx context.Context, s *session.Session, publishers []string, m
 		return &outcome.GuardError{
 			Message: fmt.Sprintf(
 				"the %s of commit %.12s are not those that step %s published: run %s published sha256 %.12s, run %s of %s has %.12s on record",
-				m.Kind, m.SHA, step, m.RunID, m.Digest(), latest.RunID, step, latest.Digests[m.Kind],
+				m.Kind,
+				m.SHA,
+				step,
+				m.RunID,
+				m.Digest(),
+				latest.RunID,
+				step,
+				latest.Digests[m.Kind],
 			),
 			Advice: "find out who replaced them, and run it again: runner --step " + step + " --force",
 		}

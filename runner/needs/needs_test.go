@@ -28,7 +28,10 @@ func newSession(t *testing.T, branch string) *session.Session {
 		t.Fatal(err)
 	}
 	return &session.Session{
-		Ref: artifacts.Ref{Branch: branch, SHA: sha}, Store: store, Log: slog.New(slog.DiscardHandler), Config: config.Config{MainBranch: "main"},
+		Ref: artifacts.Ref{
+			Branch: branch,
+			SHA:    sha,
+		}, Store: store, Log: slog.New(slog.DiscardHandler), Config: config.Config{MainBranch: "main"},
 	}
 }
 
@@ -125,7 +128,13 @@ func TestAStepThatReliesOnTheCommitNeedsToKnowIt(t *testing.T) {
 }
 
 func TestASetThatIsNotTheApprovedOneIsRefused(t *testing.T) {
-	m := artifacts.Manifest{Kind: "builds", Branch: "main", SHA: sha, RunID: "1", Files: []artifacts.File{{Path: "a", SHA256: "x", Mode: "0644"}}}
+	m := artifacts.Manifest{
+		Kind:   "builds",
+		Branch: "main",
+		SHA:    sha,
+		RunID:  "1",
+		Files:  []artifacts.File{{Path: "a", SHA256: "x", Mode: "0644"}},
+	}
 	other := strings.Repeat("0", 64)
 	for name, c := range map[string]struct {
 		handed, recorded string
@@ -143,11 +152,19 @@ func TestASetThatIsNotTheApprovedOneIsRefused(t *testing.T) {
 				s.Config.Digests = "docs=" + other + ", builds=" + c.handed
 			}
 			if c.recorded != "" {
-				put(t, s, "main", "build", "", record.Latest{RunID: "1", Passed: true, Digests: map[string]string{"builds": c.recorded}})
+				put(
+					t,
+					s,
+					"main",
+					"build",
+					"",
+					record.Latest{RunID: "1", Passed: true, Digests: map[string]string{"builds": c.recorded}},
+				)
 			}
 			err := CheckDigest(t.Context(), s, []string{"test", "build"}, m)
 			var guard *outcome.GuardError
-			if c.want == "" && err != nil || c.want != "" && (!errors.As(err, &guard) || !strings.Contains(err.Error(), c.want)) {
+			if c.want == "" && err != nil ||
+				c.want != "" && (!errors.As(err, &guard) || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("the error is %v", err)
 			}
 		})

@@ -217,7 +217,8 @@ func TestUnencryptedURLIsRefused(t *testing.T) {
 			continue // is github.com's
 		}
 		if err := (GitHub{Token: "x", Repository: "a/b", URL: address}).SetStatus(t.Context(), sha, status()); !errors.As(
-			err, &refused,
+			err,
+			&refused,
 		) ||
 			!strings.Contains(refused.Hint(), "GITHUB_API_URL") {
 			t.Errorf("GitHub at %q: %v", address, err)

@@ -126,7 +126,9 @@ func Of(err error) Outcome {
 	case err == nil:
 		o.Reason = record.Success
 	case errors.As(err, &cancelled):
-		o.Reason, o.ExitCode, o.Killed, o.Retryable = record.Cancelled, exitSignal+int(cancelled.Signal), cancelled.Killed, true
+		o.Reason, o.ExitCode, o.Killed, o.Retryable = record.Cancelled, exitSignal+int(
+			cancelled.Signal,
+		), cancelled.Killed, true
 	case errors.As(err, &timeout):
 		o.Reason, o.ExitCode, o.Killed = record.Timeout, ExitTimeout, timeout.Killed
 		o.AfterOOM = timeout.OOMKills > 0

@@ -11,7 +11,8 @@ func TestSpanOfTheRun(t *testing.T) {
 	var span telemetry.Span
 	FinishSpan(&span, failedRun())
 	got := attributes(span.Attributes)
-	if !span.Failed || span.Message != "the command exited with 1" || got["cicd.pipeline.result"] != telemetry.Constant("failure") ||
+	if !span.Failed || span.Message != "the command exited with 1" ||
+		got["cicd.pipeline.result"] != telemetry.Constant("failure") ||
 		got["error.type"] != telemetry.Constant("failure") ||
 		got["process.exit.code"] != int64(1) {
 		t.Errorf("%+v", span)

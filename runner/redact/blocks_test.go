@@ -16,7 +16,10 @@ func TestLongWrites(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 8))
 	planted := []string{
 		"hunter2hunter2", "s3cr3t", "s3c\x1b[31mr3t", long, long[:64] + "\n" + long[64:], long[:76] + "\r\n" + long[76:],
-		"ghp_" + strings.Repeat("x1", 20), "-----BEGIN PRIVATE KEY-----\n" + strings.Repeat(strings.Repeat("A", 64)+"\n", 9), "-----BEGIN ", "npm_",
+		"ghp_" + strings.Repeat(
+			"x1",
+			20,
+		), "-----BEGIN PRIVATE KEY-----\n" + strings.Repeat(strings.Repeat("A", 64)+"\n", 9), "-----BEGIN ", "npm_",
 		"AKIAIOSFODNN7EXAMPLE " + strings.Repeat("wJalrXUtnF", 4), "\x1b]8;;" + strings.Repeat("u", 700), "hunter2hunt",
 	}
 	for round := range 15 {
@@ -42,7 +45,11 @@ func TestLongWrites(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got.String() != want {
-				t.Fatalf("round %d: written in %d bytes at a time, the text comes out otherwise than whole", round, size)
+				t.Fatalf(
+					"round %d: written in %d bytes at a time, the text comes out otherwise than whole",
+					round,
+					size,
+				)
 			}
 		}
 	}

@@ -119,11 +119,60 @@ var replacements = []*strings.Replacer{
 	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#039;"),
 	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;"),
 	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;", "`", "&#x60;"),
-	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;", "`", "&#x60;", "=", "&#x3D;"),
+	strings.NewReplacer(
+		"&",
+		"&amp;",
+		"<",
+		"&lt;",
+		">",
+		"&gt;",
+		`"`,
+		"&quot;",
+		"'",
+		"&#x27;",
+		"`",
+		"&#x60;",
+		"=",
+		"&#x3D;",
+	),
 	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#x27;", "/", "&#x2F;"),
-	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;", "'", "&#39;", "/", "&#x2F;", "`", "&#x60;", "=", "&#x3D;"),
+	strings.NewReplacer(
+		"&",
+		"&amp;",
+		"<",
+		"&lt;",
+		">",
+		"&gt;",
+		`"`,
+		"&quot;",
+		"'",
+		"&#39;",
+		"/",
+		"&#x2F;",
+		"`",
+		"&#x60;",
+		"=",
+		"&#x3D;",
+	),
 	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;"),
-	strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&#34;", "'", "&#39;", "\n", "&#xA;", "\t", "&#x9;", "\r", "&#xD;"),
+	strings.NewReplacer(
+		"&",
+		"&amp;",
+		"<",
+		"&lt;",
+		">",
+		"&gt;",
+		`"`,
+		"&#34;",
+		"'",
+		"&#39;",
+		"\n",
+		"&#xA;",
+		"\t",
+		"&#x9;",
+		"\r",
+		"&#xD;",
+	),
 	strings.NewReplacer("&", "&#38;", "<", "&#60;", ">", "&#62;", `"`, "&#34;", "'", "&#39;"),
 	strings.NewReplacer("&", "&#x26;", "<", "&#x3c;", ">", "&#x3e;", `"`, "&#x22;", "'", "&#x27;"),
 	strings.NewReplacer("&", "&#x26;", "<", "&#x3C;", ">", "&#x3E;", `"`, "&#x22;", "'", "&#x27;"),
@@ -173,10 +222,17 @@ type byteEscaper struct {
 }
 
 var byteEscapers = []byteEscaper{
-	{format: "=%02X", also: "=", own: plainly},                                                // quoted-printable: a mail's text
-	{format: "=%02X", also: "= \t?_", own: plainly},                                           // its headers
-	{format: `\x%02x`, own: pythonBytes},                                                      // b'…'
-	{format: `\x%02x`, own: pythonBytesSingleQuoted},                                          // b'…' with a double quote in it
+	{
+		format: "=%02X",
+		also:   "=",
+		own:    plainly,
+	}, // quoted-printable: a mail's text
+	{format: "=%02X", also: "= \t?_", own: plainly}, // its headers
+	{format: `\x%02x`, own: pythonBytes},            // b'…'
+	{
+		format: `\x%02x`,
+		own:    pythonBytesSingleQuoted,
+	}, // b'…' with a double quote in it
 	{format: `\%03o`, own: strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\t", `\t`)}, // git's paths, C
 }
 

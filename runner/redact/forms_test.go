@@ -40,11 +40,17 @@ func TestEveryFormOfASecretIsReplaced(t *testing.T) {
 		{"a path of a URL", url.PathEscape},
 		{"a query of a URL", url.QueryEscape},
 		{"a query, in small letters", lowerPercent(url.QueryEscape)},
-		{"encodeURIComponent", replaceAll(url.QueryEscape, "+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")},
+		{
+			"encodeURIComponent",
+			replaceAll(url.QueryEscape, "+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*"),
+		},
 		{"strict percent encoding", replaceAll(url.QueryEscape, "+", "%20")},
 		{"percent encoding in small letters", lowerPercent(replaceAll(url.QueryEscape, "+", "%20"))},
 		{"a form", replaceAll(url.QueryEscape, "%2A", "*", "~", "%7E")},
-		{"a password in a URL", func(s string) string { return strings.TrimPrefix(url.UserPassword("", s).String(), ":") }},
+		{
+			"a password in a URL",
+			func(s string) string { return strings.TrimPrefix(url.UserPassword("", s).String(), ":") },
+		},
 		{"Go's JSON", func(s string) string { return goJSON(s, true) }},
 		{"JSON", func(s string) string { return goJSON(s, false) }},
 		{"JSON in JSON", func(s string) string { return goJSON(goJSON(s, false), false) }},
@@ -86,7 +92,10 @@ func TestEveryFormOfASecretIsReplaced(t *testing.T) {
 			return base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString([]byte(s))
 		}},
 		{"hex with colons", func(s string) string { return net.HardwareAddr(s).String() }},
-		{"hex with colons, as openssl has it", func(s string) string { return strings.ToUpper(net.HardwareAddr(s).String()) }},
+		{
+			"hex with colons, as openssl has it",
+			func(s string) string { return strings.ToUpper(net.HardwareAddr(s).String()) },
+		},
 		{"hex with spaces", func(s string) string { return fmt.Sprintf("% x", s) }},
 		{"hex with spaces, in capitals", func(s string) string { return fmt.Sprintf("% X", s) }},
 		{"hex with dashes", func(s string) string { return strings.ReplaceAll(fmt.Sprintf("% X", s), " ", "-") }},
@@ -104,14 +113,27 @@ func TestEveryFormOfASecretIsReplaced(t *testing.T) {
 			return b.String()
 		}},
 		{"a header of a mail", func(s string) string {
-			return strings.ReplaceAll(strings.TrimSuffix(strings.TrimPrefix(mime.QEncoding.Encode("utf-8", s+"é"), "=?utf-8?q?"), "=C3=A9?="), "_", "=20")
+			return strings.ReplaceAll(
+				strings.TrimSuffix(strings.TrimPrefix(mime.QEncoding.Encode("utf-8", s+"é"), "=?utf-8?q?"), "=C3=A9?="),
+				"_",
+				"=20",
+			)
 		}},
 		{"UTF-16", func(s string) string { return utf16Of(s, binary.LittleEndian) }},
 		{"UTF-16, big endian", func(s string) string { return utf16Of(s, binary.BigEndian) }},
 		{"a command of PowerShell", func(s string) string { return std([]byte(utf16Of(s, binary.LittleEndian))) }},
-		{"zero-width characters inside", func(s string) string { return s[:1] + "\u200b" + s[1:3] + "\u2060\ufeff" + s[3:5] + "\u200d" + s[5:] }},
-		{"zero-width characters inside base64", func(s string) string { e := std([]byte(s)); return e[:5] + "\u200c" + e[5:] }},
-		{"colours inside", func(s string) string { return s[:3] + "\x1b[01;31m\x1b[K" + s[3:5] + "\x1b[m\x1b[K" + s[5:] }},
+		{
+			"zero-width characters inside",
+			func(s string) string { return s[:1] + "\u200b" + s[1:3] + "\u2060\ufeff" + s[3:5] + "\u200d" + s[5:] },
+		},
+		{
+			"zero-width characters inside base64",
+			func(s string) string { e := std([]byte(s)); return e[:5] + "\u200c" + e[5:] },
+		},
+		{
+			"colours inside",
+			func(s string) string { return s[:3] + "\x1b[01;31m\x1b[K" + s[3:5] + "\x1b[m\x1b[K" + s[5:] },
+		},
 		{"colours inside base64", func(s string) string {
 			e := std([]byte(s))
 			return e[:4] + "\x1b[1m" + e[4:]
@@ -155,14 +177,16 @@ func TestEncodedTogetherWithOtherText(t *testing.T) {
 				for name, enc := range map[string]*base64.Encoding{"std": base64.StdEncoding, "url": base64.URLEncoding, "raw": base64.RawStdEncoding} {
 					got := cleaned(t, r, enc.EncodeToString([]byte(text)))
 					left := strings.Split(got, "[REDACTED:S]")
-					if len(left) != 2 || len(left[0]) > (8*before+5)/6 || len(strings.Trim(left[1], "=")) > (8*after+9)/6 {
+					if len(left) != 2 || len(left[0]) > (8*before+5)/6 ||
+						len(strings.Trim(left[1], "=")) > (8*after+9)/6 {
 						t.Errorf("%s base64 of %q became %q", name, text, got)
 					}
 				}
 				inside := base64.StdEncoding.EncodeToString([]byte(text))
 				for move := range 3 {
 					twice := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("^", move) + inside))
-					if got := cleaned(t, r, twice); !strings.Contains(got, "[REDACTED:S]") || len(got) > len("[REDACTED:S]")+24 {
+					if got := cleaned(t, r, twice); !strings.Contains(got, "[REDACTED:S]") ||
+						len(got) > len("[REDACTED:S]")+24 {
 						t.Errorf("base64 of %q, twice, became %q", text, got)
 					}
 				}
@@ -186,7 +210,9 @@ func TestEncodedAndWrapped(t *testing.T) {
 						lines = append(lines, rest[:min(width, len(rest))])
 					}
 					got := cleaned(t, New(Secret{"S", secret}), "<"+newline+strings.Join(lines, newline)+newline+">")
-					if before, after, ok := strings.Cut(got, "[REDACTED:S]"); !ok || len(before) > 50 || len(after) > 30 || strings.Contains(after, "[REDACTED") {
+					if before, after, ok := strings.Cut(got, "[REDACTED:S]"); !ok || len(before) > 50 ||
+						len(after) > 30 ||
+						strings.Contains(after, "[REDACTED") {
 						t.Errorf("%q", got)
 					}
 				})

@@ -40,7 +40,8 @@ func checkProperties(t *testing.T, secrets []Secret, text string, size func(int)
 			}
 		}
 	}
-	if withoutSeams(text) != text || strings.ContainsRune(text, ansi.ESC) || len(text) >= wrapped && strings.ContainsAny(text, "\r\n") {
+	if withoutSeams(text) != text || strings.ContainsRune(text, ansi.ESC) ||
+		len(text) >= wrapped && strings.ContainsAny(text, "\r\n") {
 		return
 	}
 	r.DisableTokens()
@@ -111,8 +112,33 @@ func TestRandomSecretsTextsAndCuts(t *testing.T) {
 		{"é", "ü", "\xc3", "\xa9", "&", "%"},
 		{"a", "b", "\u200b", "\ufeff", "\u2060"},
 		{"a", "\u200d", "\xe2", "\x80", "\x8b", "\x81", "\xbf", "\x1b[m", "c"},
-		{"AKIA", "IOSFODNN7EXAMPLE", " ", "wJalrXUtnFEMI/K7MDEN", "ghp_", "0123456789abcdefghij", "-----", "BEGIN ", "END ", "PRIVATE KEY", "\n", "\x1b[m"},
-		{"eyJh", "bGciOiJIUzI1NiJ9", ".", "eyJzdWIiOiIxMjM0NTY3ODkwIn0", " ", "sk_live_", "hooks.slack.com/", "/services/", "AIza", "0123456789abcdef", "\u200b"},
+		{
+			"AKIA",
+			"IOSFODNN7EXAMPLE",
+			" ",
+			"wJalrXUtnFEMI/K7MDEN",
+			"ghp_",
+			"0123456789abcdefghij",
+			"-----",
+			"BEGIN ",
+			"END ",
+			"PRIVATE KEY",
+			"\n",
+			"\x1b[m",
+		},
+		{
+			"eyJh",
+			"bGciOiJIUzI1NiJ9",
+			".",
+			"eyJzdWIiOiIxMjM0NTY3ODkwIn0",
+			" ",
+			"sk_live_",
+			"hooks.slack.com/",
+			"/services/",
+			"AIza",
+			"0123456789abcdef",
+			"\u200b",
+		},
 	}
 	const rounds = 40
 	for _, alphabet := range alphabets {
@@ -199,7 +225,12 @@ func FuzzWriter(f *testing.F) {
 	f.Add("secret-1", "31m-secret", "sec\x1b[31m-secret-1\x1b[", uint64(3))
 	f.Add("line-one\nline-two", `{"a":"b\"c\"d\u0026e"}`, "bGluZS1vbmUKbGluZS10d28=", uint64(4))
 	f.Add("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "https://a:b-c-d-e@f", "AKIAIOSFODNN7EXAMPLE ", uint64(5))
-	f.Add("-----BEGIN PRIVATE KEY-----\nMIIEow==\n-----END PRIVATE KEY-----\n", "MIIEow==", "-----BEGIN PRIVATE KEY-----\nMIIE", uint64(6))
+	f.Add(
+		"-----BEGIN PRIVATE KEY-----\nMIIEow==\n-----END PRIVATE KEY-----\n",
+		"MIIEow==",
+		"-----BEGIN PRIVATE KEY-----\nMIIE",
+		uint64(6),
+	)
 	f.Fuzz(func(t *testing.T, a, b, text string, seed uint64) {
 		if len(a)+len(b)+len(text) > 2000 {
 			return // the reference is slow
@@ -207,7 +238,12 @@ func FuzzWriter(f *testing.F) {
 		rnd := rand.New(rand.NewPCG(seed, 0))
 		forms := append(append(formsOf(a), formsOf(b)...), text)
 		form := forms[rnd.IntN(len(forms))]
-		checkProperties(t, []Secret{{"S", a}, {"S", b}}, text+a+form+text+b, func(left int) int { return rnd.IntN(min(left, 9) + 1) })
+		checkProperties(
+			t,
+			[]Secret{{"S", a}, {"S", b}},
+			text+a+form+text+b,
+			func(left int) int { return rnd.IntN(min(left, 9) + 1) },
+		)
 	})
 }
 

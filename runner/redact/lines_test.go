@@ -146,7 +146,10 @@ func FuzzLines(f *testing.F) {
 		values, _ := valuesOf(Secret{"S", value})
 		for _, v := range values {
 			unix := strings.NewReplacer(`\r\n`, "\n", `\n`, "\n", "\r", "\n")
-			if inside := unix.Replace(value); !strings.Contains(inside, unix.Replace(v)) && !strings.Contains(inside, "{") && !strings.Contains(inside, "[") && !strings.Contains(inside, "%") {
+			if inside := unix.Replace(value); !strings.Contains(inside, unix.Replace(v)) &&
+				!strings.Contains(inside, "{") &&
+				!strings.Contains(inside, "[") &&
+				!strings.Contains(inside, "%") {
 				t.Errorf("%q is not in %q", v, value)
 			}
 			if got := r.String(v); strings.Contains(got, v) && !strings.Contains("[REDACTED:S]", v) {

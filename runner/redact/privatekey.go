@@ -75,7 +75,11 @@ func closed(text []byte, i, end int, rest []byte) (start, _ int, open bool) {
 // label returns what text begins with up to and with five dashes: nothing if that is too long or has other
 // characters than labels have. It is open if text ends too early to tell.
 func label(text []byte) (string, bool) {
-	n := runLength(text, func(c byte) bool { return c == ' ' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' }, maxLabel)
+	n := runLength(
+		text,
+		func(c byte) bool { return c == ' ' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' },
+		maxLabel,
+	)
 	if len(text) < n+len(dashes) {
 		return "", n < maxLabel && strings.HasPrefix(dashes, string(text[n:]))
 	}

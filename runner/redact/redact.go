@@ -128,7 +128,8 @@ func (r *Redactor) shouldBuild() bool {
 	if r.index.matcher == nil {
 		return true
 	}
-	return !r.index.recent.isEmpty() && len(r.names) <= mostPatterns && r.searched.Load() > int64(buildAfter*len(r.names))
+	return !r.index.recent.isEmpty() && len(r.names) <= mostPatterns &&
+		r.searched.Load() > int64(buildAfter*len(r.names))
 }
 
 func (r *Redactor) build() {

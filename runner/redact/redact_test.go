@@ -104,9 +104,28 @@ func TestTextsWithoutSecretsAreNotCopied(t *testing.T) {
 
 func TestShortAndCommonValuesAreNamedAndLeftAlone(t *testing.T) {
 	r := New(
-		Secret{"PIN", "12345"}, Secret{"FLAG_TOKEN", "true"}, Secret{"EMPTY", ""}, Secret{"BLANK", " \n"}, Secret{"STAGE_KEY", "production"},
-		Secret{"MAX_TOKENS", "128000"}, Secret{"VERSION_KEY", "10.20.30"}, Secret{"BRACES", "{}[]{}"}, Secret{"LINE", "------------"}, Secret{"GOOD", "abcdef"},
-		Secret{"LONG_PIN", "4929103857201"}, Secret{"DB", `{"password":"short","user":"me","port":5432}`}, Secret{"PIN", "54321"},
+		Secret{
+			"PIN",
+			"12345",
+		},
+		Secret{"FLAG_TOKEN", "true"},
+		Secret{"EMPTY", ""},
+		Secret{"BLANK", " \n"},
+		Secret{"STAGE_KEY", "production"},
+		Secret{
+			"MAX_TOKENS",
+			"128000",
+		},
+		Secret{"VERSION_KEY", "10.20.30"},
+		Secret{"BRACES", "{}[]{}"},
+		Secret{"LINE", "------------"},
+		Secret{"GOOD", "abcdef"},
+		Secret{
+			"LONG_PIN",
+			"4929103857201",
+		},
+		Secret{"DB", `{"password":"short","user":"me","port":5432}`},
+		Secret{"PIN", "54321"},
 	)
 	want := "BRACES DB.password FLAG_TOKEN LINE MAX_TOKENS PIN STAGE_KEY VERSION_KEY"
 	if got := strings.Join(r.Unredacted(), " "); got != want {

@@ -199,8 +199,32 @@ func (a *anchors) next(text []byte, i int) int {
 		if at(0)|at(3)|at(6)|at(9)|at(12)|at(15)|at(18)|at(21)|at(24)|at(27)|at(30)|at(33) == 0 {
 			continue
 		}
-		which := uint(at(0)>>7) | uint(at(3)>>7)<<3 | uint(at(6)>>7)<<6 | uint(at(9)>>7)<<9 | uint(at(12)>>7)<<12 | uint(at(15)>>7)<<15 |
-			uint(at(18)>>7)<<18 | uint(at(21)>>7)<<21 | uint(at(24)>>7)<<24 | uint(at(27)>>7)<<27 | uint(at(30)>>7)<<30 | uint(at(33)>>7)<<33
+		which := uint(
+			at(0)>>7,
+		) | uint(
+			at(3)>>7,
+		)<<3 | uint(
+			at(6)>>7,
+		)<<6 | uint(
+			at(9)>>7,
+		)<<9 | uint(
+			at(12)>>7,
+		)<<12 | uint(
+			at(15)>>7,
+		)<<15 |
+			uint(
+				at(18)>>7,
+			)<<18 | uint(
+			at(21)>>7,
+		)<<21 | uint(
+			at(24)>>7,
+		)<<24 | uint(
+			at(27)>>7,
+		)<<27 | uint(
+			at(30)>>7,
+		)<<30 | uint(
+			at(33)>>7,
+		)<<33
 		for ; which != 0; which &= which - 1 {
 			if n := i + bits.TrailingZeros(which); a.likely(text, n) {
 				return n

@@ -44,7 +44,9 @@ func FuzzURLPasswords(f *testing.F) {
 				t.Errorf("an empty password in %q", text)
 			}
 		}
-		if password != "" && !strings.ContainsAny(password, "/?# \t\r\n\"'<>`@%") && !strings.EqualFold(password, "user") && !strings.EqualFold(password, "db") {
+		if password != "" && !strings.ContainsAny(password, "/?# \t\r\n\"'<>`@%") &&
+			!strings.EqualFold(password, "user") &&
+			!strings.EqualFold(password, "db") {
 			if got := urlPasswords("db://user:" + password + "@host/x"); len(got) == 0 || got[0] != password {
 				t.Errorf("%q: %q", password, got)
 			}

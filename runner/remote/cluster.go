@@ -41,20 +41,40 @@ func FindCluster(ctx context.Context, config aws.Config, stack string) (Cluster,
 	if config.Region == "" {
 		return Cluster{}, &Error{Message: "there is no AWS region", Advice: "set AWS_REGION, or AWS_PROFILE"}
 	}
-	found, err := cloudformation.NewFromConfig(config).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack})
+	found, err := cloudformation.NewFromConfig(
+		config,
+	).DescribeStacks(
+		ctx,
+		&cloudformation.DescribeStacksInput{StackName: &stack},
+	)
 	var api smithy.APIError
 	switch {
 	case err == nil && len(found.Stacks) == 1:
 	case ctx.Err() != nil:
 		return Cluster{}, ctx.Err()
 	case err == nil, errors.As(err, &api) && strings.Contains(api.ErrorMessage(), "does not exist"):
-		return Cluster{}, &Error{Message: fmt.Sprintf("there is no stack %s in %s", stack, config.Region), Advice: "name the stack that was made from cicd.yaml, as in --stack ci, and its region in AWS_REGION"}
+		return Cluster{}, &Error{
+			Message: fmt.Sprintf("there is no stack %s in %s", stack, config.Region),
+			Advice:  "name the stack that was made from cicd.yaml, as in --stack ci, and its region in AWS_REGION",
+		}
 	case errors.As(err, &api) && strings.Contains(api.ErrorCode(), "AccessDenied"):
-		return Cluster{}, &Error{Message: fmt.Sprintf("the stack %s may not be described", stack), Advice: "allow cloudformation:DescribeStacks on it", Err: errors.New(api.ErrorMessage())}
+		return Cluster{}, &Error{
+			Message: fmt.Sprintf("the stack %s may not be described", stack),
+			Advice:  "allow cloudformation:DescribeStacks on it",
+			Err:     errors.New(api.ErrorMessage()),
+		}
 	case errors.As(err, &api):
-		return Cluster{}, &Error{Message: fmt.Sprintf("the stack %s cannot be described", stack), Advice: "check that the credentials are those of the account", Err: fmt.Errorf("%s: %s", api.ErrorCode(), api.ErrorMessage())}
+		return Cluster{}, &Error{
+			Message: fmt.Sprintf("the stack %s cannot be described", stack),
+			Advice:  "check that the credentials are those of the account",
+			Err:     fmt.Errorf("%s: %s", api.ErrorCode(), api.ErrorMessage()),
+		}
 	default:
-		return Cluster{}, &Error{Message: fmt.Sprintf("the stack %s cannot be described", stack), Advice: "check that the network lets this machine reach CloudFormation, and that there are credentials", Err: err}
+		return Cluster{}, &Error{
+			Message: fmt.Sprintf("the stack %s cannot be described", stack),
+			Advice:  "check that the network lets this machine reach CloudFormation, and that there are credentials",
+			Err:     err,
+		}
 	}
 	c := Cluster{Stack: stack, Outputs: map[string]string{}}
 	for _, o := range found.Stacks[0].Outputs {
@@ -68,7 +88,10 @@ func (c Cluster) output(name string) (string, error) {
 	if v := c.Outputs[name]; v != "" {
 		return v, nil
 	}
-	return "", &Error{Message: fmt.Sprintf("the stack %s has no output %s", c.Stack, name), Advice: "name the stack that was made from cicd.yaml, and update it if it is an old one"}
+	return "", &Error{
+		Message: fmt.Sprintf("the stack %s has no output %s", c.Stack, name),
+		Advice:  "name the stack that was made from cicd.yaml, and update it if it is an old one",
+	}
 }
 
 // definition returns the output with the task definition of a step. A project's own steps run with that of test, and its
@@ -79,11 +102,17 @@ func (c Cluster) definition(step, environment string) (name string, own bool, er
 		return title(step) + "TaskDefinitionArn", false, nil
 	case "deploy", "migrate":
 		if environment == "" {
-			return "", false, &Error{Message: "ENVIRONMENT is required for step " + step, Advice: "name it, as in --environment staging"}
+			return "", false, &Error{
+				Message: "ENVIRONMENT is required for step " + step,
+				Advice:  "name it, as in --environment staging",
+			}
 		}
 		name := title(step) + title(environment) + "TaskDefinitionArn"
 		if c.Outputs[name] == "" {
-			return "", false, &Error{Message: fmt.Sprintf("the stack %s has no task that can %s to %s", c.Stack, step, environment), Advice: "it has those for staging and production"}
+			return "", false, &Error{
+				Message: fmt.Sprintf("the stack %s has no task that can %s to %s", c.Stack, step, environment),
+				Advice:  "it has those for staging and production",
+			}
 		}
 		return name, false, nil
 	}

@@ -92,7 +92,10 @@ func (f *follower) poll(ctx context.Context) (done, behind bool, err error) {
 			return false, false, nil
 		case errors.Is(err, errMissing): // an hour after it has stopped: the machine that we run on has slept
 			f.stopped = time.Now()
-			f.unknown = &Error{Message: "ECS does not know the task " + f.task.ID() + " any longer", Advice: "its log is in CloudWatch, and its record in the artifact bucket"}
+			f.unknown = &Error{
+				Message: "ECS does not know the task " + f.task.ID() + " any longer",
+				Advice:  "its log is in CloudWatch, and its record in the artifact bucket",
+			}
 		case err != nil:
 			return false, false, f.tolerate(ctx, err)
 		default:
@@ -112,7 +115,8 @@ func (f *follower) poll(ctx context.Context) (done, behind bool, err error) {
 		return true, false, f.unknown
 	}
 	f.reconnected()
-	if f.stopped.IsZero() || !whole || !f.last && f.task.group != "" && time.Since(f.stopped) <= drain*f.client.PollInterval {
+	if f.stopped.IsZero() || !whole ||
+		!f.last && f.task.group != "" && time.Since(f.stopped) <= drain*f.client.PollInterval {
 		return false, !whole, nil
 	}
 	return true, false, f.unknown
@@ -125,7 +129,11 @@ func (f *follower) status(ctx context.Context) (status, error) {
 		case awsjson.HasCode(err, "InvalidParameterException") && f.said == "":
 			return status{}, errMissing
 		case err != nil && ctx.Err() == nil && !isTransient(err):
-			return status{}, &Error{Message: "the task cannot be stopped, and goes on", Advice: "allow ecs:StopTask, or stop " + f.task.ID() + " in the console", Err: err}
+			return status{}, &Error{
+				Message: "the task cannot be stopped, and goes on",
+				Advice:  "allow ecs:StopTask, or stop " + f.task.ID() + " in the console",
+				Err:     err,
+			}
 		case err != nil:
 			return status{}, err
 		}
@@ -143,7 +151,11 @@ func (f *follower) tolerate(ctx context.Context, err error) error {
 	case errors.As(err, &known):
 		return err
 	case !isTransient(err):
-		e := &Error{Message: "the task " + f.task.ID() + " goes on, but can no longer be followed", Advice: "check the message of AWS; the task's record will be in the artifact bucket", Err: err}
+		e := &Error{
+			Message: "the task " + f.task.ID() + " goes on, but can no longer be followed",
+			Advice:  "check the message of AWS; the task's record will be in the artifact bucket",
+			Err:     err,
+		}
 		switch {
 		case awsjson.HasCode(err, "ExpiredTokenException", "ExpiredToken", "RequestExpired"):
 			e.Advice = "the credentials were shorter-lived than the step: use longer-lived ones, as by role-duration-seconds in a workflow"
@@ -172,7 +184,13 @@ func (f *follower) update(ctx context.Context, s status) error {
 	if s.LastStatus != f.said {
 		switch s.LastStatus {
 		case "PROVISIONING", "PENDING", "RUNNING":
-			f.viewer.Notice(fmt.Sprintf("the task is %s after %s", strings.ToLower(s.LastStatus), time.Since(f.begun).Round(time.Second)))
+			f.viewer.Notice(
+				fmt.Sprintf(
+					"the task is %s after %s",
+					strings.ToLower(s.LastStatus),
+					time.Since(f.begun).Round(time.Second),
+				),
+			)
 		}
 	}
 	f.said = s.LastStatus
@@ -181,7 +199,17 @@ func (f *follower) update(ctx context.Context, s status) error {
 	case "PROVISIONING", "PENDING", "ACTIVATING":
 		if time.Since(f.begun) > f.client.StartTimeout {
 			err := f.client.stop(ctx, f.task, "it did not come up in time")
-			return errors.Join(&Error{Message: fmt.Sprintf("the task is still %s after %s, and was stopped", strings.ToLower(s.LastStatus), f.client.StartTimeout), Advice: "check the subnets' route to the registry, or allow more time with --wait-start"}, err)
+			return errors.Join(
+				&Error{
+					Message: fmt.Sprintf(
+						"the task is still %s after %s, and was stopped",
+						strings.ToLower(s.LastStatus),
+						f.client.StartTimeout,
+					),
+					Advice: "check the subnets' route to the registry, or allow more time with --wait-start",
+				},
+				err,
+			)
 		}
 		return nil
 	case "STOPPED":
@@ -203,7 +231,10 @@ func (f *follower) update(ctx context.Context, s status) error {
 	case !f.ran || s.StopCode == "TaskFailedToStart":
 		return neverRan(s, container.Reason)
 	default:
-		f.unknown = &Error{Message: "the task ran, and ECS does not know how it ended: " + reason, Advice: "start it again; how far it came is in its log, and in its record in the artifact bucket"}
+		f.unknown = &Error{
+			Message: "the task ran, and ECS does not know how it ended: " + reason,
+			Advice:  "start it again; how far it came is in its log, and in its record in the artifact bucket",
+		}
 	}
 	return nil
 }

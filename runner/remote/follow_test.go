@@ -135,7 +135,12 @@ func TestALogThatMayNotBeReadStillHasAnEnd(t *testing.T) {
 
 func TestATaskThatSpotTookSaysSo(t *testing.T) {
 	p := &played{answers: map[string][]string{
-		"DescribeTasks": {task("STOPPED", `,"stopCode":"SpotInterruption","stoppedReason":"Your Spot Task was interrupted.","containers":[{"exitCode":143}]`)},
+		"DescribeTasks": {
+			task(
+				"STOPPED",
+				`,"stopCode":"SpotInterruption","stoppedReason":"Your Spot Task was interrupted.","containers":[{"exitCode":143}]`,
+			),
+		},
 	}}
 	ended, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1"}, nil, &viewed{})
 	if err != nil || ended.ExitCode != 143 || !strings.Contains(ended.Reason, "Spot took its capacity back") {
@@ -155,7 +160,11 @@ func TestATaskThatDoesNotComeUpIsStopped(t *testing.T) {
 
 func TestToldToStopTheTaskIsStoppedAndFollowedToItsEnd(t *testing.T) {
 	p := &played{answers: map[string][]string{
-		"DescribeTasks": {task("RUNNING", ""), task("DEACTIVATING", ""), task("STOPPED", `,"stopCode":"UserInitiated","stoppedReason":"told","containers":[{"exitCode":143}]`)}, "StopTask": {"{}"},
+		"DescribeTasks": {
+			task("RUNNING", ""),
+			task("DEACTIVATING", ""),
+			task("STOPPED", `,"stopCode":"UserInitiated","stoppedReason":"told","containers":[{"exitCode":143}]`),
+		}, "StopTask": {"{}"},
 	}}
 	stop := make(chan string, 1)
 	stop <- "told"
@@ -168,13 +177,16 @@ func TestToldToStopTheTaskIsStoppedAndFollowedToItsEnd(t *testing.T) {
 const missing = `{"tasks":[],"failures":[{"reason":"MISSING"}]}`
 
 func TestATaskThatNotAllOfECSHasHeardOfIsLookedForAgain(t *testing.T) {
-	p := &played{answers: map[string][]string{"DescribeTasks": {missing, missing, task("RUNNING", ""), task("STOPPED", failed)}}}
+	p := &played{
+		answers: map[string][]string{"DescribeTasks": {missing, missing, task("RUNNING", ""), task("STOPPED", failed)}},
+	}
 	ended, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1"}, nil, &viewed{})
 	if err != nil || ended.ExitCode != 7 {
 		t.Errorf("%+v %v", ended, err)
 	}
 	p = &played{answers: map[string][]string{"DescribeTasks": {missing}}}
-	if _, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1"}, nil, &viewed{}); err == nil || !strings.Contains(err.Error(), "does not know the task 1") {
+	if _, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1"}, nil, &viewed{}); err == nil ||
+		!strings.Contains(err.Error(), "does not know the task 1") {
 		t.Error(err)
 	}
 }
@@ -182,7 +194,10 @@ func TestATaskThatNotAllOfECSHasHeardOfIsLookedForAgain(t *testing.T) {
 // The lid of a laptop was shut, and an hour after its end ECS has forgotten the task: its log is there.
 func TestOfATaskThatIsForgottenTheLogIsShown(t *testing.T) {
 	p := &played{answers: map[string][]string{
-		"DescribeTasks": {task("RUNNING", ""), missing}, "GetLogEvents": {events("1", "one"), events("1"), events("2", "last"), events("2")},
+		"DescribeTasks": {
+			task("RUNNING", ""),
+			missing,
+		}, "GetLogEvents": {events("1", "one"), events("1"), events("2", "last"), events("2")},
 	}}
 	v := &viewed{}
 	_, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", group: "g", stream: "s"}, nil, v)
@@ -192,8 +207,12 @@ func TestOfATaskThatIsForgottenTheLogIsShown(t *testing.T) {
 }
 
 func TestTheExitCodeIsThatOfTheStepsOwnContainer(t *testing.T) {
-	p := &played{answers: map[string][]string{"DescribeTasks": {task("STOPPED", `,"startedAt":1,"stopCode":"EssentialContainerExited","containers":[`+
-		`{"name":"aws-guardduty-agent-x","exitCode":0},{"name":"runner","exitCode":7},{"name":"another","exitCode":1}]`)}}}
+	p := &played{
+		answers: map[string][]string{
+			"DescribeTasks": {task("STOPPED", `,"startedAt":1,"stopCode":"EssentialContainerExited","containers":[`+
+				`{"name":"aws-guardduty-agent-x","exitCode":0},{"name":"runner","exitCode":7},{"name":"another","exitCode":1}]`)},
+		},
+	}
 	ended, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", container: "runner"}, nil, &viewed{})
 	if err != nil || ended.ExitCode != 7 {
 		t.Errorf("%+v %v", ended, err)
@@ -206,16 +225,43 @@ func TestATaskWithAnUnknownEndDidRun(t *testing.T) {
 		"as we saw it": {task("RUNNING", ""), task("DEPROVISIONING", ""), task("STOPPED", `,"stoppedReason":"Host EC2 terminated.","containers":[]`)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &played{answers: map[string][]string{"DescribeTasks": answers, "GetLogEvents": {events("1", "one", "last"), events("1")}}}
+			p := &played{
+				answers: map[string][]string{
+					"DescribeTasks": answers,
+					"GetLogEvents":  {events("1", "one", "last"), events("1")},
+				},
+			}
 			v := &viewed{}
-			_, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", container: "runner", group: "g", stream: "s"}, nil, v)
-			if err == nil || strings.Contains(err.Error(), "never ran") || !strings.Contains(err.Error(), "does not know how it ended") || !slices.Contains(v.lines, "last") {
+			_, err := client(
+				t,
+				p,
+			).Follow(
+				t.Context(),
+				Task{ARN: "arn:task/1", container: "runner", group: "g", stream: "s"},
+				nil,
+				v,
+			)
+			if err == nil || strings.Contains(err.Error(), "never ran") ||
+				!strings.Contains(err.Error(), "does not know how it ended") ||
+				!slices.Contains(v.lines, "last") {
 				t.Errorf("%v %v", err, v.lines)
 			}
 		})
 	}
-	p := &played{answers: map[string][]string{"DescribeTasks": {task("PENDING", ""), task("DEPROVISIONING", ""), task("STOPPED", `,"stopCode":"TaskFailedToStart","stoppedReason":"CannotPullContainerError: gone","containers":[{"name":"runner"}]`)}}}
-	if _, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", container: "runner"}, nil, &viewed{}); err == nil || !strings.Contains(err.Error(), "never ran: CannotPull") {
+	p := &played{
+		answers: map[string][]string{
+			"DescribeTasks": {
+				task("PENDING", ""),
+				task("DEPROVISIONING", ""),
+				task(
+					"STOPPED",
+					`,"stopCode":"TaskFailedToStart","stoppedReason":"CannotPullContainerError: gone","containers":[{"name":"runner"}]`,
+				),
+			},
+		},
+	}
+	if _, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", container: "runner"}, nil, &viewed{}); err == nil ||
+		!strings.Contains(err.Error(), "never ran: CannotPull") {
 		t.Error(err)
 	}
 }
@@ -252,21 +298,28 @@ func TestALogThatGrowsFasterThanItIsReadDoesNotDelayAStop(t *testing.T) {
 
 func TestATaskIsStoppedOnceAWSIsReachedAgain(t *testing.T) {
 	p := &played{answers: map[string][]string{
-		"StopTask":      {"", "!InvalidParameterException", "{}"},
-		"DescribeTasks": {missing, task("RUNNING", ""), task("STOPPED", `,"stopCode":"UserInitiated","containers":[{"exitCode":143}]`)},
+		"StopTask": {"", "!InvalidParameterException", "{}"},
+		"DescribeTasks": {
+			missing,
+			task("RUNNING", ""),
+			task("STOPPED", `,"stopCode":"UserInitiated","containers":[{"exitCode":143}]`),
+		},
 	}}
 	stop := make(chan string, 1)
 	stop <- "told"
 	v := &viewed{}
 	c := impatient(t, p)
 	ended, err := c.Follow(t.Context(), Task{ARN: "arn:task/1"}, stop, v)
-	if told := strings.Join(v.told, "\n"); err != nil || ended.ExitCode != 143 || !strings.Contains(told, "cannot be reached") || !strings.Contains(told, "reached again") {
+	if told := strings.Join(v.told, "\n"); err != nil || ended.ExitCode != 143 ||
+		!strings.Contains(told, "cannot be reached") ||
+		!strings.Contains(told, "reached again") {
 		t.Errorf("%+v %v: %s", ended, err, told)
 	}
 	p.answers = map[string][]string{"StopTask": {"!AccessDeniedException"}, "DescribeTasks": {task("RUNNING", "")}}
 	stop <- "told"
 	var e *Error
-	if _, err := c.Follow(t.Context(), Task{ARN: "arn:task/1"}, stop, v); !asError(err, &e) || !strings.Contains(e.Advice, "ecs:StopTask") {
+	if _, err := c.Follow(t.Context(), Task{ARN: "arn:task/1"}, stop, v); !asError(err, &e) ||
+		!strings.Contains(e.Advice, "ecs:StopTask") {
 		t.Error(err)
 	}
 }
@@ -275,14 +328,21 @@ func TestCredentialsThatExpireSaySo(t *testing.T) {
 	p := &played{answers: map[string][]string{"DescribeTasks": {task("RUNNING", ""), "!ExpiredTokenException"}}}
 	_, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1"}, nil, &viewed{})
 	var e *Error
-	if !asError(err, &e) || !strings.Contains(e.Error(), "the task 1 goes on") || !strings.Contains(e.Advice, "shorter-lived") {
+	if !asError(err, &e) || !strings.Contains(e.Error(), "the task 1 goes on") ||
+		!strings.Contains(e.Advice, "shorter-lived") {
 		t.Errorf("%v, %+v", err, e)
 	}
 	// The task's end is known by then, and only the log's is not.
-	p = &played{answers: map[string][]string{"DescribeTasks": {task("STOPPED", failed)}, "GetLogEvents": {"!ExpiredTokenException"}}}
+	p = &played{
+		answers: map[string][]string{
+			"DescribeTasks": {task("STOPPED", failed)},
+			"GetLogEvents":  {"!ExpiredTokenException"},
+		},
+	}
 	v := &viewed{}
 	ended, err := client(t, p).Follow(t.Context(), Task{ARN: "arn:task/1", group: "g", stream: "s"}, nil, v)
-	if err != nil || ended.ExitCode != 7 || !strings.Contains(strings.Join(v.told, "\n"), "the end of the log cannot be read") {
+	if err != nil || ended.ExitCode != 7 ||
+		!strings.Contains(strings.Join(v.told, "\n"), "the end of the log cannot be read") {
 		t.Errorf("%+v %v %v", ended, err, v.told)
 	}
 }

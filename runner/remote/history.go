@@ -103,7 +103,10 @@ func stepsOf(events []historyEvent) []Step {
 			step.Task = taskOf(e.Submitted.Output)
 		case e.Type == "TaskSucceeded":
 			step.Status, step.Ended = "passed", at
-		case e.Type == "TaskFailed", e.Type == "TaskTimedOut", e.Type == "TaskSubmitFailed", e.Type == "TaskStartFailed":
+		case e.Type == "TaskFailed",
+			e.Type == "TaskTimedOut",
+			e.Type == "TaskSubmitFailed",
+			e.Type == "TaskStartFailed":
 			step.Status, step.Ended = "failed", at
 			for _, why := range []struct{ Error, Cause string }{e.Failed, e.TimedOut, e.SubmitFailed, e.StartFailed} {
 				if why.Error != "" {
@@ -116,7 +119,10 @@ func stepsOf(events []historyEvent) []Step {
 		}
 		state[e.ID], under[e.ID] = name, step
 		switch e.Type {
-		case "ExecutionAborted", "ExecutionTimedOut", "ExecutionFailed", "ExecutionSucceeded": // parallel steps are stopped
+		case "ExecutionAborted",
+			"ExecutionTimedOut",
+			"ExecutionFailed",
+			"ExecutionSucceeded": // parallel steps are stopped
 			for _, s := range steps {
 				if s.Ended.IsZero() {
 					s.Status, s.Ended = "stopped", at

@@ -52,7 +52,8 @@ func TestAHistoryIsReadAsSteps(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			steps := read(t, c.end)
-			if len(steps) != 2 || steps[0].Name != "Build" || steps[0].Status != "passed" || steps[0].Task != "aaaa" || steps[0].Ended.Sub(steps[0].Started).Seconds() != 60 {
+			if len(steps) != 2 || steps[0].Name != "Build" || steps[0].Status != "passed" || steps[0].Task != "aaaa" ||
+				steps[0].Ended.Sub(steps[0].Started).Seconds() != 60 {
 				t.Fatalf("%+v", steps)
 			}
 			if s := steps[1]; s.Name != "Test" || s.Status != c.status || s.Reason != c.reason || s.Task != c.task {
@@ -76,7 +77,17 @@ func TestAnApprovalIsAStep(t *testing.T) {
 func machine(t *testing.T, p *played) *Pipeline {
 	t.Helper()
 	c := client(t, p)
-	pipeline, err := NewPipeline(t.Context(), c.ecs.Config, Cluster{Stack: "ci", Outputs: map[string]string{"StateMachineArn": "arn:aws:states:eu-west-1:1:stateMachine:ci", "TableName": "ci"}})
+	pipeline, err := NewPipeline(
+		t.Context(),
+		c.ecs.Config,
+		Cluster{
+			Stack: "ci",
+			Outputs: map[string]string{
+				"StateMachineArn": "arn:aws:states:eu-west-1:1:stateMachine:ci",
+				"TableName":       "ci",
+			},
+		},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +95,19 @@ func machine(t *testing.T, p *played) *Pipeline {
 }
 
 func described(name, status, more string) string {
-	return fmt.Sprintf(`{"name":%q,"status":%q,"startDate":1763900000,"input":"{\"detail\":{\"ref\":\"refs/heads/main\",\"after\":\"0\"}}"%s}`, name, status, more)
+	return fmt.Sprintf(
+		`{"name":%q,"status":%q,"startDate":1763900000,"input":"{\"detail\":{\"ref\":\"refs/heads/main\",\"after\":\"0\"}}"%s}`,
+		name,
+		status,
+		more,
+	)
 }
 
 func entered(state string) string {
-	return fmt.Sprintf(`{"events":[{"id":2,"previousEventId":0,"timestamp":1763900001,"type":"X","stateEnteredEventDetails":{"name":%q}}]}`, state)
+	return fmt.Sprintf(
+		`{"events":[{"id":2,"previousEventId":0,"timestamp":1763900001,"type":"X","stateEnteredEventDetails":{"name":%q}}]}`,
+		state,
+	)
 }
 
 const asked = `{"events":[{"id":2,"previousEventId":0,"timestamp":1763900001,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"Approval"}},
@@ -103,7 +122,12 @@ func TestWhatWasNotRunHasNotPassed(t *testing.T) {
 		{"ABORTED", `,"error":"Cancelled"`, "Build", "ABORTED"},
 		{"RUNNING", "", "Build", "RUNNING"},
 	} {
-		p := &played{answers: map[string][]string{"DescribeExecution": {described("a", c.status, c.more)}, "GetExecutionHistory": {entered(c.state)}}}
+		p := &played{
+			answers: map[string][]string{
+				"DescribeExecution":   {described("a", c.status, c.more)},
+				"GetExecutionHistory": {entered(c.state)},
+			},
+		}
 		e, _, err := machine(t, p).Status(t.Context(), "a")
 		if err != nil || e.Status != c.want || (e.Status == Superseded || e.Status == Duplicate) && e.Cause == "" {
 			t.Errorf("%s in %s is %+v, %v", c.status, c.state, e, err)
@@ -123,7 +147,9 @@ func TestWhoIsAskedForIsTheOneThatWaits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &played{answers: map[string][]string{
-				"ListExecutions": {listed}, "DescribeExecution": {described("new", "RUNNING", ""), described("old", "RUNNING", "")}, "GetExecutionHistory": c.histories,
+				"ListExecutions": {
+					listed,
+				}, "DescribeExecution": {described("new", "RUNNING", ""), described("old", "RUNNING", "")}, "GetExecutionHistory": c.histories,
 			}}
 			e, err := machine(t, p).AwaitingApproval(t.Context(), "main")
 			if e.Name != c.want || (err == nil) != (c.say == "") || err != nil && err.Error() != c.say {
@@ -148,7 +174,12 @@ func TestADecisionIsPassedOnWithWhoAndWhy(t *testing.T) {
 		"without a reason": {false, "", "SendTaskFailure", `{"cause":"by octocat","error":"Rejected","taskToken":"AQC-the-token"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &played{answers: map[string][]string{"GetItem": {item}, c.operation: {"{}", "!TaskTimedOut", "!AccessDeniedException"}}}
+			p := &played{
+				answers: map[string][]string{
+					"GetItem":   {item},
+					c.operation: {"{}", "!TaskTimedOut", "!AccessDeniedException"},
+				},
+			}
 			m := machine(t, p)
 			a, err := m.Approval(t.Context(), "main-1")
 			if err != nil || a.Environment != "production" || a.SHA != "0123" {
@@ -156,7 +187,9 @@ func TestADecisionIsPassedOnWithWhoAndWhy(t *testing.T) {
 			}
 			for _, want := range []string{"", "no longer waits for an approval", "cannot be passed on"} {
 				err := m.Decide(t.Context(), a, c.yes, "octocat", c.reason)
-				if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(fmt.Sprintf("%v %+v", err, err), "AQC")) {
+				if (err == nil) != (want == "") ||
+					err != nil &&
+						(!strings.Contains(err.Error(), want) || strings.Contains(fmt.Sprintf("%v %+v", err, err), "AQC")) {
 					t.Errorf("%v, not %q", err, want)
 				}
 			}
@@ -166,7 +199,8 @@ func TestADecisionIsPassedOnWithWhoAndWhy(t *testing.T) {
 		})
 	}
 	p := &played{answers: map[string][]string{"GetItem": {`{}`}}}
-	if _, err := machine(t, p).Approval(t.Context(), "main-1"); err == nil || err.Error() != "main-1 does not wait for an approval" {
+	if _, err := machine(t, p).Approval(t.Context(), "main-1"); err == nil ||
+		err.Error() != "main-1 does not wait for an approval" {
 		t.Error(err)
 	}
 }
@@ -190,7 +224,9 @@ func TestATaskThatNeverRanSaysWhatToDo(t *testing.T) {
 		"something else":                                                                           "see the stopped task",
 	} {
 		var e *Error
-		if err := neverRan(status{StoppedReason: reason}, ""); !asError(err, &e) || !strings.HasPrefix(e.Advice, advice) || !strings.Contains(e.Error(), reason) {
+		if err := neverRan(status{StoppedReason: reason}, ""); !asError(err, &e) ||
+			!strings.HasPrefix(e.Advice, advice) ||
+			!strings.Contains(e.Error(), reason) {
 			t.Errorf("%s: %v, %s", reason, err, e.Advice)
 		}
 	}

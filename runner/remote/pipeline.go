@@ -38,7 +38,11 @@ func NewPipeline(ctx context.Context, config aws.Config, cluster Cluster) (*Pipe
 	if p.states, err = awsjson.New(ctx, config, awsjson.Service{Name: "states", ID: "SFN", Target: "AWSStepFunctions", Version: "1.0"}); err != nil {
 		return nil, err
 	}
-	p.dynamo, err = awsjson.New(ctx, config, awsjson.Service{Name: "dynamodb", ID: "DynamoDB", Target: "DynamoDB_20120810", Version: "1.0"})
+	p.dynamo, err = awsjson.New(
+		ctx,
+		config,
+		awsjson.Service{Name: "dynamodb", ID: "DynamoDB", Target: "DynamoDB_20120810", Version: "1.0"},
+	)
 	return p, err
 }
 
@@ -72,7 +76,16 @@ func (p *Pipeline) Start(ctx context.Context, s StartRequest) (name string, err 
 	if s.Tag {
 		kind = "tags"
 	}
-	e := event{"ci.manual", "manual", map[string]string{"version": "1", "ref": "refs/" + kind + "/" + s.Branch, "after": s.SHA, "sender": s.StartedBy}}
+	e := event{
+		"ci.manual",
+		"manual",
+		map[string]string{
+			"version": "1",
+			"ref":     "refs/" + kind + "/" + s.Branch,
+			"after":   s.SHA,
+			"sender":  s.StartedBy,
+		},
+	}
 	for key, value := range map[string]string{"repository": s.Repository, "environment": s.Environment} {
 		if value != "" {
 			e.Detail[key] = value
@@ -86,7 +99,12 @@ func (p *Pipeline) Start(ctx context.Context, s StartRequest) (name string, err 
 		return "", err
 	}
 	name = executionName(s.Branch, s.SHA)
-	err = p.states.Call(ctx, "StartExecution", map[string]string{"stateMachineArn": p.machine, "name": name, "input": string(input)}, nil)
+	err = p.states.Call(
+		ctx,
+		"StartExecution",
+		map[string]string{"stateMachineArn": p.machine, "name": name, "input": string(input)},
+		nil,
+	)
 	return name, p.explain(ctx, "the pipeline cannot be started", "states:StartExecution", err)
 }
 
@@ -134,7 +152,11 @@ func (p *Pipeline) Describe(ctx context.Context, name string) (Execution, error)
 	}
 	err := p.states.Call(ctx, "DescribeExecution", map[string]string{"executionArn": p.arn(name)}, &output)
 	if awsjson.HasCode(err, "ExecutionDoesNotExist") {
-		return Execution{}, &Error{Message: "there is no execution " + name, Err: errUnknown, Advice: "runner pipeline status, without a name, shows the newest"}
+		return Execution{}, &Error{
+			Message: "there is no execution " + name,
+			Err:     errUnknown,
+			Advice:  "runner pipeline status, without a name, shows the newest",
+		}
 	}
 	if err := p.explain(ctx, "the execution cannot be described", "states:DescribeExecution", err); err != nil {
 		return Execution{}, err
@@ -218,18 +240,32 @@ func (p *Pipeline) AwaitingApproval(ctx context.Context, branch string) (Executi
 	of := strings.TrimSuffix("of "+branch, "of ")
 	switch len(waiting) {
 	case 0:
-		return Execution{}, &Error{Message: strings.TrimSpace("no execution "+of) + " waits for approval", Advice: "runner pipeline status shows the newest"}
+		return Execution{}, &Error{
+			Message: strings.TrimSpace("no execution "+of) + " waits for approval",
+			Advice:  "runner pipeline status shows the newest",
+		}
 	case 1:
 		return waiting[0], nil
 	}
-	return Execution{}, &Error{Message: fmt.Sprintf("%d executions %s wait for approval", len(waiting), of), Advice: "name the one: " + strings.Join(names, ", ")}
+	return Execution{}, &Error{
+		Message: fmt.Sprintf("%d executions %s wait for approval", len(waiting), of),
+		Advice:  "name the one: " + strings.Join(names, ", "),
+	}
 }
 
 // Cancel stops an execution; Step Functions stops the task that it waits for. The error is an *Error.
 func (p *Pipeline) Cancel(ctx context.Context, name, cause string) error {
-	err := p.states.Call(ctx, "StopExecution", map[string]string{"executionArn": p.arn(name), "error": "Cancelled", "cause": cause}, nil)
+	err := p.states.Call(
+		ctx,
+		"StopExecution",
+		map[string]string{"executionArn": p.arn(name), "error": "Cancelled", "cause": cause},
+		nil,
+	)
 	if awsjson.HasCode(err, "ExecutionDoesNotExist") {
-		return &Error{Message: "there is no execution " + name, Advice: "runner pipeline status, without a name, shows the newest"}
+		return &Error{
+			Message: "there is no execution " + name,
+			Advice:  "runner pipeline status, without a name, shows the newest",
+		}
 	}
 	return p.explain(ctx, "the execution cannot be cancelled", "states:StopExecution", err)
 }
@@ -253,10 +289,20 @@ func (p *Pipeline) Approval(ctx context.Context, execution string) (Approval, er
 		return Approval{}, err
 	}
 	if output.Item["token"].S == "" {
-		return Approval{}, &Error{Message: execution + " does not wait for an approval", Advice: "runner pipeline status " + execution + " shows where it is"}
+		return Approval{}, &Error{
+			Message: execution + " does not wait for an approval",
+			Advice:  "runner pipeline status " + execution + " shows where it is",
+		}
 	}
 	i := output.Item
-	return Approval{Execution: execution, Environment: i["environment"].S, Ref: i["ref"].S, SHA: i["sha"].S, Since: i["since"].S, token: i["token"].S}, nil
+	return Approval{
+		Execution:   execution,
+		Environment: i["environment"].S,
+		Ref:         i["ref"].S,
+		SHA:         i["sha"].S,
+		Since:       i["since"].S,
+		token:       i["token"].S,
+	}, nil
 }
 
 // Decide approves or rejects a delivery. The error is an *Error.
@@ -276,7 +322,10 @@ func (p *Pipeline) Decide(ctx context.Context, a Approval, yes bool, who, reason
 	}
 	err := p.states.Call(ctx, operation, input, nil)
 	if awsjson.HasCode(err, "TaskTimedOut", "TaskDoesNotExist", "InvalidToken") {
-		return &Error{Message: a.Execution + " no longer waits for an approval", Advice: "it was decided by another person, or timed out: runner pipeline status " + a.Execution}
+		return &Error{
+			Message: a.Execution + " no longer waits for an approval",
+			Advice:  "it was decided by another person, or timed out: runner pipeline status " + a.Execution,
+		}
 	}
 	return p.explain(ctx, "the decision cannot be passed on", action, err)
 }
@@ -294,7 +343,11 @@ func (p *Pipeline) explain(ctx context.Context, what, action string, err error) 
 	case errors.As(err, &api):
 		return &Error{Message: what, Advice: "check the message of AWS", Err: err}
 	}
-	return &Error{Message: what, Advice: "check that the network lets this machine reach AWS, and that there are credentials", Err: err}
+	return &Error{
+		Message: what,
+		Advice:  "check that the network lets this machine reach AWS, and that there are credentials",
+		Err:     err,
+	}
 }
 
 // IsTransient reports whether an error may pass: AWS could not be reached or was busy, or does not know yet an execution

@@ -42,12 +42,22 @@ type Client struct {
 
 // NewClient returns a client for a cluster. The error is a *awsjson.RegionError.
 func NewClient(ctx context.Context, config aws.Config, cluster Cluster) (*Client, error) {
-	ecs, err := awsjson.New(ctx, config, awsjson.Service{Name: "ecs", ID: "ECS", Target: "AmazonEC2ContainerServiceV20141113"})
+	ecs, err := awsjson.New(
+		ctx,
+		config,
+		awsjson.Service{Name: "ecs", ID: "ECS", Target: "AmazonEC2ContainerServiceV20141113"},
+	)
 	if err != nil {
 		return nil, err
 	}
 	logs, err := awsjson.New(ctx, config, awsjson.Service{Name: "logs", ID: "CloudWatch Logs", Target: "Logs_20140328"})
-	return &Client{Cluster: cluster, PollInterval: time.Second, StartTimeout: 10 * time.Minute, ecs: ecs, logs: logs}, err
+	return &Client{
+		Cluster:      cluster,
+		PollInterval: time.Second,
+		StartTimeout: 10 * time.Minute,
+		ecs:          ecs,
+		logs:         logs,
+	}, err
 }
 
 // Task is a started task.
@@ -106,7 +116,12 @@ func (c *Client) Start(ctx context.Context, r Request, waiting func(reason strin
 	if err != nil {
 		return Task{}, err
 	}
-	input := runTask{Token: rand.Text(), Group: "ci:" + r.Step, StartedBy: startedBy(r.StartedBy), Capacity: []capacity{{"FARGATE", 1}}}
+	input := runTask{
+		Token:     rand.Text(),
+		Group:     "ci:" + r.Step,
+		StartedBy: startedBy(r.StartedBy),
+		Capacity:  []capacity{{"FARGATE", 1}},
+	}
 	if r.Spot {
 		input.Capacity[0].Provider = "FARGATE_SPOT"
 	}
@@ -133,7 +148,14 @@ func (c *Client) Start(ctx context.Context, r Request, waiting func(reason strin
 	}
 	input.Overrides.ContainerOverrides = []containerOverride{override}
 	if text, _ := json.Marshal(input.Overrides); len(text) > maxOverrides {
-		return Task{}, &Error{Message: fmt.Sprintf("the variables for the task are %d characters long, and ECS accepts %d", len(text), maxOverrides), Advice: "put long values into the task definition or into a secret"}
+		return Task{}, &Error{
+			Message: fmt.Sprintf(
+				"the variables for the task are %d characters long, and ECS accepts %d",
+				len(text),
+				maxOverrides,
+			),
+			Advice: "put long values into the task definition or into a secret",
+		}
 	}
 	if task.ARN, err = c.place(ctx, input, waiting); err != nil {
 		return Task{}, err
@@ -206,10 +228,14 @@ func (c *Client) tryPlace(ctx context.Context, input *runTask) (arn string, err 
 	case err != nil && !isTransient(err) && !errors.Is(err, context.Canceled):
 		return "", &Error{Message: "the task cannot be started", Advice: "check the message of ECS", Err: err}
 	case err != nil:
-		return "", &notPlacedError{reason: "AWS cannot be reached: " + err.Error(), retryable: ctx.Err() == nil, final: &Error{
-			Message: "ECS has not responded, and may have started a task",
-			Advice:  "check the output of aws ecs list-tasks with --started-by " + input.StartedBy, Err: err,
-		}}
+		return "", &notPlacedError{
+			reason:    "AWS cannot be reached: " + err.Error(),
+			retryable: ctx.Err() == nil,
+			final: &Error{
+				Message: "ECS has not responded, and may have started a task",
+				Advice:  "check the output of aws ecs list-tasks with --started-by " + input.StartedBy, Err: err,
+			},
+		}
 	case len(output.Tasks) > 0:
 		return output.Tasks[0].TaskArn, nil
 	}
@@ -232,7 +258,8 @@ func (c *Client) tryPlace(ctx context.Context, input *runTask) (arn string, err 
 // isCapacity reports whether there may be capacity later: Fargate has none, or the account's limit is reached.
 func isCapacity(reason string) bool {
 	reason = strings.ToLower(reason)
-	return strings.Contains(reason, "capacity") || strings.Contains(reason, "resource") || strings.Contains(reason, "limit on the number of")
+	return strings.Contains(reason, "capacity") || strings.Contains(reason, "resource") ||
+		strings.Contains(reason, "limit on the number of")
 }
 
 // call calls ECS. When ctx ends, the response to a request in flight gets time to arrive: it may name a running task.
@@ -271,7 +298,11 @@ func (c *Client) describe(ctx context.Context, definition string) (Task, error) 
 	case ctx.Err() != nil:
 		return Task{}, ctx.Err()
 	case err != nil:
-		return Task{}, &Error{Message: "the task definition cannot be described", Advice: "allow ecs:DescribeTaskDefinition", Err: err}
+		return Task{}, &Error{
+			Message: "the task definition cannot be described",
+			Advice:  "allow ecs:DescribeTaskDefinition",
+			Err:     err,
+		}
 	case len(output.TaskDefinition.ContainerDefinitions) == 0:
 		return Task{}, &Error{Message: definition + " has no container", Advice: "update its stack"}
 	}
@@ -314,7 +345,12 @@ var errMissing = errors.New("MISSING")
 // status returns the status of a task. The error is errMissing, one of awsjson's or the context's.
 func (c *Client) status(ctx context.Context, t Task) (status, error) {
 	var output struct{ Tasks []status }
-	err := c.ecs.Call(ctx, "DescribeTasks", map[string]any{"cluster": c.Cluster.Outputs["ClusterArn"], "tasks": []string{t.ARN}}, &output)
+	err := c.ecs.Call(
+		ctx,
+		"DescribeTasks",
+		map[string]any{"cluster": c.Cluster.Outputs["ClusterArn"], "tasks": []string{t.ARN}},
+		&output,
+	)
 	switch {
 	case err != nil:
 		return status{}, err
@@ -326,5 +362,10 @@ func (c *Client) status(ctx context.Context, t Task) (status, error) {
 
 // stop makes ECS stop the task: TERM, stopTimeout, KILL.
 func (c *Client) stop(ctx context.Context, t Task, reason string) error {
-	return c.ecs.Call(ctx, "StopTask", map[string]string{"cluster": c.Cluster.Outputs["ClusterArn"], "task": t.ARN, "reason": reason}, nil)
+	return c.ecs.Call(
+		ctx,
+		"StopTask",
+		map[string]string{"cluster": c.Cluster.Outputs["ClusterArn"], "task": t.ARN, "reason": reason},
+		nil,
+	)
 }

@@ -17,7 +17,10 @@ const definition = `{"taskDefinition":{"containerDefinitions":[{"name":"runner",
 func TestCapacityIsWaitedFor(t *testing.T) {
 	p := &played{answers: map[string][]string{
 		"DescribeTaskDefinition": {definition},
-		"RunTask":                {`{"failures":[{"reason":"Capacity is unavailable at this time"}]}`, `{"tasks":[{"taskArn":"arn:task/1"}]}`},
+		"RunTask": {
+			`{"failures":[{"reason":"Capacity is unavailable at this time"}]}`,
+			`{"tasks":[{"taskArn":"arn:task/1"}]}`,
+		},
 	}}
 	waited := 0
 	got, err := client(t, p).Start(t.Context(), Request{Step: "test"}, func(string) { waited++ })
@@ -27,21 +30,31 @@ func TestCapacityIsWaitedFor(t *testing.T) {
 	p.answers["RunTask"] = []string{`{"failures":[{"reason":"Capacity is unavailable at this time"}]}`}
 	c := client(t, p)
 	c.StartTimeout = time.Millisecond
-	if _, err := c.Start(t.Context(), Request{Step: "test"}, func(string) {}); err == nil || !strings.Contains(err.Error(), "Capacity is unavailable") {
+	if _, err := c.Start(t.Context(), Request{Step: "test"}, func(string) {}); err == nil ||
+		!strings.Contains(err.Error(), "Capacity is unavailable") {
 		t.Error(err)
 	}
 }
 
 func TestWhatIsTooLongIsRefusedBeforeAnythingIsStarted(t *testing.T) {
 	p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}}}
-	_, err := client(t, p).Start(t.Context(), Request{Step: "test", Variables: map[string]string{"A": strings.Repeat("x", 8200)}}, func(string) {})
+	_, err := client(
+		t,
+		p,
+	).Start(
+		t.Context(),
+		Request{Step: "test", Variables: map[string]string{"A": strings.Repeat("x", 8200)}},
+		func(string) {},
+	)
 	if err == nil || !strings.Contains(err.Error(), "ECS accepts 8192") || slices.Contains(p.asked, "RunTask") {
 		t.Errorf("%v %v", err, p.asked)
 	}
 }
 
 func TestADeniedStartIsAnError(t *testing.T) {
-	p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}, "RunTask": {"!AccessDeniedException"}}}
+	p := &played{
+		answers: map[string][]string{"DescribeTaskDefinition": {definition}, "RunTask": {"!AccessDeniedException"}},
+	}
 	_, err := client(t, p).Start(context.Background(), Request{Step: "test"}, func(string) {})
 	var e *Error
 	if !asError(err, &e) || !strings.Contains(e.Advice, "iam:PassRole") {
@@ -76,10 +89,23 @@ const (
 )
 
 func TestAnAnswerThatIsLostStartsNoSecondTask(t *testing.T) {
-	p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}, "RunTask": {"", "!ThrottlingException", taken}}}
+	p := &played{
+		answers: map[string][]string{
+			"DescribeTaskDefinition": {definition},
+			"RunTask":                {"", "!ThrottlingException", taken},
+		},
+	}
 	var told []string
-	got, err := impatient(t, p).Start(t.Context(), Request{Step: "test"}, func(reason string) { told = append(told, reason) })
-	if asked := tokens(t, p); err != nil || got.ARN != "arn:task/1" || len(asked) != 3 || asked[0] != asked[1] || asked[1] != asked[2] {
+	got, err := impatient(
+		t,
+		p,
+	).Start(
+		t.Context(),
+		Request{Step: "test"},
+		func(reason string) { told = append(told, reason) },
+	)
+	if asked := tokens(t, p); err != nil || got.ARN != "arn:task/1" || len(asked) != 3 || asked[0] != asked[1] ||
+		asked[1] != asked[2] {
 		t.Errorf("%+v, %v with the tokens %v", got, err, asked)
 	}
 	if len(told) != 2 || !strings.HasPrefix(told[0], "AWS cannot be reached: ") {
@@ -101,20 +127,25 @@ func TestATaskThatMayHaveBeenStartedIsToldOf(t *testing.T) {
 	c.StartTimeout = time.Millisecond
 	_, err := c.Start(t.Context(), Request{Step: "test", StartedBy: "octocat"}, func(string) {})
 	var e *Error
-	if !errors.As(err, &e) || !strings.Contains(e.Message, "may have started a task") || !strings.HasSuffix(e.Advice, "--started-by octocat") {
+	if !errors.As(err, &e) || !strings.Contains(e.Message, "may have started a task") ||
+		!strings.HasSuffix(e.Advice, "--started-by octocat") {
 		t.Errorf("%v, %+v", err, e)
 	}
 }
 
 func TestWhoIsToldToStopWhileATaskIsStartedHearsOfIt(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}}, made: map[string]func() string{"RunTask": func() string { cancel(); return taken }}}
+	p := &played{
+		answers: map[string][]string{"DescribeTaskDefinition": {definition}},
+		made:    map[string]func() string{"RunTask": func() string { cancel(); return taken }},
+	}
 	got, err := client(t, p).Start(ctx, Request{Step: "test"}, func(string) {})
 	if err != nil || got.ARN != "arn:task/1" {
 		t.Errorf("a running task is not returned: %+v, %v", got, err)
 	}
 	p.made["RunTask"] = func() string { return taken }
-	if got, err := client(t, p).Start(ctx, Request{Step: "test"}, func(string) {}); !errors.Is(err, context.Canceled) || got.ARN != "" {
+	if got, err := client(t, p).Start(ctx, Request{Step: "test"}, func(string) {}); !errors.Is(err, context.Canceled) ||
+		got.ARN != "" {
 		t.Errorf("who was told to stop starts %+v, %v", got, err)
 	}
 }
@@ -128,7 +159,9 @@ func TestWhatTheAccountMayHaveIsWaitedFor(t *testing.T) {
 		"MISSING":         false,
 	} {
 		answer, _ := json.Marshal(map[string]any{"failures": []any{map[string]string{"reason": reason}}})
-		p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}, "RunTask": {string(answer), taken}}}
+		p := &played{
+			answers: map[string][]string{"DescribeTaskDefinition": {definition}, "RunTask": {string(answer), taken}},
+		}
 		if _, err := client(t, p).Start(t.Context(), Request{Step: "test"}, func(string) {}); (err == nil) != again {
 			t.Errorf("%s: %v", reason, err)
 		}

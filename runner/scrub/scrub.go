@@ -74,7 +74,10 @@ func (f Folder) Scrub(ctx context.Context) ([]Finding, error) {
 }
 
 // walk calls look for each regular file and collects what it finds. A folder that does not exist has none.
-func (f Folder) walk(ctx context.Context, look func(root *os.Root, name string, size int64) (*Finding, error)) ([]Finding, error) {
+func (f Folder) walk(
+	ctx context.Context,
+	look func(root *os.Root, name string, size int64) (*Finding, error),
+) ([]Finding, error) {
 	root, err := artifacts.OpenFolder(f.Dir, f.Within, false)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, nil

@@ -197,7 +197,8 @@ func TestScrubVisitsWhatIsPublished(t *testing.T) {
 	if text, _ := os.ReadFile(filepath.Join(dir, "kept.txt")); string(text) != secret {
 		t.Errorf("Report changed a file: %q", text)
 	}
-	if findings, err := (Folder{Dir: filepath.Join(dir, "missing"), Redactor: redactor()}).Scrub(t.Context()); findings != nil || err != nil {
+	if findings, err := (Folder{Dir: filepath.Join(dir, "missing"), Redactor: redactor()}).Scrub(t.Context()); findings != nil ||
+		err != nil {
 		t.Errorf("a folder that does not exist: %v, %v", findings, err)
 	}
 }
@@ -248,7 +249,14 @@ func TestAFolderBehindALinkIsNotTouched(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{"link", "link/sub"} {
-		_, err := Folder{Dir: filepath.Join(workspace, dir), Within: workspace, Redactor: redactor(), Temp: "run"}.Scrub(t.Context())
+		_, err := Folder{
+			Dir:      filepath.Join(workspace, dir),
+			Within:   workspace,
+			Redactor: redactor(),
+			Temp:     "run",
+		}.Scrub(
+			t.Context(),
+		)
 		var refused *artifacts.FolderError
 		if !errors.As(err, &refused) {
 			t.Errorf("%s: %v", dir, err)

@@ -30,8 +30,13 @@ func NewAWS(r *redact.Redactor) AWS {
 		mu.Lock()
 		defer mu.Unlock()
 		if loaded == nil {
-			c, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithAppID("carlin-cicd-runner"),
-				awsconfig.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) { o.TokenProvider = mfaPrompt() }))
+			c, err := awsconfig.LoadDefaultConfig(
+				ctx,
+				awsconfig.WithAppID("carlin-cicd-runner"),
+				awsconfig.WithAssumeRoleCredentialOptions(
+					func(o *stscreds.AssumeRoleOptions) { o.TokenProvider = mfaPrompt() },
+				),
+			)
 			if err != nil {
 				return aws.Config{}, err // it may be the context's, so the next call loads again
 			}

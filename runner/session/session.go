@@ -56,7 +56,9 @@ func New(ctx context.Context, variables map[string]string, c config.Config) *Ses
 	redactor := redact.New()
 	return &Session{
 		ID: NewID(), Began: time.Now(), Variables: variables, Config: c,
-		Log: slog.New(slog.DiscardHandler), Redactor: redactor, Stop: NewStopper(ctx, time.Second, nil), AWS: NewAWS(redactor),
+		Log: slog.New(
+			slog.DiscardHandler,
+		), Redactor: redactor, Stop: NewStopper(ctx, time.Second, nil), AWS: NewAWS(redactor),
 	}
 }
 
@@ -90,7 +92,13 @@ func (s *Session) AwaitsCheckout() bool { return s.Config.Repository != "" && s.
 
 // LockOwner identifies the run, in its step, to those who wait for a lock that it holds.
 func (s *Session) LockOwner(step string) lease.Owner {
-	return lease.Owner{Name: cmp.Or(s.TaskARN, LocalOwner()), RunID: s.ID, Step: step, SHA: s.Ref.SHA, Branch: s.Ref.Branch}
+	return lease.Owner{
+		Name:   cmp.Or(s.TaskARN, LocalOwner()),
+		RunID:  s.ID,
+		Step:   step,
+		SHA:    s.Ref.SHA,
+		Branch: s.Ref.Branch,
+	}
 }
 
 // LogWait logs which run holds the lock that this one waits for.

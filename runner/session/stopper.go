@@ -46,7 +46,8 @@ func NewStopper(ctx context.Context, budget time.Duration, signals <-chan os.Sig
 				if !ok {
 					return
 				}
-				if n, isUnix := sig.(syscall.Signal); isUnix && n != syscall.SIGURG && n != syscall.SIGCHLD && n != syscall.SIGPIPE {
+				if n, isUnix := sig.(syscall.Signal); isUnix && n != syscall.SIGURG && n != syscall.SIGCHLD &&
+					n != syscall.SIGPIPE {
 					s.receive(n)
 				}
 			case <-ctx.Done():

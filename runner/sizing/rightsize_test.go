@@ -12,14 +12,39 @@ import (
 
 // took is a run on record.
 func took(id string, reason record.Reason, seconds float64, memory int64, c *record.Cost) sizedRun {
-	return sizedRun{RunID: id, Reason: reason, Seconds: seconds, Cost: c, Usage: &record.Usage{Seconds: seconds, CPUSeconds: seconds / 2, PeakMemory: memory}}
+	return sizedRun{
+		RunID:   id,
+		Reason:  reason,
+		Seconds: seconds,
+		Cost:    c,
+		Usage:   &record.Usage{Seconds: seconds, CPUSeconds: seconds / 2, PeakMemory: memory},
+	}
 }
 
 func TestWhatTheLastRunsSay(t *testing.T) {
 	large := fargate.Size{VCPU: 4, Memory: 8}
-	onSpot := &record.Cost{Seconds: 300, Size: large, Region: "eu-west-1", Architecture: fargate.ARM, Capacity: fargate.Spot}
-	onDemand := &record.Cost{Seconds: 300, Size: fargate.Size{VCPU: 2, Memory: 4}, Region: "us-east-1", Architecture: fargate.X86, Capacity: fargate.OnDemand}
-	laptop := &record.Cost{Seconds: 60, Size: large, Region: "us-east-1", Architecture: fargate.X86, Capacity: fargate.OnDemand, Would: true}
+	onSpot := &record.Cost{
+		Seconds:      300,
+		Size:         large,
+		Region:       "eu-west-1",
+		Architecture: fargate.ARM,
+		Capacity:     fargate.Spot,
+	}
+	onDemand := &record.Cost{
+		Seconds:      300,
+		Size:         fargate.Size{VCPU: 2, Memory: 4},
+		Region:       "us-east-1",
+		Architecture: fargate.X86,
+		Capacity:     fargate.OnDemand,
+	}
+	laptop := &record.Cost{
+		Seconds:      60,
+		Size:         large,
+		Region:       "us-east-1",
+		Architecture: fargate.X86,
+		Capacity:     fargate.OnDemand,
+		Would:        true,
+	}
 	for _, c := range []struct {
 		name             string
 		runs             []sizedRun
@@ -74,10 +99,13 @@ func TestWhatTheLastRunsSay(t *testing.T) {
 				}
 				return s.String()
 			}
-			if s.Seconds != c.seconds || s.Passed != c.passed || s.Runs != len(c.runs) || text(s.Current) != c.current || text(s.Advised) != c.advised {
+			if s.Seconds != c.seconds || s.Passed != c.passed || s.Runs != len(c.runs) ||
+				text(s.Current) != c.current ||
+				text(s.Advised) != c.advised {
 				t.Errorf("%+v, now %s, advised %s", s, text(s.Current), text(s.Advised))
 			}
-			if terms := s.Region + " " + s.Architecture + " " + s.Capacity; terms != c.terms || s.Estimated != c.estimated {
+			if terms := s.Region + " " + s.Architecture + " " + s.Capacity; terms != c.terms ||
+				s.Estimated != c.estimated {
 				t.Errorf("%s, estimated %v", terms, s.Estimated)
 			}
 		})
@@ -91,7 +119,8 @@ func TestATaskOnSpotSaysSo(t *testing.T) {
 	for provider, want := range map[string]string{"": "on demand", "FARGATE": "on demand", "FARGATE_SPOT": "Spot"} {
 		b.Capacity = provider
 		c := Cost(b, nil)
-		if c == nil || c.Capacity != want || c.Would || c.Estimated != (want == "Spot") || c.Seconds != 60 && c.Seconds != 61 {
+		if c == nil || c.Capacity != want || c.Would || c.Estimated != (want == "Spot") ||
+			c.Seconds != 60 && c.Seconds != 61 {
 			t.Errorf("%+v", c)
 		}
 	}

@@ -23,7 +23,9 @@ func Usage(result *process.Result, began time.Time, t task.Task, diskBefore int6
 	}
 	p := result.Usage
 	u := &record.Usage{
-		Seconds: record.Seconds(result.Wall), CPUSeconds: record.Seconds(p.CPU), PeakMemory: p.PeakMemory, MemoryLimit: p.MemoryLimit, CPULimit: p.CPULimit,
+		Seconds: record.Seconds(
+			result.Wall,
+		), CPUSeconds: record.Seconds(p.CPU), PeakMemory: p.PeakMemory, MemoryLimit: p.MemoryLimit, CPULimit: p.CPULimit,
 		PeakDisk: p.PeakDisk, DiskGrowth: p.DiskGrowth, DiskSize: p.DiskSize, Source: p.Source,
 		Samples: recordSamples(p.Samples, result.Started.Sub(began)),
 	}
@@ -67,7 +69,10 @@ func observe(u *record.Usage, reason record.Reason) fargate.Run {
 	}
 	if s := u.Samples; s != nil {
 		for i := 1; i < min(len(s.Seconds), len(s.CPU)); i++ { // the record does not have the start of the first interval
-			run.Loads = append(run.Loads, fargate.Load{Cores: s.CPU[i], For: record.Duration(s.Seconds[i] - s.Seconds[i-1])})
+			run.Loads = append(
+				run.Loads,
+				fargate.Load{Cores: s.CPU[i], For: record.Duration(s.Seconds[i] - s.Seconds[i-1])},
+			)
 		}
 	}
 	if len(run.Loads) == 0 && u.Seconds >= 1 {

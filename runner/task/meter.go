@@ -42,7 +42,8 @@ func (m meter) Read() (process.Reading, bool) {
 			Stats map[string]int64 `json:"stats"` // those of the cgroup, whose names depend on its version
 		} `json:"memory_stats"`
 	}
-	if err := request(m.ctx, m.endpoint+"/stats", statsTimeout, &s); err != nil || s == nil || s.Read.IsZero() || s.Memory.Usage <= 0 {
+	if err := request(m.ctx, m.endpoint+"/stats", statsTimeout, &s); err != nil || s == nil || s.Read.IsZero() ||
+		s.Memory.Usage <= 0 {
 		return process.Reading{}, false
 	}
 	cache, v1 := s.Memory.Stats["total_inactive_file"]

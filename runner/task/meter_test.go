@@ -54,7 +54,8 @@ func TestTheTasksStatistics(t *testing.T) {
 			if ok != c.ok {
 				t.Fatalf("%v %+v", ok, got)
 			}
-			if ok && (got.Memory != (512-200)<<20 || got.CPU.Round(time.Microsecond) != 42276034*time.Microsecond || got.At.Unix() != 1795157256 || got.Source != "ECS stats") {
+			if ok &&
+				(got.Memory != (512-200)<<20 || got.CPU.Round(time.Microsecond) != 42276034*time.Microsecond || got.At.Unix() != 1795157256 || got.Source != "ECS stats") {
 				t.Errorf("%+v", got)
 			}
 		})

@@ -48,7 +48,14 @@ func EMF(r Metrics, at time.Time) []byte {
 	if r.Environment != "" {
 		d.Dimensions = append(d.Dimensions, []string{"Cluster", "Step", "Environment"})
 	}
-	line := map[string]any{"Cluster": r.Cluster, "Step": r.Step, "Reason": r.Reason, "RunId": r.RunID, "Branch": r.Branch, "Sha": r.SHA}
+	line := map[string]any{
+		"Cluster": r.Cluster,
+		"Step":    r.Step,
+		"Reason":  r.Reason,
+		"RunId":   r.RunID,
+		"Branch":  r.Branch,
+		"Sha":     r.SHA,
+	}
 	if r.Environment != "" {
 		line["Environment"] = r.Environment
 	}

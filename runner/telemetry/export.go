@@ -57,13 +57,17 @@ func NewExporter(variables map[string]string) (*Exporter, error) {
 		return "", ""
 	}
 	endpoint, from := setting("ENDPOINT")
-	if endpoint == "" || strings.EqualFold(strings.TrimSpace(variables["OTEL_SDK_DISABLED"]), "true") || strings.TrimSpace(variables["OTEL_TRACES_EXPORTER"]) == "none" {
+	if endpoint == "" || strings.EqualFold(strings.TrimSpace(variables["OTEL_SDK_DISABLED"]), "true") ||
+		strings.TrimSpace(variables["OTEL_TRACES_EXPORTER"]) == "none" {
 		return nil, nil
 	}
 	e := &Exporter{Timeout: defaultTimeout}
 	at, err := url.Parse(endpoint)
 	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
-		return nil, &SettingError{from + " is not an http:// or https:// URL", "write one such as http://localhost:4318"}
+		return nil, &SettingError{
+			from + " is not an http:// or https:// URL",
+			"write one such as http://localhost:4318",
+		}
 	}
 	if from == "OTEL_EXPORTER_OTLP_ENDPOINT" { // the other one is the whole URL
 		at = at.JoinPath("v1/traces")
@@ -74,7 +78,10 @@ func NewExporter(variables map[string]string) (*Exporter, error) {
 	case "http/json":
 		e.JSON = true
 	default:
-		return nil, &SettingError{fmt.Sprintf("%s cannot be %q", from, protocol), "write http/protobuf or http/json, with the collector's port for HTTP, mostly 4318"}
+		return nil, &SettingError{
+			fmt.Sprintf("%s cannot be %q", from, protocol),
+			"write http/protobuf or http/json, with the collector's port for HTTP, mostly 4318",
+		}
 	}
 	switch compression, from := setting("COMPRESSION"); compression {
 	case "", "none":
@@ -115,7 +122,13 @@ func ParseBaggage(text string) (pairs [][2]string, ok bool) {
 
 // Export sends a finished trace, and repeats the request while the collector asks for that and there is time. The
 // error does not hold values of the headers.
-func (e *Exporter) Export(ctx context.Context, t *Trace, resource []Attribute, version string, headers [][2]string) error {
+func (e *Exporter) Export(
+	ctx context.Context,
+	t *Trace,
+	resource []Attribute,
+	version string,
+	headers [][2]string,
+) error {
 	ctx, cancel := context.WithTimeout(ctx, e.Timeout)
 	defer cancel()
 	body, contentType := t.protobuf(resource, version), "application/x-protobuf"
@@ -204,7 +217,8 @@ func send(client *http.Client, request *http.Request) error {
 		refused.retryable, refused.retryAfter = true, time.Duration(max(seconds, 0))*time.Second
 	}
 	said := ""
-	if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") || strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain") {
+	if strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") ||
+		strings.HasPrefix(response.Header.Get("Content-Type"), "text/plain") {
 		said = ": " + strings.TrimSpace(strings.ToValidUTF8(string(text[:min(len(text), 200)]), "\uFFFD"))
 	}
 	refused.message = fmt.Sprintf("%s answered %s%s", place(request.URL), response.Status, said)

@@ -102,7 +102,22 @@ func (t *Trace) protobuf(resource []Attribute, version string) []byte {
 		if s.Parent != (SpanID{}) {
 			m = m.bytes(4, s.Parent[:])
 		}
-		m = m.text(5, s.Name).number(6, uint64(s.kind())).instant(7, s.Start).instant(8, s.End).attributes(9, s.Attributes)
+		m = m.text(
+			5,
+			s.Name,
+		).number(
+			6,
+			uint64(s.kind()),
+		).instant(
+			7,
+			s.Start,
+		).instant(
+			8,
+			s.End,
+		).attributes(
+			9,
+			s.Attributes,
+		)
 		if s.Failed {
 			m = m.bytes(15, message(nil).text(2, s.Message).number(3, statusError))
 		}
@@ -174,7 +189,9 @@ func (t *Trace) json(resource []Attribute, version string) ([]byte, error) {
 	scoped := jsonScoped{Scope: jsonScope{scope, version}}
 	for _, s := range t.spans {
 		j := jsonSpan{
-			TraceID: hex.EncodeToString(t.id[:]), SpanID: hex.EncodeToString(s.ID[:]), Flags: t.flagsOf(s), Name: s.Name, Kind: s.kind(),
+			TraceID: hex.EncodeToString(
+				t.id[:],
+			), SpanID: hex.EncodeToString(s.ID[:]), Flags: t.flagsOf(s), Name: s.Name, Kind: s.kind(),
 			Start: strconv.FormatInt(s.Start.UnixNano(), 10), End: strconv.FormatInt(s.End.UnixNano(), 10),
 			Attributes: jsonAttributes(s.Attributes),
 		}
@@ -186,5 +203,9 @@ func (t *Trace) json(resource []Attribute, version string) ([]byte, error) {
 		}
 		scoped.Spans = append(scoped.Spans, j)
 	}
-	return json.Marshal(map[string]any{"resourceSpans": []jsonResourceSpans{{jsonResource{jsonAttributes(resource)}, []jsonScoped{scoped}}}})
+	return json.Marshal(
+		map[string]any{
+			"resourceSpans": []jsonResourceSpans{{jsonResource{jsonAttributes(resource)}, []jsonScoped{scoped}}},
+		},
+	)
 }

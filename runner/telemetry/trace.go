@@ -28,7 +28,13 @@ func (p TraceParent) Sampled() bool { return p.Flags&sampled != 0 }
 
 // String returns the value of a traceparent header.
 func (p TraceParent) String() string {
-	return "00-" + hex.EncodeToString(p.Trace[:]) + "-" + hex.EncodeToString(p.Span[:]) + "-" + hex.EncodeToString([]byte{p.Flags})
+	return "00-" + hex.EncodeToString(
+		p.Trace[:],
+	) + "-" + hex.EncodeToString(
+		p.Span[:],
+	) + "-" + hex.EncodeToString(
+		[]byte{p.Flags},
+	)
 }
 
 // ParseTraceParent reads a traceparent header of version 00, or the common part of a later version.

@@ -109,13 +109,21 @@ func TestNoTraceCollectsNothing(t *testing.T) {
 func TestTextThatIsNoUTF8IsReplaced(t *testing.T) {
 	trace := NewTrace(TraceParent{}, "RUN \xff", time.Now())
 	root := trace.Finish()
-	root.Failed, root.Message, root.Attributes = true, "a\xffb", []Attribute{{"k", "\xfe"}, {"empty", ""}, {"b", true}, {"n", int64(-1)}}
+	root.Failed, root.Message, root.Attributes = true, "a\xffb", []Attribute{
+		{"k", "\xfe"},
+		{"empty", ""},
+		{"b", true},
+		{"n", int64(-1)},
+	}
 	var data v1.TracesData
 	if err := proto.Unmarshal(trace.protobuf([]Attribute{{"r", "v"}}, "1"), &data); err != nil {
 		t.Fatal(err)
 	}
 	span := data.ResourceSpans[0].ScopeSpans[0].Spans[0]
-	if span.Status.Message != "a\uFFFDb" || span.Status.Code != v1.Status_STATUS_CODE_ERROR || span.Attributes[0].Value.GetStringValue() != "\uFFFD" || !span.Attributes[2].Value.GetBoolValue() || span.Attributes[3].Value.GetIntValue() != -1 {
+	if span.Status.Message != "a\uFFFDb" || span.Status.Code != v1.Status_STATUS_CODE_ERROR ||
+		span.Attributes[0].Value.GetStringValue() != "\uFFFD" ||
+		!span.Attributes[2].Value.GetBoolValue() ||
+		span.Attributes[3].Value.GetIntValue() != -1 {
 		t.Errorf("%v", span)
 	}
 	if span.Attributes[1].Value.Value == nil {
@@ -160,7 +168,11 @@ func TestWhatACollectorAnswers(t *testing.T) {
 func BenchmarkEncode(b *testing.B) {
 	trace := NewTrace(TraceParent{}, "RUN test", time.Now())
 	for range 30 {
-		trace.EndSpan(trace.StartSpan("phase"), Attribute{"cicd.pipeline.task.name", "phase"}, Attribute{"cicd.pipeline.task.run.result", "success"})
+		trace.EndSpan(
+			trace.StartSpan("phase"),
+			Attribute{"cicd.pipeline.task.name", "phase"},
+			Attribute{"cicd.pipeline.task.run.result", "success"},
+		)
 	}
 	trace.Finish()
 	b.ReportAllocs()

@@ -59,7 +59,8 @@ func FuzzEscape(f *testing.F) {
 		}
 		lines := EscapeLines(s)
 		for _, text := range append(strings.Split(lines, "\n"), line) {
-			if strings.HasPrefix(strings.TrimSpace(text), "::") || strings.Contains(text, "##[") || strings.Contains(text, "##vso[") {
+			if strings.HasPrefix(strings.TrimSpace(text), "::") || strings.Contains(text, "##[") ||
+				strings.Contains(text, "##vso[") {
 				t.Errorf("%q is a command, of %q", text, s)
 			}
 		}

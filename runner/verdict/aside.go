@@ -63,7 +63,11 @@ func outermost(folders []string) []string {
 	var kept []string
 	for _, name := range slices.Sorted(slices.Values(folders)) {
 		name = path.Clean(name)
-		if name != "." && !slices.ContainsFunc(kept, func(outer string) bool { return name == outer || strings.HasPrefix(name, outer+"/") }) {
+		if name != "." &&
+			!slices.ContainsFunc(
+				kept,
+				func(outer string) bool { return name == outer || strings.HasPrefix(name, outer+"/") },
+			) {
 			kept = append(kept, name)
 		}
 	}

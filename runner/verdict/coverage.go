@@ -61,7 +61,10 @@ func (v *Verdict) CheckCoverage(readErr, runErr error) error {
 	}
 	advice := outcome.Hint(found)
 	if errors.Is(found, fs.ErrNotExist) {
-		found = fmt.Errorf("there is no coverage in %s to hold against the floor", cmp.Or(v.coverageFolder(), "the step's folder"))
+		found = fmt.Errorf(
+			"there is no coverage in %s to hold against the floor",
+			cmp.Or(v.coverageFolder(), "the step's folder"),
+		)
 		advice = "have the command measure it, or set coverage.path to its folder"
 	}
 	if !v.hasFloor() || runErr != nil {
@@ -104,7 +107,15 @@ func (v *Verdict) ReadCoverage(started time.Time) error {
 	}
 	if c := v.Coverage.Change; c != nil {
 		against := v.Coverage.Against
-		attributes = append(attributes, "lines_change", round(c.Lines), "against", shortSHA(against.SHA), "of", against.Branch)
+		attributes = append(
+			attributes,
+			"lines_change",
+			round(c.Lines),
+			"against",
+			shortSHA(against.SHA),
+			"of",
+			against.Branch,
+		)
 	}
 	v.session.Log.Info("coverage", attributes...)
 	return nil

@@ -41,9 +41,25 @@ func (v *Verdict) walkReports() (results.Results, error) {
 	for i, q := range list {
 		switch {
 		case q.Expired(v.session.Began):
-			v.session.Log.Warn("a quarantine has expired: failures count again", "test", q.Test, "until", q.LastDay(), "reason", q.Reason)
+			v.session.Log.Warn(
+				"a quarantine has expired: failures count again",
+				"test",
+				q.Test,
+				"until",
+				q.LastDay(),
+				"reason",
+				q.Reason,
+			)
 		case !met[i] && read.Total > 0:
-			v.session.Log.Warn("a quarantine matches no test", "test", q.Test, "until", q.LastDay(), "hint", "correct the name, or remove the quarantine")
+			v.session.Log.Warn(
+				"a quarantine matches no test",
+				"test",
+				q.Test,
+				"until",
+				q.LastDay(),
+				"hint",
+				"correct the name, or remove the quarantine",
+			)
 		case met[i] && !failed[i]:
 			v.session.Log.Info("a quarantined test did not fail", "test", q.Test, "until", q.LastDay())
 		}
@@ -77,7 +93,8 @@ func (v *Verdict) quarantine(t *results.Results) {
 		below := func(other results.Case) bool {
 			return other.Class == c.Class && strings.HasPrefix(other.Name, c.Name+"/")
 		}
-		if !slices.ContainsFunc(quarantined, below) || slices.ContainsFunc(t.Failures, below) || goMessage.MatchString(c.Details) {
+		if !slices.ContainsFunc(quarantined, below) || slices.ContainsFunc(t.Failures, below) ||
+			goMessage.MatchString(c.Details) {
 			return false
 		}
 		v.addQuarantined(t, c, "only its quarantined subtests failed")
@@ -97,7 +114,19 @@ func (v *Verdict) addQuarantined(t *results.Results, c results.Case, note string
 	t.Quarantined++
 	c.AddNote(note)
 	t.QuarantinedCases = append(t.QuarantinedCases, c)
-	v.session.Log.Warn("test "+c.StatusText()+", which does not count", "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "note", note, "message", c.Message)
+	v.session.Log.Warn(
+		"test "+c.StatusText()+", which does not count",
+		"test",
+		c.Name,
+		"suite",
+		cmp.Or(c.Class, c.Suite),
+		"file",
+		c.File,
+		"note",
+		note,
+		"message",
+		c.Message,
+	)
 }
 
 func quarantineNote(q steps.Quarantine) string {

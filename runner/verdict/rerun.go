@@ -67,10 +67,23 @@ func (v *Verdict) RerunFailed(err error) (green bool, _ error) {
 	case t.Failed+t.Errored > 0:
 		return false, err
 	case exit != nil:
-		v.session.Log.Info("the step passes although the command failed", "flaky", t.Flaky, "quarantined", t.Quarantined, "exit_code", v.exitCode)
+		v.session.Log.Info(
+			"the step passes although the command failed",
+			"flaky",
+			t.Flaky,
+			"quarantined",
+			t.Quarantined,
+			"exit_code",
+			v.exitCode,
+		)
 		if severalCommands.MatchString(v.step.Command.Line) {
-			v.session.Log.Warn("the command has several parts, and those after the failed tests may not have run", "command", v.step.Command.Line,
-				"hint", "move what must run after the tests to a step of its own or to verify:; pnpm -r needs --no-bail")
+			v.session.Log.Warn(
+				"the command has several parts, and those after the failed tests may not have run",
+				"command",
+				v.step.Command.Line,
+				"hint",
+				"move what must run after the tests to a step of its own or to verify:; pnpm -r needs --no-bail",
+			)
 		}
 		return true, nil
 	}
@@ -86,7 +99,16 @@ var goPanic = regexp.MustCompile(`(?m)^(panic: |fatal error: )[\s\S]*^goroutine 
 // cutShort says why tests after a Go test may not have run: it panicked, or has no end in the output. In long output the middle
 // is missing, and in a very long report the end, so that it cannot be told.
 func cutShort(c results.Case) string {
-	begun, ended, gap := strings.HasPrefix(c.Details, "=== RUN "), strings.Contains(c.Details, "--- FAIL: "), strings.Contains(c.Details, "\n…\n")
+	begun, ended, gap := strings.HasPrefix(
+		c.Details,
+		"=== RUN ",
+	), strings.Contains(
+		c.Details,
+		"--- FAIL: ",
+	), strings.Contains(
+		c.Details,
+		"\n…\n",
+	)
 	if gap { // only what comes last is the end
 		last := c.Details[strings.LastIndexByte(c.Details, '\n')+1:]
 		ended = strings.HasPrefix(strings.TrimSpace(last), "--- FAIL: ")
@@ -144,17 +166,35 @@ func (v *Verdict) rerunFailed() error {
 	}
 	if _, err := rules.Select(v.directory(), v.Tests.Failures); err != nil {
 		v.SkipReason = err.Error()
-		v.session.Log.Warn("the failed tests cannot be rerun by themselves", "error", err.Error(), "hint", outcome.Hint(err))
+		v.session.Log.Warn(
+			"the failed tests cannot be rerun by themselves",
+			"error",
+			err.Error(),
+			"hint",
+			outcome.Hint(err),
+		)
 		return nil
 	}
 	kept, err := moveAside(v.directory(), v.session.ID, ReportPaths(v.directory(), *v.Tests), v.outputFolders())
 	if err != nil {
-		v.session.Log.Warn("no test is rerun, because the files of the first run cannot be moved", "error", err.Error(), "hint", outcome.Hint(err))
+		v.session.Log.Warn(
+			"no test is rerun, because the files of the first run cannot be moved",
+			"error",
+			err.Error(),
+			"hint",
+			outcome.Hint(err),
+		)
 		return nil
 	}
 	defer func() {
 		if err := kept.restore(); err != nil {
-			v.session.Log.Warn("the files of the first run could not be restored after a rerun", "error", err.Error(), "hint", outcome.Hint(err))
+			v.session.Log.Warn(
+				"the files of the first run could not be restored after a rerun",
+				"error",
+				err.Error(),
+				"hint",
+				outcome.Hint(err),
+			)
 		}
 	}()
 	failing := map[string]bool{}
@@ -194,7 +234,13 @@ func (v *Verdict) rerunOnce(n int, failing map[string]bool) (decided bool, err e
 	t := v.Tests
 	command, err := v.step.Rerun.Select(v.directory(), t.Failures)
 	if err != nil { // another test failed that cannot be selected
-		v.session.Log.Warn("the failed tests cannot be rerun by themselves", "error", err.Error(), "hint", outcome.Hint(err))
+		v.session.Log.Warn(
+			"the failed tests cannot be rerun by themselves",
+			"error",
+			err.Error(),
+			"hint",
+			outcome.Hint(err),
+		)
 		return false, nil
 	}
 	v.session.Log.Info("rerunning failed tests", "tests", len(failing), "rerun", n, "of", v.step.Rerun.Attempts)
@@ -205,7 +251,13 @@ func (v *Verdict) rerunOnce(n int, failing map[string]bool) (decided bool, err e
 	case record.Cancelled:
 		return false, err
 	default:
-		v.session.Log.Warn("the rerun itself broke, so the failures stand", "error", err.Error(), "hint", outcome.Hint(err))
+		v.session.Log.Warn(
+			"the rerun itself broke, so the failures stand",
+			"error",
+			err.Error(),
+			"hint",
+			outcome.Hint(err),
+		)
 		return false, nil
 	}
 
@@ -214,7 +266,10 @@ func (v *Verdict) rerunOnce(n int, failing map[string]bool) (decided bool, err e
 		Root: v.directory(), Globs: v.step.Reports, Since: result.Started, CommandPassed: result.ExitCode == 0, Visit: seen.add,
 	})
 	if readErr != nil {
-		read.Problems = append(read.Problems, results.Problem{Report: strings.Join(v.step.Reports, ", "), Message: readErr.Error()})
+		read.Problems = append(
+			read.Problems,
+			results.Problem{Report: strings.Join(v.step.Reports, ", "), Message: readErr.Error()},
+		)
 	}
 	v.storeRerun(n, read)
 	v.quarantine(&read)
@@ -251,7 +306,13 @@ func (v *Verdict) compare(n int, failing map[string]bool, read results.Results, 
 		passed := !red && (seen.passed[id] >= count[id] || seen.setupPassed(c))
 		if !passed {
 			if !red && seen.passed[id] == 0 {
-				v.session.Log.Warn("a failed test is not in the rerun, so its failure stands", "test", c.Name, "file", c.File)
+				v.session.Log.Warn(
+					"a failed test is not in the rerun, so its failure stands",
+					"test",
+					c.Name,
+					"file",
+					c.File,
+				)
 			}
 			still = append(still, c)
 			continue
@@ -266,7 +327,19 @@ func (v *Verdict) compare(n int, failing map[string]bool, read results.Results, 
 		c.Status, c.Flaky = results.Passed, true
 		c.AddNote(fmt.Sprintf("passed on rerun %d", n))
 		t.FlakyCases = append(t.FlakyCases, c)
-		v.session.Log.Warn("test is flaky: it failed, and passed in a rerun", "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "rerun", n, "message", c.Message)
+		v.session.Log.Warn(
+			"test is flaky: it failed, and passed in a rerun",
+			"test",
+			c.Name,
+			"suite",
+			cmp.Or(c.Class, c.Suite),
+			"file",
+			c.File,
+			"rerun",
+			n,
+			"message",
+			c.Message,
+		)
 	}
 	for _, id := range slices.Sorted(maps.Keys(again)) {
 		c := again[id]
@@ -289,10 +362,23 @@ func (v *Verdict) compare(n int, failing map[string]bool, read results.Results, 
 			return true
 		})
 		still = append(still, c)
-		v.session.Log.Error("test failed in a rerun although it passed before", "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "message", c.Message)
+		v.session.Log.Error(
+			"test failed in a rerun although it passed before",
+			"test",
+			c.Name,
+			"suite",
+			cmp.Or(c.Class, c.Suite),
+			"file",
+			c.File,
+			"message",
+			c.Message,
+		)
 	}
 	t.Failures = still
-	t.Total = max(t.Total, t.Failed+t.Errored+t.Skipped+t.Flaky+t.Quarantined) // some failed that the first run did not have
+	t.Total = max(
+		t.Total,
+		t.Failed+t.Errored+t.Skipped+t.Flaky+t.Quarantined,
+	) // some failed that the first run did not have
 }
 
 // onlySetups reports whether all failures are of files that could not be loaded, and the like.
@@ -349,7 +435,13 @@ func rerunPrefix(n int) string { return fmt.Sprintf("rerun-%d", n) }
 // storeRerun stores the reports of a rerun, then removes them for those of the first run.
 func (v *Verdict) storeRerun(n int, read results.Results) {
 	if err := v.runner.StoreReports(rerunPrefix(n)+"/", read); err != nil {
-		v.session.Log.Warn("the reports of a rerun could not be stored", "error", strings.ReplaceAll(err.Error(), "\n", "; "), "hint", outcome.Hint(err))
+		v.session.Log.Warn(
+			"the reports of a rerun could not be stored",
+			"error",
+			strings.ReplaceAll(err.Error(), "\n", "; "),
+			"hint",
+			outcome.Hint(err),
+		)
 	}
 	root, err := os.OpenRoot(v.directory())
 	if err != nil {

@@ -94,18 +94,35 @@ func names(list []results.Case) string {
 }
 
 func TestATestThatIsRedAfterAllIsNotFlaky(t *testing.T) {
-	v := &Verdict{session: &session.Session{Log: slog.New(slog.DiscardHandler)}, Tests: &results.Results{Failures: []results.Case{failed("a", "f"), failed("b", "f")}}}
+	v := &Verdict{
+		session: &session.Session{Log: slog.New(slog.DiscardHandler)},
+		Tests:   &results.Results{Failures: []results.Case{failed("a", "f"), failed("b", "f")}},
+	}
 	v.Tests.Failed = 2
 	failing := map[string]bool{failed("a", "f").Identity(): true, failed("b", "f").Identity(): true}
-	v.compare(1, failing, results.Results{Failures: []results.Case{failed("b", "f")}}, &tally{passed: map[string]int{failed("a", "f").Identity(): 1}})
-	v.compare(2, failing, results.Results{Failures: []results.Case{failed("a", "f")}}, &tally{passed: map[string]int{failed("b", "f").Identity(): 1}})
+	v.compare(
+		1,
+		failing,
+		results.Results{Failures: []results.Case{failed("b", "f")}},
+		&tally{passed: map[string]int{failed("a", "f").Identity(): 1}},
+	)
+	v.compare(
+		2,
+		failing,
+		results.Results{Failures: []results.Case{failed("a", "f")}},
+		&tally{passed: map[string]int{failed("b", "f").Identity(): 1}},
+	)
 	if v.Tests.Failed != 1 || v.Tests.Flaky != 1 || names(v.Tests.Failures) != "a" || names(v.Tests.FlakyCases) != "b" {
 		t.Errorf("red are %s, flaky are %s, by %+v", names(v.Tests.Failures), names(v.Tests.FlakyCases), v.Tests.Counts)
 	}
 }
 
 func TestWhatIsMoreThanFailedTests(t *testing.T) {
-	sound := results.Results{Counts: results.Counts{Total: 3, Failed: 1}, Failures: []results.Case{failed("a", "f")}, Reports: []results.Report{{}}}
+	sound := results.Results{
+		Counts:   results.Counts{Total: 3, Failed: 1},
+		Failures: []results.Case{failed("a", "f")},
+		Reports:  []results.Report{{}},
+	}
 	changed := func(change func(*results.Results)) results.Results {
 		r := sound
 		r.Failures = append([]results.Case(nil), sound.Failures...)
@@ -161,7 +178,12 @@ func TestWhatTheFirstRunLeftIsPutBackAsItWas(t *testing.T) {
 	if err := errors.Join(os.Chtimes(filepath.Join(dir, "out/a"), old, old), os.Chmod(filepath.Join(dir, "out/bin/tool"), 0o755), os.Symlink("a", filepath.Join(dir, "out/link"))); err != nil {
 		t.Fatal(err)
 	}
-	kept, err := moveAside(dir, "x", []string{"junit.xml", "out/deep/junit.xml", "gone.xml"}, []string{"out/bin", "out", ".", "nowhere"})
+	kept, err := moveAside(
+		dir,
+		"x",
+		[]string{"junit.xml", "out/deep/junit.xml", "gone.xml"},
+		[]string{"out/bin", "out", ".", "nowhere"},
+	)
 	if err != nil {
 		t.Fatal(err)
 	}

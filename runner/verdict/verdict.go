@@ -56,7 +56,10 @@ func (v *Verdict) ReadReports(started time.Time, exitCode int, commandErr error)
 	read, err := v.walkReports()
 	if err != nil {
 		return cmp.Or(commandErr, error(&outcome.ResultsError{
-			Message: fmt.Sprintf("the reports cannot be read: %v", err), Advice: "they are found by " + strings.Join(v.step.Reports, ", "),
+			Message: fmt.Sprintf(
+				"the reports cannot be read: %v",
+				err,
+			), Advice: "they are found by " + strings.Join(v.step.Reports, ", "),
 		}))
 	}
 	v.quarantine(&read)
@@ -69,7 +72,17 @@ func (v *Verdict) ReadReports(started time.Time, exitCode int, commandErr error)
 func (v *Verdict) logReports(passed bool) {
 	t, log := v.Tests, v.session.Log
 	for _, c := range t.Failures {
-		log.Error("test "+c.StatusText(), "test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File, "message", c.Message)
+		log.Error(
+			"test "+c.StatusText(),
+			"test",
+			c.Name,
+			"suite",
+			cmp.Or(c.Class, c.Suite),
+			"file",
+			c.File,
+			"message",
+			c.Message,
+		)
 	}
 	for _, p := range t.Problems {
 		log.Error("a report cannot be read", "report", p.Report, "error", p.Message)
@@ -101,7 +114,15 @@ func (v *Verdict) redness() error {
 		}
 	}
 	if n := len(t.Problems); n > 0 {
-		parts = append(parts, fmt.Sprintf("%s of %d cannot be read (%s)", units.Count(n, "report"), n+len(t.Reports), t.Problems[0].Report))
+		parts = append(
+			parts,
+			fmt.Sprintf(
+				"%s of %d cannot be read (%s)",
+				units.Count(n, "report"),
+				n+len(t.Reports),
+				t.Problems[0].Report,
+			),
+		)
 	}
 	return &outcome.ResultsError{
 		Message: "the command passed, but " + strings.Join(parts, ", "),

@@ -59,7 +59,12 @@ func judged(t *testing.T, step steps.Step, rerun string) (*Verdict, *reruns, err
 
 func suite(cases string) string {
 	failures := strings.Count(cases, "<failure>")
-	return fmt.Sprintf(`<testsuite name="s" tests="%d" failures="%d">%s</testsuite>`, strings.Count(cases, "<testcase"), failures, cases)
+	return fmt.Sprintf(
+		`<testsuite name="s" tests="%d" failures="%d">%s</testsuite>`,
+		strings.Count(cases, "<testcase"),
+		failures,
+		cases,
+	)
 }
 
 const (
@@ -69,7 +74,9 @@ const (
 
 func TestWhenFailedTestsAreRerun(t *testing.T) {
 	rerun := func(atMost, attempts int) steps.Step {
-		return steps.Step{Rerun: steps.Rerun{Command: steps.Command{Line: "sh {files}"}, AtMost: atMost, Attempts: attempts}}
+		return steps.Step{
+			Rerun: steps.Rerun{Command: steps.Command{Line: "sh {files}"}, AtMost: atMost, Attempts: attempts},
+		}
 	}
 	for name, c := range map[string]struct {
 		step   steps.Step
@@ -146,7 +153,11 @@ func TestTheCoverageFloor(t *testing.T) {
 			if err := s.OpenStore(t.Context(), s.LockOwner("test"), nil); err != nil {
 				t.Fatal(err)
 			}
-			v := New(s, steps.Step{Name: "test", Directory: ".", Coverage: steps.Coverage{Path: "coverage", Floor: c.floor}}, nil)
+			v := New(
+				s,
+				steps.Step{Name: "test", Directory: ".", Coverage: steps.Coverage{Path: "coverage", Floor: c.floor}},
+				nil,
+			)
 			var red *outcome.ResultsError
 			err := v.CheckCoverage(v.ReadCoverage(time.Now().Add(-time.Hour)), nil)
 			if errors.As(err, &red) != c.red {

@@ -145,7 +145,12 @@ func (e *NotFoundError) Error() string {
 	case len(e.Reports) > 0:
 		return fmt.Sprintf("the coverage in %s is older than the command: %s", e.Dir, pathList(e.Reports))
 	case len(e.Unread) > 0:
-		return fmt.Sprintf("%s has no coverage report that can be read: %s is %s", e.Dir, e.Unread[0].Path, e.Unread[0].What)
+		return fmt.Sprintf(
+			"%s has no coverage report that can be read: %s is %s",
+			e.Dir,
+			e.Unread[0].Path,
+			e.Unread[0].What,
+		)
 	}
 	return fmt.Sprintf("%s has no coverage report", e.Dir)
 }

@@ -246,7 +246,8 @@ func FuzzRead(f *testing.F) {
 				figures = append(figures, f.Lines, f.Branches)
 			}
 			for _, figure := range figures {
-				if figure.Covered < 0 || figure.Covered > figure.Total || figure.Percent() < 0 || figure.Percent() > 100 {
+				if figure.Covered < 0 || figure.Covered > figure.Total || figure.Percent() < 0 ||
+					figure.Percent() > 100 {
 					t.Errorf("%s: %+v of %q", format.name, got, text)
 				}
 			}

@@ -60,7 +60,11 @@ var unreadable = []struct{ pattern, what, advice string }{
 	{"*.gcda", "the data of gcov", "convert it: lcov --capture, or gcovr --lcov"},
 	{"*.coverage", "the data of Visual Studio", "convert it: dotnet-coverage merge --output-format cobertura"},
 	{"opencover*.xml", "a report of OpenCover", "have the tool write cobertura"},
-	{".last_run.json", "SimpleCov's last percentage", "have SimpleCov write its JSON report (simplecov_json_formatter)"},
+	{
+		".last_run.json",
+		"SimpleCov's last percentage",
+		"have SimpleCov write its JSON report (simplecov_json_formatter)",
+	},
 }
 
 func exactly(names ...string) func(string) bool {

@@ -39,12 +39,20 @@ func (e *FloorError) Error() string {
 	lines := e.Summary.Lines
 	switch {
 	case lines.Total <= 0:
-		return fmt.Sprintf("%s has no lines, which is under the floor of %s %%", e.Summary.Source, number(e.Floor.Minimum))
+		return fmt.Sprintf(
+			"%s has no lines, which is under the floor of %s %%",
+			e.Summary.Source,
+			number(e.Floor.Minimum),
+		)
 	case e.Lost > 0:
 		return fmt.Sprintf("line coverage fell by %s points to %s %%, more than the %s points allowed",
 			number(math.Ceil((e.Lost-tiny)*10)/10), down(lines.Percent()), number(e.Floor.Drop))
 	}
-	return fmt.Sprintf("line coverage %s %% is under the floor of %s %%", down(lines.Percent()), number(e.Floor.Minimum))
+	return fmt.Sprintf(
+		"line coverage %s %% is under the floor of %s %%",
+		down(lines.Percent()),
+		number(e.Floor.Minimum),
+	)
 }
 
 // Hint says what to do about it.

@@ -73,7 +73,8 @@ func TestNamesOfFolders(t *testing.T) {
 		"not those in which there is nothing to test": {map[string]string{"lcov.info": lcovOf("a/x.ts") + "SF:types/t.d.ts\nend_of_record\n"}, "a 1/2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got, err := Read(folder(t, c.files), "/src/app", time.Time{}); err != nil || folderText(got.Folders) != c.want {
+			if got, err := Read(folder(t, c.files), "/src/app", time.Time{}); err != nil ||
+				folderText(got.Folders) != c.want {
 				t.Errorf("%s, %v, want %s", folderText(got.Folders), err, c.want)
 			}
 		})
@@ -109,7 +110,11 @@ func TestChangesOfFolders(t *testing.T) {
 	}
 	SetChanges(
 		now,
-		[]Folder{{Path: "a", Lines: Figure{1, 2}}, {Path: "b", Lines: Figure{2, 4}}, {Path: "gone", Lines: Figure{1, 2}}},
+		[]Folder{
+			{Path: "a", Lines: Figure{1, 2}},
+			{Path: "b", Lines: Figure{2, 4}},
+			{Path: "gone", Lines: Figure{1, 2}},
+		},
 	)
 	if got, want := folderText(now), "a 1/4 -25.0, b 1/2 +0.0, new 1/2"; got != want {
 		t.Errorf("%s, want %s", got, want)

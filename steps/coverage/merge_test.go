@@ -195,7 +195,8 @@ func TestEachReportIsCheckedForItsAge(t *testing.T) {
 	}
 	old("a/lcov.info")
 	_, err = Read(root, root, now.Add(-time.Minute))
-	if err == nil || !strings.Contains(err.Error(), "is older than the command: a/lcov.info, b/lcov.info, c/broken.xml") {
+	if err == nil ||
+		!strings.Contains(err.Error(), "is older than the command: a/lcov.info, b/lcov.info, c/broken.xml") {
 		t.Error(err)
 	}
 }

@@ -223,7 +223,14 @@ var runners = []struct {
 	rerun            string         // arguments more, to run only what failed
 	coverage         bool
 }{
-	{"vitest", "vitest", called("vitest"), "--reporter=default --reporter=junit --outputFile=junit.xml", "{files}", true},
+	{
+		"vitest",
+		"vitest",
+		called("vitest"),
+		"--reporter=default --reporter=junit --outputFile=junit.xml",
+		"{files}",
+		true,
+	},
 	{
 		"jest",
 		"jest-junit",
@@ -333,7 +340,9 @@ func (p manifest) useRunner(s *Step, m manager, runner int, measured bool) bool 
 	case r.name == "mocha" && !p.depends(r.dependency): // mocha has a reporter of its own, which writes nothing else
 		s.Command = m.script("test", "--reporter xunit --reporter-options output=junit.xml")
 		s.Reports = []string{"junit.xml"}
-		s.Notes = []string{"with mocha-junit-reporter in devDependencies, files are named, and what failed can be run again"}
+		s.Notes = []string{
+			"with mocha-junit-reporter in devDependencies, files are named, and what failed can be run again",
+		}
 	case r.name != "vitest" && !p.depends(r.dependency):
 		s.Notes = []string{
 			fmt.Sprintf("with %s in devDependencies, failing tests are named:", r.dependency),

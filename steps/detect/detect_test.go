@@ -59,7 +59,9 @@ var workspaces = map[string]struct {
 		},
 	},
 	"the runner of the tests is not the last": {
-		map[string]string{"package.json": `{"scripts":{"test":"xo && c8 mocha && tsd"},"devDependencies":{"mocha":"11"}}`},
+		map[string]string{
+			"package.json": `{"scripts":{"test":"xo && c8 mocha && tsd"},"devDependencies":{"mocha":"11"}}`,
+		},
 		[]string{"command: npm run test\n", "reports: []", "# the script runs more than mocha", "name: coverage"},
 	},
 	"node's own": {
@@ -255,7 +257,9 @@ var workspaces = map[string]struct {
 		[]string{"npm run test --", "go build", "!gotestsum"},
 	},
 	"a BOM": {
-		map[string]string{"package.json": "\ufeff" + `{"scripts":{"test":"jest"},"devDependencies":{"jest-junit":"17"}}`},
+		map[string]string{
+			"package.json": "\ufeff" + `{"scripts":{"test":"jest"},"devDependencies":{"jest-junit":"17"}}`,
+		},
 		[]string{"npm run test -- --ci"},
 	},
 	"a package manager": {

@@ -120,7 +120,9 @@ func python(w *workspace, found *Found) error {
 	if regexp.MustCompile(`--cov\b`).MatchString(all.String()) { // a few files would not reach a floor
 		again += " --no-cov"
 	}
-	found.add(Step{Name: "test", Why: "pytest", Command: run, Reports: []string{"junit.xml"}, Rerun: again + " {files}"})
+	found.add(
+		Step{Name: "test", Why: "pytest", Command: run, Reports: []string{"junit.xml"}, Rerun: again + " {files}"},
+	)
 	return nil
 }
 
@@ -159,7 +161,12 @@ func others(w *workspace, found *Found) error {
 			},
 		)
 		found.add(
-			Step{Name: "test", Why: "gradle", Command: run + " test", Reports: []string{"**/build/test-results/**/TEST-*.xml"}},
+			Step{
+				Name:    "test",
+				Why:     "gradle",
+				Command: run + " test",
+				Reports: []string{"**/build/test-results/**/TEST-*.xml"},
+			},
 		)
 	case w.has("pom.xml"):
 		found.is("maven")

@@ -12,8 +12,13 @@ import (
 // newCase is a test case as it is kept. occurrence is the number of cases of the same names before it.
 func newCase(t *testCase, report string, occurrence uint32) Case {
 	c := Case{
-		Name: shorten(t.Name, maxMessage), Class: shorten(t.Classname, maxMessage), Suite: shorten(t.suite.Name, maxMessage),
-		File: fileOf(t.file), Project: projectOf(t), Status: t.Status, Flaky: t.flaky, Duration: t.Duration, Report: report,
+		Name: shorten(
+			t.Name,
+			maxMessage,
+		), Class: shorten(t.Classname, maxMessage), Suite: shorten(t.suite.Name, maxMessage),
+		File: fileOf(
+			t.file,
+		), Project: projectOf(t), Status: t.Status, Flaky: t.flaky, Duration: t.Duration, Report: report,
 	}
 	c.File = cmp.Or(c.File, guessFile(t.Classname, t.suite.Name))
 	if len(c.File) > maxPath {

@@ -52,8 +52,11 @@ func (c *openCase) reset() {
 	c.out.reset()
 	c.err.reset()
 	*c = openCase{
-		testCase: testCase{Test: junit.Test{Name: c.Name, Classname: c.Classname, Properties: properties}, file: c.file},
-		reason:   reason, out: c.out, err: c.err,
+		testCase: testCase{
+			Test: junit.Test{Name: c.Name, Classname: c.Classname, Properties: properties},
+			file: c.file,
+		},
+		reason: reason, out: c.out, err: c.err,
 	}
 }
 

@@ -212,7 +212,8 @@ func excerpt(message string, rest []string, name string) string {
 // repeats reports whether a message has a line already.
 func repeats(message, line string) bool {
 	line = strings.Join(strings.Fields(strings.TrimRight(withoutLabel(line), ":")), " ")
-	return strings.HasPrefix(message, line) || strings.HasSuffix(message, line) || strings.Contains(message, " "+line+" ")
+	return strings.HasPrefix(message, line) || strings.HasSuffix(message, line) ||
+		strings.Contains(message, " "+line+" ")
 }
 
 // dedent removes the indentation that all lines have in common.

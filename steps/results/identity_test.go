@@ -112,7 +112,8 @@ func TestCypressNamesTheFileInASuiteBesideTheTests(t *testing.T) {
 		`<testsuites><testsuite name="Root Suite" tests="0" file="cypress/e2e/a.cy.js"></testsuite><testsuite name="a"><testcase name="a 1"/></testsuite>`+
 			`<testsuite name="Root Suite" tests="0" file="cypress/e2e/b.cy.js"></testsuite><testsuite name="b"><testcase name="b 1"/></testsuite></testsuites>`,
 	)
-	if err != nil || len(cases) != 2 || cases[0].File != "cypress/e2e/a.cy.js" || cases[1].File != "cypress/e2e/b.cy.js" {
+	if err != nil || len(cases) != 2 || cases[0].File != "cypress/e2e/a.cy.js" ||
+		cases[1].File != "cypress/e2e/b.cy.js" {
 		t.Errorf("%+v, %v", cases, err)
 	}
 }

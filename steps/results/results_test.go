@@ -207,7 +207,8 @@ func TestAReportOfAnEarlierRunIsNotCounted(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(root, "now.xml"), []byte(red), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if r, err := Read(Options{Root: root, Globs: []string{"now.xml"}, Since: since}); err != nil || len(r.Stale) != 0 {
+		if r, err := Read(Options{Root: root, Globs: []string{"now.xml"}, Since: since}); err != nil ||
+			len(r.Stale) != 0 {
 			t.Fatalf("%v %+v", err, r)
 		}
 	}

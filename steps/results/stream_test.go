@@ -230,7 +230,12 @@ func TestNonsenseDurationsAreNotAddedUp(t *testing.T) {
 	for _, time := range []string{"NaN", "Inf", "-1", "1e300", "-1e300", "99999999999", "soon"} {
 		r := read(
 			t,
-			folder(t, map[string]string{"a.xml": `<testsuite><testcase time="` + time + `"/><testcase time="2"/></testsuite>`}),
+			folder(
+				t,
+				map[string]string{
+					"a.xml": `<testsuite><testcase time="` + time + `"/><testcase time="2"/></testsuite>`,
+				},
+			),
 			"a.xml",
 		)
 		if r.Total != 2 || r.Duration.Seconds() != 2 {

@@ -37,9 +37,11 @@ var (
 	frames = regexp.MustCompile(
 		`^(at:? |❯ |File ".*", line \d+|#\d+ +|from \S+:\d+|[\w./\\-]+\.\w+:\d+(:\d+)?(:in .*|: in \S+|: \w+(Error|Exception))?$)`,
 	)
-	foreign = regexp.MustCompile(`node_modules|node:internal|site-packages|dist-packages|/go/src/|/vendor/|java\.base/|` +
-		`\b(org\.(junit|gradle|opentest4j|apache\.maven|mockito|assertj)|junit\.framework|jdk\.internal|sun\.reflect|java\.lang\.reflect)\b|` +
-		`/usr/lib/|/lib/python|\b(System\.(Reflection|Runtime)|Xunit\.|NUnit\.)|/rustc/|core::panicking|std::panicking|lib/ruby`)
+	foreign = regexp.MustCompile(
+		`node_modules|node:internal|site-packages|dist-packages|/go/src/|/vendor/|java\.base/|` +
+			`\b(org\.(junit|gradle|opentest4j|apache\.maven|mockito|assertj)|junit\.framework|jdk\.internal|sun\.reflect|java\.lang\.reflect)\b|` +
+			`/usr/lib/|/lib/python|\b(System\.(Reflection|Runtime)|Xunit\.|NUnit\.)|/rustc/|core::panicking|std::panicking|lib/ruby`,
+	)
 
 	throwing = regexp.MustCompile(
 		`^([\w.$:\\]*(Error|Exception|Failure|Panic|Fault)\b|panic: |fatal( error)?: |(?i:assert\w*)\b|` +

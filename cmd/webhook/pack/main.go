@@ -38,7 +38,11 @@ func pack(binary, archive string) (err error) {
 	}()
 	z := zip.NewWriter(out)
 	// The first moment that a zip can name.
-	header := &zip.FileHeader{Name: "bootstrap", Method: zip.Deflate, Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)}
+	header := &zip.FileHeader{
+		Name:     "bootstrap",
+		Method:   zip.Deflate,
+		Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
 	header.SetMode(0o755)
 	w, err := z.CreateHeader(header)
 	if err != nil {

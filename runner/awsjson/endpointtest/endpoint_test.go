@@ -103,6 +103,14 @@ func compare(t *testing.T, service awsjson.Service, resolve resolver, region str
 		return
 	}
 	if got != want.String() {
-		t.Errorf("%s in %s, FIPS %v, dual stack %v: %s, the SDK has %s", service.Name, region, fips, dualStack, got, want.String())
+		t.Errorf(
+			"%s in %s, FIPS %v, dual stack %v: %s, the SDK has %s",
+			service.Name,
+			region,
+			fips,
+			dualStack,
+			got,
+			want.String(),
+		)
 	}
 }

@@ -68,7 +68,10 @@ func TestTheMostSpecificStackNameWins(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			got := StackName(steps.Step{Command: c.command, Directory: "."}, config.Config{Workspace: dir, Environment: "staging", StackName: c.given})
+			got := StackName(
+				steps.Step{Command: c.command, Directory: "."},
+				config.Config{Workspace: dir, Environment: "staging", StackName: c.given},
+			)
 			if got != c.want {
 				t.Errorf("it is %q, want %q", got, c.want)
 			}

@@ -14,10 +14,20 @@ import (
 // CloudFormation keeps what a request omits: tags are removed only if the list is present and empty.
 func TestTheUpdateRequestContainsTheWholeSnapshot(t *testing.T) {
 	f := stacktest.New(t)
-	s, before := made(t, f, stacktest.Revision{Template: "Transform: AWS::Serverless-2016-10-31\nResources: { R: { Type: AWS::IAM::Role } }\n", Outputs: second.Outputs})
+	s, before := made(
+		t,
+		f,
+		stacktest.Revision{
+			Template: "Transform: AWS::Serverless-2016-10-31\nResources: { R: { Type: AWS::IAM::Role } }\n",
+			Outputs:  second.Outputs,
+		},
+	)
 	f.Pass("web", begun, step{Status: "UPDATE_COMPLETE", Revision: &second})
 	f.On("UpdateStack", reapplies)
-	report, err := s.Restore(t.Context(), stack.RestoreOptions{Before: before, Token: "run-1", LastEvent: mark(t, s, before)})
+	report, err := s.Restore(
+		t.Context(),
+		stack.RestoreOptions{Before: before, Token: "run-1", LastEvent: mark(t, s, before)},
+	)
 	if err != nil || report.Action != record.Reapplied || !report.Proven {
 		t.Fatalf("%+v, %v", report, err)
 	}
@@ -69,8 +79,15 @@ func TestTransientFailuresOfDescribeStacksAreRepeated(t *testing.T) {
 	if err != nil || state.Status != "UPDATE_COMPLETE" || troubles != 3 {
 		t.Errorf("%s, %d troubles, %v", state.Status, troubles, err)
 	}
-	f.Pass("web", begun, step{Status: "UPDATE_IN_PROGRESS"}, step{Status: "UPDATE_IN_PROGRESS"}, step{Status: "UPDATE_COMPLETE"})
-	if _, err := s.WaitUntilIdle(t.Context(), func(s stack.State) { busy = append(busy, s.Status) }); err != nil || !slices.Equal(busy, []string{"UPDATE_IN_PROGRESS"}) {
+	f.Pass(
+		"web",
+		begun,
+		step{Status: "UPDATE_IN_PROGRESS"},
+		step{Status: "UPDATE_IN_PROGRESS"},
+		step{Status: "UPDATE_COMPLETE"},
+	)
+	if _, err := s.WaitUntilIdle(t.Context(), func(s stack.State) { busy = append(busy, s.Status) }); err != nil ||
+		!slices.Equal(busy, []string{"UPDATE_IN_PROGRESS"}) {
 		t.Errorf("called with %v, %v", busy, err)
 	}
 	f.Fail("DescribeStacks", "ValidationError")
@@ -123,7 +140,10 @@ func TestAManualRollbackContinuesAStuckRollback(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.On("ContinueUpdateRollback", func(*stacktest.Stack, url.Values) []step {
-		return []step{{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"}, {Status: "UPDATE_ROLLBACK_COMPLETE"}}
+		return []step{
+			{Status: "UPDATE_ROLLBACK_IN_PROGRESS", Reason: "User Initiated"},
+			{Status: "UPDATE_ROLLBACK_COMPLETE"},
+		}
 	})
 	report, err := s.Restore(t.Context(), stack.RestoreOptions{Before: before, OverOthers: true, Token: "run-1"})
 	if err != nil || report.Action != record.Continued || !report.Proven {

@@ -157,7 +157,8 @@ func (r *restoration) decideAbsence(state State, began bool) (action record.Acti
 		return record.FirstCreate, true, r.explainFirstCreate(status)
 	case state.Missing(), state.ID != r.Before.ID, status == types.StackStatusDeleteFailed && began:
 		return record.Gone, true, r.fail(
-			record.Gone, "was deleted, which no update undoes",
+			record.Gone,
+			"was deleted, which no update undoes",
 			"create it again from the template and the parameters in the snapshot, which has neither hidden parameters nor the data of its resources",
 		)
 	}
@@ -235,7 +236,8 @@ func (r *restoration) adviseOnDifference() string {
 
 func (r *restoration) explainStuck(state State) error {
 	return r.fail(
-		record.Stuck, "is "+state.Status+": "+r.describeFailures(),
+		record.Stuck,
+		"is "+state.Status+": "+r.describeFailures(),
 		"repair the resources that failed and run runner rollback again; to go on without them, aws cloudformation continue-update-rollback --resources-to-skip",
 	)
 }

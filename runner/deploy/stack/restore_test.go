@@ -42,11 +42,15 @@ func made(t *testing.T, f fake, r stacktest.Revision) (*stack.Stack, stack.Snaps
 var (
 	first = stacktest.Revision{
 		Template: `{"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}`, Parameters: map[string]string{"Size": "1", "Password": "one"},
-		Hidden: []string{"Password"}, Tags: map[string]string{"team": "web"}, Outputs: map[string]string{"URL": "https://a.example"},
+		Hidden: []string{
+			"Password",
+		}, Tags: map[string]string{"team": "web"}, Outputs: map[string]string{"URL": "https://a.example"},
 	}
 	second = stacktest.Revision{
 		Template: `{"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}`, Parameters: map[string]string{"Size": "2", "Password": "two"},
-		Hidden: []string{"Password"}, Tags: map[string]string{"team": "web", "new": "yes"}, Outputs: map[string]string{"URL": "https://a.example"},
+		Hidden: []string{
+			"Password",
+		}, Tags: map[string]string{"team": "web", "new": "yes"}, Outputs: map[string]string{"URL": "https://a.example"},
 	}
 )
 
@@ -422,7 +426,17 @@ func TestAStackIsRestoredByTheLeastThatDoesIt(t *testing.T) {
 			if c.script != nil {
 				c.script(f)
 			}
-			report, err := s.Restore(ctx, stack.RestoreOptions{Before: before, LastEvent: mark, Token: "run-1", Starts: c.attempts, Refused: c.refused, Existed: c.existed})
+			report, err := s.Restore(
+				ctx,
+				stack.RestoreOptions{
+					Before:    before,
+					LastEvent: mark,
+					Token:     "run-1",
+					Starts:    c.attempts,
+					Refused:   c.refused,
+					Existed:   c.existed,
+				},
+			)
 			if report.Action != c.action {
 				t.Errorf("reports %s, want %s (%v)", report.Action, c.action, err)
 			}

@@ -48,11 +48,18 @@ func TestEventsAreEmittedOnceInOrderSinceTheSnapshot(t *testing.T) {
 func TestAStoredSnapshotContainsNoSecret(t *testing.T) {
 	before := stack.Snapshot{
 		Status: "CREATE_COMPLETE", Template: "a: s3cr3t", Tags: map[string]string{"t": "s3cr3t"}, Outputs: map[string]string{"URL": "x?k=s3cr3t", "API_TOKEN": "other"},
-		Parameters: []stack.Parameter{{Key: "Plain", Value: "1"}, {Key: "Known", Value: "s3cr3t"}, {Key: "DB_PASSWORD", Value: "other"}},
+		Parameters: []stack.Parameter{
+			{Key: "Plain", Value: "1"},
+			{Key: "Known", Value: "s3cr3t"},
+			{Key: "DB_PASSWORD", Value: "other"},
+		},
 	}
-	stored := before.Redacted(func(s string) string { return strings.ReplaceAll(s, "s3cr3t", "[X]") }, func(name string) bool {
-		return strings.HasSuffix(name, "_PASSWORD") || strings.HasSuffix(name, "_TOKEN")
-	})
+	stored := before.Redacted(
+		func(s string) string { return strings.ReplaceAll(s, "s3cr3t", "[X]") },
+		func(name string) bool {
+			return strings.HasSuffix(name, "_PASSWORD") || strings.HasSuffix(name, "_TOKEN")
+		},
+	)
 	text, err := json.Marshal(stored)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +67,10 @@ func TestAStoredSnapshotContainsNoSecret(t *testing.T) {
 	if s := string(text); strings.Contains(s, "s3cr3t") || strings.Contains(s, "other") {
 		t.Errorf("stored is %s", s)
 	}
-	if want := []string{"output API_TOKEN", "output URL", "tag t", "template"}; !slices.Equal(slices.Sorted(slices.Values(stored.Altered)), want) {
+	if want := []string{"output API_TOKEN", "output URL", "tag t", "template"}; !slices.Equal(
+		slices.Sorted(slices.Values(stored.Altered)),
+		want,
+	) {
 		t.Errorf("altered is %v, want %v", stored.Altered, want)
 	}
 	if before.Tags["t"] != "s3cr3t" || before.Parameters[1].Value != "s3cr3t" {
@@ -97,7 +107,8 @@ func TestALargeTemplateIsUploadedFirst(t *testing.T) {
 		return "https://bucket.example/template", nil
 	}
 	report, err := s.Restore(t.Context(), stack.RestoreOptions{Before: before, OverOthers: true})
-	if err != nil || report.Action != record.Reapplied || f.Requests("UpdateStack")[0].Get("TemplateURL") != "https://bucket.example/template" {
+	if err != nil || report.Action != record.Reapplied ||
+		f.Requests("UpdateStack")[0].Get("TemplateURL") != "https://bucket.example/template" {
 		t.Errorf("report is %+v, error %v", report, err)
 	}
 }

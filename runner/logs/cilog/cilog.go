@@ -29,8 +29,31 @@ func Log() []byte { return log() }
 
 var log = sync.OnceValue(func() []byte {
 	rnd := rand.New(rand.NewPCG(3, 4))
-	packages := []string{"@babel/core", "webpack", "typescript", "eslint-plugin-import", "jest-junit", "@aws-sdk/client-s3", "react-dom", "esbuild"}
-	words := []string{"resolves", "the", "stack", "when", "branch", "renders", "cache", "returns", "an", "error", "for", "unknown", "tokens"}
+	packages := []string{
+		"@babel/core",
+		"webpack",
+		"typescript",
+		"eslint-plugin-import",
+		"jest-junit",
+		"@aws-sdk/client-s3",
+		"react-dom",
+		"esbuild",
+	}
+	words := []string{
+		"resolves",
+		"the",
+		"stack",
+		"when",
+		"branch",
+		"renders",
+		"cache",
+		"returns",
+		"an",
+		"error",
+		"for",
+		"unknown",
+		"tokens",
+	}
 	pick := func(list []string) string { return list[rnd.IntN(len(list))] }
 	sentence := func(n int) string {
 		chosen := make([]string, n)
@@ -44,25 +67,85 @@ var log = sync.OnceValue(func() []byte {
 	for out.Len() < Size {
 		switch rnd.IntN(16) {
 		case 0, 1:
-			fmt.Fprintf(out, "npm http fetch GET 200 https://registry.example.com/%s/-/%s-%d.%d.%d.tgz %dms (cache miss)\n", pick(packages), pick(packages), rnd.IntN(20), rnd.IntN(30), rnd.IntN(9), rnd.IntN(900))
+			fmt.Fprintf(
+				out,
+				"npm http fetch GET 200 https://registry.example.com/%s/-/%s-%d.%d.%d.tgz %dms (cache miss)\n",
+				pick(packages),
+				pick(packages),
+				rnd.IntN(20),
+				rnd.IntN(30),
+				rnd.IntN(9),
+				rnd.IntN(900),
+			)
 		case 2:
 			fmt.Fprintf(out, "\x1b[32m  ✓\x1b[39m \x1b[2m%s (%d ms)\x1b[22m\n", sentence(13), rnd.IntN(400))
 		case 3:
-			fmt.Fprintf(out, "\x1b[0m\x1b[7m\x1b[1m\x1b[32m PASS \x1b[39m\x1b[22m\x1b[27m\x1b[0m \x1b[2mpackages/%s/src/\x1b[22m\x1b[1m%s.test.ts\x1b[22m\n", pick(packages), hash(12))
+			fmt.Fprintf(
+				out,
+				"\x1b[0m\x1b[7m\x1b[1m\x1b[32m PASS \x1b[39m\x1b[22m\x1b[27m\x1b[0m \x1b[2mpackages/%s/src/\x1b[22m\x1b[1m%s.test.ts\x1b[22m\n",
+				pick(packages),
+				hash(12),
+			)
 		case 4, 5, 6:
-			fmt.Fprintf(out, "packages/%s/src/components/%s/%s.tsx(%d,%d): warning TS%d: Property '%s' does not exist on type '%s'.\n", pick(packages), hash(8), pick(words), rnd.IntN(900), rnd.IntN(80), 2000+rnd.IntN(700), pick(words), sentence(3))
+			fmt.Fprintf(
+				out,
+				"packages/%s/src/components/%s/%s.tsx(%d,%d): warning TS%d: Property '%s' does not exist on type '%s'.\n",
+				pick(packages),
+				hash(8),
+				pick(words),
+				rnd.IntN(900),
+				rnd.IntN(80),
+				2000+rnd.IntN(700),
+				pick(words),
+				sentence(3),
+			)
 		case 7, 8:
-			fmt.Fprintf(out, "#%d %d.%03d Step %d/%d : RUN --mount=type=cache,target=/root/.cache pnpm install --frozen-lockfile --filter %s\n", rnd.IntN(40), rnd.IntN(90), rnd.IntN(1000), rnd.IntN(20), 20, pick(packages))
+			fmt.Fprintf(
+				out,
+				"#%d %d.%03d Step %d/%d : RUN --mount=type=cache,target=/root/.cache pnpm install --frozen-lockfile --filter %s\n",
+				rnd.IntN(40),
+				rnd.IntN(90),
+				rnd.IntN(1000),
+				rnd.IntN(20),
+				20,
+				pick(packages),
+			)
 		case 9:
-			fmt.Fprintf(out, "    at Object.<anonymous> (/workspace/packages/%s/src/%s.ts:%d:%d)\n", pick(packages), hash(10), rnd.IntN(500), rnd.IntN(80))
+			fmt.Fprintf(
+				out,
+				"    at Object.<anonymous> (/workspace/packages/%s/src/%s.ts:%d:%d)\n",
+				pick(packages),
+				hash(10),
+				rnd.IntN(500),
+				rnd.IntN(80),
+			)
 		case 10:
-			fmt.Fprintf(out, "{\"level\":\"info\",\"time\":%d,\"msg\":\"%s\",\"requestId\":\"%s\",\"durationMs\":%d}\n", 1700000000000+rnd.IntN(1e9), sentence(6), hash(32), rnd.IntN(5000))
+			fmt.Fprintf(
+				out,
+				"{\"level\":\"info\",\"time\":%d,\"msg\":\"%s\",\"requestId\":\"%s\",\"durationMs\":%d}\n",
+				1700000000000+rnd.IntN(1e9),
+				sentence(6),
+				hash(32),
+				rnd.IntN(5000),
+			)
 		case 11:
 			fmt.Fprintf(out, "── %s — größe %d kB · %s\n", pick(packages), rnd.IntN(9000), sentence(8))
 		case 12:
 			out.WriteString("\n")
 		default:
-			fmt.Fprintf(out, "dist/assets/%s-%s.js   %d.%02d kB │ gzip: %d.%02d kB │ map: %d.%02d kB  sha256:%s\n", pick(words), hash(8), rnd.IntN(900), rnd.IntN(100), rnd.IntN(300), rnd.IntN(100), rnd.IntN(2000), rnd.IntN(100), hash(64))
+			fmt.Fprintf(
+				out,
+				"dist/assets/%s-%s.js   %d.%02d kB │ gzip: %d.%02d kB │ map: %d.%02d kB  sha256:%s\n",
+				pick(words),
+				hash(8),
+				rnd.IntN(900),
+				rnd.IntN(100),
+				rnd.IntN(300),
+				rnd.IntN(100),
+				rnd.IntN(2000),
+				rnd.IntN(100),
+				hash(64),
+			)
 		}
 	}
 	return out.Bytes()

@@ -113,7 +113,8 @@ type annotation struct {
 
 func (a annotation) fits() bool {
 	return a.Path != "" && path.Clean(a.Path) == a.Path && !path.IsAbs(a.Path) && !strings.HasPrefix(a.Path, "..") && a.Start >= 1 && a.End >= a.Start &&
-		a.Message != "" && len(a.Message) <= 64<<10 && utf8.RuneCountInString(a.Title) <= 255 &&
+		a.Message != "" && len(a.Message) <= 64<<10 &&
+		utf8.RuneCountInString(a.Title) <= 255 &&
 		len(a.Raw) <= 64<<10 &&
 		slices.Contains([]string{"notice", "warning", "failure"}, a.Level)
 }

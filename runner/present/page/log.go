@@ -169,7 +169,9 @@ func (w *writer) log(v *logView, whole string) {
 	w.section("log", "Log")
 	w.raw("<div role=\"search\" class=\"search\" id=\"searching\" hidden><label for=\"search\">Search the log</label> ")
 	w.raw("<input id=\"search\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\"> ")
-	w.raw("<button type=\"button\" id=\"previous\">Previous</button> <button type=\"button\" id=\"next\">Next</button> ")
+	w.raw(
+		"<button type=\"button\" id=\"previous\">Previous</button> <button type=\"button\" id=\"next\">Next</button> ",
+	)
 	w.raw("<output id=\"found\" for=\"search\"></output></div>\n")
 	dropped := v.Dropped
 	for _, line := range v.lines[:v.shown] {

@@ -100,8 +100,10 @@ var icons = map[string]markup{
 
 // icon draws a sign on a disk, for a data: URL.
 func icon(color, sign string) markup {
-	return markup("%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='" +
-		color + "'/%3E%3Cpath d='" + sign + "' stroke='white' stroke-width='2' fill='none'/%3E%3C/svg%3E")
+	return markup(
+		"%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='7' fill='" +
+			color + "'/%3E%3Cpath d='" + sign + "' stroke='white' stroke-width='2' fill='none'/%3E%3C/svg%3E",
+	)
 }
 
 func verdictOf(run record.Run) string {
@@ -199,7 +201,9 @@ func (w *writer) problem(run record.Run, verdict string) {
 	}
 	w.put(
 		"<section class=\"error %s\" aria-labelledby=\"error\">\n<h2 id=\"error\">%s</h2>\n<p class=\"message\">%s</p>\n",
-		markup(verdict), title, clip(run.Error, maxMessage),
+		markup(verdict),
+		title,
+		clip(run.Error, maxMessage),
 	)
 	w.some("<p class=\"hint\">%s</p>\n", clip(run.Hint, maxMessage))
 	if !run.CommandStarted {

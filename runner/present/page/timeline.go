@@ -72,7 +72,11 @@ func (w *writer) timeline(run record.Run) {
 		from := min(percent(first.start), 99.6)
 		w.raw("</th><td class=\"track\">")
 		w.bar(barClass(last), from, min(max(percent(took), 0.4), 100-from))
-		w.put("</td><td class=\"n\">%s</td><td class=\"n\">%s</td></tr>\n", units.Duration(first.start), units.Duration(took))
+		w.put(
+			"</td><td class=\"n\">%s</td><td class=\"n\">%s</td></tr>\n",
+			units.Duration(first.start),
+			units.Duration(took),
+		)
 		i += n
 	}
 	w.endTable()

@@ -73,7 +73,14 @@ func Fit(runs ...Run) (a Advice, ok bool) {
 	}
 	if float64(disk) > nearlyFull*IncludedStorage*gib {
 		a.Storage = min(max(int(math.Ceil(float64(disk)*headroom/gib)), leastStorage), mostStorage)
-		a.Reasons = append(a.Reasons, fmt.Sprintf("%.1f GiB of disk were in use: a task has %d GiB unless its definition asks for more (ephemeralStorage)", float64(disk)/gib, IncludedStorage))
+		a.Reasons = append(
+			a.Reasons,
+			fmt.Sprintf(
+				"%.1f GiB of disk were in use: a task has %d GiB unless its definition asks for more (ephemeralStorage)",
+				float64(disk)/gib,
+				IncludedStorage,
+			),
+		)
 	}
 	return a, true
 }

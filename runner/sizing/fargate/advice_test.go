@@ -67,7 +67,8 @@ func TestTheSizeThatFits(t *testing.T) {
 			if ok != (c.want != "") || ok && got.String() != c.want {
 				t.Errorf("%v %s, want %q", ok, got.Size, c.want)
 			}
-			if said := strings.Join(got.Reasons, "; "); !strings.Contains(said, c.why) || (c.why == "") != (said == "") {
+			if said := strings.Join(got.Reasons, "; "); !strings.Contains(said, c.why) ||
+				(c.why == "") != (said == "") {
 				t.Errorf("because %q, want %q", said, c.why)
 			}
 		})
@@ -83,7 +84,15 @@ func make20(r Run) (all []Run) {
 
 // Every size of AWS's table, and no other, is what some need is answered with.
 func TestTheSizesAreThoseOfAWS(t *testing.T) {
-	table := map[float64][]float64{0.25: {0.5, 1, 2}, 0.5: steps(1, 4, 1), 1: steps(2, 8, 1), 2: steps(4, 16, 1), 4: steps(8, 30, 1), 8: steps(16, 60, 4), 16: steps(32, 120, 8)}
+	table := map[float64][]float64{
+		0.25: {0.5, 1, 2},
+		0.5:  steps(1, 4, 1),
+		1:    steps(2, 8, 1),
+		2:    steps(4, 16, 1),
+		4:    steps(8, 30, 1),
+		8:    steps(16, 60, 4),
+		16:   steps(32, 120, 8),
+	}
 	seen := map[Size]bool{}
 	for vCPU, memories := range table {
 		for _, memory := range memories {

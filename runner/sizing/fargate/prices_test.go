@@ -65,7 +65,8 @@ func TestWhatARunCosts(t *testing.T) {
 			if got := p.Cost(c.size, c.took); !near(got, c.want) {
 				t.Errorf("%v, want %v", got, c.want)
 			}
-			if as := strings.Join([]string{p.Region, p.Architecture(), p.Capacity()}, " "); as != c.as || p.Doubtful(c.size) != c.estimated {
+			if as := strings.Join([]string{p.Region, p.Architecture(), p.Capacity()}, " "); as != c.as ||
+				p.Doubtful(c.size) != c.estimated {
 				t.Errorf("%s, estimated %v", as, p.Doubtful(c.size))
 			}
 		})

@@ -60,12 +60,14 @@ func ServeSSH(t testing.TB, dir string, allowed ssh.PublicKey) *SSHServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := &ssh.ServerConfig{PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-		if string(key.Marshal()) != string(allowed.Marshal()) {
-			return nil, errors.New("no")
-		}
-		return nil, nil
-	}}
+	config := &ssh.ServerConfig{
+		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+			if string(key.Marshal()) != string(allowed.Marshal()) {
+				return nil, errors.New("no")
+			}
+			return nil, nil
+		},
+	}
 	config.AddHostKey(host)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -269,7 +269,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.requests = append(s.requests, form)
 	if s.denied[action] {
 		refuse(
-			w, "AccessDenied",
+			w,
+			"AccessDenied",
 			"User: arn:aws:sts::123456789012:assumed-role/deploy/task is not authorized to perform: cloudformation:"+action,
 		)
 		return

@@ -127,7 +127,11 @@ func answer(w http.ResponseWriter, action, result string) {
 	fmt.Fprintf(
 		w,
 		`<%sResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><%sResult>%s</%sResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></%sResponse>`,
-		action, action, result, action, action,
+		action,
+		action,
+		result,
+		action,
+		action,
 	)
 }
 
@@ -144,6 +148,7 @@ func refuse(w http.ResponseWriter, code, message string) {
 	fmt.Fprintf(
 		w,
 		`<ErrorResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><Error><Type>Sender</Type><Code>%s</Code>%s</Error><RequestId>1</RequestId></ErrorResponse>`,
-		code, tag("Message", message),
+		code,
+		tag("Message", message),
 	)
 }
