@@ -69,12 +69,12 @@ Resources:
 		!aws.ToBool(found.Stacks[0].EnableTerminationProtection) {
 		t.Fatalf("exit %d, %v %v\n%s%s", r.code, found, err, tail(r.out), tail(r.stderr))
 	}
-	if f := store.finished(t, "deploy-production"); !f.Passed {
+	if f := store.finished(t, "deploy@production"); !f.Passed {
 		t.Errorf("%+v", f)
 	}
 
 	r = deploy(workspace("awsAccountId: \"999999999999\"\n"))
-	if f := store.finished(t, "deploy-production"); r.code != 125 || f.Reason != "artifacts" ||
+	if f := store.finished(t, "deploy@production"); r.code != 125 || f.Reason != "artifacts" ||
 		!strings.Contains(r.out, "carlin exited with 0, yet it has deployed nothing") {
 		t.Errorf("of the wrong account: exit %d, %+v\n%s%s", r.code, f, tail(r.out), tail(r.stderr))
 	}

@@ -88,7 +88,7 @@ func (c *chain) allTheWay(t *testing.T, green string) {
 			t.Errorf("%+v", task)
 		}
 	}
-	for _, step := range []string{"build", "test", "migrate-staging", "deploy-staging", "migrate-production", "deploy-production"} {
+	for _, step := range []string{"build", "test", "migrate@staging", "deploy@staging", "migrate@production", "deploy@production"} {
 		if f := c.store.of(t, "main", green, step); !f.Passed || f.Reason != "success" {
 			t.Errorf("%s: %+v", step, f)
 		}
@@ -133,7 +133,7 @@ func (c *chain) takenBack(t *testing.T, unfit string) {
 		*ran.Tasks[3].ExitCode != 1 {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
 	}
-	f := c.store.of(t, "main", unfit, "deploy-staging")
+	f := c.store.of(t, "main", unfit, "deploy@staging")
 	if f.Passed || f.Delivery == nil || f.Delivery.Rollback == nil || f.Delivery.Problem != "" {
 		t.Errorf("%+v", f)
 	}

@@ -65,7 +65,7 @@ type namedTest struct{ Name, Message, Note string }
 
 func (s sample) settled(step string) (f settled) {
 	s.Helper()
-	found, _ := filepath.Glob(filepath.Join(s.store, "runs", branch, commit, step+"-staging", "*", "finished.json"))
+	found, _ := filepath.Glob(filepath.Join(s.store, "runs", branch, commit, step+"@staging", "*", "finished.json"))
 	if len(found) == 0 {
 		s.Fatalf("step %s has no record", step)
 	}

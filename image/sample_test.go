@@ -116,7 +116,7 @@ type finished struct {
 // record reads the newest finished.json of a step.
 func (s sample) record(step string) (f finished) {
 	s.Helper()
-	found, _ := filepath.Glob(filepath.Join(s.store, "runs", branch, commit, step+"-staging", "*", "finished.json"))
+	found, _ := filepath.Glob(filepath.Join(s.store, "runs", branch, commit, step+"@staging", "*", "finished.json"))
 	if len(found) == 0 {
 		s.Fatalf("step %s has no record", step)
 	}

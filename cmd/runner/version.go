@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// number is the released version; the Makefile sets it with -ldflags.
-var number = "0.1.0-dev"
+// number is the released version; see CHANGELOG.md.
+var number = "0.2.0"
 
 // commit is the commit that was built; the Makefile sets it. Empty: the module's build information has it.
 var commit string
