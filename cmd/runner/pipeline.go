@@ -82,7 +82,8 @@ type pipeline struct {
 	remote    *remote.Pipeline
 	variables map[string]string
 	config    config.Config
-	execution string // its name; empty: the newest of the branch
+	caller    func(context.Context) (string, error) // the ARN of the caller
+	execution string                                // its name; empty: the newest of the branch
 	yes       bool
 	follow    bool
 	tag       bool
@@ -128,6 +129,7 @@ func (o *options) connectPipeline(ctx context.Context, variables map[string]stri
 	if err != nil {
 		return p, err
 	}
+	p.caller = func(ctx context.Context) (string, error) { return remote.CallerARN(ctx, awsConfig) }
 	cluster, err := remote.FindCluster(ctx, awsConfig, clusterStack(variables))
 	if err != nil {
 		return p, err
@@ -141,7 +143,7 @@ func clusterStack(variables map[string]string) string {
 	return cmp.Or(variables[clusterFlag.variable], "carlin-cicd")
 }
 
-// actor is who starts, approves or cancels.
+// actor is who starts the pipeline, for notifications. Decisions are recorded with the caller's ARN.
 func (p pipeline) actor() string {
 	return cmp.Or(p.variables["GITHUB_ACTOR"], p.variables["USER"], "unknown")
 }
@@ -218,10 +220,14 @@ func (p pipeline) decide(ctx context.Context, verb, done string) error {
 	if !p.confirm(ctx, fmt.Sprintf("%s %.12s of %s for %s?", verb, a.SHA, a.Ref, a.Environment)) {
 		return &usageError{"nothing was decided", "answer y, or use --yes"}
 	}
-	if err := p.remote.Decide(ctx, a, verb == "approve", p.actor(), p.variables[reasonFlag.variable]); err != nil {
+	caller, err := p.caller(ctx)
+	if err != nil {
 		return err
 	}
-	return p.print("%s: %s for %s, by %s\n", e.Name, done, a.Environment, p.actor())
+	if err := p.remote.Decide(ctx, a, verb == "approve", caller, p.variables[reasonFlag.variable]); err != nil {
+		return err
+	}
+	return p.print("%s: %s for %s, by %s\n", e.Name, done, a.Environment, caller)
 }
 
 func (p pipeline) cancel(ctx context.Context) error {
@@ -234,7 +240,11 @@ func (p pipeline) cancel(ctx context.Context) error {
 	case !p.confirm(ctx, "cancel "+e.Name+"? The task that runs is stopped."):
 		return &usageError{"nothing was cancelled", "answer y, or use --yes"}
 	}
-	reason := strings.TrimSuffix("by "+p.actor()+": "+p.variables[reasonFlag.variable], ": ")
+	caller, err := p.caller(ctx)
+	if err != nil {
+		return err
+	}
+	reason := strings.TrimSuffix("by "+caller+": "+p.variables[reasonFlag.variable], ": ")
 	if err := p.remote.Cancel(ctx, e.Name, reason); err != nil {
 		return err
 	}

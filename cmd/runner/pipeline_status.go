@@ -94,7 +94,7 @@ func changedLines(e remote.Execution, steps []remote.Step, printed []string) []s
 	var changed []string
 	for _, s := range steps {
 		line := s.Name + " " + s.Status
-		if !s.Ended.IsZero() || s.Status == "waiting" {
+		if !s.Ended.IsZero() || s.Status == "waiting" || s.Status == "queued" {
 			line = stepLine(e, s)
 		}
 		if !slices.Contains(printed, line) {

@@ -94,29 +94,71 @@ func (c Cluster) output(name string) (string, error) {
 	}
 }
 
-// definition returns the output with the task definition of a step. A project's own steps run with that of test, and its
-// permissions.
-func (c Cluster) definition(step, environment string) (name string, own bool, err error) {
-	switch step {
-	case "build", "test":
-		return title(step) + "TaskDefinitionArn", false, nil
-	case "deploy", "migrate":
-		if environment == "" {
-			return "", false, &Error{
-				Message: "ENVIRONMENT is required for step " + step,
-				Advice:  "name it, as in --environment staging",
-			}
-		}
-		name := title(step) + title(environment) + "TaskDefinitionArn"
-		if c.Outputs[name] == "" {
-			return "", false, &Error{
-				Message: fmt.Sprintf("the stack %s has no task that can %s to %s", c.Stack, step, environment),
-				Advice:  "it has those for staging and production",
-			}
-		}
-		return name, false, nil
+// taskSettings is what runs a step: its task definition, and its network where that is not the cluster's.
+type taskSettings struct {
+	Definition string   `json:"definition"`
+	Subnets    []string `json:"subnets"`
+	Groups     []string `json:"groups"`
+	PublicIP   string   `json:"public"`
+
+	own    bool // a step of the project's own, which runs as test does
+	branch bool // with the rights of a branch other than the main one
+}
+
+// checkSettings returns the settings of build, test and the steps of a project's own, which run as test does, with the
+// rights of test. Branches other than the main one have task definitions of their own.
+func (c Cluster) checkSettings(step, branch string) (taskSettings, error) {
+	kind, s := "Test", taskSettings{own: step != "test" && step != "build"}
+	if step == "build" {
+		kind = "Build"
 	}
-	return "TestTaskDefinitionArn", true, nil
+	name := kind + "TaskDefinitionArn"
+	if c.Outputs["Branch"+name] != "" && branch != c.Outputs["MainBranch"] {
+		name, s.branch = "Branch"+name, true
+	}
+	var err error
+	s.Definition, err = c.output(name)
+	if subnets := c.Outputs[kind+"SubnetIds"]; subnets != "" {
+		s.Subnets = strings.Split(subnets, ",")
+	}
+	s.Groups = []string{c.Outputs[kind+"SecurityGroupId"]}
+	return s, err
+}
+
+// completeNetwork fills in the network of the cluster where the step has none of its own.
+func (c Cluster) completeNetwork(s *taskSettings) error {
+	set := func(value []string) bool { return len(value) > 0 && value[0] != "" }
+	if !set(s.Subnets) {
+		subnets, err := c.output("SubnetIds")
+		if err != nil {
+			return err
+		}
+		s.Subnets = strings.Split(subnets, ",")
+	}
+	if !set(s.Groups) {
+		group, err := c.output("SecurityGroupId")
+		if err != nil {
+			return err
+		}
+		s.Groups = []string{group}
+	}
+	if s.PublicIP == "" {
+		public, err := c.output("AssignPublicIp")
+		if err != nil {
+			return err
+		}
+		s.PublicIP = public
+	}
+	return nil
+}
+
+// storedBranch is the branch as its artifacts and records are kept: one that begins like a release tag is below heads/,
+// as branches may not write what belongs to release tags.
+func (c Cluster) storedBranch(branch string) string {
+	if prefix := c.Outputs["TagPrefix"]; prefix != "" && strings.HasPrefix(branch, prefix) {
+		return "heads/" + branch
+	}
+	return branch
 }
 
 func title(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -8,25 +8,26 @@ import (
 	"time"
 )
 
-// Step is one state of an execution that does work: a task, or an approval.
+// Step is a task of an execution, or an approval that it asks for.
 type Step struct {
-	Name    string
-	Status  string // running, waiting, passed, failed, stopped
+	Name    string // such as "build", "deploy staging" and "approval production"
+	Status  string // queued, running, waiting, passed, failed, stopped
 	Started time.Time
 	Ended   time.Time
-	Reason  string // why it failed
-	Task    string // the id of its task, once it is known
+	Reason  string // why it failed or is queued, in words
+	Task    string // the id of its task, once that is known
 }
 
-// historyEvent has the fields of an event that are used.
+// historyEvent is the part of an event that is read.
 type historyEvent struct {
 	ID, PreviousEventID int64
 	Type                string
 	Timestamp           stamp
-	Entered             struct{ Name string }                   `json:"stateEnteredEventDetails"`
+	Entered             struct{ Name, Input string }            `json:"stateEnteredEventDetails"`
 	Exited              struct{ Name string }                   `json:"stateExitedEventDetails"`
 	Scheduled           struct{ ResourceType, Resource string } `json:"taskScheduledEventDetails"`
 	Submitted           struct{ Output string }                 `json:"taskSubmittedEventDetails"`
+	Succeeded           struct{ Output string }                 `json:"taskSucceededEventDetails"`
 	Failed              struct{ Error, Cause string }           `json:"taskFailedEventDetails"`
 	TimedOut            struct{ Error, Cause string }           `json:"taskTimedOutEventDetails"`
 	SubmitFailed        struct{ Error, Cause string }           `json:"taskSubmitFailedEventDetails"`
@@ -43,14 +44,18 @@ func (p *Pipeline) Status(ctx context.Context, name string) (Execution, []Step, 
 	if err != nil {
 		return Execution{}, nil, err
 	}
-	// A superseded or duplicate execution succeeds without running its steps.
+	// An execution that ends early for a good reason succeeds, but has not passed.
 	if e.Status == "SUCCEEDED" {
 		for _, event := range events {
 			switch event.Entered.Name {
 			case "Superseded":
 				e.Status, e.Cause = Superseded, "a newer commit replaced it"
+			case "Outdated":
+				e.Status, e.Cause = Superseded, "a newer commit of the branch came before it"
 			case "Duplicate":
 				e.Status, e.Cause = Duplicate, "its event had been handled before"
+			case "ForkNotApproved":
+				e.Status, e.Cause = NotApproved, "the pull request from a fork was not approved"
 			}
 		}
 	}
@@ -78,66 +83,122 @@ func (p *Pipeline) history(ctx context.Context, name string) ([]historyEvent, er
 	}
 }
 
-// stepsOf derives the steps from a history: each event names its predecessor in the same branch, and thereby its state.
+// stepsOf reads a history: every event names the one before it in its own branch, and so the state that it belongs to.
 func stepsOf(events []historyEvent) []Step {
-	var steps []*Step
-	state := map[int64]string{} // the state of an event
-	under := map[int64]*Step{}  // the step of an event, once its state is known to be one
+	h := historyReader{state: map[int64]string{}, under: map[int64]*Step{}}
 	for _, e := range events {
-		name, step := state[e.PreviousEventID], under[e.PreviousEventID]
-		at := e.Timestamp.time()
-		switch {
-		case strings.HasSuffix(e.Type, "StateEntered"):
-			name, step = e.Entered.Name, nil
-		case e.Type == "TaskScheduled" && (e.Scheduled.ResourceType == "ecs" || strings.HasSuffix(e.Scheduled.Resource, "waitForTaskToken")):
-			if step == nil { // another attempt belongs to the same step
-				step = &Step{Name: name, Started: at}
-				steps = append(steps, step)
-			}
-			step.Status, step.Reason, step.Ended = "running", "", time.Time{}
-			if e.Scheduled.ResourceType != "ecs" {
-				step.Status = "waiting"
-			}
-		case step == nil:
-		case e.Type == "TaskSubmitted":
-			step.Task = taskOf(e.Submitted.Output)
-		case e.Type == "TaskSucceeded":
-			step.Status, step.Ended = "passed", at
-		case e.Type == "TaskFailed",
-			e.Type == "TaskTimedOut",
-			e.Type == "TaskSubmitFailed",
-			e.Type == "TaskStartFailed":
-			step.Status, step.Ended = "failed", at
-			for _, why := range []struct{ Error, Cause string }{e.Failed, e.TimedOut, e.SubmitFailed, e.StartFailed} {
-				if why.Error != "" {
-					step.Reason = reasonOf(why.Error, why.Cause)
-				}
-			}
-		}
-		if strings.HasSuffix(e.Type, "StateExited") {
-			step = nil
-		}
-		state[e.ID], under[e.ID] = name, step
-		switch e.Type {
-		case "ExecutionAborted",
-			"ExecutionTimedOut",
-			"ExecutionFailed",
-			"ExecutionSucceeded": // parallel steps are stopped
-			for _, s := range steps {
-				if s.Ended.IsZero() {
-					s.Status, s.Ended = "stopped", at
-				}
-			}
-		}
+		h.read(e)
 	}
-	all := make([]Step, len(steps))
-	for i, s := range steps {
+	all := make([]Step, len(h.steps))
+	for i, s := range h.steps {
 		all[i] = *s
 	}
 	return all
 }
 
-// taskOf returns the id of the task in a response of RunTask.
+// historyReader collects the steps of a history.
+type historyReader struct {
+	steps []*Step
+	state map[int64]string // name of the step of the state that an event belongs to
+	under map[int64]*Step  // the step that an event belongs to, once the step has begun
+}
+
+func (h *historyReader) read(e historyEvent) {
+	name, step := h.state[e.PreviousEventID], h.under[e.PreviousEventID]
+	at := e.Timestamp.time()
+	switch {
+	case strings.HasSuffix(e.Type, "StateEntered"):
+		name, step = stepName(e.Entered.Name, e.Entered.Input), nil
+		if e.Entered.Name == "Queued" {
+			step = h.step(name, at)
+			step.Status, step.Reason, step.Task, step.Ended = "queued", queueReason(e.Entered.Input), "", time.Time{}
+		}
+	case e.Type == "TaskScheduled" && (e.Scheduled.ResourceType == "ecs" || strings.HasSuffix(e.Scheduled.Resource, "waitForTaskToken")):
+		step = h.step(name, at)
+		step.Status, step.Reason, step.Task, step.Ended = "running", "", "", time.Time{}
+		if e.Scheduled.ResourceType != "ecs" {
+			step.Status = "waiting"
+		}
+	case step != nil:
+		step.apply(e)
+	}
+	if strings.HasSuffix(e.Type, "StateExited") {
+		step = nil
+	}
+	h.state[e.ID], h.under[e.ID] = name, step
+	switch e.Type {
+	case "ExecutionAborted", "ExecutionTimedOut", "ExecutionFailed", "ExecutionSucceeded": // parallel tasks are stopped
+		for _, s := range h.steps {
+			if s.Ended.IsZero() {
+				s.Status, s.Ended = "stopped", at
+			}
+		}
+	}
+}
+
+// step returns the step of a name. Another attempt, on demand or after the queue, belongs to the same step.
+func (h *historyReader) step(name string, at time.Time) *Step {
+	for _, s := range h.steps {
+		if s.Name == name {
+			return s
+		}
+	}
+	s := &Step{Name: name, Started: at}
+	h.steps = append(h.steps, s)
+	return s
+}
+
+// apply changes the step by an event of its task.
+func (s *Step) apply(e historyEvent) {
+	switch e.Type {
+	case "TaskSubmitted":
+		s.Task = taskOf(e.Submitted.Output)
+	case "TaskSucceeded":
+		s.Status, s.Ended = "passed", e.Timestamp.time()
+		if newer := supersededBy(e.Succeeded.Output); newer != "" {
+			s.Status, s.Reason = "stopped", "superseded by "+newer
+		}
+	case "TaskFailed", "TaskTimedOut", "TaskSubmitFailed", "TaskStartFailed":
+		s.Status, s.Ended = "failed", e.Timestamp.time()
+		for _, why := range []struct{ Error, Cause string }{e.Failed, e.TimedOut, e.SubmitFailed, e.StartFailed} {
+			if why.Error != "" {
+				s.Reason = reasonOf(why.Error, why.Cause)
+			}
+		}
+	}
+}
+
+// stepName returns the name of the step that a state belongs to: the machine's input to it says which.
+func stepName(state, input string) string {
+	var in struct {
+		Label string
+		Stage struct{ Type, Environment string }
+	}
+	_ = json.Unmarshal([]byte(input), &in)
+	switch {
+	case in.Label != "":
+		return in.Label
+	case in.Stage.Type == "approval":
+		return "approval " + in.Stage.Environment
+	}
+	return state
+}
+
+// queueReason returns why a task is queued, from the input of the state.
+func queueReason(input string) string {
+	var in struct{ Reason struct{ Text string } }
+	_ = json.Unmarshal([]byte(input), &in)
+	return in.Reason.Text
+}
+
+// supersededBy returns the newer execution that ended an approval, or "".
+func supersededBy(output string) string {
+	var answer struct{ Superseded string }
+	_ = json.Unmarshal([]byte(output), &answer)
+	return answer.Superseded
+}
+
+// taskOf returns the id of the task in an answer of RunTask.
 func taskOf(output string) string {
 	var response struct {
 		Tasks []struct{ TaskArn string }
@@ -148,21 +209,18 @@ func taskOf(output string) string {
 	return Task{ARN: response.Tasks[0].TaskArn}.ID()
 }
 
-// reasonOf returns why a task failed: the cause is the task as ECS describes it, or text.
+// reasonOf says why a task failed. The cause is the task as ECS describes it, or a text.
 func reasonOf(name, cause string) string {
 	var task struct {
 		StopCode, StoppedReason string
-		Containers              []struct {
-			ExitCode *int
-			Reason   string
-		}
+		Containers              []containerStatus
 	}
 	if json.Unmarshal([]byte(cause), &task) != nil || len(task.Containers) == 0 {
 		return strings.TrimSuffix(strings.TrimPrefix(name, "States.")+": "+cause, ": ")
 	}
-	c := task.Containers[0]
+	s := status{StopCode: task.StopCode, StoppedReason: task.StoppedReason, Containers: task.Containers}
+	c := s.container(containerName)
 	if c.ExitCode == nil {
-		s := status{StopCode: task.StopCode, StoppedReason: task.StoppedReason}
 		return neverRan(s, c.Reason).Error()
 	}
 	text := "exit code " + strconv.Itoa(*c.ExitCode)

@@ -7,21 +7,20 @@ import (
 	"testing"
 )
 
-// A history as Step Functions writes it: a build, a test that a Spot task was taken from and that was tried again, and failed;
-// and the same up to the approval.
+// history is one as Step Functions writes it: a build, then a test for which Spot had no capacity and that was started again.
 const history = `[
  {"id":1,"previousEventId":0,"timestamp":1763900000,"type":"ExecutionStarted"},
  {"id":2,"previousEventId":0,"timestamp":1763900001,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"TakeTurn"}},
  {"id":3,"previousEventId":2,"timestamp":1763900001,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"dynamodb","resource":"putItem"}},
  {"id":4,"previousEventId":3,"timestamp":1763900002,"type":"TaskSucceeded"},
  {"id":5,"previousEventId":4,"timestamp":1763900002,"type":"TaskStateExited","stateExitedEventDetails":{"name":"TakeTurn"}},
- {"id":6,"previousEventId":5,"timestamp":1763900002,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"Build"}},
+ {"id":6,"previousEventId":5,"timestamp":1763900002,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"RunTask","input":"{\"label\":\"build\"}"}},
  {"id":7,"previousEventId":6,"timestamp":1763900002,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"ecs","resource":"runTask.sync"}},
  {"id":8,"previousEventId":7,"timestamp":1763900003,"type":"TaskStarted"},
  {"id":9,"previousEventId":8,"timestamp":1763900004,"type":"TaskSubmitted","taskSubmittedEventDetails":{"output":"{\"Tasks\":[{\"TaskArn\":\"arn:aws:ecs:eu-west-1:123456789012:task/ci/aaaa\"}]}"}},
  {"id":10,"previousEventId":9,"timestamp":1763900062,"type":"TaskSucceeded"},
- {"id":11,"previousEventId":10,"timestamp":1763900062,"type":"TaskStateExited","stateExitedEventDetails":{"name":"Build"}},
- {"id":12,"previousEventId":11,"timestamp":1763900062,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"Test"}},
+ {"id":11,"previousEventId":10,"timestamp":1763900062,"type":"TaskStateExited","stateExitedEventDetails":{"name":"RunTask"}},
+ {"id":12,"previousEventId":11,"timestamp":1763900062,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"RunTask","input":"{\"label\":\"test\"}"}},
  {"id":13,"previousEventId":12,"timestamp":1763900062,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"ecs","resource":"runTask.sync"}},
  {"id":14,"previousEventId":13,"timestamp":1763900063,"type":"TaskSubmitFailed","taskSubmitFailedEventDetails":{"error":"AmazonECS.Unknown","cause":"no capacity"}},
  {"id":15,"previousEventId":14,"timestamp":1763900078,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"ecs","resource":"runTask.sync"}},
@@ -38,37 +37,59 @@ func read(t *testing.T, end string) []Step {
 	return stepsOf(events)
 }
 
-func TestAHistoryIsReadAsSteps(t *testing.T) {
+func TestStepsOfAHistory(t *testing.T) {
 	for name, c := range map[string]struct {
 		end                  string
 		status, reason, task string
 	}{
-		"one under way":          {`{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"X"}`, "running", "", "bbbb"},
-		"one that failed":        {`{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"TaskFailed","taskFailedEventDetails":{"error":"States.TaskFailed","cause":"{\"Containers\":[{\"ExitCode\":1}],\"StopCode\":\"EssentialContainerExited\"}"}}`, "failed", "exit code 1", "bbbb"},
-		"out of memory":          {`{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"TaskFailed","taskFailedEventDetails":{"error":"States.TaskFailed","cause":"{\"Containers\":[{\"ExitCode\":137,\"Reason\":\"OutOfMemoryError: Container killed due to memory usage\"}],\"StopCode\":\"EssentialContainerExited\"}"}}`, "failed", "exit code 137: OutOfMemoryError: Container killed due to memory usage", "bbbb"},
-		"one that never ran":     {`{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"TaskFailed","taskFailedEventDetails":{"error":"States.TaskFailed","cause":"{\"Containers\":[{}],\"StopCode\":\"TaskFailedToStart\",\"StoppedReason\":\"CannotPullContainerError: gone\"}"}}`, "failed", "the task never ran: CannotPullContainerError: gone", "bbbb"},
-		"one that took too long": {`{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"TaskTimedOut","taskTimedOutEventDetails":{"error":"States.Timeout","cause":""}}`, "failed", "Timeout", "bbbb"},
-		"one that was cut off":   {`{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"ExecutionAborted"}`, "stopped", "", "bbbb"},
+		"running":       {`{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"X"}`, "running", "", "bbbb"},
+		"failed":        {`{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"TaskFailed","taskFailedEventDetails":{"error":"States.TaskFailed","cause":"{\"Containers\":[{\"Name\":\"aws-guardduty-agent\",\"ExitCode\":137},{\"Name\":\"runner\",\"ExitCode\":1}],\"StopCode\":\"EssentialContainerExited\"}"}}`, "failed", "exit code 1", "bbbb"},
+		"out of memory": {`{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"TaskFailed","taskFailedEventDetails":{"error":"States.TaskFailed","cause":"{\"Containers\":[{\"ExitCode\":137,\"Reason\":\"OutOfMemoryError: Container killed due to memory usage\"}],\"StopCode\":\"EssentialContainerExited\"}"}}`, "failed", "exit code 137: OutOfMemoryError: Container killed due to memory usage", "bbbb"},
+		"never started": {`{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"TaskFailed","taskFailedEventDetails":{"error":"States.TaskFailed","cause":"{\"Containers\":[{}],\"StopCode\":\"TaskFailedToStart\",\"StoppedReason\":\"CannotPullContainerError: gone\"}"}}`, "failed", "the task never ran: CannotPullContainerError: gone", "bbbb"},
+		"timed out":     {`{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"TaskTimedOut","taskTimedOutEventDetails":{"error":"States.Timeout","cause":""}}`, "failed", "Timeout", "bbbb"},
+		"aborted":       {`{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"ExecutionAborted"}`, "stopped", "", "bbbb"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			steps := read(t, c.end)
-			if len(steps) != 2 || steps[0].Name != "Build" || steps[0].Status != "passed" || steps[0].Task != "aaaa" ||
-				steps[0].Ended.Sub(steps[0].Started).Seconds() != 60 {
+			if len(steps) != 2 || steps[0].Name != "build" || steps[0].Status != "passed" || steps[0].Task != "aaaa" || steps[0].Ended.Sub(steps[0].Started).Seconds() != 60 {
 				t.Fatalf("%+v", steps)
 			}
-			if s := steps[1]; s.Name != "Test" || s.Status != c.status || s.Reason != c.reason || s.Task != c.task {
+			if s := steps[1]; s.Name != "test" || s.Status != c.status || s.Reason != c.reason || s.Task != c.task {
 				t.Errorf("%+v", s)
 			}
 		})
 	}
 }
 
-func TestAnApprovalIsAStep(t *testing.T) {
-	steps := read(t, `{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"TaskSucceeded"},
- {"id":18,"previousEventId":17,"timestamp":1763900080,"type":"TaskStateExited"},
- {"id":19,"previousEventId":18,"timestamp":1763900081,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"Approval"}},
- {"id":20,"previousEventId":19,"timestamp":1763900081,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"aws-sdk:dynamodb","resource":"putItem.waitForTaskToken"}}`)
-	if len(steps) != 3 || steps[2].Name != "Approval" || steps[2].Status != "waiting" {
+const testPassed = `{"id":17,"previousEventId":16,"timestamp":1763900080,"type":"TaskSucceeded"},
+ {"id":18,"previousEventId":17,"timestamp":1763900080,"type":"TaskStateExited"},`
+
+func TestApprovalIsAStep(t *testing.T) {
+	const entered = testPassed + `{"id":19,"previousEventId":18,"timestamp":1763900081,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"Approval","input":"{\"stage\":{\"type\":\"approval\",\"environment\":\"production\"}}"}},
+ {"id":20,"previousEventId":19,"timestamp":1763900081,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"aws-sdk:dynamodb","resource":"putItem.waitForTaskToken"}}`
+	for end, want := range map[string]string{
+		"": "waiting ",
+		`,{"id":21,"previousEventId":20,"timestamp":1763900082,"type":"TaskSucceeded","taskSucceededEventDetails":{"output":"{\"approved\":\"by a\"}"}}`:     "passed ",
+		`,{"id":21,"previousEventId":20,"timestamp":1763900082,"type":"TaskSucceeded","taskSucceededEventDetails":{"output":"{\"superseded\":\"main-2\"}"}}`: "stopped superseded by main-2",
+		`,{"id":21,"previousEventId":20,"timestamp":1763900082,"type":"TaskFailed","taskFailedEventDetails":{"error":"Rejected","cause":"by a"}}`:            "failed Rejected: by a",
+	} {
+		steps := read(t, entered+end)
+		if len(steps) != 3 || steps[2].Name != "approval production" || steps[2].Status+" "+steps[2].Reason != want {
+			t.Errorf("%+v, want %s", steps, want)
+		}
+	}
+}
+
+func TestQueuedTaskIsOneStepUntilItsEnd(t *testing.T) {
+	const queued = testPassed + `{"id":19,"previousEventId":0,"timestamp":1763900081,"type":"WaitStateEntered","stateEnteredEventDetails":{"name":"Queued","input":"{\"label\":\"lint\",\"reason\":{\"text\":\"You've reached the limit on the number of vCPUs\"}}"}}`
+	steps := read(t, queued)
+	if len(steps) != 3 || steps[2].Name != "lint" || steps[2].Status != "queued" || !strings.Contains(steps[2].Reason, "limit on the number of vCPUs") {
+		t.Fatalf("%+v", steps)
+	}
+	steps = read(t, queued+`,{"id":20,"previousEventId":19,"timestamp":1763900111,"type":"WaitStateExited"},
+ {"id":21,"previousEventId":20,"timestamp":1763900111,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"RunTask","input":"{\"label\":\"lint\"}"}},
+ {"id":22,"previousEventId":21,"timestamp":1763900111,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"ecs","resource":"runTask.sync"}}`)
+	if len(steps) != 3 || steps[2].Status != "running" || steps[2].Reason != "" || steps[2].Started.Unix() != 1763900081 {
 		t.Errorf("%+v", steps)
 	}
 }
@@ -113,11 +134,13 @@ func entered(state string) string {
 const asked = `{"events":[{"id":2,"previousEventId":0,"timestamp":1763900001,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"Approval"}},
  {"id":3,"previousEventId":2,"timestamp":1763900001,"type":"TaskScheduled","taskScheduledEventDetails":{"resourceType":"aws-sdk:dynamodb","resource":"putItem.waitForTaskToken"}}]}`
 
-func TestWhatWasNotRunHasNotPassed(t *testing.T) {
+func TestExecutionThatRanNothingHasNotPassed(t *testing.T) {
 	for _, c := range []struct{ status, more, state, want string }{
 		{"SUCCEEDED", "", "Done", "SUCCEEDED"},
 		{"SUCCEEDED", "", "Superseded", Superseded},
+		{"SUCCEEDED", "", "Outdated", Superseded},
 		{"SUCCEEDED", "", "Duplicate", Duplicate},
+		{"SUCCEEDED", "", "ForkNotApproved", NotApproved},
 		{"ABORTED", `,"error":"Superseded","cause":"by b, for 1"`, "Debounce", Superseded},
 		{"ABORTED", `,"error":"Cancelled"`, "Build", "ABORTED"},
 		{"RUNNING", "", "Build", "RUNNING"},
@@ -129,21 +152,21 @@ func TestWhatWasNotRunHasNotPassed(t *testing.T) {
 			},
 		}
 		e, _, err := machine(t, p).Status(t.Context(), "a")
-		if err != nil || e.Status != c.want || (e.Status == Superseded || e.Status == Duplicate) && e.Cause == "" {
+		if err != nil || e.Status != c.want || e.Status != c.status && e.Status != "ABORTED" && e.Cause == "" {
 			t.Errorf("%s in %s is %+v, %v", c.status, c.state, e, err)
 		}
 	}
 }
 
-func TestWhoIsAskedForIsTheOneThatWaits(t *testing.T) {
+func TestAwaitingApprovalFindsTheOneThatWaits(t *testing.T) {
 	const listed = `{"executions":[{"executionArn":"arn:aws:states:eu-west-1:1:execution:ci:new"},{"executionArn":"arn:aws:states:eu-west-1:1:execution:ci:old"}]}`
 	for name, c := range map[string]struct {
 		histories []string
 		want, say string
 	}{
 		"the older one, while the newer is tested": {[]string{entered("Test"), asked}, "old", ""},
-		"none":              {[]string{entered("Test")}, "", "no execution of main waits for approval"},
-		"it cannot be told": {[]string{asked}, "", "2 executions of main wait for approval"},
+		"none":      {[]string{entered("Test")}, "", "no execution of main waits for approval"},
+		"ambiguous": {[]string{asked}, "", "2 executions of main wait for approval"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := &played{answers: map[string][]string{
@@ -162,8 +185,9 @@ func TestWhoIsAskedForIsTheOneThatWaits(t *testing.T) {
 	}
 }
 
-func TestADecisionIsPassedOnWithWhoAndWhy(t *testing.T) {
-	const item = `{"Item":{"token":{"S":"AQC-the-token"},"environment":{"S":"production"},"ref":{"S":"refs/heads/main"},"sha":{"S":"0123"}}}`
+func TestDecisionIsSentWithCallerAndReason(t *testing.T) {
+	const approval = `{"Item":{"environment":{"S":"production"},"ref":{"S":"refs/heads/main"},"sha":{"S":"0123"}}}`
+	const token = `{"Item":{"token":{"S":"AQC-the-token"}}}`
 	for name, c := range map[string]struct {
 		yes             bool
 		reason          string
@@ -174,16 +198,11 @@ func TestADecisionIsPassedOnWithWhoAndWhy(t *testing.T) {
 		"without a reason": {false, "", "SendTaskFailure", `{"cause":"by octocat","error":"Rejected","taskToken":"AQC-the-token"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &played{
-				answers: map[string][]string{
-					"GetItem":   {item},
-					c.operation: {"{}", "!TaskTimedOut", "!AccessDeniedException"},
-				},
-			}
+			p := &played{answers: map[string][]string{"GetItem": {approval, token}, c.operation: {"{}", "!TaskTimedOut", "!AccessDeniedException"}}}
 			m := machine(t, p)
 			a, err := m.Approval(t.Context(), "main-1")
-			if err != nil || a.Environment != "production" || a.SHA != "0123" {
-				t.Fatalf("%+v, %v", a, err)
+			if err != nil || a.Environment != "production" || a.SHA != "0123" || !strings.Contains(p.inputs["GetItem"][1], `"token#production#main-1"`) {
+				t.Fatalf("%+v, %v, %v", a, err, p.inputs["GetItem"])
 			}
 			for _, want := range []string{"", "no longer waits for an approval", "cannot be passed on"} {
 				err := m.Decide(t.Context(), a, c.yes, "octocat", c.reason)
@@ -198,10 +217,30 @@ func TestADecisionIsPassedOnWithWhoAndWhy(t *testing.T) {
 			}
 		})
 	}
-	p := &played{answers: map[string][]string{"GetItem": {`{}`}}}
-	if _, err := machine(t, p).Approval(t.Context(), "main-1"); err == nil ||
-		err.Error() != "main-1 does not wait for an approval" {
-		t.Error(err)
+}
+
+func TestNoApproval(t *testing.T) {
+	const asked = `{"Item":{"environment":{"S":"production"}}}`
+	for name, c := range map[string]struct {
+		items []string
+		want  string
+	}{
+		"not asked for yet":                {[]string{`{}`}, "main-1 does not wait for an approval"},
+		"answered":                         {[]string{`{"Item":{"environment":{"S":"production"},"decision":{"S":"{}"}}}`}, "main-1 does not wait for an approval"},
+		"superseded before it had a token": {[]string{asked, `{"Item":{"superseded":{"S":"main-2"}}}`}, "main-1 does not wait for an approval"},
+		"not allowed":                      {[]string{asked, "!AccessDeniedException"}, "could not read the token that approves for production"},
+	} {
+		p := &played{answers: map[string][]string{"GetItem": c.items}}
+		if _, err := machine(t, p).Approval(t.Context(), "main-1"); err == nil || !strings.HasPrefix(err.Error(), c.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestRefOfAForksExecutionIsItsPullRequest(t *testing.T) {
+	p := &played{answers: map[string][]string{"DescribeExecution": {`{"name":"a","status":"RUNNING","input":"{\"detail-type\":\"pull_request\",\"detail\":{\"ref\":\"refs/heads/main\",\"number\":\"7\"}}"}`}}}
+	if e, err := machine(t, p).Describe(t.Context(), "a"); err != nil || e.Ref != "refs/pull/7/head" {
+		t.Errorf("%+v, %v", e, err)
 	}
 }
 

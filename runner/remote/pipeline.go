@@ -127,8 +127,10 @@ type Execution struct {
 
 // Statuses that Step Functions does not have: a superseded execution is aborted, or ends as succeeded.
 const (
-	Superseded = "SUPERSEDED" // a newer commit of the branch replaced it
-	Duplicate  = "DUPLICATE"  // its event had been handled before
+	Superseded = "SUPERSEDED" // a newer commit of the branch took its turn
+	Duplicate  = "DUPLICATE"  // its event had come before
+
+	NotApproved = "NOT_APPROVED" // it is a fork's, and was rejected or not answered
 )
 
 // Running reports whether the execution has not ended.
@@ -162,9 +164,16 @@ func (p *Pipeline) Describe(ctx context.Context, name string) (Execution, error)
 		return Execution{}, err
 	}
 	var input struct {
-		Detail struct{ Ref, After string }
+		Type   string `json:"detail-type"`
+		Detail struct {
+			Ref, After string
+			Number     any
+		}
 	}
 	_ = json.Unmarshal([]byte(output.Input), &input)
+	if input.Type == "pull_request" { // the ref is one of the fork, which may have a branch of any name
+		input.Detail.Ref = fmt.Sprintf("refs/pull/%v/head", input.Detail.Number)
+	}
 	if output.Status == "ABORTED" && output.Error == "Superseded" {
 		output.Status, output.Error = Superseded, ""
 	}
@@ -270,42 +279,52 @@ func (p *Pipeline) Cancel(ctx context.Context, name, cause string) error {
 	return p.explain(ctx, "the execution cannot be cancelled", "states:StopExecution", err)
 }
 
-// Approval is a delivery that waits for approval. Its token is not exported.
+// Approval is what an execution asks for. Its token stays in here.
 type Approval struct {
 	Execution, Environment, Ref, SHA string
 	Since                            string
 	token                            string
 }
 
-// Approval returns the approval that an execution waits for. The error is an *Error.
+// Approval returns what an execution waits for. The error is an *Error. The token is in an item of its own, whose key has
+// the environment's name, so that policies can tell who may answer for which environment.
 func (p *Pipeline) Approval(ctx context.Context, execution string) (Approval, error) {
+	i, err := p.item(ctx, "approval#"+execution, "could not read the approval")
+	if err != nil {
+		return Approval{}, err
+	}
+	a := Approval{Execution: execution, Environment: i["environment"], Ref: i["ref"], SHA: i["sha"], Since: i["since"]}
+	if a.Environment != "" && i["decision"] == "" {
+		i, err = p.item(ctx, "token#"+a.Environment+"#"+execution, "could not read the token that approves for "+a.Environment)
+		if err != nil {
+			return Approval{}, err
+		}
+		a.token = i["token"]
+	}
+	if a.token == "" {
+		return Approval{}, &Error{
+			Message: execution + " does not wait for an approval", Advice: "runner pipeline status " + execution + " shows its steps",
+		}
+	}
+	return a, nil
+}
+
+// item reads an item of the table; it is empty if there is none. The error is an *Error.
+func (p *Pipeline) item(ctx context.Context, id, failure string) (map[string]string, error) {
 	var output struct {
 		Item map[string]struct{ S string }
 	}
 	err := p.dynamo.Call(ctx, "GetItem", map[string]any{
-		"TableName": p.table, "ConsistentRead": true, "Key": map[string]any{"id": map[string]string{"S": "approval#" + execution}},
+		"TableName": p.table, "ConsistentRead": true, "Key": map[string]any{"id": map[string]string{"S": id}},
 	}, &output)
-	if err := p.explain(ctx, "the approval cannot be looked up", "dynamodb:GetItem on the table", err); err != nil {
-		return Approval{}, err
+	values := map[string]string{}
+	for name, value := range output.Item {
+		values[name] = value.S
 	}
-	if output.Item["token"].S == "" {
-		return Approval{}, &Error{
-			Message: execution + " does not wait for an approval",
-			Advice:  "runner pipeline status " + execution + " shows where it is",
-		}
-	}
-	i := output.Item
-	return Approval{
-		Execution:   execution,
-		Environment: i["environment"].S,
-		Ref:         i["ref"].S,
-		SHA:         i["sha"].S,
-		Since:       i["since"].S,
-		token:       i["token"].S,
-	}, nil
+	return values, p.explain(ctx, failure, "dynamodb:GetItem on the item "+id+", as the policies of cicd.yaml do", err)
 }
 
-// Decide approves or rejects a delivery. The error is an *Error.
+// Decide approves or rejects, and records who did and why. The error is an *Error.
 func (p *Pipeline) Decide(ctx context.Context, a Approval, yes bool, who, reason string) error {
 	operation, action := "SendTaskSuccess", "states:SendTaskSuccess"
 	input := map[string]string{"taskToken": a.token}
@@ -324,7 +343,7 @@ func (p *Pipeline) Decide(ctx context.Context, a Approval, yes bool, who, reason
 	if awsjson.HasCode(err, "TaskTimedOut", "TaskDoesNotExist", "InvalidToken") {
 		return &Error{
 			Message: a.Execution + " no longer waits for an approval",
-			Advice:  "it was decided by another person, or timed out: runner pipeline status " + a.Execution,
+			Advice:  "it was answered, superseded or timed out: runner pipeline status " + a.Execution,
 		}
 	}
 	return p.explain(ctx, "the decision cannot be passed on", action, err)

@@ -25,6 +25,9 @@ type Request struct {
 	StartedBy         string // a person or a workflow; ECS finds tasks by it
 }
 
+// containerName is the container of the step, in the task definitions of cicd.yaml and environment.yaml.
+const containerName = "runner"
+
 const (
 	maxOverrides = 8192             // characters of overrides that ECS accepts
 	maxStartedBy = 128              // characters of startedBy that ECS accepts
@@ -37,7 +40,7 @@ type Client struct {
 	PollInterval time.Duration // between two requests for the status; 0: a second
 	StartTimeout time.Duration // for capacity, and for the task to start; 0: ten minutes
 
-	ecs, logs *awsjson.Client
+	ecs, logs, ssm *awsjson.Client
 }
 
 // NewClient returns a client for a cluster. The error is a *awsjson.RegionError.
@@ -51,12 +54,12 @@ func NewClient(ctx context.Context, config aws.Config, cluster Cluster) (*Client
 		return nil, err
 	}
 	logs, err := awsjson.New(ctx, config, awsjson.Service{Name: "logs", ID: "CloudWatch Logs", Target: "Logs_20140328"})
+	if err != nil {
+		return nil, err
+	}
+	ssm, err := awsjson.New(ctx, config, awsjson.Service{Name: "ssm", ID: "SSM", Target: "AmazonSSM"})
 	return &Client{
-		Cluster:      cluster,
-		PollInterval: time.Second,
-		StartTimeout: 10 * time.Minute,
-		ecs:          ecs,
-		logs:         logs,
+		Cluster: cluster, PollInterval: time.Second, StartTimeout: 10 * time.Minute, ecs: ecs, logs: logs, ssm: ssm,
 	}, err
 }
 
@@ -112,41 +115,26 @@ type runTask struct {
 // of ctx no further task is requested, but one that was requested before is returned, so that the caller can stop it. The
 // error is an *Error, one of awsjson's or the context's.
 func (c *Client) Start(ctx context.Context, r Request, waiting func(reason string)) (Task, error) {
-	name, own, err := c.Cluster.definition(r.Step, r.Environment)
+	settings, err := c.settings(ctx, r)
 	if err != nil {
 		return Task{}, err
 	}
 	input := runTask{
-		Token:     rand.Text(),
-		Group:     "ci:" + r.Step,
-		StartedBy: startedBy(r.StartedBy),
-		Capacity:  []capacity{{"FARGATE", 1}},
+		Definition: settings.Definition, Token: rand.Text(), Group: "ci:" + r.Step, StartedBy: startedBy(r.StartedBy),
+		Capacity: []capacity{{"FARGATE", 1}},
 	}
 	if r.Spot {
 		input.Capacity[0].Provider = "FARGATE_SPOT"
 	}
-	var subnets, group string
-	for _, o := range []struct {
-		name  string
-		value *string
-	}{{"ClusterArn", &input.Cluster}, {name, &input.Definition}, {"SubnetIds", &subnets}, {"SecurityGroupId", &group}, {"AssignPublicIp", &input.Network.VPC.AssignPublicIP}} {
-		if *o.value, err = c.Cluster.output(o.name); err != nil {
-			return Task{}, err
-		}
+	if input.Cluster, err = c.Cluster.output("ClusterArn"); err != nil {
+		return Task{}, err
 	}
-	input.Network.VPC.Subnets, input.Network.VPC.SecurityGroups = strings.Split(subnets, ","), []string{group}
+	input.Network.VPC = vpc{settings.Subnets, settings.Groups, settings.PublicIP}
 	task, err := c.describe(ctx, input.Definition)
 	if err != nil {
 		return Task{}, err
 	}
-	override := containerOverride{Name: task.container}
-	if own {
-		override.Environment = append(override.Environment, keyValue{"PIPELINE_STEP", r.Step})
-	}
-	for _, name := range sortedKeys(r.Variables) {
-		override.Environment = append(override.Environment, keyValue{name, r.Variables[name]})
-	}
-	input.Overrides.ContainerOverrides = []containerOverride{override}
+	input.Overrides.ContainerOverrides = []containerOverride{{task.container, c.overriddenVariables(r, settings)}}
 	if text, _ := json.Marshal(input.Overrides); len(text) > maxOverrides {
 		return Task{}, &Error{
 			Message: fmt.Sprintf(
@@ -166,10 +154,25 @@ func (c *Client) Start(ctx context.Context, r Request, waiting func(reason strin
 	return task, nil
 }
 
-// startedBy returns as much of a name as ECS accepts: letters, digits, hyphens, slashes and underscores.
-func startedBy(name string) string {
-	name = unfitForTags.ReplaceAllString(name, "-")
-	return name[:min(len(name), maxStartedBy)]
+// overriddenVariables are the variables of the container that differ from those of the task definition.
+func (c *Client) overriddenVariables(r Request, s taskSettings) (variables []keyValue) {
+	if s.own {
+		variables = append(variables, keyValue{"PIPELINE_STEP", r.Step})
+	}
+	for _, name := range sortedKeys(r.Variables) {
+		value := r.Variables[name]
+		if name == "BRANCH" && s.branch {
+			value = c.Cluster.storedBranch(value)
+		}
+		variables = append(variables, keyValue{name, value})
+	}
+	return variables
+}
+
+// startedBy is as much of a name as ECS takes: letters, digits, hyphens, slashes and underscores.
+func startedBy(who string) string {
+	who = unfitForTags.ReplaceAllString(who, "-")
+	return who[:min(len(who), maxStartedBy)]
 }
 
 var unfitForTags = regexp.MustCompile(`[^A-Za-z0-9/_-]+`)
@@ -223,7 +226,8 @@ func (c *Client) tryPlace(ctx context.Context, input *runTask) (arn string, err 
 	case awsjson.HasCode(err, "AccessDeniedException"):
 		return "", &Error{
 			Message: "the task may not be started",
-			Advice:  "allow ecs:RunTask on its definition, and iam:PassRole on its two roles", Err: err,
+			Advice:  "allow ecs:RunTask on its definition, and iam:PassRole on its two roles; TriggerPolicy has those of branches",
+			Err:     err,
 		}
 	case err != nil && !isTransient(err) && !errors.Is(err, context.Canceled):
 		return "", &Error{Message: "the task cannot be started", Advice: "check the message of ECS", Err: err}
@@ -306,7 +310,13 @@ func (c *Client) describe(ctx context.Context, definition string) (Task, error) 
 	case len(output.TaskDefinition.ContainerDefinitions) == 0:
 		return Task{}, &Error{Message: definition + " has no container", Advice: "update its stack"}
 	}
-	d := output.TaskDefinition.ContainerDefinitions[0]
+	containers := output.TaskDefinition.ContainerDefinitions
+	d := containers[0]
+	for _, other := range containers[1:] {
+		if other.Name == containerName {
+			d = other
+		}
+	}
 	task := Task{container: d.Name}
 	if d.LogConfiguration.LogDriver == "awslogs" {
 		task.group, task.stream = d.LogConfiguration.Options["awslogs-group"], d.LogConfiguration.Options["awslogs-stream-prefix"]
