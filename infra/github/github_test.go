@@ -376,12 +376,12 @@ func TestThePushIsPutAsTheDocumentedEvent(t *testing.T) {
 		"never, and without any answer": {"\n\n\n" + taken, 1, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStage(t, "EVENT_BUS=ci", "GITHUB_RUN_ID=77", "GITHUB_RUN_ATTEMPT=2")
+			s := newStage(t, "EVENT_BUS=ci", "KIND=branch_push", "GITHUB_RUN_ID=77", "GITHUB_RUN_ATTEMPT=2")
 			s.env = append(s.env, "GITHUB_EVENT_PATH="+filepath.Join(s.dir, "event.json"))
 			event, err := json.Marshal(map[string]any{
 				"ref": "refs/heads/" + evil, "before": strings.Repeat("a", 40), "after": strings.Repeat("b", 40), "deleted": false,
 				"head_commit": map[string]any{"id": strings.Repeat("c", 40), "message": "$(touch pwned)"},
-				"repository":  map[string]any{"full_name": "acme/shop"}, "sender": map[string]any{"login": "octocat"},
+				"repository":  map[string]any{"full_name": "acme/shop", "pushed_at": 1763900000}, "sender": map[string]any{"login": "octocat"},
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -407,14 +407,14 @@ answer=$(sed -n "$(wc -l <"$STAGE/calls")p" "$STAGE/answers"); [ -n "$answer" ] 
 			}
 			want := map[string]any{
 				"version": "1", "repository": "acme/shop", "ref": "refs/heads/" + evil, "before": strings.Repeat("a", 40), "after": strings.Repeat("c", 40),
-				"deleted": false, "sender": "octocat", "delivery": "github-77-2",
+				"deleted": false, "skip": false, "pushed": 1763900000.0, "sender": "octocat", "delivery": "github-77-2",
 			}
 			for key, value := range want {
 				if detail[key] != value {
 					t.Errorf("%s is %v, not %v", key, detail[key], value)
 				}
 			}
-			if len(detail) != len(want) || entries[0].Source != "ci.github" || entries[0].DetailType != "push" ||
+			if len(detail) != len(want) || entries[0].Source != "ci.github" || entries[0].DetailType != "branch_push" ||
 				entries[0].EventBusName != "ci" {
 				t.Errorf("the event is %+v", entries[0])
 			}
@@ -425,11 +425,83 @@ answer=$(sed -n "$(wc -l <"$STAGE/calls")p" "$STAGE/answers"); [ -n "$answer" ] 
 	}
 }
 
+func TestKindOfAPush(t *testing.T) {
+	shell := shellOf(t, read(t, "push-events.yml"), "Read the push")
+	const before, after = `"before":"aa"`, `"after":"bb"`
+	push := func(ref, more string) string {
+		return `{"ref":"` + ref + `",` + before + `,` + after + `,"deleted":false,"created":false,"forced":false,"commits":[{}]` + more + `}`
+	}
+	message := func(text string) string { return `,"head_commit":{"id":"bb","message":"` + text + `"}` }
+	for name, c := range map[string]struct{ event, want string }{
+		"the main branch":                 {push("refs/heads/main", message("fix")), "push"},
+		"another branch":                  {push("refs/heads/topic", message("fix")), "branch_push"},
+		"a branch whose name has a slash": {push("refs/heads/main/topic", message("fix")), "branch_push"},
+		"a release tag":                   {push("refs/tags/v1.2.3", message("release [skip ci]")), "push"},
+		"a merge queue":                   {`{"merge_group":{"head_ref":"refs/heads/gh-readonly-queue/main/pr-5"}}`, "branch_push"},
+		"a branch of the merge queue":     {push("refs/heads/gh-readonly-queue/main/pr-5", message("fix")), ""},
+		"[skip ci]":                       {push("refs/heads/main", message("docs [skip ci]")), ""},
+		"[CI skip]":                       {push("refs/heads/main", message("docs [CI skip]")), ""},
+		"[no ci]":                         {push("refs/heads/main", message("docs [no ci]")), ""},
+		"***NO_CI***":                     {push("refs/heads/topic", message("***NO_CI***")), ""},
+		"skip ci without brackets":        {push("refs/heads/main", message("skip ci on Fridays")), "push"},
+		"a deletion":                      {`{"ref":"refs/heads/main",` + before + `,"after":"00","deleted":true,"commits":[]}`, ""},
+		"no commits":                      {`{"ref":"refs/heads/main",` + before + `,` + after + `,"commits":[],"created":false,"forced":false}`, ""},
+		"a new branch without commits":    {`{"ref":"refs/heads/topic",` + before + `,` + after + `,"commits":[],"created":true,"forced":false}`, "branch_push"},
+		"a branch that was reset":         {`{"ref":"refs/heads/main",` + before + `,` + after + `,"commits":[],"created":false,"forced":true}`, "push"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, "MAIN_BRANCH=main")
+			s.env = append(s.env, "GITHUB_EVENT_PATH="+filepath.Join(s.dir, "event.json"), "GITHUB_OUTPUT="+filepath.Join(s.dir, "output"))
+			s.write("event.json", c.event)
+			said, code := s.run(shell)
+			if got := s.read("output"); code != 0 || got != "kind="+c.want+"\n" || (c.want == "") != strings.Contains(said, "starts no pipeline") {
+				t.Errorf("exit %d, %q, %s, want %q", code, got, said, c.want)
+			}
+		})
+	}
+}
+
+func TestMergeQueueIsPutAsAPushOfItsBranch(t *testing.T) {
+	shell := shellOf(t, read(t, "push-events.yml"), "Put the event on the bus")
+	s := newStage(t, "EVENT_BUS=ci", "KIND=branch_push", "GITHUB_RUN_ID=77", "GITHUB_RUN_ATTEMPT=1")
+	s.env = append(s.env, "GITHUB_EVENT_PATH="+filepath.Join(s.dir, "event.json"))
+	s.write("event.json", `{"merge_group":{"head_ref":"refs/heads/gh-readonly-queue/main/pr-5","base_sha":"aa","head_sha":"bb"},
+		"repository":{"full_name":"acme/shop"},"sender":{"login":"octocat"}}`)
+	s.program("aws", `printf '%s' "$4" >"$STAGE/entries"; echo '{"FailedEntryCount":0,"Entries":[{"EventId":"id-1"}]}'`)
+	said, code := s.run(shell)
+	var entries []struct{ DetailType, Detail string }
+	if err := json.Unmarshal([]byte(s.read("entries")), &entries); code != 0 || err != nil || len(entries) != 1 {
+		t.Fatalf("exit %d, %v: %s", code, err, said)
+	}
+	for _, want := range []string{`"ref":"refs/heads/gh-readonly-queue/main/pr-5"`, `"before":"aa"`, `"after":"bb"`, `"pushed":0`} {
+		if !strings.Contains(entries[0].Detail, want) {
+			t.Errorf("%s has no %s", entries[0].Detail, want)
+		}
+	}
+}
+
+// The roles of cicd.yaml trust the main branch and release tags, or any branch: each job asks for the role of its ref.
+func TestRoleOfTheRef(t *testing.T) {
+	for name, want := range map[string]string{
+		"push-events.yml": "${{ steps.push.outputs.kind == 'push' && vars.CI_TRIGGER_ROLE || vars.CI_BRANCH_ROLE }}",
+		"hybrid.yml": "${{ github.ref == format('refs/heads/{0}', vars.CI_MAIN_BRANCH || github.event.repository.default_branch) " +
+			"&& vars.CI_TRIGGER_ROLE || vars.CI_BRANCH_ROLE }}",
+	} {
+		for job, j := range read(t, name).Jobs {
+			for _, s := range j.Steps {
+				if strings.HasPrefix(s.Uses, "aws-actions/") && (s.With["role-to-assume"] != want || !strings.Contains(s.With["audience"], "CI_AUDIENCE")) {
+					t.Errorf("%s: the job %s asks for %v", name, job, s.With)
+				}
+			}
+		}
+	}
+}
+
 // fakeECS answers as the aws command does; what a test wants of it is in files.
 const fakeECS = `printf '%s\n' "$*" >>"$STAGE/asked"
 case "$1 $2" in
 "cloudformation describe-stacks")
-  echo '[{"OutputKey":"ClusterArn","OutputValue":"arn:c"},{"OutputKey":"SubnetIds","OutputValue":"subnet-1,subnet-2"},{"OutputKey":"SecurityGroupId","OutputValue":"sg-1"},{"OutputKey":"AssignPublicIp","OutputValue":"ENABLED"},{"OutputKey":"TestTaskDefinitionArn","OutputValue":"arn:d"}]' ;;
+  echo '[{"OutputKey":"ClusterArn","OutputValue":"arn:c"},{"OutputKey":"SubnetIds","OutputValue":"subnet-1,subnet-2"},{"OutputKey":"SecurityGroupId","OutputValue":"sg-1"},{"OutputKey":"AssignPublicIp","OutputValue":"ENABLED"},{"OutputKey":"TagPrefix","OutputValue":"v"},{"OutputKey":"TestTaskDefinitionArn","OutputValue":"arn:d"},{"OutputKey":"BranchTestTaskDefinitionArn","OutputValue":"arn:b"}]' ;;
 "ecs run-task")
   while [ $# -gt 0 ]; do case "$1" in --network-configuration|--overrides) printf '%s' "$2" >"$STAGE/$1" ;; esac; shift; done
   cat "$STAGE/started" ;;
@@ -463,6 +535,8 @@ func TestWithoutTheRunnerTheTasksEndIsTheJobsToo(t *testing.T) {
 				"STEP=test",
 				"DEFINITION=TestTaskDefinitionArn",
 				"POLL=0",
+				"MAIN_BRANCH=main",
+				"GITHUB_REF=refs/heads/"+evil,
 				"GITHUB_REF_NAME="+evil,
 				"GITHUB_SHA=abc",
 				"GITHUB_REPOSITORY=acme/shop",
@@ -502,6 +576,9 @@ func TestWithoutTheRunnerTheTasksEndIsTheJobsToo(t *testing.T) {
 				got["REPOSITORY_URL"] != "https://github.com/acme/shop.git" {
 				t.Errorf("the overrides are %+v", overrides)
 			}
+			if asked := s.read("asked"); !strings.Contains(asked, "--task-definition arn:b ") {
+				t.Errorf("a branch does not run the task definition of branches: %s", asked)
+			}
 			if c.ended != "" && !strings.Contains(s.read("asked"), "--log-stream-name test/runner/0123") {
 				t.Errorf("the log was not asked for: %s", s.read("asked"))
 			}
@@ -517,6 +594,8 @@ func TestACancelledWorkflowStopsItsTask(t *testing.T) {
 		"STEP=test",
 		"DEFINITION=TestTaskDefinitionArn",
 		"POLL=60",
+		"MAIN_BRANCH=main",
+		"GITHUB_REF=refs/heads/main",
 		"GITHUB_REF_NAME=main",
 		"GITHUB_SHA=abc",
 		"GITHUB_REPOSITORY=acme/shop",
@@ -529,6 +608,9 @@ func TestACancelledWorkflowStopsItsTask(t *testing.T) {
 	// The first look at the task is when GitHub cancels.
 	s.program("sleep", `kill -TERM $PPID; exec >/dev/null 2>&1; exec /bin/sleep 1`)
 	said, code := s.run(shell)
+	if asked := s.read("asked"); !strings.Contains(asked, "--task-definition arn:d ") {
+		t.Errorf("the main branch does not run its own task definition: %s", asked)
+	}
 	if code != 143 ||
 		!strings.Contains(
 			s.read("asked"),
