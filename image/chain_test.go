@@ -31,6 +31,8 @@ import (
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
+	"github.com/goccy/go-yaml"
+
 	"github.com/carlin-cicd/runner/infra/ecs"
 	"github.com/carlin-cicd/runner/runner/awstest"
 )
@@ -80,7 +82,7 @@ func TestTheChain(t *testing.T) {
 func (c *chain) allTheWay(t *testing.T, green string) {
 	ran := c.push(t, green, approve)
 	if ran.Status != "SUCCEEDED" ||
-		ran.families() != "ci-Build ci-Test ci-MigrateStaging ci-DeployStaging ci-MigrateProduction ci-DeployProduction" {
+		ran.families() != "ci-Build ci-Test ci-Migrate-staging ci-Deploy-staging ci-Migrate-production ci-Deploy-production" {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
 	}
 	for _, task := range ran.Tasks {
@@ -129,7 +131,7 @@ func (c *chain) nowhere(t *testing.T, red string) {
 func (c *chain) takenBack(t *testing.T, unfit string) {
 	before := c.stack(t, "Shop-Staging")
 	ran := c.push(t, unfit, nil)
-	if ran.Status != "FAILED" || ran.families() != "ci-Build ci-Test ci-MigrateStaging ci-DeployStaging" ||
+	if ran.Status != "FAILED" || ran.families() != "ci-Build ci-Test ci-Migrate-staging ci-Deploy-staging" ||
 		*ran.Tasks[3].ExitCode != 1 {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
 	}
@@ -137,7 +139,7 @@ func (c *chain) takenBack(t *testing.T, unfit string) {
 	if f.Passed || f.Delivery == nil || f.Delivery.Rollback == nil || f.Delivery.Problem != "" {
 		t.Errorf("%+v", f)
 	}
-	c.lines(t, ran, "ci-DeployStaging", "not well")
+	c.lines(t, ran, "ci-Deploy-staging", "not well")
 	c.tells(t, "pipeline failed", unfit)
 	if after := c.stack(t, "Shop-Staging"); after != before {
 		t.Errorf("the stack was %s and is %s\n%s", before, after, c.logs(t, ran))
@@ -373,30 +375,16 @@ func newChain(t *testing.T, e *engine, image string) *chain {
 	c.runner = filepath.Join(t.TempDir(), "runner")
 	build(t, c.runner, "./cmd/runner")
 
-	text, err := os.ReadFile(filepath.Join(top(t), "infra/cicd.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	input := &cloudformation.CreateStackInput{
-		StackName:    aws.String(pipeline),
-		TemplateBody: aws.String(string(text)),
-		Capabilities: []cftypes.Capability{cftypes.CapabilityCapabilityIam},
-	}
-	for key, value := range map[string]string{
+	outputs := c.deploy(t, pipeline, "cicd.yaml", map[string]string{
 		"SubnetIds": "subnet-a,subnet-b", "SecurityGroupId": "sg-1", "ArtifactBucket": c.store.bucket, "GitHubRepository": shop, "ImageTag": "0123abc",
-		"StagingStackName": "Shop-Staging", "ProductionStackName": "Shop-Production",
-		// moto works out the value of an output whose condition does not hold, too, so here they all hold.
+		// moto requires a name, does not split the defaults of lists, and resolves outputs whose condition is false.
+		"RepositoryName": "ci/runner", "Environments": "staging,production", "ApprovalEnvironments": "production",
+		"ReleaseEnvironments": "production", "OperatorApprovals": "staging,forks",
 		"GitHubRoles": "true", "GitHubOidcProviderArn": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
-	} {
-		input.Parameters = append(
-			input.Parameters,
-			cftypes.Parameter{ParameterKey: aws.String(key), ParameterValue: aws.String(value)},
-		)
+	})
+	for environment, stack := range map[string]string{"staging": "Shop-Staging", "production": "Shop-Production"} {
+		c.deploy(t, pipeline+"-"+environment, "environment.yaml", outputs, map[string]string{"EnvironmentName": environment, "StackName": stack})
 	}
-	if _, err := c.stacks.CreateStack(t.Context(), input); err != nil {
-		t.Fatal(err)
-	}
-	outputs := c.outputs(t, pipeline)
 	c.machine, c.table = outputs["StateMachineArn"], outputs["TableName"]
 
 	bus := outputs["EventBusName"]
@@ -420,6 +408,37 @@ func newChain(t *testing.T, e *engine, image string) *chain {
 		append(cloud.Environment(), "EVENT_BUS_NAME="+bus, "WEBHOOK_SECRET_ARN="+*secret.ARN, "REPOSITORIES="+shop),
 	)
 	return c
+}
+
+// deploy creates a stack of a template in infra. Parameters that the template does not have are left out. It returns the outputs.
+func (c *chain) deploy(t *testing.T, stack, name string, parameters ...map[string]string) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(top(t), "infra", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var template struct {
+		Parameters map[string]any `yaml:"Parameters"`
+	}
+	if err := yaml.Unmarshal(text, &template); err != nil {
+		t.Fatal(err)
+	}
+	input := &cloudformation.CreateStackInput{
+		StackName:    &stack,
+		TemplateBody: aws.String(string(text)),
+		Capabilities: []cftypes.Capability{cftypes.CapabilityCapabilityIam},
+	}
+	for _, p := range parameters {
+		for key, value := range p {
+			if _, ok := template.Parameters[key]; ok {
+				input.Parameters = append(input.Parameters, cftypes.Parameter{ParameterKey: aws.String(key), ParameterValue: aws.String(value)})
+			}
+		}
+	}
+	if _, err := c.stacks.CreateStack(t.Context(), input); err != nil {
+		t.Fatal(err)
+	}
+	return c.outputs(t, stack)
 }
 
 // divert puts queues into the places of what the rules' events go to: moto delivers to nothing else.
@@ -679,7 +698,7 @@ func approve(running context.Context, t *testing.T, c *chain, address, execution
 			"DynamoDB_20120810.GetItem",
 			map[string]any{
 				"TableName": c.table,
-				"Key":       map[string]any{"id": map[string]string{"S": "approval#" + execution}},
+				"Key":       map[string]any{"id": map[string]string{"S": "token#production#" + execution}},
 			},
 			&got,
 		)
@@ -698,7 +717,7 @@ func approve(running context.Context, t *testing.T, c *chain, address, execution
 	)
 	decide.Env = append(os.Environ(), "AWS_ENDPOINT_URL_SFN="+address, "USER=octocat", "BRANCH=main")
 	said, err := decide.CombinedOutput()
-	if err != nil || !strings.Contains(string(said), "approved for production, by octocat") ||
+	if err != nil || !strings.Contains(string(said), "approved for production, by arn:") ||
 		strings.Contains(string(said), got.Item["token"].S) {
 		t.Errorf("%v: %s", err, said)
 	}
