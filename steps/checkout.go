@@ -1,9 +1,9 @@
 package steps
 
 import (
-	"regexp"
-
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/carlin-cicd/runner/steps/pattern"
 )
 
 // Checkout are the settings of checkout: for all steps, or for one. Nil fields are not set.
@@ -60,7 +60,7 @@ func or[T any](a, b *T) *T {
 }
 
 // cloneFilter are the filters of partial clones that leave out files or folders by their size or depth.
-var cloneFilter = regexp.MustCompile(`^(blob:none|blob:limit=[0-9]{1,12}[kmg]?|tree:[0-9]{1,6})$`)
+var cloneFilter = pattern.New(`^(blob:none|blob:limit=[0-9]{1,12}[kmg]?|tree:[0-9]{1,6})$`)
 
 // checkoutObject are the keys of checkout.
 func checkoutObject() object[Checkout] {

@@ -14,26 +14,27 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/carlin-cicd/runner/steps/pattern"
 	"github.com/carlin-cicd/runner/steps/reference"
 )
 
 // Patterns that the parser and the schema share: RE2 and ECMA 262 agree on them.
 var (
-	stepName     = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
-	kindName     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	stepName     = pattern.New(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+	kindName     = pattern.New(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	variableName = pattern.New(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 	// Values that may contain variables of the step.
-	accountForm = regexp.MustCompile(`^([0-9]{12}|[^$]*\$[^$].*)$`)
-	regionForm  = regexp.MustCompile(`^([a-z]{2}(-[a-z0-9]+)+-[0-9]|[^$]*\$[^$].*)$`)
-	roleForm    = regexp.MustCompile(`^(arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-#%-~]+|[^$]*\$[^$].*)$`)
-	stackForm   = regexp.MustCompile(`^([A-Za-z*?\[][A-Za-z0-9*?\[\]-]{0,127}|[^$]*\$[^$].*)$`)
+	accountForm = pattern.New(`^([0-9]{12}|[^$]*\$[^$].*)$`)
+	regionForm  = pattern.New(`^([a-z]{2}(-[a-z0-9]+)+-[0-9]|[^$]*\$[^$].*)$`)
+	roleForm    = pattern.New(`^(arn:aws[a-z-]*:iam::[0-9]{12}:role/[!-#%-~]+|[^$]*\$[^$].*)$`)
+	stackForm   = pattern.New(`^([A-Za-z*?\[][A-Za-z0-9*?\[\]-]{0,127}|[^$]*\$[^$].*)$`)
 
-	durationForm = regexp.MustCompile(
+	durationForm = pattern.New(
 		`^([0-9]{1,6}(\.[0-9]{1,6})?h)?([0-9]{1,6}(\.[0-9]{1,6})?m)?([0-9]{1,6}(\.[0-9]{1,6})?s)?([0-9]{1,6}ms)?$`,
 	)
-	zero    = regexp.MustCompile(`^[^1-9]*$`)                    // a duration of nothing
-	outside = regexp.MustCompile(`^/|^[A-Za-z]:|(^|/)\.\.(/|$)`) // a path that leaves its folder
+	zero    = pattern.New(`^[^1-9]*$`)                    // a duration of nothing
+	outside = pattern.New(`^/|^[A-Za-z]:|(^|/)\.\.(/|$)`) // a path that leaves its folder
 )
 
 // scalarTypes are the types of values that are text to a command.
@@ -70,14 +71,14 @@ func scalar() kind[string] {
 }
 
 // matching is text that a pattern matches.
-func matching(pattern *regexp.Regexp, advice string) kind[string] {
+func matching(form *pattern.Pattern, advice string) kind[string] {
 	return kind[string]{
-		schema: schema{Type: "string", Pattern: pattern.String()},
+		schema: schema{Type: "string", Pattern: form.String()},
 		read: func(d *decoder, n ast.Node, what string, to *string) error {
 			if err := d.text(n, what, to); err != nil {
 				return err
 			}
-			if !pattern.MatchString(*to) {
+			if !form.MatchString(*to) {
 				return d.invalid(n, what, *to, advice)
 			}
 			return nil

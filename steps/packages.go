@@ -4,10 +4,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/carlin-cicd/runner/steps/pattern"
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
@@ -28,7 +28,7 @@ func packageFolder(dir, report string) string {
 }
 
 // choosesPackages matches commands that go through packages themselves, or that begin with a program of the workspace.
-var choosesPackages = regexp.MustCompile(
+var choosesPackages = pattern.New(
 	`(^|\s)(-r|--recursive|--workspaces?|--filter|-w|-C|--prefix|--dir|--cwd|-F)([\s=]|$)|` +
 		`(^|[\s;&|(])(turbo|nx|lerna|cd|pushd|make|just)\s|^\s*[^\s/=]*[^\s/=$~]/`,
 )

@@ -8,6 +8,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/carlin-cicd/runner/steps/pattern"
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
@@ -37,7 +38,7 @@ const (
 	testsWord    = "{tests}"
 )
 
-var placeholder = regexp.MustCompile(`\{(files|packages|tests)\}`)
+var placeholder = pattern.New(`\{(files|packages|tests)\}`)
 
 // Select fills the failed tests into the command. Where packages have their own reports, it runs in their folders. The
 // error is a *SelectError if the tool cannot run the tests alone.
@@ -112,7 +113,7 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
-var bareWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+-]+$`)
+var bareWord = pattern.New(`^[A-Za-z0-9_./:@%+-]+$`)
 
 // unquoted returns the first placeholder of a shell line whose quotes would not protect the shell from the name of a
 // file: inside of quotes, a command substitution, a comment or a here-document.
@@ -193,7 +194,7 @@ func readRerunCommand(d *decoder, n ast.Node, what string, to *Command) error {
 
 var (
 	// runsTests matches a command that starts a test tool, or a script that does.
-	runsTests = regexp.MustCompile(
+	runsTests = pattern.New(
 		`(?:^|[\s;&|(/])(?:jest|vitest|mocha|ava|tap|jasmine|karma|playwright|cypress|wdio|` +
 			`pytest|py\.test|unittest|nose2|tox|nox|hatch|` +
 			`go|gotestsum|cargo|phpunit|pest|rspec|rake|rails|mix|dotnet|` +
@@ -201,7 +202,7 @@ var (
 			`npm|pnpm|yarn|bun|deno|node|make|just|turbo|nx)(?:$|[\s;&|)])`,
 	)
 	// remembers matches the flags of tools that run what failed in their last run.
-	remembers = regexp.MustCompile(
+	remembers = pattern.New(
 		`(?i)(?:^|\s)-{1,2}(?:lf\b|ff\b|[a-z-]*(?:fail|rerun)[a-z-]*)|` +
 			`\b(?:only|last|rerun)[-_:.]?fail|fail[a-z]*[-_:.]only|\brerun\b`,
 	)

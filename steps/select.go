@@ -11,10 +11,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/carlin-cicd/runner/steps/pattern"
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
@@ -114,7 +114,7 @@ func candidates(c results.Case, pattern *regexp.Regexp) []string {
 	}
 	// pytest has tests.test_bill.TestTax for the class TestTax in tests/test_bill.py, and no class for a module that it
 	// could not collect.
-	for module := cmp.Or(c.Class, c.Name); module != "" && dotted().MatchString(module); {
+	for module := cmp.Or(c.Class, c.Name); module != "" && dotted.MatchString(module); {
 		all = append(all, strings.ReplaceAll(module, ".", "/")+".py")
 		i := strings.LastIndexByte(module, '.')
 		module = module[:max(i, 0)]
@@ -122,11 +122,7 @@ func candidates(c results.Case, pattern *regexp.Regexp) []string {
 	return all
 }
 
-// dotted and packagePath are compiled when they are needed: with the letters of all scripts that takes as long as the
-// rest of a run's start.
-var dotted = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^[\pL\pN_-]+(\.[\pL\pN_-]+)*$`)
-})
+var dotted = pattern.New(`^[\pL\pN_-]+(\.[\pL\pN_-]+)*$`)
 
 // here returns a name relative to the folder, if a regular file there has it. Links that leave the folder are not
 // followed.
@@ -196,13 +192,13 @@ func printable(name string) bool {
 		strings.IndexFunc(name, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }) < 0
 }
 
-var packagePath = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\pL\pN_.][\pL\pN_.~/+-]*$`) })
+var packagePath = pattern.New(`^[\pL\pN_.][\pL\pN_.~/+-]*$`)
 
 // packages are the packages of the tests as go test takes them. Reports have them as the class.
 func packages(failed []results.Case) ([]string, error) {
 	var found []string
 	for _, c := range failed {
-		if !packagePath().MatchString(c.Class) {
+		if !packagePath.MatchString(c.Class) {
 			return nil, &SelectError{c.Name, "the report does not name its package"}
 		}
 		found = append(found, c.Class)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,10 +19,11 @@ import (
 	"github.com/carlin-cicd/runner/runner/account"
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/steps/pattern"
 )
 
 // stackName is CloudFormation's rule for names.
-var stackName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
+var stackName = pattern.New(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
 
 // checkStackName returns a *outcome.ConfigError for a name that no stack can have.
 func checkStackName(name string) error {

@@ -11,9 +11,10 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/carlin-cicd/runner/steps/pattern"
 )
 
 // Step is a detected step.
@@ -218,9 +219,9 @@ func (p manifest) build(w *workspace, m manager) Step {
 // runners are the tools that run tests, and the arguments with which they write a report.
 var runners = []struct {
 	name, dependency string
-	call             *regexp.Regexp // in a script
-	report           string         // arguments
-	rerun            string         // arguments more, to run only what failed
+	call             *pattern.Pattern // in a script
+	report           string           // arguments
+	rerun            string           // arguments more, to run only what failed
 	coverage         bool
 }{
 	{
@@ -250,20 +251,20 @@ var runners = []struct {
 }
 
 // called tells a tool among the words of a script, maybe by its path, from files and options that are called like it.
-func called(tool string) *regexp.Regexp {
-	return regexp.MustCompile(`(^|[\s;&|(/])(` + tool + `)(\.[cm]?js)?($|[\s;&|)])`)
+func called(tool string) *pattern.Pattern {
+	return pattern.New(`(^|[\s;&|(/])(` + tool + `)(\.[cm]?js)?($|[\s;&|)])`)
 }
 
 // simple tells a script of one command: arguments behind it reach the tool, unless npm stands between.
 var (
-	simple = regexp.MustCompile(`^[^;&|()<>` + "`" + `]+$`)
-	npmRun = regexp.MustCompile(`^npm\s+(run|run-script|test|t)\b`)
+	simple = pattern.New(`^[^;&|()<>` + "`" + `]+$`)
+	npmRun = pattern.New(`^npm\s+(run|run-script|test|t)\b`)
 )
 
 // measures tells a script that measures coverage, configures a configuration that does.
 var (
-	measures   = regexp.MustCompile(`\b(c8|nyc)\b|--coverage\b|--experimental-test-coverage`)
-	configures = regexp.MustCompile(
+	measures   = pattern.New(`\b(c8|nyc)\b|--coverage\b|--experimental-test-coverage`)
+	configures = pattern.New(
 		`collectCoverage["']?\s*:\s*true|(?s)\bcoverage["']?\s*:\s*\{[^}]*\benabled["']?\s*:\s*true`,
 	)
 )
@@ -363,7 +364,7 @@ func (p manifest) useRunner(s *Step, m manager, runner int, measured bool) bool 
 	return true
 }
 
-var playwright = regexp.MustCompile(`\bplaywright test\b`)
+var playwright = pattern.New(`\bplaywright test\b`)
 
 func (s *Step) usePlaywright(m manager) {
 	s.Why = "playwright"
@@ -373,7 +374,7 @@ func (s *Step) usePlaywright(m manager) {
 }
 
 // nodeTest tells a call of node's own tests: its options before --test, some of which have a value.
-var nodeTest = regexp.MustCompile(
+var nodeTest = pattern.New(
 	`(^|[\s;&|])(node(?:\s+(?:(?:-r|--require|--import|--loader|--experimental-loader)\s+[^\s;&|]+|-[^\s;&|]+))*?\s+--test)($|[\s;&|])`,
 )
 

@@ -3,13 +3,15 @@ package detect
 import (
 	"regexp"
 	"strings"
+
+	"github.com/carlin-cicd/runner/steps/pattern"
 )
 
 // gotestsum is the one that is asked for where a workspace has none.
 const gotestsum = "go run gotest.tools/gotestsum@v1.13.0"
 
 // toolLine is the directive by which a module has gotestsum as a tool of its own, alone or in a block.
-var toolLine = regexp.MustCompile(`(?m)^(tool\s+|\s+)gotest\.tools/gotestsum\s*(//.*)?$`)
+var toolLine = pattern.New(`(?m)^(tool\s+|\s+)gotest\.tools/gotestsum\s*(//.*)?$`)
 
 func golang(w *workspace, found *Found) error {
 	if !w.has("go.mod") && !w.has("go.work") {
@@ -44,9 +46,9 @@ func golang(w *workspace, found *Found) error {
 
 // used is what a go.work has after use, in a line or in a block.
 var (
-	used   = regexp.MustCompile(`(?ms)^use\s*\((.*?)^\)|^use[ \t]+([^\n]+)`)
-	plain  = regexp.MustCompile(`^[\w./-]+$`)
-	remark = regexp.MustCompile(`//.*`)
+	used   = pattern.New(`(?ms)^use\s*\((.*?)^\)|^use[ \t]+([^\n]+)`)
+	plain  = pattern.New(`^[\w./-]+$`)
+	remark = pattern.New(`//.*`)
 )
 
 // modules are the packages of all modules of a go.work: ./... are only those of the folder's own, and an error if it has none.

@@ -7,9 +7,10 @@ import (
 	"net/url"
 	"os"
 	"path"
-	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/carlin-cicd/runner/steps/pattern"
 )
 
 // projectProperties are the properties of suites that name a configuration under which the same tests run: a browser, a
@@ -43,12 +44,12 @@ func projectOf(t *testCase) string {
 }
 
 // machineName matches names that machines and containers have.
-var machineName = regexp.MustCompile(`^(localhost|[0-9a-f]{12}|ip-\d.*|.*\.(internal|local|localdomain|lan))$`)
+var machineName = pattern.New(`^(localhost|[0-9a-f]{12}|ip-\d.*|.*\.(internal|local|localdomain|lan))$`)
 
 const maxProject = 100 // bytes
 
 // versions are left out of projects: a test is the same one in the next release of its browser.
-var versions = regexp.MustCompile(`[ /]*[0-9]+(\.[0-9]+)+`)
+var versions = pattern.New(`[ /]*[0-9]+(\.[0-9]+)+`)
 
 var machine = sync.OnceValue(func() string {
 	name, _ := os.Hostname()
@@ -84,14 +85,14 @@ func fileOf(text string) string {
 }
 
 // position is a line, or a line and a column, behind the name of a file.
-var position = regexp.MustCompile(`(\.[A-Za-z0-9]+)(:[0-9]+){1,2}$`)
+var position = pattern.New(`(\.[A-Za-z0-9]+)(:[0-9]+){1,2}$`)
 
 var (
 	// sourceFile matches src/sum.test.ts but not com.example.Sum, and not packages like github.com/nats-io/nats.go: hence
 	// languages that never name tests after files are missing.
-	sourceFile = regexp.MustCompile(`^[^\s:]+\.([cm]?[jt]sx?|py|rb|php|exs?|feature)$`)
+	sourceFile = pattern.New(`^[^\s:]+\.([cm]?[jt]sx?|py|rb|php|exs?|feature)$`)
 	// testFile also matches names with spaces, which sentences do not end like.
-	testFile = regexp.MustCompile(`^[^:\n]*[/\w-]\.(test|spec|cy|e2e)\.[cm]?[jt]sx?$`)
+	testFile = pattern.New(`^[^:\n]*[/\w-]\.(test|spec|cy|e2e)\.[cm]?[jt]sx?$`)
 )
 
 // guessFile finds a file in the names of a case: vitest and playwright name classes or suites after files.
@@ -106,11 +107,11 @@ func guessFile(names ...string) string {
 
 var (
 	// hookName matches the names that tools give to hooks that fail, so that their tests do not run.
-	hookName = regexp.MustCompile(
+	hookName = pattern.New(
 		`"(before|after) (all|each)" hook|Test execution failure: could be caused by test hooks`,
 	)
 	// className matches the name of a class with its package.
-	className = regexp.MustCompile(`^\w+(\.\w+)*\.[A-Z]\w*$`)
+	className = pattern.New(`^\w+(\.\w+)*\.[A-Z]\w*$`)
 )
 
 // isSetup reports whether a case is not a test but the setup of several that failed: a hook, a class, a file.

@@ -1,8 +1,9 @@
 package results
 
 import (
-	"regexp"
 	"strings"
+
+	"github.com/carlin-cicd/runner/steps/pattern"
 )
 
 // weight is how much a line says about a failure.
@@ -20,37 +21,37 @@ const (
 
 var (
 	// commonplace matches lines that each failure has. The last ones are of go test and TAP.
-	commonplace = regexp.MustCompile(
+	commonplace = pattern.New(
 		`(?i)^((test )?(failed|failure|fail|error)\.?|collection failure|failed [0-9]+ times?\.?|` +
 			`traceback( \(most recent call last\))?:|\.{3}|stack ?trace:?|error trace:.*|messages?:|test:.*|test errors?|assertion error)$|` +
 			`^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) |^(severity|operator|stack|type|code|failureType|data): ?\S*$`,
 	)
 	// separator matches lines without a word.
-	separator = regexp.MustCompile(`^[^\pL\pN]*$`)
+	separator = pattern.New(`^[^\pL\pN]*$`)
 	// source matches lines of source code that pytest shows.
-	source = regexp.MustCompile(`^((self|cls) = |(async )?def |@\w|> +\S)`)
+	source = pattern.New(`^((self|cls) = |(async )?def |@\w|> +\S)`)
 	// placeOnly matches a place in a file, and nothing else.
-	placeOnly = regexp.MustCompile(`^[^\s:]+\.\w+:[0-9]+(:[0-9]+)?:?$`)
+	placeOnly = pattern.New(`^[^\s:]+\.\w+:[0-9]+(:[0-9]+)?:?$`)
 	// titled matches a place in front of a title.
-	titled = regexp.MustCompile(`\.\w+:\d+:\d+ `)
+	titled = pattern.New(`\.\w+:\d+:\d+ `)
 
-	frames = regexp.MustCompile(
+	frames = pattern.New(
 		`^(at:? |❯ |File ".*", line \d+|#\d+ +|from \S+:\d+|[\w./\\-]+\.\w+:\d+(:\d+)?(:in .*|: in \S+|: \w+(Error|Exception))?$)`,
 	)
-	foreign = regexp.MustCompile(
+	foreign = pattern.New(
 		`node_modules|node:internal|site-packages|dist-packages|/go/src/|/vendor/|java\.base/|` +
 			`\b(org\.(junit|gradle|opentest4j|apache\.maven|mockito|assertj)|junit\.framework|jdk\.internal|sun\.reflect|java\.lang\.reflect)\b|` +
 			`/usr/lib/|/lib/python|\b(System\.(Reflection|Runtime)|Xunit\.|NUnit\.)|/rustc/|core::panicking|std::panicking|lib/ruby`,
 	)
 
-	throwing = regexp.MustCompile(
+	throwing = pattern.New(
 		`^([\w.$:\\]*(Error|Exception|Failure|Panic|Fault)\b|panic: |fatal( error)?: |(?i:assert\w*)\b|` +
 			`Caused by: |thread '.*' panicked|.*\bAssertion\b.*\bfailed\b|.*:\d+:.*:FAIL\b|.*\b(FAIL(ED|URE)?|ERROR)\b[: ]+\S|Segmentation fault|not ok )`,
 	)
-	pairs = regexp.MustCompile(
+	pairs = pattern.New(
 		`(?i)^(E +)?(expected|received|actual|got|want(ed)?|but was|found|left|right|to be|which is)\b[^:=]{0,40}[:=] *\S`,
 	)
-	diffHead = regexp.MustCompile(
+	diffHead = pattern.New(
 		`(?i)^(---? ?(expected|actual|want|got)|[-+] (expected|actual|received)|\+\+\+ |@@ |diff:?$|.*\(-want \+got\)|.*\(-got \+want\))`,
 	)
 )

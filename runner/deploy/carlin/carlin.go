@@ -5,16 +5,16 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/steps"
+	"github.com/carlin-cicd/runner/steps/pattern"
 )
 
 // carlinDeploy matches a command that deploys the stack with carlin, directly or through a package manager. carlin
 // deploy WORD deploys something else.
-var carlinDeploy = regexp.MustCompile(
+var carlinDeploy = pattern.New(
 	`(?m)^\s*(\w+=\S*\s+)*((npx|pnpm|yarn|bunx)\s+((exec|dlx|--yes|-y)\s+)*)?carlin(@\S+)?\s+deploy(\s+-|\s*$)`,
 )
 
@@ -25,14 +25,14 @@ func Deploys(line string) bool {
 
 // packageScript matches a command that runs a script of package.json. Its groups are the script's name and the
 // arguments.
-var packageScript = regexp.MustCompile(
+var packageScript = pattern.New(
 	`^(?:\w+=\S*\s+)*(?:npm|pnpm|yarn|bun)\s+(?:(?:run|run-script|-s|--silent|--if-present)\s+)*([A-Za-z0-9][\w:.-]*)(\s.*)?$`,
 )
 
 // maxScripts is how deep scripts that run scripts are followed.
 const maxScripts = 5
 
-var betweenCommands = regexp.MustCompile(`\n|&&|;`)
+var betweenCommands = pattern.New(`\n|&&|;`)
 
 // ExpandScripts splits a command into lines, one for each command that it consists of, and replaces scripts of
 // package.json by their text.
@@ -61,7 +61,7 @@ func ExpandScripts(command, dir string) string {
 	return strings.Join(expand(command, 0), "\n")
 }
 
-var regionSetting = regexp.MustCompile(`(?m)^region:\s*["']?([a-z][a-z0-9-]*)["']?\s*$`)
+var regionSetting = pattern.New(`(?m)^region:\s*["']?([a-z][a-z0-9-]*)["']?\s*$`)
 
 // Region returns the region that carlin deploys to by its variable or its configuration, or "". carlin does not read
 // AWS_REGION.
@@ -73,10 +73,10 @@ func Region(dir string, variables map[string]string) string {
 }
 
 // setting returns a setting of carlin's configuration, if that is YAML, or "".
-func setting(dir string, pattern *regexp.Regexp) string {
+func setting(dir string, name *pattern.Pattern) string {
 	for _, file := range []string{"carlin.yml", "carlin.yaml"} {
 		text, err := os.ReadFile(filepath.Join(dir, file))
-		if found := pattern.FindSubmatch(text); err == nil && found != nil {
+		if found := name.FindSubmatch(text); err == nil && found != nil {
 			return string(found[1])
 		}
 	}
@@ -89,12 +89,12 @@ func IsConfigured(dir string) bool {
 	return len(found) > 0
 }
 
-var stackNameSetting = regexp.MustCompile(`(?m)^stackName:\s*["']?([A-Za-z][A-Za-z0-9-]*)["']?\s*$`)
+var stackNameSetting = pattern.New(`(?m)^stackName:\s*["']?([A-Za-z][A-Za-z0-9-]*)["']?\s*$`)
 
 // Flags of the command. Values of variables are unknown here.
 var (
-	givenStackName   = regexp.MustCompile(`\s--stack-name[\s=]["']?([A-Za-z][A-Za-z0-9-]*)`)
-	givenEnvironment = regexp.MustCompile(`\s(?:--environment|-e)[\s=]["']?([A-Za-z0-9][A-Za-z0-9._-]*)`)
+	givenStackName   = pattern.New(`\s--stack-name[\s=]["']?([A-Za-z][A-Za-z0-9-]*)`)
+	givenEnvironment = pattern.New(`\s(?:--environment|-e)[\s=]["']?([A-Za-z0-9][A-Za-z0-9._-]*)`)
 )
 
 // StackName returns the name of the stack that a step deploys: the configured one, else the one that carlin derives
@@ -129,8 +129,8 @@ func StackName(step steps.Step, c config.Config) string {
 }
 
 var (
-	wordEnds   = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
-	notInNames = regexp.MustCompile(`[^A-Za-z0-9]+`) // nor in words
+	wordEnds   = pattern.New(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
+	notInNames = pattern.New(`[^A-Za-z0-9]+`) // nor in words
 )
 
 // maxStackName is the length to which carlin cuts a name.

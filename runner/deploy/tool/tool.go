@@ -6,10 +6,10 @@ import (
 	"cmp"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/deploy/carlin"
+	"github.com/carlin-cicd/runner/steps/pattern"
 )
 
 // Location is where a command deploys to. Empty fields are as the command's environment says.
@@ -20,29 +20,29 @@ type Location struct {
 }
 
 // deployCommand matches a command that deploys: assignments before it, the tool and its arguments.
-var deployCommand = regexp.MustCompile(
+var deployCommand = pattern.New(
 	`^\s*((?:\w+=\S*\s+)*)(?:(?:npx|pnpm|yarn|bunx)\s+(?:(?:exec|dlx|--yes|-y)\s+)*)?(aws|carlin|cdk|sam|serverless|sls)(?:@\S+)?\s+(.*)$`,
 )
 
 // deploys matches the arguments of each tool with which it changes a stack.
-var deploys = map[string]*regexp.Regexp{
-	"aws": regexp.MustCompile(
+var deploys = map[string]*pattern.Pattern{
+	"aws": pattern.New(
 		`\bcloudformation\s+(deploy|create-stack|update-stack|execute-change-set|create-change-set|delete-stack)\b`,
 	),
-	"carlin":     regexp.MustCompile(`^deploy\b`),
-	"cdk":        regexp.MustCompile(`\b(deploy|destroy)\b`),
-	"sam":        regexp.MustCompile(`\b(deploy|delete|sync)\b`),
-	"serverless": regexp.MustCompile(`\b(deploy|remove)\b`),
+	"carlin":     pattern.New(`^deploy\b`),
+	"cdk":        pattern.New(`\b(deploy|destroy)\b`),
+	"sam":        pattern.New(`\b(deploy|delete|sync)\b`),
+	"serverless": pattern.New(`\b(deploy|remove)\b`),
 }
 
 var (
-	regionFlag     = regexp.MustCompile(`(?:^|\s)--region[\s=]+["']?([^\s"']+)`)
-	shortRegion    = regexp.MustCompile(`(?:^|\s)-r[\s=]+["']?([^\s"']+)`) // Serverless
-	profileFlag    = regexp.MustCompile(`(?:^|\s)--(?:aws-)?profile[\s=]+["']?([^\s"']+)`)
-	assignment     = regexp.MustCompile(`(?:^|\s)(\w+)=["']?([^\s"']*)`)
-	export         = regexp.MustCompile(`^\s*export\s+(.*)$`)
-	continuedLine  = regexp.MustCompile(`\\\n\s*`)
-	variableInText = regexp.MustCompile(`\$(\w+|\{\w+\})`)
+	regionFlag     = pattern.New(`(?:^|\s)--region[\s=]+["']?([^\s"']+)`)
+	shortRegion    = pattern.New(`(?:^|\s)-r[\s=]+["']?([^\s"']+)`) // Serverless
+	profileFlag    = pattern.New(`(?:^|\s)--(?:aws-)?profile[\s=]+["']?([^\s"']+)`)
+	assignment     = pattern.New(`(?:^|\s)(\w+)=["']?([^\s"']*)`)
+	export         = pattern.New(`^\s*export\s+(.*)$`)
+	continuedLine  = pattern.New(`\\\n\s*`)
+	variableInText = pattern.New(`\$(\w+|\{\w+\})`)
 )
 
 // Locate returns where a command deploys to from a folder, with the variables of its environment.
@@ -72,8 +72,8 @@ func Locate(command, dir string, variables map[string]string) Location {
 }
 
 func locate(name, arguments, dir string, own, variables map[string]string) Location {
-	value := func(pattern *regexp.Regexp) string {
-		if found := pattern.FindStringSubmatch(" " + arguments); found != nil {
+	value := func(form *pattern.Pattern) string {
+		if found := form.FindStringSubmatch(" " + arguments); found != nil {
 			return expand(found[1], own, variables)
 		}
 		return ""
@@ -112,19 +112,19 @@ func expand(text string, own, variables map[string]string) string {
 }
 
 var (
-	cdkProfile        = regexp.MustCompile(`"profile"\s*:\s*"([^"$]+)"`)
-	samSection        = regexp.MustCompile(`(?s)\[default\.(?:deploy|global)\.parameters\](.*?)(?:\n\[|\z)`)
-	samRegion         = regexp.MustCompile(`(?m)^\s*region\s*=\s*["']([^"']+)["']`)
-	samProfile        = regexp.MustCompile(`(?m)^\s*profile\s*=\s*["']([^"']+)["']`)
-	serverlessSection = regexp.MustCompile(`(?m)^provider:[ \t]*\n((?:[ \t]+.*\n?|[ \t]*\n)*)`)
-	serverlessRegion  = regexp.MustCompile(`(?m)^[ \t]+region:[ \t]*["']?([a-z0-9-]+)["']?[ \t]*$`)
-	serverlessProfile = regexp.MustCompile(`(?m)^[ \t]+profile:[ \t]*["']?([\w.-]+)["']?[ \t]*$`)
+	cdkProfile        = pattern.New(`"profile"\s*:\s*"([^"$]+)"`)
+	samSection        = pattern.New(`(?s)\[default\.(?:deploy|global)\.parameters\](.*?)(?:\n\[|\z)`)
+	samRegion         = pattern.New(`(?m)^\s*region\s*=\s*["']([^"']+)["']`)
+	samProfile        = pattern.New(`(?m)^\s*profile\s*=\s*["']([^"']+)["']`)
+	serverlessSection = pattern.New(`(?m)^provider:[ \t]*\n((?:[ \t]+.*\n?|[ \t]*\n)*)`)
+	serverlessRegion  = pattern.New(`(?m)^[ \t]+region:[ \t]*["']?([a-z0-9-]+)["']?[ \t]*$`)
+	serverlessProfile = pattern.New(`(?m)^[ \t]+profile:[ \t]*["']?([\w.-]+)["']?[ \t]*$`)
 )
 
 // configuration returns what the tool's own configuration says.
 func configuration(name, dir string, variables map[string]string) (l Location) {
-	match := func(pattern *regexp.Regexp, text string) string {
-		if found := pattern.FindStringSubmatch(text); found != nil {
+	match := func(form *pattern.Pattern, text string) string {
+		if found := form.FindStringSubmatch(text); found != nil {
 			return found[1]
 		}
 		return ""
