@@ -86,6 +86,7 @@ func ExaminePromotion(
 	if err != nil {
 		return deploy.Examined{}, outcome.Refused(err)
 	}
+	c.Apply(&step)
 	if err = s.OpenStore(ctx, s.LockOwner(step.Name), s.LogWait); err != nil {
 		return deploy.Examined{}, err
 	}

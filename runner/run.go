@@ -328,6 +328,7 @@ func (r *run) chooseStep() error {
 		r.step.Name = r.Config.Step
 		return err
 	}
+	r.Config.Apply(&r.step)
 	switch {
 	case r.Config.Timeout > 0:
 		r.step.Timeout, r.step.Origin["timeout"] = r.Config.Timeout, "RUNNER_TIMEOUT"

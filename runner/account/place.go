@@ -29,6 +29,8 @@ type Place struct {
 	Profile string // "" for the default
 	Role    string // that the runner assumes for the step, or ""
 
+	externalID string // of the role's trust policy, or ""
+
 	runID     string
 	variables map[string]string // of the command
 	inherited map[string]string // the runner's own
@@ -41,7 +43,7 @@ type Place struct {
 // Of returns the place of a step's command with the given variables. The order is: flags and assignments of the
 // command, the step's region:, the configuration of the tool, the variables. The error is a *outcome.ConfigError.
 func Of(s *session.Session, step steps.Step, variables map[string]string) (*Place, error) {
-	p := &Place{runID: s.ID, variables: maps.Clone(variables), inherited: s.Variables, runnerAWS: s.AWS}
+	p := &Place{externalID: s.Config.ExternalID, runID: s.ID, variables: maps.Clone(variables), inherited: s.Variables, runnerAWS: s.AWS}
 	for _, setting := range []struct {
 		key, text string
 		to        *string
@@ -100,6 +102,9 @@ func (p *Place) AWS(ctx context.Context) (aws.Config, error) {
 		c.Credentials = aws.NewCredentialsCache(
 			stscreds.NewAssumeRoleProvider(client, p.Role, func(o *stscreds.AssumeRoleOptions) {
 				o.RoleSessionName, o.Duration = "runner-"+p.runID, RoleDuration
+				if p.externalID != "" {
+					o.ExternalID = &p.externalID
+				}
 			}),
 		)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts/s3"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 // Config is what the environment and the flags say of a run. Empty means not set.
@@ -51,6 +52,11 @@ type Config struct {
 	S3Owner        string `env:"RUNNER_S3_BUCKET_OWNER"`
 	Metadata       string `env:"ECS_CONTAINER_METADATA_URI_V4"`
 	TraceParent    string `env:"TRACEPARENT"`
+	Role           string `env:"RUNNER_ROLE"`        // see steps.Step: these override runner.yaml, since the task decides
+	ExternalID     string `env:"RUNNER_EXTERNAL_ID"` // of the role's trust policy
+	Account        string `env:"RUNNER_ACCOUNT"`
+	Region         string `env:"RUNNER_REGION"`
+	Credentials    string `env:"RUNNER_CREDENTIALS"` // "", task or none
 	Force          bool   `env:"RUNNER_FORCE"`
 	Capacity       string `env:"RUNNER_CAPACITY_PROVIDER"` // the task's, which its metadata does not tell
 
@@ -148,6 +154,13 @@ func (c *Config) check() error {
 		return &outcome.ConfigError{
 			Message: fmt.Sprintf("RUNNER_GITHUB_STATUS cannot be %q", c.GitHubStatus),
 			Advice:  "write auto, on or off",
+		}
+	}
+	switch steps.Credentials(c.Credentials) {
+	case "", steps.TaskCredentials, steps.NoCredentials:
+	default:
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_CREDENTIALS cannot be %q", c.Credentials), Advice: "write task or none",
 		}
 	}
 	if err := errors.Join(c.checkS3(), c.checkProtection()); err != nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 func TestVariablesOfTheRun(t *testing.T) {
@@ -46,5 +47,31 @@ func TestVariablesOfTheRun(t *testing.T) {
 		if !errors.As(err, &refused) || !strings.Contains(err.Error(), name) || refused.Hint() == "" {
 			t.Errorf("%v: %v", bad, err)
 		}
+	}
+}
+
+func TestTheTaskDecidesWhereAStepWorks(t *testing.T) {
+	c, err := Read(map[string]string{
+		"RUNNER_ROLE": "arn:aws:iam::210987654321:role/deploy", "RUNNER_ACCOUNT": "210987654321", "RUNNER_REGION": "eu-west-1",
+		"RUNNER_CREDENTIALS": "none",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := steps.Step{Role: "of the file", Account: "of the file", Credentials: steps.TaskCredentials, Origin: map[string]string{}}
+	c.Apply(&step)
+	if step.Role != c.Role || step.Account != c.Account || step.Region != "eu-west-1" || step.Credentials != steps.NoCredentials {
+		t.Errorf("%+v", step)
+	}
+	if step.Origin["role"] != "RUNNER_ROLE" || step.Origin["credentials"] != "RUNNER_CREDENTIALS" {
+		t.Errorf("%v", step.Origin)
+	}
+	own := steps.Step{Role: "of the file", Origin: map[string]string{}}
+	Config{}.Apply(&own)
+	if own.Role != "of the file" || len(own.Origin) > 0 {
+		t.Errorf("without variables it changes: %+v", own)
+	}
+	if _, err := Read(map[string]string{"RUNNER_CREDENTIALS": "some"}); err == nil {
+		t.Error("other credentials are accepted")
 	}
 }

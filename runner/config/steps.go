@@ -24,3 +24,23 @@ func LoadSteps(c Config) (steps.Catalogue, error) {
 	}
 	return steps.Collect(c.Workspace, file), err
 }
+
+// Apply overrides what a step says of its place and credentials by the variables of the task, which runner.yaml cannot
+// change: a task of a fork gets none, one of an environment works in that environment's account.
+func (c Config) Apply(step *steps.Step) {
+	for _, setting := range []struct {
+		key, variable, value string
+		to                   *string
+	}{
+		{"role", "RUNNER_ROLE", c.Role, &step.Role},
+		{"account", "RUNNER_ACCOUNT", c.Account, &step.Account},
+		{"region", "RUNNER_REGION", c.Region, &step.Region},
+	} {
+		if setting.value != "" {
+			*setting.to, step.Origin[setting.key] = setting.value, setting.variable
+		}
+	}
+	if c.Credentials != "" {
+		step.Credentials, step.Origin["credentials"] = steps.Credentials(c.Credentials), "RUNNER_CREDENTIALS"
+	}
+}
