@@ -60,8 +60,8 @@ func (m Manifest) Bytes() int64 {
 	return n
 }
 
-// Digest returns the SHA-256 of the files' paths, contents and modes, in hexadecimal. It is the same for two sets with the
-// same files, wherever and whenever they were stored.
+// Digest returns the SHA-256 of the files' paths, contents and modes, in hexadecimal. It is the same for two sets with
+// the same files, wherever and whenever they were stored.
 func (m Manifest) Digest() string {
 	h := sha256.New()
 	for _, f := range m.Files {

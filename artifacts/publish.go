@@ -20,8 +20,8 @@ type Set struct {
 	Dir   string // holds the files of the set
 	// Mirror is "latest" to keep a copy of the newest set's files under "<kind>/<branch>/latest/", or "".
 	Mirror string
-	// Within, if it is set, is a folder that Dir is in. Links between the two must not lead out of it. Dir itself must not
-	// be a link.
+	// Within, if it is set, is a folder that Dir is in. Links between the two must not lead out of it. Dir itself must
+	// not be a link.
 	Within string
 	// Include are globs of files to publish although a segment of their path begins with a dot, e.g. ".env" or
 	// ".cache/**". Without it, they are left out, except for ".well-known", ".nojekyll" and ".vite".
@@ -56,8 +56,8 @@ type Published struct {
 // files that differ from what is stored are uploaded, and files that are gone from the folder are removed. Readers
 // find the old set, the new one or none; the next Publish repairs what an interrupted one leaves.
 //
-// Errors are *ExistsError for a set that FirstWins protects, *MissingError, *LinkError, *FileError and *ChangedError for the folder, *KeyError for names, and those of
-// the store. Published holds what was done until then.
+// Errors are *ExistsError for a set that FirstWins protects, *MissingError, *LinkError, *FileError and *ChangedError
+// for the folder, *KeyError for names, and those of the store. Published holds what was done until then.
 func Publish(ctx context.Context, s Store, set Set) (Published, error) {
 	p := Published{Key: keys.Set(set.Kind, set.Ref)}
 	if err := set.check(); err != nil {

@@ -37,9 +37,10 @@ import (
 	"github.com/carlin-cicd/runner/runner/awstest"
 )
 
-// One chain, as nothing of it is played: what GitHub sends, signed, comes to the Lambda's own binary; its event passes the
-// rule of the deployed infra/cicd.yaml; the machine that was deployed with it runs; its tasks are containers of the image,
-// which check out the commit, test and build it, migrate, and deploy it with carlin. AWS is moto. Run by make test-e2e.
+// One chain, as nothing of it is played: what GitHub sends, signed, comes to the Lambda's own binary; its event passes
+// the rule of the deployed infra/cicd.yaml; the machine that was deployed with it runs; its tasks are containers of the
+// image, which check out the commit, test and build it, migrate, and deploy it with carlin. AWS is moto. Run by make
+// test-e2e.
 
 const (
 	shop     = "acme/shop"
@@ -252,8 +253,8 @@ func newShop(t *testing.T) shopRepository {
 	return r
 }
 
-// steps are the runner.yaml of the shop: the built-in deploy step, which is carlin's, what shows that it works, and steps
-// that end in other ways.
+// steps are the runner.yaml of the shop: the built-in deploy step, which is carlin's, what shows that it works, and
+// steps that end in other ways.
 func steps(verify string) string {
 	return fmt.Sprintf(`version: 1
 steps:
@@ -410,7 +411,8 @@ func newChain(t *testing.T, e *engine, image string) *chain {
 	return c
 }
 
-// deploy creates a stack of a template in infra. Parameters that the template does not have are left out. It returns the outputs.
+// deploy creates a stack of a template in infra. Parameters that the template does not have are left out. It returns
+// the outputs.
 func (c *chain) deploy(t *testing.T, stack, name string, parameters ...map[string]string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(top(t), "infra", name))

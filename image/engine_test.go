@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// engine is podman with a storage of its own under .tools, so that layers are reused by the next run, and nothing of the
-// machine's own images is touched.
+// engine is podman with a storage of its own under .tools, so that layers are reused by the next run, and nothing of
+// the machine's own images is touched.
 type engine struct {
 	env      []string
 	registry string // host:port of a registry of our own
@@ -40,8 +40,8 @@ func newEngine(t *testing.T) *engine {
 		}
 		return path
 	}
-	// Limits that are lower than podman's own wishes: it would ask for more files than a container on a CI machine may have.
-	// The host's network, because the servers of the tests listen on 127.0.0.1.
+	// Limits that are lower than podman's own wishes: it would ask for more files than a container on a CI machine may
+	// have. The host's network, because the servers of the tests listen on 127.0.0.1.
 	conf := write(
 		"containers.conf",
 		"[containers]\ndefault_ulimits=[\"nofile=4096:4096\",\"nproc=4096:4096\"]\nnetns=\"host\"\n[engine]\nruntime=\"runc\"\n",
@@ -93,7 +93,8 @@ func (e *engine) podman(t *testing.T, args ...string) string {
 	return strings.TrimSpace(out)
 }
 
-// try runs podman whatever its end, for at most five minutes; for a build, which takes all the machine there is, fifteen.
+// try runs podman whatever its end, for at most five minutes; for a build, which takes all the machine there is,
+// fifteen.
 func (e *engine) try(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	patience := 5 * time.Minute
@@ -116,7 +117,8 @@ func (e *engine) try(t *testing.T, args ...string) (stdout, stderr string, code 
 	return out.String(), said.String(), c.ProcessState.ExitCode()
 }
 
-// bases makes sure of the base images: the public ones where a registry can be reached, else stand-ins under their names.
+// bases makes sure of the base images: the public ones where a registry can be reached, else stand-ins under their
+// names.
 func (e *engine) bases(t *testing.T) {
 	t.Helper()
 	for kind, name := range map[string]string{"go": "docker.io/library/golang:1.26-alpine", "node": "docker.io/library/node:24-alpine"} {

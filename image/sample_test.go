@@ -130,7 +130,8 @@ func (s sample) record(step string) (f finished) {
 	return f
 }
 
-// set checks that every file of a stored set is there with the sum that the manifest says, and returns how many there are.
+// set checks that every file of a stored set is there with the sum that the manifest says, and returns how many there
+// are.
 func (s sample) set(kind string) int {
 	s.Helper()
 	text, err := os.ReadFile(filepath.Join(s.store, "manifests", kind, branch, commit+".json"))

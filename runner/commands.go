@@ -14,8 +14,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/units"
 )
 
-// Identify returns the branch and the commit of a run with this configuration, and whether the workspace has changes that
-// are not in it. The error is a *outcome.ConfigError.
+// Identify returns the branch and the commit of a run with this configuration, and whether the workspace has changes
+// that are not in it. The error is a *outcome.ConfigError.
 func Identify(
 	ctx context.Context,
 	variables map[string]string,

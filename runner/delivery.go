@@ -62,8 +62,8 @@ func (r *run) rollback() error {
 	return nil
 }
 
-// ExaminePromotion reports everything that speaks for or against deploying a commit that passed in the environment from, as
-// a run with these variables would, and returns whether it is allowed. It changes nothing.
+// ExaminePromotion reports everything that speaks for or against deploying a commit that passed in the environment
+// from, as a run with these variables would, and returns whether it is allowed. It changes nothing.
 func ExaminePromotion(
 	ctx context.Context,
 	variables map[string]string,

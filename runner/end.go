@@ -91,7 +91,8 @@ func (r *run) writeStepSummary(ended record.Run) {
 	}
 }
 
-// appendSummary appends what render returns for the number of bytes that are left. It does not wait for the reader of a pipe.
+// appendSummary appends what render returns for the number of bytes that are left. It does not wait for the reader of a
+// pipe.
 func appendSummary(name string, render func(limit int) string) (err error) {
 	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NONBLOCK, 0o644)
 	if err != nil {

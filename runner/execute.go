@@ -189,7 +189,8 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	return result, err
 }
 
-// withholding is the way of a command's output into the log. It logs when the output ends because the command masked too much.
+// withholding is the way of a command's output into the log. It logs when the output ends because the command masked
+// too much.
 type withholding struct {
 	to  io.Writer
 	log *slog.Logger

@@ -45,8 +45,8 @@ END
 i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 2.2`,
 }
 
-// finished.json has what the run did and cost, and the metrics have the figures of finished.json. That the other outputs have
-// them, too, is checked in package present.
+// finished.json has what the run did and cost, and the metrics have the figures of finished.json. That the other
+// outputs have them, too, is checked in package present.
 func TestRecordAndMetricsHaveTheFiguresOfTheRun(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range figuresWorkspace {

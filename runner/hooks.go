@@ -26,8 +26,8 @@ import (
 //  4. after, always if before has begun. The first one that fails turns a passed run red; it hides no other failure.
 //  5. Coverage, stack, artifacts. If only these or an after fail, on_failure runs at the very end.
 //
-// on_failure and after have time of their own, since the run may have used up its deadline. In a stopped run, after gets half of
-// the remaining stop budget; the rest is kept for the records.
+// on_failure and after have time of their own, since the run may have used up its deadline. In a stopped run, after
+// gets half of the remaining stop budget; the rest is kept for the records.
 
 // hookTime limits each command of after and on_failure.
 const hookTime = 5 * time.Minute

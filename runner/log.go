@@ -50,8 +50,8 @@ func (l *logFile) Write(p []byte) (int, error) {
 	return l.gzip.Write(p)
 }
 
-// finish completes the file and returns what it holds. Later writes start another gzip member, so that a stopped run can
-// store its log early and again at its end.
+// finish completes the file and returns what it holds. Later writes start another gzip member, so that a stopped run
+// can store its log early and again at its end.
 func (l *logFile) finish() (*io.SectionReader, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -91,8 +91,8 @@ func (r *run) openLog(format logs.Format, level slog.Level, attributes []slog.At
 	}
 }
 
-// boundLogOnStop keeps a reader of the log that stalls from holding up a run that has to stop: from the first signal on, and from
-// the deadline, it is waited for within bounds. See logs.Sink.
+// boundLogOnStop keeps a reader of the log that stalls from holding up a run that has to stop: from the first signal
+// on, and from the deadline, it is waited for within bounds. See logs.Sink.
 func (r *run) boundLogOnStop() (release func()) {
 	onSignal := context.AfterFunc(r.Stop.Work, func() {
 		if sig, at := r.Stop.Signal(); sig != 0 {
@@ -115,8 +115,8 @@ func (r *run) boundLogAtDeadline() {
 	r.logTimer = time.AfterFunc(time.Until(r.Deadline), func() { r.sink.Stopping(r.Deadline.Add(r.Config.Grace)) })
 }
 
-// boundLogAtEnd has the record come before a reader of the log that stalls. What is left of the stop budget limits the wait for
-// one that is slow.
+// boundLogAtEnd has the record come before a reader of the log that stalls. What is left of the stop budget limits the
+// wait for one that is slow.
 func (r *run) boundLogAtEnd() {
 	switch sig, at := r.Stop.Signal(); {
 	case sig != 0:

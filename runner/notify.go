@@ -38,8 +38,8 @@ type notifications struct {
 	ended   bool               // notifyEnd was called
 }
 
-// notifiesGitHub reports whether the commit gets a status of this run. It would be wrong for a workspace with other changes,
-// and in a workflow the job has a status of its own.
+// notifiesGitHub reports whether the commit gets a status of this run. It would be wrong for a workspace with other
+// changes, and in a workflow the job has a status of its own.
 func (r *run) notifiesGitHub() bool {
 	const shaLength = 40 // GitHub accepts no abbreviation
 	c := r.Config
@@ -113,8 +113,8 @@ func (r *run) logNoStatus() {
 	}
 }
 
-// awaitNotifyStart waits until GitHub has answered notifyStart or the request is cancelled, so that the pending status does
-// not replace the final one.
+// awaitNotifyStart waits until GitHub has answered notifyStart or the request is cancelled, so that the pending status
+// does not replace the final one.
 func (r *run) awaitNotifyStart(ctx context.Context) error {
 	n := r.notifications
 	if n.started == nil {
@@ -132,8 +132,8 @@ func (r *run) awaitNotifyStart(ctx context.Context) error {
 	return <-n.started
 }
 
-// notifyEnd notifies both services of how the run ended; further calls do nothing. The function that it returns waits for
-// the answers.
+// notifyEnd notifies both services of how the run ended; further calls do nothing. The function that it returns waits
+// for the answers.
 func (r *run) notifyEnd(ended record.Run) (wait func()) {
 	n := &r.notifications
 	shown := r.in.Terminal && !ended.Recorded // refused input at a terminal concerns only the person there
@@ -221,8 +221,8 @@ func isRefused(err error) bool {
 	return errors.As(err, &failed) && failed.Refused() || errors.As(err, &secret) && !secret.Transient
 }
 
-// logNotifyError logs that a service was not notified. A token may be there only for the checkout: unless the status was
-// asked for, it is not a fault that it may set none.
+// logNotifyError logs that a service was not notified. A token may be there only for the checkout: unless the status
+// was asked for, it is not a fault that it may set none.
 func (r *run) logNotifyError(service string, err error) {
 	var failed *notify.Error
 	switch {
@@ -236,8 +236,8 @@ func (r *run) logNotifyError(service string, err error) {
 	}
 }
 
-// recordOnBranch stores how the step ended for its next run on the branch. It reports whether this run passed and the one
-// before did not.
+// recordOnBranch stores how the step ended for its next run on the branch. It reports whether this run passed and the
+// one before did not.
 func (r *run) recordOnBranch(ctx context.Context, ended record.Run) (recovered bool) {
 	if r.Store == nil {
 		return false

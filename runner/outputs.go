@@ -24,8 +24,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/scratch"
 )
 
-// A step passes values to later steps of the same commit by writing KEY=VALUE lines to the file that RUNNER_OUTPUT names. They
-// are stored with the run. A step that needs it receives those that it declares under inputs:.
+// A step passes values to later steps of the same commit by writing KEY=VALUE lines to the file that RUNNER_OUTPUT
+// names. They are stored with the run. A step that needs it receives those that it declares under inputs:.
 
 // Limits of the outputs of a step. They are in the environment of each command of later steps, which is limited.
 const (
@@ -46,7 +46,8 @@ func (e *OutputError) Hint() string { return e.Advice }
 
 var outputName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// codeVariables change what a shell, an interpreter or a compiler runs, so text that reached the file must not set them.
+// codeVariables change what a shell, an interpreter or a compiler runs, so text that reached the file must not set
+// them.
 var codeVariables = []string{
 	"BASH_ENV", "ENV", "IFS", "NODE_OPTIONS", "NODE_PATH", "PYTHONPATH", "PYTHONSTARTUP", "PERL5OPT", "PERL5LIB", "RUBYOPT", "RUBYLIB", "JAVA_TOOL_OPTIONS", "SHELL",
 	"PYTHONHOME", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "DOTNET_STARTUP_HOOKS", "PHP_INI_SCAN_DIR", "GOFLAGS", "GOTOOLCHAIN", "PROMPT_COMMAND", "PS4", "SHELLOPTS", "BASHOPTS", "CDPATH",
@@ -76,8 +77,8 @@ func refusedOutput(name string) string {
 	return ""
 }
 
-// ParseOutputs reads KEY=VALUE lines, and KEY<<WORD with the lines of the value up to one that is WORD. The last one of a
-// name counts. The error is an *OutputError.
+// ParseOutputs reads KEY=VALUE lines, and KEY<<WORD with the lines of the value up to one that is WORD. The last one of
+// a name counts. The error is an *OutputError.
 func ParseOutputs(text string) (map[string]string, error) {
 	outputs := map[string]string{}
 	if len(text) > maxOutputBytes {
@@ -226,8 +227,8 @@ func readPlain(name string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-// receiveOutputs sets the variables that the step declares under inputs: from the outputs of a run that passed. Variables
-// that are set already win, as the environment does everywhere.
+// receiveOutputs sets the variables that the step declares under inputs: from the outputs of a run that passed.
+// Variables that are set already win, as the environment does everywhere.
 func (r *run) receiveOutputs(ctx context.Context, from needs.Run) error {
 	if from.Latest.Outputs == 0 || len(r.step.Inputs) == 0 {
 		return nil

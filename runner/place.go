@@ -37,7 +37,8 @@ func (r *run) assumeRole() error {
 	})
 }
 
-// resolveAWSSecrets resolves the secrets with which the command works in AWS, which is all that a rollback needs of them.
+// resolveAWSSecrets resolves the secrets with which the command works in AWS, which is all that a rollback needs of
+// them.
 func (r *run) resolveAWSSecrets() error {
 	needed := map[string]reference.Reference{}
 	for name, ref := range r.env.References {

@@ -141,7 +141,8 @@ func (r *run) destination(a steps.Artifact) string {
 	return text
 }
 
-// PrintSteps lists the steps of a workspace, each with the origin of its settings. note returns a remark on a step by its name.
+// PrintSteps lists the steps of a workspace, each with the origin of its settings. note returns a remark on a step by
+// its name.
 func PrintSteps(w io.Writer, c config.Config, note func(name string) string) error {
 	catalogue, err := config.LoadSteps(c)
 	if err != nil {

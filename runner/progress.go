@@ -53,7 +53,8 @@ func (p *ProgressLine) Clear() {
 	}
 }
 
-// render fits the line into less than width columns, so that the cursor stays on it, and leaves out the least important parts.
+// render fits the line into less than width columns, so that the cursor stays on it, and leaves out the least important
+// parts.
 func (p *ProgressLine) render(now artifacts.Progress, elapsed time.Duration, width int) string {
 	part := 0.0
 	files := fmt.Sprintf("  %d of %s", now.Files, units.Count(now.TotalFiles, "file"))

@@ -63,8 +63,8 @@ func (r *run) publishArtifacts(runErr error) error {
 	}
 }
 
-// untouched reports whether a folder has files, all of them older than the command: a command that failed early leaves the
-// coverage of an earlier run. (A command that passed may have found its build up to date.)
+// untouched reports whether a folder has files, all of them older than the command: a command that failed early leaves
+// the coverage of an earlier run. (A command that passed may have found its build up to date.)
 func untouched(dir string, since time.Time) bool {
 	const granularity = time.Second // some file systems count whole seconds
 	files := 0
@@ -153,8 +153,8 @@ func (r *run) artifactRecord(kind string, p artifacts.Published, err error) reco
 	return a
 }
 
-// isApproved reports whether the builds of the commit that are stored must not be replaced: they are those of a run of this
-// step that passed, on a protected branch. Later steps and people rely on them.
+// isApproved reports whether the builds of the commit that are stored must not be replaced: they are those of a run of
+// this step that passed, on a protected branch. Later steps and people rely on them.
 func (r *run) isApproved(ctx context.Context, set artifacts.Set) bool {
 	if set.Kind != "builds" || r.Config.Force || !r.Config.IsProtected(r.Ref.Branch) {
 		return false

@@ -66,8 +66,8 @@ func (r *run) recordSoFar(err error) {
 	r.publishRecord(r.buildRecord(outcome.Of(err)))
 }
 
-// publishRecord stores finished.json, the log, the reports and the page, the most valuable first. A run that was stopped
-// calls it before its artifacts are published, and every run at its end.
+// publishRecord stores finished.json, the log, the reports and the page, the most valuable first. A run that was
+// stopped calls it before its artifacts are published, and every run at its end.
 func (r *run) publishRecord(ended record.Run) {
 	if r.Store == nil || !ended.Recorded {
 		return
@@ -95,8 +95,8 @@ func (r *run) publishRecord(ended record.Run) {
 		RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode,
 		Dirty: r.Dirty, Outputs: len(ended.Outputs), Digests: digests(ended.Artifacts),
 	})
-	// It says which of the other files are in the store, so it is written when that is known, for a stopped run once more.
-	// Where latest.json may stay as it is, this is the last file of the batch.
+	// It says which of the other files are in the store, so it is written when that is known, for a stopped run once
+	// more. Where latest.json may stay as it is, this is the last file of the batch.
 	idle := r.idle(ended.Reason) || r.keptApproved
 	put("finished.json", r.putJSON(ctx, "finished.json", ended, !idle))
 	problems = append(problems, r.putLatest(ctx, latest, idle))
@@ -119,8 +119,8 @@ func digests(published []record.Artifact) map[string]string {
 	return found
 }
 
-// putLatest records that this is the newest run of the step for the commit, which needs: and promote go by. An idle run does not
-// replace another: a deploy that passed stays passed although a second one was refused.
+// putLatest records that this is the newest run of the step for the commit, which needs: and promote go by. An idle run
+// does not replace another: a deploy that passed stays passed although a second one was refused.
 func (r *run) putLatest(ctx context.Context, latest record.Latest, idle bool) error {
 	key := keys.LatestRun(r.Ref, r.step.Name, r.Config.Environment)
 	swapper, ok := r.Store.(artifacts.Swapper)
@@ -151,7 +151,8 @@ func (r *run) recorded() bool {
 	return false
 }
 
-// putJSON stores a redacted record of the run. One that is part of a batch is on disk for good when the next one is that is not.
+// putJSON stores a redacted record of the run. One that is part of a batch is on disk for good when the next one is
+// that is not.
 func (r *run) putJSON(ctx context.Context, name string, v any, batch bool) error {
 	text, err := record.Encode(v)
 	if err != nil {

@@ -52,8 +52,8 @@ func (r *run) now() time.Time {
 	return r.over
 }
 
-// buildRecord returns the record of the run as far as it has come, redacted. It is built once, when the run has ended; a
-// run that was stopped early is recorded before that, too.
+// buildRecord returns the record of the run as far as it has come, redacted. It is built once, when the run has ended;
+// a run that was stopped early is recorded before that, too.
 func (r *run) buildRecord(o outcome.Outcome) record.Run {
 	now := r.now()
 	f := record.Run{

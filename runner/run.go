@@ -156,8 +156,8 @@ func (r *run) logSignals(ctx context.Context) {
 	}
 }
 
-// perform is the run between its configuration and its end. The first error decides how it ends: the command's comes before
-// that of the reports, and that before the artifacts'.
+// perform is the run between its configuration and its end. The first error decides how it ends: the command's comes
+// before that of the reports, and that before the artifacts'.
 func (r *run) perform() error {
 	defer func() { r.delivery.Unlock() }() // a checkout may replace it
 	defer r.removeOutputs()
@@ -296,7 +296,8 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	return nil
 }
 
-// resolveStep decides what depends on runner.yaml: the step, its environment, and whether its required variables are set.
+// resolveStep decides what depends on runner.yaml: the step, its environment, and whether its required variables are
+// set.
 func (r *run) resolveStep() error {
 	if err := r.chooseStep(); err != nil {
 		return err

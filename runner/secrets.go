@@ -76,8 +76,8 @@ func (r *run) resolveSecrets(e environment.Environment) error {
 	return nil
 }
 
-// checkRequired checks that the variables that the step requires are set. While inputs are outstanding, those that another
-// step may provide are not missing yet.
+// checkRequired checks that the variables that the step requires are set. While inputs are outstanding, those that
+// another step may provide are not missing yet.
 func (r *run) checkRequired(outstanding bool) error {
 	names := environment.Missing(r.step, r.env)
 	if outstanding {

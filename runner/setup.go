@@ -40,8 +40,8 @@ func (r *run) installedDependencies() string {
 	return fingerprint
 }
 
-// setup installs the dependencies of the commit if they differ from those of the image. Without a checkout, as on a laptop,
-// they are the user's responsibility.
+// setup installs the dependencies of the commit if they differ from those of the image. Without a checkout, as on a
+// laptop, they are the user's responsibility.
 func (r *run) setup() error {
 	setup := r.steps.Setup()
 	if !r.AwaitsCheckout() || setup.Command.IsZero() {

@@ -16,8 +16,8 @@ import (
 	"github.com/carlin-cicd/runner/steps/reference"
 )
 
-// A run is a trace if OTEL_EXPORTER_OTLP_ENDPOINT is set: a span for the run, a child for each phase, and below that of the
-// command one for each attempt. Commands get their span as TRACEPARENT. The trace is sent once, at the end.
+// A run is a trace if OTEL_EXPORTER_OTLP_ENDPOINT is set: a span for the run, a child for each phase, and below that of
+// the command one for each attempt. Commands get their span as TRACEPARENT. The trace is sent once, at the end.
 
 // tracing is the trace of a run; the zero value records nothing.
 type tracing struct {
@@ -90,8 +90,8 @@ func (r *run) group(name string, of int) (end func(error)) {
 	return r.span(name)
 }
 
-// sendTrace ends the trace and sends it concurrently, within the exporter's timeout and the stop budget. The function that it
-// returns waits for that.
+// sendTrace ends the trace and sends it concurrently, within the exporter's timeout and the stop budget. The function
+// that it returns waits for that.
 func (r *run) sendTrace(ended record.Run) (wait func()) {
 	t := r.tracing.trace
 	if t == nil {
@@ -164,7 +164,8 @@ func (r *run) cleanForTrace(text string) string {
 	return text
 }
 
-// traceResource returns what the spans are of. OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME replace attributes of ours.
+// traceResource returns what the spans are of. OTEL_RESOURCE_ATTRIBUTES and OTEL_SERVICE_NAME replace attributes of
+// ours.
 func (r *run) traceResource(ended record.Run) []telemetry.Attribute {
 	pairs, ok := telemetry.ParseBaggage(r.Variables["OTEL_RESOURCE_ATTRIBUTES"])
 	if !ok {
@@ -176,8 +177,8 @@ func (r *run) traceResource(ended record.Run) []telemetry.Attribute {
 // secretHeaders are parts of the names of headers whose values are secret.
 var secretHeaders = []string{"auth", "key", "token", "secret", "pass", "cookie"}
 
-// headerSecrets returns the values of headers that are secret by their name or length. A tenant's name is not, and may be
-// an ordinary word.
+// headerSecrets returns the values of headers that are secret by their name or length. A tenant's name is not, and may
+// be an ordinary word.
 func headerSecrets(headers [][2]string, variable string) []redact.Secret {
 	const long = 16
 	var all []redact.Secret

@@ -11,8 +11,8 @@ import (
 )
 
 // scrub looks for secrets in the files of a set before it is published. Files of reports are rewritten without them, or
-// withheld where that would damage them. A build that other runs execute is left as it is, since what is found may be meant to
-// be there, and the log says so.
+// withheld where that would damage them. A build that other runs execute is left as it is, since what is found may be
+// meant to be there, and the log says so.
 func (r *run) scrub(ctx context.Context, set artifacts.Set, a steps.Artifact) (withheld []string, err error) {
 	folder := scrub.Folder{
 		Dir:      set.Dir,

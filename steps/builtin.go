@@ -54,7 +54,8 @@ func builtins(packageManager string) []Step {
 			Reports: []string{"junit.xml", "**/junit-*.xml"},
 			// Not every test run measures coverage: its absence is not a failure.
 			Artifacts: []Artifact{{Name: "coverage", Path: "coverage", When: Always, Mirror: "latest", Optional: true}},
-			// By path: jest takes other arguments for patterns. Without coverage, whose thresholds a few files cannot meet.
+			// By path: jest takes other arguments for patterns. Without coverage, whose thresholds a few files cannot
+			// meet.
 			Rerun: Rerun{
 				Command: Command{
 					Line: packageManager + " run test " + separator + "--ci --reporters=default --reporters=jest-junit " +

@@ -14,8 +14,8 @@ import (
 // manifests mark the folder of a package.
 var manifests = []string{"package.json", "go.mod", "pyproject.toml", "Cargo.toml", "composer.json", "Gemfile"}
 
-// packageFolder is the folder of the package that a report is in, relative to dir: "." for dir itself. Its tests must run
-// there: its tools are configured there, and write the report there.
+// packageFolder is the folder of the package that a report is in, relative to dir: "." for dir itself. Its tests must
+// run there: its tools are configured there, and write the report there.
 func packageFolder(dir, report string) string {
 	for folder := path.Dir(path.Clean(report)); filepath.IsLocal(folder) && folder != "."; folder = path.Dir(folder) {
 		for _, manifest := range manifests {

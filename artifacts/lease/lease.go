@@ -91,8 +91,8 @@ type Request struct {
 	Wait time.Duration
 	// Poll is the pause between the first two reads of a lock that is held, which grows fivefold; 0 means 1s.
 	Poll time.Duration
-	// HasEnded, if it is set, is called before a stale lock is taken over, and reports whether the holder has ended. One that
-	// has not is waited for, whatever its clock says.
+	// HasEnded, if it is set, is called before a stale lock is taken over, and reports whether the holder has ended.
+	// One that has not is waited for, whatever its clock says.
 	HasEnded func(context.Context, Holder) bool
 	// OnWait, if it is set, is called with the holder when waiting begins, when the holder changes, and every 30s.
 	OnWait func(Holder)

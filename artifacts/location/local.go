@@ -15,13 +15,13 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/folder"
 )
 
-// formerStore is where earlier versions kept the local store: in the workspace, where linters and test runners of the project
-// found copies of its files.
+// formerStore is where earlier versions kept the local store: in the workspace, where linters and test runners of the
+// project found copies of its files.
 const formerStore = ".runner/artifacts"
 
-// LocalStore returns the folder of a workspace's local store, below the user's state folder: "<state>/carlin-runner/<name>-<hash>".
-// The state folder is $XDG_STATE_HOME if it is absolute, else ~/.local/state, on macOS ~/Library/Application Support, on Windows
-// %LocalAppData%. Without a home it is below the temporary folder.
+// LocalStore returns the folder of a workspace's local store, below the user's state folder:
+// "<state>/carlin-runner/<name>-<hash>". The state folder is $XDG_STATE_HOME if it is absolute, else ~/.local/state, on
+// macOS ~/Library/Application Support, on Windows %LocalAppData%. Without a home it is below the temporary folder.
 func LocalStore(workspace string, getenv func(string) string) (string, error) {
 	absolute, err := filepath.Abs(workspace)
 	if err != nil {

@@ -48,8 +48,8 @@ role_arn = arn:aws:iam::123456789012:role/deploy
 web_identity_token_file = /nonexistent/token
 `
 
-// Errors of credentials differ from those of a network or a bucket that cannot be reached, and have advice of their own,
-// by a request of the REST client and by one of the SDK alike.
+// Errors of credentials differ from those of a network or a bucket that cannot be reached, and have advice of their
+// own, by a request of the REST client and by one of the SDK alike.
 func TestCredentialsThatCannotBeHad(t *testing.T) {
 	sts := s3test.Null{}
 	denied := s3test.NewProxy(t, sts.Start(t), s3test.Rule{Fault: s3test.Respond(s3test.AccessDenied)})

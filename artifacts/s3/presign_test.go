@@ -158,8 +158,8 @@ func TestPresignFailsWithoutCredentials(t *testing.T) {
 	}
 }
 
-// versitygw lets the time be changed for which a link is valid, so what is signed is computed here once more, by AWS's description:
-// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+// versitygw lets the time be changed for which a link is valid, so what is signed is computed here once more, by AWS's
+// description: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 func TestPresignedURLSignature(t *testing.T) {
 	const secret = "b/secret"
 	s, err := New(

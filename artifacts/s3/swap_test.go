@@ -28,8 +28,8 @@ func TestSwapper(t *testing.T) {
 	}
 }
 
-// inTurns swaps one at a time. moto looks at a condition and stores in two steps, between which another request may come;
-// S3 and versitygw do both at once.
+// inTurns swaps one at a time. moto looks at a condition and stores in two steps, between which another request may
+// come; S3 and versitygw do both at once.
 type inTurns struct {
 	*Store
 	turn *sync.Mutex

@@ -69,8 +69,8 @@ func cmdSecret(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("SECRET", name)
 }
 
-// ! leaks FILE OBJECT...: the file's text, without the newline at its end, is in no form in stdout, stderr or any object of
-// the bucket. The objects must exist.
+// ! leaks FILE OBJECT...: the file's text, without the newline at its end, is in no form in stdout, stderr or any
+// object of the bucket. The objects must exist.
 func cmdLeaks(ts *testscript.TestScript, neg bool, args []string) {
 	if !neg {
 		ts.Fatalf("usage: ! leaks file object...")

@@ -49,7 +49,8 @@ func workspace(tb testing.TB, yaml string) string {
 }
 
 // BenchmarkEntrypoint compares the runner with the bash script that it replaces, both starting /bin/true, in turns. The
-// script forks the command, as a script that uploads anything afterwards must. added-ms is the time over /bin/true alone.
+// script forks the command, as a script that uploads anything afterwards must. added-ms is the time over /bin/true
+// alone.
 func BenchmarkEntrypoint(b *testing.B) {
 	dir := workspace(b, "version: 1\nsteps:\n  nop: { command: [/bin/true] }\n")
 	script := filepath.Join(dir, "entrypoint.sh")
@@ -215,8 +216,9 @@ func peakMemory(pid int) (int64, bool) {
 	return kib << 10, err == nil
 }
 
-// BenchmarkNodeChild compares a node that logs 400,000 lines, a write each, with the same under the runner, which redacts
-// a hundred secrets and writes JSON: wall time, in turns, both into a pipe that is drained. memory-MiB is the runner's own.
+// BenchmarkNodeChild compares a node that logs 400,000 lines, a write each, with the same under the runner, which
+// redacts a hundred secrets and writes JSON: wall time, in turns, both into a pipe that is drained. memory-MiB is the
+// runner's own.
 func BenchmarkNodeChild(b *testing.B) {
 	node, err := exec.LookPath("node")
 	if err != nil {

@@ -158,8 +158,8 @@ func (k *killWorkspace) unfinished(step string) map[string]bool {
 	return found
 }
 
-// However a run ends while it deploys, migrates or rolls back: the next run gets the lock when it has expired, no record is
-// lost or incomplete, and each has an outcome, written by the run itself or by the next one.
+// However a run ends while it deploys, migrates or rolls back: the next run gets the lock when it has expired, no
+// record is lost or incomplete, and each has an outcome, written by the run itself or by the next one.
 func TestKilledRunsLeaveNoLockAndNoOpenRecord(t *testing.T) {
 	for _, c := range []struct{ name, step, next string }{
 		{"deploy", "deploy", "deploy"},

@@ -62,8 +62,8 @@ func cmdSlack(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Setenv("SLACK_WEBHOOK_URL", address)
 }
 
-// github [public] [reads] [app]: starts a GitHub with the commit of all transcripts. The repository is private unless it
-// is public. The token may set a status unless it only reads, and may create checks if it is that of an app.
+// github [public] [reads] [app]: starts a GitHub with the commit of all transcripts. The repository is private unless
+// it is public. The token may set a status unless it only reads, and may create checks if it is that of an app.
 func cmdGitHub(ts *testscript.TestScript, _ bool, args []string) {
 	l := servicesOf(ts)
 	l.github = &notifytest.GitHub{Token: hubToken, Repository: "acme/shop", SHA: testSHA, Private: true}

@@ -92,8 +92,8 @@ func readTraces(r *http.Request) (*trace.TracesData, error) {
 
 var collectors sync.Map // of *collector, by the folder of the transcript
 
-// collector [slow|busy]: starts a collector and sets the variable of OpenTelemetry. A slow one never answers, a busy one
-// refuses two requests.
+// collector [slow|busy]: starts a collector and sets the variable of OpenTelemetry. A slow one never answers, a busy
+// one refuses two requests.
 func cmdCollector(ts *testscript.TestScript, _ bool, args []string) {
 	c := &collector{}
 	handler := http.Handler(c)

@@ -17,7 +17,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/remote"
 )
 
-// snapshots are the answers of Step Functions about an execution, one request after the other; the last one is repeated.
+// snapshots are the answers of Step Functions about an execution, one request after the other; the last one is
+// repeated.
 type snapshots []struct{ execution, history string }
 
 func (m *snapshots) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -26,8 +26,8 @@ import (
 )
 
 // stackctl stands for a deployment tool: "stackctl deploy NAME TEMPLATE [KEY=VALUE...]" creates or updates a stack,
-// "stackctl delete NAME" deletes it, "stackctl show NAME" prints it. With the fake, "stackctl pass NAME STATUS..." moves a
-// stack through states, and "stackctl deny ACTION" makes it deny a request.
+// "stackctl delete NAME" deletes it, "stackctl show NAME" prints it. With the fake, "stackctl pass NAME STATUS..."
+// moves a stack through states, and "stackctl deny ACTION" makes it deny a request.
 func stackctl() {
 	ctx := context.Background()
 	c, err := config.LoadDefaultConfig(ctx)
@@ -100,8 +100,8 @@ func must(err error) {
 	}
 }
 
-// fake NAME [STATUS...]: starts a CloudFormation for the script, with the states and requests that moto lacks, and a stack
-// that has passed through the states. "stackctl pass" moves it through others.
+// fake NAME [STATUS...]: starts a CloudFormation for the script, with the states and requests that moto lacks, and a
+// stack that has passed through the states. "stackctl pass" moves it through others.
 func cmdFake(ts *testscript.TestScript, _ bool, args []string) {
 	fake := stacktest.New(&scriptTB{ts: ts})
 	fake.Obey()

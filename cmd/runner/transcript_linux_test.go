@@ -223,8 +223,8 @@ func cmdUntil(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// record STEP[@ENVIRONMENT] PATH VALUE: checks a field of the newest finished.json of a step. PATH is dotted; "#" is the
-// length of a list; a VALUE after "~" is a part of the field.
+// record STEP[@ENVIRONMENT] PATH VALUE: checks a field of the newest finished.json of a step. PATH is dotted; "#" is
+// the length of a list; a VALUE after "~" is a part of the field.
 func cmdRecord(ts *testscript.TestScript, neg bool, args []string) {
 	folder := filepath.Join(".runner/artifacts/runs", testBranch, testSHA, args[0])
 	matches, _ := filepath.Glob(ts.MkAbs(filepath.Join(folder, "*", "finished.json")))

@@ -210,7 +210,8 @@ func saysSkip(message string) bool {
 	return false
 }
 
-// pushedAt is the time of the push, which a redelivery does not change: events do not arrive in the order of their commits.
+// pushedAt is the time of the push, which a redelivery does not change: events do not arrive in the order of their
+// commits.
 func (p payload) pushedAt() int64 {
 	at, err := strconv.ParseInt(string(p.Repository.PushedAt), 10, 64)
 	if err != nil || at < 0 {

@@ -21,8 +21,8 @@ const (
 	// Lambda refuses what is larger by itself.
 	maxBody = 6 << 20
 
-	// answerTimeout bounds an answer. GitHub waits ten seconds and the function's own timeout is nine: the rest is for the
-	// start of a new instance, so that the answer is ours and has a reason.
+	// answerTimeout bounds an answer. GitHub waits ten seconds and the function's own timeout is nine: the rest is for
+	// the start of a new instance, so that the answer is ours and has a reason.
 	answerTimeout = 7 * time.Second
 )
 
@@ -89,8 +89,8 @@ func (h *handler) handle(
 	return reply, nil
 }
 
-// answer decides. Cheap checks come first, and nothing of the body is read before its signature is verified. The error may
-// name resources of the account and is for the log only.
+// answer decides. Cheap checks come first, and nothing of the body is read before its signature is verified. The error
+// may name resources of the account and is for the log only.
 func (h *handler) answer(
 	ctx context.Context,
 	r events.LambdaFunctionURLRequest,

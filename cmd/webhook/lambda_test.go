@@ -29,8 +29,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/awstest"
 )
 
-// The binary runs as in Lambda, from the zip, with moto as AWS: what GitHub sends arrives in a queue behind a rule like the
-// pipeline's.
+// The binary runs as in Lambda, from the zip, with moto as AWS: what GitHub sends arrives in a queue behind a rule like
+// the pipeline's.
 func TestZipRunsUnderTheRuntimeAPI(t *testing.T) {
 	cloud := awstest.Moto(t)
 	settings, err := config.LoadDefaultConfig(t.Context())

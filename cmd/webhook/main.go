@@ -1,5 +1,5 @@
-// Command webhook is the Lambda behind the function URL that GitHub calls: it verifies a delivery's signature and puts the
-// documented event on the pipeline's bus.
+// Command webhook is the Lambda behind the function URL that GitHub calls: it verifies a delivery's signature and puts
+// the documented event on the pipeline's bus.
 package main
 
 import (

@@ -9,7 +9,8 @@ import (
 // maxRef is GitHub's limit, in bytes.
 const maxRef = 255
 
-// isRef reports whether the pipeline can work with a ref: a branch or a tag whose name can be part of an artifact's key.
+// isRef reports whether the pipeline can work with a ref: a branch or a tag whose name can be part of an artifact's
+// key.
 func isRef(ref string) bool {
 	name, ok := strings.CutPrefix(ref, "refs/heads/")
 	if !ok {

@@ -11,8 +11,8 @@ import (
 
 var digestForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*=[0-9a-f]{64}$`)
 
-// IsProtected reports whether what was published for a commit of the branch is not replaced: in a store that is shared, for
-// the branches of RUNNER_PROTECTED_BRANCHES.
+// IsProtected reports whether what was published for a commit of the branch is not replaced: in a store that is shared,
+// for the branches of RUNNER_PROTECTED_BRANCHES.
 func (c Config) IsProtected(branch string) bool {
 	if c.Artifacts == "" {
 		return false

@@ -14,8 +14,8 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// hasEnded reports whether the holder of a stale lock has ended: its task on ECS, or on this machine what a migration left
-// running. Where that cannot be found out, the lock's age decides.
+// hasEnded reports whether the holder of a stale lock has ended: its task on ECS, or on this machine what a migration
+// left running. Where that cannot be found out, the lock's age decides.
 func (d *Deployment) hasEnded(ctx context.Context, h lease.Holder) bool {
 	switch {
 	case strings.HasPrefix(h.Name, "arn:") && strings.Contains(h.Name, ":task/"):

@@ -1,5 +1,5 @@
-// Package doctor checks before a run what the run relies on: configuration, steps, tools, git, store, secrets, notifications
-// and the stack.
+// Package doctor checks before a run what the run relies on: configuration, steps, tools, git, store, secrets,
+// notifications and the stack.
 package doctor
 
 import (
@@ -162,7 +162,8 @@ func (e *examiner) collect() bool {
 	return true
 }
 
-// severity is that of a problem that keeps a step from running: a failure for the selected step and for steps of this workspace.
+// severity is that of a problem that keeps a step from running: a failure for the selected step and for steps of this
+// workspace.
 func (e *examiner) severity(s steps.Step) artifacts.Severity {
 	if e.selected || strings.Contains(s.Origin["command"], ":") {
 		return artifacts.Failure

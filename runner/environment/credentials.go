@@ -9,8 +9,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/session"
 )
 
-// credentialSources are the variables by which SDKs find credentials outside of the user's own configuration files: those of
-// the task's role, of a web identity, and static ones.
+// credentialSources are the variables by which SDKs find credentials outside of the user's own configuration files:
+// those of the task's role, of a web identity, and static ones.
 var credentialSources = []string{
 	"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 	"AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
@@ -18,8 +18,8 @@ var credentialSources = []string{
 	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN",
 }
 
-// dropCredentials removes from a command's variables those that the runner got and that lead to credentials. What the step
-// sets itself stays.
+// dropCredentials removes from a command's variables those that the runner got and that lead to credentials. What the
+// step sets itself stays.
 func dropCredentials(variables map[string]string, own map[string]string) {
 	for _, name := range credentialSources {
 		if _, ok := own[name]; !ok {
@@ -32,8 +32,9 @@ func dropCredentials(variables map[string]string, own map[string]string) {
 // retrieveTimeout bounds the request for credentials before the command.
 const retrieveTimeout = 5 * time.Second
 
-// RedactCredentials retrieves the credentials of the task's role or web identity if the command can get them too, so that the
-// redactor knows them before the command prints them. Errors are ignored: whatever needs the credentials reports them.
+// RedactCredentials retrieves the credentials of the task's role or web identity if the command can get them too, so
+// that the redactor knows them before the command prints them. Errors are ignored: whatever needs the credentials
+// reports them.
 func RedactCredentials(ctx context.Context, s *session.Session, e Environment) {
 	reachable := slices.ContainsFunc(credentialSources, func(name string) bool {
 		return e.Variables[name] != "" && (strings.HasSuffix(name, "_URI") || strings.HasSuffix(name, "_TOKEN_FILE"))

@@ -81,7 +81,8 @@ func New(s *session.Session, step steps.Step) Environment {
 			}
 		}
 	}
-	// Tools that are the project's own dependencies, carlin among them, are found without npx; what is on PATH already wins.
+	// Tools that are the project's own dependencies, carlin among them, are found without npx; what is on PATH already
+	// wins.
 	e.Variables["PATH"] = strings.TrimPrefix(
 		e.Variables["PATH"]+":"+dir+"/node_modules/.bin:"+s.Config.Workspace+"/node_modules/.bin",
 		":",

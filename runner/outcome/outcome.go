@@ -85,7 +85,8 @@ func (e *ConfigError) Unwrap() error { return e.Err }
 // Hint says what would be accepted.
 func (e *ConfigError) Hint() string { return e.Advice }
 
-// SourceError and ArtifactsError mark errors by the phase in which they occurred, RollbackError those of runner rollback.
+// SourceError and ArtifactsError mark errors by the phase in which they occurred, RollbackError those of runner
+// rollback.
 type (
 	SourceError    struct{ Err error }
 	ArtifactsError struct{ Err error }

@@ -39,8 +39,8 @@ func readEMF(t *testing.T, line []byte) (m emfLine) {
 	return m
 }
 
-// value returns what CloudWatch shows of a metric with these dimensions if this line is the only one in the period, by any of
-// the statistics that the dashboard uses.
+// value returns what CloudWatch shows of a metric with these dimensions if this line is the only one in the period, by
+// any of the statistics that the dashboard uses.
 func (m emfLine) value(t *testing.T, namespace, name string, dimensions map[string]string) float64 {
 	t.Helper()
 	for dimension, value := range dimensions {
@@ -167,8 +167,8 @@ func (w widget) evaluate(t *testing.T, step string, m emfLine, shown map[string]
 	}
 }
 
-// expandRow replaces the abbreviations in a row of a widget: "." for the value above, "..." for all values above that are
-// not in the row.
+// expandRow replaces the abbreviations in a row of a widget: "." for the value above, "..." for all values above that
+// are not in the row.
 func expandRow(row, above []any) []any {
 	if row[0] == "..." {
 		return append(append([]any{}, above[:len(above)-len(row)+1]...), row[1:]...)

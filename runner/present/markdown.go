@@ -14,8 +14,8 @@ import (
 // markdownTests is how many tests of a kind are shown at first.
 const markdownTests = 100
 
-// Markdown returns the run for GitHub's summary of a job, in at most limit bytes: fewer tests are shown until it fits. It
-// is "" if not even its head does. Paths below directory are shown relative to it.
+// Markdown returns the run for GitHub's summary of a job, in at most limit bytes: fewer tests are shown until it fits.
+// It is "" if not even its head does. Paths below directory are shown relative to it.
 func Markdown(run record.Run, directory string, limit int) string {
 	for shown := markdownTests; ; shown /= 2 {
 		d := document{shown: shown, directory: directory}

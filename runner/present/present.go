@@ -57,7 +57,8 @@ func classAndName(c results.Case) string {
 	return c.Name
 }
 
-// CoverageLine returns coverage in one line: "80.0 % of lines (-1.20), 50.0 % of branches (±0) against 0123456 of main".
+// CoverageLine returns coverage in one line: "80.0 % of lines (-1.20), 50.0 % of branches (±0) against 0123456 of
+// main".
 func CoverageLine(c *record.Coverage) string {
 	var parts []string
 	for _, f := range []struct {

@@ -19,8 +19,8 @@ const (
 	slackLine     = 300
 )
 
-// SlackMessage returns the run as a message: the verdict, the error, failed tests and links. Recovered says that the step
-// did not pass when it last ran on the branch.
+// SlackMessage returns the run as a message: the verdict, the error, failed tests and links. Recovered says that the
+// step did not pass when it last ran on the branch.
 func SlackMessage(run record.Run, recovered bool, report ReportLink) *slack.WebhookMessage {
 	sign := ":x:"
 	switch {

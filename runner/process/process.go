@@ -65,8 +65,8 @@ type Result struct {
 	OutputErr       error      // the first error of Output
 	OutputTruncated bool       // an unknown process held the output open; reading it was abandoned
 
-	// OutputOver is set if processes were kept: it is closed once all of them have closed the output, which is written to
-	// Output until then.
+	// OutputOver is set if processes were kept: it is closed once all of them have closed the output, which is written
+	// to Output until then.
 	OutputOver <-chan struct{} `json:"-"`
 	GroupOnly  bool            // /proc is not readable: only the command's process group could be ended
 }

@@ -10,8 +10,8 @@ import (
 // positions match how tools name a line: "src/a.test.ts:12:23", "(src/a.py:7)", and pytest's "a.py:7: AssertionError".
 var positions = regexp.MustCompile(`([A-Za-z0-9_@./\\-]+\.[A-Za-z0-9]+):(\d+)(?::\d+)?`)
 
-// FindLocation finds the line of a test's file in the text of its failure. File is the one that the report names, or "";
-// directory is where the command ran, relative to the repository. It returns "" and 0 if nothing fits.
+// FindLocation finds the line of a test's file in the text of its failure. File is the one that the report names, or
+// ""; directory is where the command ran, relative to the repository. It returns "" and 0 if nothing fits.
 func FindLocation(file, directory, details string) (string, int) {
 	within := func(name string) string {
 		name = strings.TrimSpace(strings.ReplaceAll(name, `\`, "/"))

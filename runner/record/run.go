@@ -1,5 +1,5 @@
-// Package record is a run as a value: what it was, how it ended and what it made. It is built when the run ends, redacted value
-// by value (see redact.Value) and then encoded here, or rendered by package present.
+// Package record is a run as a value: what it was, how it ended and what it made. It is built when the run ends,
+// redacted value by value (see redact.Value) and then encoded here, or rendered by package present.
 package record
 
 import (

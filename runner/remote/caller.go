@@ -7,8 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// CallerARN returns the ARN of the caller: of the user, or of the role with the session's name. The error is an *Error or
-// the context's.
+// CallerARN returns the ARN of the caller: of the user, or of the role with the session's name. The error is an *Error
+// or the context's.
 func CallerARN(ctx context.Context, config aws.Config) (string, error) {
 	caller, err := sts.NewFromConfig(config).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	switch {

@@ -32,9 +32,10 @@ const (
 	pages  = 10 // of the log in one poll: a log that grows faster than it is read must not delay the status
 )
 
-// Follow shows the task's log until the task has stopped and its log has been read to the end. It has no time limit, and
-// continues when AWS cannot be reached for a while. A reason in stop stops the task, which is followed further. The error is
-// the context's, or an *Error: for a task that never ran, whose end is unknown, or that can no longer be followed.
+// Follow shows the task's log until the task has stopped and its log has been read to the end. It has no time limit,
+// and continues when AWS cannot be reached for a while. A reason in stop stops the task, which is followed further. The
+// error is the context's, or an *Error: for a task that never ran, whose end is unknown, or that can no longer be
+// followed.
 func (c *Client) Follow(ctx context.Context, t Task, stop <-chan string, viewer Viewer) (TaskResult, error) {
 	f := follower{client: c, task: t, viewer: viewer, begun: time.Now()}
 	pause := time.NewTimer(0)

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// history is one as Step Functions writes it: a build, then a test for which Spot had no capacity and that was started again.
+// history is one as Step Functions writes it: a build, then a test for which Spot had no capacity and that was started
+// again.
 const history = `[
  {"id":1,"previousEventId":0,"timestamp":1763900000,"type":"ExecutionStarted"},
  {"id":2,"previousEventId":0,"timestamp":1763900001,"type":"TaskStateEntered","stateEnteredEventDetails":{"name":"TakeTurn"}},

@@ -202,7 +202,8 @@ func (p *Pipeline) Latest(ctx context.Context, branch string) (Execution, error)
 	return Execution{}, &Error{Message: what, Advice: "runner pipeline start begins one"}
 }
 
-// list returns executions of a branch or tag, the newest first, at most limit; filter has further fields of ListExecutions.
+// list returns executions of a branch or tag, the newest first, at most limit; filter has further fields of
+// ListExecutions.
 func (p *Pipeline) list(ctx context.Context, branch string, filter map[string]any, limit int) ([]Execution, error) {
 	input := map[string]any{"stateMachineArn": p.machine, "maxResults": searchLimit}
 	maps.Copy(input, filter)
@@ -228,8 +229,8 @@ func (p *Pipeline) list(ctx context.Context, branch string, filter map[string]an
 	return found, nil
 }
 
-// AwaitingApproval returns the only execution of a branch or tag that waits for approval. If there is none, or more than
-// one, the error is an *Error.
+// AwaitingApproval returns the only execution of a branch or tag that waits for approval. If there is none, or more
+// than one, the error is an *Error.
 func (p *Pipeline) AwaitingApproval(ctx context.Context, branch string) (Execution, error) {
 	running, err := p.list(ctx, branch, map[string]any{"statusFilter": "RUNNING"}, searchLimit)
 	if err != nil {
@@ -286,8 +287,8 @@ type Approval struct {
 	token                            string
 }
 
-// Approval returns what an execution waits for. The error is an *Error. The token is in an item of its own, whose key has
-// the environment's name, so that policies can tell who may answer for which environment.
+// Approval returns what an execution waits for. The error is an *Error. The token is in an item of its own, whose key
+// has the environment's name, so that policies can tell who may answer for which environment.
 func (p *Pipeline) Approval(ctx context.Context, execution string) (Approval, error) {
 	i, err := p.item(ctx, "approval#"+execution, "could not read the approval")
 	if err != nil {
@@ -369,8 +370,8 @@ func (p *Pipeline) explain(ctx context.Context, what, action string, err error) 
 	}
 }
 
-// IsTransient reports whether an error may pass: AWS could not be reached or was busy, or does not know yet an execution
-// that was just started.
+// IsTransient reports whether an error may pass: AWS could not be reached or was busy, or does not know yet an
+// execution that was just started.
 func IsTransient(err error) bool {
 	return isTransient(err) || errors.Is(err, errUnknown)
 }

@@ -111,9 +111,9 @@ type runTask struct {
 	Overrides overrides `json:"overrides"`
 }
 
-// Start starts the task of a step. It waits for capacity for StartTimeout, and calls waiting with the reason. After the end
-// of ctx no further task is requested, but one that was requested before is returned, so that the caller can stop it. The
-// error is an *Error, one of awsjson's or the context's.
+// Start starts the task of a step. It waits for capacity for StartTimeout, and calls waiting with the reason. After the
+// end of ctx no further task is requested, but one that was requested before is returned, so that the caller can stop
+// it. The error is an *Error, one of awsjson's or the context's.
 func (c *Client) Start(ctx context.Context, r Request, waiting func(reason string)) (Task, error) {
 	settings, err := c.settings(ctx, r)
 	if err != nil {
@@ -177,8 +177,8 @@ func startedBy(who string) string {
 
 var unfitForTags = regexp.MustCompile(`[^A-Za-z0-9/_-]+`)
 
-// place requests the task until there is capacity for it. For a repeated token ECS returns the task that it has started, so
-// that a lost response does not start a second one.
+// place requests the task until there is capacity for it. For a repeated token ECS returns the task that it has
+// started, so that a lost response does not start a second one.
 func (c *Client) place(ctx context.Context, input runTask, waiting func(reason string)) (arn string, err error) {
 	deadline := time.Now().Add(c.StartTimeout)
 	policy := retry.Policy{

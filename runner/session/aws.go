@@ -22,7 +22,8 @@ import (
 // AWS returns the SDK's configuration from its variables, files and roles. It is loaded once, on the first call.
 type AWS func(context.Context) (aws.Config, error)
 
-// NewAWS returns an AWS that loads nothing yet. The redactor, which may be nil, learns all credentials that the SDK resolves.
+// NewAWS returns an AWS that loads nothing yet. The redactor, which may be nil, learns all credentials that the SDK
+// resolves.
 func NewAWS(r *redact.Redactor) AWS {
 	var mu sync.Mutex
 	var loaded *aws.Config
@@ -49,8 +50,8 @@ func NewAWS(r *redact.Redactor) AWS {
 	}
 }
 
-// mfaPrompt asks for the code of a profile's MFA device on the terminal. Without a terminal it is nil, and the SDK refuses
-// such a profile.
+// mfaPrompt asks for the code of a profile's MFA device on the terminal. Without a terminal it is nil, and the SDK
+// refuses such a profile.
 func mfaPrompt() func() (string, error) {
 	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stderr.Fd())) {
 		return nil
@@ -63,8 +64,8 @@ func mfaPrompt() func() (string, error) {
 	}
 }
 
-// OpenStore opens the store that the configuration names and sets Store and Place. The owner is how other publishers see
-// this one; waiting is called when the store waits for another publisher. The error is a *outcome.ConfigError.
+// OpenStore opens the store that the configuration names and sets Store and Place. The owner is how other publishers
+// see this one; waiting is called when the store waits for another publisher. The error is a *outcome.ConfigError.
 func (s *Session) OpenStore(ctx context.Context, owner lease.Owner, waiting func(lease.Holder)) error {
 	c := s.Config
 	owner.Name = cmp.Or(owner.Name, LocalOwner())

@@ -112,8 +112,8 @@ func LocalOwner() string {
 	return cmp.Or(os.Getenv("USER"), "runner") + "@" + cmp.Or(host, "localhost")
 }
 
-// EarlierBranches returns the branches whose runs this one is compared with, in order: its own, the one it is to be merged
-// into, and the main branch.
+// EarlierBranches returns the branches whose runs this one is compared with, in order: its own, the one it is to be
+// merged into, and the main branch.
 func (s *Session) EarlierBranches() []string {
 	var all []string
 	for _, branch := range []string{s.Ref.Branch, s.Variables["GITHUB_BASE_REF"], s.Config.MainBranch, "master"} {
@@ -124,8 +124,8 @@ func (s *Session) EarlierBranches() []string {
 	return all
 }
 
-// generated returns patterns of what the steps of the workspace leave there, which is not a change of it: reports, coverage
-// and artifacts.
+// generated returns patterns of what the steps of the workspace leave there, which is not a change of it: reports,
+// coverage and artifacts.
 func generated(c config.Config) []string {
 	catalogue, err := config.LoadSteps(c)
 	if err != nil {

@@ -87,8 +87,8 @@ func (s *Stopper) Signal() (syscall.Signal, time.Time) {
 	return s.first, s.at
 }
 
-// PublishContext returns the context of work that may be cut short: it ends with a second signal, or a reserve before the end of the budget.
-// A signal that comes later still starts the clock.
+// PublishContext returns the context of work that may be cut short: it ends with a second signal, or a reserve before
+// the end of the budget. A signal that comes later still starts the clock.
 func (s *Stopper) PublishContext() (context.Context, context.CancelFunc) {
 	return s.Bounded(s.Finish, s.Budget-min(Reserve, s.Budget/4))
 }

@@ -71,8 +71,8 @@ func (e *NoRunsError) Hint() string {
 	return "run the step first, or name another --branch, --environment or --artifact-bucket"
 }
 
-// RightSize looks at the last runs of the session's step, at most limit of them, and returns the size that fits them all:
-// the runs of the branch, and if these are few, those of the branches it was made from.
+// RightSize looks at the last runs of the session's step, at most limit of them, and returns the size that fits them
+// all: the runs of the branch, and if these are few, those of the branches it was made from.
 func RightSize(ctx context.Context, in *session.Session, place string, limit int) (RightSizing, error) {
 	if err := in.Identify(); err != nil {
 		return RightSizing{}, err

@@ -15,8 +15,8 @@ import (
 // maxRecorded is how many samples are on record.
 const maxRecorded = 600
 
-// Usage returns what the commands of a run used; nil if none was started. Began is the run's start, diskBefore the bytes
-// in use when the task reported its storage.
+// Usage returns what the commands of a run used; nil if none was started. Began is the run's start, diskBefore the
+// bytes in use when the task reported its storage.
 func Usage(result *process.Result, began time.Time, t task.Task, diskBefore int64, reason record.Reason) *record.Usage {
 	if result == nil {
 		return nil

@@ -11,7 +11,8 @@ import (
 
 // meter reads the statistics of the container from the endpoint: Docker's, whose memory figures are the cgroup's.
 //
-// Source: Amazon ECS developer guide, "Task metadata endpoint version 4 for tasks on Fargate"; it has none in a container's first second.
+// Source: Amazon ECS developer guide, "Task metadata endpoint version 4 for tasks on Fargate"; it has none in a
+// container's first second.
 type meter struct {
 	ctx      context.Context
 	endpoint string

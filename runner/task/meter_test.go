@@ -10,8 +10,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/sizing/fargate"
 )
 
-// What the endpoint answers, in the form that the ECS agent gives it: Docker's statistics as they are for a cgroup of version 1, and of
-// version 2, which has other names and no max_usage. What we do not read is shortened.
+// What the endpoint answers, in the form that the ECS agent gives it: Docker's statistics as they are for a cgroup of
+// version 1, and of version 2, which has other names and no max_usage. What we do not read is shortened.
 const (
 	statsV1 = `{"read":"2026-11-20T06:47:36.391793715Z","preread":"2026-11-20T06:47:35.389790758Z","pids_stats":{"current":11},
 "blkio_stats":{"io_service_bytes_recursive":[{"major":202,"minor":26368,"op":"Read","value":3452928}],"io_serviced_recursive":[]},"num_procs":0,"storage_stats":{},

@@ -19,8 +19,8 @@ type aside struct {
 	kept []string // their original paths below root; in dir they are named by their index
 }
 
-// moveAside moves files away, so that none of them is taken for one of the rerun, and folders too; a copy of the folders stays
-// for the rerun, which may need their content. Every path is slash-separated, below dir.
+// moveAside moves files away, so that none of them is taken for one of the rerun, and folders too; a copy of the
+// folders stays for the rerun, which may need their content. Every path is slash-separated, below dir.
 func moveAside(dir, name string, files, folders []string) (_ *aside, err error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {

@@ -45,8 +45,8 @@ func (v *Verdict) MeasuresCoverage() bool {
 	return err == nil || v.hasFloor() // not every test run measures coverage
 }
 
-// CheckCoverage judges the coverage that ReadCoverage has read, or its error. A step that passed fails if its coverage is
-// under the floor: then the error is a *outcome.ResultsError, else runErr.
+// CheckCoverage judges the coverage that ReadCoverage has read, or its error. A step that passed fails if its coverage
+// is under the floor: then the error is a *outcome.ResultsError, else runErr.
 func (v *Verdict) CheckCoverage(readErr, runErr error) error {
 	found := readErr
 	if found == nil {
@@ -150,8 +150,8 @@ func (v *Verdict) checkFloor() error {
 	return v.step.Coverage.Floor.Check(v.Coverage.Summary, previous)
 }
 
-// SaveCoverage stores the coverage as the baseline of the next run if this one passed. A failed run sets none: a drop that
-// was refused must be refused again.
+// SaveCoverage stores the coverage as the baseline of the next run if this one passed. A failed run sets none: a drop
+// that was refused must be refused again.
 func (v *Verdict) SaveCoverage(runErr error) {
 	if runErr != nil || v.Coverage == nil || v.Coverage.Lines.Total <= 0 {
 		return

@@ -23,8 +23,8 @@ type past struct {
 // HasTests reports whether there are tests to compare with those of earlier runs.
 func (v *Verdict) HasTests() bool { return v.Tests != nil && v.past.sample != nil && !v.stopped() }
 
-// LoadHistory adds to each failed, flaky or slow test what earlier runs say of it, and warns if far fewer tests ran than
-// before. The error has been logged.
+// LoadHistory adds to each failed, flaky or slow test what earlier runs say of it, and warns if far fewer tests ran
+// than before. The error has been logged.
 func (v *Verdict) LoadHistory(passed bool) error {
 	store, ok := v.session.Store.(artifacts.Swapper)
 	if !ok {

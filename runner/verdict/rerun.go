@@ -22,8 +22,8 @@ import (
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
-// RerunFailed runs failed tests again and returns nil if all failures that count are explained by tests that pass then. The
-// rules, in this order:
+// RerunFailed runs failed tests again and returns nil if all failures that count are explained by tests that pass then.
+// The rules, in this order:
 //
 //  1. The command exited by itself and left complete, fresh reports that name its failures. Otherwise the failure may have
 //     another cause.
@@ -96,8 +96,8 @@ var severalCommands = regexp.MustCompile(`&&\s*\S|\|\|\s*\S|;\s*\S|\n\s*\S|\s(-r
 // goPanic ends the test binary.
 var goPanic = regexp.MustCompile(`(?m)^(panic: |fatal error: )[\s\S]*^goroutine \d+`)
 
-// cutShort says why tests after a Go test may not have run: it panicked, or has no end in the output. In long output the middle
-// is missing, and in a very long report the end, so that it cannot be told.
+// cutShort says why tests after a Go test may not have run: it panicked, or has no end in the output. In long output
+// the middle is missing, and in a very long report the end, so that it cannot be told.
 func cutShort(c results.Case) string {
 	begun, ended, gap := strings.HasPrefix(
 		c.Details,
@@ -152,8 +152,8 @@ func unexplained(t results.Results, exitCode int) string {
 	return ""
 }
 
-// rerunFailed reruns failed tests until they pass or the attempts are used up. Files of the first run are restored afterwards.
-// The error is that of a run that was stopped.
+// rerunFailed reruns failed tests until they pass or the attempts are used up. Files of the first run are restored
+// afterwards. The error is that of a run that was stopped.
 func (v *Verdict) rerunFailed() error {
 	rules := v.step.Rerun
 	if rules.IsZero() {
@@ -228,8 +228,8 @@ func (v *Verdict) outputFolders() []string {
 	return all
 }
 
-// rerunOnce runs the failing tests and removes those that pass from failing. It is not decided if the rerun says nothing of
-// them, or if another one would not either.
+// rerunOnce runs the failing tests and removes those that pass from failing. It is not decided if the rerun says
+// nothing of them, or if another one would not either.
 func (v *Verdict) rerunOnce(n int, failing map[string]bool) (decided bool, err error) {
 	t := v.Tests
 	command, err := v.step.Rerun.Select(v.directory(), t.Failures)

@@ -1,5 +1,5 @@
-// Package verdict decides what the test reports and the coverage of a step mean: which failures count, which tests are run
-// again, and whether the coverage is above its floor.
+// Package verdict decides what the test reports and the coverage of a step mean: which failures count, which tests are
+// run again, and whether the coverage is above its floor.
 package verdict
 
 import (
@@ -130,8 +130,8 @@ func (v *Verdict) redness() error {
 	}
 }
 
-// emptiness returns a *outcome.ResultsError if no test ran and the step does not allow that: by default the built-in step
-// test does not, and others cause a warning.
+// emptiness returns a *outcome.ResultsError if no test ran and the step does not allow that: by default the built-in
+// step test does not, and others cause a warning.
 func (v *Verdict) emptiness() error {
 	t := v.Tests
 	allowed := v.step.AllowEmpty
@@ -159,8 +159,8 @@ func (v *Verdict) emptiness() error {
 	return nil
 }
 
-// ReportPaths returns the paths, below a folder, of the reports to store: those that were read, and those that could not
-// be.
+// ReportPaths returns the paths, below a folder, of the reports to store: those that were read, and those that could
+// not be.
 func ReportPaths(dir string, read results.Results) []string {
 	var names []string
 	for _, report := range read.Reports {

@@ -34,7 +34,8 @@ func (r *reruns) Rerun(n, tests int, c steps.Command) (process.Result, error) {
 
 func (r *reruns) StoreReports(string, results.Results) error { return nil }
 
-// judged returns the verdict on a step whose command exited with 1 and left a report of three tests, of which two failed.
+// judged returns the verdict on a step whose command exited with 1 and left a report of three tests, of which two
+// failed.
 func judged(t *testing.T, step steps.Step, rerun string) (*Verdict, *reruns, error) {
 	t.Helper()
 	dir := t.TempDir()

@@ -215,8 +215,8 @@ func TestAModuleOfGoIsNamedByItsFolders(t *testing.T) {
 	}
 }
 
-// Whatever the reports are called and in whatever order they are found, they give the same figures; merged, these are at
-// least those of each report and at most those of all together.
+// Whatever the reports are called and in whatever order they are found, they give the same figures; merged, these are
+// at least those of each report and at most those of all together.
 func TestMergingReportsIsIndependentOfTheirOrder(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 60 {

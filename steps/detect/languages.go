@@ -51,7 +51,8 @@ var (
 	remark = pattern.New(`//.*`)
 )
 
-// modules are the packages of all modules of a go.work: ./... are only those of the folder's own, and an error if it has none.
+// modules are the packages of all modules of a go.work: ./... are only those of the folder's own, and an error if it
+// has none.
 func modules(work string) string {
 	var all []string
 	for _, use := range used.FindAllStringSubmatch(work, -1) {

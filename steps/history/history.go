@@ -138,8 +138,8 @@ func (h *History) removeOldest() {
 	}
 }
 
-// prune removes the tests that none of the runs had, and what is over the bounds: first those that only ever passed. The
-// keys decide, so that every run removes the same tests.
+// prune removes the tests that none of the runs had, and what is over the bounds: first those that only ever passed.
+// The keys decide, so that every run removes the same tests.
 func (h *History) prune(tests, names int) {
 	var telling, rest []key
 	for k, t := range h.tests {
@@ -177,8 +177,8 @@ func (h *History) prune(tests, names int) {
 	}
 }
 
-// Baseline returns the newest passed run before the one with the given ID, else the newest run before it; false if there
-// is none.
+// Baseline returns the newest passed run before the one with the given ID, else the newest run before it; false if
+// there is none.
 func (h *History) Baseline(id string) (Run, bool) {
 	n := h.indexOf(id)
 	if n < 0 {

@@ -34,8 +34,8 @@ type seen struct {
 	milliseconds int64
 }
 
-// NewSample returns an empty sample. Paths of files lose root, the absolute path of the folder that the tests ran in, so
-// that a test is the same on every machine. Names that are kept go through clean first; nil leaves them as they are.
+// NewSample returns an empty sample. Paths of files lose root, the absolute path of the folder that the tests ran in,
+// so that a test is the same on every machine. Names that are kept go through clean first; nil leaves them as they are.
 func NewSample(root string, clean func(string) string) *Sample {
 	if clean == nil {
 		clean = func(s string) string { return s }

@@ -35,8 +35,9 @@ func (e *CorruptError) Hint() string {
 	return "nothing, if this is the first time; else see what else writes there"
 }
 
-// Load returns the history that is stored under a key. If there is none, it begins with that of the first other key that
-// has one, or empty. With a *CorruptError it is empty and valid; with any other error it is nil. It takes at most 15 s.
+// Load returns the history that is stored under a key. If there is none, it begins with that of the first other key
+// that has one, or empty. With a *CorruptError it is empty and valid; with any other error it is nil. It takes at most
+// 15 s.
 func Load(ctx context.Context, s artifacts.Swapper, key string, others ...string) (*History, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

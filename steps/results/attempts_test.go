@@ -69,7 +69,8 @@ func TestAttemptsAreOfOneSuite(t *testing.T) {
 	}
 }
 
-// A failure turns green only by a pass of a case with the same suite and the same names, whatever else is in the report.
+// A failure turns green only by a pass of a case with the same suite and the same names, whatever else is in the
+// report.
 func TestNoFailureDisappearsWithoutAPassOfItsName(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	for round := range 150 {

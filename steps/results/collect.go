@@ -222,8 +222,8 @@ const attemptsNote = "a later case of the same name passed: if that was a retry,
 	"(Gradle: reports.junitXml.mergeReruns = true)"
 
 // finish decides about later attempts, and sorts the lists. Some tools write each attempt of a test as a case of its
-// own. If the command passed, and each failure is followed by a case of the same name that passed, then these are attempts;
-// else a row of a table of tests, which failed, cannot be told from an attempt.
+// own. If the command passed, and each failure is followed by a case of the same name that passed, then these are
+// attempts; else a row of a table of tests, which failed, cannot be told from an attempt.
 func (c *collector) finish(commandPassed bool) {
 	explained := 0
 	for _, f := range c.merges {

@@ -170,7 +170,8 @@ const (
 	maxExcerptLine  = 200 // bytes
 )
 
-// excerpt picks the lines that explain a failure on their own: the message, what was expected and received, differences, and the first frame of the project's own code.
+// excerpt picks the lines that explain a failure on their own: the message, what was expected and received,
+// differences, and the first frame of the project's own code.
 func excerpt(message string, rest []string, name string) string {
 	type candidate struct {
 		at     int

@@ -60,8 +60,8 @@ func match(folder *os.Root, globs []string) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// leavingLink returns the first folder in front of the wildcards of a glob that is a link out of the root, or a dangling
-// one. Matching would skip it in silence.
+// leavingLink returns the first folder in front of the wildcards of a glob that is a link out of the root, or a
+// dangling one. Matching would skip it in silence.
 func leavingLink(folder *os.Root, glob string) string {
 	base, _ := doublestar.SplitPattern(glob)
 	for i := range len(base) + 1 {

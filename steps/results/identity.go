@@ -88,8 +88,8 @@ func fileOf(text string) string {
 var position = pattern.New(`(\.[A-Za-z0-9]+)(:[0-9]+){1,2}$`)
 
 var (
-	// sourceFile matches src/sum.test.ts but not com.example.Sum, and not packages like github.com/nats-io/nats.go: hence
-	// languages that never name tests after files are missing.
+	// sourceFile matches src/sum.test.ts but not com.example.Sum, and not packages like github.com/nats-io/nats.go:
+	// hence languages that never name tests after files are missing.
 	sourceFile = pattern.New(`^[^\s:]+\.([cm]?[jt]sx?|py|rb|php|exs?|feature)$`)
 	// testFile also matches names with spaces, which sentences do not end like.
 	testFile = pattern.New(`^[^:\n]*[/\w-]\.(test|spec|cy|e2e)\.[cm]?[jt]sx?$`)

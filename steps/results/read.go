@@ -13,8 +13,8 @@ type Options struct {
 	Globs []string  // relative to Root
 	Since time.Time // reports written before are stale; the zero time accepts all
 
-	// CommandPassed says that the command which wrote the reports exited with 0. Then failed cases can be earlier attempts
-	// of tests that passed in the end.
+	// CommandPassed says that the command which wrote the reports exited with 0. Then failed cases can be earlier
+	// attempts of tests that passed in the end.
 	CommandPassed bool
 
 	// Visit is called for every case of every report, for each attempt of a test; it may be nil.

@@ -55,8 +55,8 @@ type Stack struct {
 	Poll time.Duration
 	// OnRetry, if it is set, is called with the error of a request that is repeated.
 	OnRetry func(error)
-	// Upload stores a template that is too large for a request where CloudFormation can read it, and returns its URL. Nil:
-	// such a template cannot be applied again.
+	// Upload stores a template that is too large for a request where CloudFormation can read it, and returns its URL.
+	// Nil: such a template cannot be applied again.
 	Upload func(ctx context.Context, template string) (url string, err error)
 }
 

@@ -11,9 +11,9 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// Objects of the store are reached by links relative to the page, in a folder and in a bucket alike. A bucket has no folders to
-// open: of a set it has the page that the set begins with, the console for those with an account, and the command that
-// fetches the set.
+// Objects of the store are reached by links relative to the page, in a folder and in a bucket alike. A bucket has no
+// folders to open: of a set it has the page that the set begins with, the console for those with an account, and the
+// command that fetches the set.
 
 // artifacts shows what was published, and the files of the run itself.
 func (w *writer) artifacts(run record.Run) {

@@ -52,7 +52,8 @@ type patterns struct {
 	endsGo  *regexp.Regexp
 	ofWhere *regexp.Regexp // pytest's explanation of a value
 
-	// The first line of a failure in a log, for tools that print its text after that line, and for those that print it before.
+	// The first line of a failure in a log, for tools that print its text after that line, and for those that print it
+	// before.
 	headsFailure, endsFailure *regexp.Regexp
 
 	overwrites *regexp.Regexp // what returns to the start of a line

@@ -99,8 +99,8 @@ func normalize(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// find returns the lines around the best place of a test in the log: the report of its failure, else the last mention of its
-// name, else that of its file. at is the index of that line; from and to are indices, too.
+// find returns the lines around the best place of a test in the log: the report of its failure, else the last mention
+// of its name, else that of its file. at is the index of that line; from and to are indices, too.
 func (v *logView) find(c results.Case) (at, from, to int, found bool) {
 	if v.plain == nil {
 		for _, line := range v.lines {

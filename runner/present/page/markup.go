@@ -58,8 +58,8 @@ func (w *writer) flush() error {
 	return w.err
 }
 
-// escape makes text safe between tags and in quoted attributes. U+FFFD takes the place of characters that HTML does not allow,
-// and of those that change the direction of text, which could make it read as another one.
+// escape makes text safe between tags and in quoted attributes. U+FFFD takes the place of characters that HTML does not
+// allow, and of those that change the direction of text, which could make it read as another one.
 func escape(s string) string {
 	clean := true
 	for i := 0; i < len(s) && clean; i++ {

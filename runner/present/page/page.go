@@ -1,4 +1,5 @@
-// Package page writes the record of a run as a page for people: HTML that needs no network, no server and no other file.
+// Package page writes the record of a run as a page for people: HTML that needs no network, no server and no other
+// file.
 //
 // All text of the run is escaped here; it has been redacted before.
 package page
@@ -44,7 +45,8 @@ type Log struct {
 	First   int   // the number of Text's first line in the whole log; 0 counts as 1
 }
 
-// Write writes the page. It is to lie in the folder of the run's records, to which its links are relative. The error is w's.
+// Write writes the page. It is to lie in the folder of the run's records, to which its links are relative. The error is
+// w's.
 func Write(w io.Writer, run record.Run, log Log) error {
 	out := newWriter(w)
 	view := viewLog(log)
@@ -82,8 +84,8 @@ func Write(w io.Writer, run record.Run, log Log) error {
 	return out.flush()
 }
 
-// policy lets a browser load nothing, and run and apply only the page's own script and style, whatever else may get into the
-// page. It is a format for their digests.
+// policy lets a browser load nothing, and run and apply only the page's own script and style, whatever else may get
+// into the page. It is a format for their digests.
 const policy = "default-src 'none'; script-src %s; style-src %s; img-src data:; base-uri 'none'; form-action 'none'"
 
 // digest names a script or a style in the policy that allows it.

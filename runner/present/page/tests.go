@@ -9,8 +9,8 @@ import (
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
-// How much room failing, flaky and quarantined tests have in the page, in bytes: those after maxTestsMarkup are only named, up to
-// maxNamesMarkup more.
+// How much room failing, flaky and quarantined tests have in the page, in bytes: those after maxTestsMarkup are only
+// named, up to maxNamesMarkup more.
 const (
 	maxTestsMarkup = 448 << 10
 	maxNamesMarkup = 96 << 10
@@ -78,14 +78,16 @@ func (w *writer) proportions(c results.Counts) {
 	w.raw("</svg>\n")
 }
 
-// caseList is a list of tests that failed. Prefix begins the ids of its elements; total counts those that were not kept, too.
+// caseList is a list of tests that failed. Prefix begins the ids of its elements; total counts those that were not
+// kept, too.
 type caseList struct {
 	heading, prefix string
 	cases           []results.Case
 	total           int
 }
 
-// cases shows tests with their failures and the lines of the log around them. After limit bytes of the page they are only named.
+// cases shows tests with their failures and the lines of the log around them. After limit bytes of the page they are
+// only named.
 func (w *writer) cases(list caseList, limit int, v *logView) {
 	if len(list.cases) == 0 {
 		return

@@ -15,7 +15,8 @@ type phase struct {
 	start, took     time.Duration // start is since the run began
 }
 
-// phasesOf returns the phases of a run. Those that ran the command say which attempt it was, or how many tests were rerun.
+// phasesOf returns the phases of a run. Those that ran the command say which attempt it was, or how many tests were
+// rerun.
 func phasesOf(run record.Run) []phase {
 	starts, next := 0, 0
 	for _, a := range run.Attempts {
@@ -83,8 +84,8 @@ func (w *writer) timeline(run record.Run) {
 	w.raw("</section>\n")
 }
 
-// quick returns how many phases share the first one's row: successive short ones that passed. Most are of little interest;
-// commands of the step have rows of their own.
+// quick returns how many phases share the first one's row: successive short ones that passed. Most are of little
+// interest; commands of the step have rows of their own.
 func quick(phases []phase) int {
 	const fast, few = 20 * time.Millisecond, 3
 	n := 0

@@ -31,9 +31,9 @@ type Advice struct {
 	Reasons []string // why it is not smaller, or is not the last word, in words for people
 }
 
-// The rules. A task should have more memory than the last runs took, since the next one may need a little more, and a run that memory
-// failed would have needed more than it had. Its CPU may be short at times: it is enough if the run takes a tenth longer for that, as
-// all CPU that is paid for and idle costs as much as the CPU in use.
+// The rules. A task should have more memory than the last runs took, since the next one may need a little more, and a
+// run that memory failed would have needed more than it had. Its CPU may be short at times: it is enough if the run
+// takes a tenth longer for that, as all CPU that is paid for and idle costs as much as the CPU in use.
 const (
 	headroom   = 1.25
 	slowest    = 1.10
@@ -47,7 +47,8 @@ const (
 
 const gib = 1 << 30
 
-// Fit finds the smallest size for runs of one step. It is not ok if nothing is known of their memory, or if no size is large enough.
+// Fit finds the smallest size for runs of one step. It is not ok if nothing is known of their memory, or if no size is
+// large enough.
 func Fit(runs ...Run) (a Advice, ok bool) {
 	var need, disk int64
 	killed := false
@@ -142,8 +143,8 @@ func above(vCPU float64) float64 {
 	return vCPU
 }
 
-// enough is the smallest number of vCPUs with which the loads take at most a tenth longer. Work that finds less CPU than it had takes as
-// much longer: that is so of one thread, and no worse of many. What no size has, the largest has.
+// enough is the smallest number of vCPUs with which the loads take at most a tenth longer. Work that finds less CPU
+// than it had takes as much longer: that is so of one thread, and no worse of many. What no size has, the largest has.
 func enough(loads []Load) float64 {
 	for _, s := range sizes {
 		var before, after float64

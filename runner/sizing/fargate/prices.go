@@ -9,13 +9,14 @@ import (
 // PricesAsOf is the date of the prices below: the one on which AWS published the offer.
 const PricesAsOf = "2026-09-11"
 
-// The prices are in US dollars, without tax, savings plans and discounts of one's own: rates for a vCPU and for a GiB of memory, an hour
-// of each.
+// The prices are in US dollars, without tax, savings plans and discounts of one's own: rates for a vCPU and for a GiB
+// of memory, an hour of each.
 //
 // Source: the AWS Price List, offer AmazonECS, publication of 2026-09-11
-// (https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonECS/current/region_index.json), usage types …-Fargate-vCPU-Hours:perCPU,
-// …-Fargate-GB-Hours, the same with ARM, and …-Fargate-EphemeralStorage-GB-Hours. https://aws.amazon.com/fargate/pricing/ shows the same.
-// They were taken over from public notes of 2026-09-28 and 2026-09-29 that name that offer, and not from AWS itself:
+// (https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonECS/current/region_index.json), usage types
+// …-Fargate-vCPU-Hours:perCPU, …-Fargate-GB-Hours, the same with ARM, and …-Fargate-EphemeralStorage-GB-Hours.
+// https://aws.amazon.com/fargate/pricing/ shows the same. They were taken over from public notes of 2026-09-28 and
+// 2026-09-29 that name that offer, and not from AWS itself:
 //
 //   - x86 on demand: a table whose 22 regions its authors compared with the offer, read as it was in November 2025 and since said to have
 //     matched; other notes have the rates of us-east-1, eu-central-1, eu-north-1, eu-west-1, ap-northeast-1, ap-south-1 and ap-southeast-1
@@ -98,8 +99,8 @@ func (t Terms) Architecture() string {
 	return X86
 }
 
-// Price is what a task costs. Its terms are those that it was found for: where there is no price of Spot it is on demand, and where none
-// of the region is known it is that of us-east-1.
+// Price is what a task costs. Its terms are those that it was found for: where there is no price of Spot it is on
+// demand, and where none of the region is known it is that of us-east-1.
 type Price struct {
 	Terms
 	Estimated bool // it does not stand in AWS's list as it is here, see the table
@@ -139,8 +140,8 @@ func PriceOf(t Terms) Price {
 	return p
 }
 
-// Billed is the time that AWS charges for: from the start of the image's pull to the end of the task, whole seconds, a minute at least.
-// Source: https://aws.amazon.com/fargate/pricing/
+// Billed is the time that AWS charges for: from the start of the image's pull to the end of the task, whole seconds, a
+// minute at least. Source: https://aws.amazon.com/fargate/pricing/
 func Billed(d time.Duration) time.Duration {
 	return max(time.Duration(math.Ceil(d.Seconds()))*time.Second, time.Minute)
 }

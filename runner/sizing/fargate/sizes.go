@@ -1,5 +1,5 @@
-// Package fargate knows what AWS Fargate offers for Linux: the sizes of a task, what they cost, and which one fits what a run was seen to
-// take. It sends no request: the figures are AWS's, with their source and their date.
+// Package fargate knows what AWS Fargate offers for Linux: the sizes of a task, what they cost, and which one fits what
+// a run was seen to take. It sends no request: the figures are AWS's, with their source and their date.
 package fargate
 
 import "fmt"
@@ -30,8 +30,8 @@ const (
 	mostStorage  = 200
 )
 
-// sizes are those of a task on Linux: memory in GiB for each number of vCPUs. The first that is large enough is also the cheapest.
-// Source: Amazon ECS developer guide, "Task definition parameters for Fargate", task size.
+// sizes are those of a task on Linux: memory in GiB for each number of vCPUs. The first that is large enough is also
+// the cheapest. Source: Amazon ECS developer guide, "Task definition parameters for Fargate", task size.
 var sizes = []struct {
 	vCPU, from, to, step float64
 }{

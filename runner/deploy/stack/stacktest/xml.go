@@ -119,8 +119,9 @@ func tag(name, text string) string {
 
 func answer(w http.ResponseWriter, action, result string) {
 	if len(result) > 4<<10 {
-		// The SDK closes the request's body as soon as a response begins. On a network as fast as this one the transport may
-		// not have read the body's end by then, and gives up the connection with the rest of the response.
+		// The SDK closes the request's body as soon as a response begins. On a network as fast as this one the
+		// transport may not have read the body's end by then, and gives up the connection with the rest of the
+		// response.
 		time.Sleep(20 * time.Millisecond)
 	}
 	w.Header().Set("Content-Type", "text/xml")
