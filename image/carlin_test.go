@@ -75,7 +75,7 @@ Resources:
 
 	r = deploy(workspace("awsAccountId: \"999999999999\"\n"))
 	if f := store.finished(t, "deploy@production"); r.code != 125 || f.Reason != "artifacts" ||
-		!strings.Contains(r.out, "carlin exited with 0, yet it has deployed nothing") {
+		!strings.Contains(r.out, "carlin exited with 0 but deployed nothing") {
 		t.Errorf("of the wrong account: exit %d, %+v\n%s%s", r.code, f, tail(r.out), tail(r.stderr))
 	}
 }
