@@ -69,7 +69,7 @@ class Tasks:
         except CannotStart as reason:
             self.ended(task, "TaskFailedToStart", str(reason))
             return
-        except Exception as error:  # of ours: whoever follows the task must not wait for ever
+        except Exception as error:  # of ours: a follower of the task must not wait forever
             self.ended(task, "TaskFailedToStart", f"this ECS has failed: {error!r}")
             raise
         container.exitCode = code
