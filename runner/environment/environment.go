@@ -107,14 +107,7 @@ func (e Environment) Names() []string {
 }
 
 // List returns the variables as execve takes them.
-func (e Environment) List() []string {
-	list := make([]string, 0, len(e.Variables))
-	for name, value := range e.Variables {
-		list = append(list, name+"="+value)
-	}
-	slices.Sort(list)
-	return list
-}
+func (e Environment) List() []string { return session.Entries(e.Variables) }
 
 // Secrets returns the secrets that stand in variables as they are, by the variables' names.
 func Secrets(variables map[string]string) []redact.Secret {

@@ -3,6 +3,7 @@
 package record
 
 import (
+	"math"
 	"time"
 
 	"github.com/carlin-cicd/runner/steps/results"
@@ -172,3 +173,6 @@ func Seconds(d time.Duration) float64 {
 
 // Duration is the inverse of Seconds.
 func Duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }
+
+// Round keeps two decimals, as records have percentages and cores.
+func Round(x float64) float64 { return math.Round(x*100) / 100 }

@@ -34,13 +34,14 @@ func (s *Session) Git(ctx context.Context, dir string, variables []string, args 
 		deadline = s.Deadline
 	}
 	_, err := process.Run(process.Command{
-		Args: append([]string{"git"}, args...), Dir: dir, Env: list(env), Output: &output,
+		Args: append([]string{"git"}, args...), Dir: dir, Env: Entries(env), Output: &output,
 		Deadline: deadline, Grace: 2 * time.Second, Marker: s.Marker(),
 	}, s.Stop.Forward)
 	return output.String(), err
 }
 
-func list(variables map[string]string) []string {
+// Entries returns variables as execve takes them, sorted.
+func Entries(variables map[string]string) []string {
 	entries := make([]string, 0, len(variables))
 	for name, value := range variables {
 		entries = append(entries, name+"="+value)

@@ -169,9 +169,9 @@ func (s *RightSizing) judge(found []sizedRun) {
 			s.OOM++
 		}
 	}
-	s.CPUHigh = round(fargate.Percentile(loads, 0.95))
+	s.CPUHigh = record.Round(fargate.Percentile(loads, 0.95))
 	if ran > 0 {
-		s.CPUAverage = round(cpu / ran)
+		s.CPUAverage = record.Round(cpu / ran)
 	}
 	billed := s.average(found)
 

@@ -2,7 +2,6 @@
 package sizing
 
 import (
-	"math"
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/task"
@@ -39,7 +38,7 @@ func Usage(result *process.Result, began time.Time, t task.Task, diskBefore int6
 		u.Storage = t.Storage.Utilized<<20 + max(u.PeakDisk-diskBefore, u.DiskGrowth)
 	}
 	seen := observe(u, reason)
-	u.CPUHigh = round(fargate.Percentile(seen.Loads, 0.95))
+	u.CPUHigh = record.Round(fargate.Percentile(seen.Loads, 0.95))
 	if advice, ok := fargate.Fit(seen); ok {
 		u.Fits, u.Fargate, u.Reasons = &advice.Size, advice.Size.String(), advice.Reasons
 	}
@@ -54,7 +53,7 @@ func recordSamples(all []process.Sample, began time.Duration) *record.Samples {
 	s := &record.Samples{}
 	for _, one := range process.Downsample(all, maxRecorded) {
 		s.Seconds = append(s.Seconds, record.Seconds(began+one.At))
-		s.CPU = append(s.CPU, round(one.CPU))
+		s.CPU = append(s.CPU, record.Round(one.CPU))
 		s.Memory = append(s.Memory, one.Memory)
 		s.Disk = append(s.Disk, one.Disk)
 	}
@@ -80,6 +79,3 @@ func observe(u *record.Usage, reason record.Reason) fargate.Run {
 	}
 	return run
 }
-
-// round keeps two decimals.
-func round(x float64) float64 { return math.Round(x*100) / 100 }

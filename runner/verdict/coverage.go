@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -97,7 +96,7 @@ func (v *Verdict) ReadCoverage(started time.Time) error {
 	}
 	summary := read.Summary
 	v.Coverage = &record.Coverage{
-		Summary: summary, LinePercent: round(summary.Lines.Percent()), Folders: read.Folders, Reports: read.Reports,
+		Summary: summary, LinePercent: record.Round(summary.Lines.Percent()), Folders: read.Folders, Reports: read.Reports,
 	}
 	ctx, cancel := v.session.Stop.PublishContext()
 	defer cancel()
@@ -110,7 +109,7 @@ func (v *Verdict) ReadCoverage(started time.Time) error {
 		attributes = append(
 			attributes,
 			"lines_change",
-			round(c.Lines),
+			record.Round(c.Lines),
 			"against",
 			shortSHA(against.SHA),
 			"of",
@@ -128,7 +127,7 @@ func (v *Verdict) compareCoverage(ctx context.Context) {
 		err := artifacts.GetJSON(ctx, v.session.Store, keys.CoverageBaseline(branch, v.step.Name), &baseline)
 		if err == nil && baseline.Summary.Lines.Total > 0 {
 			change := v.Coverage.Summary.Change(baseline.Summary)
-			change = coverage.Change{Lines: round(change.Lines), Branches: round(change.Branches)}
+			change = coverage.Change{Lines: record.Round(change.Lines), Branches: record.Round(change.Branches)}
 			v.Coverage.Change, v.Coverage.Against = &change, &baseline
 			coverage.SetChanges(v.Coverage.Folders, baseline.Folders)
 			v.Coverage.Against.Folders = nil // they are in the change
@@ -171,6 +170,3 @@ func (v *Verdict) SaveCoverage(runErr error) {
 		s.Log.Warn("the coverage could not be stored for the next run", "error", err.Error(), "hint", outcome.Hint(err))
 	}
 }
-
-// round keeps two decimals.
-func round(x float64) float64 { return math.Round(x*100) / 100 }
