@@ -7,10 +7,15 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/carlin-cicd/runner/runner/config"
 )
 
 // helpFooter is the annotation of a command whose value ends its help.
 const helpFooter = "footer"
+
+// variablesTopic is the topic of help on environment variables.
+const variablesTopic = "environment"
 
 func newHelpCommand(o *options) *cobra.Command {
 	return &cobra.Command{
@@ -18,6 +23,9 @@ func newHelpCommand(o *options) *cobra.Command {
 		GroupID: groupSetUp,
 		Short:   "explain a command",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && args[0] == variablesTopic {
+				return o.print("%s", renderVariables(cmd.Root(), o.helpWidth()))
+			}
 			subject, rest, err := cmd.Root().Find(args)
 			if err != nil {
 				return err
@@ -34,6 +42,32 @@ func newHelpCommand(o *options) *cobra.Command {
 		},
 		ValidArgsFunction: completeCommands,
 	}
+}
+
+// renderVariables lists the variables of a run, each with its flag.
+func renderVariables(root *cobra.Command, width int) string {
+	var b strings.Builder
+	b.WriteString("A flag wins over its variable, a variable over runner.yaml. An empty variable counts as not set.\n")
+	flags := runFlagNames(root)
+	for _, group := range config.Variables() {
+		var rows [][]string
+		for _, v := range group.Variables {
+			rows = append(rows, []string{v.Name, flags[v.Name], v.About})
+		}
+		renderTable(&b, group.Title+":", rows, width)
+	}
+	return b.String()
+}
+
+// runFlagNames returns the flags of a run, such as --step, by their variables.
+func runFlagNames(root *cobra.Command) map[string]string {
+	names := map[string]string{}
+	root.Flags().VisitAll(func(f *pflag.Flag) {
+		if v, ok := f.Value.(*flagValue); ok {
+			names[v.variable] = "--" + f.Name
+		}
+	})
+	return names
 }
 
 // helpWidth is how many columns help may take.

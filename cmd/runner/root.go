@@ -29,7 +29,7 @@ func newRoot(o *options) *cobra.Command {
 		Short: "run the steps of a pipeline",
 		Long: "runner runs one step of a pipeline: as the entrypoint of a container, or right here.\n" +
 			"Without a command it runs the STEP, else $PIPELINE_STEP, else build; runner help run lists the flags.\n" +
-			"runner help COMMAND explains a command.",
+			"runner help COMMAND explains a command, runner help environment the variables.",
 		Example: "runner test\nrunner deploy --environment staging\nrunner --step test --dry-run",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {

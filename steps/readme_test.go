@@ -1,0 +1,121 @@
+package steps
+
+import (
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// README.md lists every key of runner.yaml, from the same declarations as the parser and the schema.
+func TestReadmeListsTheKeys(t *testing.T) {
+	const begin, end = "<!-- keys: written by go test ./steps -run Readme -update -->\n", "<!-- end of keys -->\n"
+	file, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(file), begin)
+	_, after, closed := strings.Cut(rest, end)
+	if !ok || !closed {
+		t.Fatalf("README.md lacks the lines %q and %q", begin, end)
+	}
+	want := before + begin + renderKeys(rootSchema()) + end + after
+	if *update {
+		if err := os.WriteFile("README.md", []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	} else if string(file) != want {
+		t.Error("the keys in README.md are out of date: go test ./steps -run Readme -update")
+	}
+}
+
+// renderKeys writes a table for the top level, one for a step, and one for each mapping in it.
+func renderKeys(root schema) string {
+	var b strings.Builder
+	b.WriteString("\n### The top level\n")
+	renderKeyTable(&b, root)
+	var definitions []property
+	for _, d := range root.Defs {
+		if d.name == "step" || d.name == "checkout" {
+			definitions = append(definitions, d)
+		}
+	}
+	for _, d := range definitions {
+		fmt.Fprintf(&b, "\n### %s\n", map[string]string{"step": "A step", "checkout": "`checkout`"}[d.name])
+		renderKeyTable(&b, d.schema)
+		for _, p := range d.schema.Properties {
+			if nested := keysOf(p.schema); d.name == "step" && len(nested.Properties) > 1 {
+				fmt.Fprintf(&b, "\n### `%s`%s\n", p.name, map[bool]string{true: ", each entry"}[p.schema.Items != nil])
+				renderKeyTable(&b, nested)
+			}
+		}
+	}
+	return b.String()
+}
+
+// keysOf is the mapping that a key holds, or a list of it.
+func keysOf(s schema) schema {
+	if s.Items != nil {
+		s = *s.Items
+	}
+	for _, alternative := range s.OneOf {
+		if len(alternative.Properties) > 1 {
+			return alternative
+		}
+	}
+	return s
+}
+
+func renderKeyTable(b *strings.Builder, s schema) {
+	b.WriteString("\n| key | value | meaning | default |\n|---|---|---|---|\n")
+	for _, p := range s.Properties {
+		if p.name == "<<" {
+			continue
+		}
+		value := ""
+		if p.schema.Default != nil {
+			value = fmt.Sprintf("`%v`", p.schema.Default)
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", p.name, describeValue(p.schema), p.schema.Description, value)
+	}
+}
+
+// describeValue says what may be written.
+func describeValue(s schema) string {
+	switch {
+	case len(s.Enum) > 0:
+		var words []string
+		for _, word := range s.Enum {
+			words = append(words, fmt.Sprintf("`%v`", word))
+		}
+		return strings.Join(slices.Compact(words), ", ")
+	case s.Const != nil:
+		return fmt.Sprintf("`%v`", s.Const)
+	case s.Ref != "":
+		return map[string]string{
+			"#/$defs/command": "command", "#/$defs/hook": "command or list of commands", "#/$defs/checkout": "mapping, see below",
+		}[s.Ref]
+	case len(s.OneOf) > 0:
+		var kinds []string
+		for _, alternative := range s.OneOf {
+			kinds = append(kinds, describeValue(alternative))
+		}
+		return strings.Join(kinds, " or ")
+	case s.Items != nil:
+		if len(s.Items.Properties) > 1 {
+			return "list of mappings, see below"
+		}
+		return "list of " + strings.ReplaceAll(describeValue(*s.Items), "text", "texts")
+	case len(s.Properties) > 1:
+		return "mapping, see below"
+	case s.Type == "object":
+		return "variables"
+	case len(s.Examples) > 0:
+		return "duration"
+	case s.Type == "string", reflect.DeepEqual(s.Type, scalarTypes):
+		return "text"
+	}
+	return fmt.Sprint(s.Type)
+}
