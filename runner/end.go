@@ -44,7 +44,18 @@ func (r *run) end(err error) outcome.Outcome {
 	r.sink.Print(present.Terminal{Color: r.in.Color, Directory: workingDirectory()}.Summary(ended))
 	r.boundLogAtEnd()
 	r.sink.Flush()
+	r.recordDropped(ended)
 	return o
+}
+
+// recordDropped corrects the record of a run whose last lines the reader of the log did not take.
+func (r *run) recordDropped(ended record.Run) {
+	dropped := r.sink.Dropped()
+	if dropped == 0 || ended.Log != nil && ended.Log.Dropped == dropped {
+		return
+	}
+	ended.Log = &record.Log{Dropped: dropped}
+	r.storeAgain(ended)
 }
 
 // logEnd logs the verdict.

@@ -8,11 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/carlin-cicd/runner/runner/environment"
 	"github.com/carlin-cicd/runner/runner/outcome"
@@ -150,6 +146,8 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 		r.in.Frugal()
 	}
 	exceeded := r.Redactor.MasksExceeded()
+	r.sink.Running()
+	defer r.sink.Idle() // for a command that was not started
 	result, err := process.Run(process.Command{
 		Args: c.Argv(), Dir: r.Path(how.directory), Env: how.env.List(), Output: withholding{clean, r.Log},
 		Deadline: how.deadline, Grace: how.grace, Marker: r.Marker(), Meter: task.NewMeter(r.Stop.Work, r.Config.Metadata), Keep: how.keep,
@@ -157,6 +155,7 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 			w := process.SuspendedWarning(p)
 			r.Log.Warn(w.Message, w.Args...)
 		},
+		OnEnded: r.sink.Idle,
 	}, how.signals)
 	closeOutput := func() {
 		closeErr := errors.Join(clean.Close(), lines.Close())
@@ -272,6 +271,3 @@ func (r *run) checkCoverage(err error) error {
 	read := r.timed("coverage", func() error { return r.verdict.ReadCoverage(r.result.Started) })
 	return r.verdict.CheckCoverage(read, err)
 }
-
-// signalName is TERM for SIGTERM.
-func signalName(s syscall.Signal) string { return strings.TrimPrefix(unix.SignalName(s), "SIG") }

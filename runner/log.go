@@ -85,6 +85,7 @@ func (r *run) openLog(format logs.Format, level slog.Level, attributes []slog.At
 		}
 	}
 	r.sink = logs.New(r.in.Stdout, o)
+	r.sink.Idle()
 	r.Log = slog.New(redactHandler{r.sink.Handler(), r.Redactor})
 	if err != nil {
 		r.Log.Warn("the log will not be stored", "error", err.Error(), "hint", outcome.Hint(err))

@@ -108,6 +108,17 @@ func (r *run) publishRecord(ended record.Run) {
 	}
 }
 
+// storeAgain replaces finished.json, if it was stored. An error leaves the one that is there.
+func (r *run) storeAgain(ended record.Run) {
+	if !r.published["finished.json"] {
+		return
+	}
+	ctx, cancel := r.Stop.RecordContext()
+	defer cancel()
+	ended.Published = r.published
+	_ = r.putJSON(ctx, "finished.json", ended, false)
+}
+
 // digests returns the digests of the published artifacts, by kind.
 func digests(published []record.Artifact) map[string]string {
 	found := map[string]string{}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/sizing"
@@ -85,7 +86,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 	}
 	if sig, at := r.Stop.Signal(); sig != 0 {
 		f.Stop = &record.Stop{
-			Signal: signalName(sig), Budget: record.Seconds(r.Stop.Budget), Used: record.Seconds(now.Sub(at)),
+			Signal: process.SignalName(sig), Budget: record.Seconds(r.Stop.Budget), Used: record.Seconds(now.Sub(at)),
 		}
 	}
 	return redact.Value(r.Redactor, f)

@@ -141,14 +141,14 @@ func (r *run) logSignals(ctx context.Context) {
 				r.Log.Warn(
 					"stopping",
 					"signal",
-					signalName(sig),
+					process.SignalName(sig),
 					"grace",
 					r.Config.Grace.String(),
 					"stop_budget",
 					r.Config.StopBudget.String(),
 				)
 			} else {
-				r.Log.Warn("stopping at once", "signal", signalName(sig))
+				r.Log.Warn("stopping at once", "signal", process.SignalName(sig))
 			}
 		case <-ctx.Done():
 			return

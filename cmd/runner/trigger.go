@@ -159,20 +159,13 @@ func (t *triggered) handleSignals(ctx context.Context, giveUp, leave context.Can
 			confirmed = true
 		case !stopping:
 			stopping = true
-			t.stop <- "runner trigger received " + signalName(n)
+			t.stop <- "runner trigger received SIG" + process.SignalName(n)
 			giveUp(&process.CancelledError{Signal: n})
 		default:
 			leave(&process.CancelledError{Signal: n})
 			return
 		}
 	}
-}
-
-func signalName(n syscall.Signal) string {
-	names := map[syscall.Signal]string{
-		syscall.SIGINT: "SIGINT", syscall.SIGTERM: "SIGTERM", syscall.SIGHUP: "SIGHUP", syscall.SIGQUIT: "SIGQUIT",
-	}
-	return names[n]
 }
 
 // request says what to run on the cluster.

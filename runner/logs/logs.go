@@ -179,24 +179,32 @@ func (s *Sink) Status(line string) {
 	})
 }
 
-// Flush waits until the reader has everything, within the bounds of Stopping. All other methods of the sink and a
-// Write of a command have done so when they return, unless Ending or Stopping was called. The error is Err's.
+// Flush waits until the reader has everything, within the bounds of Idle and Stopping. All other methods of the sink
+// and a Write of a command have done so when they return, unless Ending or Stopping was called. The error is Err's.
 func (s *Sink) Flush() error {
 	s.queue.wait(s.queue.last(), true)
 	return s.Err()
 }
 
-// Ending bounds the waiting for the reader of the log, because the run's record comes first: from now on nothing
-// but Flush waits for a reader that takes nothing for a second. Lines that it does not take are queued. What
-// exceeds 2 MiB is dropped and counted; the file gets all of them.
-func (s *Sink) Ending() { s.queue.end() }
+// Idle bounds the waiting for the reader of the log while no command runs: a reader that has taken nothing for ten
+// seconds is no longer waited for. Lines that it does not take are queued; what exceeds 2 MiB is dropped and counted.
+// The file gets all of them. A reader that is slow gets everything.
+func (s *Sink) Idle() { s.queue.limit(idle, time.Time{}) }
+
+// Running ends Idle: a command runs, which a reader that is slow slows down. It changes nothing while the reader is not
+// waited for, nor after Ending or Stopping.
+func (s *Sink) Running() { s.queue.run() }
+
+// Ending bounds the waiting more closely, because the run's record comes first: from now on nothing but Flush waits
+// for a reader that takes nothing for a second.
+func (s *Sink) Ending() { s.queue.limit(ending, time.Time{}) }
 
 // Stopping does the same for Flush too, because the run has to stop, and no method waits after until. It may be
 // called again to change until.
-func (s *Sink) Stopping(until time.Time) { s.queue.stop(until) }
+func (s *Sink) Stopping(until time.Time) { s.queue.limit(stopping, until) }
 
-// Dropped returns the number of lines that the reader of the log did not get. After Stopping it includes those
-// that it has not taken yet.
+// Dropped returns the number of lines that the reader of the log did not get. After Stopping, and while it is not
+// waited for, that includes those that it has not taken yet.
 func (s *Sink) Dropped() int { return s.queue.missing() }
 
 // do changes the outputs under the lock, and then waits until the reader has the change.

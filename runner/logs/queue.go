@@ -14,8 +14,8 @@ import (
 //  2. Where the write cannot block either, the caller does it. Else a goroutine, which exists while there is
 //     something to write, writes in order.
 //  3. Callers then wait for their lines without any lock. So a slow reader slows the command down, as a pipe would.
-//  4. Once the run ends or has to stop, the wait is bounded (see wait). What then does not fit into the queue is
-//     dropped and counted.
+//  4. While no command runs, and once the run ends or has to stop, the wait is bounded (see bound). What then does
+//     not fit into the queue is dropped and counted.
 type queue struct {
 	w     io.Writer
 	room  room
@@ -33,9 +33,10 @@ type queue struct {
 	err     error    // the first of w: nothing is written after it
 	dropped int      // lines
 
-	bound    bound
-	until    time.Time // stopping: no wait goes on after it
-	progress time.Time // bounded: when the reader last took something
+	bound     bound
+	until     time.Time // stopping: no wait goes on after it
+	progress  time.Time // bounded: when the reader last took something, or was given something after it had everything
+	abandoned bool      // it has taken nothing for as long as patience since progress
 }
 
 // chunk is some whole lines, or a piece that a terminal's last line gets.
@@ -45,13 +46,17 @@ type chunk struct{ text, rest []byte }
 type bound int
 
 const (
-	unlimited bound = iota
-	ending          // while it takes something; in flush as long as it needs
-	stopping        // while it takes something, until a moment
+	unlimited bound = iota // a command runs, which a slow reader slows down
+	idle                   // no command runs: while it takes something within patience
+	ending                 // the same in flush, elsewhere while it takes something within stalled
+	stopping               // while it takes something within stalled, until a moment
 )
 
 const (
-	// stalled is how long a reader may take nothing, once the waits are bounded, before it is no longer waited for.
+	// patience is how long a reader may take nothing while no command runs before it is no longer waited for. It is
+	// more than a log driver needs to connect once more.
+	patience = 10 * time.Second
+	// stalled is the same where something more important is waiting: the record of the run, or the end of its budget.
 	stalled = time.Second
 	// pieceSize is what is written at once when the waits are bounded, so that progress shows: pipes take it as a
 	// whole.
@@ -104,6 +109,7 @@ func (q *queue) add(p []byte, ofCommand bool) []byte {
 	q.added++
 	if !q.running {
 		q.running = true
+		q.touch()
 		go q.write()
 	}
 	return next
@@ -118,7 +124,7 @@ func (q *queue) drain() {
 	for q.head < len(q.pending) {
 		c := &q.pending[q.head]
 		piece := c.rest
-		if q.bound != unlimited {
+		if q.bound != unlimited || !q.room.pipe { // of a pipe, progress shows without it
 			piece = piece[:min(len(piece), pieceSize)]
 		}
 		q.mu.Unlock()
@@ -129,7 +135,7 @@ func (q *queue) drain() {
 			break
 		}
 		if q.bound != unlimited {
-			q.progress = time.Now()
+			q.touch()
 		}
 		c = &q.pending[q.head] // add may have moved it
 		if c.rest = c.rest[len(piece):]; len(c.rest) == 0 {
@@ -178,19 +184,37 @@ func (q *queue) wait(ticket uint64, flush bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.done < ticket {
-		if q.bound == stopping || q.bound == ending && !flush {
-			left := time.Until(q.progress.Add(stalled))
-			if q.bound == stopping {
-				left = min(left, time.Until(q.until))
-			}
-			if left <= 0 {
-				return
-			}
-			wake := time.AfterFunc(left, q.wake)
-			defer wake.Stop()
+		if q.bound == unlimited {
+			q.changed.Wait()
+			continue
 		}
+		limit := stalled
+		if q.bound == idle || q.bound == ending && flush {
+			limit = patience
+		}
+		if q.room.moved() {
+			q.touch()
+		}
+		left := time.Until(q.progress.Add(limit))
+		if left <= 0 && limit == patience {
+			q.abandoned = true
+		}
+		if q.bound == stopping {
+			left = min(left, time.Until(q.until))
+		}
+		if left <= 0 {
+			return
+		}
+		wake := time.AfterFunc(min(left, limit/10), q.wake)
 		q.changed.Wait()
+		wake.Stop()
 	}
+}
+
+// touch notes that the reader takes something.
+func (q *queue) touch() {
+	q.progress, q.abandoned = time.Now(), false
+	q.room.look()
 }
 
 // wake has those who wait look at the clock.
@@ -200,24 +224,25 @@ func (q *queue) wake() {
 	q.changed.Broadcast()
 }
 
-// end bounds all waits but those of flush.
-func (q *queue) end() {
+// run unbounds the waits, because a command starts, unless the reader does not read.
+func (q *queue) run() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.bound == unlimited {
-		q.bound, q.progress = ending, time.Now()
+	if q.bound == idle && !q.abandoned {
+		q.bound = unlimited
 	}
-	q.changed.Broadcast()
 }
 
-// stop bounds all waits.
-func (q *queue) stop(until time.Time) {
+// limit bounds all waits, those of a run that has to stop until a moment. It never widens a bound.
+func (q *queue) limit(to bound, until time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.bound == unlimited {
-		q.progress = time.Now()
+		q.touch()
 	}
-	q.bound, q.until = stopping, until
+	if q.bound <= to {
+		q.bound, q.until = to, until
+	}
 	q.changed.Broadcast()
 }
 
@@ -228,13 +253,13 @@ func (q *queue) isIdle() bool {
 	return q.done == q.added
 }
 
-// missing returns the number of lines that the reader will not get. Of a run that has to stop, it counts all that
-// it does not have.
+// missing returns the number of lines that the reader will not get. If the run has to stop, or the reader was
+// abandoned, that is all that it does not have.
 func (q *queue) missing() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	lines := q.dropped
-	if q.bound == stopping {
+	if q.bound == stopping || q.abandoned {
 		for _, c := range q.pending[q.head:] {
 			lines += bytes.Count(c.text, newline)
 		}

@@ -180,10 +180,10 @@ func TestAnEndingRunWaitsForAStalledReaderInFlushOnly(t *testing.T) {
 		if took := time.Since(begun); took != stalled || s.Dropped() != 0 {
 			t.Errorf("records took %v, %d lines are missing", took, s.Dropped())
 		}
-		time.AfterFunc(time.Hour, reader.resume)
+		time.AfterFunc(patience/2, reader.resume)
 		_ = s.Flush()
-		if took := time.Since(begun); took != stalled+time.Hour {
-			t.Errorf("all took %v", took)
+		if took := time.Since(begun); took != stalled+patience/2 || s.Dropped() != 0 {
+			t.Errorf("all took %v, %d lines are missing", took, s.Dropped())
 		}
 		var order []string
 		for l := range strings.Lines(reader.got.String()) {
@@ -199,6 +199,80 @@ func TestAnEndingRunWaitsForAStalledReaderInFlushOnly(t *testing.T) {
 		_ = s.Flush()
 		if took := time.Since(begun); took != 2*stalled || s.Dropped() != 1 {
 			t.Errorf("a run that has to stop flushed for %v, %d lines are missing", took, s.Dropped())
+		}
+		reader.resume()
+	})
+}
+
+func TestAReaderThatTakesNothingIsAbandonedWhileNoCommandRuns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var file lockedBuffer
+		reader := newPausable(0)
+		reader.pause()
+		s := New(reader, Options{Format: Text, File: &file})
+		command := s.Command()
+		var running sync.WaitGroup
+		running.Go(func() { feed(t, command, "of a command that has ended\n") })
+		time.Sleep(time.Hour) // of the command
+		begun := time.Now()
+		s.Idle()
+		running.Wait()
+		if took := time.Since(begun); took != patience {
+			t.Errorf("the end of its output took %v", took)
+		}
+		s.Running() // which does not bring the reader back
+		feed(t, command, "of another command\n")
+		s.Idle()
+		slog.New(s.Handler()).Info("of the runner")
+		s.Ending()
+		_ = s.Flush()
+		if took := time.Since(begun); took != patience {
+			t.Errorf("all took %v", took)
+		}
+		if s.Dropped() != 3 || strings.Count(file.String(), "\n") != 3 {
+			t.Errorf("%d lines are missing, the file has\n%s", s.Dropped(), &file)
+		}
+		reader.resume()
+		synctest.Wait()
+		if s.Dropped() != 0 || strings.Count(reader.got.String(), "\n") != 3 {
+			t.Errorf("a reader that goes on misses %d lines:\n%q", s.Dropped(), &reader.got)
+		}
+	})
+}
+
+func TestASlowReaderGetsEverything(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader := newPausable(patience * 9 / 10)
+		s := New(reader, Options{Format: Text})
+		s.Idle()
+		command := s.Command()
+		for range 3 {
+			feed(t, command, strings.Repeat("a line of the log\n", 10*pieceSize/18))
+			time.Sleep(2 * patience) // what comes after a pause is waited for as well
+		}
+		if err := s.Flush(); err != nil || s.Dropped() != 0 {
+			t.Errorf("%v, %d lines are missing", err, s.Dropped())
+		}
+		if n := strings.Count(reader.got.String(), "\n"); n != 3*(10*pieceSize/18) {
+			t.Errorf("the reader has %d lines", n)
+		}
+	})
+}
+
+func TestTheBoundOfWaitsIsNotWidened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader := newPausable(0)
+		reader.pause()
+		s := New(reader, Options{})
+		s.Stopping(time.Now().Add(time.Hour))
+		s.Ending()
+		s.Idle()
+		s.Running()
+		begun := time.Now()
+		slog.New(s.Handler()).Info("record")
+		_ = s.Flush()
+		if took := time.Since(begun); took != stalled {
+			t.Errorf("%v", took)
 		}
 		reader.resume()
 	})

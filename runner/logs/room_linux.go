@@ -15,6 +15,7 @@ type room struct {
 	fd       int
 	capacity int // of the pipe; for what never stalls, unlimited
 	used     int // of it, at most
+	seen     int // what it held at the last look
 }
 
 // roomOf returns the room of a file, which is unlimited, and of a pipe. What may stall at any time, as terminals
@@ -62,6 +63,23 @@ func (r *room) take(n int) bool {
 
 // forget says that the pipe may be full: something was written without take.
 func (r *room) forget() { r.used = r.capacity }
+
+// look notes how much the pipe holds, for moved.
+func (r *room) look() {
+	if r.pipe {
+		r.seen, _ = unix.IoctlGetInt(r.fd, unix.TIOCINQ)
+	}
+}
+
+// moved reports whether the pipe's reader has taken something since the last look. A write shows that only once it
+// has put all of its bytes into the pipe.
+func (r *room) moved() bool {
+	if !r.pipe {
+		return false
+	}
+	holds, err := unix.IoctlGetInt(r.fd, unix.TIOCINQ)
+	return err == nil && holds != r.seen
+}
 
 // pipeFits reports whether a pipe takes n bytes more. What a write ends with begins a page of its own if it does
 // not fit into the page of the write before, so that pages may be filled by half; and the reader may have read a

@@ -55,6 +55,35 @@ func TestRoomOfAPipe(t *testing.T) {
 	}
 }
 
+// A reader that takes a few bytes moves, although a large write shows no progress yet.
+func TestARoomShowsThatTheReaderMoves(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := roomOf(w)
+	filled := make(chan struct{})
+	go func() {
+		_, _ = w.Write(make([]byte, 2*room.capacity)) // fails when the reader is closed
+		close(filled)
+	}()
+	_, _ = r.Read(make([]byte, 1)) // returns once there is something
+	for n := 0; n < room.capacity-4096; {
+		n, _ = unix.IoctlGetInt(room.fd, unix.TIOCINQ)
+	}
+	room.look()
+	if room.moved() {
+		t.Error("a reader that takes nothing moves")
+	}
+	_, _ = r.Read(make([]byte, 10))
+	if !room.moved() {
+		t.Error("a reader that takes ten bytes does not move")
+	}
+	r.Close()
+	<-filled
+	w.Close()
+}
+
 func TestRoomOfWhatNeverStalls(t *testing.T) {
 	file, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {

@@ -6,8 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // StartError reports that the command could not be started.
@@ -87,7 +85,7 @@ type SignalError struct {
 func (e *SignalError) Hint() string { return e.Advice }
 
 func (e *SignalError) Error() string {
-	return fmt.Sprintf("the command died of %s, which was not sent from here", signalName(e.Signal))
+	return fmt.Sprintf("the command died of SIG%s, which was not sent from here", SignalName(e.Signal))
 }
 
 // TimeoutError reports that the deadline passed.
@@ -127,7 +125,7 @@ type CancelledError struct {
 }
 
 func (e *CancelledError) Error() string {
-	return fmt.Sprintf("the run was stopped by %s%s", signalName(e.Signal), killSuffix(e.Killed))
+	return fmt.Sprintf("the run was stopped by SIG%s%s", SignalName(e.Signal), killSuffix(e.Killed))
 }
 
 // OOMError reports that the command failed after the kernel, by the cgroup's count, had killed a process for memory.
@@ -164,11 +162,4 @@ func killSuffix(killed bool) string {
 		return ", and the command had to be killed"
 	}
 	return ""
-}
-
-func signalName(s syscall.Signal) string {
-	if name := unix.SignalName(s); name != "" {
-		return name
-	}
-	return fmt.Sprintf("signal %d", int(s)) // a real-time signal
 }

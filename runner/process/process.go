@@ -41,6 +41,10 @@ type Command struct {
 	// OnSuspended, if not nil, is called for each process of the run that has been suspended (SIGSTOP, SIGTTIN) for
 	// about a second. It is called from the goroutine of Run.
 	OnSuspended func(Process)
+
+	// OnEnded, if not nil, is called once the command has ended, or KILL was sent to it, before Run waits for the rest
+	// of the output and for other processes.
+	OnEnded func()
 }
 
 // DefaultDrain is the default of Command.Drain.
@@ -122,6 +126,9 @@ func Run(c Command, signals <-chan os.Signal) (Result, error) {
 
 	s.await()
 	wall := time.Since(s.started)
+	if c.OnEnded != nil {
+		c.OnEnded()
+	}
 	samples := sampler.stop()
 	kept := s.keeps()
 	if !kept {

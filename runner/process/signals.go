@@ -2,8 +2,12 @@ package process
 
 import (
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // duplicateWindow is how far apart two signals may be to count as one.
@@ -42,4 +46,12 @@ func signalNumber(sig os.Signal) syscall.Signal {
 		return n
 	}
 	return syscall.SIGTERM
+}
+
+// SignalName returns the name of a signal as kill(1) takes it: TERM, or the number of one without a name.
+func SignalName(sig syscall.Signal) string {
+	if name := unix.SignalName(sig); name != "" {
+		return strings.TrimPrefix(name, "SIG")
+	}
+	return strconv.Itoa(int(sig))
 }
