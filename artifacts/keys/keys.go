@@ -7,7 +7,7 @@
 //	tests/<branch>/…                               test history and the coverage to compare with
 //	deployments/<environment>/<scope>/<run>.json   the records of a deployment; live.json beside them
 //	locks/<environment>/<name>.json                locks
-//	locks/artifacts/<3 hex digits>.json            locks of sets while they are published
+//	locks/artifacts/<branch>/<2 hex digits>.json   locks of a branch's sets while they are published
 package keys
 
 import "strings"

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -22,12 +23,14 @@ func Lock(environment, name string) (string, error) {
 	return locks + "/" + e + "/" + n + ".json", nil
 }
 
-// PublishLock returns the key of the lock that publishers of a set or of a mirror take:
-// "locks/artifacts/<3 hex digits>.json".
-// The record of a lock is never deleted. So that there are fewer of them than sets, some sets share one.
+// PublishLock returns the key of the lock that publishers of a set or of a mirror take, from the prefix that Set or
+// Mirror returns: "locks/artifacts/<branch>/<2 hex digits>.json". The branch is in the key, so that the policies of a
+// store can keep the locks of protected branches from the others. The record of a lock is never deleted. So that there
+// are fewer of them than sets, some sets of a branch share one.
 func PublishLock(prefix string) string {
 	sum := sha256.Sum256([]byte(prefix))
-	return locks + "/artifacts/" + hex.EncodeToString(sum[:])[:3] + ".json"
+	_, rest, _ := strings.Cut(prefix, "/")
+	return path.Join(locks, "artifacts", path.Dir(rest), hex.EncodeToString(sum[:1])+".json")
 }
 
 // maxSegment leaves room for ".json" in the 255 bytes of a file's name.

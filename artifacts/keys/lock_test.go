@@ -27,6 +27,27 @@ func TestLock(t *testing.T) {
 	}
 }
 
+func TestPublishLockIsOfTheBranch(t *testing.T) {
+	ref := Ref{"feature/main", strings.Repeat("a", 40)}
+	for prefix, folder := range map[string]string{
+		Set("builds", ref):                     "locks/artifacts/feature/main/",
+		Mirror("coverage", ref.Branch):         "locks/artifacts/feature/main/",
+		Set("builds", Ref{"main", ref.SHA}):    "locks/artifacts/main/",
+		Mirror("coverage", "main"):             "locks/artifacts/main/",
+		Mirror("coverage", "a/latest"):         "locks/artifacts/a/latest" + Mark + "/",
+		Set("builds", Ref{"main/ab", ref.SHA}): "locks/artifacts/main/ab/",
+	} {
+		key := PublishLock(prefix)
+		name, ok := strings.CutPrefix(key, folder)
+		if !ok || len(name) != len("ab.json") || Check(key) != nil {
+			t.Errorf("the lock of %s is %s", prefix, key)
+		}
+	}
+	if a, b := PublishLock("builds/main/"+ref.SHA), PublishLock("coverage/main/"+ref.SHA); a == b {
+		t.Errorf("both kinds share %s", a)
+	}
+}
+
 func FuzzLock(f *testing.F) {
 	f.Add("production", "deploy-web", "production", "deploy~web")
 	f.Add("a/b", "c", "a", "b/c")

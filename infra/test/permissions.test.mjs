@@ -58,8 +58,9 @@ const deny = (role, action, ...keys) => keys.map((k) => ['no', role, action, key
 
 const table = {
   'the main branch builds: it writes builds and its own records, nothing else': [
-    ...put('yes', 'BuildRole', `builds/main/${S}/a/b.js`, `manifests/builds/main/${S}.json`, 'manifests/builds/main/latest.json', `runs/main/${S}/build/1/finished.json`, `runs/main/${S}/build/latest.json`, 'runs/main/latest/build/latest.json', 'cache/main/pnpm/1', 'locks/artifacts/abc.json'),
-    ...put('yes', 'BuildRole', `builds/v1.2.3/${S}/a.js`, `runs/v1.2.3/${S}/build/1/finished.json`),
+    ...put('yes', 'BuildRole', `builds/main/${S}/a/b.js`, `manifests/builds/main/${S}.json`, 'manifests/builds/main/latest.json', `runs/main/${S}/build/1/finished.json`, `runs/main/${S}/build/latest.json`, 'runs/main/latest/build/latest.json', 'cache/main/pnpm/1', 'locks/artifacts/main/ab.json'),
+    ...put('yes', 'BuildRole', `builds/v1.2.3/${S}/a.js`, `runs/v1.2.3/${S}/build/1/finished.json`, 'locks/artifacts/v1.2.3/ab.json'),
+    ...put('no', 'BuildRole', 'locks/artifacts/feature/ab.json', 'locks/artifacts/abc.json'),
     ['yes', 'BuildRole', 's3:PutObjectTagging', key(`builds/main/${S}/a.js`), tag('30d')],
     ['no', 'BuildRole', 's3:PutObjectTagging', key(`builds/main/${S}/a.js`), tag('deployed')],
     ...put('no', 'BuildRole', `runs/main/${S}/test/1/finished.json`, `runs/main/${S}/deploy@production/1/finished.json`, `builds/feature/${S}/a.js`, `coverage/main/${S}/a`, 'deployments/production/Shop/1.json', 'locks/production/Shop.json', 'tests/main/history-test.json.gz', 'pr/5/x'),
@@ -67,7 +68,7 @@ const table = {
     ...deny('BuildRole', 's3:DeleteObjectVersion', `builds/main/${S}/a.js`),
   ],
   'the main branch tests: it writes coverage, history and its own records, no builds': [
-    ...put('yes', 'TestRole', `coverage/main/${S}/a`, 'coverage/main/latest/a', `manifests/coverage/main/${S}.json`, 'manifests/coverage/main/latest.json', `runs/main/${S}/test/1/junit/a.xml`, 'runs/main/latest/test/latest.json', 'tests/main/history-test.json.gz', 'cache/main/jest/1'),
+    ...put('yes', 'TestRole', `coverage/main/${S}/a`, 'coverage/main/latest/a', `manifests/coverage/main/${S}.json`, 'manifests/coverage/main/latest.json', `runs/main/${S}/test/1/junit/a.xml`, 'runs/main/latest/test/latest.json', 'tests/main/history-test.json.gz', 'cache/main/jest/1', 'locks/artifacts/main/ab.json'),
     ['yes', 'TestRole', 's3:GetObject', key(`builds/main/${S}/a.js`)],
     ['yes', 'TestRole', 's3:ListBucket', bucket],
     ...put('no', 'TestRole', `builds/main/${S}/a.js`, `manifests/builds/main/${S}.json`, `runs/main/${S}/build/latest.json`, 'runs/main/latest/deploy@production/latest.json', `runs/main/${S}/deploy@production/latest.json`, 'locks/production/Shop.json', `coverage/feature/${S}/a`),
@@ -78,17 +79,17 @@ const table = {
     ...put('no', 'TestRole', `runs/main/${S}/build/1@schedule/finished.json`, `runs/main/${S}/build/x@schedule/y`, 'runs/main/latest/build/x@schedule/latest.json', `runs/feature/${S}/audit@schedule/1/finished.json`),
   ],
   'test deletes nothing, not even what it has written': [
-    ...deny('TestRole', 's3:DeleteObject', 'coverage/main/latest/a', `manifests/coverage/main/${S}.json`, `builds/main/${S}/a.js`, `runs/main/${S}/test/2/finished.json`, 'tests/main/history-test.json.gz', 'locks/artifacts/a.json', 'deployments/staging/Shop/1.json'),
+    ...deny('TestRole', 's3:DeleteObject', 'coverage/main/latest/a', `manifests/coverage/main/${S}.json`, `builds/main/${S}/a.js`, `runs/main/${S}/test/2/finished.json`, 'tests/main/history-test.json.gz', 'locks/artifacts/main/ab.json', 'deployments/staging/Shop/1.json'),
     ...deny('TestRole', 's3:DeleteObjectVersion', 'coverage/main/latest/a', `runs/main/${S}/test/2/finished.json`),
   ],
   'a branch writes its own, and nothing that the main branch or a release tag keeps': [
-    ...put('yes', 'BranchBuildRole', `builds/feature/a/${S}/a.js`, `manifests/builds/feature/a/${S}.json`, `runs/feature/a/${S}/build/1/finished.json`, 'runs/feature/a/latest/build/latest.json', 'cache/feature/a/pnpm/1', `builds/heads/v1.2.3/${S}/a.js`, `builds/feature/main/${S}/a.js`, `builds/mainly/${S}/a.js`, 'locks/artifacts/abc.json'),
+    ...put('yes', 'BranchBuildRole', `builds/feature/a/${S}/a.js`, `manifests/builds/feature/a/${S}.json`, `runs/feature/a/${S}/build/1/finished.json`, 'runs/feature/a/latest/build/latest.json', 'cache/feature/a/pnpm/1', `builds/heads/v1.2.3/${S}/a.js`, `builds/feature/main/${S}/a.js`, `builds/mainly/${S}/a.js`, 'locks/artifacts/feature/a/ab.json', 'locks/artifacts/heads/v1/ab.json'),
     ['yes', 'BranchBuildRole', 's3:PutObjectTagging', key(`builds/feature/${S}/a.js`), tag('30d')],
     ['no', 'BranchBuildRole', 's3:PutObjectTagging', key(`builds/main/${S}/a.js`), tag('30d')],
     ['no', 'BranchBuildRole', 's3:PutObjectTagging', key(`builds/feature/${S}/a.js`), tag('deployed')],
-    ...put('yes', 'BranchTestRole', `coverage/feature/a/${S}/a`, 'coverage/feature/a/latest/a', `manifests/coverage/feature/a/${S}.json`, `runs/feature/a/${S}/test/1/finished.json`, 'tests/feature/a/history-test.json.gz', 'cache/feature/a/jest/1'),
+    ...put('yes', 'BranchTestRole', `coverage/feature/a/${S}/a`, 'coverage/feature/a/latest/a', `manifests/coverage/feature/a/${S}.json`, `runs/feature/a/${S}/test/1/finished.json`, 'tests/feature/a/history-test.json.gz', 'cache/feature/a/jest/1', 'locks/artifacts/feature/a/ab.json'),
     ...['BranchBuildRole', 'BranchTestRole'].flatMap((role) => [
-      ...put('no', role, ...['main', 'v1.2.3', 'v9/x'].flatMap((b) => [`builds/${b}/${S}/a.js`, `manifests/builds/${b}/${S}.json`, `manifests/builds/${b}/latest.json`, `coverage/${b}/${S}/a`, `coverage/${b}/latest/a`, `manifests/coverage/${b}/latest.json`, `runs/${b}/${S}/build/1/finished.json`, `runs/${b}/${S}/test/1/finished.json`, `runs/${b}/latest/test/latest.json`, `tests/${b}/history-test.json.gz`, `cache/${b}/pnpm/1`])),
+      ...put('no', role, ...['main', 'v1.2.3', 'v9/x'].flatMap((b) => [`builds/${b}/${S}/a.js`, `manifests/builds/${b}/${S}.json`, `manifests/builds/${b}/latest.json`, `coverage/${b}/${S}/a`, `coverage/${b}/latest/a`, `manifests/coverage/${b}/latest.json`, `runs/${b}/${S}/build/1/finished.json`, `runs/${b}/${S}/test/1/finished.json`, `runs/${b}/latest/test/latest.json`, `tests/${b}/history-test.json.gz`, `cache/${b}/pnpm/1`, `locks/artifacts/${b}/ab.json`])),
       ...put('no', role, `runs/feature/${S}/deploy@production/1/finished.json`, 'deployments/production/Shop/1.json', 'locks/production/Shop.json', 'pr/5/builds/x'),
       ['yes', role, 's3:GetObject', key(`builds/main/${S}/a.js`)], ['yes', role, 's3:GetObject', key('cache/main/pnpm/1')],
     ]),
