@@ -100,7 +100,8 @@ type setRow struct {
 
 // listSets lists the newest sets of the whole store, or of the branch and the commit that were given.
 func (s artifactStore) listSets(ctx context.Context, t *table) error {
-	limit, err := s.limit()
+	const usual = 20
+	limit, err := s.limitOr(usual)
 	if err != nil {
 		return err
 	}
@@ -176,8 +177,8 @@ func (s artifactStore) selection() string {
 	return text
 }
 
-func (s artifactStore) limit() (int, error) {
-	const usual = 20
+// limitOr returns how many rows to list, 0 for all.
+func (s artifactStore) limitOr(usual int) (int, error) {
 	v := s.variables[limitFlag.variable]
 	if v == "" {
 		return usual, nil

@@ -105,7 +105,7 @@ func renderHelp(cmd *cobra.Command, width int) string {
 
 func flagsInUsage(cmd *cobra.Command) string {
 	switch {
-	case cmd.HasAvailableSubCommands() && cmd.HasParent():
+	case cmd.HasAvailableSubCommands() && cmd.HasParent() && len(flagRows(cmd)) == 0:
 		return " COMMAND"
 	case cmd.HasAvailableSubCommands():
 		return " [flags]\n  " + cmd.CommandPath() + " COMMAND [flags]"

@@ -61,7 +61,7 @@ func newRoot(o *options) *cobra.Command {
 	})
 	root.AddGroup(
 		&cobra.Group{ID: groupRun, Title: "Run"},
-		&cobra.Group{ID: groupLook, Title: "Look at artifacts"},
+		&cobra.Group{ID: groupLook, Title: "Look at artifacts and tests"},
 		&cobra.Group{ID: groupDeliver, Title: "Deliver"},
 		&cobra.Group{ID: groupCluster, Title: "Cluster"},
 		&cobra.Group{ID: groupSetUp, Title: "Set up"},
@@ -70,6 +70,7 @@ func newRoot(o *options) *cobra.Command {
 		newRunCommand(o),
 		newStepsCommand(o),
 		newArtifactsCommand(o),
+		newTestsCommand(o),
 		newPromoteCommand(o),
 		newRollbackCommand(o),
 		newTriggerCommand(o),

@@ -14,8 +14,7 @@ import (
 const (
 	maxRuns  = 50
 	maxTests = 20_000
-	maxNames = 500
-	maxBytes = 256 << 10 // as it is stored
+	maxBytes = 1 << 20 // as it is stored
 )
 
 // Run is one run of the tests.
@@ -45,9 +44,10 @@ type History struct {
 // test is a row.
 type test struct {
 	Outcomes string    `json:"o"`               // one for each run
+	Times    string    `json:"t,omitempty"`     // two characters for each run; "" for unknown
 	Typical  int64     `json:"ms,omitempty"`    // of its duration when it passes; 0 if it takes no time
 	Since    *Revision `json:"since,omitempty"` // it was failing already when the first run of the table came
-	Name     string    `json:"name,omitempty"`  // of one that failed or was flaky
+	Name     string    `json:"name,omitempty"`  // "" for unknown
 }
 
 // Revision is a commit at a time.
@@ -60,6 +60,7 @@ type Revision struct {
 // The outcomes of a test.
 const (
 	missing = '-' // it did not run
+	skipped = 's' // in a sample; a row keeps it in its times, so that older versions can read the table
 	passed  = '.'
 	flaky   = '~' // it failed and passed
 	failed  = 'F'
@@ -82,7 +83,7 @@ func (h *History) Add(run Run, s *Sample) bool {
 	if len(h.runs) > maxRuns {
 		h.removeOldest()
 	}
-	h.prune(maxTests, maxNames)
+	h.prune(maxTests, maxTests)
 	h.changed = true
 	return true
 }
@@ -94,30 +95,36 @@ func (h *History) insert(at int, run Run, s *Sample) {
 		h.tests = make(map[key]test, len(s.seen))
 	}
 	for k, t := range h.tests {
-		seen := s.outcome(k)
-		t.Outcomes = t.Outcomes[:at] + string(seen.outcome) + t.Outcomes[at:]
-		if seen.outcome == passed {
-			t.Typical = smooth(t.Typical, seen.milliseconds)
-		}
-		t.Name = cmp.Or(s.names[k], t.Name)
-		h.tests[k] = t
-	}
-	before, after := strings.Repeat(string(missing), at), strings.Repeat(string(missing), len(h.runs)-at-1)
-	rows := map[rune]string{} // tests that are new together share theirs
-	for _, o := range outcomes {
-		rows[o] = before + string(o) + after
+		h.tests[k] = t.insert(at, len(h.runs), s.outcome(k))
 	}
 	level := levelFor(len(s.seen))
+	blank := strings.Repeat(string(missing), len(h.runs)-1)
 	for k, seen := range s.seen {
-		if _, known := h.tests[k]; known || seen.outcome == passed && k.level() < level {
+		if _, known := h.tests[k]; known || seen.thinned() && k.level() < level {
 			continue
 		}
-		t := test{Outcomes: rows[seen.outcome], Name: s.names[k]}
-		if seen.outcome == passed {
-			t.Typical = smooth(0, seen.milliseconds)
-		}
-		h.tests[k] = t
+		h.tests[k] = test{Outcomes: blank}.insert(at, len(h.runs), seen)
 	}
+}
+
+// insert adds what one run of a table of so many runs says of a test.
+func (t test) insert(at, runs int, s seen) test {
+	outcome := s.outcome
+	if outcome == skipped {
+		outcome = missing
+	}
+	t.Outcomes = t.Outcomes[:at] + string(outcome) + t.Outcomes[at:]
+	if s.outcome != missing || t.Times != "" {
+		if t.Times == "" {
+			t.Times = strings.Repeat(noTime, runs-1)
+		}
+		t.Times = t.Times[:timeSize*at] + s.time() + t.Times[timeSize*at:]
+	}
+	if s.outcome == passed {
+		t.Typical = smooth(t.Typical, s.milliseconds)
+	}
+	t.Name = cmp.Or(s.name, t.Name)
+	return t
 }
 
 // removeOldest removes the first column. A test that has failed since then keeps when that began.
@@ -133,45 +140,39 @@ func (h *History) removeOldest() {
 		case passed, flaky:
 			t.Since = nil
 		}
-		t.Outcomes = t.Outcomes[1:]
+		t.Outcomes, t.Times = t.Outcomes[1:], t.Times[min(timeSize, len(t.Times)):]
 		h.tests[k] = t
 	}
 }
 
-// prune removes the tests that none of the runs had, and what is over the bounds: first those that only ever passed.
-// The keys decide, so that every run removes the same tests.
-func (h *History) prune(tests, names int) {
+// prune removes the tests that none of the runs had, and what is over the bounds: of more tests than the first bound
+// those that only ever passed go first, and more tests than the second have neither a name nor times. The keys decide,
+// so that every run removes the same.
+func (h *History) prune(tests, described int) {
+	for k, t := range h.tests {
+		if strings.Trim(t.Outcomes, string(missing)) == "" && !strings.Contains(t.Times, skippedTime) {
+			delete(h.tests, k)
+		}
+	}
+	if len(h.tests) <= min(tests, described) {
+		return
+	}
 	var telling, rest []key
 	for k, t := range h.tests {
-		switch {
-		case strings.Trim(t.Outcomes, string(missing)) == "":
-			delete(h.tests, k)
-		case t.telling():
+		if t.telling() {
 			telling = append(telling, k)
-		default:
-			if t.Name != "" {
-				t.Name = ""
-				h.tests[k] = t
-			}
+		} else {
 			rest = append(rest, k)
 		}
 	}
-	if over := len(h.tests) - tests; over > 0 {
-		slices.SortFunc(rest, key.compare)
-		for _, k := range rest[len(rest)-min(over, len(rest)):] {
-			delete(h.tests, k)
-		}
-	}
-	if len(telling) <= min(tests, names) {
-		return
-	}
 	slices.SortFunc(telling, key.compare)
-	for i, k := range telling {
+	slices.SortFunc(rest, key.compare)
+	for i, k := range append(telling, rest...) {
 		switch t := h.tests[k]; {
 		case i >= tests:
 			delete(h.tests, k)
-		case i >= names && t.Name != "":
-			t.Name = ""
+		case i >= described:
+			t.Name, t.Times = "", ""
 			h.tests[k] = t
 		}
 	}

@@ -117,7 +117,7 @@ func TestTheBranchIsNamedIfItIsAnotherOne(t *testing.T) {
 		t.Error(got)
 	}
 	m := Revision{SHA: strings.Repeat("0", 40), Branch: "main", At: began}
-	if got := m.text("main"); got != "2026-03-01 12:00" {
+	if got := m.Text("main"); got != "2026-03-01 12:00" {
 		t.Errorf("without a commit: %q", got)
 	}
 }
@@ -246,7 +246,7 @@ func TestWhatBecameOfACaseCounts(t *testing.T) {
 	if o := s.outcome(s.keyOf(test1)).outcome; o != failed {
 		t.Errorf("one in quarantine is %c", o)
 	}
-	if got := s.names[s.keyOf(test1)]; got != "a.test.js › a › ***" {
+	if got := s.seen[s.keyOf(test1)].name; got != "a.test.js › a › ***" {
 		t.Errorf("its name is kept as %q", got)
 	}
 }

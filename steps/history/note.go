@@ -26,6 +26,10 @@ func (h *History) Note(c results.Case, root, id string) Note {
 	if at < 0 || !ok {
 		return Note{}
 	}
+	return h.note(t, at)
+}
+
+func (h *History) note(t test, at int) Note {
 	n := Note{Flaky: h.flakes(t), Of: len(t.Outcomes) - strings.Count(t.Outcomes, string(missing))}
 	n.New = n.Of == 1 && len(h.runs) > 1 && t.Since == nil && t.Outcomes[at] != missing
 	if t.Outcomes[at] == failed {
@@ -119,10 +123,10 @@ func (n Note) Text(branch string) string {
 		parts = append(parts, "new")
 	}
 	if n.Since != nil {
-		parts = append(parts, "failing since "+n.Since.text(branch))
+		parts = append(parts, "failing since "+n.Since.Text(branch))
 	}
 	if n.Passed != nil {
-		text := "newly failing: passed at " + n.Passed.text(branch)
+		text := "newly failing: passed at " + n.Passed.Text(branch)
 		switch {
 		case n.Passes == 1:
 			text += " and in the run before"
@@ -146,7 +150,8 @@ func (n Note) SlowText(d time.Duration) string {
 	return fmt.Sprintf("usually %v", n.Typical)
 }
 
-func (m Revision) text(branch string) string {
+// Text returns the commit, short, and its branch unless that is the given one. Where there was no commit it is the time.
+func (m Revision) Text(branch string) string {
 	const short = 7
 	text := m.SHA[:min(len(m.SHA), short)]
 	if strings.Trim(m.SHA, "0") == "" { // there was no commit

@@ -15,9 +15,8 @@ import (
 
 // The bounds of a sample.
 const (
-	maxSeen   = 2 * maxTests
-	maxFailed = 200 // with more in one run their names tell nothing
-	maxName   = 200 // bytes
+	maxSeen = 2 * maxTests
+	maxName = 200 // bytes
 )
 
 // Sample is how the tests of one run ended. It takes bounded memory for any number of tests.
@@ -25,14 +24,17 @@ type Sample struct {
 	root  string
 	clean func(string) string
 	seen  map[key]seen
-	names map[key]string // of those that did not simply pass
-	level int            // those that passed are kept from this one on
+	level int // those that passed or were skipped are kept from this one on
 }
 
 type seen struct {
 	outcome      rune
 	milliseconds int64
+	name         string
 }
+
+// thinned reports whether a test may be left out where there are too many.
+func (s seen) thinned() bool { return s.outcome == passed || s.outcome == skipped }
 
 // NewSample returns an empty sample. Paths of files lose root, the absolute path of the folder that the tests ran in,
 // so that a test is the same on every machine. Names that are kept go through clean first; nil leaves them as they are.
@@ -40,7 +42,7 @@ func NewSample(root string, clean func(string) string) *Sample {
 	if clean == nil {
 		clean = func(s string) string { return s }
 	}
-	return &Sample{root: filepath.ToSlash(root), clean: clean, seen: map[key]seen{}, names: map[key]string{}}
+	return &Sample{root: filepath.ToSlash(root), clean: clean, seen: map[key]seen{}}
 }
 
 // Add adds a case. Of several with one name, a failure wins.
@@ -49,6 +51,7 @@ func (s *Sample) Add(c results.Case) {
 	case c.Status == results.Failed || c.Status == results.Errored:
 		s.put(c, failed)
 	case c.Status == results.Skipped:
+		s.put(c, skipped)
 	case c.Flaky:
 		s.put(c, flaky)
 	default:
@@ -74,21 +77,19 @@ func (s *Sample) ApplyReruns(r results.Results) {
 }
 
 // severity orders outcomes: the worst of a test's is its own.
-func severity(outcome rune) int { return strings.IndexRune(outcomes, outcome) }
+func severity(outcome rune) int { return strings.IndexRune("-s.~F", outcome) }
 
 func (s *Sample) put(c results.Case, outcome rune) {
 	k := s.keyOf(c)
-	if outcome == passed && k.level() < s.level {
+	now := seen{outcome: outcome, milliseconds: (c.Duration + time.Millisecond/2).Milliseconds()}
+	if now.thinned() && k.level() < s.level {
 		return
 	}
-	now := seen{outcome, (c.Duration + time.Millisecond/2).Milliseconds()}
 	if was, again := s.seen[k]; again && severity(was.outcome) >= severity(outcome) {
 		return
 	}
+	now.name = cut(s.clean(s.name(c)), maxName)
 	s.seen[k] = now
-	if outcome != passed && len(s.names) < maxFailed {
-		s.names[k] = cut(s.clean(name(c)), maxName)
-	}
 	for len(s.seen) > maxSeen {
 		s.thin()
 	}
@@ -99,7 +100,7 @@ func (s *Sample) thin() {
 	before := len(s.seen)
 	s.level++
 	for k, t := range s.seen {
-		if t.outcome == passed && k.level() < s.level {
+		if t.thinned() && k.level() < s.level {
 			delete(s.seen, k)
 		}
 	}
@@ -127,12 +128,11 @@ func (s *Sample) keyOf(c results.Case) key { return keyOf(s.root, c) }
 type key [6]byte
 
 func keyOf(root string, c results.Case) key {
-	local := func(path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, root), "/") }
 	kind, where := "file", c.File
 	if c.File == "" {
 		kind, where = "suite", c.Suite
 	}
-	parts := []string{kind, local(where), local(c.Class), c.Name}
+	parts := []string{kind, local(root, where), local(root, c.Class), c.Name}
 	if c.Project != "" {
 		parts = append(parts, c.Project)
 	}
@@ -164,9 +164,23 @@ func (k *key) UnmarshalText(text []byte) error {
 	return nil
 }
 
-func name(c results.Case) string {
-	parts := []string{c.File, c.Class, c.Name}
-	return strings.Trim(strings.Join(parts, " › "), " ›")
+// local is a path without the folder that the tests ran in.
+func local(root, path string) string { return strings.TrimPrefix(strings.TrimPrefix(path, root), "/") }
+
+// name is what a test is called: file, class, name and project, without what a part repeats.
+func (s *Sample) name(c results.Case) string {
+	file, class := local(s.root, c.File), local(s.root, c.Class)
+	parts := make([]string, 0, 4)
+	if file != "" && file != class {
+		parts = append(parts, file)
+	}
+	if class != "" && c.Name != class && !strings.HasPrefix(c.Name, class+" ") {
+		parts = append(parts, class)
+	}
+	if parts = append(parts, c.Name); c.Project != "" {
+		parts = append(parts, "["+c.Project+"]")
+	}
+	return strings.TrimSpace(strings.Join(parts, " › "))
 }
 
 // cut shortens text at a rune's boundary.

@@ -146,21 +146,31 @@ const (
 	maxTypical = 1 << 40 // milliseconds: more than any test takes
 )
 
-// encode writes a history within its bounds: if need be, names go first, and then tests that only ever passed.
+// encode writes a history within its bounds: if need be, the names and times of tests that only ever passed go first,
+// then those of the others, and then tests.
 func (h *History) encode() ([]byte, error) {
-	for tests, names := maxTests, maxNames; ; tests, names = tests*3/4, 0 {
+	for tests, described := maxTests, maxTests; ; {
+		text, err := json.Marshal(document{version, h.runs, h.tests})
+		if err != nil {
+			return nil, err
+		}
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
-		if err := json.NewEncoder(z).Encode(document{version, h.runs, h.tests}); err != nil {
+		if _, err := z.Write(text); err != nil {
 			return nil, err
 		}
 		if err := z.Close(); err != nil {
 			return nil, err
 		}
-		if b.Len() <= maxBytes || tests == 0 {
+		if b.Len() <= maxBytes && len(text) <= maxDecoded || tests == 0 {
 			return b.Bytes(), nil
 		}
-		h.prune(tests, names)
+		if described > 0 {
+			described = min(described, len(h.tests)) * 3 / 4
+		} else {
+			tests = tests * 3 / 4
+		}
+		h.prune(tests, described)
 	}
 }
 
@@ -206,6 +216,9 @@ func (d document) check() error {
 	for _, t := range d.Tests {
 		if len(t.Outcomes) != len(d.Runs) || strings.Trim(t.Outcomes, outcomes) != "" {
 			return fmt.Errorf("a test has the outcomes %q in %d runs", cut(t.Outcomes, 2*maxRuns), len(d.Runs))
+		}
+		if !validTimes(t.Times, len(d.Runs)) {
+			return fmt.Errorf("a test has the times %q in %d runs", cut(t.Times, 2*timeSize*maxRuns), len(d.Runs))
 		}
 		if t.Typical < 0 || t.Typical > maxTypical {
 			return fmt.Errorf("a test takes %d ms", t.Typical)

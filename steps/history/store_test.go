@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"sync"
@@ -167,6 +169,8 @@ func TestWhatIsNoHistoryBeginsAnew(t *testing.T) {
 		"another version":           zipped(`{"version":2}`),
 		"a row of another length":   zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":".."}}}`),
 		"an unknown outcome":        zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":"x"}}}`),
+		"times of other runs":       zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":".","t":"00--"}}}`),
+		"a time that is none":       zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":".","t":"é"}}}`),
 		"a key that is none":        zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAA":{"o":"."}}}`),
 		"a duration that overflows": zipped(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":".","ms":9223372036854775807}}}`),
 		"runs in no order":          zipped(`{"version":1,"runs":[{"id":"b"},{"id":"a"}]}`),
@@ -255,6 +259,69 @@ func TestAFullTableFitsItsBounds(t *testing.T) {
 	}
 }
 
+// A row with random times and a long name compresses badly.
+func TestOfTooManyNamesAndTimesThoseOfTellingTestsAreKept(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	h := &History{}
+	h.Add(at(0), many(maxTests, 1))
+	var name [maxName / 2]byte
+	for k, row := range h.tests {
+		for i := range name {
+			name[i] = "abcdefghijklmnopqrstuvwxyz0123456789_-"[rnd.IntN(38)]
+		}
+		row.Name = string(name[:])
+		h.tests[k] = row
+	}
+	body, err := h.encode()
+	must(t, err)
+	back, err := decode(body)
+	must(t, err)
+	described := 0
+	for k, row := range back.tests {
+		if row.Name != "" && row.Times != "" {
+			described++
+		}
+		if row.telling() && row.Name == "" {
+			t.Fatalf("%v failed and has no name", k)
+		}
+	}
+	if len(body) > maxBytes || len(back.tests) != maxTests || described < maxTests/4 || described == maxTests {
+		t.Errorf("%d bytes, %d tests, %d of them with names and times", len(body), len(back.tests), described)
+	}
+}
+
+// What version 0.2.0 has stored has no times, and names of failed tests only.
+func TestAHistoryOfAnOlderVersionIsContinued(t *testing.T) {
+	k, err := keyOf("", test1).MarshalText()
+	must(t, err)
+	s := newShelf()
+	s.objects["k"], s.tags["k"] = zipped(fmt.Sprintf(`{"version":1,"runs":[{"id":"run000","sha":"a","branch":"main","at":"2026-03-01T12:00:00Z"},
+		{"id":"run001","sha":"b","branch":"main","at":"2026-03-01T13:00:00Z"}],"tests":{"%s":{"o":".-","ms":20},"AAAAAAAA":{"o":".."}}}`, k)), "1"
+	must(t, update(t.Context(), s, at(2), sampleOf(skipped), "k"))
+	h := load(t, s, "k")
+	found := h.Find("a.test.js › a › adds")
+	if len(found) != 1 || found[0].Name == "" || !reflect.DeepEqual(found[0].Outcomes, []Outcome{Passed, Missing, Skipped}) ||
+		!reflect.DeepEqual(found[0].Times, []time.Duration{-1, -1, -1}) {
+		t.Errorf("it is read as %+v", found)
+	}
+	if old := h.Find("AAAAAAAA"); len(old) != 1 || old[0].Name != "" || old[0].Latest() != Missing {
+		t.Errorf("a test that is gone is read as %+v", old)
+	}
+	// An older version reads what this one writes: outcomes that it knows, and nothing that it must understand.
+	z, err := gzip.NewReader(strings.NewReader(s.objects["k"]))
+	must(t, err)
+	var d struct {
+		Version int
+		Tests   map[string]struct{ O string }
+	}
+	must(t, json.NewDecoder(z).Decode(&d))
+	for k, row := range d.Tests {
+		if d.Version != 1 || len(row.O) != 3 || strings.Trim(row.O, "-.~F") != "" {
+			t.Errorf("%s: %+v", k, row)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	body, err := historyOf(".~F-").encode()
 	must(f, err)
@@ -264,6 +331,7 @@ func FuzzDecode(f *testing.F) {
 	must(f, err)
 	f.Add(string(text))
 	f.Add(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":"F","since":{}}}}`)
+	f.Add(`{"version":1,"runs":[{"id":"a"}],"tests":{"AAAAAAAA":{"o":"-","t":"##","name":"adds"}}}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		h, err := decode([]byte(zipped(text)))
 		if err != nil && (len(h.runs) > 0 || len(h.tests) > 0) {
@@ -272,6 +340,8 @@ func FuzzDecode(f *testing.F) {
 		run := at(0)
 		h.Add(run, sampleOf(failed))
 		h.Note(test1, "", run.ID).Text("main")
+		h.Lists()
+		h.Find("adds")
 		h.Baseline(run.ID)
 		body, err := h.encode()
 		must(t, err)

@@ -1,0 +1,162 @@
+package history
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Outcome is how a test ended in a run: the character that stands for it.
+type Outcome rune
+
+// The outcomes of a test in a run.
+const (
+	Missing Outcome = missing
+	Skipped Outcome = skipped
+	Passed  Outcome = passed
+	Flaky   Outcome = flaky
+	Failed  Outcome = failed
+)
+
+// String returns the word for an outcome.
+func (o Outcome) String() string {
+	switch o {
+	case Skipped:
+		return "skipped"
+	case Passed:
+		return "passed"
+	case Flaky:
+		return "flaky"
+	case Failed:
+		return "failed"
+	}
+	return "missing"
+}
+
+// Test is what the history knows of a test.
+type Test struct {
+	ID       string // eight letters, the same in each run
+	Name     string // file › class › name; "" if older versions stored all of its runs
+	Outcomes []Outcome
+	Times    []time.Duration // that it took in each run; -1 for unknown
+	Typical  time.Duration   // of its passes; 0 for unknown
+	Note     Note            // as of the latest run that has it
+	Seen     int             // the index of that run; -1 if it was skipped in all of them
+}
+
+// Latest returns how the test ended in the latest run.
+func (t Test) Latest() Outcome { return t.Outcomes[len(t.Outcomes)-1] }
+
+// Count returns the number of runs in which the test ended so.
+func (t Test) Count(o Outcome) int {
+	n := 0
+	for _, is := range t.Outcomes {
+		if is == o {
+			n++
+		}
+	}
+	return n
+}
+
+// NewlyFailing reports whether the test failed in the latest run and not in the last run before that had it.
+func (t Test) NewlyFailing() bool { return t.Latest() == Failed && t.Note.Since == nil }
+
+// Runs returns the runs, the oldest first.
+func (h *History) Runs() []Run { return slices.Clone(h.runs) }
+
+// Tests returns all tests by their names.
+func (h *History) Tests() []Test {
+	all := make([]Test, 0, len(h.tests))
+	for k, t := range h.tests {
+		all = append(all, h.test(k, t))
+	}
+	slices.SortFunc(all, byName)
+	return all
+}
+
+func byName(a, b Test) int {
+	return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
+}
+
+func (h *History) test(k key, row test) Test {
+	id, _ := k.MarshalText()
+	t := Test{
+		ID: string(id), Name: row.Name, Seen: -1, Typical: time.Duration(row.Typical) * time.Millisecond,
+		Outcomes: make([]Outcome, len(h.runs)), Times: make([]time.Duration, len(h.runs)),
+	}
+	for i, o := range row.Outcomes {
+		t.Outcomes[i], t.Times[i] = Outcome(o), -1
+		if row.Times != "" {
+			text := row.Times[timeSize*i : timeSize*(i+1)]
+			if text == skippedTime {
+				t.Outcomes[i] = Skipped
+			} else if d, ok := parseTime(text); ok {
+				t.Times[i] = d
+			}
+		}
+		if o != missing {
+			t.Seen = i
+		}
+	}
+	if t.Seen >= 0 {
+		t.Note = h.note(row, t.Seen)
+	}
+	return t
+}
+
+// Lists are the tests that are worth a look. A test may be in several.
+type Lists struct {
+	NewlyFailing []Test // by name
+	Failing      []Test // since an earlier run, the longest first
+	Flaky        []Test // the flakiest first
+	Slowest      []Test // of the latest run, by what they usually take
+	Missing      []Test // in the latest run, though an earlier one has them; the last to go first
+}
+
+// Lists returns the tests that are worth a look.
+func (h *History) Lists() Lists {
+	var l Lists
+	for _, t := range h.Tests() {
+		switch {
+		case t.NewlyFailing():
+			l.NewlyFailing = append(l.NewlyFailing, t)
+		case t.Latest() == Failed:
+			l.Failing = append(l.Failing, t)
+		case t.Latest() == Missing && t.Seen >= 0:
+			l.Missing = append(l.Missing, t)
+		}
+		if t.Note.Flaky > 0 {
+			l.Flaky = append(l.Flaky, t)
+		}
+		if t.Typical > 0 && t.Latest() != Missing {
+			l.Slowest = append(l.Slowest, t)
+		}
+	}
+	slices.SortStableFunc(l.Failing, func(a, b Test) int { return a.Note.Since.At.Compare(b.Note.Since.At) })
+	slices.SortStableFunc(l.Flaky, func(a, b Test) int {
+		return cmp.Or(b.Note.Flaky-a.Note.Flaky, a.Note.Of-b.Note.Of)
+	})
+	slices.SortStableFunc(l.Slowest, func(a, b Test) int { return cmp.Compare(b.Typical, a.Typical) })
+	slices.SortStableFunc(l.Missing, func(a, b Test) int { return b.Seen - a.Seen })
+	return l
+}
+
+// Find returns the tests that a text names: the one with this ID or name, else those whose names contain it, whatever
+// the case.
+func (h *History) Find(text string) []Test {
+	var exact, parts []Test
+	lower := strings.ToLower(text)
+	for _, t := range h.Tests() {
+		switch {
+		case t.ID == text || t.Name == text:
+			exact = append(exact, t)
+		case strings.Contains(strings.ToLower(t.Name), lower):
+			parts = append(parts, t)
+		}
+	}
+	if len(exact) > 0 {
+		return exact
+	}
+	return parts
+}
