@@ -203,6 +203,8 @@ steps:
 		}
 	})
 
+	t.Run("keeps what it knows from the command", func(t *testing.T) { e.protects(t, imageTag, in) })
+
 	t.Run("deploys with carlin, and notices when carlin does not", func(t *testing.T) { e.deploys(t, store, in) })
 
 	t.Run("fetches a commit that is not baked", func(t *testing.T) { e.fetches(t, pulled, in) })

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/carlin-cicd/runner/runner/environment"
 	"github.com/carlin-cicd/runner/runner/process"
 )
 
@@ -22,8 +23,10 @@ func main() {
 
 // run is main without the exit, so that deferred calls run.
 func run() int {
-	// The environment holds tokens that the step's command must not read. No signal or limit depends on the flag.
-	_ = process.Undumpable()
+	environ := ownEnvironment()
+	// No command must read the tokens that the runner was started with. GODEBUG is in use already. An outer runner finds
+	// its processes by RUN_ID. Where there is no /proc, there is nothing to protect.
+	_ = process.Protect("GODEBUG", "RUN_ID")
 	// SIGPIPE is caught rather than ignored: a reader of our log that goes away must not end the run,
 	// and a signal that is ignored here would stay ignored in every command that is started.
 	signals := make(chan os.Signal, 8)
@@ -35,10 +38,26 @@ func run() int {
 	}
 	cobra.EnableCommandSorting = false // help lists commands in the order in which they are declared
 	o := options{
-		args: os.Args[1:], environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		args: os.Args[1:], environ: environ, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		signals: signals, started: time.Now(), terminal: term.IsTerminal(int(os.Stdout.Fd())),
 	}
 	return execute(context.Background(), &o)
+}
+
+// ownEnvironment returns the environment and replaces it, in the memory of the process, by a copy without the runner's
+// own tokens: no library needs them, and programs that libraries start, as for AWS credentials, would inherit them.
+func ownEnvironment() []string {
+	environ := os.Environ()
+	for i := range environ {
+		environ[i] = strings.Clone(environ[i])
+	}
+	os.Clearenv()
+	for _, entry := range environ {
+		if name, value, ok := strings.Cut(entry, "="); ok && !environment.IsPrivate(name) {
+			_ = os.Setenv(name, value) // fails for what has no name
+		}
+	}
+	return environ
 }
 
 // execute runs the command that the arguments name and returns the exit code.

@@ -20,6 +20,9 @@ import (
 // private are the runner's own variables, which the command does not get: what it does not have it cannot leak.
 var private = []string{"SLACK_WEBHOOK_URL", "GITHUB_TOKEN", "RUNNER_SSH_KEY"}
 
+// IsPrivate reports whether a variable is one that only the runner uses.
+func IsPrivate(name string) bool { return slices.Contains(private, name) }
+
 // Environment is the command's environment, before and after its secrets are resolved.
 type Environment struct {
 	Variables  map[string]string

@@ -34,6 +34,12 @@ type report struct {
 }
 
 func supervise(script string) {
+	script = strings.Clone(script)
+	if how := os.Getenv("PROTECTED"); how != "" {
+		if err := protect(how); err != nil {
+			panic(err)
+		}
+	}
 	var out buffer
 	c := Command{
 		Args: []string{"sh", "-c", script}, Env: environment("nested"), Marker: "MARK=nested", Output: &out,
@@ -41,11 +47,6 @@ func supervise(script string) {
 	}
 	if limit, err := time.ParseDuration(os.Getenv("LIMIT")); err == nil {
 		c.Deadline = time.Now().Add(limit)
-	}
-	if os.Getenv("UNDUMPABLE") != "" {
-		if err := Undumpable(); err != nil {
-			panic(err)
-		}
 	}
 	result, err := Run(c, nil)
 	r := report{PID: os.Getpid(), Result: result, Output: out.String(), Others: others()}
@@ -56,6 +57,28 @@ func supervise(script string) {
 		}
 	}
 	json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// protect is Protect, or only its second part, so that the effect of that can be seen without CAP_SYS_PTRACE.
+func protect(how string) error {
+	environ := os.Environ()
+	for i := range environ {
+		environ[i] = strings.Clone(environ[i])
+	}
+	os.Clearenv()
+	for _, entry := range environ {
+		name, value, _ := strings.Cut(entry, "=")
+		os.Setenv(name, value)
+	}
+	if how == "cleared" {
+		memory, err := os.OpenFile("/proc/self/mem", os.O_RDWR, 0)
+		if err != nil {
+			return err
+		}
+		defer memory.Close()
+		return clearEnvironment(memory, []string{"KEPT"})
+	}
+	return Protect("KEPT")
 }
 
 // nested runs the script under a runner of its own, which is started by a command.

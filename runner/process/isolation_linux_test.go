@@ -122,7 +122,7 @@ const containerCapabilities = "-all,+chown,+dac_override,+fsetid,+fowner,+mknod,
 	"+net_bind_service,+sys_chroot,+kill,+audit_write"
 
 func TestTheCommandCannotReadItsParent(t *testing.T) {
-	t.Setenv("UNDUMPABLE", "1")
+	t.Setenv("PROTECTED", "1")
 	by := map[string][]string{"the same user": {"env"}}
 	if os.Getuid() == 0 {
 		drop := func(list string) []string { return []string{"setpriv", "--bounding-set", list, "--inh-caps", list} }
@@ -146,6 +146,23 @@ func TestTheCommandCannotReadItsParent(t *testing.T) {
 				t.Errorf("%+v", r)
 			}
 		})
+	}
+}
+
+func TestWhatTheRunnerWasStartedWithIsCleared(t *testing.T) {
+	t.Setenv("PROTECTED", "cleared")
+	t.Setenv("SOME_TOKEN", "private")
+	t.Setenv("KEPT", "public")
+	const script = `tr '\0' '\n' </proc/$PPID/environ | grep .; echo "code $?"; echo "own $MARK"`
+	if r := nested(t, script, "env"); r.Output != "KEPT=public\ncode 0\nown nested\n" || r.Error != "" {
+		t.Errorf("%s %q", r.Error, r.Output)
+	}
+	if os.Getuid() != 0 {
+		return
+	}
+	t.Setenv("PROTECTED", "1") // root, with all capabilities that this test has
+	if r := nested(t, script, "env"); strings.Contains(r.Output, "TOKEN=") || !strings.HasSuffix(r.Output, "own nested\n") {
+		t.Errorf("%s %q", r.Error, r.Output)
 	}
 }
 

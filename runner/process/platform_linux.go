@@ -64,9 +64,3 @@ func DiskUsed(dir string) (used, size int64) {
 	used = int64(fs.Blocks-fs.Bfree) * fs.Bsize
 	return used, used + int64(fs.Bavail)*fs.Bsize // not counting what is reserved for root
 }
-
-// Undumpable makes the memory and the files under /proc of this process unreadable for other processes of the same
-// user, and for root without CAP_SYS_PTRACE: commands must not read secrets from /proc/PID/environ, nor write past
-// the redactor to /proc/PID/fd/1. It has to be called before anything is started. Programs that are started get their
-// own flag from execve.
-func Undumpable() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }

@@ -29,5 +29,5 @@ func signalGroup(leader int, sig syscall.Signal) { syscall.Kill(-leader, sig) }
 // DiskUsed is unknown on this system.
 func DiskUsed(string) (used, size int64) { return 0, 0 }
 
-// Undumpable does nothing on systems without /proc.
-func Undumpable() error { return nil }
+// Protect does nothing on systems without /proc.
+func Protect(...string) error { return nil }
