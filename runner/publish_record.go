@@ -33,6 +33,7 @@ func (r *run) recordStart() error {
 	started := r.startedRecord()
 	r.starting = make(chan error, 1)
 	go func() { r.starting <- r.putJSON(r.Stop.Work, "started.json", started, true) }()
+	r.indexStart(started)
 	return nil
 }
 
@@ -72,6 +73,7 @@ func (r *run) publishRecord(ended record.Run) {
 	if r.Store == nil || !ended.Recorded {
 		return
 	}
+	r.indexEnd(ended)
 	r.awaitStart()
 	ctx, cancel := r.Stop.RecordContext()
 	defer cancel()

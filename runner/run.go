@@ -72,8 +72,9 @@ type run struct {
 	phases        []record.Phase
 	attempts      []record.Attempt
 	published     map[string]bool
-	keptApproved  bool               // the builds of an earlier run were not replaced, so its record is not either
-	starting      chan error         // the result of storing started.json, while that is under way
+	keptApproved  bool       // the builds of an earlier run were not replaced, so its record is not either
+	starting      chan error // the result of storing started.json, while that is under way
+	indexing      indexing
 	account       *account.Place     // where the command works in AWS, once its variables are known
 	delivery      *deploy.Deployment // nil for a step that changes no environment
 	hooks         hooks

@@ -4,6 +4,7 @@
 //	coverage/<branch>/latest/…                     the mirror of the newest set
 //	manifests/<kind>/<branch>/<sha>.json           the manifest of a set; latest.json beside it for the newest
 //	runs/<branch>/<sha>/<step>[@<environment>]/…   the records of a run, and latest.json
+//	runs/index/<branch>~/…                         the index of runs: head, older pages, index.html
 //	tests/<branch>/…                               test history and the coverage to compare with
 //	deployments/<environment>/<scope>/<run>.json   the records of a deployment; live.json beside them
 //	locks/<environment>/<name>.json                locks

@@ -96,6 +96,20 @@ const table = {
     ...put('no', 'BranchBuildRole', `runs/feature/${S}/test/1/finished.json`, `runs/feature/${S}/test/build/finished.json`),
     ...put('no', 'BranchTestRole', `builds/feature/${S}/a.js`, `runs/feature/${S}/build/1/finished.json`),
   ],
+  'each run is listed in the index of its branch; a branch writes nothing that shows the main one or a tag': [
+    ...['BuildRole', 'TestRole'].flatMap((role) => [
+      ...put('yes', role, 'runs/index/main~/head.json.gz', 'runs/index/main~/index.html', 'runs/index/v1.2.3~/head.json.gz', 'runs/index/~protected/head.json.gz', 'runs/index/~branches/page-000001.json.gz', 'runs/index/index.html'),
+      ...put('no', role, 'runs/index/feature~/head.json.gz', 'runs/index/main/x~/head.json.gz'),
+    ]),
+    ...['BranchBuildRole', 'BranchTestRole'].flatMap((role) => [
+      ...put('yes', role, 'runs/index/feature/a~/head.json.gz', 'runs/index/feature/a~/index.html', 'runs/index/feature/a~/page-000001.json.gz', 'runs/index/main/x~/head.json.gz', 'runs/index/~branches/head.json.gz'),
+      ...put('no', role, 'runs/index/main~/head.json.gz', 'runs/index/main~/index.html', 'runs/index/v1.2.3~/head.json.gz', 'runs/index/~protected/head.json.gz', 'runs/index/index.html'),
+      ['yes', role, 's3:GetObject', key('runs/index/main~/head.json.gz')],
+    ]),
+    ...['staging-DeployRole', 'staging-MigrateRole'].flatMap((role) => put('yes', role, 'runs/index/main~/head.json.gz', 'runs/index/feature/a~/head.json.gz', 'runs/index/~protected/head.json.gz', 'runs/index/index.html')),
+    ...put('yes', 'ForkRole', 'pr/5/runs/index/pr/5~/head.json.gz', 'pr/5/runs/index/index.html'),
+    ...put('no', 'ForkRole', 'runs/index/pr/5~/head.json.gz', 'runs/index/index.html'),
+  ],
   'a pull request from a fork reads no secret and sees what is kept under pr/ only': [
     ...put('yes', 'ForkRole', `pr/5/builds/pr/5/${S}/a.js`, 'pr/5/runs/x'),
     ['yes', 'ForkRole', 's3:GetObject', key('pr/5/builds/x')],

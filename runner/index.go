@@ -1,0 +1,149 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/runs"
+)
+
+// The run is listed in the index of its branch and in that of the repository.
+//
+//  1. When it starts, side by side with the run: it is shown as running, and as lost once it should have ended.
+//  2. When its record is built, side by side with its publication. What is not written yet of step 1 is left out.
+//  3. At the very end the run waits for step 2, but not long. What fails is a warning, and changes nothing.
+
+const (
+	indexTimeout = 15 * time.Second // of one write
+	indexWait    = 5 * time.Second  // at the end of the run
+	// lostAfter is how long after its deadline a run counts as lost: the command gets a grace period, hooks run,
+	// artifacts are published.
+	lostAfter = 10 * time.Minute
+)
+
+// indexing is how far the index is written; the zero value has nothing to write.
+type indexing struct {
+	mu      sync.Mutex
+	next    *listing           // to be written
+	busy    chan struct{}      // closed when nothing is left to write; nil before the first time
+	cancel  context.CancelFunc // ends what is being written
+	problem error              // of the last write
+}
+
+// listing is what one write adds to the index.
+type listing struct {
+	entry record.Entry
+	live  []record.LiveRevision
+}
+
+// indexStart lists the run as running.
+func (r *run) indexStart(started record.Started) {
+	deadline := r.Deadline
+	if deadline.IsZero() { // runner.yaml comes with the checkout
+		deadline = r.Began.Add(max(r.Config.Timeout, config.DefaultTimeout))
+	}
+	deadline = deadline.Add(r.Config.Grace + r.Config.StopBudget + lostAfter)
+	actor := redact.Value(r.Redactor, r.actor())
+	r.index(listing{entry: record.StartedEntry(started, actor, deadline)})
+}
+
+// indexEnd lists how the run ended.
+func (r *run) indexEnd(ended record.Run) {
+	r.index(listing{ended.Entry(), redact.Value(r.Redactor, r.delivery.Live(r.now()))})
+}
+
+// index writes a listing in the background, after the one that is being written, which it cuts short.
+func (r *run) index(l listing) {
+	store, ok := r.Store.(artifacts.Swapper)
+	if !ok {
+		return
+	}
+	x := &r.indexing
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.next = &l
+	if x.cancel != nil {
+		x.cancel()
+		return
+	}
+	x.busy = make(chan struct{})
+	x.start(r, store)
+}
+
+// start begins to write what is next. The caller holds the lock.
+func (x *indexing) start(r *run, store artifacts.Swapper) {
+	l := *x.next
+	x.next = nil
+	bounded, stop := r.Stop.RecordContext()
+	ctx, cancel := context.WithTimeout(bounded, indexTimeout)
+	x.cancel = func() { cancel(); stop() }
+	go func() {
+		err := r.writeIndex(ctx, store, l)
+		x.mu.Lock()
+		defer x.mu.Unlock()
+		x.cancel()
+		x.problem = err
+		if x.next != nil {
+			x.start(r, store)
+			return
+		}
+		x.cancel = nil
+		close(x.busy)
+	}()
+}
+
+// writeIndex adds a run to both indexes.
+func (r *run) writeIndex(ctx context.Context, store artifacts.Swapper, l listing) error {
+	var problems []error
+	for _, folder := range []string{keys.RunIndex(r.Ref.Branch), r.repositoryIndex()} {
+		_, err := runs.Add(ctx, store, folder, l.entry, l.live)
+		problems = append(problems, err)
+	}
+	return errors.Join(problems...)
+}
+
+// repositoryIndex returns the index of the repository that the run is listed in. A role of another branch may not write
+// what shows the protected ones.
+func (r *run) repositoryIndex() string {
+	if r.Config.IsProtected(r.Ref.Branch) {
+		return keys.RunIndexProtected
+	}
+	return keys.RunIndexOthers
+}
+
+// awaitIndex waits until the index is written, but not long.
+func (r *run) awaitIndex() {
+	x := &r.indexing
+	x.mu.Lock()
+	busy := x.busy
+	x.mu.Unlock()
+	if busy == nil {
+		return
+	}
+	timer := time.NewTimer(indexWait)
+	defer timer.Stop()
+	select {
+	case <-busy:
+	case <-timer.C:
+		x.mu.Lock()
+		if x.cancel != nil {
+			x.cancel()
+		}
+		x.mu.Unlock()
+		<-busy
+	}
+	if x.problem != nil {
+		r.Log.Warn(
+			"the index of runs is incomplete", "error", strings.ReplaceAll(x.problem.Error(), "\n", "; "), "hint", outcome.Hint(x.problem),
+		)
+	}
+}

@@ -1,0 +1,163 @@
+package runs
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/record"
+)
+
+// maxRead is how many pages a query reads at most, after the heads: 5,000 runs and more.
+const maxRead = 25
+
+// Folders returns the indexes of a branch, or of the whole repository for "".
+func Folders(branch string) []string {
+	if branch == "" {
+		return []string{keys.RunIndexProtected, keys.RunIndexOthers}
+	}
+	return []string{keys.RunIndex(branch)}
+}
+
+// Key returns the folder of a run's records.
+func Key(e record.Entry) string {
+	return keys.Run(artifacts.Ref{Branch: e.Branch, SHA: e.SHA}, e.Step, e.Environment, e.RunID)
+}
+
+// List is what a query found.
+type List struct {
+	Runs     []record.Entry // the newest first
+	Live     []record.LiveRevision
+	Branches []Branch // the one with the newest run first
+	Searched int      // runs that were read
+	Older    bool     // there are runs that were not read
+}
+
+// Newest returns the newest runs of indexes, limit at most, of those that keep accepts; nil accepts all. It reads the
+// heads, and pages only as far as they are needed.
+func Newest(
+	ctx context.Context, s Store, folders []string, limit int, keep func(record.Entry) bool,
+) (List, error) {
+	heads, err := loadHeads(ctx, s, folders)
+	if err != nil {
+		return List{}, err
+	}
+	var all []record.Entry
+	var list List
+	for _, h := range heads {
+		all = Merge(all, h.Runs)
+		list.Branches = append(list.Branches, h.Branches...)
+		list.Live = mergeLive(list.Live, h.Live)
+	}
+	slices.SortStableFunc(list.Branches, func(a, b Branch) int { return strings.Compare(b.Newest, a.Newest) })
+	list.Branches = slices.CompactFunc(list.Branches, func(a, b Branch) bool { return a.Newest == b.Newest })
+	pages := pagesOf(folders, heads)
+	read := 0
+	for list.Runs = selected(all, keep); read < min(len(pages), maxRead); read++ {
+		if len(list.Runs) >= limit && list.Runs[limit-1].RunID > pages[read].Last {
+			break
+		}
+		more, _, err := loadPage(ctx, s, pages[read].key)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // an old page expires
+			return List{}, err
+		}
+		all = Merge(all, more)
+		list.Runs = selected(all, keep)
+	}
+	list.Searched, list.Older = len(all), read < len(pages) || len(list.Runs) > limit
+	list.Runs = list.Runs[:min(limit, len(list.Runs))]
+	return list, nil
+}
+
+// Find returns the runs whose ids begin with a prefix, the newest first.
+func Find(ctx context.Context, s Store, folders []string, prefix string) ([]record.Entry, error) {
+	heads, err := loadHeads(ctx, s, folders)
+	if err != nil {
+		return nil, err
+	}
+	has := func(e record.Entry) bool { return strings.HasPrefix(e.RunID, prefix) }
+	var found []record.Entry
+	for _, h := range heads {
+		found = Merge(found, selected(h.Runs, has))
+	}
+	read := 0
+	for _, p := range pagesOf(folders, heads) {
+		if p.Last < prefix || p.First > prefix && !strings.HasPrefix(p.First, prefix) || read == maxRead {
+			continue
+		}
+		read++
+		more, _, err := loadPage(ctx, s, p.key)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		found = Merge(found, selected(more, has))
+	}
+	return found, nil
+}
+
+func loadHeads(ctx context.Context, s Store, folders []string) ([]Head, error) {
+	heads := make([]Head, len(folders))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, folder := range folders {
+		g.Go(func() (err error) {
+			heads[i], err = Load(ctx, s, folder)
+			return err
+		})
+	}
+	return heads, g.Wait()
+}
+
+type storedPage struct {
+	Page
+	key string
+}
+
+// pagesOf returns the pages of several indexes, the newest first.
+func pagesOf(folders []string, heads []Head) []storedPage {
+	var all []storedPage
+	for i, h := range heads {
+		for n, p := range h.Pages {
+			all = append(all, storedPage{p, keys.RunIndexPage(folders[i], h.Dropped+n+1)})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b storedPage) int { return cmp.Compare(b.Last, a.Last) })
+	return all
+}
+
+func selected(all []record.Entry, keep func(record.Entry) bool) []record.Entry {
+	if keep == nil {
+		return all
+	}
+	var some []record.Entry
+	for _, e := range all {
+		if keep(e) {
+			some = append(some, e)
+		}
+	}
+	return some
+}
+
+// mergeLive keeps what the later run found, of each place.
+func mergeLive(a, b []record.LiveRevision) []record.LiveRevision {
+	all := slices.Clone(a)
+	for _, l := range b {
+		i := slices.IndexFunc(all, l.SamePlace)
+		switch {
+		case i < 0:
+			all = append(all, l)
+		case all[i].FoundBy < l.FoundBy:
+			all[i] = l
+		}
+	}
+	slices.SortFunc(all, func(a, b record.LiveRevision) int {
+		return cmp.Or(cmp.Compare(a.Environment, b.Environment), cmp.Compare(a.Scope, b.Scope))
+	})
+	return all
+}
