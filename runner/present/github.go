@@ -86,23 +86,24 @@ func annotations(failed []record.FailedTest) []*github.CheckRunAnnotation {
 		line := max(f.Line, 1)
 		all = append(all, &github.CheckRunAnnotation{
 			Path: new(f.Path), StartLine: &line, EndLine: &line, AnnotationLevel: new("failure"),
-			Title: new(
-				clip(classAndName(f.Case), githubTitle),
-			), Message: new(clip(firstText(strings.Join(excerpt(f.Case), "\n"), "the test failed"), 16<<10)),
-			RawDetails: new(clip(f.Details, 32<<10)),
+			Title:      new(clip(classAndName(f.Case), githubTitle)),
+			Message:    new(clip(annotationText(f), 16<<10)),
+			RawDetails: optional(clip(MoreThanExcerpt(f.Case), 32<<10)),
 		})
 	}
 	return all
 }
 
-// firstText returns the first text that is not blank.
-func firstText(texts ...string) string {
-	for _, text := range texts {
-		if text = strings.TrimSpace(text); text != "" {
-			return text
-		}
+// annotationText returns the excerpt of a failure, and what the history says of the test.
+func annotationText(f record.FailedTest) string {
+	text := strings.TrimSpace(strings.Join(Excerpt(f.Case), "\n"))
+	if text == "" {
+		text = "the test failed"
 	}
-	return ""
+	if f.Note != "" {
+		text += "\n(" + f.Note + ")"
+	}
+	return text
 }
 
 // githubText returns the check's own page, in Markdown.
@@ -121,8 +122,9 @@ func githubText(run record.Run) string {
 			fmt.Fprintf(&b, "\nand %d more\n", len(failed)-i)
 			break
 		}
-		text := visible(clip(strings.Join(excerpt(f.Case), "\n"), 500))
-		fmt.Fprintf(&b, "\n- %s\n%s\n", codeSpan(clip(classAndName(f.Case), 500)), fenced(text))
+		text := visible(clip(strings.Join(Excerpt(f.Case), "\n"), 500))
+		note := codeSpan(clip(f.Note, 500))
+		fmt.Fprintf(&b, "\n- %s\n%s\n", strings.TrimSpace(codeSpan(clip(classAndName(f.Case), 500))+" "+note), fenced(text))
 	}
 	for _, fact := range []string{stackLine(run), coverageFact(run)} {
 		if fact != "" {

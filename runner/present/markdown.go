@@ -99,7 +99,7 @@ func (d *document) tests(t *record.Tests) {
 	}
 }
 
-// cases lists tests, each with its failure in a fold.
+// cases lists tests, each with its excerpt in a fold, and all of its text in another one behind that.
 func (d *document) cases(title, mark string, cases []results.Case) {
 	if len(cases) == 0 {
 		return
@@ -116,7 +116,11 @@ func (d *document) cases(title, mark string, cases []results.Case) {
 			note = " <code>" + htmlLine(c.Note) + "</code>"
 		}
 		d.print("<details><summary>%s <code>%s</code>%s</summary>\n\n", mark, htmlLine(TestName(c)), note)
-		d.print("%s\n\n</details>\n", fenced(visible(failureText(c))))
+		d.print("%s\n\n", fenced(visible(strings.Join(Excerpt(c), "\n"))))
+		if text := MoreThanExcerpt(c); text != "" {
+			d.print("<details><summary>the whole text</summary>\n\n%s\n\n</details>\n\n", fenced(visible(text)))
+		}
+		d.print("</details>\n")
 	}
 }
 

@@ -18,7 +18,9 @@ func TestMarkdownOfAFailedRun(t *testing.T) {
 		"- **usage**: `peak 1.0 GiB of 2.0 GiB of memory, 42.0 s of CPU",
 		"- **cost**: `$0.0012 for 1m15s",
 		"- **record**: `.runner/artifacts/runs/main/" + sampleSHA + "/test/01k`\n",
-		"\n#### Failed\n\n<details><summary>❌ <code>price › adds the tax once (src/price.test.ts)</code></summary>\n\n```\nexpected 119\n",
+		"\n#### Failed\n\n<details><summary>❌ <code>price › adds the tax once (src/price.test.ts)</code> <code>newly failing: passed at 21fea54 and 3 runs before</code></summary>\n\n```\nexpected 119\n",
+		"\n```\n\n<details><summary>the whole text</summary>\n\n```\nthe tax of a basket\nexpected 119\n",
+		"<summary>❌ <code>starts</code></summary>\n\n```\nno place\nboom\n```\n\n</details>\n",
 		"\n#### Flaky\n", "<code>passed on rerun 1</code>", "\n#### Quarantined\n", "\nThe report `junit-2.xml` cannot be read: `unexpected EOF`\n",
 	} {
 		if !strings.Contains(text, want) {

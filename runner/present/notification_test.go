@@ -38,7 +38,7 @@ func TestSlackMessageOfAFailedRun(t *testing.T) {
 	for _, want := range []string{
 		":x: test failed on main", "failure, exit code 1 after 1m2s: 2 of 214 tests failed, 1 flaky",
 		"*the command exited with 1*\\n→ see the report", "stack failed: UPDATE_ROLLBACK_FAILED; not restored: it is DELETE_FAILED",
-		"• *price › adds the tax once*  `src/price.test.ts`\\n   expected 119\\n   received 141.61\\n• *starts*\\n   no place\\n   boom",
+		"• *price › adds the tax once*  `src/price.test.ts`  _newly failing: passed at 21fea54 and 3 runs before_\\n   expected 119\\n   received 141.61\\n   at Object.&lt;anonymous&gt; (src/price.test.ts:12:23)\\n• *starts*\\n   no place\\n   boom",
 		"<https://github.com/example/shop/commit/" + sampleSHA + "|`0123456`> · example/shop · by ana · coverage 83.1 % of lines",
 		"/work/shop/.runner/artifacts/runs/main/" + sampleSHA + "/test/01k", "report until 16 Jan 08:00 UTC", `"url":"` + sampleLink.URL + `"`,
 	} {
@@ -97,6 +97,8 @@ func TestGitHubStatusAndCheckOfAFailedRun(t *testing.T) {
 	for _, want := range []string{
 		"path:src/price.test.ts", "start_line:12", "conclusion:failure", "price › adds the tax once", "- `starts`",
 		"stack failed: UPDATE_ROLLBACK_FAILED", "coverage 83.1 %",
+		"message:expected 119\nreceived 141.61\nat Object.<anonymous> (src/price.test.ts:12:23)\n(newly failing: passed at 21fea54 and 3 runs before)",
+		"raw_details:the tax of a basket\nexpected 119\n", "- `price › adds the tax once` `newly failing: passed at 21fea54 and 3 runs before`\n",
 	} {
 		if !strings.Contains(check, want) {
 			t.Errorf("no %s in %s", want, check)

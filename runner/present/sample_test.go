@@ -32,7 +32,10 @@ func failedRun() record.Run {
 					Case: results.Case{
 						Name: "adds the tax once", Class: "price", File: "src/price.test.ts",
 						Status: junit.StatusFailed, Message: "expected 119",
-						Details: "expected 119\n  received 141.61\n    at Object.<anonymous> (src/price.test.ts:12:23)",
+						Details: "the tax of a basket\nexpected 119\n  received 141.61\n" +
+							"    at Object.<anonymous> (src/price.test.ts:12:23)\n    at node:internal/tasks:1:2",
+						Excerpt: "expected 119\nreceived 141.61\nat Object.<anonymous> (src/price.test.ts:12:23)",
+						Note:    "newly failing: passed at 21fea54 and 3 runs before",
 					},
 					Path: "src/price.test.ts", Line: 12,
 				},
@@ -102,7 +105,7 @@ func hostileRun() record.Run {
 	}
 	for i := range run.Tests.Failures {
 		f := &run.Tests.Failures[i]
-		texts = append(texts, &f.Name, &f.Class, &f.File, &f.Message, &f.Details, &f.Note, &f.Path)
+		texts = append(texts, &f.Name, &f.Class, &f.File, &f.Message, &f.Details, &f.Excerpt, &f.Note, &f.Path)
 	}
 	for i := range run.Artifacts {
 		texts = append(texts, &run.Artifacts[i].Name, &run.Artifacts[i].Location)

@@ -66,7 +66,7 @@ func SlackMessage(run record.Run, recovered bool, report ReportLink) *slack.Webh
 	}
 }
 
-// slackTests lists the first failed tests, with their files and the first lines of their messages.
+// slackTests lists the first failed tests, with their files, what the history says of them, and their excerpts.
 func slackTests(failed []record.FailedTest) string {
 	var text strings.Builder
 	for i, f := range failed {
@@ -78,7 +78,10 @@ func slackTests(failed []record.FailedTest) string {
 		if f.Path != "" {
 			fmt.Fprintf(&text, "  `%s`", slackEscape(clip(strings.ReplaceAll(f.Path, "`", "'"), 120)))
 		}
-		for _, line := range excerpt(f.Case) {
+		if f.Note != "" {
+			fmt.Fprintf(&text, "  _%s_", slackEscape(strings.ReplaceAll(clip(f.Note, slackLine), "_", "-")))
+		}
+		for _, line := range Excerpt(f.Case) {
 			fmt.Fprintf(&text, "\n   %s", slackEscape(clip(line, slackLine)))
 		}
 		text.WriteByte('\n')

@@ -14,7 +14,6 @@ import (
 // How much of the tests the summary shows.
 const (
 	terminalTests = 20 // of a kind
-	excerptLines  = 5  // of each failure
 	terminalSlow  = 5
 	minSlow       = time.Second // a faster test is not shown as slow
 	maxLine       = 160         // characters
@@ -127,7 +126,7 @@ func (s *summary) tests(t *record.Tests) {
 			break
 		}
 		s.print("    %s %s\n", s.paint(red, "✗"), nameAndNote(f.Case))
-		for _, line := range excerpt(f.Case) {
+		for _, line := range Excerpt(f.Case) {
 			s.print("      %s\n", terminal.EscapeLines(clipLine(line)))
 		}
 	}
@@ -144,7 +143,7 @@ func (s *summary) tests(t *record.Tests) {
 	}
 }
 
-// passing lists tests that failed without failing the step, and the message of each.
+// passing lists tests that failed without failing the step, each with the first line of its excerpt.
 func (s *summary) passing(mark, kind string, cases []results.Case) {
 	for i, c := range cases {
 		if i == terminalTests {
@@ -152,8 +151,8 @@ func (s *summary) passing(mark, kind string, cases []results.Case) {
 			break
 		}
 		s.print("    %s %s\n", mark, nameAndNote(c))
-		if c.Message != "" {
-			s.print("      %s\n", terminal.Escape(clipLine(c.Message)))
+		if lines := Excerpt(c); len(lines) > 0 { // the first is enough of what did not fail the step
+			s.print("      %s\n", terminal.Escape(clipLine(lines[0])))
 		}
 	}
 }
@@ -164,32 +163,6 @@ func nameAndNote(c results.Case) string {
 		return terminal.Escape(TestName(c))
 	}
 	return terminal.Escape(TestName(c) + ": " + c.Note)
-}
-
-// excerpt returns the lines that explain a failure best: the message, what was expected and received, the first frame.
-func excerpt(c results.Case) []string {
-	if c.Excerpt != "" {
-		return strings.Split(c.Excerpt, "\n")
-	}
-	var lines []string
-	for line := range strings.Lines(failureText(c)) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "at ") || len(lines) == excerptLines {
-			break
-		}
-		if line != "" {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-// failureText returns the details of a failure, after its message if that is not among them.
-func failureText(c results.Case) string {
-	if strings.Contains(c.Details, c.Message) {
-		return c.Details
-	}
-	return c.Message + "\n" + c.Details
 }
 
 // clipLine keeps a line on about one line of the terminal.

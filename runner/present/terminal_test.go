@@ -15,9 +15,10 @@ test failed (failure, exit 1) in 1m2s
   hint       see the report
   tests      208 passed, 1 of them flaky, 1 failed, 1 errored, 3 skipped, 1 quarantined, 214 in all
              40 fewer than at abcdef0 of main
-    ✗ price › adds the tax once  (src/price.test.ts)
+    ✗ price › adds the tax once  (src/price.test.ts): newly failing: passed at 21fea54 and 3 runs before
       expected 119
       received 141.61
+      at Object.<anonymous> (src/price.test.ts:12:23)
     ✗ starts
       no place
       boom

@@ -73,7 +73,7 @@ func (p *sample) setTexts(text string) {
 		p.Coverage.Source, p.Coverage.Folders[0].Path, p.Coverage.Against.Branch = text, text, text
 	}
 	if p.Tests != nil {
-		c := results.Case{Name: text, Class: text, File: text, Message: text, Details: "x" + text, Note: text}
+		c := results.Case{Name: text, Class: text, File: text, Message: text, Details: "x" + text, Excerpt: text + "\n" + text, Note: text}
 		p.Tests.Failures, p.Tests.Flaky, p.Tests.Slowest = []record.FailedTest{
 			{Case: c},
 		}, []results.Case{

@@ -117,10 +117,7 @@ func (w *writer) cases(list caseList, limit int, v *logView) {
 		w.some(" <span class=\"note\">%s</span>", clip(c.Note, maxName))
 		w.some(" <span class=\"file\">%s</span>", clip(c.File, maxName))
 		w.raw("</summary>\n")
-		if !strings.Contains(c.Details, strings.TrimSpace(c.Message)) {
-			w.some("<p class=\"message\">%s</p>\n", clip(c.Message, maxMessage))
-		}
-		w.failure(clip(c.Details, maxDetails))
+		w.failure(c)
 		w.logAround(c, v)
 		w.raw("</details>\n")
 	}
@@ -143,33 +140,29 @@ func title(c results.Case) string {
 	return clip(c.Name, maxName)
 }
 
-// failure shows the text of a failure, with expected and actual lines marked, and the stack folded.
-func (w *writer) failure(text string) {
-	text = strings.Trim(text, "\r\n")
+// failure shows the excerpt of a failure, with expected and actual lines marked, and all of its text folded behind it.
+func (w *writer) failure(c results.Case) {
+	if excerpt := present.Excerpt(c); len(excerpt) > 0 {
+		w.block("difference", "failure", clip(strings.Join(excerpt, "\n"), maxDetails))
+	}
+	text := strings.Trim(clip(present.MoreThanExcerpt(c), maxDetails), "\r\n")
 	if text == "" {
 		return
 	}
+	w.put(
+		"<details class=\"stack\"><summary>the whole text, %s</summary>",
+		units.Count(strings.Count(text, "\n")+1, "line"),
+	)
+	w.block("difference", "the whole text", text)
+	w.raw("</details>\n")
+}
+
+// block shows the text of a failure.
+func (w *writer) block(class markup, label, text string) {
 	lines := strings.Split(text, "\n")
-	kinds := classify(lines)
-	stack := len(lines) // the index from which on there are only frames
-	for stack > 0 && (kinds[stack-1] == frame || strings.TrimSpace(lines[stack-1]) == "") {
-		stack--
-	}
-	visible := min(stack+1, len(lines)) // with the line of the test itself
-	if visible < len(lines) && !known().foreign.MatchString(lines[visible]) {
-		visible++
-	}
-	w.raw("<pre class=\"difference\" tabindex=\"0\" role=\"group\" aria-label=\"failure\">")
-	w.classified(lines[:visible], kinds[:visible])
+	w.put("<pre class=\"%s\" tabindex=\"0\" role=\"group\" aria-label=\"%s\">", class, label)
+	w.classified(lines, classify(lines))
 	w.raw("</pre>\n")
-	if rest := lines[visible:]; len(rest) > 0 {
-		w.put(
-			"<details class=\"stack\"><summary>%s of the stack</summary><pre tabindex=\"0\" role=\"group\" aria-label=\"stack\">",
-			units.Count(len(rest), "more line"),
-		)
-		w.classified(rest, kinds[visible:])
-		w.raw("</pre></details>\n")
-	}
 }
 
 func (w *writer) classified(lines []string, kinds []kind) {
