@@ -76,22 +76,19 @@ func (v *Verdict) RerunFailed(err error) (green bool, _ error) {
 			"exit_code",
 			v.exitCode,
 		)
-		if severalCommands.MatchString(v.step.Command.Line) {
+		if unreached := v.step.Command.Unreached(); unreached != "" {
 			v.session.Log.Warn(
-				"the command has several parts, and those after the failed tests may not have run",
-				"command",
-				v.step.Command.Line,
+				"what comes after the failed tests may not have run",
+				"unreached",
+				unreached,
 				"hint",
-				"move what must run after the tests to a step of its own or to verify:; pnpm -r needs --no-bail",
+				"move what must run after the tests to a step of its own or to verify:, and have tools run all tests",
 			)
 		}
 		return true, nil
 	}
 	return false, nil
 }
-
-// severalCommands matches a command line of which a part may not run after failed tests: a further command or package.
-var severalCommands = regexp.MustCompile(`&&\s*\S|\|\|\s*\S|;\s*\S|\n\s*\S|\s(-r|--recursive)\b`)
 
 // goPanic ends the test binary.
 var goPanic = regexp.MustCompile(`(?m)^(panic: |fatal error: )[\s\S]*^goroutine \d+`)
