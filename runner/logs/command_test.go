@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/carlin-cicd/runner/runner/logs/cilog"
+	"github.com/carlin-cicd/runner/runner/terminal"
 	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
@@ -123,6 +125,17 @@ var framing = []struct {
 		in:   "a\u009b31mb\u0080\u009fc\u00a0\n",
 		want: []string{"a\u009b31mb\u0080\u009fc\u00a0"},
 	},
+	{
+		name: "marks of text direction and line separators",
+		in:   "a\u202eb\u2066c\u200f\u061cd\u2028e – “f” ⁊ é\n",
+		want: []string{"a\u202eb\u2066c\u200f\u061cd\u2028e – “f” ⁊ é"},
+	},
+	{
+		name:   "a link that a control character ends early is left out",
+		in:     "\x1b]8;;https://a.example/\u009c\u009b2J\atext\x1b]8;;\a\n",
+		want:   []string{"text"},
+		colour: "text\x1b]8;;\a\n",
+	},
 	{name: "control characters", in: "a\x00b\x07c\bd\te\x7f\n", want: []string{"a\x00b\x07c\bd\te\x7f"}},
 }
 
@@ -142,7 +155,47 @@ var picture = strings.NewReplacer(
 	"<U+0080>",
 	"\u009f",
 	"<U+009F>",
+	"\x7f",
+	"␡",
+	"\u202e",
+	"<U+202E>",
+	"\u2066",
+	"<U+2066>",
+	"\u200f",
+	"<U+200F>",
+	"\u061c",
+	"<U+061C>",
+	"\u2028",
+	"<U+2028>",
 )
+
+// Text has one idea of what is unsafe, wherever the line is read: as a whole, or in parts.
+func TestTextEscapesWhatIsUnsafe(t *testing.T) {
+	var in, want strings.Builder
+	for r := rune(0x20); r <= 0x1ffff; r++ {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		in.WriteString("abcdefgh" + string(r) + "i\n")
+		want.WriteString("abcdefgh" + terminal.Escape(string(r)) + "i\n")
+	}
+	for name, block := range map[string]int{"whole lines": in.Len(), "parts": 7} {
+		var out bytes.Buffer
+		w := New(&out, Options{Format: Text, Color: true}).Command()
+		for p := range slices.Chunk([]byte(in.String()), block) {
+			feed(t, w, string(p))
+		}
+		if out.String() != want.String() {
+			got, all := strings.Split(out.String(), "\n"), strings.Split(want.String(), "\n")
+			for i := range min(len(got), len(all)) {
+				if got[i] != all[i] {
+					t.Fatalf("%s: %q, want %q", name, got[i], all[i])
+				}
+			}
+			t.Fatalf("%s: %d lines, want %d", name, len(got), len(all))
+		}
+	}
+}
 
 // bytewise returns in as blocks of one byte.
 func bytewise(in string) []string {

@@ -1,7 +1,6 @@
 package logs
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -18,11 +17,11 @@ const (
 
 // unusual marks the first byte of v that is not the same in every form with its highest bit: a control character,
 // a quote, a backslash, or one that is not ASCII. What is marked after it may be none, for a byte that is too
-// small borrows from its neighbour. The two subtractions know those of ASCII, as flipping one bit puts the quote
-// next to the control characters.
+// small borrows from its neighbour. The two subtractions know those of ASCII but DEL, as flipping one bit puts the
+// quote next to the control characters; the addition knows DEL.
 func unusual(v uint64) uint64 {
 	const flip = 0x02
-	return (((v ^ flip*ones) - ('"'^flip+1)*ones) | ((v ^ '\\'*ones) - ones) | v) & highs
+	return (((v ^ flip*ones) - ('"'^flip+1)*ones) | ((v ^ '\\'*ones) - ones) | (v + ones) | v) & highs
 }
 
 // lines encodes the whole lines at the start of p that are ordinary and returns their length:
@@ -73,13 +72,14 @@ func (o *output) ordinary(p []byte) int {
 			switch kind := ansi.KindOf(src[s : s+n]); {
 			case kind == ansi.LineStart:
 				return 0
-			case kind == ansi.Style && o.colors:
+			case kind == ansi.Style && o.keeps(src[s:s+n]):
 				d += copy(dst[d:], src[s:s+n])
 			}
 			s += n
 		case c >= utf8.RuneSelf:
-			d = len(o.appendC1(dst[:d], src[s+1]))
-			s += 2
+			r, n := utf8.DecodeRune(src[s:])
+			d = len(o.appendUnsafe(dst[:d], r))
+			s += n
 		default:
 			d = len(o.appendASCII(dst[:d], c))
 			s++
@@ -118,8 +118,9 @@ func copyPlain(dst, src []byte) (n int, ok bool) {
 			}
 			c := binary.LittleEndian.Uint64(src[n : n+8])
 			binary.LittleEndian.PutUint64(dst[n:n+8], c)
-			// Most characters are three bytes long, and of those that may begin with 0xe0 and 0xed some must not be.
-			if c&0xc0c0f0 != 0x8080e0 || c&0x0f == 0 || c&0x0f == 0x0d {
+			// Most characters are three bytes long, and of those that may begin with 0xe0 and 0xed some must not be, and
+			// of those that begin with 0xe2 0x80 and 0xe2 0x81 some are unsafe.
+			if c&0xc0c0f0 != 0x8080e0 || c&0x0f == 0 || c&0x0f == 0x0d || c&0xfeff == 0x80e2 {
 				break
 			}
 			n += 3
@@ -128,7 +129,7 @@ func copyPlain(dst, src []byte) (n int, ok bool) {
 			break
 		}
 		switch c := src[n]; {
-		case c < ' ' || c == '"' || c == '\\':
+		case c < ' ' || c == '"' || c == '\\' || c == del:
 			return n, true
 		case c < utf8.RuneSelf:
 			dst[n] = c
@@ -138,7 +139,7 @@ func copyPlain(dst, src []byte) (n int, ok bool) {
 			switch {
 			case r == utf8.RuneError && size == 1:
 				return n, false
-			case r <= lastC1:
+			case isUnsafe(r):
 				return n, true
 			}
 			n += copy(dst[n:], src[n:n+size])
@@ -147,31 +148,48 @@ func copyPlain(dst, src []byte) (n int, ok bool) {
 	return n, true
 }
 
-// The control characters of C1 are two bytes in UTF-8. Terminals act on them as they do on an escape sequence.
-const (
-	c1Lead = 0xc2
-	lastC1 = 0x9f
-)
+// del is the control character at the end of ASCII.
+const del = 0x7f
 
-// appendC1 appends the control character c of C1 as an escape.
-func (o *output) appendC1(b []byte, c byte) []byte {
-	if o.escape {
-		return append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-	}
-	return append(b, terminal.Escape(string(rune(c)))...)
+// lastC1 is the last control character of C1. Terminals act on them as they do on an escape sequence.
+const lastC1 = 0x9f
+
+// isUnsafe reports whether text escapes a character that is not ASCII: one of C1, text direction or line separation.
+// The comparisons spare most characters the rest.
+func isUnsafe(r rune) bool {
+	return r <= 0x2069 && (r <= lastC1 || r >= 0x200e || r == 0x061c) && terminal.IsUnsafe(r)
 }
 
-// indexC1 returns where in p, which is UTF-8, the first control character of C1 is: len(p) if nowhere.
-func indexC1(p []byte) int {
-	for i := 0; ; i++ {
-		n := bytes.IndexByte(p[i:], c1Lead)
-		if n < 0 {
-			return len(p)
-		}
-		if i += n; i+1 < len(p) && p[i+1] <= lastC1 {
+// appendUnsafe appends a character that isUnsafe: text as an escape, JSON as it is, but for those of C1, on which
+// terminals act.
+func (o *output) appendUnsafe(b []byte, r rune) []byte {
+	switch {
+	case !o.escape:
+		return append(b, terminal.Escape(string(r))...)
+	case r <= lastC1:
+		return append(b, '\\', 'u', '0', '0', hexDigits[r>>4], hexDigits[r&15])
+	}
+	return utf8.AppendRune(b, r)
+}
+
+// indexUnsafe returns where in p, which is UTF-8, the first DEL or character that isUnsafe is: len(p) if nowhere.
+func indexUnsafe(p []byte) int {
+	for i, c := range p {
+		switch c {
+		case del:
 			return i
+		case 0xc2, 0xd8, 0xe2: // what unsafe characters begin with
+			if r, _ := utf8.DecodeRune(p[i:]); isUnsafe(r) {
+				return i
+			}
 		}
 	}
+	return len(p)
+}
+
+// keeps reports whether text keeps a sequence that sets a style. A link may hold characters that end it early.
+func (o *output) keeps(sequence []byte) bool {
+	return o.colors && indexUnsafe(sequence) == len(sequence)
 }
 
 const hexDigits = "0123456789abcdef"
@@ -184,6 +202,8 @@ func (o *output) appendASCII(b []byte, c byte) []byte {
 	case c < ' ' && c != '\t':
 		// Shown by its picture: leaving it out could join what was apart, and terminals obey some.
 		return utf8.AppendRune(b, '␀'+rune(c))
+	case c == del:
+		return append(b, "␡"...)
 	}
 	return append(b, c)
 }

@@ -114,7 +114,7 @@ func (f *framer) escape(c byte) bool {
 		f.seq = append(f.seq, c)
 		switch ansi.KindOf(f.seq) {
 		case ansi.Style:
-			if f.out.colors {
+			if f.out.keeps(f.seq) {
 				f.fit(len(f.seq))
 				f.line = append(f.line, f.seq...)
 			}
@@ -214,9 +214,9 @@ func (f *framer) char(c byte) {
 	f.line = append(f.line, p...)
 }
 
-// c1 adds a control character of C1.
-func (f *framer) c1(c byte) {
-	p := f.out.appendC1(nil, c)
+// unsafe adds a character that isUnsafe.
+func (f *framer) unsafe(r rune) {
+	p := f.out.appendUnsafe(nil, r)
 	f.fit(len(p))
 	f.line = append(f.line, p...)
 }
@@ -225,15 +225,16 @@ func (f *framer) c1(c byte) {
 func (f *framer) put(p []byte) {
 	for len(p) > 0 {
 		f.overwrite()
-		n := indexC1(p)
+		n := indexUnsafe(p)
 		if f.out.escape {
 			n = min(n, plain(p))
 		}
 		switch {
 		case n > 0:
-		case p[0] == c1Lead:
-			f.c1(p[1])
-			p = p[2:]
+		case p[0] >= utf8.RuneSelf:
+			r, size := utf8.DecodeRune(p)
+			f.unsafe(r)
+			p = p[size:]
 			continue
 		default:
 			f.char(p[0])

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/carlin-cicd/runner/steps/ansi"
@@ -76,10 +77,14 @@ func encodeJSON(r rune) string {
 }
 
 func encodeText(r rune) string {
-	if r < ' ' && r != '\t' {
+	switch {
+	case r == '\t':
+		return "\t"
+	case r < ' ':
 		return string('␀' + r)
-	}
-	if r >= 0x80 && r <= 0x9f {
+	case r == 0x7f:
+		return "␡"
+	case r >= 0x80 && r <= 0x9f, unicode.Is(unicode.Bidi_Control, r), r == 0x2028, r == 0x2029:
 		return fmt.Sprintf("<U+%04X>", r)
 	}
 	return string(r)
@@ -185,7 +190,7 @@ func FuzzCommand(f *testing.F) {
 func TestRandomLogs(t *testing.T) {
 	things := []string{
 		"\n", "\n", "\r", "\r\n", "\x1b", "\x1b[", "\x1b[31m", "\x1b[0m", "\x1b[2K", "\x1b[G", "\x1b[K", "\x1b]8;;a", "\x1b]0;", "\x07", "\x1b\\",
-		"\x1b(B", "[", "m", "\\", "\"", "\t", "\x00", "a", "plain text", "a rather long stretch of plain text", "ü", "\u009b", "\u0085", "日", "🎉", "\xe2", "\x82", "\xac", "\xff", "\xf0\x9f",
+		"\x1b(B", "[", "m", "\\", "\"", "\t", "\x00", "a", "plain text", "a rather long stretch of plain text", "ü", "\u009b", "\u0085", "\u202e", "\u061c", "\x7f", "–", "日", "🎉", "\xe2", "\x82", "\xac", "\xff", "\xf0\x9f",
 		strings.Repeat("x", 37),
 		// From here on they are for every tenth round only, to be quick.
 		strings.Repeat("x", ansi.MaxSequence), strings.Repeat("\"", 9000),

@@ -55,7 +55,7 @@ func appendLine(b []byte, s string, keepTabs bool) []byte {
 			b = utf8.AppendRune(b, '␀'+r)
 		case r == 0x7f:
 			b = append(b, "␡"...)
-		case isUnsafe(r):
+		case IsUnsafe(r):
 			b = fmt.Appendf(b, "<U+%04X>", r)
 		default:
 			b = utf8.AppendRune(b, r) // U+FFFD for what is not UTF-8
@@ -69,7 +69,7 @@ var inlineCommands = strings.NewReplacer("##[", `##\[`, "##vso[", `##vso\[`)
 
 // isCommand reports whether GitHub's agent would take a line for a command: ::name::, which may be indented.
 func isCommand(line string) bool {
-	line = strings.TrimLeftFunc(line, func(r rune) bool { return unicode.IsSpace(r) || isUnsafe(r) })
+	line = strings.TrimLeftFunc(line, func(r rune) bool { return unicode.IsSpace(r) || IsUnsafe(r) })
 	return strings.HasPrefix(line, "::")
 }
 
@@ -80,15 +80,15 @@ func isSafe(s string) bool {
 	}
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f {
-			return !strings.ContainsFunc(s[i:], isUnsafe) && utf8.ValidString(s[i:])
+			return !strings.ContainsFunc(s[i:], IsUnsafe) && utf8.ValidString(s[i:])
 		}
 	}
 	return true
 }
 
-// isUnsafe reports whether a character changes how others are shown: controls of ASCII and C1, text direction, and
+// IsUnsafe reports whether a character changes how others are shown: controls of ASCII and C1, text direction, and
 // separators that some terminals and editors take for line breaks.
-func isUnsafe(r rune) bool {
+func IsUnsafe(r rune) bool {
 	switch {
 	case r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
 		return true

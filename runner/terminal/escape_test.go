@@ -64,7 +64,7 @@ func FuzzEscape(f *testing.F) {
 				t.Errorf("%q is a command, of %q", text, s)
 			}
 		}
-		if strings.ContainsFunc(strings.NewReplacer("\n", "", "\t", "").Replace(lines), isUnsafe) {
+		if strings.ContainsFunc(strings.NewReplacer("\n", "", "\t", "").Replace(lines), IsUnsafe) {
 			t.Errorf("EscapeLines(%q) is %q", s, lines)
 		}
 		if again := Escape(strings.TrimPrefix(line, `\`)); isSafe(s) && again != s {
