@@ -24,7 +24,7 @@ func (r *run) printPlan(w io.Writer) {
 			return
 		}
 		if origin != "" {
-			origin = "  (" + origin + ")"
+			origin = "  (" + terminal.Escape(origin) + ")"
 		}
 		fmt.Fprintf(w, "%-12s %s%s\n", name, terminal.Escape(r.Redactor.String(value)), origin)
 	}
@@ -156,10 +156,10 @@ func PrintSteps(w io.Writer, c config.Config, note func(name string) string) err
 		if text := note(s.Name); text != "" {
 			title += "  (" + text + ")"
 		}
-		fmt.Fprintln(w, title)
+		fmt.Fprintln(w, terminal.Escape(title))
 		row := func(name, value string) {
 			if value != "" {
-				fmt.Fprintf(w, "  %-12s %s  (%s)\n", name, value, s.Origin[name])
+				fmt.Fprintf(w, "  %-12s %s  (%s)\n", name, terminal.Escape(value), terminal.Escape(s.Origin[name]))
 			}
 		}
 		row("command", s.Command.String())

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/terminal"
 	"github.com/carlin-cicd/runner/runner/units"
 )
 
@@ -102,6 +103,6 @@ func (r *run) showProgress(ctx context.Context, what string) (context.Context, f
 	if r.in.Width == nil {
 		return ctx, func() {}
 	}
-	p := &ProgressLine{Draw: r.sink.Status, Width: r.in.Width, What: what, Color: r.in.Color}
+	p := &ProgressLine{Draw: r.sink.Status, Width: r.in.Width, What: terminal.Escape(what), Color: r.in.Color}
 	return artifacts.WithProgress(ctx, p.Tell), p.Clear
 }

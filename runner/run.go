@@ -25,6 +25,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/session"
+	"github.com/carlin-cicd/runner/runner/terminal"
 	"github.com/carlin-cicd/runner/runner/task"
 	"github.com/carlin-cicd/runner/runner/verdict"
 	"github.com/carlin-cicd/runner/steps"
@@ -115,7 +116,7 @@ func Run(ctx context.Context, in Invocation) outcome.Outcome {
 		r.sink.Flush()
 		err := r.resolveAWSSecrets()
 		if err == nil {
-			err = r.delivery.PrintRollback(in.Stdout, in.To, r.account, r.env.Variables)
+			err = r.delivery.PrintRollback(terminal.Writer(in.Stdout), in.To, r.account, r.env.Variables)
 		}
 		if err != nil {
 			return r.end(err)

@@ -83,6 +83,9 @@ func (s artifactStore) show(t *table) error {
 	if err := t.text.Flush(); err != nil {
 		return err
 	}
+	if t.json {
+		return s.printJSON(t.out.Bytes())
+	}
 	return s.print("%s", &t.out)
 }
 

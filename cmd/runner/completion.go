@@ -39,7 +39,7 @@ func newCompletionCommand(o *options) *cobra.Command {
 			if err := generate(cmd.Root(), &script); err != nil {
 				return err
 			}
-			return o.print("%s", &script)
+			return o.write(script.String())
 		},
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/carlin-cicd/runner/runner"
+	"github.com/carlin-cicd/runner/runner/terminal"
 )
 
 // The rules of output:
@@ -73,17 +74,28 @@ func (o *options) color(variables map[string]string) bool {
 	return o.terminal && variables["NO_COLOR"] == "" && variables["TERM"] != "dumb"
 }
 
-// print writes a part of the command's result.
+// print writes a part of the command's result. Whatever it is made of, no terminal acts on it.
 func (o *options) print(format string, args ...any) error {
-	if _, err := fmt.Fprintf(o.stdout, format, args...); err != nil {
+	return o.write(terminal.EscapeStyled(fmt.Sprintf(format, args...)))
+}
+
+// printJSON writes JSON that is part of the command's result.
+func (o *options) printJSON(text []byte) error { return o.write(string(terminal.EscapeJSON(text))) }
+
+// write writes text of ours to stdout.
+func (o *options) write(text string) error {
+	if _, err := io.WriteString(o.stdout, text); err != nil {
 		return outputError{err}
 	}
 	return nil
 }
 
 // note writes a line of its own to stderr.
-func (o *options) note(format string, args ...any) {
-	fmt.Fprintf(o.stderr, format+"\n", args...)
+func (o *options) note(format string, args ...any) { o.ask(format+"\n", args...) }
+
+// ask writes to stderr.
+func (o *options) ask(format string, args ...any) {
+	_, _ = io.WriteString(o.stderr, terminal.EscapeLines(fmt.Sprintf(format, args...)))
 }
 
 // terminalWidth returns the columns of a terminal, or 0 if they are unknown or w is not a terminal.

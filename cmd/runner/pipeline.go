@@ -256,7 +256,7 @@ func (p pipeline) confirm(ctx context.Context, question string) bool {
 	if p.yes || !p.terminal {
 		return p.yes
 	}
-	fmt.Fprintf(p.stderr, "%s [y/N] ", question)
+	p.ask("%s [y/N] ", question)
 	answers := make(chan string, 1)
 	go func() {
 		answer, _ := bufio.NewReader(p.stdin).ReadString('\n')

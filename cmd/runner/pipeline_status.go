@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/carlin-cicd/runner/runner/remote"
+	"github.com/carlin-cicd/runner/runner/terminal"
 	"github.com/carlin-cicd/runner/runner/units"
 )
 
@@ -71,7 +71,7 @@ func (p pipeline) redraw(e remote.Execution, steps []remote.Step, drawn int) (in
 	if p.follow { // a line that the terminal wraps could not be redrawn
 		lines = truncate(lines, terminalWidth(p.stdout))
 	}
-	return len(lines), p.print("%s%s\n", back, strings.Join(lines, "\n"))
+	return len(lines), p.write(back + terminal.EscapeLines(strings.Join(lines, "\n")+"\n"))
 }
 
 // printChanges prints the lines that were not printed yet, and returns all of them.
@@ -93,7 +93,7 @@ func (p pipeline) printChanges(e remote.Execution, steps []remote.Step, printed 
 func changedLines(e remote.Execution, steps []remote.Step, printed []string) []string {
 	var changed []string
 	for _, s := range steps {
-		line := s.Name + " " + s.Status
+		line := terminal.Escape(s.Name + " " + s.Status)
 		if !s.Ended.IsZero() || s.Status == "waiting" || s.Status == "queued" {
 			line = stepLine(e, s)
 		}
@@ -128,17 +128,7 @@ func executionLine(e remote.Execution) string {
 	if cause := strings.Trim(e.Error+": "+e.Cause, ": "); cause != "" {
 		text += "  " + cause
 	}
-	return withoutControls(text)
-}
-
-// withoutControls replaces characters that would move the cursor.
-func withoutControls(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, text)
+	return terminal.Escape(text)
 }
 
 // truncate shortens lines that a terminal would wrap; a width of 0 is unknown.
@@ -169,5 +159,5 @@ func stepLine(e remote.Execution, s remote.Step) string {
 	if s.Task != "" && s.Status != "passed" {
 		text += "  task " + s.Task
 	}
-	return withoutControls(strings.TrimRight(text, " "))
+	return terminal.Escape(strings.TrimRight(text, " "))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/carlin-cicd/runner/runner/remote"
+	"github.com/carlin-cicd/runner/runner/terminal"
 )
 
 // snapshots are the answers of Step Functions about an execution, one request after the other; the last one is
@@ -108,10 +109,10 @@ func TestTextOfAnExecutionCannotMoveTheCursor(t *testing.T) {
 		Name:   "a",
 		Status: "FAILED",
 		Error:  "E",
-		Cause:  "one\ntwo\x1b[2Jthree " + strings.Repeat("ü", 200),
+		Cause:  "one\ntwo\x1b[2Jthree\u202e\u009b " + strings.Repeat("ü", 200),
 	}
-	lines := statusLines(e, []remote.Step{{Name: "Test", Status: "failed", Reason: "a\r\nb"}})
-	if text := strings.Join(lines, ""); strings.ContainsAny(text, "\n\r\x1b") {
+	lines := statusLines(e, []remote.Step{{Name: "Test", Status: "failed", Reason: "a\r\nb\u2066"}})
+	if text := strings.Join(lines, ""); strings.ContainsFunc(text, terminal.IsUnsafe) {
 		t.Errorf("%q", text)
 	}
 	for _, width := range []int{0, 1, 2, 40, 80} {

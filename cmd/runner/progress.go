@@ -9,6 +9,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner"
+	"github.com/carlin-cicd/runner/runner/terminal"
 )
 
 // showProgress returns a context whose transfers draw their progress on the terminal, and the function that clears it.
@@ -20,7 +21,7 @@ func (s artifactStore) showProgress(ctx context.Context, what string) (context.C
 	}
 	p := &runner.ProgressLine{
 		Draw:  func(line string) { io.WriteString(file, "\r\x1b[K"+line) },
-		Width: func() int { return terminalWidth(file) }, What: what, Color: s.variables["NO_COLOR"] == "",
+		Width: func() int { return terminalWidth(file) }, What: terminal.Escape(what), Color: s.variables["NO_COLOR"] == "",
 	}
 	return artifacts.WithProgress(ctx, p.Tell), p.Clear
 }

@@ -49,7 +49,7 @@ func (o *options) printSize(ctx context.Context, variables map[string]string) er
 		if err != nil {
 			return err
 		}
-		return o.print("%s\n", text)
+		return o.printJSON(append(text, '\n'))
 	}
 	return o.print("%s", sizingText(s))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/terminal"
 )
 
 func newSecretsCommand(o *options) *cobra.Command {
@@ -38,7 +39,7 @@ func (o *options) checkSecrets(ctx context.Context, variables map[string]string,
 	if err != nil {
 		return outcome.Refused(err)
 	}
-	err = runner.CheckSecrets(ctx, o.stdout, variables, settings)
+	err = runner.CheckSecrets(ctx, terminal.Writer(o.stdout), variables, settings)
 	var unresolved *outcome.SecretsError
 	if errors.As(err, &unresolved) {
 		return err

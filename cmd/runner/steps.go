@@ -8,6 +8,7 @@ import (
 	"github.com/carlin-cicd/runner/runner"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/terminal"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -26,7 +27,7 @@ func newStepsCommand(o *options) *cobra.Command {
 			for _, c := range cmd.Root().Commands() {
 				commands = append(append(commands, c.Name()), c.Aliases...)
 			}
-			return outcome.Refused(runner.PrintSteps(o.stdout, settings, func(step string) string {
+			return outcome.Refused(runner.PrintSteps(terminal.Writer(o.stdout), settings, func(step string) string {
 				if slices.Contains(commands, step) {
 					return "runner " + step + " is a command: start the step with runner run " + step
 				}
@@ -45,6 +46,6 @@ func newSchemaCommand(o *options) *cobra.Command {
 		Short:   "print the JSON Schema of runner.yaml",
 		Example: "runner schema > runner.schema.json",
 		Args:    arguments(0),
-		RunE:    func(*cobra.Command, []string) error { return o.print("%s", steps.Schema()) },
+		RunE:    func(*cobra.Command, []string) error { return o.write(string(steps.Schema())) },
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -360,11 +361,11 @@ func (s artifactStore) listTestsAsJSON(p pastTests, lists []testList, limit int)
 }
 
 func (s artifactStore) printRows(rows []testRow) error {
-	var b strings.Builder
+	var b bytes.Buffer
 	for _, row := range rows {
 		if err := json.NewEncoder(&b).Encode(row); err != nil {
 			return err
 		}
 	}
-	return s.print("%s", b.String())
+	return s.printJSON(b.Bytes())
 }

@@ -160,16 +160,12 @@ func isUnsafe(r rune) bool {
 	return r <= 0x2069 && (r <= lastC1 || r >= 0x200e || r == 0x061c) && terminal.IsUnsafe(r)
 }
 
-// appendUnsafe appends a character that isUnsafe: text as an escape, JSON as it is, but for those of C1, on which
-// terminals act.
+// appendUnsafe appends a character that isUnsafe as an escape: of text, or of JSON, which keeps what it is.
 func (o *output) appendUnsafe(b []byte, r rune) []byte {
-	switch {
-	case !o.escape:
-		return append(b, terminal.Escape(string(r))...)
-	case r <= lastC1:
-		return append(b, '\\', 'u', '0', '0', hexDigits[r>>4], hexDigits[r&15])
+	if o.escape {
+		return fmt.Appendf(b, `\u%04x`, r)
 	}
-	return utf8.AppendRune(b, r)
+	return append(b, terminal.Escape(string(r))...)
 }
 
 // indexUnsafe returns where in p, which is UTF-8, the first DEL or character that isUnsafe is: len(p) if nowhere.
@@ -213,7 +209,7 @@ func appendJSONChar(b []byte, c byte) []byte {
 	switch {
 	case c == '"' || c == '\\':
 		return append(b, '\\', c)
-	case c >= ' ':
+	case c >= ' ' && c != del:
 		return append(b, c)
 	case c == '\t':
 		return append(b, `\t`...)
@@ -237,7 +233,7 @@ func plain(p []byte) int {
 		}
 	}
 	for ; i < len(p); i++ {
-		if c := p[i]; c < ' ' || c == '"' || c == '\\' {
+		if c := p[i]; c < ' ' || c == '"' || c == '\\' || c == del {
 			break
 		}
 	}
@@ -255,7 +251,7 @@ func appendJSONString(b []byte, s string, room int) (_ []byte, cut bool) {
 		switch {
 		case r < utf8.RuneSelf:
 			b = appendJSONChar(b, byte(r))
-		case r <= lastC1:
+		case isUnsafe(r):
 			b = fmt.Appendf(b, `\u%04x`, r)
 		default:
 			b = utf8.AppendRune(b, r)

@@ -70,10 +70,15 @@ func encodeJSON(r rune) string {
 		return `\` + string(r)
 	case r == '\t':
 		return `\t`
-	case r < ' ', r >= 0x80 && r <= 0x9f:
+	case r < ' ', isOdd(r):
 		return fmt.Sprintf(`\u%04x`, r)
 	}
 	return string(r)
+}
+
+// isOdd reports whether a character is DEL, of C1, of text direction or a separator.
+func isOdd(r rune) bool {
+	return r >= 0x7f && r <= 0x9f || unicode.Is(unicode.Bidi_Control, r) || r == 0x2028 || r == 0x2029
 }
 
 func encodeText(r rune) string {
@@ -84,7 +89,7 @@ func encodeText(r rune) string {
 		return string('␀' + r)
 	case r == 0x7f:
 		return "␡"
-	case r >= 0x80 && r <= 0x9f, unicode.Is(unicode.Bidi_Control, r), r == 0x2028, r == 0x2029:
+	case isOdd(r):
 		return fmt.Sprintf("<U+%04X>", r)
 	}
 	return string(r)

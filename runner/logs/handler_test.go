@@ -75,7 +75,7 @@ func TestRecords(t *testing.T) {
 		{"a message of several lines", slog.LevelWarn, "one\ntwo\n", nil, ``, "WARN  one\n      two"},
 		{"a message that wants to clear the screen", slog.LevelWarn, "a\x1b[2Jb\u009b", nil, ``, "WARN  a␛[2Jb<U+009B>"},
 		{"a message that wants to be a command", slog.LevelWarn, "test failed\n::set-output name=a::b", nil, ``, "WARN  test failed\n      \\::set-output name=a::b"},
-		{"attributes that want to be read backwards, or as a command", slog.LevelInfo, "x", []slog.Attr{slog.String("a", "b\u202ec"), slog.String("d", "##[set-env]")}, ",\"a\":\"b\u202ec\",\"d\":\"##[set-env]\"", `INFO  x a="b\u202ec" d=##\[set-env]`},
+		{"attributes that want to be read backwards, or as a command", slog.LevelInfo, "x", []slog.Attr{slog.String("a", "b\u202ec"), slog.String("d", "##[set-env]")}, `,"a":"b\u202ec","d":"##[set-env]"`, `INFO  x a="b\u202ec" d=##\[set-env]`},
 		{"a message that is not UTF-8", slog.LevelInfo, "a\xffb", nil, ``, "INFO  a\uFFFDb"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/terminal"
 )
 
 // played is an ECS and a CloudWatch Logs that say what a test wants them to, call by call; the last answer stays.
@@ -386,5 +387,29 @@ func TestLinesLookAsOnALaptop(t *testing.T) {
 	v.Close()
 	if out.String() != "half a line\n" {
 		t.Errorf("%q", out.String())
+	}
+}
+
+func TestLinesOfATaskDoNotActOnTheTerminal(t *testing.T) {
+	for format, lines := range map[logs.Format]map[string]string{
+		logs.Text: {
+			"past the log \x1b[2J\u202e\u009b":                                       "past the log <U+202E><U+009B>\n",
+			`{"msg":"a\u202e\u001b[2J\u009bb","source":"command"}`:                   "a<U+202E><U+009B>b\n",
+			`{"level":"INFO","msg":"running\u202e\u001b[2J","error":"\u009b\u2066"}`: `running<U+202E>␛[2J error="\u009b\u2066"` + "\n",
+		},
+		logs.JSON: {
+			"past the log \x1b[2J\u202e\u009b": `"msg":"past the log \u202e\u009b","source":"command","seq":1}` + "\n",
+			"{\"msg\":\"a\u202e\"}":            `{"msg":"a\u202e"}` + "\n",
+		},
+	} {
+		for line, want := range lines {
+			var out strings.Builder
+			v := NewView(&out, format, false)
+			v.Line(line)
+			v.Close()
+			if !strings.HasSuffix(out.String(), want) || strings.ContainsFunc(strings.TrimSpace(out.String()), terminal.IsUnsafe) {
+				t.Errorf("%q becomes %q, want %q", line, &out, want)
+			}
+		}
 	}
 }

@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/logs"
+	"github.com/carlin-cicd/runner/runner/terminal"
 )
 
-// View shows a task as text, or passes its lines on unchanged.
+// View shows a task as text, or as JSON.
 type View struct {
 	format logs.Format
 	sink   *logs.Sink
@@ -45,9 +46,9 @@ func (v *View) Line(text string) (last bool) {
 	fields, ok := fieldsOf(text)
 	_, last = fields["_aws"]
 	switch {
-	case v.format == logs.JSON:
+	case ok && v.format == logs.JSON:
 		for line := range strings.Lines(text) {
-			_ = v.sink.Raw([]byte(line)) // who reads has gone: that ends nothing here
+			_ = v.sink.Raw(terminal.EscapeJSON([]byte(line))) // the reader may be gone: that ends nothing here
 		}
 	case !ok:
 		fmt.Fprintln(v.lines, text)

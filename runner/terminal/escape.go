@@ -2,10 +2,14 @@
 package terminal
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
 // Escape returns s as one line that neither a terminal nor a CI service acts on:
@@ -41,6 +45,63 @@ func EscapeLines(s string) string {
 		}
 	}
 	return string(b)
+}
+
+// EscapeStyled is EscapeLines for text that is coloured already: it keeps the sequences that set colours and weight.
+// What the text is made of was escaped before.
+func EscapeStyled(s string) string {
+	var b strings.Builder
+	for {
+		at := strings.IndexByte(s, ansi.ESC)
+		if at < 0 {
+			break
+		}
+		n, _ := ansi.Sequence([]byte(s[at:min(len(s), at+maxStyle)]))
+		if _, ok := ansi.SGR([]byte(s[at : at+n])); !ok {
+			n = 0
+		}
+		b.WriteString(EscapeLines(s[:at]))
+		if n == 0 {
+			b.WriteString(Escape(s[at : at+1]))
+		}
+		b.WriteString(s[at : at+n])
+		s = s[at+max(n, 1):]
+	}
+	b.WriteString(EscapeLines(s))
+	return b.String()
+}
+
+// maxStyle is more than any sequence of ours has.
+const maxStyle = 64
+
+// EscapeJSON writes characters of JSON text that change how others are shown as \uXXXX, which means the same.
+func EscapeJSON(text []byte) []byte {
+	if !bytes.ContainsFunc(text, isUnsafeInJSON) {
+		return text
+	}
+	var b []byte
+	for _, r := range string(text) {
+		if isUnsafeInJSON(r) {
+			b = fmt.Appendf(b, `\u%04x`, r)
+		} else {
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return b
+}
+
+func isUnsafeInJSON(r rune) bool { return r > ' ' && IsUnsafe(r) }
+
+// Writer escapes what is written to it, with EscapeStyled. A Write must not end within a character or a sequence.
+func Writer(w io.Writer) io.Writer { return writer{w} }
+
+type writer struct{ to io.Writer }
+
+func (w writer) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.to, EscapeStyled(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 func appendLine(b []byte, s string, keepTabs bool) []byte {

@@ -1,6 +1,8 @@
 package terminal
 
 import (
+	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 	"unicode"
@@ -45,6 +47,43 @@ func TestEscape(t *testing.T) {
 		if got := EscapeLines(c.in); got != c.lines {
 			t.Errorf("%s: EscapeLines(%q) is %q, want %q", name, c.in, got, c.lines)
 		}
+	}
+}
+
+func TestEscapeStyledKeepsColoursOnly(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain\ttext\n":                         "plain\ttext\n",
+		"\x1b[1;31mred\x1b[0m\n":                "\x1b[1;31mred\x1b[0m\n",
+		"\x1b[2J\x1b[31mx\x1b[m\u202e":          "␛[2J\x1b[31mx\x1b[m<U+202E>",
+		"\x1b[31\u009bm":                        "␛[31<U+009B>m",
+		"\x1b]8;;http://x\x1b\\link":            `␛]8;;http://x␛\link`,
+		"\x1b":                                  "␛",
+		"a\n::set-env name=a::\x1b[1mb":         "a\n\\::set-env name=a::\x1b[1mb",
+		"\x1b[" + strings.Repeat("1", 99) + "m": "␛[" + strings.Repeat("1", 99) + "m",
+	} {
+		if got := EscapeStyled(in); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
+		}
+		var written strings.Builder
+		if n, err := Writer(&written).Write([]byte(in)); n != len(in) || err != nil || written.String() != want {
+			t.Errorf("Write of %q: %d, %v, %q", in, n, err, &written)
+		}
+	}
+}
+
+func TestEscapeJSONKeepsWhatItMeans(t *testing.T) {
+	in := map[string]string{"a\u202eb": "c\u009bd\x7f", "ü": "\t\x1b😀"}
+	text, err := json.Marshal(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	escaped := EscapeJSON(append(text, '\n'))
+	var out map[string]string
+	if err := json.Unmarshal(escaped, &out); err != nil || !maps.Equal(in, out) {
+		t.Errorf("%v %v: %s", err, out, escaped)
+	}
+	if strings.ContainsFunc(strings.TrimSuffix(string(escaped), "\n"), IsUnsafe) || !strings.Contains(string(escaped), "ü") {
+		t.Errorf("%q", escaped)
 	}
 }
 
