@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -94,7 +95,7 @@ func (o *options) checkWord(cmd *cobra.Command, word string) error {
 		return nil
 	}
 	names, err := o.stepNames(cmd)
-	if slices.Contains(names, word) {
+	if slices.Contains(names, word) || strings.Contains(word, ",") { // several steps, which are checked before they run
 		return nil
 	}
 	hint := "runner help lists the commands, runner steps the steps"

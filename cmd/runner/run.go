@@ -23,8 +23,9 @@ func newRunCommand(o *options) *cobra.Command {
 		GroupID: groupRun,
 		Short:   "run a step: runner test is short for runner run test",
 		Long: "runner run runs the STEP, else $PIPELINE_STEP, else build. Without the word run it does the same,\n" +
-			"unless a command has the step's name.",
-		Example: "runner run test\nrunner test --timeout 5m\n" +
+			"unless a command has the step's name. Several steps, as in build,test, run one after the other\n" +
+			"until one fails, each with a record of its own.",
+		Example: "runner run test\nrunner test --timeout 5m\nrunner --step build,test\n" +
 			"runner deploy --environment staging --dry-run\nrunner test --right-size",
 		Args: cobra.ArbitraryArgs,
 		RunE: o.runStep,
@@ -57,7 +58,7 @@ func (o *options) runStep(cmd *cobra.Command, args []string) error {
 	if len(args) == 1 {
 		if given := cmd.Flags().Lookup(stepFlag.name); given.Changed && given.Value.String() != args[0] {
 			message := fmt.Sprintf("two steps were given, %s and %s", args[0], given.Value)
-			return &usageError{message, "run them one after the other"}
+			return &usageError{message, "run them one after the other: --step build,test"}
 		}
 		variables[stepFlag.variable] = args[0]
 	}
@@ -72,6 +73,9 @@ func (o *options) runStep(cmd *cobra.Command, args []string) error {
 		if cmd.Flags().Changed(f.name) {
 			return &usageError{fmt.Sprintf("--%s needs --right-size", f.name), flagOwners(cmd, f.name)}
 		}
+	}
+	if names := stepList(variables[stepFlag.variable]); len(names) > 1 {
+		return o.runTogether(cmd.Context(), variables, names)
 	}
 	return o.run(cmd.Context(), o.invocation(variables))
 }

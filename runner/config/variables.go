@@ -17,7 +17,7 @@ type VariableGroup struct {
 func Variables() []VariableGroup {
 	return []VariableGroup{
 		{"The step", []Variable{
-			{"PIPELINE_STEP", "the step; build by default"},
+			{"PIPELINE_STEP", "the step, or several that run one after the other, as in build,test; build by default"},
 			{"ENVIRONMENT", "the environment of a deploy or a migration, such as staging"},
 			{"STACK_NAME", "the CloudFormation stack to deploy"},
 			{"RUNNER_WORKSPACE", "the checkout; the current folder by default"},
