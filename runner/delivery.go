@@ -92,6 +92,6 @@ func ExaminePromotion(
 	}
 	return deploy.Promotion{
 		Session: s, Step: step, From: from, Variables: environment.New(s, step).Variables,
-		CheckNeeds: func() error { _, err := needs.Check(s.Stop.Work, s, step); return err },
+		CheckNeeds: func() error { _, err := needs.Check(s.Stop.Work, s, step, catalogue.Pipeline()); return err },
 	}.Examine(report)
 }

@@ -6,9 +6,14 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/needs"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/pipeline"
 	"github.com/carlin-cicd/runner/runner/process"
+	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/session"
 )
 
 // checkout checks out the commit, unless the workspace has it already, and what the step's settings add to it.
@@ -42,6 +47,24 @@ func (r *run) fetchCommit() error {
 	return r.timeoutOr(r.source.Complete(r.step.Checkout))
 }
 
+// storePlan stores what the pipeline runs for this commit, if the step is the first of it. Without a plan the pipeline
+// cannot go on, so the step fails if it cannot be stored.
+func (r *run) storePlan() error {
+	stages := r.steps.Pipeline()
+	if pipeline.Entry(stages) != r.step.Name || r.Config.Environment != "" || r.Ref.SHA == session.NoCommit {
+		return nil
+	}
+	plan := pipeline.ForRun(&r.Session, stages, r.source.Changed)
+	for _, skipped := range plan.Skipped {
+		r.Log.Info("left out of the pipeline", "what", skipped.String(), "reason", skipped.Reason)
+	}
+	key := keys.Plan(r.Ref, r.step.Name, r.Config.Event)
+	if err := artifacts.PutJSON(r.Stop.Work, r.Store, key, redact.Value(r.Redactor, plan)); err != nil {
+		return outcome.ArtifactsError{Err: err}
+	}
+	return nil
+}
+
 // timeoutOr returns the timeout as the error of a git that was killed by it.
 func (r *run) timeoutOr(err error) error {
 	var source outcome.SourceError
@@ -56,7 +79,7 @@ func (r *run) checkPrerequisites() error {
 	if err := needs.CheckCommit(&r.Session, r.step); err != nil {
 		return err
 	}
-	runs, err := needs.Check(r.Stop.Work, &r.Session, r.step)
+	runs, err := needs.Check(r.Stop.Work, &r.Session, r.step, r.steps.Pipeline())
 	if err != nil {
 		return err
 	}

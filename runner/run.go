@@ -200,6 +200,7 @@ func (r *run) prepare() error {
 	}{
 		{"record", r.recordStart},
 		{"source", r.checkout},
+		{"", r.storePlan},
 		{"guard", r.checkPrerequisites},
 		{"secrets", func() error { return r.resolveSecrets(r.env) }},
 		{"", r.checkAccount},

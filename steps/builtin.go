@@ -84,12 +84,16 @@ func builtins(packageManager string) []Step {
 
 // Catalogue are the steps of a workspace.
 type Catalogue struct {
-	steps []Step
-	setup Setup
+	steps    []Step
+	setup    Setup
+	pipeline Pipeline
 }
 
 // Setup is the command that installs the dependencies of the workspace.
 func (c Catalogue) Setup() Setup { return c.setup }
+
+// Pipeline is the order of the steps on the cluster; empty if runner.yaml has none.
+func (c Catalogue) Pipeline() Pipeline { return c.pipeline }
 
 // Collect applies the file to the built-in steps. The file may be nil.
 func Collect(workspace string, file *File) Catalogue {
@@ -101,7 +105,7 @@ func Collect(workspace string, file *File) Catalogue {
 	for i := range c.steps {
 		c.steps[i].Checkout = c.steps[i].Checkout.Or(file.Checkout)
 	}
-	c.setup = defaultSetup(workspace)
+	c.setup, c.pipeline = defaultSetup(workspace), file.Pipeline
 	if file.Setup != nil {
 		c.setup = *file.Setup
 	}

@@ -22,6 +22,7 @@ type File struct {
 	Path     string
 	Setup    *Setup // nil for the default
 	Checkout Checkout
+	Pipeline Pipeline
 	Steps    []override
 }
 
@@ -63,6 +64,8 @@ type document struct {
 	schema   string
 	setup    *Setup
 	checkout Checkout
+	pipeline Pipeline
+	order    ast.Node // of the pipeline
 	steps    []override
 }
 
@@ -75,7 +78,12 @@ func Parse(name string, source []byte) (*File, error) {
 		return nil, err
 	}
 	var doc document
-	if err := documentObject().read(d, root, "the top level", &doc, nil); err != nil {
+	note := func(name string, value ast.Node) {
+		if name == "pipeline" {
+			doc.order = value
+		}
+	}
+	if err := documentObject().read(d, root, "the top level", &doc, note); err != nil {
 		return nil, err
 	}
 	if doc.version == "" {
@@ -84,7 +92,12 @@ func Parse(name string, source []byte) (*File, error) {
 	if err := checkSteps(d, doc.steps); err != nil {
 		return nil, err
 	}
-	return &File{Path: name, Setup: doc.setup, Checkout: doc.checkout, Steps: doc.steps}, nil
+	if err := checkPipeline(d, doc.order, doc.pipeline, collect("", doc.steps, d.origin)); err != nil {
+		return nil, err
+	}
+	return &File{
+		Path: name, Setup: doc.setup, Checkout: doc.checkout, Pipeline: doc.pipeline, Steps: doc.steps,
+	}, nil
 }
 
 // documentObject are the keys of the top level.
@@ -114,6 +127,8 @@ func documentObject() object[document] {
 		),
 		newKey("checkout", "How much of the repository the steps get.", checkoutObject().kind().ref("checkout"),
 			func(d *document) *Checkout { return &d.checkout }),
+		newKey("pipeline", "The order of the steps on the cluster: stages that run one after the other.", pipelineKind(),
+			func(d *document) *Pipeline { return &d.pipeline }).alias("stages", "jobs", "workflow"),
 		newKey(
 			"steps",
 			"Overrides of the built-in steps (build, test, deploy, migrate) and steps of your own.",

@@ -107,6 +107,9 @@ func describeValue(s schema) string {
 		if len(s.Items.Properties) > 1 {
 			return "list of mappings, see below"
 		}
+		if len(s.Items.OneOf) > 3 {
+			return "list of stages, see [pipeline](pipeline.md)"
+		}
 		return "list of " + strings.ReplaceAll(describeValue(*s.Items), "text", "texts")
 	case len(s.Properties) > 1:
 		return "mapping, see below"

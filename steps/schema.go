@@ -40,6 +40,7 @@ type schema struct {
 	Items       *schema  `json:"items,omitempty"`
 	PrefixItems []schema `json:"prefixItems,omitempty"`
 	MinItems    int      `json:"minItems,omitempty"`
+	MaxItems    int      `json:"maxItems,omitempty"`
 	Contains    *schema  `json:"contains,omitempty"`
 
 	Properties           properties          `json:"properties,omitempty"`

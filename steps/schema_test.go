@@ -63,6 +63,7 @@ func validator(tb testing.TB) func(source string) (valid, ok bool) {
 var parserOnly = regexp.MustCompile(
 	`two artifacts have the name|needs itself|is not a step|steps need each other|which no step publishes|` +
 		`runs all tests again|is inside of quotes|is a part of the argument|the command begins with|cannot be read|invalid pattern|groups instead of one|invalid glob in reports|` +
+		`the first stage must be|the pipeline has|changes an environment|is followed by no stage|jobs side by side|` +
 		`invalid until|mapping key .* already defined|the value of a merge key`,
 )
 

@@ -94,6 +94,12 @@ func LatestRun(ref Ref, step, environment string) string {
 	return runFolder(ref, step, environment) + "latest.json"
 }
 
+// Plan returns the key of what the pipeline runs for a commit and an event, which the first step of the pipeline stores:
+// "runs/<branch>/<sha>/<step>/plan-<event>.json".
+func Plan(ref Ref, step, event string) string {
+	return runFolder(ref, step, "") + "plan-" + segment(event) + ".json"
+}
+
 // LatestRunOnBranch returns the key of the record of how a step last ended on a branch:
 // "runs/<branch>/latest/<step>[@<environment>]/latest.json".
 func LatestRunOnBranch(branch, step, environment string) string {

@@ -29,9 +29,9 @@ func newPipelineCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "pipeline",
 		GroupID: groupCluster,
-		Short:   "start the pipeline on the cluster, follow it, approve it",
-		Long: "runner pipeline works on the pipeline of the cluster. An EXECUTION is a run of it;\n" +
-			"without one, the newest execution of the branch is meant.",
+		Short:   "start the pipeline on the cluster, follow it, approve it; or run it here",
+		Long: "runner pipeline works on the pipeline of the cluster; plan and run on that of this workspace.\n" +
+			"An EXECUTION is a run on the cluster; without one, the newest execution of the branch is meant.",
 		Args: cobra.ArbitraryArgs,
 		RunE: requireSubcommand,
 	}
@@ -40,7 +40,7 @@ func newPipelineCommand(o *options) *cobra.Command {
 		Short:   "start the pipeline for a commit",
 		Example: "runner pipeline start --follow\nrunner pipeline start --branch v1.2.0 --tag",
 		Args:    arguments(0),
-		RunE:    o.withPipeline(pipeline.start),
+		RunE:    o.withPipeline(clusterPipeline.start),
 	}
 	declare(
 		start, branchFlag, shaFlag, tagFlag, environmentFlag, forceFlag.describe("even if a newer commit is live"),
@@ -51,17 +51,17 @@ func newPipelineCommand(o *options) *cobra.Command {
 		Short:   "show the steps of an execution",
 		Example: "runner pipeline status --follow",
 		Args:    arguments(0, "EXECUTION"),
-		RunE:    o.withPipeline(pipeline.status),
+		RunE:    o.withPipeline(clusterPipeline.status),
 	}
 	declare(status, branchFlag, followFlag, clusterFlag)
 	cmd.AddCommand(start, status)
 	for _, c := range []struct {
 		name, short, example string
-		run                  func(pipeline, context.Context) error
+		run                  func(clusterPipeline, context.Context) error
 	}{
-		{"approve", "approve an execution that waits", `runner pipeline approve --reason "looks good"`, pipeline.approve},
-		{"reject", "reject an execution that waits", "runner pipeline reject --yes", pipeline.reject},
-		{"cancel", "stop an execution and its task", "runner pipeline cancel", pipeline.cancel},
+		{"approve", "approve an execution that waits", `runner pipeline approve --reason "looks good"`, clusterPipeline.approve},
+		{"reject", "reject an execution that waits", "runner pipeline reject --yes", clusterPipeline.reject},
+		{"cancel", "stop an execution and its task", "runner pipeline cancel", clusterPipeline.cancel},
 	} {
 		sub := &cobra.Command{
 			Use: c.name + " [EXECUTION]", Short: c.short, Example: c.example, Args: arguments(0, "EXECUTION"),
@@ -70,14 +70,15 @@ func newPipelineCommand(o *options) *cobra.Command {
 		declare(sub, branchFlag, reasonFlag, yesFlag, clusterFlag)
 		cmd.AddCommand(sub)
 	}
+	cmd.AddCommand(localPipelineCommands(o)...)
 	for _, sub := range cmd.Commands() {
 		declare(sub, checkoutFlags...)
 	}
 	return cmd
 }
 
-// pipeline is the cluster's pipeline and what the command line says about it.
-type pipeline struct {
+// clusterPipeline is the cluster's pipeline and what the command line says about it.
+type clusterPipeline struct {
 	*options
 	remote    *remote.Pipeline
 	variables map[string]string
@@ -92,7 +93,7 @@ type pipeline struct {
 
 // withPipeline is the body of a command below runner pipeline. A request that AWS refuses has started nothing, so it
 // counts as input.
-func (o *options) withPipeline(f func(pipeline, context.Context) error) func(*cobra.Command, []string) error {
+func (o *options) withPipeline(f func(clusterPipeline, context.Context) error) func(*cobra.Command, []string) error {
 	return o.withSignals(func(ctx context.Context, variables map[string]string, args []string) error {
 		p, err := o.connectPipeline(ctx, variables)
 		if err == nil {
@@ -109,8 +110,8 @@ func (o *options) withPipeline(f func(pipeline, context.Context) error) func(*co
 	})
 }
 
-func (o *options) connectPipeline(ctx context.Context, variables map[string]string) (pipeline, error) {
-	p := pipeline{options: o, variables: variables, interval: 2 * time.Second}
+func (o *options) connectPipeline(ctx context.Context, variables map[string]string) (clusterPipeline, error) {
+	p := clusterPipeline{options: o, variables: variables, interval: 2 * time.Second}
 	var err error
 	if p.config, err = config.Read(variables); err != nil {
 		return p, err
@@ -144,11 +145,11 @@ func clusterStack(variables map[string]string) string {
 }
 
 // actor is who starts the pipeline, for notifications. Decisions are recorded with the caller's ARN.
-func (p pipeline) actor() string {
+func (p clusterPipeline) actor() string {
 	return cmp.Or(p.variables["GITHUB_ACTOR"], p.variables["USER"], "unknown")
 }
 
-func (p pipeline) start(ctx context.Context) error {
+func (p clusterPipeline) start(ctx context.Context) error {
 	ref, dirty, err := runner.Identify(ctx, p.variables, p.config)
 	if err != nil {
 		return err
@@ -177,7 +178,7 @@ func (p pipeline) start(ctx context.Context) error {
 }
 
 // find returns the execution that was named, else the one of the branch that choose finds.
-func (p pipeline) find(
+func (p clusterPipeline) find(
 	ctx context.Context, choose func(ctx context.Context, branch string) (remote.Execution, error),
 ) (remote.Execution, error) {
 	if p.execution != "" {
@@ -197,7 +198,7 @@ func (p pipeline) find(
 }
 
 // status shows the steps. When it follows them, the exit code tells how the pipeline ended.
-func (p pipeline) status(ctx context.Context) error {
+func (p clusterPipeline) status(ctx context.Context) error {
 	e, err := p.find(ctx, p.remote.Latest)
 	if err != nil {
 		return err
@@ -205,10 +206,15 @@ func (p pipeline) status(ctx context.Context) error {
 	return p.show(ctx, e)
 }
 
-func (p pipeline) approve(ctx context.Context) error { return p.decide(ctx, "approve", "approved") }
-func (p pipeline) reject(ctx context.Context) error  { return p.decide(ctx, "reject", "rejected") }
+func (p clusterPipeline) approve(ctx context.Context) error {
+	return p.decide(ctx, "approve", "approved")
+}
 
-func (p pipeline) decide(ctx context.Context, verb, done string) error {
+func (p clusterPipeline) reject(ctx context.Context) error {
+	return p.decide(ctx, "reject", "rejected")
+}
+
+func (p clusterPipeline) decide(ctx context.Context, verb, done string) error {
 	e, err := p.find(ctx, p.remote.AwaitingApproval)
 	if err != nil {
 		return err
@@ -230,7 +236,7 @@ func (p pipeline) decide(ctx context.Context, verb, done string) error {
 	return p.print("%s: %s for %s, by %s\n", e.Name, done, a.Environment, caller)
 }
 
-func (p pipeline) cancel(ctx context.Context) error {
+func (p clusterPipeline) cancel(ctx context.Context) error {
 	e, err := p.find(ctx, p.remote.Latest)
 	switch {
 	case err != nil:
@@ -251,22 +257,27 @@ func (p pipeline) cancel(ctx context.Context) error {
 	return p.print("%s: cancelled\n", e.Name)
 }
 
+// confirm asks unless --yes was given.
+func (p clusterPipeline) confirm(ctx context.Context, question string) bool {
+	return p.yes || p.options.confirm(ctx, question)
+}
+
 // confirm asks the person at the terminal. Without a terminal, and after Ctrl-C, the answer is no.
-func (p pipeline) confirm(ctx context.Context, question string) bool {
-	if p.yes || !p.terminal {
-		return p.yes
+func (o *options) confirm(ctx context.Context, question string) bool {
+	if !o.terminal {
+		return false
 	}
-	p.ask("%s [y/N] ", question)
+	o.ask("%s [y/N] ", question)
 	answers := make(chan string, 1)
 	go func() {
-		answer, _ := bufio.NewReader(p.stdin).ReadString('\n')
+		answer, _ := bufio.NewReader(o.stdin).ReadString('\n')
 		answers <- strings.ToLower(strings.TrimSpace(answer))
 	}()
 	select {
 	case answer := <-answers:
 		return answer == "y" || answer == "yes"
 	case <-ctx.Done():
-		p.note("")
+		o.note("")
 		return false
 	}
 }

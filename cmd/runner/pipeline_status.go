@@ -18,7 +18,7 @@ type notSucceededError struct{ status string }
 func (e *notSucceededError) Error() string { return "the pipeline ended as " + e.status }
 
 // show prints the steps of an execution, and when it follows them, each change until the end.
-func (p pipeline) show(ctx context.Context, e remote.Execution) error {
+func (p clusterPipeline) show(ctx context.Context, e remote.Execution) error {
 	drawn := 0
 	var printed []string
 	for {
@@ -62,7 +62,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 // redraw draws the steps over the lines that were drawn before, and returns how many lines they are.
-func (p pipeline) redraw(e remote.Execution, steps []remote.Step, drawn int) (int, error) {
+func (p clusterPipeline) redraw(e remote.Execution, steps []remote.Step, drawn int) (int, error) {
 	back := ""
 	if drawn > 0 {
 		back = fmt.Sprintf("\x1b[%dA\x1b[J", drawn)
@@ -75,7 +75,7 @@ func (p pipeline) redraw(e remote.Execution, steps []remote.Step, drawn int) (in
 }
 
 // printChanges prints the lines that were not printed yet, and returns all of them.
-func (p pipeline) printChanges(e remote.Execution, steps []remote.Step, printed []string) ([]string, error) {
+func (p clusterPipeline) printChanges(e remote.Execution, steps []remote.Step, printed []string) ([]string, error) {
 	lines := statusLines(e, steps)
 	if p.follow {
 		lines = changedLines(e, steps, printed)

@@ -44,7 +44,7 @@ func watch(t *testing.T, m snapshots, out io.Writer, terminal bool) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	watched := pipeline{
+	watched := clusterPipeline{
 		options: &options{
 			stdout:   out,
 			terminal: terminal,

@@ -3,6 +3,7 @@
 package checkout
 
 import (
+	"context"
 	"os"
 
 	"github.com/carlin-cicd/runner/runner/environment"
@@ -51,6 +52,19 @@ func (c *Checkout) Complete(s steps.Checkout) error {
 		return outcome.SourceError{Err: err}
 	}
 	return nil
+}
+
+// Changed returns the files of the workspace that differ between an earlier commit and the session's: see
+// source.Changed.
+func (c *Checkout) Changed(ctx context.Context, earlier string) ([]string, error) {
+	options := source.Options{Dir: c.session.Config.Workspace, SHA: c.session.Ref.SHA}
+	if c.session.AwaitsCheckout() {
+		var err error
+		if options, err = c.options(); err != nil {
+			return nil, err
+		}
+	}
+	return source.Changed(ctx, c.session.Git, options, earlier)
 }
 
 // Configure adds to the command's variables what its git needs: the right to use a workspace of another user, and

@@ -37,6 +37,7 @@ type Config struct {
 	KnownHosts     string `env:"RUNNER_SSH_KNOWN_HOSTS"`
 	MainBranch     string `env:"RUNNER_MAIN_BRANCH" envDefault:"main"` // whose records count for tags, too
 	Protected      string `env:"RUNNER_PROTECTED_BRANCHES"`            // globs, separated by commas; "": the main branch
+	Event          string `env:"RUNNER_EVENT" envDefault:"push"`       // what started the pipeline
 	Digests        string `env:"RUNNER_ARTIFACT_DIGESTS"`              // KIND=SHA256, separated by commas: the sets that may be fetched
 	GitHubBranch   string `env:"GITHUB_REF_NAME"`
 	GitHubSHA      string `env:"GITHUB_SHA"`
@@ -161,6 +162,12 @@ func (c *Config) check() error {
 	default:
 		return &outcome.ConfigError{
 			Message: fmt.Sprintf("RUNNER_CREDENTIALS cannot be %q", c.Credentials), Advice: "write task or none",
+		}
+	}
+	if !steps.IsEvent(c.Event) {
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_EVENT cannot be %q", c.Event),
+			Advice:  "write push, tag, schedule, manual or pull_request",
 		}
 	}
 	if err := errors.Join(c.checkS3(), c.checkProtection()); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/pipeline"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps"
@@ -45,12 +46,16 @@ func Find(ctx context.Context, s *session.Session, step string) (latest record.L
 	return latest, err
 }
 
-// Check returns the newest runs of the steps that a step needs. The error is a *outcome.GuardError if one of them has
-// not passed for this commit, or passed in a workspace that was not the commit's.
-func Check(ctx context.Context, s *session.Session, step steps.Step) ([]Run, error) {
+// Check returns the newest runs of the steps that a step needs. For one that the pipeline's plan leaves out, since
+// nothing that it depends on has changed, the run that stands for it counts. The error is a *outcome.GuardError if one
+// of them has not passed for this commit, or passed in a workspace that was not the commit's.
+func Check(ctx context.Context, s *session.Session, step steps.Step, stages steps.Pipeline) ([]Run, error) {
 	var runs []Run
 	for _, need := range step.Needs {
 		latest, err := Find(ctx, s, need)
+		if errors.Is(err, fs.ErrNotExist) {
+			latest, err = standIn(ctx, s, need, stages)
+		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, &outcome.GuardError{
@@ -79,6 +84,20 @@ func Check(ctx context.Context, s *session.Session, step steps.Step) ([]Run, err
 		runs = append(runs, Run{need, latest})
 	}
 	return runs, nil
+}
+
+// standIn returns the run that the plan of the commit names for a step that it leaves out. The error is fs.ErrNotExist if
+// there is none.
+func standIn(ctx context.Context, s *session.Session, step string, stages steps.Pipeline) (record.Latest, error) {
+	plan, err := pipeline.Load(ctx, s, stages)
+	if err != nil {
+		return record.Latest{}, err
+	}
+	latest, reason, err := plan.Stands(ctx, s, step, Branches(s))
+	if err == nil {
+		s.Log.Info("a needed step did not run for this commit", "step", step, "reason", reason, "record", latest.Key)
+	}
+	return latest, err
 }
 
 // CheckCommit returns a *outcome.GuardError if a step relies on the commit while the commit is not known, or while the

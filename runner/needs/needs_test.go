@@ -13,6 +13,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/pipeline"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps"
@@ -74,6 +75,30 @@ func TestWhichRunsSatisfyNeeds(t *testing.T) {
 			put(t, s, "main", "test", "prod", failed)
 			put(t, s, "main", "test", "", passed)
 		}, want: "ended with failure"},
+		"one that stands for it, where nothing has changed": {branch: "main", put: func(s *session.Session) {
+			putAt(t, s, "main", earlier, passed)
+			plan(t, s, "main", earlier)
+		}},
+		"one that stands for it, and failed": {branch: "main", put: func(s *session.Session) {
+			putAt(t, s, "main", earlier, failed)
+			plan(t, s, "main", earlier)
+		}, want: "has not run"},
+		"one that stands for it, of a workspace with changes": {branch: "main", put: func(s *session.Session) {
+			putAt(t, s, "main", earlier, dirty)
+			plan(t, s, "main", earlier)
+		}, want: "has not run"},
+		"one that stands for it, of any other branch": {branch: "main", put: func(s *session.Session) {
+			putAt(t, s, "evil", earlier, passed)
+			plan(t, s, "evil", earlier)
+		}, want: "has not run"},
+		"a plan without the run that it names": {
+			branch: "main", put: func(s *session.Session) { plan(t, s, "main", earlier) }, want: "has not run",
+		},
+		"one that failed, before one that stands for it": {branch: "main", put: func(s *session.Session) {
+			putAt(t, s, "main", earlier, passed)
+			plan(t, s, "main", earlier)
+			put(t, s, "main", "test", "", failed)
+		}, want: "ended with failure"},
 		"one without a known commit": {
 			branch: "main", put: func(s *session.Session) { put(t, s, "main", "test", "", passed) }, change: func(s *session.Session) { s.Ref.SHA = session.NoCommit }, want: "has not run",
 		},
@@ -87,7 +112,7 @@ func TestWhichRunsSatisfyNeeds(t *testing.T) {
 			if c.change != nil {
 				c.change(s)
 			}
-			_, err := Check(t.Context(), s, step)
+			_, err := Check(t.Context(), s, step, pipelineOf(t))
 			var guard *outcome.GuardError
 			switch {
 			case c.want == "" && err != nil:
@@ -96,6 +121,39 @@ func TestWhichRunsSatisfyNeeds(t *testing.T) {
 				t.Errorf("%v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+const earlier = "fedcba9876543210fedcba9876543210fedcba98"
+
+// pipelineOf is a pipeline whose plan may leave out test.
+func pipelineOf(t *testing.T) steps.Pipeline {
+	t.Helper()
+	file, err := steps.Parse("runner.yaml", []byte("version: 1\npipeline: [build, { step: test, paths: [web] }]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file.Pipeline
+}
+
+// putAt stores how test ended at another commit.
+func putAt(t *testing.T, s *session.Session, branch, commit string, latest record.Latest) {
+	t.Helper()
+	key := keys.LatestRun(artifacts.Ref{Branch: branch, SHA: commit}, "test", "")
+	if err := artifacts.PutJSON(t.Context(), s.Store, key, latest); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// plan stores a plan that leaves out test, since it passed on a branch at another commit.
+func plan(t *testing.T, s *session.Session, branch, commit string) {
+	t.Helper()
+	p := pipeline.Plan{Format: pipeline.Format, Event: s.Config.Event, Branch: s.Ref.Branch, SHA: s.Ref.SHA}
+	p.Skipped = []pipeline.Skipped{{
+		Steps: []string{"test"}, Reason: "nothing has changed", Passed: []pipeline.Proof{{"test", branch, commit}},
+	}}
+	if err := artifacts.PutJSON(t.Context(), s.Store, keys.Plan(s.Ref, "build", s.Config.Event), p); err != nil {
+		t.Fatal(err)
 	}
 }
 
