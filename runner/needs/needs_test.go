@@ -150,7 +150,7 @@ func plan(t *testing.T, s *session.Session, branch, commit string) {
 	t.Helper()
 	p := pipeline.Plan{Format: pipeline.Format, Event: s.Config.Event, Branch: s.Ref.Branch, SHA: s.Ref.SHA}
 	p.Skipped = []pipeline.Skipped{{
-		Steps: []string{"test"}, Reason: "nothing has changed", Passed: []pipeline.Proof{{"test", branch, commit}},
+		Steps: []string{"test"}, Reason: "nothing has changed", Passed: []pipeline.Proof{{Step: "test", Branch: branch, SHA: commit}},
 	}}
 	if err := artifacts.PutJSON(t.Context(), s.Store, keys.Plan(s.Ref, "build", s.Config.Event), p); err != nil {
 		t.Fatal(err)
