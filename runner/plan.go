@@ -66,6 +66,9 @@ func (r *run) printPlan(w io.Writer) {
 		row("quarantine", quarantineText(q, r.Began), s.Origin["quarantine"])
 	}
 	row("coverage", floorText(s.Coverage), s.Origin["coverage"])
+	for _, c := range s.Caches {
+		row("cache", cacheText(c), s.Origin["cache"])
+	}
 	for _, a := range s.Artifacts {
 		row("artifact", r.destination(a), s.Origin["artifacts"])
 	}
@@ -176,6 +179,9 @@ func PrintSteps(w io.Writer, c config.Config, note func(name string) string) err
 		for _, a := range s.Artifacts {
 			row("artifacts", fmt.Sprintf("%s/ as %s, when %s", a.Path, a.Name, a.When))
 		}
+		for _, c := range s.Caches {
+			row("cache", cacheText(c))
+		}
 		row("verify", s.Verify.String())
 		for _, h := range hookLists(s) {
 			row(h.name, h.text())
@@ -187,6 +193,27 @@ func PrintSteps(w io.Writer, c config.Config, note func(name string) string) err
 		row("coverage", floorText(s.Coverage))
 	}
 	return nil
+}
+
+// cacheText describes a cache.
+func cacheText(c steps.Cache) string {
+	if c.IsOfTools() {
+		var tools []string
+		for _, t := range []struct {
+			used bool
+			name string
+		}{{c.Turbo, "turbo"}, {c.Nx, "nx"}, {c.Go, "go"}} {
+			if t.used {
+				tools = append(tools, t.name)
+			}
+		}
+		return "served to " + strings.Join(tools, ", ")
+	}
+	key := "the commit"
+	if len(c.Key) > 0 {
+		key = strings.Join(c.Key, ", ")
+	}
+	return fmt.Sprintf("%s: %s, by %s, saved on %s", c.Name, strings.Join(c.Paths, ", "), key, c.Save)
 }
 
 // origin returns the repository's URL without credentials.

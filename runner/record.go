@@ -75,6 +75,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 		f.Error, f.Hint = o.Err.Error(), outcome.Hint(o.Err)
 	}
 	f.Tests, f.Coverage, f.Delivery = r.testsRecord(), r.verdict.Coverage, r.delivery.Delivery()
+	f.Caches, f.Saved = r.caches.record(), r.caches.saved
 	f.Usage = r.usageRecord(o)
 	f.Cost = r.cost(f.Usage)
 	f.Details = r.details()

@@ -78,6 +78,7 @@ type run struct {
 	indexing      indexing
 	account       *account.Place     // where the command works in AWS, once its variables are known
 	delivery      *deploy.Deployment // nil for a step that changes no environment
+	caches        caches
 	hooks         hooks
 	kept          sync.WaitGroup // outputs of processes that before hooks left running
 	outputs       outputs
@@ -186,6 +187,7 @@ func (r *run) perform() error {
 		err = r.hooks.failed
 	}
 	err = r.publishArtifacts(err)
+	r.saveCaches(err)
 	r.verdict.SaveCoverage(err)
 	r.verdict.SaveHistory()
 	r.onFailure(err)
@@ -207,6 +209,7 @@ func (r *run) prepare() error {
 		{"lock", func() error { return r.delivery.Lock(r.account, r.env.Variables) }},
 		{"fetch", r.fetch},
 		{"", r.assumeRole},
+		{"", r.restoreCaches},
 		{"setup", r.setup},
 		{"", r.before},
 		{"snapshot", r.beginDelivery},

@@ -111,6 +111,12 @@ func stepObject() object[Step] {
 			optionalBoolean(),
 			func(s *Step) **bool { return &s.AllowEmpty },
 		),
+		newKey(
+			"cache",
+			"Folders that are kept between runs: restored before dependencies are installed, saved after the command.",
+			cacheKind(),
+			func(s *Step) *[]Cache { return &s.Caches },
+		).alias("caches"),
 		newKey("artifacts", "Folders that are published after the command.", artifactList(),
 			func(s *Step) *[]Artifact { return &s.Artifacts }),
 		newKey(

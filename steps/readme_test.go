@@ -115,6 +115,8 @@ func describeValue(s schema) string {
 		return "mapping, see below"
 	case s.Type == "object":
 		return "variables"
+	case s.Pattern == cacheSize.String():
+		return "size"
 	case len(s.Examples) > 0:
 		return "duration"
 	case s.Type == "string", reflect.DeepEqual(s.Type, scalarTypes):

@@ -24,6 +24,7 @@ type Step struct {
 	Reports     []string          // globs of JUnit files, relative to Directory
 	AllowEmpty  *bool             // whether it may pass without having run a test; nil for the default
 	Artifacts   []Artifact
+	Caches      []Cache
 	Retry       Retry
 	Rerun       Rerun
 	Quarantine  []Quarantine

@@ -7,6 +7,7 @@
 //	runs/index/<branch>~/…                         the index of runs: head, older pages, index.html
 //	tests/<branch>/…                               test history and the coverage to compare with
 //	deployments/<environment>/<scope>/<run>.json   the records of a deployment; live.json beside them
+//	cache/<branch>/<name>~/…                       caches: entries, and the blocks that they are made of
 //	locks/<environment>/<name>.json                locks
 //	locks/artifacts/<branch>/<2 hex digits>.json   locks of a branch's sets while they are published
 package keys

@@ -29,6 +29,7 @@ type Config struct {
 	Artifacts      string `env:"ARTIFACT_BUCKET"`
 	Workspace      string `env:"RUNNER_WORKSPACE"`
 	File           string `env:"RUNNER_CONFIG"`
+	CacheFrom      string `env:"RUNNER_CACHE_FROM"` // where caches are read from; then none are saved. "": the artifacts' store
 	LogFormat      string `env:"RUNNER_LOG_FORMAT" envDefault:"auto"`
 	LogLevel       string `env:"RUNNER_LOG_LEVEL" envDefault:"info"`
 	DryRun         bool   `env:"RUNNER_DRY_RUN"`

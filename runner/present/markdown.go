@@ -74,6 +74,12 @@ func (d *document) run(run record.Run) {
 		}
 		d.item(codeSpan(a.Name), ArtifactLine(a)+" → "+d.path(a.Location))
 	}
+	for _, c := range run.Caches {
+		d.item("cache", codeSpan(CacheLine(c)))
+	}
+	if saved := TimeSavedLine(run); saved != "" {
+		d.item("time", saved)
+	}
 	if run.Usage != nil {
 		d.item("usage", codeSpan(UsageLine(run.Usage)))
 	}

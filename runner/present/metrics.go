@@ -20,6 +20,26 @@ func metrics(run record.Run) telemetry.Metrics {
 		m.ArtifactFiles += a.Files
 		m.ArtifactBytes += a.Bytes
 	}
+	for _, c := range run.Caches {
+		if m.Cache == nil {
+			m.Cache = &telemetry.CacheCounts{}
+		}
+		m.Cache.Bytes += c.Loaded
+		m.Cache.Stored += c.Added
+		if t := c.Tool; t != nil {
+			m.Cache.Hits, m.Cache.Misses = m.Cache.Hits+t.Hits, m.Cache.Misses+t.Misses
+			continue
+		}
+		switch c.Hit {
+		case record.ExactHit:
+			m.Cache.Hits++
+		case record.OlderHit, record.Miss:
+			m.Cache.Misses++
+		}
+	}
+	if m.Cache != nil {
+		m.Cache.Saved = record.Duration(run.Saved)
+	}
 	if run.Usage != nil {
 		m.PeakMemory, m.CPU = run.Usage.PeakMemory, record.Duration(run.Usage.CPUSeconds)
 	}

@@ -60,6 +60,10 @@ func (t Terminal) Summary(run record.Run) string {
 		}
 		s.row(name, ArtifactLine(a)+" → "+s.path(a.Location))
 	}
+	for _, c := range run.Caches {
+		s.row("cache", terminal.Escape(CacheLine(c)))
+	}
+	s.row("", TimeSavedLine(run))
 	if run.Recorded {
 		s.row("record", s.path(run.Place+"/"+run.Key))
 		if run.Published["report.html"] {

@@ -60,6 +60,8 @@ type Run struct {
 	Tests     *Tests            `json:"tests,omitempty"`
 	Coverage  *Coverage         `json:"coverage,omitempty"`
 	Artifacts []Artifact        `json:"artifacts"`
+	Caches    []Cache           `json:"caches,omitempty"`
+	Saved     float64           `json:"cache_saved_seconds,omitempty"` // how much longer the run would have taken without, if known
 	Usage     *Usage            `json:"usage,omitempty"`
 	Cost      *Cost             `json:"cost,omitempty"`
 	Delivery  *Delivery         `json:"delivery,omitempty"`

@@ -10,6 +10,7 @@
 package redact
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -205,4 +206,11 @@ func (c *cursor) appendClean(dst, text []byte, matches []match, hold int) []byte
 		c.done = hold
 	}
 	return dst
+}
+
+// Known returns a redactor of the secrets that are known by now. It takes no text for a token by its look alone.
+func (r *Redactor) Known() *Redactor {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return &Redactor{names: maps.Clone(r.names), keepTokens: true}
 }

@@ -119,14 +119,23 @@ func (f Folder) walk(
 
 // inspect returns what of a file holds a secret, "" if nothing does.
 func (f Folder) inspect(ctx context.Context, root *os.Root, name string) (where string, err error) {
-	if f.Redactor.String(name) != name {
-		return "name", nil
-	}
 	file, err := root.Open(name)
 	if err != nil {
 		return "", err
 	}
 	defer file.Close()
+	return f.Inspect(ctx, name, file)
+}
+
+// Inspect returns what of one file holds a secret, "" if nothing does: see Finding.Where. The file is at its beginning;
+// without one it is the name only that is looked at.
+func (f Folder) Inspect(ctx context.Context, name string, file *os.File) (where string, err error) {
+	if f.Redactor.String(name) != name {
+		return "name", nil
+	}
+	if file == nil {
+		return "", nil
+	}
 	head := make([]byte, sniffLength)
 	n, err := io.ReadFull(file, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {

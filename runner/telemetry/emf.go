@@ -18,6 +18,7 @@ type Metrics struct {
 	Failed                     bool
 	Duration                   time.Duration
 	Tests                      *TestCounts
+	Cache                      *CacheCounts
 	ArtifactFiles              int
 	ArtifactBytes              int64
 	PeakMemory                 int64 // bytes
@@ -29,6 +30,13 @@ type Metrics struct {
 
 // TestCounts are the counts of a run that read reports.
 type TestCounts struct{ Total, Failed, Flaky int }
+
+// CacheCounts are the counts of a run with caches. An entry that is only an older one counts as a miss.
+type CacheCounts struct {
+	Hits, Misses  int
+	Bytes, Stored int64 // that were read from the store, and written to it
+	Saved         time.Duration
+}
 
 type metric struct {
 	Name string
@@ -80,6 +88,13 @@ func EMF(r Metrics, at time.Time) []byte {
 		add("Tests", "Count", r.Tests.Total)
 		add("TestsFailed", "Count", r.Tests.Failed)
 		add("TestsFlaky", "Count", r.Tests.Flaky)
+	}
+	if c := r.Cache; c != nil {
+		add("CacheHits", "Count", c.Hits)
+		add("CacheMisses", "Count", c.Misses)
+		add("CacheBytes", "Bytes", c.Bytes)
+		add("CacheStored", "Bytes", c.Stored)
+		add("CacheSaved", "Seconds", round(c.Saved))
 	}
 	add("ArtifactFiles", "Count", r.ArtifactFiles)
 	add("ArtifactBytes", "Bytes", r.ArtifactBytes)

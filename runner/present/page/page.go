@@ -70,6 +70,7 @@ func Write(w io.Writer, run record.Run, log Log) error {
 	out.coverage(run.Coverage)
 	out.timeline(run)
 	out.usage(run)
+	out.caches(run)
 	out.artifacts(run)
 	out.environment(run.Variables)
 	wholeLog := ""
@@ -182,6 +183,7 @@ func (w *writer) contents(run record.Run, hasLog bool) {
 		{run.Coverage != nil, "coverage", "Coverage"},
 		{len(run.Phases) > 0, "timeline", "Timeline"},
 		{run.Usage != nil, "usage", "Usage"},
+		{len(run.Caches) > 0, "caches", "Caches"},
 		{true, "artifacts", "Artifacts"},
 		{len(run.Variables) > 0, "environment", "Environment"},
 		{hasLog, "log", "Log"},

@@ -1,0 +1,53 @@
+package keys
+
+import (
+	"encoding/hex"
+	"strings"
+)
+
+// The caches of a branch are below "cache/<branch>/". The mark ends the name of a cache, so that it is no part of a
+// branch's name: what the roles of a cluster allow for "cache/main/*" is what the main branch keeps, and nothing else.
+
+// CacheBranch returns the prefix of all caches of a branch: "cache/<branch>/". Branches below it share the prefix.
+func CacheBranch(branch string) string { return cache + "/" + branch + "/" }
+
+// Caches is the prefix of the caches of all branches.
+const Caches = cache + "/"
+
+func cacheFolder(branch, name string) string { return CacheBranch(branch) + segment(name) + Mark + "/" }
+
+// CacheEntries returns the prefix of the entries of a cache for a platform, or without one of those for all:
+// "cache/<branch>/<name>~/entries/<platform>/".
+func CacheEntries(branch, name, platform string) string {
+	prefix := cacheFolder(branch, name) + "entries/"
+	if platform != "" {
+		prefix += segment(platform) + "/"
+	}
+	return prefix
+}
+
+// CacheEntry returns the key of an entry: "cache/<branch>/<name>~/entries/<platform>/<digest>".
+func CacheEntry(branch, name, platform, digest string) string {
+	return CacheEntries(branch, name, platform) + segment(digest)
+}
+
+// ParseCacheEntry is the inverse of CacheEntry. It reports false for other objects below cache/.
+func ParseCacheEntry(key string) (branch, name, platform, digest string, ok bool) {
+	head, tail, found := strings.Cut(strings.TrimPrefix(key, Caches), Mark+"/entries/")
+	slash := strings.LastIndexByte(head, '/')
+	parts := strings.Split(tail, "/")
+	if !found || slash < 0 || len(parts) != 2 {
+		return "", "", "", "", false
+	}
+	branch, name, platform, digest = head[:slash], head[slash+1:], parts[0], parts[1]
+	ok = CheckBranch(branch) == nil && CacheEntry(branch, name, platform, digest) == key
+	return branch, name, platform, digest, ok
+}
+
+// CacheBlocks returns the prefix of the blocks of a cache: "cache/<branch>/<name>~/blocks/".
+func CacheBlocks(branch, name string) string { return cacheFolder(branch, name) + "blocks/" }
+
+// CacheBlock returns the key of a block by its SHA-256: "cache/<branch>/<name>~/blocks/<64 hex digits>".
+func CacheBlock(branch, name string, sum [32]byte) string {
+	return CacheBlocks(branch, name) + hex.EncodeToString(sum[:])
+}
