@@ -57,6 +57,7 @@ func TestTheChain(t *testing.T) {
 
 	// Each goes on from what the one before has left.
 	green := repository.commit(t, "a shop", nil)
+	replaced := repository.commit(t, "a shop whose build is replaced", map[string]string{"README.md": "# Shop\n"})
 	red := repository.commit(t, "a test that fails", map[string]string{
 		"packages/core/src/red.test.ts": "test('adds up', () => { expect(1 + 1).toBe(3); });\n",
 	})
@@ -70,6 +71,7 @@ func TestTheChain(t *testing.T) {
 		run  func(t *testing.T)
 	}{
 		{"a good commit goes all the way, and waits for approval before production", func(t *testing.T) { c.allTheWay(t, green) }},
+		{"a build that is replaced between approval and deployment is not deployed", func(t *testing.T) { c.replaced(t, replaced) }},
 		{"a commit whose test fails goes nowhere", func(t *testing.T) { c.nowhere(t, red) }},
 		{"a deployment that does not work is taken back", func(t *testing.T) { c.takenBack(t, unfit) }},
 		{"steps are run by hand", func(t *testing.T) { c.triggers(t, green, red) }},
@@ -106,6 +108,43 @@ func (c *chain) allTheWay(t *testing.T, green string) {
 	}
 	c.lines(t, ran, "ci-Test", `"msg":"step passed"`, `"_aws"`)
 	c.tells(t, "approval needed", green)
+	c.unlocked(t)
+}
+
+// replaced puts another build in the place of the one that waits for approval, as only a person with rights to the
+// bucket can, and approves then.
+func (c *chain) replaced(t *testing.T, sha string) {
+	before := c.stack(t, "Shop-Production")
+	ran := c.push(t, sha, func(running context.Context, t *testing.T, c *chain, address, execution string) {
+		if c.token(running, t, execution) == "" {
+			return // it ended without asking: what it printed says why
+		}
+		other := t.TempDir()
+		if err := os.WriteFile(filepath.Join(other, "server.js"), []byte("// not what was approved\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		put := exec.CommandContext(running, c.runner, "artifacts", "put", "--force", "builds", other)
+		put.Env = append(os.Environ(), "ARTIFACT_BUCKET="+c.store.bucket, "BRANCH=main", "GIT_SHA="+sha)
+		if said, err := put.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, said)
+		}
+		approve(running, t, c, address, execution)
+	})
+	if ran.Status != "FAILED" || !strings.HasSuffix(ran.families(), "ci-Deploy-staging ci-Migrate-production ci-Deploy-production") {
+		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
+	}
+	if f := c.store.of(t, "main", sha, "deploy@staging"); !f.Passed {
+		t.Errorf("what was built is not deployed to staging: %+v", f)
+	}
+	if f := c.store.of(t, "main", sha, "deploy@production"); f.Passed || f.Reason != "guard" || f.ExitCode != 125 {
+		t.Errorf("%+v", f)
+	}
+	c.lines(t, ran, "ci-Deploy-production", "are not those that were approved")
+	c.tells(t, "approval needed", sha)
+	c.tells(t, "pipeline failed", sha)
+	if after := c.stack(t, "Shop-Production"); after != before {
+		t.Errorf("the stack was %s and is %s", before, after)
+	}
 	c.unlocked(t)
 }
 
@@ -684,15 +723,15 @@ func (c *chain) push(
 	return ended
 }
 
-// approve waits for the request for approval and grants it, unless the machine ends before.
-func approve(running context.Context, t *testing.T, c *chain, address, execution string) {
+// token waits for the token of the approval for production. It is "" if the machine ends before.
+func (c *chain) token(running context.Context, t *testing.T, execution string) string {
 	t.Helper()
 	var got struct {
 		Item map[string]struct{ S string }
 	}
 	for ; got.Item == nil; time.Sleep(300 * time.Millisecond) {
 		if running.Err() != nil {
-			return // it ended without asking: what it printed says why
+			return ""
 		}
 		c.call(
 			t,
@@ -704,6 +743,16 @@ func approve(running context.Context, t *testing.T, c *chain, address, execution
 			},
 			&got,
 		)
+	}
+	return got.Item["token"].S
+}
+
+// approve waits for the request for approval and grants it, unless the machine ends before.
+func approve(running context.Context, t *testing.T, c *chain, address, execution string) {
+	t.Helper()
+	token := c.token(running, t, execution)
+	if token == "" {
+		return // it ended without asking: what it printed says why
 	}
 	decide := exec.CommandContext(
 		running,
@@ -720,7 +769,7 @@ func approve(running context.Context, t *testing.T, c *chain, address, execution
 	decide.Env = append(os.Environ(), "AWS_ENDPOINT_URL_SFN="+address, "USER=octocat", "BRANCH=main")
 	said, err := decide.CombinedOutput()
 	if err != nil || !strings.Contains(string(said), "approved for production, by arn:") ||
-		strings.Contains(string(said), got.Item["token"].S) {
+		!strings.Contains(string(said), ", builds sha256 ") || strings.Contains(string(said), token) {
 		t.Errorf("%v: %s", err, said)
 	}
 }

@@ -95,7 +95,7 @@ func (r *run) publishRecord(ended record.Run) {
 	put("report.html", r.putPage(ctx, ended))
 	latest := redact.Value(r.Redactor, record.Latest{
 		RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode,
-		Dirty: r.Dirty, Outputs: len(ended.Outputs), Digests: digests(ended.Artifacts),
+		Task: r.TaskARN, Dirty: r.Dirty, Outputs: len(ended.Outputs), Digests: digests(ended.Artifacts),
 	})
 	// It says which of the other files are in the store, so it is written when that is known, for a stopped run once
 	// more. Where latest.json may stay as it is, this is the last file of the batch.

@@ -15,6 +15,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/remote"
+	"github.com/carlin-cicd/runner/runner/terminal"
 	"github.com/carlin-cicd/runner/runner/session"
 )
 
@@ -223,7 +224,8 @@ func (p clusterPipeline) decide(ctx context.Context, verb, done string) error {
 	if err != nil {
 		return err
 	}
-	if !p.confirm(ctx, fmt.Sprintf("%s %.12s of %s for %s?", verb, a.SHA, a.Ref, a.Environment)) {
+	sets := terminal.Escape(a.Sets())
+	if !p.confirm(ctx, fmt.Sprintf("%s %.12s of %s for %s%s?", verb, a.SHA, a.Ref, a.Environment, sets)) {
 		return &usageError{"nothing was decided", "answer y, or use --yes"}
 	}
 	caller, err := p.caller(ctx)
@@ -233,7 +235,7 @@ func (p clusterPipeline) decide(ctx context.Context, verb, done string) error {
 	if err := p.remote.Decide(ctx, a, verb == "approve", caller, p.variables[reasonFlag.variable]); err != nil {
 		return err
 	}
-	return p.print("%s: %s for %s, by %s\n", e.Name, done, a.Environment, caller)
+	return p.print("%s: %s for %s, by %s%s\n", e.Name, done, a.Environment, caller, sets)
 }
 
 func (p clusterPipeline) cancel(ctx context.Context) error {

@@ -53,6 +53,11 @@ class Cloud extends World {
       }
       case 'aws-sdk:ssm:getParameter':
         try { return await call('ssm', 'AmazonSSM.GetParameter', input) } catch (e) { throw new Failed(`Ssm.${e.name}Exception`, e.message) }
+      case 'aws-sdk:s3:getObject': {
+        const answer = await fetch(`${endpoint}/${input.Bucket}/${input.Key}`, { headers: { Authorization: `AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/${region}/s3/aws4_request, SignedHeaders=host, Signature=0` } })
+        if (!answer.ok) throw new Failed(answer.status === 404 ? 'S3.NoSuchKeyException' : 'S3.S3Exception', await answer.text())
+        return { Body: await answer.text() }
+      }
       case 'events:putEvents': return call('events', 'AWSEvents.PutEvents', { Entries: input.Entries.map((e) => ({ ...e, Detail: JSON.stringify(e.Detail) })) })
       case 'ecs:runTask.sync': return this.runTask(small(input))
     }

@@ -78,9 +78,9 @@ export function condition(text, item, names = {}, values = {}) {
   return result
 }
 
-// World simulates DynamoDB, ECS, EventBridge, SSM and Step Functions. What a test decides is in `ecs` and `approve`.
+// World simulates DynamoDB, ECS, EventBridge, S3, SSM and Step Functions. What a test decides is in `ecs` and `approve`.
 export class World {
-  table = {}; events = []; tasks = []; stopped = []; running = new Map(); waiting = new Map(); now = () => Date.now()
+  table = {}; objects = {}; events = []; tasks = []; stopped = []; running = new Map(); waiting = new Map(); now = () => Date.now()
   constructor({ ecs = () => {}, approve = () => {}, environments = ['staging', 'production'], ...parameters } = {}) {
     Object.assign(this, { ecs, approve, definition: definition(parameters) })
     this.parameters = Object.fromEntries(environments.map((name) => {
@@ -114,6 +114,10 @@ export class World {
         if (!(input.Name in this.parameters)) throw new Failed('Ssm.ParameterNotFoundException', `${input.Name} not found`)
         return { Parameter: { Name: input.Name, Value: this.parameters[input.Name] } }
       }
+      case 'aws-sdk:s3:getObject': {
+        if (!(input.Key in this.objects)) throw new Failed('S3.NoSuchKeyException', 'The specified key does not exist.')
+        return { Body: this.objects[input.Key] }
+      }
       case 'events:putEvents': this.events.push(...input.Entries.map((e) => ({ type: e.DetailType, ...e.Detail }))); return { FailedEntryCount: 0 }
       case 'aws-sdk:dynamodb:putItem.waitForTaskToken': {
         this.put(input, 'DynamoDb')
@@ -133,8 +137,15 @@ export class World {
     const step = input.Group.split(':')[1]
     const family = (name === 'Fork' ? step[0].toUpperCase() + step.slice(1) : name.replace(/^Branch/, '')).replace(/-(\w)/g, (_, c) => c.toUpperCase())
     this.tasks.push({ family, definition: name, group: input.Group, provider: input.CapacityProviderStrategy[0].CapacityProvider, strategy: input.CapacityProviderStrategy, environment, network: input.NetworkConfiguration, token: input.ClientToken, input })
+    const TaskArn = `arn:aws:ecs:eu-west-1:123456789012:task/Cluster/${this.tasks.length}`
     await this.ecs(family, this.tasks.filter((t) => t.family === family).length, environment)
-    return { Containers: [{ ExitCode: 0 }] }
+    if (family === 'Build') this.record(environment, TaskArn, 'a'.repeat(64))
+    return { TaskArn, Containers: [{ ExitCode: 0 }] }
+  }
+
+  // record is what a build leaves in the bucket.
+  record({ BRANCH, GIT_SHA }, task, digest) {
+    this.objects[`runs/${BRANCH}/${GIT_SHA}/build/latest.json`] = JSON.stringify({ run_id: 'r', passed: true, task, digests: { builds: digest } })
   }
 
   check(input, item, prefix = 'DynamoDB') {

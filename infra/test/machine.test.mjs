@@ -54,7 +54,7 @@ test('the token of an approval is in an item of its own, whose key names the env
   const w = new World()
   await w.run(push(main))
   const types = (item) => Object.fromEntries(Object.entries(item).map(([k, v]) => [k, Object.keys(v)[0]]))
-  assert.deepEqual(types(w.table['approval#one']), { id: 'S', sha: 'S', repository: 'S', ref: 'S', environment: 'S', since: 'S', expires: 'N', decision: 'S' })
+  assert.deepEqual(types(w.table['approval#one']), { id: 'S', sha: 'S', repository: 'S', ref: 'S', environment: 'S', digests: 'S', since: 'S', expires: 'N', decision: 'S' })
   assert.equal(w.table['approval#one'].environment.S, 'production')
   assert.equal(w.table['token#production#one'].token.S, 'token of one')
   assert.ok(!JSON.stringify([w.events, w.table['approval#one']]).includes('token of'), 'the token must not leave its item')

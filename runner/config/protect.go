@@ -25,9 +25,15 @@ func (c Config) IsProtected(branch string) bool {
 	return false
 }
 
+// NoDigests in RUNNER_ARTIFACT_DIGESTS says that nothing was on record when the run was approved.
+const NoDigests = "none"
+
 // ArtifactDigests returns the digests of the sets that may be fetched, by kind.
 func (c Config) ArtifactDigests() map[string]string {
 	digests := map[string]string{}
+	if c.Digests == NoDigests {
+		return digests
+	}
 	for _, entry := range list(c.Digests) {
 		kind, digest, _ := strings.Cut(entry, "=")
 		digests[kind] = digest
@@ -45,10 +51,10 @@ func (c Config) checkProtection() error {
 		}
 	}
 	for _, entry := range list(c.Digests) {
-		if !digestForm.MatchString(entry) {
+		if c.Digests != NoDigests && !digestForm.MatchString(entry) {
 			return &outcome.ConfigError{
 				Message: "RUNNER_ARTIFACT_DIGESTS cannot have the entry " + entry,
-				Advice:  "write KIND=SHA256, as the records of a build have it, separated by commas",
+				Advice:  "write KIND=SHA256, as the records of a build have it, separated by commas, or none",
 			}
 		}
 	}

@@ -44,7 +44,7 @@ func Variables() []VariableGroup {
 		{"The store", []Variable{
 			{"ARTIFACT_BUCKET", "a bucket, s3://bucket/prefix or file:///folder; by default a folder of the user's state, outside the workspace"},
 			{"RUNNER_CACHE_FROM", "a store that caches are read from; then none are saved. By default that of the artifacts"},
-			{"RUNNER_ARTIFACT_DIGESTS", "KIND=SHA256, separated by commas: only sets with these digests may be fetched"},
+			{"RUNNER_ARTIFACT_DIGESTS", "KIND=SHA256, separated by commas: only sets with these digests may be fetched; none: no set. The pipeline sets it to those of its own build"},
 			{"RUNNER_S3_BUCKET_OWNER", "the account that the bucket must belong to"},
 			{"RUNNER_S3_ENCRYPTION", "AES256 or aws:kms; the bucket's default if unset"},
 			{"RUNNER_S3_KMS_KEY", "the key for aws:kms"},

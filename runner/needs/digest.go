@@ -7,6 +7,7 @@ import (
 	"io/fs"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/session"
 )
@@ -31,8 +32,17 @@ func Manifest(ctx context.Context, s *session.Session, kind string) (artifacts.M
 
 // CheckDigest returns a *outcome.GuardError if a set is not the one that was approved: that of
 // RUNNER_ARTIFACT_DIGESTS, else the one on record as published by the newest run of a step that publishes it. A set
-// without either passes.
+// without either passes, unless the variable says that none was approved.
 func CheckDigest(ctx context.Context, s *session.Session, publishers []string, m artifacts.Manifest) error {
+	if s.Config.Digests == config.NoDigests {
+		return &outcome.GuardError{
+			Message: fmt.Sprintf(
+				"the %s of commit %.12s are not approved: no build of it was on record when the pipeline began to deliver",
+				m.Kind, m.SHA,
+			),
+			Advice: "build the commit on its branch or the main branch, then start the pipeline again",
+		}
+	}
 	if want := s.Config.ArtifactDigests()[m.Kind]; want != "" {
 		if m.Digest() == want {
 			return nil

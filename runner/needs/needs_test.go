@@ -202,11 +202,14 @@ func TestASetThatIsNotTheApprovedOneIsRefused(t *testing.T) {
 		"the recorded one":             {recorded: m.Digest()},
 		"another one is recorded":      {recorded: other, want: "are not those that step build published"},
 		"the one that was handed over": {handed: m.Digest(), recorded: other},
+		"nothing was approved":         {handed: "none", recorded: m.Digest(), want: "are not approved: no build of it was on record"},
 		"another one was handed over":  {handed: other, recorded: m.Digest(), want: "are not those that were approved"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSession(t, "main")
-			if c.handed != "" {
+			if c.handed == "none" {
+				s.Config.Digests = c.handed
+			} else if c.handed != "" {
 				s.Config.Digests = "docs=" + other + ", builds=" + c.handed
 			}
 			if c.recorded != "" {

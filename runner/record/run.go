@@ -162,6 +162,7 @@ type Latest struct {
 	Passed   bool   `json:"passed"`
 	Reason   Reason `json:"reason"`
 	ExitCode int    `json:"exit_code"`
+	Task     string `json:"task,omitempty"    redact:"-"` // ARN of the ECS task that ran it
 	Dirty    bool   `json:"dirty,omitempty"`              // the workspace had changes that are not in the commit
 	Outputs  int    `json:"outputs,omitempty" redact:"-"` // how many finished.json has
 

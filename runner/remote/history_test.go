@@ -220,6 +220,22 @@ func TestDecisionIsSentWithCallerAndReason(t *testing.T) {
 	}
 }
 
+func TestApprovalSaysWhatTheBuildPublished(t *testing.T) {
+	digest := strings.Repeat("0123456789abcdef", 4)
+	for digests, want := range map[string]string{
+		"":                             "",
+		"none":                         ", no build on record",
+		"builds=" + digest:             ", builds sha256 0123456789ab",
+		"a=" + digest + ",b=" + digest: ", a sha256 0123456789ab, b sha256 0123456789ab",
+	} {
+		item := `{"Item":{"environment":{"S":"production"},"digests":{"S":"` + digests + `"}}}`
+		p := &played{answers: map[string][]string{"GetItem": {item, `{"Item":{"token":{"S":"x"}}}`}}}
+		if a, err := machine(t, p).Approval(t.Context(), "main-1"); err != nil || a.Sets() != want {
+			t.Errorf("%q: %q, %v", digests, a.Sets(), err)
+		}
+	}
+}
+
 func TestNoApproval(t *testing.T) {
 	const asked = `{"Item":{"environment":{"S":"production"}}}`
 	for name, c := range map[string]struct {

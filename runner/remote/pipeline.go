@@ -284,7 +284,23 @@ func (p *Pipeline) Cancel(ctx context.Context, name, cause string) error {
 type Approval struct {
 	Execution, Environment, Ref, SHA string
 	Since                            string
+	Digests                          string // KIND=SHA256 of what the build published, separated by commas; "none" without a record
 	token                            string
+}
+
+// Sets describes what the build published, for a question: ", builds sha256 0123456789ab". It is "" if the build
+// published nothing, or the pipeline is of a release that did not say.
+func (a Approval) Sets() string {
+	if a.Digests == "none" {
+		return ", no build on record"
+	}
+	var text strings.Builder
+	for entry := range strings.SplitSeq(a.Digests, ",") {
+		if kind, digest, ok := strings.Cut(entry, "="); ok {
+			fmt.Fprintf(&text, ", %s sha256 %.12s", kind, digest)
+		}
+	}
+	return text.String()
 }
 
 // Approval returns what an execution waits for. The error is an *Error. The token is in an item of its own, whose key
@@ -294,7 +310,7 @@ func (p *Pipeline) Approval(ctx context.Context, execution string) (Approval, er
 	if err != nil {
 		return Approval{}, err
 	}
-	a := Approval{Execution: execution, Environment: i["environment"], Ref: i["ref"], SHA: i["sha"], Since: i["since"]}
+	a := Approval{Execution: execution, Environment: i["environment"], Ref: i["ref"], SHA: i["sha"], Since: i["since"], Digests: i["digests"]}
 	if a.Environment != "" && i["decision"] == "" {
 		i, err = p.item(ctx, "token#"+a.Environment+"#"+execution, "could not read the token that approves for "+a.Environment)
 		if err != nil {
