@@ -4,6 +4,7 @@
 //	coverage/<branch>/latest/…                     the mirror of the newest set
 //	manifests/<kind>/<branch>/<sha>.json           the manifest of a set; latest.json beside it for the newest
 //	runs/<branch>/<sha>/<step>[@<environment>]/…   the records of a run, and latest.json
+//	runs/<branch>/<sha>/<step>~shards/<run-id>/…   parts of a run that is split, see Shard
 //	runs/index/<branch>~/…                         the index of runs: head, older pages, index.html
 //	tests/<branch>/…                               test history and the coverage to compare with
 //	deployments/<environment>/<scope>/<run>.json   the records of a deployment; live.json beside them
@@ -12,7 +13,10 @@
 //	locks/artifacts/<branch>/<2 hex digits>.json   locks of a branch's sets while they are published
 package keys
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Top-level folders that hold no sets. CheckKind refuses them as kinds.
 const (
@@ -105,6 +109,12 @@ func Plan(ref Ref, step, event string) string {
 // "runs/<branch>/latest/<step>[@<environment>]/latest.json".
 func LatestRunOnBranch(branch, step, environment string) string {
 	return strings.Join([]string{runs, branchKey(branch), "latest", stepKey(step, environment), "latest.json"}, "/")
+}
+
+// Shard returns the prefix of what one shard of a step's run keeps until the shards are merged into the record of the
+// run: "runs/<branch>/<sha>/<step>~shards/<run-id>/<shard>". No step has such a name.
+func Shard(ref Ref, step, runID string, shard int) string {
+	return strings.Join([]string{runs, ref.key(), segment(step) + Mark + "shards", segment(runID), strconv.Itoa(shard)}, "/")
 }
 
 func runFolder(ref Ref, step, environment string) string {

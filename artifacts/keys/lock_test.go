@@ -27,6 +27,16 @@ func TestLock(t *testing.T) {
 	}
 }
 
+func TestAShardKeepsItsPartOutsideOfTheRecords(t *testing.T) {
+	ref := Ref{"feature/a", strings.Repeat("a", 40)}
+	if key, want := Shard(ref, "test", "01m8", 2), "runs/feature/a/"+ref.SHA+"/test~shards/01m8/2"; key != want {
+		t.Errorf("the shard's prefix is %s, want %s", key, want)
+	}
+	if _, _, ok := ParseFinishedRun(Shard(ref, "test", "01m8", 2)+"/finished.json", ref.Branch, "test", ""); ok {
+		t.Error("a shard's part is taken for a record")
+	}
+}
+
 func TestPublishLockIsOfTheBranch(t *testing.T) {
 	ref := Ref{"feature/main", strings.Repeat("a", 40)}
 	for prefix, folder := range map[string]string{

@@ -24,10 +24,11 @@ var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // Options are for opening a store.
 type Options struct {
-	Workspace string                                    // for the default location: see LocalStore
-	Getenv    func(string) string                       // for the default location; nil: os.Getenv
-	OnMove    func(from, to string)                     // called if the store of an earlier version was moved
-	AWS       func(context.Context) (aws.Config, error) // called only if the location is a bucket
+	Workspace string                                       // for the default location: see LocalStore
+	Getenv    func(string) string                          // for the default location; nil: os.Getenv
+	OnMove    func(from, to string)                        // called if the store of an earlier version was moved
+	AWS       func(context.Context) (aws.Config, error)    // called only if the location is a bucket
+	Scope     func(c aws.Config, prefix string) aws.Config // changes AWS for a bucket and a prefix in it; may be nil
 	S3        s3.Options
 }
 
@@ -82,6 +83,9 @@ func openBucket(ctx context.Context, location, rest string, o Options) (artifact
 	if err != nil {
 		advice := cmp.Or(s3.CredentialsHint(err), "check AWS_PROFILE and the files in ~/.aws")
 		return nil, "", &artifacts.LocationError{Location: location, Reason: err.Error(), Err: err, Advice: advice}
+	}
+	if o.Scope != nil {
+		config = o.Scope(config, prefix)
 	}
 	s, err := s3.New(ctx, config, bucket, prefix, o.S3)
 	if err != nil {

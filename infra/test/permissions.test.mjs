@@ -6,7 +6,7 @@ import { ACCOUNT, REGION, environment, load, resolve, sample, source } from './t
 
 const secretArn = (n) => `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:${n}`
 const keyArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/1`
-const options = { GitHubTokenArn: secretArn('github-x1'), SlackWebhookArn: secretArn('slack-x1'), KmsKeyArn: keyArn, ExecuteCommand: 'true' }
+const options = { GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), KmsKeyArn: keyArn, ExecuteCommand: 'true' }
 const iam = (n) => `arn:aws:iam::${ACCOUNT}:role/${n}`
 const stacks = {
   '': resolve(load('cicd.yaml'), { GitHubRoles: 'true', SlackWebhookUrl: 'https://hooks.slack.com/services/x', ...options }),
@@ -54,6 +54,7 @@ const arn = (service, rest) => `arn:aws:${service}:${REGION}:${ACCOUNT}:${rest}`
 const tableArn = arn('dynamodb', 'table/Table'), leading = (...keys) => ({ 'dynamodb:LeadingKeys': keys })
 const group = (n) => arn('logs', `log-group:/carlin-cicd/cicd/${n}:log-stream:x`)
 const put = (want, role, ...keys) => keys.map((k) => [want, role, 's3:PutObject', key(k)])
+const ofPull = (n) => ({ 'aws:PrincipalTag/prefix': `pr/${n}` })
 const deny = (role, action, ...keys) => keys.map((k) => ['no', role, action, key(k)])
 
 const table = {
@@ -107,24 +108,37 @@ const table = {
       ['yes', role, 's3:GetObject', key('runs/index/main~/head.json.gz')],
     ]),
     ...['staging-DeployRole', 'staging-MigrateRole'].flatMap((role) => put('yes', role, 'runs/index/main~/head.json.gz', 'runs/index/feature/a~/head.json.gz', 'runs/index/~protected/head.json.gz', 'runs/index/index.html')),
-    ...put('yes', 'ForkRole', 'pr/5/runs/index/pr/5~/head.json.gz', 'pr/5/runs/index/index.html'),
-    ...put('no', 'ForkRole', 'runs/index/pr/5~/head.json.gz', 'runs/index/index.html'),
+    ...['pr/5/runs/index/pr/5~/head.json.gz', 'pr/5/runs/index/index.html'].map((k) => ['yes', 'ForkStoreRole', 's3:PutObject', key(k), ofPull(5)]),
+    ...['runs/index/pr/5~/head.json.gz', 'runs/index/index.html'].map((k) => ['no', 'ForkStoreRole', 's3:PutObject', key(k), ofPull(5)]),
   ],
-  'a pull request from a fork reads no secret and sees what is kept under pr/ only': [
-    ...put('yes', 'ForkRole', `pr/5/builds/pr/5/${S}/a.js`, 'pr/5/runs/x'),
-    ['yes', 'ForkRole', 's3:GetObject', key('pr/5/builds/x')],
-    ['yes', 'ForkRole', 's3:ListBucket', bucket, { 's3:prefix': 'pr/5/manifests/' }],
-    ['no', 'ForkRole', 's3:ListBucket', bucket, { 's3:prefix': 'builds/' }],
-    ['no', 'ForkRole', 's3:ListBucket', bucket],
-    ...put('no', 'ForkRole', `builds/pr/5/${S}/a.js`, `runs/main/${S}/test/1/finished.json`, 'locks/artifacts/a.json', 'cache/main/x', 'prx'),
-    ...deny('ForkRole', 's3:GetObject', `builds/main/${S}/a.js`, 'cache/main/x', `runs/main/${S}/test/1/log.jsonl.gz`),
-    ...['ForkRole', 'ForkExecutionRole'].flatMap((role) => [
+  'a shard writes its part below its run, and no record': [
+    ...put('yes', 'ShardRole', `runs/main/${S}/test~shards/1/2/junit.xml`, `runs/v1.2.3/${S}/test~shards/1/2/junit.xml`),
+    ...put('yes', 'BranchShardRole', `runs/feature/a/${S}/test~shards/1/2/junit.xml`, `runs/heads/v1/${S}/test~shards/1/2/x`),
+    ...put('no', 'BranchShardRole', `runs/main/${S}/test~shards/1/2/junit.xml`, `runs/v1.2.3/${S}/test~shards/1/2/x`),
+    ...put('no', 'ShardRole', `runs/feature/${S}/test~shards/1/2/x`),
+    ...['main', 'feature'].flatMap((b) => ['ShardRole', 'BranchShardRole'].flatMap((role) => put('no', role, `runs/${b}/${S}/test/1/finished.json`, `runs/${b}/${S}/test/latest.json`, `runs/${b}/latest/test/latest.json`, `runs/${b}/${S}/build/1/finished.json`, `coverage/${b}/${S}/a`, `manifests/coverage/${b}/latest.json`, `tests/${b}/history-test.json.gz`, `builds/${b}/${S}/a.js`, `cache/${b}/x`, `locks/artifacts/${b}/ab.json`))),
+    ...['ShardRole', 'BranchShardRole'].flatMap((role) => [['yes', role, 's3:GetObject', key(`builds/main/${S}/a.js`)], ['yes', role, 'secretsmanager:GetSecretValue', secretArn('cicd/test/npm-a1b2c3')], ['no', role, 'secretsmanager:GetSecretValue', secretArn('cicd/build/npm-a1b2c3')], ...deny(role, 's3:DeleteObject', `runs/main/${S}/test~shards/1/2/x`)]),
+  ],
+  'a pull request from a fork reads no secret and sees what is kept for it only': [
+    ...['s3:PutObject', 's3:GetObject'].flatMap((action) => [
+      ['yes', 'ForkStoreRole', action, key(`pr/5/builds/pr/5/${S}/a.js`), ofPull(5)], ['yes', 'ForkStoreRole', action, key('pr/6/runs/x'), ofPull(6)],
+      ...['pr/6/runs/x', 'pr/50/runs/x', 'pr/5x', 'pr/x', `builds/pr/5/${S}/a.js`, `builds/main/${S}/a.js`, `runs/main/${S}/test/1/finished.json`, 'locks/artifacts/main/ab.json', 'cache/main/x'].map((k) => ['no', 'ForkStoreRole', action, key(k), ofPull(5)]),
+      ['no', 'ForkStoreRole', action, key('pr/5/x')], ['no', 'ForkRole', action, key('pr/5/x')], ['no', 'ForkRole', action, key('pr/5/x'), ofPull(5)],
+    ]),
+    ['yes', 'ForkStoreRole', 's3:ListBucket', bucket, { 's3:prefix': 'pr/5/manifests/', ...ofPull(5) }],
+    ...['pr/6/manifests/', 'pr/', 'builds/'].map((p) => ['no', 'ForkStoreRole', 's3:ListBucket', bucket, { 's3:prefix': p, ...ofPull(5) }]),
+    ['no', 'ForkStoreRole', 's3:ListBucket', bucket, ofPull(5)], ['no', 'ForkRole', 's3:ListBucket', bucket, { 's3:prefix': 'pr/5/manifests/' }],
+    ['yes', 'ForkRole', 'sts:AssumeRole', iam('ForkStoreRole'), { 'aws:RequestTag/prefix': 'pr/5' }], ['yes', 'ForkRole', 'sts:TagSession', iam('ForkStoreRole'), { 'aws:RequestTag/prefix': 'pr/5' }],
+    ['no', 'ForkRole', 'sts:AssumeRole', iam('ForkStoreRole'), { 'aws:RequestTag/prefix': 'builds' }], ['no', 'ForkRole', 'sts:AssumeRole', iam('ForkStoreRole')],
+    ['no', 'ForkRole', 'sts:AssumeRole', iam('BuildRole'), { 'aws:RequestTag/prefix': 'pr/5' }],
+    ...['ForkRole', 'ForkStoreRole', 'ForkExecutionRole'].flatMap((role) => [
       ...['cicd/build/npm-a1b2c3', 'cicd/test/npm-a1b2c3', 'cicd/fork/npm-a1b2c3', 'cicd/deploy-production/key-a1b2c3', 'github-x1', 'slack-x1'].map((n) => ['no', role, 'secretsmanager:GetSecretValue', secretArn(n)]),
+      [role === 'ForkExecutionRole' ? 'yes' : 'no', role, 'secretsmanager:GetSecretValue', secretArn('fork-x1')],
       ['no', role, 'ssm:GetParameters', arn('ssm', 'parameter/cicd/fork/key')], ['no', role, 'ssm:GetParametersByPath', arn('ssm', 'parameter/cicd/build')],
     ]),
     ['yes', 'ForkExecutionRole', 'ecr:BatchGetImage', arn('ecr', 'repository/Repository')],
   ],
-  'no step of a check touches CloudFormation or roles': ['BuildRole', 'TestRole', 'BranchBuildRole', 'BranchTestRole', 'ForkRole'].flatMap((role) => [
+  'no step of a check touches CloudFormation or roles': ['BuildRole', 'TestRole', 'ShardRole', 'BranchBuildRole', 'BranchTestRole', 'BranchShardRole', 'ForkRole', 'ForkStoreRole'].flatMap((role) => [
     ...['CreateStack', 'UpdateStack', 'DeleteStack', 'DescribeStacks', 'CreateChangeSet'].map((a) => ['no', role, `cloudformation:${a}`, stack('Shop-Staging')]),
     ['no', role, 'iam:PassRole', iam('production-StackRole'), to('cloudformation')],
     ['no', role, 'sts:AssumeRole', 'arn:aws:iam::222222222222:role/deploy'],
@@ -180,7 +194,7 @@ const table = {
     ...['staging', 'production', 'abroad'].flatMap((e) => [['yes', `${e}-DeployExecutionRole`, 'logs:PutLogEvents', arn('logs', `log-group:${e}-Logs:log-stream:x`)], ['yes', `${e}-DeployExecutionRole`, 'ecr:BatchGetImage', arn('ecr', 'repository/ci/shop')]]),
     ['no', 'staging-DeployExecutionRole', 'ecr:BatchGetImage', arn('ecr', 'repository/ci/other')],
   ],
-  "one repository has nothing of another's": ['BuildRole', 'TestRole', 'BranchBuildRole', 'BranchTestRole', 'ForkRole', 'BuildExecutionRole', 'TestExecutionRole', 'staging-DeployRole', 'production-MigrateRole', 'MachineRole', 'GitHubTriggerRole', 'GitHubBranchRole', 'ViewerPolicy', 'OperatorPolicy', 'ReleaserPolicy'].flatMap((role) => [
+  "one repository has nothing of another's": ['BuildRole', 'TestRole', 'ShardRole', 'BranchBuildRole', 'BranchTestRole', 'BranchShardRole', 'ForkRole', 'ForkStoreRole', 'BuildExecutionRole', 'TestExecutionRole', 'staging-DeployRole', 'production-MigrateRole', 'MachineRole', 'GitHubTriggerRole', 'GitHubBranchRole', 'ViewerPolicy', 'OperatorPolicy', 'ReleaserPolicy'].flatMap((role) => [
     ...['s3:GetObject', 's3:PutObject'].flatMap((a) => [`builds/main/${S}/a.js`, 'locks/artifacts/a.json', 'locks/staging/migrate.json', 'tests/main/history-test.json.gz', 'cache/main/x', 'pr/5/x'].map((k) => ['no', role, a, `arn:aws:s3:::other-artifacts/${k}`])),
     ...['cicd2/build/npm-a1b2c3', 'other/build/npm-a1b2c3', 'ci/build/npm-a1b2c3', 'cicd2/deploy-staging/key-a1b2c3'].map((n) => ['no', role, 'secretsmanager:GetSecretValue', secretArn(n)]),
     ['no', role, 'ecs:RunTask', arn('ecs', 'task-definition/cicd-other-Build:1'), here],
@@ -196,8 +210,9 @@ const table = {
     ['yes', 'MachineRole', 'ecs:StopTask', arn('ecs', 'task/Cluster/1')],
     ['yes', 'MachineRole', 'ecs:TagResource', arn('ecs', 'task/Cluster/1'), { 'ecs:CreateAction': 'RunTask' }],
     ['no', 'MachineRole', 'ecs:TagResource', arn('ecs', 'task/Cluster/1')],
-    ...['BuildRole', 'BranchBuildRole', 'ForkRole', 'ForkExecutionRole', 'staging-DeployRole', 'production-DeployRole', 'abroad-MigrateRole'].map((n) => ['yes', 'MachineRole', 'iam:PassRole', iam(n), to('ecs-tasks')]),
+    ...['BuildRole', 'BranchBuildRole', 'ShardRole', 'BranchShardRole', 'ForkRole', 'ForkExecutionRole', 'staging-DeployRole', 'production-DeployRole', 'abroad-MigrateRole'].map((n) => ['yes', 'MachineRole', 'iam:PassRole', iam(n), to('ecs-tasks')]),
     ['no', 'MachineRole', 'iam:PassRole', iam('production-StackRole'), to('ecs-tasks')],
+    ['no', 'MachineRole', 'iam:PassRole', iam('ForkStoreRole'), to('ecs-tasks')],
     ['no', 'MachineRole', 'iam:PassRole', iam('BuildRole'), to('lambda')],
     ['yes', 'MachineRole', 'states:StopExecution', arn('states', 'execution:Machine:x')],
     ['no', 'MachineRole', 'states:StopExecution', arn('states', 'execution:Other:x')],
@@ -270,11 +285,11 @@ const table = {
     ['no', 'ReleaserPolicy', 'states:StartExecution', arn('states', 'stateMachine:Machine')], ['no', 'ReleaserPolicy', 'states:StopExecution', arn('states', 'execution:Machine:x')],
   ],
   'a key of your own is used by the roles that need it': [
-    ...['BuildRole', 'BranchTestRole', 'ForkRole', 'BuildExecutionRole', 'MachineRole', 'StartRole', 'staging-DeployRole', 'production-MigrateExecutionRole', 'abroad-DeployRole'].map((role) => ['yes', role, 'kms:Decrypt', keyArn]),
-    ['no', 'ForkExecutionRole', 'kms:Decrypt', keyArn], ['no', 'BuildRole', 'kms:Decrypt', arn('kms', 'key/2')],
+    ...['BuildRole', 'ShardRole', 'BranchTestRole', 'ForkStoreRole', 'BuildExecutionRole', 'MachineRole', 'StartRole', 'staging-DeployRole', 'production-MigrateExecutionRole', 'abroad-DeployRole'].map((role) => ['yes', role, 'kms:Decrypt', keyArn]),
+    ['no', 'ForkRole', 'kms:Decrypt', keyArn], ['yes', 'ForkExecutionRole', 'kms:Decrypt', keyArn], ['no', 'ForkExecutionRole', 'kms:GenerateDataKey', keyArn], ['no', 'BuildRole', 'kms:Decrypt', arn('kms', 'key/2')],
   ],
   'a shell in a task needs the channels of Systems Manager, which forks do not get': [
-    ...['BuildRole', 'staging-DeployRole', 'production-DeployRole', 'abroad-MigrateRole'].map((role) => ['yes', role, 'ssmmessages:OpenDataChannel', '*']), ['no', 'ForkRole', 'ssmmessages:OpenDataChannel', '*'],
+    ...['BuildRole', 'ShardRole', 'staging-DeployRole', 'production-DeployRole', 'abroad-MigrateRole'].map((role) => ['yes', role, 'ssmmessages:OpenDataChannel', '*']), ['no', 'ForkRole', 'ssmmessages:OpenDataChannel', '*'],
   ],
 }
 
@@ -320,6 +335,12 @@ test('policies fit into what IAM allows', () => {
     assert.ok(JSON.stringify(inline).length <= 10_240, `${id}: inline policies`)
     if (r.Type === 'AWS::IAM::ManagedPolicy') assert.ok(JSON.stringify(r.Properties.PolicyDocument).length <= 6_144, id)
   }
+})
+
+test('without a token for forks their execution role fetches the image and writes the log, nothing else', () => {
+  const all = resolve(load('cicd.yaml'), { ...options, ForkTokenArn: '' })
+  assert.deepEqual(Object.entries(all).filter(([, r]) => r.Type === 'AWS::IAM::Policy' && r.Properties.Roles.includes('ForkExecutionRole')), [])
+  assert.deepEqual(all.ForkExecutionRole.Properties.ManagedPolicyArns, [`arn:aws:iam::${ACCOUNT}:policy/ExecutionPolicy`])
 })
 
 // Trust. A service acts for this account only; for CloudFormation's roles AWS documents no such condition.

@@ -150,10 +150,13 @@ test('every task knows its bucket, the owner of the bucket and the main branch',
   assert.equal(variables(elsewhere.BuildTask.Properties).RUNNER_S3_BUCKET_OWNER, '222222222222')
 })
 
-test("a fork's command gets no credentials, and its task no secret", () => {
-  const fork = resolve(load('cicd.yaml'), everything).ForkTask.Properties
-  assert.equal(variables(fork).RUNNER_CREDENTIALS, 'none')
-  assert.equal(fork.ContainerDefinitions[0].Secrets, undefined)
+test("a fork's command gets no credentials, its runner those of one prefix, and its task no secret but a token of its own", () => {
+  const fork = (given) => resolve(load('cicd.yaml'), { ...everything, ...given }).ForkTask.Properties
+  assert.equal(variables(fork()).RUNNER_CREDENTIALS, 'none')
+  assert.match(variables(fork()).RUNNER_STORE_ROLE, /:role\/ForkStoreRole$/)
+  assert.deepEqual(fork({ ForkTokenArn: '' }).ContainerDefinitions[0].Secrets, [])
+  const ForkTokenArn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:fork-x1'
+  assert.deepEqual(fork({ ForkTokenArn }).ContainerDefinitions[0].Secrets, [{ Name: 'GITHUB_TOKEN', ValueFrom: ForkTokenArn }])
   assert.equal(resolve(load('cicd.yaml'), everything).BuildTask.Properties.ContainerDefinitions[0].Secrets.length, 2)
 })
 

@@ -52,6 +52,7 @@ type Config struct {
 	S3StorageClass string `env:"RUNNER_S3_STORAGE_CLASS"`
 	S3Tags         string `env:"RUNNER_S3_TAGS"`
 	S3Owner        string `env:"RUNNER_S3_BUCKET_OWNER"`
+	StoreRole      string `env:"RUNNER_STORE_ROLE"` // assumed for the store, with its prefix as a session tag
 	Metadata       string `env:"ECS_CONTAINER_METADATA_URI_V4"`
 	TraceParent    string `env:"TRACEPARENT"`
 	Role           string `env:"RUNNER_ROLE"`        // see steps.Step: these override runner.yaml, since the task decides
@@ -189,6 +190,8 @@ func (c *Config) check() error {
 	return c.locate()
 }
 
+var roleARN = regexp.MustCompile(`^arn:[a-z-]+:iam::[0-9]{12}:role/.+$`)
+
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
 // checkS3 refuses here what S3 would refuse when the work is done.
@@ -203,6 +206,11 @@ func (c *Config) checkS3() error {
 		return &outcome.ConfigError{
 			Message: "RUNNER_S3_KMS_KEY is set without RUNNER_S3_ENCRYPTION=aws:kms",
 			Advice:  "set both, or neither",
+		}
+	case c.StoreRole != "" && !roleARN.MatchString(c.StoreRole):
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_STORE_ROLE cannot be %q", c.StoreRole),
+			Advice:  "write the ARN of a role, as in arn:aws:iam::123456789012:role/store",
 		}
 	case c.S3Owner != "" && !accountID.MatchString(c.S3Owner):
 		return &outcome.ConfigError{

@@ -46,6 +46,7 @@ func Variables() []VariableGroup {
 			{"RUNNER_CACHE_FROM", "a store that caches are read from; then none are saved. By default that of the artifacts"},
 			{"RUNNER_ARTIFACT_DIGESTS", "KIND=SHA256, separated by commas: only sets with these digests may be fetched; none: no set. The pipeline sets it to those of its own build"},
 			{"RUNNER_S3_BUCKET_OWNER", "the account that the bucket must belong to"},
+			{"RUNNER_STORE_ROLE", "the ARN of a role that the runner assumes for the bucket, with the prefix in it as the session tag prefix"},
 			{"RUNNER_S3_ENCRYPTION", "AES256 or aws:kms; the bucket's default if unset"},
 			{"RUNNER_S3_KMS_KEY", "the key for aws:kms"},
 			{"RUNNER_S3_STORAGE_CLASS", "the storage class of every object"},

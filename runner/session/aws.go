@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"golang.org/x/term"
 
 	"github.com/carlin-cicd/runner/artifacts/lease"
@@ -75,6 +77,7 @@ func (s *Session) OpenStore(ctx context.Context, owner lease.Owner, waiting func
 		OnMove: func(from, to string) {
 			s.Log.Info("moved the local store out of the workspace", "from", from, "to", to)
 		},
+		Scope: s.scope,
 		S3: s3.Options{
 			Encryption: c.S3Encryption, KMSKey: c.S3KMSKey, StorageClass: c.S3StorageClass, Tags: c.S3Tags, BucketOwner: c.S3Owner,
 			LockOwner: owner, OnLockWait: waiting,
@@ -85,6 +88,20 @@ func (s *Session) OpenStore(ctx context.Context, owner lease.Owner, waiting func
 	}
 	s.Store, s.Place = store, place
 	return nil
+}
+
+// scope lets the store be used with RUNNER_STORE_ROLE, if there is one. The session is tagged with the store's prefix,
+// so that a policy can confine it to that.
+func (s *Session) scope(c aws.Config, prefix string) aws.Config {
+	if s.Config.StoreRole == "" {
+		return c
+	}
+	role := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(c), s.Config.StoreRole, func(o *stscreds.AssumeRoleOptions) {
+		o.RoleSessionName = "runner-" + s.ID
+		o.Tags = []types.Tag{{Key: aws.String("prefix"), Value: &prefix}}
+	})
+	c.Credentials = aws.NewCredentialsCache(redactedCredentials{role, s.Redactor})
+	return c
 }
 
 // redactedCredentials adds the credentials that it provides to a redactor.

@@ -270,8 +270,10 @@ func TestACommitThatIsNotServedIsLookedForInItsBranch(t *testing.T) {
 	for range 60 { // more than are fetched at first
 		git(t, p.dir, "commit", "-q", "--allow-empty", "-m", "later")
 	}
+	git(t, p.dir, "update-ref", "refs/pull/5/head", "HEAD") // as GitHub has it of a pull request, from a fork as well
 	s.recorder.variables = []string{"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=protocol.version", "GIT_CONFIG_VALUE_0=0"}
 	for branch, found := range map[string]bool{
+		"pr/5": true, "pr/6": false, "pr/5x": false,
 		"main": true, "refs/heads/main": true, "v1.0.0": false, "nowhere": false, "": false, "main:x": false, "--all": false,
 	} {
 		t.Run(branch, func(t *testing.T) {

@@ -67,6 +67,8 @@ func (c *client) fetchBranch(shallow bool, missing *NotFoundError) (sha string, 
 }
 
 // refsOf returns the refs that a branch's name may stand for. A name that git would read as more than a ref has none.
+// The pipeline calls the branch of a pull request from a fork pr/<number>; GitHub serves it from the base repository
+// as well, so that no access to the fork is needed.
 func refsOf(branch string) []string {
 	switch {
 	case strings.ContainsAny(branch, ":+^*?[ ~\\"), strings.HasPrefix(branch, "-"):
@@ -74,7 +76,11 @@ func refsOf(branch string) []string {
 	case strings.HasPrefix(branch, "refs/"):
 		return []string{branch}
 	}
-	return []string{"refs/heads/" + branch, "refs/tags/" + branch}
+	refs := []string{"refs/heads/" + branch, "refs/tags/" + branch}
+	if number, ok := strings.CutPrefix(branch, "pr/"); ok && number != "" && strings.Trim(number, "0123456789") == "" {
+		refs = append(refs, "refs/pull/"+number+"/head")
+	}
+	return refs
 }
 
 // resolveCommit returns the id of the commit, if the object is there.
