@@ -6,7 +6,8 @@ import { ACCOUNT, REGION, environment, load, resolve, sample, source } from './t
 
 const secretArn = (n) => `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:${n}`
 const keyArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/1`
-const options = { GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), KmsKeyArn: keyArn, ExecuteCommand: 'true' }
+const signingArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/2`
+const options = { SigningKeyArn: signingArn, GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), KmsKeyArn: keyArn, ExecuteCommand: 'true' }
 const iam = (n) => `arn:aws:iam::${ACCOUNT}:role/${n}`
 const stacks = {
   '': resolve(load('cicd.yaml'), { GitHubRoles: 'true', SlackWebhookUrl: 'https://hooks.slack.com/services/x', ...options }),
@@ -288,6 +289,15 @@ const table = {
     ...['BuildRole', 'ShardRole', 'BranchTestRole', 'ForkStoreRole', 'BuildExecutionRole', 'MachineRole', 'StartRole', 'staging-DeployRole', 'production-MigrateExecutionRole', 'abroad-DeployRole'].map((role) => ['yes', role, 'kms:Decrypt', keyArn]),
     ['no', 'ForkRole', 'kms:Decrypt', keyArn], ['yes', 'ForkExecutionRole', 'kms:Decrypt', keyArn], ['no', 'ForkExecutionRole', 'kms:GenerateDataKey', keyArn], ['no', 'BuildRole', 'kms:Decrypt', arn('kms', 'key/2')],
   ],
+  'the main branch signs what it builds, and who deploys verifies that': [
+    ['yes', 'BuildRole', 'kms:Sign', signingArn], ['yes', 'BuildRole', 'kms:GetPublicKey', signingArn], ['no', 'BuildRole', 'kms:Sign', keyArn],
+    ...['staging-DeployRole', 'production-MigrateRole', 'abroad-DeployRole'].flatMap((role) => [['yes', role, 'kms:GetPublicKey', signingArn], ['no', role, 'kms:Sign', signingArn]]),
+    ...['BranchBuildRole', 'TestRole', 'BranchTestRole', 'ForkRole', 'MachineRole'].map((role) => ['no', role, 'kms:Sign', signingArn]),
+  ],
+  'who takes a lock may ask whether the task that holds it has stopped': ['staging-DeployRole', 'production-MigrateRole'].flatMap((role) => [
+    ['yes', role, 'ecs:DescribeTasks', arn('ecs', 'task/Cluster/1'), here], ['no', role, 'ecs:DescribeTasks', arn('ecs', 'task/other/1'), { 'ecs:cluster': arn('ecs', 'cluster/other') }],
+    ['no', role, 'ecs:StopTask', arn('ecs', 'task/Cluster/1'), here],
+  ]),
   'a shell in a task needs the channels of Systems Manager, which forks do not get': [
     ...['BuildRole', 'ShardRole', 'staging-DeployRole', 'production-DeployRole', 'abroad-MigrateRole'].map((role) => ['yes', role, 'ssmmessages:OpenDataChannel', '*']), ['no', 'ForkRole', 'ssmmessages:OpenDataChannel', '*'],
   ],
