@@ -157,7 +157,10 @@ func (c client) line(j job) (line, environment []string, err error) {
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true",
 	}
 	if j.bundle != "" {
-		environment = append(environment, "AWS_CA_BUNDLE="+j.bundle, "SSL_CERT_FILE="+j.bundle)
+		environment = append(environment, "SSL_CERT_FILE="+j.bundle)
+		if c.name != "rclone" { // Debian's refuses to begin with both this and --ca-cert
+			environment = append(environment, "AWS_CA_BUNDLE="+j.bundle)
+		}
 	}
 	return append([]string{program}, arguments...), append(environment, more...), nil
 }

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"crypto/sha1"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// bench is a server, a proxy before it, and a workspace.
+type bench struct {
+	options
+	scratch, workspace, bucket string
+	server                     *exec.Cmd
+	proxy                      *proxy
+	commits                    int
+}
+
+const (
+	accessKey = "bench"
+	secretKey = "bench-secret"
+)
+
+func newBench(ctx context.Context, o options) (*bench, error) {
+	scratch, err := os.MkdirTemp("", "latency-")
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{
+		options: o, scratch: scratch, workspace: filepath.Join(scratch, "workspace"), bucket: filepath.Join(scratch, "s3", "bench"),
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	for _, dir := range []string{b.workspace, b.bucket, filepath.Join(scratch, "versions")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	b.server = exec.CommandContext(ctx, o.gateway, "--port", address, "--access", accessKey, "--secret", secretKey,
+		"--quiet", "posix", filepath.Join(scratch, "s3"))
+	if err := b.server.Start(); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.gateway, err)
+	}
+	for range 200 {
+		if c, err := net.Dial("tcp", address); err == nil {
+			c.Close()
+			break
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	b.proxy, err = newProxy(address)
+	return b, err
+}
+
+func (b *bench) close() {
+	if b.proxy != nil {
+		b.proxy.close()
+	}
+	_ = b.server.Process.Kill()
+	_ = b.server.Wait()
+	_ = os.RemoveAll(b.scratch)
+}
+
+// reset empties the bucket and the workspace, and begins with a new commit.
+func (b *bench) reset() error {
+	for _, dir := range []string{b.bucket, b.workspace} {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	files := map[string]string{
+		// The files are those of a build: their content is another one for each commit.
+		"make.sh": fmt.Sprintf(`mkdir -p $1 && cd $1 && i=0
+while [ $i -lt %d ]; do mkdir -p d$((i %% 10)); echo "file $i of $GIT_SHA" >d$((i %% 10))/$i.js; i=$((i + 1)); done
+`, b.files),
+		"junit.xml": "",
+		"runner.yaml": `version: 1
+steps:
+  nothing: { command: [true], artifacts: [], reports: [] }
+  build: { command: sh make.sh dist }
+  test:
+    command: |
+      sh make.sh coverage
+      printf '<testsuites>' >junit.xml
+      for i in 1 2 3 4 5 6 7 8 9; do printf '<testsuite name="s%s" tests="1"><testcase name="t" classname="c" file="f.js"/></testsuite>' $i >>junit.xml; done
+      printf '</testsuites>' >>junit.xml
+    reports: [junit.xml]
+    rerun: { attempts: 0 }
+  ship: { command: [true], needs: [build], fetch: [builds], artifacts: [] }
+`,
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(b.workspace, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return b.commit()
+}
+
+// commit begins a new commit: its id is made up, since no git takes part.
+func (b *bench) commit() error {
+	b.commits++
+	return nil
+}
+
+func (b *bench) sha() string {
+	sum := sha1.Sum(fmt.Appendf(nil, "commit %d", b.commits))
+	return hex.EncodeToString(sum[:])
+}
+
+func (b *bench) command(ctx context.Context, line []string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
+	cmd.Dir = b.workspace
+	cmd.Env = []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + b.scratch, "TMPDIR=" + os.TempDir(), "BRANCH=main", "GIT_SHA=" + b.sha(), "ARTIFACT_BUCKET=bench",
+		"AWS_ENDPOINT_URL=" + b.proxy.url, "AWS_REGION=us-east-1", "AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey,
+		"AWS_EC2_METADATA_DISABLED=true", "RUNNER_LOG_FORMAT=json",
+	}
+	return cmd
+}
+
+func (b *bench) exec(ctx context.Context, line []string) error {
+	output, err := b.command(ctx, line).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, lastLines(string(output), 3))
+	}
+	return nil
+}
+
+// machine describes where the figures come from.
+func machine() string {
+	model := runtime.GOARCH
+	text, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			model = strings.TrimSpace(value)
+			break
+		}
+	}
+	return fmt.Sprintf("%s, %d cores, %s", model, runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly))
+}

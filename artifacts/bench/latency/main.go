@@ -1,0 +1,196 @@
+// Command latency measures what a whole run waits for around its command, with an S3 that answers late: how long it
+// takes, its requests, and how many of them had to wait for one another.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "latency:", err)
+		os.Exit(1)
+	}
+}
+
+type options struct {
+	runner, gateway string
+	latencies       []time.Duration
+	rounds, files   int
+	scripts         []string // works that are run; empty: all
+	trace           bool
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var o options
+	f := pflag.NewFlagSet("latency", pflag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.runner, "runner", "bin/runner", "the runner's binary")
+	f.StringVar(&o.gateway, "gateway", "versitygw", "the S3 server's binary")
+	f.DurationSliceVar(&o.latencies, "latency", []time.Duration{15 * time.Millisecond, 30 * time.Millisecond, 60 * time.Millisecond},
+		"how long each answer is held back")
+	f.IntVar(&o.rounds, "rounds", 5, "how often everything is done; what is printed is the median")
+	f.IntVar(&o.files, "files", 300, "how many files an artifact has")
+	f.StringSliceVar(&o.scripts, "works", nil, "which works (default: all)")
+	f.BoolVar(&o.trace, "trace", false, "print every request of the last round")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	runner, err := filepath.Abs(o.runner)
+	if err == nil {
+		_, err = os.Stat(runner)
+	}
+	if err != nil {
+		return fmt.Errorf("the runner's binary: %w; make build", err)
+	}
+	o.runner = runner
+	bench, err := newBench(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer bench.close()
+	return bench.measure(ctx, stdout, stderr)
+}
+
+// work is one kind of run. Before it, prepare is done without latency and without being measured.
+type work struct {
+	name    string
+	peer    bool
+	prepare func(b *bench, ctx context.Context) error
+	command func(b *bench) []string
+}
+
+func works() []work {
+	step := func(name string) func(*bench) []string {
+		return func(b *bench) []string { return []string{b.runner, "run", name} }
+	}
+	build := func(b *bench, ctx context.Context) error { return b.exec(ctx, []string{b.runner, "run", "build"}) }
+	history := func(b *bench, ctx context.Context) error { // the branch has a history and a mirror
+		if err := b.exec(ctx, []string{b.runner, "run", "test"}); err != nil {
+			return err
+		}
+		return b.commit()
+	}
+	return []work{
+		{name: "step true", command: step("nothing")},
+		{name: "build", command: step("build")},
+		{name: "test", prepare: history, command: step("test")},
+		{name: "deploy", prepare: build, command: step("ship")},
+		{name: "script: build", peer: true, command: func(b *bench) []string {
+			return []string{"sh", "-ec", "sh make.sh dist; aws s3 sync --only-show-errors dist s3://bench/builds/main/$GIT_SHA/"}
+		}},
+		{name: "script: test", peer: true, prepare: func(b *bench, ctx context.Context) error {
+			return b.exec(ctx, []string{"sh", "-ec", "sh make.sh coverage; aws s3 sync --only-show-errors coverage s3://bench/coverage/main/latest/"})
+		}, command: func(b *bench) []string {
+			return []string{"sh", "-ec", "sh make.sh coverage; aws s3 sync --only-show-errors coverage s3://bench/coverage/main/$GIT_SHA/; " +
+				"aws s3 sync --only-show-errors --delete coverage s3://bench/coverage/main/latest/; aws s3 cp --only-show-errors junit.xml s3://bench/coverage/main/$GIT_SHA/junit.xml"}
+		}},
+	}
+}
+
+// result is what one run took.
+type result struct {
+	wall, cpu            time.Duration
+	requests, sequential int
+}
+
+func (b *bench) measure(ctx context.Context, stdout, stderr io.Writer) error {
+	fmt.Fprintf(stdout, "%d files, median of %d rounds, %s\n\n", b.files, b.rounds, machine())
+	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "latency\trun\twall\tCPU\trequests\tin sequence")
+	for _, latency := range b.latencies {
+		for _, w := range works() {
+			if len(b.scripts) > 0 && !slices.Contains(b.scripts, w.name) {
+				continue
+			}
+			if _, err := exec.LookPath("aws"); w.peer && err != nil {
+				fmt.Fprintf(table, "%v\t%s\tMISSING: aws is not in PATH\n", latency, w.name)
+				continue
+			}
+			var results []result
+			var err error
+			for range b.rounds {
+				var r result
+				if r, err = b.once(ctx, w, latency); err != nil {
+					break
+				}
+				results = append(results, r)
+			}
+			if err != nil {
+				fmt.Fprintf(table, "%v\t%s\tFAILED: %v\n", latency, w.name, err)
+				if ctx.Err() != nil || !w.peer {
+					return errors.Join(err, table.Flush())
+				}
+				continue
+			}
+			m := median(results)
+			fmt.Fprintf(table, "%v\t%s\t%.2f s\t%.2f s\t%d\t%d\n", latency, w.name, m.wall.Seconds(), m.cpu.Seconds(), m.requests, m.sequential)
+			if b.trace {
+				fmt.Fprint(stderr, b.proxy.text())
+			}
+		}
+	}
+	return table.Flush()
+}
+
+// once prepares and does a work, in a bucket and a workspace of its own.
+func (b *bench) once(ctx context.Context, w work, latency time.Duration) (result, error) {
+	if err := b.reset(); err != nil {
+		return result{}, err
+	}
+	b.proxy.set(0)
+	if w.prepare != nil {
+		if err := w.prepare(b, ctx); err != nil {
+			return result{}, fmt.Errorf("prepare: %w", err)
+		}
+	}
+	b.proxy.set(latency)
+	cmd := b.command(ctx, w.command(b))
+	began := time.Now()
+	output, err := cmd.CombinedOutput()
+	wall := time.Since(began)
+	if err != nil {
+		return result{}, fmt.Errorf("%w: %s", err, lastLines(string(output), 3))
+	}
+	requests, sequential := b.proxy.counts()
+	return result{wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), requests, sequential}, nil
+}
+
+func median(all []result) result {
+	middle := func(of func(result) int64) int64 {
+		values := make([]int64, len(all))
+		for i, r := range all {
+			values[i] = of(r)
+		}
+		slices.Sort(values)
+		return values[len(values)/2]
+	}
+	return result{
+		wall:       time.Duration(middle(func(r result) int64 { return int64(r.wall) })),
+		cpu:        time.Duration(middle(func(r result) int64 { return int64(r.cpu) })),
+		requests:   int(middle(func(r result) int64 { return int64(r.requests) })),
+		sequential: int(middle(func(r result) int64 { return int64(r.sequential) })),
+	}
+}
+
+func lastLines(text string, n int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], " | ")
+}
