@@ -78,11 +78,27 @@ func (r *run) logEnd(ended record.Run) {
 		r.Log.Info("step passed", attributes...)
 		return
 	}
-	attributes = append(attributes, "error", ended.Error)
-	if ended.Hint != "" {
-		attributes = append(attributes, "hint", ended.Hint)
-	}
+	attributes = append(attributes, r.whyAttributes(ended)...)
 	r.Log.Error("step failed", attributes...)
+}
+
+// whyAttributes say why a run did not pass, and where to go on.
+func (r *run) whyAttributes(ended record.Run) []any {
+	all := []any{"error", ended.Error}
+	if cause := present.CauseLine(ended); cause != ended.Error {
+		all = append(all, "cause", cause)
+	}
+	if c := ended.Cause; c != nil && c.Path != "" {
+		at := c.Path
+		if c.Line > 0 {
+			at += fmt.Sprintf(":%d", c.Line)
+		}
+		all = append(all, "at", at)
+	}
+	if hint := present.Hint(ended); hint != "" {
+		all = append(all, "hint", hint)
+	}
+	return all
 }
 
 // maxStepSummary is how large GitHub lets the summary of a step be, in bytes. It drops a larger one as a whole.

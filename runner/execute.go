@@ -141,7 +141,8 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 		r.sink.Stopping(how.deadline.Add(how.grace))
 	}
 	lines := r.sink.Command()
-	clean := r.Redactor.Writer(io.MultiWriter(r.delivery.Output(lines), r.tail), redact.MaskCommands())
+	told := r.listen()
+	clean := r.Redactor.Writer(io.MultiWriter(r.delivery.Output(lines), r.tail, told.watch), redact.MaskCommands())
 	if r.in.Frugal != nil {
 		r.in.Frugal()
 	}
@@ -185,6 +186,7 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	if sig, _ := r.Stop.Signal(); sig == 0 && err != nil && r.delivery.Lost() != nil {
 		err = r.delivery.Lost() // the lost lock is why the command was stopped
 	}
+	r.conclude(told, err)
 	return result, err
 }
 

@@ -79,6 +79,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 	f.Usage = r.usageRecord(o)
 	f.Cost = r.cost(f.Usage)
 	f.Details = r.details()
+	f.Cause, f.Notes = r.cause(o, f), r.annotations(o)
 	if r.result != nil {
 		f.OOMKills = r.result.OOMKills
 		for _, l := range r.result.Leftovers {

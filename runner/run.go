@@ -66,6 +66,7 @@ type run struct {
 	file     *logFile
 	logTimer *time.Timer // see boundLogAtDeadline
 	tail     *page.Tail  // the end of the command's output
+	heard    heard       // what the commands' output tells
 
 	result        *process.Result
 	verdict       *verdict.Verdict

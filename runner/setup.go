@@ -63,7 +63,7 @@ func (r *run) setup() error {
 	var failed *process.ExitError
 	switch {
 	case errors.As(err, &failed): // it is not a failure of the step, which has not begun
-		return outcome.SourceError{Err: &setupError{command: setup.Command.String(), code: failed.Code}}
+		return outcome.SourceError{Err: &setupError{command: setup.Command.String(), failed: failed}}
 	case err != nil:
 		return fmt.Errorf("setup: %w", err)
 	}
@@ -73,11 +73,11 @@ func (r *run) setup() error {
 // setupError reports an installation that failed.
 type setupError struct {
 	command string
-	code    int
+	failed  *process.ExitError // not wrapped: it is not how the step's command ended
 }
 
 func (e *setupError) Error() string {
-	return fmt.Sprintf("the dependencies could not be installed: %s exited with %d", e.command, e.code)
+	return fmt.Sprintf("the dependencies could not be installed: %s exited with %d", e.command, e.failed.Code)
 }
 
 // Hint says where to look, and how to avoid it.

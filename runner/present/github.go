@@ -15,6 +15,7 @@ const (
 	githubTitle       = 255
 	githubSummary     = 65535
 	githubAnnotations = 50 // of a request
+	githubCauseLines  = 20
 )
 
 // GitHubPending returns the status of a commit while a run is in progress.
@@ -33,7 +34,7 @@ func GitHubStatus(run record.Run, report ReportLink) github.RepoStatus {
 	}
 	return github.RepoStatus{
 		State: &state, Context: new(githubName(run.Identity)),
-		Description: new(clip(outline(run), githubDescription)), TargetURL: optional(report.URL),
+		Description: new(clip(withCause(run), githubDescription)), TargetURL: optional(report.URL),
 	}
 }
 
@@ -54,8 +55,8 @@ func GitHubCheck(run record.Run, report ReportLink) github.CreateCheckRunOptions
 		), HeadSHA: run.SHA, ExternalID: &run.RunID, Status: new("completed"), Conclusion: &conclusion,
 		StartedAt: &github.Timestamp{Time: run.StartedAt}, CompletedAt: &github.Timestamp{Time: run.EndedAt},
 		Output: &github.CheckRunOutput{
-			Title: new(clip(outline(run), githubTitle)), Summary: new(clip(githubText(run), githubSummary)),
-			Annotations: annotations(failures(run)),
+			Title: new(clip(withCause(run), githubTitle)), Summary: new(clip(githubText(run), githubSummary)),
+			Annotations: annotations(run),
 		},
 		DetailsURL: optional(report.URL),
 	}
@@ -76,8 +77,42 @@ func optional(text string) *string {
 	return &text
 }
 
-// annotations returns notes on lines of the code.
-func annotations(failed []record.FailedTest) []*github.CheckRunAnnotation {
+// withCause returns the outline with the cause: "failure, exit code 2 after 3.1 s: src/a.ts(3,5): error TS2322: …".
+func withCause(run record.Run) string {
+	if run.Cause == nil {
+		return outline(run)
+	}
+	return outline(run) + ": " + oneLine(CauseLine(run))
+}
+
+// annotations returns notes on lines of the code: the failed tests, then what the commands printed, errors first.
+func annotations(run record.Run) []*github.CheckRunAnnotation {
+	all := testAnnotations(failures(run))
+	levels := map[record.Level]string{record.LevelError: "failure", record.LevelWarning: "warning", record.LevelNotice: "notice"}
+	for _, n := range run.Notes {
+		if n.Path == "" || len(all) == githubAnnotations {
+			continue
+		}
+		first := max(n.Line, 1)
+		last := max(n.EndLine, first)
+		a := &github.CheckRunAnnotation{
+			Path: new(n.Path), StartLine: &first, EndLine: &last, AnnotationLevel: new(levels[n.Level]),
+			Message: new(clip(visible(n.Message), 16<<10)),
+		}
+		if n.Title != "" {
+			a.Title = new(clip(n.Title, githubTitle))
+		}
+		if n.Column > 0 && first == last { // GitHub takes columns of one line only
+			column := max(n.EndColumn, n.Column)
+			a.StartColumn, a.EndColumn = &n.Column, &column
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// testAnnotations returns notes on the lines of failed tests.
+func testAnnotations(failed []record.FailedTest) []*github.CheckRunAnnotation {
 	var all []*github.CheckRunAnnotation
 	for _, f := range failed {
 		if f.Path == "" || len(all) == githubAnnotations {
@@ -110,11 +145,17 @@ func annotationText(f record.FailedTest) string {
 func githubText(run record.Run) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", codeSpan(title(run, false)), codeSpan(outline(run)))
-	if run.Error != "" {
-		fmt.Fprintf(&b, "\n%s\n", fenced(visible(clip(run.Error, 4000))))
+	if cause := CauseLine(run); cause != "" {
+		fmt.Fprintf(&b, "\n%s\n", fenced(visible(clip(cause, 4000))))
 	}
-	if run.Hint != "" {
-		fmt.Fprintf(&b, "\n→ %s\n", codeSpan(clip(run.Hint, 2000)))
+	if lines := causeText(run, githubCauseLines); lines != "" {
+		fmt.Fprintf(&b, "\n%s\n", fenced(visible(clip(lines, 8000))))
+	}
+	if beside := ErrorBeside(run); beside != "" {
+		fmt.Fprintf(&b, "\n%s\n", codeSpan(clip(beside, 1000)))
+	}
+	if hint := Hint(run); hint != "" {
+		fmt.Fprintf(&b, "\n→ %s\n", codeSpan(clip(hint, 2000)))
 	}
 	failed := failures(run)
 	for i, f := range failed {

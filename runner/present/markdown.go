@@ -48,11 +48,21 @@ func (d *document) run(run record.Run) {
 		verdict = fmt.Sprintf("❌ %s failed (%s, exit %d)", codeSpan(run.Step), run.Reason, run.ExitCode)
 	}
 	d.print("\n### %s in %s\n\n", verdict, units.Duration(record.Duration(run.Seconds)))
-	if run.Error != "" {
-		d.print("%s\n\n", codeSpan(run.Error))
+	if cause := CauseLine(run); cause != "" {
+		if run.Cause != nil && run.Cause.Kind != record.CauseReason {
+			d.print("**%s**\n\n", codeSpan(cause))
+		} else {
+			d.print("%s\n\n", codeSpan(run.Error))
+		}
 	}
-	if run.Hint != "" {
-		d.print("Hint: %s\n\n", codeSpan(run.Hint))
+	if lines := causeText(run, d.shown); lines != "" {
+		d.print("%s\n\n", fenced(visible(lines)))
+	}
+	if beside := ErrorBeside(run); beside != "" {
+		d.print("%s\n\n", codeSpan(beside))
+	}
+	if hint := Hint(run); hint != "" {
+		d.print("Hint: %s\n\n", codeSpan(hint))
 	}
 	if t := run.Tests; t != nil {
 		text := TestCounts(t.Counts)

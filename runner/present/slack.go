@@ -33,12 +33,8 @@ func SlackMessage(run record.Run, recovered bool, report ReportLink) *slack.Webh
 		slack.PlainTextType, clip(sign+" "+title(run, recovered), slackHeader), true, false,
 	)
 	blocks := []slack.Block{slack.NewHeaderBlock(header), slackText(slackEscape(outline(run)))}
-	if run.Error != "" {
-		text := "*" + slackEscape(clip(run.Error, slackError)) + "*"
-		if run.Hint != "" {
-			text += "\n→ " + slackEscape(clip(run.Hint, slackError/2))
-		}
-		blocks = append(blocks, slackText(text))
+	if why := slackCause(run); why != "" {
+		blocks = append(blocks, slackText(why))
 	}
 	if stack := stackLine(run); stack != "" {
 		blocks = append(blocks, slackText(slackEscape(clip(stack, slackError))))
@@ -64,6 +60,29 @@ func SlackMessage(run record.Run, recovered bool, report ReportLink) *slack.Webh
 		Text:   slackEscape(clip(title(run, recovered)+": "+outline(run), slackSection)),
 		Blocks: &slack.Blocks{BlockSet: blocks}, UnfurlLinks: &no, UnfurlMedia: &no,
 	}
+}
+
+// slackCauseLines is how many lines of a cause a message has.
+const slackCauseLines = 8
+
+// slackCause says why the run did not pass, and what to do about it.
+func slackCause(run record.Run) string {
+	cause := CauseLine(run)
+	if cause == "" {
+		return ""
+	}
+	text := "*" + slackEscape(clip(cause, slackError)) + "*"
+	if lines := causeText(run, slackCauseLines); lines != "" {
+		lines = strings.ReplaceAll(visible(lines), "```", "'''")
+		text += "\n```" + slackEscape(clip(lines, slackError)) + "```"
+	}
+	if beside := ErrorBeside(run); beside != "" {
+		text += "\n" + slackEscape(clip(beside, slackLine))
+	}
+	if hint := Hint(run); hint != "" {
+		text += "\n→ " + slackEscape(clip(hint, slackError/2))
+	}
+	return text
 }
 
 // slackTests lists the first failed tests, with their files, what the history says of them, and their excerpts.

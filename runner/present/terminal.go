@@ -43,8 +43,7 @@ func (t Terminal) Summary(run record.Run) string {
 		verdict = s.paint(bold+red, "failed") + fmt.Sprintf(" (%s, exit %d)", run.Reason, run.ExitCode)
 	}
 	s.print("\n%s %s in %s\n", terminal.Escape(run.Step), verdict, units.Duration(record.Duration(run.Seconds)))
-	s.row("error", escapeLines(run.Error))
-	s.row("hint", escapeLines(run.Hint))
+	s.cause(run)
 	if run.Tests != nil {
 		s.tests(run.Tests)
 	}
@@ -79,11 +78,32 @@ func (t Terminal) Summary(run record.Run) string {
 	return s.text.String()
 }
 
+// terminalCause is how many lines of a cause the summary shows: the output itself stands above it.
+const terminalCause = 8
+
+// cause prints why the run did not pass. Failed tests are listed below it.
+func (s *summary) cause(run record.Run) {
+	c := run.Cause
+	switch {
+	case c == nil || c.Kind == record.CauseReason:
+		s.row("error", escapeLines(run.Error))
+	default:
+		s.row("cause", s.paint(bold, escapeLines(clipLine(CauseLine(run)))))
+	}
+	if c != nil && c.Kind != record.CauseTests && !strings.Contains(run.Error, "\n") {
+		for _, line := range CauseLines(run, terminalCause) {
+			s.print("    %s %s\n", s.paint(dim, "│"), terminal.Escape(clipLine(line)))
+		}
+	}
+	s.row("error", escapeLines(ErrorBeside(run)))
+	s.row("hint", escapeLines(Hint(run)))
+}
+
 // Refusal returns why a run ended before it had records, for standard error.
 func Refusal(run record.Run) string {
 	text := "runner: " + terminal.EscapeLines(run.Error) + "\n"
-	if run.Hint != "" {
-		text += "hint: " + terminal.EscapeLines(run.Hint) + "\n"
+	if hint := Hint(run); hint != "" {
+		text += "hint: " + terminal.EscapeLines(hint) + "\n"
 	}
 	return text
 }

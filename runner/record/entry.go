@@ -110,8 +110,8 @@ func (r Run) Entry() Entry {
 	case r.Reason == Cancelled:
 		e.State = Aborted
 	}
-	if !r.Passed {
-		e.Cause = clipLine(r.Error, entryCause)
+	if r.Cause != nil {
+		e.Cause = clipLine(r.Cause.String(), entryCause)
 	}
 	if r.Coverage != nil {
 		e.Coverage = Round(r.Coverage.LinePercent)

@@ -54,6 +54,7 @@ type Run struct {
 	Allowed   bool              `json:"retry_allowed"` // it is retryable, and the step's retry: allows the reason
 	Error     string            `json:"error,omitempty"`
 	Hint      string            `json:"hint,omitempty"`
+	Cause     *Cause            `json:"cause,omitempty"` // nil if it passed
 	StartedAt time.Time         `json:"started_at"`
 	EndedAt   time.Time         `json:"finished_at"`
 	Seconds   float64           `json:"duration_seconds"`
@@ -69,7 +70,8 @@ type Run struct {
 	Phases    []Phase           `json:"phases"`
 	Attempts  []Attempt         `json:"attempts"`
 	Leftovers []Leftover        `json:"leftovers,omitempty"`
-	OOMKills  int               `json:"oom_kills,omitempty"` // processes of the command that the kernel killed for memory
+	Notes     []Annotation      `json:"annotations,omitempty"` // that its commands printed
+	OOMKills  int               `json:"oom_kills,omitempty"`   // processes of the command that the kernel killed for memory
 	Stop      *Stop             `json:"stop,omitempty"`
 	Log       *Log              `json:"log,omitempty"`
 	Published map[string]bool   `json:"published,omitempty" redact:"-"` // the run's own files: which of them are in the store

@@ -64,7 +64,7 @@ func Write(w io.Writer, run record.Run, log Log) error {
 	out.raw("</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n")
 	out.header(run, verdict, len(log.Text) > 0)
 	out.raw("<main id=\"main\">\n")
-	out.problem(run, verdict)
+	out.problem(run, verdict, view)
 	out.delivery(run)
 	out.tests(run.Tests, view)
 	out.coverage(run.Coverage)
@@ -195,8 +195,13 @@ func (w *writer) contents(run record.Run, hasLog bool) {
 	w.raw("</ul></nav>\n")
 }
 
-func (w *writer) problem(run record.Run, verdict string) {
-	if run.Error == "" {
+// shownCause is how many lines of a cause the page shows.
+const shownCause = 20
+
+// problem is the first box: why the run did not pass.
+func (w *writer) problem(run record.Run, verdict string, v *logView) {
+	cause := present.CauseLine(run)
+	if cause == "" {
 		return
 	}
 	title := "Why it failed"
@@ -207,9 +212,15 @@ func (w *writer) problem(run record.Run, verdict string) {
 		"<section class=\"error %s\" aria-labelledby=\"error\">\n<h2 id=\"error\">%s</h2>\n<p class=\"message\">%s</p>\n",
 		markup(verdict),
 		title,
-		clip(run.Error, maxMessage),
+		clip(cause, maxMessage),
 	)
-	w.some("<p class=\"hint\">%s</p>\n", clip(run.Hint, maxMessage))
+	if lines := present.CauseLines(run, shownCause); len(lines) > 0 {
+		w.put("<pre class=\"cause\" tabindex=\"0\" role=\"group\" aria-label=\"what explains it\">%s</pre>\n",
+			clip(strings.Join(lines, "\n"), maxDetails))
+	}
+	w.causeLinks(run, v)
+	w.some("<p class=\"note\">%s</p>\n", clip(present.ErrorBeside(run), maxMessage))
+	w.some("<p class=\"hint\">%s</p>\n", clip(present.Hint(run), maxMessage))
 	if !run.CommandStarted {
 		w.raw("<p class=\"note\">The command was not started.</p>\n")
 	}
@@ -217,6 +228,44 @@ func (w *writer) problem(run record.Run, verdict string) {
 		w.raw("<p class=\"note\">Another run of the same commit may end differently.</p>\n")
 	}
 	w.raw("</section>\n")
+}
+
+// causeLinks leads to the cause in the log and in the code.
+func (w *writer) causeLinks(run record.Run, v *logView) {
+	c := run.Cause
+	if c == nil {
+		return
+	}
+	var links []string
+	if at := c.LogLine; at >= v.First+v.shown && at < v.First+len(v.lines) {
+		links = append(links, fmt.Sprintf("<a href=\"#L%d\">line %d of the log</a>", at, at))
+	}
+	if c.Kind == record.CauseTests {
+		links = append(links, "<a href=\"#tests\">the failed tests</a>")
+	}
+	if c.Path != "" && run.RepositoryURL != "" && run.SHA != record.NoCommit {
+		at := c.Path
+		if c.Line > 0 {
+			at += fmt.Sprintf(":%d", c.Line)
+		}
+		links = append(links, string(link(sourceURL(run, c.Path, c.Line), at)))
+	}
+	if len(links) > 0 {
+		w.put("<p class=\"note\">%s</p>\n", markup(strings.Join(links, " · ")))
+	}
+}
+
+// sourceURL returns the URL of a line of the code at the run's commit.
+func sourceURL(run record.Run, path string, line int) string {
+	parts := strings.Split(path, "/")
+	for i := range parts {
+		parts[i] = url.PathEscape(parts[i])
+	}
+	at := run.RepositoryURL + "/blob/" + run.SHA + "/" + strings.Join(parts, "/")
+	if line > 0 {
+		at += fmt.Sprintf("#L%d", line)
+	}
+	return at
 }
 
 func (w *writer) section(id, title string) {

@@ -57,6 +57,32 @@ func (t *Tail) Line(text string) {
 	_, _ = t.Write([]byte(text + "\n"))
 }
 
+// Mark is a place in what is written to a Tail.
+type Mark struct {
+	written int64
+	lines   int
+}
+
+// Lines returns how many lines came before it.
+func (m Mark) Lines() int { return m.lines }
+
+// Mark returns the place of what is written next.
+func (t *Tail) Mark() Mark {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Mark{written: t.written, lines: t.lines}
+}
+
+// Since returns what is kept of what was written after a mark, starting with a whole line. First counts from the mark.
+func (t *Tail) Since(m Mark) Log {
+	all := t.Log()
+	end := all.Dropped + int64(len(all.Text))
+	if skip := m.written - all.Dropped; skip > 0 {
+		all.Text, all.First = all.Text[min(skip, int64(len(all.Text))):], m.lines+1
+	}
+	return Log{Text: all.Text, Dropped: end - int64(len(all.Text)) - m.written, First: all.First - m.lines}
+}
+
 // Log returns what is kept, starting with a whole line.
 func (t *Tail) Log() Log {
 	t.mu.Lock()

@@ -1,0 +1,101 @@
+package cause
+
+import (
+	"strings"
+
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/steps/pattern"
+)
+
+// genericErrors finds the first of the last lines that begin like an error.
+func genericErrors(lines []string) telling {
+	const gap = 3 // lines between two that belong together
+	t := telling{kind: record.CauseOutput}
+	for i := len(lines) - 1; i >= 0; i-- {
+		if t.weight != nothing && t.at-i > gap {
+			break
+		}
+		if line := strings.TrimSpace(lines[i]); isError(line) {
+			if t.weight == nothing {
+				t.to = i
+			}
+			t.weight, t.at, t.summary = generic, i, line
+			if f := errorTool.FindStringSubmatch(line); f != nil {
+				t.tool = f[1]
+			}
+		}
+	}
+	if t.weight != nothing {
+		t.lines = paragraph(lines, t.at)
+	}
+	return t
+}
+
+// maxParagraph is how many lines explain an error at most.
+const maxParagraph = 15
+
+// paragraph returns a line and those after it that belong to it: up to the first blank one after some.
+func paragraph(lines []string, at int) []string {
+	to := at + 1
+	for to < min(len(lines), at+maxParagraph) && lines[to] != "" {
+		to++
+	}
+	return lines[at:to]
+}
+
+func isError(line string) bool {
+	return line != "" && len(line) < 2000 && errorLine.MatchString(line) && !noError.MatchString(line) && !isWrapper(line)
+}
+
+// wrappers finds the last line by which a tool says that what it had started failed.
+func wrappers(lines []string) telling {
+	for i := len(lines) - 1; i >= 0; i-- {
+		line := strings.TrimSpace(lines[i])
+		if !isWrapper(line) {
+			continue
+		}
+		from := i // with what came before it: the last words of what failed
+		for from > 0 && i-from < lastLines-1 && (lines[from-1] != "" || i-from < 3) {
+			from--
+		}
+		for lines[from] == "" {
+			from++
+		}
+		return telling{
+			weight: wrapper, kind: record.CauseOutput, summary: line, lines: lines[from : i+1], at: from, to: i,
+			tool: wrapperTool(line),
+		}
+	}
+	return telling{}
+}
+
+func isWrapper(line string) bool { return line != "" && wrapperLine.MatchString(line) }
+
+func wrapperTool(line string) string {
+	for _, tool := range []string{"make", "npm", "yarn"} {
+		if strings.HasPrefix(strings.TrimPrefix(line, "g"), tool) {
+			return tool
+		}
+	}
+	if strings.HasPrefix(line, "ELIFECYCLE") || strings.HasPrefix(line, "\u2009ELIFECYCLE") || strings.HasPrefix(line, "ERR_PNPM") {
+		return "pnpm"
+	}
+	return ""
+}
+
+var (
+	wrapperLine = pattern.New(
+		`^(?:\x{2009}?ELIFECYCLE\b|g?make(?:\[\d+\])?: \*\*\* \[|ninja: build stopped|npm (?:error|ERR!)|exit status \d+$|` +
+			`error (?:Command failed|: could not compile|: aborting due to)|error: (?:could not compile|aborting due to|test failed|recipe )|` +
+			`ERR_PNPM_RECURSIVE_RUN_FIRST_FAIL|error Command failed with exit code|Command failed with exit code|` +
+			`\S+: ?exited with (?:code )?\d+|FAIL$|FAILED$|BUILD FAILED|collect2: error: ld returned|husky )`,
+	)
+	errorLine = pattern.New(
+		`(?i)^(?:\[?(?:fatal|error|err!|failed|failure|critical|panic|exception|✘|✖|✗|×|❌)\b|` +
+			`\S{1,60}: (?:\S{1,40}: ){0,2}(?:fatal|error|failed|failure|cannot|can't|could not|unable|invalid|unknown|no such|permission denied|syntax error|unbound variable|parameter not set)|` +
+			`(?:fatal|error|failed|failure)[:!\] ]|✘ |✖ |✗ |× |❌|[A-Za-z_.]*(?:Error|Exception)(?:: |$)|` +
+			`\S+: \(\d+\) |an error occurred|unhandled |uncaught |e: |.{0,80}\b(?:error|fatal|ERROR|Error):\s)`,
+	)
+	noError   = pattern.New(`(?i)\b(?:0 errors?|no errors?|0 failed|0 failures?|without errors?)\b|^errors?: 0|^warning`)
+	errorTool = pattern.New(`^([a-z][\w.+-]{1,20}): (?:\(\d+\) |error|fatal|failed|cannot|could not|unable)`)
+)
