@@ -94,7 +94,7 @@ func gitLabStart(line []byte) (title string, collapsed, ok bool) {
 	text := string(ansi.Strip(line))
 	_, rest, ok := strings.Cut(text, "section_start:")
 	time, rest, found := strings.Cut(rest, ":")
-	if !ok || !found || number(time) == 0 {
+	if !ok || !found || !isTime(time) {
 		return "", false, false
 	}
 	name, title, _ := strings.Cut(rest, "\r")
@@ -108,8 +108,11 @@ func gitLabStart(line []byte) (title string, collapsed, ok bool) {
 func isGitLabEnd(line []byte) bool {
 	_, rest, ok := strings.Cut(string(ansi.Strip(line)), "section_end:")
 	time, _, found := strings.Cut(rest, ":")
-	return ok && found && number(time) > 0
+	return ok && found && isTime(time)
 }
+
+// isTime reports whether a text is a number of seconds since 1970.
+func isTime(text string) bool { return text != "" && strings.Trim(text, "0123456789") == "" }
 
 // heading reads Buildkite's headings. go test begins lines by the same dashes.
 func heading(line []byte) (title string, open, ok bool) {
