@@ -10,7 +10,7 @@ import (
 // what the test tool itself leaves out. It is "" if the tests are the last part.
 func (c Command) Unreached() string {
 	parts := splitLine(c.Line)
-	if c.Line == "" {
+	if len(c.Args) > 0 {
 		parts = [][]string{c.Args}
 	}
 	for n := len(parts); n > 0 && closes.MatchString(parts[n-1][0]); n = len(parts) {

@@ -55,6 +55,9 @@ func TestWhatAFailedTestKeepsFromRunning(t *testing.T) {
 	if got := (Command{Args: []string{"jest", "-t", "a && b"}}).Unreached(); got != "" {
 		t.Errorf("an argument list has parts: %q", got)
 	}
+	if got := (Command{}).Unreached(); got != "" {
+		t.Errorf("no command has parts: %q", got)
+	}
 	if got := (Command{Args: []string{"cargo", "test"}}).Unreached(); got == "" {
 		t.Error("an argument list can leave tests out as well")
 	}

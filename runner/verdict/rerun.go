@@ -132,6 +132,8 @@ func unexplained(t results.Results, exitCode int) string {
 		return "the report " + t.Problems[0].Report + " cannot be read whole"
 	case len(t.Reports) == 0:
 		return "there is no fresh report"
+	case t.CutShort != "":
+		return t.CutShort
 	case t.Failed+t.Errored+t.Quarantined > len(t.Failures)+len(t.QuarantinedCases):
 		return "too many tests failed to know all of them"
 	case exitCode >= reserved:
@@ -385,8 +387,9 @@ func onlySetups(failures []results.Case) bool {
 
 // tally counts how the failed tests ended in a rerun.
 type tally struct {
-	setups []results.Case // failed hooks, classes and files
-	passed map[string]int // by identity
+	setups []results.Case  // failed hooks, classes and files
+	passed map[string]int  // by identity
+	others map[string]bool // by identity: they are in the rerun, and did not pass
 	of     map[string]*ends
 }
 
@@ -394,7 +397,7 @@ type tally struct {
 type ends struct{ passed, failed int }
 
 func newTally(failures []results.Case) *tally {
-	t := &tally{passed: map[string]int{}, of: map[string]*ends{}}
+	t := &tally{passed: map[string]int{}, others: map[string]bool{}, of: map[string]*ends{}}
 	for _, c := range failures {
 		if c.Setup {
 			t.setups = append(t.setups, c)
@@ -408,6 +411,8 @@ func (t *tally) add(c results.Case) {
 	red := c.Status == results.Failed || c.Status == results.Errored
 	if c.Status == results.Passed {
 		t.passed[c.Identity()]++
+	} else {
+		t.others[c.Identity()] = true
 	}
 	for _, setup := range t.setups {
 		switch e := t.of[setup.Identity()]; {
@@ -423,7 +428,7 @@ func (t *tally) add(c results.Case) {
 // setupPassed reports whether a failed setup succeeded: it has no case of its own then, but all of its tests passed.
 func (t *tally) setupPassed(setup results.Case) bool {
 	e := t.of[setup.Identity()]
-	return e != nil && e.passed > 0 && e.failed == 0
+	return e != nil && !t.others[setup.Identity()] && e.passed > 0 && e.failed == 0
 }
 
 // rerunPrefix is where the reports of a rerun are stored, beside those of the first run.

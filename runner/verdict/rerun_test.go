@@ -38,17 +38,18 @@ func TestWhatARerunSaysOfATest(t *testing.T) {
 	}{
 		"it passes": {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "f")}, "a", ""},
 		"it fails":  {[]results.Case{failed("a", "f")}, []results.Case{failed("a", "f")}, "", "a"},
-		"it passes and fails, as it is there twice":      {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "f"), failed("a", "f")}, "", "a"},
-		"two of one name, and only one is run":           {[]results.Case{failed("a", "f"), failed("a", "f")}, []results.Case{passed("a", "f")}, "", "a,a"},
-		"two of one name, and both pass":                 {[]results.Case{failed("a", "f"), failed("a", "f")}, []results.Case{passed("a", "f"), passed("a", "f")}, "a,a", ""},
-		"it is not there":                                {[]results.Case{failed("a", "f")}, []results.Case{passed("b", "f")}, "", "a"},
-		"one of that name in another file passes":        {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "g")}, "", "a"},
-		"it is skipped":                                  {[]results.Case{failed("a", "f")}, []results.Case{{Name: "a", File: "f", Status: results.Skipped}}, "", "a"},
-		"another one fails that had passed":              {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "f"), failed("b", "f")}, "a", "b"},
-		"a file that could not be loaded has tests now":  {[]results.Case{setup("f.ts", "f.ts")}, []results.Case{passed("a", "f.ts")}, "f.ts", ""},
-		"a file that could not be loaded has none":       {[]results.Case{setup("f.ts", "f.ts")}, []results.Case{passed("a", "g.ts")}, "", "f.ts"},
-		"a file that could not be loaded has a red one":  {[]results.Case{setup("f.ts", "f.ts")}, []results.Case{passed("a", "f.ts"), failed("b", "f.ts")}, "", "f.ts,b"},
-		"a hook of jest that failed is not heard of now": {[]results.Case{setup(hook, "f.ts")}, []results.Case{passed("a", "f.ts")}, hook, ""},
+		"it passes and fails, as it is there twice":          {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "f"), failed("a", "f")}, "", "a"},
+		"two of one name, and only one is run":               {[]results.Case{failed("a", "f"), failed("a", "f")}, []results.Case{passed("a", "f")}, "", "a,a"},
+		"two of one name, and both pass":                     {[]results.Case{failed("a", "f"), failed("a", "f")}, []results.Case{passed("a", "f"), passed("a", "f")}, "a,a", ""},
+		"it is not there":                                    {[]results.Case{failed("a", "f")}, []results.Case{passed("b", "f")}, "", "a"},
+		"one of that name in another file passes":            {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "g")}, "", "a"},
+		"it is skipped":                                      {[]results.Case{failed("a", "f")}, []results.Case{{Name: "a", File: "f", Status: results.Skipped}}, "", "a"},
+		"another one fails that had passed":                  {[]results.Case{failed("a", "f")}, []results.Case{passed("a", "f"), failed("b", "f")}, "a", "b"},
+		"a file that could not be loaded has tests now":      {[]results.Case{setup("f.ts", "f.ts")}, []results.Case{passed("a", "f.ts")}, "f.ts", ""},
+		"a suite that is skipped now, though its tests pass": {[]results.Case{setup("f", "f.ts")}, []results.Case{passed("f > a", "f.ts"), {Name: "f", File: "f.ts", Status: results.Skipped}}, "", "f"},
+		"a file that could not be loaded has none":           {[]results.Case{setup("f.ts", "f.ts")}, []results.Case{passed("a", "g.ts")}, "", "f.ts"},
+		"a file that could not be loaded has a red one":      {[]results.Case{setup("f.ts", "f.ts")}, []results.Case{passed("a", "f.ts"), failed("b", "f.ts")}, "", "f.ts,b"},
+		"a hook of jest that failed is not heard of now":     {[]results.Case{setup(hook, "f.ts")}, []results.Case{passed("a", "f.ts")}, hook, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := &Verdict{session: &session.Session{Log: slog.New(slog.DiscardHandler)}, Tests: &results.Results{}}
@@ -139,6 +140,7 @@ func TestWhatIsMoreThanFailedTests(t *testing.T) {
 		"a broken report":             {changed(func(r *results.Results) { r.Problems = []results.Problem{{Report: "x"}} }), 1, "cannot be read whole"},
 		"no report":                   {changed(func(r *results.Results) { r.Reports = nil }), 1, "no fresh report"},
 		"failures that are not known": {changed(func(r *results.Results) { r.Failed = 300 }), 1, "too many"},
+		"a panic beside the tests":    {changed(func(r *results.Results) { r.CutShort = "a test panicked" }), 1, "panicked"},
 		"a shell's code":              {sound, 127, "127"},
 		"a signal's code":             {sound, 139, "139"},
 		"pytest could not collect": {changed(func(r *results.Results) {

@@ -33,6 +33,8 @@ func (p *Pattern) FindAllStringSubmatch(text string, n int) [][]string {
 	return p.compile().FindAllStringSubmatch(text, n)
 }
 
+func (p *Pattern) FindStringIndex(text string) []int { return p.compile().FindStringIndex(text) }
+
 func (p *Pattern) FindStringSubmatch(text string) []string {
 	return p.compile().FindStringSubmatch(text)
 }

@@ -25,6 +25,9 @@ func newCase(t *testCase, report string, occurrence uint32) Case {
 		c.File = "" // a part of a path is not a path
 	}
 	c.ID = c.identify(occurrence)
+	if group := unittestSetup.FindStringSubmatch(c.Name); group != nil && c.Class == "" {
+		c.Class = group[1]
+	}
 	if why, ok := t.Error.(junit.Error); ok {
 		c.Setup = c.isSetup(why.Message)
 		c.explain(why, t)

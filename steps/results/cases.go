@@ -97,6 +97,9 @@ func (r *reader) finishCase(c *openCase) {
 		c.Message, c.Error = why.Message, why
 		c.SystemOut, c.SystemErr = c.out.String(), c.err.String()
 	}
+	if n := len(r.suites); n > 0 && (c.failed || c.errored) && len(c.reason.body) == 0 {
+		r.suites[n-1].silent = true
+	}
 	totals := totalsOf(&c.Test)
 	addTotals(&r.totals, totals)
 	addTotals(&c.suite.Totals, totals)
@@ -108,6 +111,15 @@ func (c *openCase) readStatus() {
 	if (c.failed || c.errored) && c.Properties["flaky"] == "true" { // Flank: a later attempt passed
 		c.failed, c.errored, c.flaky = false, false, true
 		c.attempts = max(c.attempts, 1)
+		return
+	}
+	if c.skipped && c.Properties["status"] == "notrun" && !strings.HasPrefix(c.Message, "SKIP_") {
+		// ctest writes what it could not run, and fails for, as it writes what is skipped.
+		c.errored = true
+		c.reason.message = append(c.reason.message[:0], c.Message...)
+		if out := c.out.String(); strings.HasPrefix(out, c.Message) { // it has the name of what is missing, too
+			c.reason.message = append(c.reason.message[:0], out...)
+		}
 		return
 	}
 	if c.failed || c.errored || c.skipped || c.flaky {

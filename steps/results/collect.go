@@ -31,6 +31,7 @@ type collector struct {
 	seed   maphash.Seed
 	seen   map[uint64]uint32  // how many cases of an identity came before
 	failed map[uint64]*failed // in the report being read, by suite and identity
+	groups map[uint64]bool    // of vitest's tests in the report being read, by suite and name
 	merges []*failed          // of all reports: a later case of the same name passed
 }
 
@@ -45,6 +46,7 @@ type failed struct {
 func newCollector(r *Results) *collector {
 	return &collector{
 		Results: r, files: fileSet{}, seed: maphash.MakeSeed(), seen: map[uint64]uint32{}, failed: map[uint64]*failed{},
+		groups: map[uint64]bool{},
 	}
 }
 
@@ -73,7 +75,10 @@ func (c *collector) read(folder *os.Root, name string, since time.Time) {
 func (c *collector) readFrom(in io.Reader, name string) error {
 	c.report = name
 	clear(c.failed)
-	_, err := readReport(xmlstream.UTF8(in), c.add)
+	clear(c.groups)
+	r := reader{scanner: xmlstream.New(xmlstream.UTF8(in)), visit: c.add}
+	err := r.read()
+	c.CutShort = cmp.Or(c.CutShort, r.cutShort)
 	if err != nil {
 		c.addProblem(name, err)
 	}
@@ -124,6 +129,24 @@ func (c *collector) add(t *testCase) {
 		}
 	}
 	c.addSlow(t, occurrence)
+	c.addGroups(t)
+}
+
+// addGroups remembers the suites in a test's name. vitest writes a suite whose hook failed as a case of its name, after
+// all tests.
+func (c *collector) addGroups(t *testCase) {
+	if t.Classname == "" || t.Classname != t.suite.Name {
+		return
+	}
+	group := *t
+	for at := strings.LastIndex(t.Name, describes); at > 0; at = strings.LastIndex(group.Name, describes) {
+		group.Name = group.Name[:at]
+		id := c.hash(&group, t.number)
+		if c.groups[id] || len(c.groups) >= maxAttempts {
+			return
+		}
+		c.groups[id] = true
+	}
 }
 
 func (c *collector) addSlow(t *testCase, occurrence uint32) {
@@ -207,7 +230,9 @@ func (c *collector) addFailure(t *testCase, earlier *failed, occurrence uint32) 
 	f.statuses = append(f.statuses, t.Status)
 	if len(c.Failures) < maxFailures {
 		f.indices = append(f.indices, len(c.Failures))
-		c.Failures = append(c.Failures, newCase(t, c.report, occurrence))
+		kept := newCase(t, c.report, occurrence)
+		kept.Setup = kept.Setup || c.groups[c.hash(t, t.number)]
+		c.Failures = append(c.Failures, kept)
 	}
 }
 

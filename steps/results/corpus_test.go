@@ -2,9 +2,12 @@ package results
 
 import (
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -57,7 +60,57 @@ func TestCorpusCountsMatchAnIndependentReader(t *testing.T) {
 	for name := range want {
 		t.Errorf("%s is in counts.json only", name)
 	}
-	if len(producers) < 12 {
+	if len(producers) < 25 {
 		t.Errorf("there are reports of %d producers", len(producers))
 	}
+}
+
+// excerpts.txt has what is shown of each failure in the corpus: what a person needs is there, and nothing twice.
+func TestExcerptsOfTheCorpus(t *testing.T) {
+	const corpus = "testdata/corpus"
+	reports, err := filepath.Glob(corpus + "/reports/*/*.xml")
+	if err != nil || len(reports) == 0 {
+		t.Fatal(reports, err)
+	}
+	var b strings.Builder
+	for _, report := range reports {
+		name := strings.TrimPrefix(report, corpus+"/reports/")
+		r := read(t, corpus+"/reports", name)
+		if len(r.Failures)+len(r.FlakyCases) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "== %s\n", name)
+		for _, c := range append(r.Failures, r.FlakyCases...) {
+			kind := ""
+			if c.Setup {
+				kind = " (setup)"
+			}
+			fmt.Fprintf(&b, "%s %s%s\n", c.StatusText(), readable(c.Name), kind)
+			for line := range strings.SplitSeq(c.Excerpt, "\n") {
+				fmt.Fprintf(&b, "    | %s\n", readable(line))
+			}
+		}
+	}
+	const golden = corpus + "/excerpts.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gotLines, wantLines := strings.Split(b.String(), "\n"), strings.Split(string(want), "\n")
+	for i := range max(len(gotLines), len(wantLines)) {
+		if i >= len(gotLines) || i >= len(wantLines) || gotLines[i] != wantLines[i] {
+			t.Fatalf("line %d differs: run the test with -update and look at what changed", i+1)
+		}
+	}
+}
+
+// readable escapes what cannot be printed.
+func readable(text string) string {
+	quoted := strconv.QuoteToGraphic(text)
+	return strings.ReplaceAll(strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`), `\t`, "\t")
 }

@@ -2,6 +2,7 @@ package results
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -11,7 +12,7 @@ import (
 // explain fills in why a case failed: the line that says most (Message), what else its producer says (Details), and an
 // excerpt of both. Where the producer says nothing, it is the output of the test.
 func (c *Case) explain(why junit.Error, t *testCase) {
-	message, body := splitLines(why.Message), splitLines(why.Body)
+	message, body := splitLines(why.Message), splitLines(unwrapJSON(why.Body))
 	var rest []string
 	if at := firstTelling(message, t.Name); at >= 0 {
 		n := joinedLines(message[at:])
@@ -170,51 +171,86 @@ const (
 	maxExcerptLine  = 200 // bytes
 )
 
+// candidate is a line that an excerpt may have.
+type candidate struct {
+	at     int
+	weight weight
+}
+
 // excerpt picks the lines that explain a failure on their own: the message, what was expected and received,
 // differences, and the first frame of the project's own code.
 func excerpt(message string, rest []string, name string) string {
-	type candidate struct {
-		at     int
-		weight weight
-	}
-	var candidates []candidate
-	framed, inStack, different := false, false, false
-	for i, line := range rest {
-		text := strings.TrimSpace(line)
-		w := weigh(line, name)
-		inStack = inStack || frames.MatchString(text)
-		different = different && w != frame || diffHead.MatchString(text)
-		switch {
-		case repeats(message, text):
-			continue
-		case w == frame && framed:
-			continue
-		case w == frame:
-			framed = true
-		case different && (strings.HasPrefix(text, "-") || strings.HasPrefix(text, "+")):
-			w = difference
-		case w == plain && inStack: // source code, frames of an unknown form
-			continue
-		}
-		if w > noise {
-			candidates = append(candidates, candidate{i, w})
-		}
-	}
+	candidates := candidatesOf(message, rest, name)
 	slices.SortStableFunc(candidates, func(a, b candidate) int { return int(b.weight - a.weight) })
 	candidates = candidates[:min(len(candidates), maxExcerptLines-1)]
 	slices.SortFunc(candidates, func(a, b candidate) int { return a.at - b.at })
 	picked := []string{shorten(message, maxExcerptLine)}
 	for _, c := range candidates {
-		picked = append(picked, shorten(strings.TrimRight(rest[c.at], " "), maxExcerptLine))
+		line := strings.TrimRight(rest[c.at], " ")
+		if marked, ok := strings.CutPrefix(line, "E  "); ok {
+			line = "   " + marked
+		}
+		picked = append(picked, shorten(line, maxExcerptLine))
 	}
 	return strings.Join(append(picked[:1], dedent(picked[1:])...), "\n")
 }
 
+// candidatesOf weighs the lines beside a message. A line that says what another one says already is none.
+func candidatesOf(message string, rest []string, name string) []candidate {
+	var candidates []candidate
+	said := map[string]bool{}
+	isMarked := slices.ContainsFunc(rest, func(line string) bool { return strings.HasPrefix(line, "E  ") })
+	framed, inStack, different := false, false, false
+	for i, line := range rest {
+		text := strings.TrimSpace(line)
+		w := weigh(line, name)
+		inStack = inStack || frames.MatchString(text) || goroutine.MatchString(text)
+		different = different && w != frame || diffHead.MatchString(text)
+		switch {
+		case repeats(message, text) || said[plainLine(text)]:
+			continue
+		case w == frame && framed:
+			continue
+		case w == frame:
+			framed = true
+		case different && w != noise && (strings.HasPrefix(text, "-") || strings.HasPrefix(text, "+")):
+			w = difference
+		case w == plain && (inStack || isMarked && strings.HasPrefix(line, "    ")): // source code, unknown frames
+			continue
+		}
+		if w > noise {
+			candidates = append(candidates, candidate{i, w})
+			said[plainLine(text)] = true
+		}
+	}
+	return candidates
+}
+
 // repeats reports whether a message has a line already.
 func repeats(message, line string) bool {
-	line = strings.Join(strings.Fields(strings.TrimRight(withoutLabel(line), ":")), " ")
-	return strings.HasPrefix(message, line) || strings.HasSuffix(message, line) ||
-		strings.Contains(message, " "+line+" ")
+	line = plainLine(line)
+	return line == plainLine(message) || strings.HasPrefix(message, line) || strings.HasSuffix(message, line) ||
+		strings.Contains(message, " "+line+" ") || strings.HasSuffix(message, line+`"`) && line != ""
+}
+
+// plainLine is a line without what different tools write around the same text: blanks, labels, the type of an
+// exception, a colon at the end.
+func plainLine(line string) string {
+	line = withoutLabel(line)
+	if at := exception.FindStringIndex(line); at != nil {
+		line = line[at[1]-1:]
+	}
+	return strings.Join(strings.Fields(strings.TrimRight(line, ":")), " ")
+}
+
+// unwrapJSON is the stack of an error that a producer has written as JSON, as jest-junit does for hooks; other text
+// stays as it is.
+func unwrapJSON(body string) string {
+	var failure struct{ Message, Stack string }
+	if !strings.HasPrefix(body, `{"message":`) || json.Unmarshal([]byte(body), &failure) != nil {
+		return body
+	}
+	return cmp.Or(failure.Stack, failure.Message, body)
 }
 
 // dedent removes the indentation that all lines have in common.

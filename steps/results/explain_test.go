@@ -70,6 +70,28 @@ func TestWhyACaseFailed(t *testing.T) {
 			test:    "<failure message=\"expected: &lt;1&gt; but was: &lt;2&gt;\" type=\"org.opentest4j.AssertionFailedError\">org.opentest4j.AssertionFailedError: expected: &lt;1&gt; but was: &lt;2&gt;\n\tat org.junit.jupiter.api.AssertEquals.failNotEqual(AssertEquals.java:197)\n\tat java.base/java.lang.Thread.run(Thread.java:1)\n\tat shop.CartTest.adds(CartTest.java:9)\n\tat shop.CartTest.more(CartTest.java:10)</failure>",
 			message: "expected: <1> but was: <2>", details: "at org.junit", excerpt: "expected: <1> but was: <2>\nat shop.CartTest.adds(CartTest.java:9)", noDetails: "AssertionFailedError",
 		},
+		"JUnit 5: several failures at once": {
+			test:    "<failure message=\"Multiple Failures (2 failures)&#10;\torg.opentest4j.AssertionFailedError: expected: &lt;1&gt; but was: &lt;2&gt;&#10;\torg.opentest4j.AssertionFailedError: second\" type=\"org.opentest4j.MultipleFailuresError\">org.opentest4j.MultipleFailuresError: \nMultiple Failures (2 failures)\n\torg.opentest4j.AssertionFailedError: expected: &lt;1&gt; but was: &lt;2&gt;\n\torg.opentest4j.AssertionFailedError: second\n\tat shop.LedgerTest.several(LedgerTest.java:18)\n</failure>",
+			message: "Multiple Failures (2 failures)", details: "second",
+			excerpt: "Multiple Failures (2 failures)\norg.opentest4j.AssertionFailedError: expected: <1> but was: <2>\norg.opentest4j.AssertionFailedError: second\nat shop.LedgerTest.several(LedgerTest.java:18)",
+		},
+		"pytest: lines of the source are not those of the failure": {
+			test:    "<failure message=\"assert 2 == 3\">one = 2\n\n    def test_adds(one):\n        other = 3\n&gt;       assert one == other\nE       assert 2 == 3\nE         ?   ^\n\ntests/test_a.py:4: AssertionError</failure>",
+			message: "assert 2 == 3", details: "other = 3",
+			excerpt: "assert 2 == 3\none = 2\ntests/test_a.py:4: AssertionError",
+		},
+		"jest-junit: a hook's error as JSON": {
+			test:    `<failure>{"message":"","stack":"Error: cannot end\n    at Object.&lt;anonymous&gt; (/w/a.test.js:16:26)\n    at new Promise (&lt;anonymous&gt;)"}</failure>`,
+			message: "Error: cannot end", details: "at Object", excerpt: "Error: cannot end\nat Object.<anonymous> (/w/a.test.js:16:26)",
+		},
+		"Playwright: not the source, nor pages of its own": {
+			test:    "<failure message=\"no\">  a.spec.ts:1:1 › adds \n\n    Error: no\n\n      1 | test();\n    &gt; 2 | fail();\n        at /w/a.spec.ts:2:5\n\n    Error Context: a.md\n\n    Retry #1 ─────</failure>",
+			message: "no", details: "Retry #1", excerpt: "no\nat /w/a.spec.ts:2:5",
+		},
+		"Go: a panic, and where": {
+			test:    "<failure message=\"Failed\">panic: no balance\n\ngoroutine 22 [running]:\ntesting.tRunner.func1.2({0x55})\n\t/usr/local/go/src/testing/testing.go:1974 +0x232\nshop.TestX(0x1?)\n\t/w/x_test.go:23 +0x3e</failure>",
+			message: "panic: no balance", details: "goroutine 22", excerpt: "panic: no balance\n/w/x_test.go:23 +0x3e",
+		},
 		"nothing": {test: `<failure/>`, message: "", excerpt: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,5 +127,32 @@ func TestALongOutputLosesItsMiddle(t *testing.T) {
 		!strings.HasSuffix(d, "line 4999 of the output") ||
 		!strings.Contains(d, "\n…\n") {
 		t.Errorf("%d bytes: %.60q…%q", len(d), d, d[max(0, len(d)-60):])
+	}
+}
+
+func TestARowOfPHPUnitIsNotItsReason(t *testing.T) {
+	cases, err := readCases(t, `<testsuite name="L::testRows"><testcase name="testRows with data set &quot;two&quot;" class="L" classname="L">`+
+		`<failure type="E">L::testRows with data set "two" (2)
+Failed asserting that 0 is identical to 1.
+
+/w/L.php:16</failure></testcase></testsuite>`)
+	if err != nil || cases[0].Excerpt != "Failed asserting that 0 is identical to 1.\n/w/L.php:16" {
+		t.Errorf("%+v, %v", cases, err)
+	}
+}
+
+// ctest fails for a test that it cannot run, and writes it as it writes one that is skipped.
+func TestWhatCtestCouldNotRunIsAnError(t *testing.T) {
+	for content, want := range map[string]string{
+		`status="notrun"><skipped message="Unable to find executable"/><system-out>Unable to find executable: /w/t</system-out>`: "error: Unable to find executable: /w/t",
+		`status="notrun"><skipped message="Fixture dependency failed"/>`:                                                         "error: Fixture dependency failed",
+		`status="notrun"><skipped message="SKIP_RETURN_CODE=77"/>`:                                                               "skipped: ",
+		`status="disabled"><system-out>Disabled</system-out>`:                                                                    "skipped: ",
+		`status="run">`: "passed: ",
+	} {
+		cases, err := readCases(t, `<testsuite><testcase name="t" classname="t" `+content+`</testcase></testsuite>`)
+		if err != nil || string(cases[0].Status)+": "+cases[0].Message != want {
+			t.Errorf("%s: %+v, %v", content, cases, err)
+		}
 	}
 }

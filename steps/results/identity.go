@@ -60,13 +60,17 @@ var machine = sync.OnceValue(func() string {
 // such as the rows of a table of tests.
 func (c Case) identify(occurrence uint32) string {
 	h := sha256.New()
-	for _, part := range []string{c.Project, path.Dir(c.Report), c.Suite, c.File, c.Class, c.Name} {
+	suite := suiteTime.ReplaceAllString(c.Suite, "")
+	for _, part := range []string{c.Project, path.Dir(c.Report), suite, c.File, c.Class, c.Name} {
 		h.Write([]byte(part))
 		h.Write([]byte{0})
 	}
 	h.Write([]byte{byte(occurrence), byte(occurrence >> 8), byte(occurrence >> 16), byte(occurrence >> 24)})
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
+
+// suiteTime is the time that unittest-xml-reporting appends to the names of suites.
+var suiteTime = pattern.New(`-[0-9]{14}$`)
 
 // fileOf is the file that a report names, without what some producers write around it: the scheme of a URL, "./", the
 // title or the line of the test.
@@ -110,6 +114,8 @@ var (
 	hookName = pattern.New(
 		`"(before|after) (all|each)" hook|Test execution failure: could be caused by test hooks`,
 	)
+	// unittestSetup matches the names that unittest gives to the setup of a class or a module, which the group names.
+	unittestSetup = pattern.New(`^(?:setUp|tearDown)(?:Class|Module) \(([\w.]+)\)$`)
 	// className matches the name of a class with its package.
 	className = pattern.New(`^\w+(\.\w+)*\.[A-Z]\w*$`)
 )
@@ -119,13 +125,16 @@ func (c Case) isSetup(message string) bool {
 	switch {
 	case c.Status != Failed && c.Status != Errored:
 		return false
-	case c.Name == "" || c.Name == c.File || hookName.MatchString(c.Name):
+	case c.Name == "" || c.Name == c.File || hookName.MatchString(c.Name) || unittestSetup.MatchString(c.Name):
 		return true
 	case c.Class == "":
 		return message == "collection failure" // of pytest
 	}
 	return c.Name == c.Class && className.MatchString(c.Name)
 }
+
+// describes is between the names of suites and of a test of vitest.
+const describes = " > "
 
 // IsSetupOf reports whether c is the setup of a test: of the same file, or where no file is known of the same class.
 func (c Case) IsSetupOf(test Case) bool {

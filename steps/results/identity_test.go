@@ -36,6 +36,7 @@ func TestIdentity(t *testing.T) {
 		"two packages":                    {map[string]string{"packages/a/junit.xml": suite(""), "packages/b/junit.xml": suite("")}, false},
 		"two rows of a table":             {map[string]string{"a.xml": `<testsuite name="a.spec.ts">` + test + test + `</testsuite>`}, false},
 		"two suites":                      {map[string]string{"a.xml": `<testsuites><testsuite name="x">` + test + `</testsuite><testsuite name="y">` + test + `</testsuite></testsuites>`}, false},
+		"two runs of unittest":            {map[string]string{"1.xml": `<testsuite name="a.spec.ts-20261130113356">` + test + `</testsuite>`}, true},
 		"the name of this machine is not": {map[string]string{"a.xml": "<testsuites>" + suite(` hostname="`+host+`"`) + "</testsuites>", "b.xml": ""}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,6 +132,9 @@ func TestSetups(t *testing.T) {
 		"a class of surefire":           {`<testcase name="" classname="shop.DbTest"><error message="no database"/></testcase>`, `<testcase name="reads" classname="shop.DbTest"/>`, "", true},
 		"another class":                 {`<testcase name="" classname="shop.DbTest"><error message="no database"/></testcase>`, `<testcase name="reads" classname="shop.CartTest"/>`, "", false},
 		"a module of pytest":            {`<testcase name="tests.test_a" classname=""><error message="collection failure">x</error></testcase>`, `<testcase name="test_x" classname="tests.test_a.TestIt"/>`, "", true},
+		"a class of unittest":           {`<testcase name="setUpClass (test_a.LedgerTest)" classname="">` + failure + `</testcase>`, `<testcase name="test_x" classname="test_a.LedgerTest"/>`, "", true},
+		"another class of unittest":     {`<testcase name="setUpClass (test_a.LedgerTest)" classname="">` + failure + `</testcase>`, `<testcase name="test_x" classname="test_a.Other"/>`, "", false},
+		"a module of unittest":          {`<testcase name="setUpModule (test_a)" classname="">` + failure + `</testcase>`, `<testcase name="test_x" classname="test_a.Other"/>`, "", true},
 		"an ordinary test":              {`<testcase name="adds" classname="adds">` + failure + `</testcase>`, `<testcase name="other" classname="adds"/>`, "test/cart.js", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -149,5 +153,28 @@ func TestASetupWithoutANameHasThatOfItsClass(t *testing.T) {
 	)
 	if err != nil || cases[0].Name != "shop.DbTest" {
 		t.Errorf("%+v, %v", cases, err)
+	}
+}
+
+// vitest writes a suite whose hook failed as a case, after the tests of the file.
+func TestASuiteOfVitestIsASetup(t *testing.T) {
+	const head, tail = `<testsuites><testsuite name="a.test.js">`, `</testsuite></testsuites>`
+	test := func(name, content string) string {
+		return `<testcase classname="a.test.js" name="` + name + `">` + content + `</testcase>`
+	}
+	const failure, skip = `<failure message="no database"/>`, `<skipped/>`
+	for name, c := range map[string]struct {
+		cases string
+		want  bool
+	}{
+		"beforeAll":                         {test("db &gt; reads", skip) + test("db", failure), true},
+		"afterAll of a suite in another":    {test("db &gt; sql &gt; reads", "") + test("db &gt; sql", failure), true},
+		"a test beside a suite of its name": {test("db", failure) + test("db &gt; reads", ""), false},
+		"a test":                            {test("db &gt; reads", failure) + test("dbs", failure), false},
+	} {
+		r := read(t, folder(t, map[string]string{"a.xml": head + c.cases + tail}), "a.xml")
+		if got := r.Failures[len(r.Failures)-1].Setup; got != c.want {
+			t.Errorf("%s: %+v", name, r.Failures)
+		}
 	}
 }

@@ -126,6 +126,7 @@ type Results struct {
 	Problems         []Problem `json:"problems,omitempty"`
 	Stale            []string  `json:"stale,omitempty"` // reports older than the command; they are not counted
 
+	CutShort string        `json:"-"` // why tests that no report has may not have run; "" for nothing known
 	Duration time.Duration `json:"-"` // the sum of all cases, which may exceed the duration of the step
 }
 

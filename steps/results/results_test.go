@@ -258,3 +258,14 @@ func TestAGlobThatCanMatchNothingIsAnError(t *testing.T) {
 		t.Error("a missing root was accepted")
 	}
 }
+
+// go-junit-report writes a panic beside the tests, so that the one that panicked looks like any other failure.
+func TestAPanicBesideTheTestsCutsThemShort(t *testing.T) {
+	const corpus = "testdata/corpus/reports/go-junit-report"
+	if got := read(t, corpus, "panic.xml").CutShort; got != "a test of example.com/ledger/ledger panicked, so tests after it did not run" {
+		t.Errorf("it says %q", got)
+	}
+	if got := read(t, corpus, "red.xml", "green.xml", "build-failure.xml").CutShort; got != "" {
+		t.Errorf("without a panic it says %q", got)
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/joshdk/go-junit"
 
+	"github.com/carlin-cicd/runner/steps/pattern"
 	"github.com/carlin-cicd/runner/steps/xmlstream"
 )
 
@@ -54,6 +55,7 @@ type reader struct {
 	declared int // failures and errors that the attributes of suites declare
 	overall  int // those that the root's attributes declare
 	broken   string
+	cutShort string // why tests of a suite may not have run
 	lastFile string // of a suite without cases: Cypress has the file in a "Root Suite" beside the others
 }
 
@@ -66,6 +68,8 @@ type openSuite struct {
 	below    int    // those of the suites in it
 	nested   bool   // directly in another suite
 	unique   bool   // its producer never gives two tests one name
+	silent   bool   // a case failed and says nothing: the output of the suite may
+	out      excerptBuffer
 }
 
 // openCase is a case that the reader is inside of.
@@ -81,6 +85,12 @@ type openCase struct {
 // The error is for a fault of the report: the cases before it are valid.
 func readReport(in io.Reader, visit func(*testCase)) (junit.Totals, error) {
 	r := reader{scanner: xmlstream.New(in), visit: visit}
+	err := r.read()
+	return r.totals, err
+}
+
+// read goes through the report.
+func (r *reader) read() error {
 	for r.scanner.Next() {
 		switch r.scanner.Kind() {
 		case xmlstream.Start:
@@ -97,7 +107,7 @@ func readReport(in io.Reader, visit func(*testCase)) (junit.Totals, error) {
 			r.finishCase(c)
 		}
 	}
-	return r.totals, r.err()
+	return r.err()
 }
 
 // err returns the fault of the report.
@@ -151,6 +161,9 @@ func (r *reader) start(name []byte) {
 
 // text adds a text to the reason of a failure, or to the output of a case.
 func (r *reader) text() {
+	if n := len(r.suites); r.depth == 0 && n > 0 && r.suites[n-1].silent && isOutput(r.scanner.Parent()) {
+		r.suites[n-1].out.append(r.scanner)
+	}
 	if r.depth == 0 {
 		return
 	}
@@ -192,6 +205,9 @@ func (r *reader) enterSuite() {
 	r.suites = append(r.suites, s)
 }
 
+// goPanic is the end of a test binary. go-junit-report writes it beside the tests.
+var goPanic = pattern.New(`(?m)^(panic: |fatal error: )[\s\S]*^goroutine \d+`)
+
 // maxProperties bounds the properties that are held of a suite.
 const maxProperties = 32
 
@@ -213,6 +229,9 @@ func (r *reader) leaveSuite() {
 	n := len(r.suites) - 1
 	s := r.suites[n]
 	r.suites = r.suites[:n]
+	if s.silent && goPanic.MatchString(s.out.String()) && r.cutShort == "" {
+		r.cutShort = "a test of " + shorten(s.Name, maxProject) + " panicked, so tests after it did not run"
+	}
 	if s.Totals.Tests == 0 {
 		r.lastFile = cmp.Or(s.file, r.lastFile)
 	}

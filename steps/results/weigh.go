@@ -23,26 +23,31 @@ var (
 	// commonplace matches lines that each failure has. The last ones are of go test and TAP.
 	commonplace = pattern.New(
 		`(?i)^((test )?(failed|failure|fail|error)\.?|collection failure|failed [0-9]+ times?\.?|` +
-			`traceback( \(most recent call last\))?:|\.{3}|stack ?trace:?|error trace:.*|messages?:|test:.*|test errors?|assertion error)$|` +
-			`^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) |^(severity|operator|stack|type|code|failureType|data): ?\S*$`,
+			`traceback( \(most recent call last\))?:|\.{3}|stack ?trace:?|error trace:.*|messages?:|test:.*|test errors?|error context: .*|retry #[0-9]+ .*|assertion error)$|` +
+			`^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) |failed to generate Mocha diff$|^(severity|operator|stack|type|code|failureType|data): ?\S*$`,
 	)
 	// separator matches lines without a word.
 	separator = pattern.New(`^[^\pL\pN]*$`)
-	// source matches lines of source code that pytest shows.
-	source = pattern.New(`^((self|cls) = |(async )?def |@\w|> +\S)`)
+	// source matches lines of source code that pytest, jest and Playwright show.
+	source = pattern.New(`^((self|cls) = |(async )?def |@\w|> +\S|\d+ +\|)`)
 	// placeOnly matches a place in a file, and nothing else.
 	placeOnly = pattern.New(`^[^\s:]+\.\w+:[0-9]+(:[0-9]+)?:?$`)
 	// titled matches a place in front of a title.
 	titled = pattern.New(`\.\w+:\d+:\d+ `)
 
 	frames = pattern.New(
-		`^(at:? |❯ |File ".*", line \d+|#\d+ +|from \S+:\d+|[\w./\\-]+\.\w+:\d+(:\d+)?(:in .*|: in \S+|: \w+(Error|Exception))?$)`,
+		`^(at:? .*(:\d+(:\d+)?\)?|\)|line \d+|\])( \{)?$|❯ |File ".*", line \d+|#\d+ +|from \S+:\d+|[\w./\\-]+\.\w+:\d+(:\d+)?(:in .*|: in \S+|: \w+(Error|Exception)| \+0x[0-9a-f]+)?$)`,
 	)
-	foreign = pattern.New(
-		`node_modules|node:internal|site-packages|dist-packages|/go/src/|/vendor/|java\.base/|` +
+	// goroutine matches the head of a stack of Go, whose frames have two lines.
+	goroutine = pattern.New(`^goroutine \d+ \[.*\]:$`)
+	foreign   = pattern.New(
+		`node_modules|<anonymous>\)$|\(index \d+\)( \{)?$|node:internal|site-packages|dist-packages|/go/src/|/vendor/|java\.base/|` +
 			`\b(org\.(junit|gradle|opentest4j|apache\.maven|mockito|assertj)|junit\.framework|jdk\.internal|sun\.reflect|java\.lang\.reflect)\b|` +
 			`/usr/lib/|/lib/python|\b(System\.(Reflection|Runtime)|Xunit\.|NUnit\.)|/rustc/|core::panicking|std::panicking|lib/ruby`,
 	)
+
+	// exception matches the name of an exception and its message, which is no frame, whoever throws it.
+	exception = pattern.New(`^(Caused by: )?([\w$]+[.\\:]+)*[\w$]*(Error|Exception|Failure)(\s\[\w+\])?: +\S`)
 
 	throwing = pattern.New(
 		`^([\w.$:\\]*(Error|Exception|Failure|Panic|Fault)\b|panic: |fatal( error)?: |(?i:assert\w*)\b|` +
@@ -60,7 +65,8 @@ var (
 func weigh(line, name string) weight {
 	text := strings.TrimSpace(line)
 	switch {
-	case separator.MatchString(text) || source.MatchString(text) || isHeading(text, name) || foreign.MatchString(text):
+	case separator.MatchString(withoutLabel(text)) || source.MatchString(text) || goroutine.MatchString(text) || isHeading(text, name) ||
+		foreign.MatchString(text) && !exception.MatchString(text):
 		return noise
 	case pairs.MatchString(text):
 		return pair
@@ -81,6 +87,12 @@ func isHeading(line, name string) bool {
 	heading := strings.TrimRight(line, "─ ")
 	titles := strings.Split(name, " › ")
 	return commonplace.MatchString(line) || name != "" && (heading == name ||
-		strings.HasSuffix(heading, "::"+name) || // phpunit
+		phpunitTitle(heading, name) ||
 		titled.MatchString(heading) && strings.HasSuffix(heading, titles[len(titles)-1])) // playwright
+}
+
+// phpunitTitle reports whether a line names a class and a test, which may have a row of values behind it.
+func phpunitTitle(line, name string) bool {
+	_, rest, ok := strings.Cut(line, "::"+name)
+	return ok && (rest == "" || strings.HasPrefix(rest, " (") && strings.HasSuffix(rest, ")"))
 }

@@ -1,0 +1,2 @@
+require "nothing_of_this_name"
+RSpec.describe("never") { it("runs") {} }
