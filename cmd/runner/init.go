@@ -54,7 +54,11 @@ func (o *options) initialize(variables map[string]string) error {
 		return outcome.Refused(err)
 	}
 	if settings.DryRun {
-		return o.print("%s", text)
+		if err := o.print("%s", text); err != nil {
+			return err
+		}
+		o.proposeIgnored(found)
+		return nil
 	}
 	if err := writeConfig(name, text, settings.Force); err != nil {
 		return err
@@ -71,7 +75,21 @@ func (o *options) initialize(variables map[string]string) error {
 			fmt.Fprintf(&b, "  runner %s\n", s.Name)
 		}
 	}
-	return o.print("%s", &b)
+	if err := o.print("%s", &b); err != nil {
+		return err
+	}
+	o.proposeIgnored(found)
+	return nil
+}
+
+// proposeIgnored proposes lines for .gitignore. It goes to stderr: a dry run's output is the file.
+func (o *options) proposeIgnored(found detect.Found) {
+	if len(found.Ignore) > 0 {
+		o.note("\nadd to .gitignore, as a workspace with new files is neither deployed nor promoted:")
+		for _, line := range found.Ignore {
+			o.note("  %s", line)
+		}
+	}
 }
 
 func writeConfig(name, text string, overwrite bool) error {

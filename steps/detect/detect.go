@@ -1,405 +1,286 @@
-// Package detect finds the steps that fit a workspace: how it is built and tested, and what that leaves behind.
+// Package detect proposes the runner.yaml of a workspace: how it is built and tested, and what that leaves behind.
 //
-// It reads a few files at the top of the workspace and runs nothing.
+// It reads files and runs nothing. Each ecosystem is a file of its own (golang.go, python.go, node.go) with one type.
+// To add one, write such a file, list its type in ecosystems, and add a tree to testdata; `go test -update` writes the
+// runner.yaml beside it. An ecosystem without peculiarities is a row of others.go, a tool of JavaScript one of
+// node_tools.go or node_build.go.
 package detect
 
 import (
-	"encoding/json"
-	"errors"
+	"cmp"
 	"fmt"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/carlin-cicd/runner/steps/pattern"
+	"github.com/carlin-cicd/runner/steps"
 )
+
+// ecosystem is a language or a build tool.
+type ecosystem interface {
+	// name is how messages and the names of steps say it: "go" gives test-go where the tests of another language are
+	// called test.
+	name() string
+	// marks are the files that make a folder a project of it; "*" stands for any characters.
+	marks() []string
+	// propose returns the steps of a project. The error is a *ReadError.
+	propose(p project) (proposal, error)
+}
+
+// ecosystems are in the order in which they name the steps of a workspace: where the first has a test, those of the
+// others get longer names.
+func ecosystems() []ecosystem {
+	all := []ecosystem{node{}, deno{}, golang{}, python{}, rust{}, jvm{}, ruby{}, php{}, dotnet{}, cmake{}}
+	for _, r := range rows {
+		all = append(all, r)
+	}
+	return append(all, taskRunner{})
+}
 
 // Step is a detected step.
 type Step struct {
 	Name      string
+	Directory string // relative to the workspace; "" or "." for the workspace itself
 	Command   string
-	Reports   []string
-	Artifacts []Artifact
-	Rerun     string   // the command that runs failed tests again; empty for none
-	Why       string   // the tool that it was recognised by
-	Notes     []string // comments worth having in the file
+	Reports   []string   // nil if it runs no tests; empty if its tests write no report
+	Artifacts []Artifact // what it leaves behind
+	Coverage  string     // the folder of its coverage, where no artifact called coverage has it
+	Rerun     string     // the command that runs failed tests again; empty for none
+	Notes     []string   // comments worth having in the file
 }
 
 // Artifact is a folder that a step leaves behind.
 type Artifact struct {
 	Name, Path, When string
 	Mirror, Optional bool
+	Note             string // a comment: where the path was read, or that it was guessed
 }
 
 // Found are the tools and the steps of a workspace.
 type Found struct {
-	What  []string // "pnpm", "vitest": in the order in which they were recognised
-	Steps []Step
+	What    []string // "pnpm", "vitest": in the order in which they were recognised
+	Steps   []Step
+	LeftOut []string // what a person may want a step for, one a line
+	Setup   string   // the command that installs dependencies, "" where the runner knows it
+	Ignore  []string // lines that .gitignore lacks, for what the steps write
 }
 
-// Workspace detects the steps of a workspace. An unknown workspace has none; the error is of reading files.
+// noReport is a note for tests that leave none.
+const noReport = "no tool that writes a JUnit report was recognised: the exit code decides, failed tests are not named"
+
+// project is a folder that an ecosystem recognised.
+type project struct {
+	*tree
+	dir    string   // relative to the workspace, "." for the workspace itself
+	nested []string // folders below it with the same marks, relative to the workspace
+}
+
+// proposal are the steps of one project, called "build", "test" and so on.
+type proposal struct {
+	what     []string
+	steps    []Step
+	leftOut  []string
+	setup    string // the command that installs what a lockfile pins
+	fallback bool   // whether its steps only count where no other ecosystem has one of the name
+}
+
+// Workspace detects the steps of a workspace. An unknown workspace has none. The error is a *ReadError.
 func Workspace(dir string) (Found, error) {
-	w := workspace{dir: dir}
-	var found Found
-	for _, look := range []func(*workspace, *Found) error{javascript, golang, python, others} {
-		if err := look(&w, &found); err != nil {
-			return Found{}, err
-		}
+	t, err := scan(dir)
+	if err != nil {
+		return Found{}, err
 	}
+	defer t.close()
+	var found Found
+	all := candidates(t)
+	main := -1 // the one whose steps are called build and test: the first with tests
+	for i := range all {
+		c := &all[i]
+		p, err := c.propose(c.project)
+		switch {
+		case err != nil && c.dir == ".":
+			return Found{}, err
+		case err != nil:
+			found.leave(err.Error())
+			continue
+		case c.dir != "." && aside(c.dir):
+			found.leave(fmt.Sprintf("%s (%s)", c.dir, c.name()))
+			continue
+		}
+		c.proposal = p
+		tests := slices.ContainsFunc(p.steps, func(s Step) bool { return s.Name == "test" })
+		if len(p.steps) > 0 && !p.fallback && (main < 0 || tests && !all[main].tests) {
+			main = i
+		}
+		c.tests = tests
+	}
+	for i, c := range all {
+		found.take(c, func(step string) bool { return i == main || c.fallback || onlyOne(all, step) })
+	}
+	if t.cut != "" {
+		found.leave(t.cut)
+	}
+	found.Setup = setupOf(dir, all)
+	found.Ignore = ignoreLines(t, found.Steps)
 	return found, nil
 }
 
-func (f *Found) is(what string) { f.What = append(f.What, what) }
+// onlyOne reports whether no two projects have a step of a name, which can then keep it.
+func onlyOne(all []candidate, step string) bool {
+	count := 0
+	for _, c := range all {
+		if !c.fallback && slices.ContainsFunc(c.steps, func(s Step) bool { return s.Name == step }) {
+			count++
+		}
+	}
+	return count == 1
+}
 
-// add keeps the first step of each name: the main language of a workspace comes first.
-func (f *Found) add(s Step) {
-	for _, have := range f.Steps {
-		if have.Name == s.Name {
+// setupOf is the command that installs the dependencies of all projects, "" if the runner knows it by itself.
+func setupOf(dir string, all []candidate) string {
+	var lines []string
+	if line := steps.Collect(dir, nil).Setup().Command.Line; line != "" {
+		lines = append(lines, line)
+	}
+	known := len(lines)
+	for _, c := range all {
+		if c.dir == "." && c.setup != "" {
+			lines = append(lines, c.setup)
+		}
+	}
+	if len(lines) == known {
+		return ""
+	}
+	return strings.Join(lines, " && ")
+}
+
+// candidate is a project with its ecosystem.
+type candidate struct {
+	ecosystem
+	project
+	proposal
+	tests bool
+}
+
+// candidates are the projects of a workspace, those of its own folder first. A project within one of the same
+// ecosystem belongs to it.
+func candidates(t *tree) []candidate {
+	var all []candidate
+	for _, e := range ecosystems() {
+		for _, dir := range t.withMarks(e.marks()) {
+			i := slices.IndexFunc(all, func(c candidate) bool { return c.name() == e.name() && within(c.dir, dir) })
+			if i >= 0 {
+				all[i].nested = append(all[i].nested, dir)
+				continue
+			}
+			all = append(all, candidate{ecosystem: e, project: project{tree: t, dir: dir}})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(depth(a.dir), depth(b.dir)) })
+	return all
+}
+
+// maxSteps is about how many steps are proposed: a file with more is not one that a person reads.
+const maxSteps = 30
+
+// take adds the steps of a project under names that are free. plain reports whether a step can keep its name.
+func (f *Found) take(c candidate, plain func(step string) bool) {
+	if c.fallback {
+		c.steps = slices.DeleteFunc(c.steps, func(s Step) bool {
+			if f.has(s.Name) && s.Command != stub.Command {
+				f.leave(strings.ReplaceAll(s.Command, "\n", "; "))
+			}
+			return f.has(s.Name)
+		})
+		if len(c.steps) == 0 {
 			return
 		}
 	}
-	f.Steps = append(f.Steps, s)
-}
-
-// workspace reads files of a folder.
-type workspace struct{ dir string }
-
-func (w workspace) has(name string) bool {
-	_, err := os.Stat(filepath.Join(w.dir, filepath.FromSlash(name)))
-	return err == nil
-}
-
-func (w workspace) first(names ...string) string {
-	for _, name := range names {
-		if w.has(name) {
-			return name
+	if len(f.Steps) >= maxSteps {
+		f.leave(fmt.Sprintf("%s (%s)", c.dir, c.name()))
+		return
+	}
+	for _, s := range c.steps {
+		if c.dir != "." {
+			s.Directory = c.dir
+		}
+		before := s.Name
+		s.Name = f.free(s.Name, plain(s.Name), c)
+		for i := range s.Artifacts {
+			a := &s.Artifacts[i]
+			if f.publishes(a.Name) { // a second set of the name would replace the first
+				if a.Name == "coverage" {
+					s.Coverage = a.Path
+				}
+				a.Name += strings.TrimPrefix(s.Name, before)
+			}
+		}
+		f.Steps = append(f.Steps, s)
+	}
+	for _, what := range c.what {
+		if !slices.Contains(f.What, what) {
+			f.What = append(f.What, what)
 		}
 	}
-	return ""
-}
-
-// text returns a file's text, "" for one that is not there.
-func (w workspace) text(name string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(w.dir, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+	for _, line := range c.leftOut {
+		f.leave(line)
 	}
-	return string(text), err
 }
 
-// ignores reports whether the .gitignore of the workspace names a folder.
-func (w workspace) ignores(folder string) bool {
-	text, err := w.text(".gitignore")
-	return err == nil && slices.ContainsFunc(strings.Split(text, "\n"), func(line string) bool {
-		return strings.Trim(strings.TrimSpace(line), "/") == folder
+// publishes reports whether a step publishes artifacts of a name.
+func (f *Found) publishes(name string) bool {
+	return slices.ContainsFunc(f.Steps, func(s Step) bool {
+		return slices.ContainsFunc(s.Artifacts, func(a Artifact) bool { return a.Name == name })
 	})
 }
 
-// ReadError is for a file that cannot be parsed.
-type ReadError struct {
-	Path string
-	Err  error
+func (f *Found) has(step string) bool {
+	return slices.ContainsFunc(f.Steps, func(s Step) bool { return s.Name == step })
 }
 
-func (e *ReadError) Error() string { return fmt.Sprintf("%s cannot be read: %v", e.Path, e.Err) }
+// maxLeftOut is how many lines of what was left out are worth reading.
+const maxLeftOut = 12
 
-func (e *ReadError) Unwrap() error { return e.Err }
-
-// Hint says what to do about it.
-func (e *ReadError) Hint() string { return "correct it, or write runner.yaml by hand: see the README" }
-
-// manifest are the keys of package.json that matter here.
-type manifest struct {
-	PackageManager  string            `json:"packageManager"`
-	Scripts         map[string]string `json:"scripts"`
-	Dependencies    map[string]string `json:"dependencies"`
-	DevDependencies map[string]string `json:"devDependencies"`
-	Main            string            `json:"main"`
-	Module          string            `json:"module"`
-	Types           string            `json:"types"`
-	Files           []string          `json:"files"`
-	Jest            json.RawMessage   `json:"jest"`
-}
-
-func (m manifest) depends(on string) bool {
-	return m.Dependencies[on] != "" || m.DevDependencies[on] != ""
-}
-
-// manager is a package manager, which knows how to run a script with arguments.
-type manager struct{ name string }
-
-func (m manager) script(name, arguments string) string {
-	line := m.name + " run " + name
-	if arguments == "" {
-		return line
-	}
-	if m.name == "npm" { // which does not pass flags on
-		return line + " -- " + arguments
-	}
-	return line + " " + arguments
-}
-
-func javascript(w *workspace, found *Found) error {
-	text, err := w.text("package.json")
-	if err != nil || text == "" {
-		return err
-	}
-	var p manifest
-	if err := json.Unmarshal([]byte(strings.TrimPrefix(text, "\ufeff")), &p); err != nil {
-		return &ReadError{"package.json", err}
-	}
-	m := manager{name: "npm"}
-	if name, _, ok := strings.Cut(p.PackageManager, "@"); ok {
-		m.name = name
-	}
-	switch w.first("pnpm-lock.yaml", "yarn.lock", "package-lock.json", "npm-shrinkwrap.json") {
-	case "pnpm-lock.yaml":
-		m.name = "pnpm"
-	case "yarn.lock":
-		m.name = "yarn"
-	case "package-lock.json", "npm-shrinkwrap.json":
-		m.name = "npm"
-	}
-	found.is(m.name)
-	if script := p.Scripts["build"]; script != "" {
-		found.add(p.build(w, m))
-	}
-	if s, ok := p.test(w, m); ok {
-		found.is(s.Why)
-		found.add(s)
-	}
-	if p.Scripts["lint"] != "" {
-		found.add(Step{Name: "lint", Command: m.script("lint", "")})
-	}
-	if w.has("scripts/migrate.js") {
-		found.add(Step{Name: "migrate", Command: "node scripts/migrate.js"})
-	}
-	return nil
-}
-
-// outputs are folders that builds are known to write, the likely ones first.
-var outputs = []string{"dist", "build", "lib", "out", "es", "esm", "cjs", ".next", ".output", "public/build"}
-
-// build guesses where the build goes: to the folder that the package is published from, rather to one that git ignores,
-// as others that are published may be sources.
-func (p manifest) build(w *workspace, m manager) Step {
-	s := Step{Name: "build", Command: m.script("build", "")}
-	var candidates []string
-	for _, name := range append([]string{p.Main, p.Module, p.Types}, p.Files...) {
-		folder, _, _ := strings.Cut(strings.TrimPrefix(path.Clean("/"+strings.TrimLeft(name, "./")), "/"), "/")
-		for _, output := range outputs {
-			if folder == output {
-				candidates = append(candidates, output)
-			}
-		}
-	}
-	if len(candidates) > 0 {
-		output := candidates[0]
-		if i := slices.IndexFunc(candidates, w.ignores); i >= 0 {
-			output = candidates[i]
-		}
-		s.Artifacts = []Artifact{{Name: "builds", Path: output, When: "success"}}
-		return s
-	}
-	output := "dist"
+func (f *Found) leave(line string) {
 	switch {
-	case p.depends("next"):
-		output = ".next"
-	case p.depends("react-scripts"):
-		output = "build"
+	case len(f.LeftOut) < maxLeftOut:
+		f.LeftOut = append(f.LeftOut, line)
+	case len(f.LeftOut) == maxLeftOut:
+		f.LeftOut = append(f.LeftOut, "and others")
 	}
-	s.Artifacts = []Artifact{{Name: "builds", Path: output, When: "success", Optional: true}}
-	s.Notes = []string{"where the build goes was guessed: take optional out when it is right"}
-	return s
 }
 
-// runners are the tools that run tests, and the arguments with which they write a report.
-var runners = []struct {
-	name, dependency string
-	call             *pattern.Pattern // in a script
-	report           string           // arguments
-	rerun            string           // arguments more, to run only what failed
-	coverage         bool
-}{
-	{
-		"vitest",
-		"vitest",
-		called("vitest"),
-		"--reporter=default --reporter=junit --outputFile=junit.xml",
-		"{files}",
-		true,
-	},
-	{
-		"jest",
-		"jest-junit",
-		called("jest|react-scripts test|craco test"),
-		"--ci --reporters=default --reporters=jest-junit",
-		"--coverage=false --runTestsByPath {files}",
-		true,
-	},
-	{
-		"mocha",
-		"mocha-junit-reporter",
-		called("_?mocha"),
-		"--reporter mocha-junit-reporter --reporter-options mochaFile=junit.xml",
-		"{files}",
-		true,
-	},
+// free returns a name for a step of a project: its own if that is plain, else test-go or test-frontend.
+func (f *Found) free(step string, plain bool, c candidate) string {
+	names := []string{step + "-" + c.name()}
+	if c.dir != "." {
+		names = []string{step + "-" + slug(c.dir[strings.LastIndex(c.dir, "/")+1:]), step + "-" + slug(c.dir)}
+		names = append(names, names[1]+"-"+c.name())
+	}
+	if plain {
+		names = append([]string{step}, names...)
+	}
+	for _, name := range names {
+		if !f.has(name) {
+			return name
+		}
+	}
+	for i := 2; ; i++ {
+		if name := fmt.Sprintf("%s-%d", names[len(names)-1], i); !f.has(name) {
+			return name
+		}
+	}
 }
 
-// called tells a tool among the words of a script, maybe by its path, from files and options that are called like it.
-func called(tool string) *pattern.Pattern {
-	return pattern.New(`(^|[\s;&|(/])(` + tool + `)(\.[cm]?js)?($|[\s;&|)])`)
-}
-
-// simple tells a script of one command: arguments behind it reach the tool, unless npm stands between.
-var (
-	simple = pattern.New(`^[^;&|()<>` + "`" + `]+$`)
-	npmRun = pattern.New(`^npm\s+(run|run-script|test|t)\b`)
-)
-
-// measures tells a script that measures coverage, configures a configuration that does.
-var (
-	measures   = pattern.New(`\b(c8|nyc)\b|--coverage\b|--experimental-test-coverage`)
-	configures = pattern.New(
-		`collectCoverage["']?\s*:\s*true|(?s)\bcoverage["']?\s*:\s*\{[^}]*\benabled["']?\s*:\s*true`,
-	)
-)
-
-// configured reports whether the configuration of jest or vitest asks for coverage.
-func (p manifest) configured(w *workspace) bool {
-	for _, tool := range []string{"jest.config", "vitest.config", "vite.config"} {
-		for _, extension := range []string{"js", "ts", "mjs", "cjs", "mts", "json"} {
-			if text, err := w.text(tool + "." + extension); err == nil && configures.MatchString(text) {
-				return true
-			}
+// slug is text as a part of the name of a step or an artifact.
+func slug(text string) string {
+	var b strings.Builder
+	for _, r := range strings.ToLower(text) {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			b.WriteRune(r)
+		} else if !strings.HasSuffix(b.String(), "-") {
+			b.WriteByte('-')
 		}
 	}
-	return configures.Match(p.Jest)
-}
-
-func (p manifest) test(w *workspace, m manager) (Step, bool) {
-	script := p.Scripts["test"]
-	if script == "" || strings.Contains(script, "no test specified") {
-		return Step{}, false
-	}
-	s := Step{Name: "test", Command: m.script("test", ""), Reports: []string{}}
-	measured := measures.MatchString(script) || p.configured(w)
-	coverage := func() {
-		if measured {
-			s.Artifacts = []Artifact{{Name: "coverage", Path: "coverage", When: "always", Mirror: true, Optional: true}}
-		}
-	}
-	more := func() {
-		s.Notes = []string{
-			"the script runs more than " + s.Why + ", so arguments for a report do not reach it: see steps/tests.md of the runner for its options",
-		}
-	}
-	if nodeTest.MatchString(script) {
-		s.Why = "node:test"
-		if command, ok := p.nodeTest(m); ok {
-			s.Command = command
-			s.Reports = []string{"junit.xml"}
-			s.Notes = []string{"the script of package.json, with a report"}
-		} else {
-			more()
-		}
-		coverage()
-		return s, true
-	}
-	for i, r := range runners {
-		if r.call.MatchString(script) {
-			s.Why = r.name
-			coverage()
-			if !p.useRunner(&s, m, i, measured) {
-				more()
-			}
-			return s, true
-		}
-	}
-	if playwright.MatchString(script) && simple.MatchString(script) {
-		s.usePlaywright(m)
-		return s, true
-	}
-	s.Why = "a script of its own"
-	coverage()
-	return s, true
-}
-
-// useRunner has a tool write a report, and run again what failed. It returns false if arguments do not reach the tool:
-// they go to the last command of the script, and the others before it need not run again.
-func (p manifest) useRunner(s *Step, m manager, runner int, measured bool) bool {
-	r := runners[runner]
-	parts := strings.Split(p.Scripts["test"], "&&")
-	last := strings.TrimSpace(parts[len(parts)-1])
-	switch {
-	case !r.call.MatchString(last) || !simple.MatchString(last) || npmRun.MatchString(last):
-		return false
-	case r.name == "mocha" && !p.depends(r.dependency): // mocha has a reporter of its own, which writes nothing else
-		s.Command = m.script("test", "--reporter xunit --reporter-options output=junit.xml")
-		s.Reports = []string{"junit.xml"}
-		s.Notes = []string{
-			"with mocha-junit-reporter in devDependencies, files are named, and what failed can be run again",
-		}
-	case r.name != "vitest" && !p.depends(r.dependency):
-		s.Notes = []string{
-			fmt.Sprintf("with %s in devDependencies, failing tests are named:", r.dependency),
-			m.script("test", r.report),
-		}
-	default:
-		s.Command = m.script("test", r.report)
-		s.Reports = []string{"junit.xml"}
-		s.Rerun = s.Command
-		if len(parts) > 1 {
-			s.Rerun = last + " " + r.report
-		}
-		if r.name == "vitest" && measured { // a few files would not reach a floor
-			s.Rerun += " --coverage.enabled=false"
-		}
-		s.Rerun += " " + r.rerun
-	}
-	return true
-}
-
-var playwright = pattern.New(`\bplaywright test\b`)
-
-func (s *Step) usePlaywright(m manager) {
-	s.Why = "playwright"
-	s.Command = "PLAYWRIGHT_JUNIT_OUTPUT_FILE=junit.xml " + m.script("test", "--reporter=list,junit")
-	s.Reports = []string{"junit.xml"}
-	s.Rerun = s.Command + " --last-failed"
-}
-
-// nodeTest tells a call of node's own tests: its options before --test, some of which have a value.
-var nodeTest = pattern.New(
-	`(^|[\s;&|])(node(?:\s+(?:(?:-r|--require|--import|--loader|--experimental-loader)\s+[^\s;&|]+|-[^\s;&|]+))*?\s+--test)($|[\s;&|])`,
-)
-
-// nodeTest is the test script with a report for node's own tests, and with what the package manager runs before and after
-// it; false if there is no place for a report.
-func (p manifest) nodeTest(m manager) (string, bool) {
-	script := p.Scripts["test"]
-	before, after := p.Scripts["pretest"] != "", p.Scripts["posttest"] != ""
-	switch {
-	case len(nodeTest.FindAllString(script, 2)) > 1: // the second would write over the report of the first
-		return "", false
-	case strings.Contains(script, "--test-reporter"):
-		return "", false
-	case (before || after) && strings.ContainsAny(strings.ReplaceAll(script, "&&", ""), ";&|\n#"):
-		return "", false
-	}
-	line := nodeTest.ReplaceAllString(
-		script,
-		"${1}${2} --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit --test-reporter-destination=junit.xml${3}",
-	)
-	if before {
-		line = m.script("pretest", "") + " && " + line
-	}
-	if after {
-		line += " && " + m.script("posttest", "")
-	}
-	return line, true
+	s := strings.Trim(b.String(), "-")
+	return cmp.Or(s[:min(len(s), 40)], "other")
 }

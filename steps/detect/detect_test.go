@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,14 +56,14 @@ var workspaces = map[string]struct {
 		},
 		[]string{
 			"command: pnpm run test --reporter=default",
-			`rerun: { command: "vitest run --typecheck --reporter=default`,
+			`rerun: { command: "pnpm exec vitest run --typecheck --reporter=default`,
 		},
 	},
 	"the runner of the tests is not the last": {
 		map[string]string{
 			"package.json": `{"scripts":{"test":"xo && c8 mocha && tsd"},"devDependencies":{"mocha":"11"}}`,
 		},
-		[]string{"command: npm run test\n", "reports: []", "# the script runs more than mocha", "name: coverage"},
+		[]string{"command: npm run test\n", "reports: []", "# with mocha-multi-reporters", "name: coverage"},
 	},
 	"node's own": {
 		map[string]string{"package.json": `{"scripts":{"test":"node --test test/*.js"}}`},
@@ -75,7 +76,7 @@ var workspaces = map[string]struct {
 		map[string]string{
 			"package.json": `{"scripts":{"test":"echo \"Error: no test specified\" && exit 1","build":"node build.js"}}`,
 		},
-		[]string{"!  test:", "optional: true", "was guessed"},
+		[]string{"!  test:", "optional: true", "# a guess"},
 	},
 	"a script that YAML would take for something else": {
 		map[string]string{"package.json": `{"scripts":{"test":"FOO='a: b' node --test # not now"}}`},
@@ -106,7 +107,7 @@ var workspaces = map[string]struct {
 	},
 	"mocha without a reporter of JUnit": {
 		map[string]string{"package.json": `{"scripts":{"test":"mocha"},"devDependencies":{"mocha":"11"}}`},
-		[]string{"npm run test -- --reporter xunit --reporter-options output=junit.xml", "!rerun:", "artifacts: []"},
+		[]string{"command: npm run test\n", "# with mocha-multi-reporters and mocha-junit-reporter", "!rerun:"},
 	},
 	"coverage by the configuration of jest": {
 		map[string]string{
@@ -148,11 +149,11 @@ var workspaces = map[string]struct {
 	},
 	"node's own, with a reporter already": {
 		map[string]string{"package.json": `{"scripts":{"test":"node --test --test-reporter=dot"}}`},
-		[]string{"command: npm run test\n", "reports: []", "# the script runs more than node:test"},
+		[]string{"command: npm run test\n", "reports: []", "# the script chooses node:test's reporters"},
 	},
-	"node's own, twice: one report would be written over the other": {
+	"node's own, twice: each has its report": {
 		map[string]string{"package.json": `{"scripts":{"test":"node --test a && node --test b"}}`},
-		[]string{"command: npm run test\n", "reports: []"},
+		[]string{"destination=junit-1.xml a && node", "destination=junit-2.xml b\n", `["junit-*.xml"]`, "!rerun"},
 	},
 	"a flag that begins like node's --test": {
 		map[string]string{"package.json": `{"scripts":{"test":"node --test-only x.js"}}`},
@@ -166,7 +167,7 @@ var workspaces = map[string]struct {
 		map[string]string{
 			"package.json": `{"scripts":{"test":"npm run lint && npm run jest","jest":"jest"},"devDependencies":{"jest-junit":"17"}}`,
 		},
-		[]string{"command: npm run test\n", "reports: []", "# the script runs more than jest"},
+		[]string{"command: npm run lint && npm run jest -- --ci --reporters=default", "npx jest --ci"},
 	},
 	"a file that is called like a tool": {
 		map[string]string{
@@ -189,8 +190,8 @@ var workspaces = map[string]struct {
 		[]string{"--outputFile=junit.xml {files}", "!coverage.enabled"},
 	},
 	"pytest with coverage by its config": {
-		map[string]string{"pyproject.toml": "addopts = '--cov=x --cov-fail-under=90' # pytest"},
-		[]string{"pytest --junitxml=junit.xml\n", "--junitxml=junit.xml --no-cov {files}"},
+		map[string]string{"pyproject.toml": "[tool.pytest.ini_options]\naddopts = '--cov=x --cov-fail-under=90'"},
+		[]string{"--cov-report=term --cov-report=xml:coverage/coverage.xml\n", "--junitxml=junit.xml --no-cov {files}"},
 	},
 	"a build beside a folder that is kept in git": {
 		map[string]string{
@@ -204,7 +205,7 @@ var workspaces = map[string]struct {
 			".gitignore":   "lib\nes\n",
 			"package.json": `{"scripts":{"build":"x"},"main":"./lib/x.js","module":"./es/x.js"}`,
 		},
-		[]string{"path: lib, when: success }", "!path: es"},
+		[]string{"path: lib, when: success }", "path: es, when: success, optional: true }"},
 	},
 	"Go modules of a go.work": {
 		map[string]string{
@@ -219,7 +220,7 @@ var workspaces = map[string]struct {
 	},
 	"a go.work with a folder that would end a quotation": {
 		map[string]string{"go.work": "use (\n\t./a\n\t\"./b'; c\"\n)\n"},
-		[]string{"command: go build ./a/...\n"},
+		[]string{`"go build ./a/... './b'\\''; c/...'"`},
 	},
 	"a go.work that uses the folder itself": {
 		map[string]string{"go.mod": "module x\n", "go.work": "use (\n\t.\n\t./tools\n)\n"},
@@ -243,18 +244,18 @@ var workspaces = map[string]struct {
 	},
 	"cargo":          {map[string]string{"Cargo.toml": "", "Cargo.lock": ""}, []string{"cargo test --locked"}},
 	"cargo unlocked": {map[string]string{"Cargo.toml": ""}, []string{"cargo test\n", "!--locked"}},
-	"unittest":       {map[string]string{"pyproject.toml": "", "tests": ""}, []string{"r.testsRun == 0"}},
+	"unittest":       {map[string]string{"pyproject.toml": "", "test_x.py": ""}, []string{"r.testsRun == 0"}},
 	"a Makefile": {
 		map[string]string{"Makefile": "test: build\n\tx\nbuild:\n\ty\nlint := z\n"},
 		[]string{"command: make test", "command: make build", "!make lint"},
 	},
-	"nothing known": {map[string]string{"README": "x"}, []string{"what tests this?"}},
+	"nothing known": {map[string]string{"README": "x"}, []string{"write the command that tests this project", "exit 1"}},
 	"two languages": {
 		map[string]string{
 			"package.json": `{"scripts":{"test":"jest"},"devDependencies":{"jest-junit":"17"}}`,
 			"go.mod":       "module x\n",
 		},
-		[]string{"npm run test --", "go build", "!gotestsum"},
+		[]string{"npm run test --", "build:\n    command: go build", "test-go:"},
 	},
 	"a BOM": {
 		map[string]string{
@@ -304,26 +305,39 @@ func TestAPackageThatCannotBeReadIsSaid(t *testing.T) {
 	}
 }
 
+// What is written can be read, whatever the scripts and names of a project are.
 func FuzzWhatIsWrittenCanBeRead(f *testing.F) {
-	f.Add("jest", "tsc && echo: #", "./lib/x.js")
-	f.Fuzz(func(t *testing.T, test, build, main string) {
-		p := manifest{
-			Scripts:         map[string]string{"test": test, "build": build},
-			DevDependencies: map[string]string{"jest-junit": "1", "mocha-junit-reporter": "1"},
-			Main:            main,
+	f.Add("jest", "tsc && echo: #", "./lib/x.js", "a")
+	f.Add("npm run build -- \x00 && mocha", "vite build --outDir '#\"{}'", "../x", "b:c")
+	f.Add("pnpm run /^test/", "{", "", "test:\u2028")
+	f.Fuzz(func(t *testing.T, test, build, main, name string) {
+		text, err := json.Marshal(map[string]any{
+			"scripts":         map[string]string{"test": test, "build": build, name: test + " && " + build},
+			"devDependencies": map[string]string{"jest-junit": "1", "mocha-junit-reporter": "1", "mocha-multi-reporters": "1"},
+			"main":            main, "packageManager": name + "@1",
+		})
+		if err != nil {
+			t.Skip()
 		}
-		w := &workspace{dir: t.TempDir()}
-		found := Found{What: []string{"npm"}}
-		found.add(p.build(w, manager{name: "npm"}))
-		if s, ok := p.test(w, manager{name: "npm"}); ok {
-			found.add(s)
+		dir := t.TempDir()
+		write(t, dir, "package.json", string(text))
+		found, err := Workspace(dir)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if _, err := steps.Parse(
-			"runner.yaml",
-			[]byte(found.YAML()),
-		); err != nil &&
-			!strings.ContainsFunc(test+build, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+		if _, err := steps.Parse("runner.yaml", []byte(found.YAML())); err != nil {
 			t.Errorf("%v\n%s", err, found.YAML())
 		}
 	})
+}
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	file := filepath.Join(dir, name)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

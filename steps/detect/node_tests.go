@@ -1,0 +1,307 @@
+package detect
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/carlin-cicd/runner/steps/pattern"
+)
+
+// run is a test tool that a script comes to.
+type run struct {
+	line *line
+	part *part
+}
+
+// runs are the test tools that a script comes to, in their order.
+func (l *line) runs() (all []run) {
+	if l == nil {
+		return nil
+	}
+	all = append(all, l.before.runs()...)
+	for i := range l.parts {
+		p := &l.parts[i]
+		if p.use.tool != nil {
+			all = append(all, run{l, p})
+		}
+		for _, called := range p.calls {
+			all = append(all, called.runs()...)
+		}
+	}
+	return append(all, l.after.runs()...)
+}
+
+// reaches reports whether words behind a script reach its last tool.
+func (l *line) reaches() (run, bool) {
+	if l == nil || !l.followed || len(l.parts) == 0 || !sequence(commandsOf(l.parts)) {
+		return run{}, false
+	}
+	p := &l.parts[len(l.parts)-1]
+	switch {
+	case p.joiner != "":
+		return run{}, false
+	case p.use.tool != nil:
+		return run{l, p}, !p.use.tool.inside && !p.watches()
+	case len(p.calls) == 1 && !p.all && p.hop.passes && !hasPattern(p.hop.names):
+		return p.calls[0].reaches()
+	}
+	return run{}, false
+}
+
+func hasPattern(names []string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(n, "/") || strings.Contains(n, "*") })
+}
+
+func commandsOf(parts []part) []command {
+	all := make([]command, len(parts))
+	for i, p := range parts {
+		all[i] = p.command
+	}
+	return all
+}
+
+// watches reports whether a tool is told to wait for changes.
+func (p *part) watches() bool {
+	return slices.ContainsFunc(p.use.args, func(w string) bool { return slices.Contains(p.use.tool.watch, w) })
+}
+
+// testScripts are names of the script that runs the tests, the usual one first.
+var testScripts = []string{"test", "test:unit", "unit", "test:ci", "test:run", "tests", "test:all"}
+
+// placeholder tells the script that npm init writes.
+const placeholderScript = "no test specified"
+
+// test is the step of a package's tests, and what they run with.
+func (f *follower) test(pkg *nodePackage) (Step, string, bool) {
+	i := slices.IndexFunc(testScripts, func(name string) bool {
+		text := pkg.script(name)
+		return text != "" && !strings.Contains(text, placeholderScript)
+	})
+	if i < 0 {
+		return f.testEach()
+	}
+	s := Step{Name: "test", Reports: []string{}}
+	name := testScripts[i]
+	if i > 0 {
+		s.Notes = append(s.Notes, "package.json has no script called test: this is "+name)
+	}
+	l := f.follow(pkg, name)
+	all := l.runs()
+	s.Command = f.manager.script(name, "")
+	switch {
+	case len(all) == 0:
+		return s, f.unknown(&s, l), true
+	case slices.ContainsFunc(all, func(r run) bool { return r.line.pkg.dir != pkg.dir }):
+		f.reportEach(&s, l, name)
+	default:
+		f.report(&s, l, all)
+	}
+	f.coverage(&s, l, all)
+	return s, toolNames(all), true
+}
+
+func toolNames(all []run) string {
+	var names []string
+	for _, r := range all {
+		if !slices.Contains(names, r.part.use.tool.name) {
+			names = append(names, r.part.use.tool.name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// mentions finds the name of a tool in a script whose syntax is not followed.
+var mentions = pattern.New(
+	`(?:^|[\s;&|(/"'])(vitest|jest|mocha|playwright|ava|tap|cypress|uvu)(?:\.[cm]?js)?(?:$|[\s;&|)"'])`)
+
+func (f *follower) unknown(s *Step, l *line) string {
+	if text := l.pkg.script(l.name); measures.MatchString(text) {
+		s.Artifacts = []Artifact{coverageArtifact(l.pkg.coverageFolder(text))}
+	}
+	if m := mentions.FindStringSubmatch(l.pkg.script(l.name)); m != nil {
+		s.Notes = append(s.Notes, beside(m[1]))
+		return m[1]
+	}
+	s.Notes = append(s.Notes, noReport)
+	return "a script of its own"
+}
+
+func beside(tool string) string {
+	return "the script runs more than " + tool + ", so arguments for a report do not reach it: " +
+		"see steps/tests.md of the runner for its options"
+}
+
+// report has the tools of a script write reports, and run again what failed.
+func (f *follower) report(s *Step, l *line, all []run) {
+	for _, r := range all { // a report of the project's own
+		if m := r.ownReport(); m != "" && len(all) == 1 {
+			s.Reports = []string{m}
+			return
+		}
+		if note := r.obstacle(f); note != "" {
+			s.Notes = append(s.Notes, note)
+			if text, ok := f.patient(l); ok {
+				s.Command = text
+			}
+			return
+		}
+	}
+	if t := all[0].part.use.tool; t.after != "" && len(all) == 1 {
+		after := strings.Replace(t.after, "%", f.manager.exec, 1)
+		s.Command = "code=0\n" + s.Command + " || code=$?\n" + after + "\nexit $code"
+		s.Reports = []string{"junit.xml"}
+		return
+	}
+	w := &writer{manager: f.manager, several: len(all) > 1}
+	if r, ok := l.reaches(); ok && len(all) == 1 {
+		variables, arguments := w.reportOf(r.line.pkg, r.part)
+		s.Command = variables + f.manager.script(l.name, arguments)
+	} else if text, ok := w.render(l); ok {
+		s.Command = text
+		s.Notes = append(s.Notes, "the script "+l.name+" of package.json, with a report")
+		if w.changed {
+			s.Notes = append(s.Notes, "its scripts run one after another here")
+		}
+	} else {
+		s.Notes = append(s.Notes, beside(toolNames(all)))
+		return
+	}
+	s.Reports = []string{"junit.xml"}
+	if w.several {
+		s.Reports = []string{"junit-*.xml"}
+		return
+	}
+	s.Rerun = f.rerun(l, all[0], s.Command)
+}
+
+// ownReport is the report that a script asks for by itself, or "".
+func (r run) ownReport() string {
+	t := r.part.use.tool
+	if t.own == nil {
+		return ""
+	}
+	m := t.own.FindStringSubmatch(r.part.text)
+	switch {
+	case m == nil:
+		return ""
+	case m[1] != "" && localFolder(m[1]):
+		return strings.TrimPrefix(m[1], "./")
+	}
+	return t.file
+}
+
+// obstacle says why a tool writes no report beside its log, "" if it does.
+func (r run) obstacle(f *follower) string {
+	t := r.part.use.tool
+	var missing []string
+	for _, name := range t.needs {
+		if !r.line.pkg.depends(name) && !f.root.depends(name) {
+			missing = append(missing, name)
+		}
+	}
+	switch {
+	case len(missing) > 0:
+		_, arguments := (&writer{manager: f.manager}).reportOf(r.line.pkg, r.part)
+		return fmt.Sprintf("with %s in devDependencies, %s names failed tests: %s", strings.Join(missing, " and "),
+			t.name, t.before+f.manager.script(r.line.name, arguments))
+	case t.alone != "" && strings.Contains(r.part.text, t.alone):
+		return "the script chooses " + t.name + "'s reporters: with one for JUnit among them, failed tests are named"
+	case t.after != "" && majorOf(r.line.pkg.dependencies["tap"]) < 18, t.after == "" && t.note != "":
+		return t.note + ": the exit code decides, failed tests are not named"
+	}
+	return ""
+}
+
+// patient writes a script without flags for a person at a terminal; false if it has none, or cannot be written anew.
+func (f *follower) patient(l *line) (string, bool) {
+	if !slices.ContainsFunc(l.runs(), func(r run) bool { return r.part.watches() }) {
+		return "", false
+	}
+	return (&writer{manager: f.manager, bare: true}).render(l)
+}
+
+// majorOf is the major version that a range such as "^16.0.0" begins with, 0 if there is none.
+func majorOf(versions string) int {
+	digits := strings.TrimLeft(versions, "^~>=v ")
+	if i := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' }); i >= 0 {
+		digits = digits[:i]
+	}
+	n, _ := strconv.Atoi(digits)
+	return n
+}
+
+// rerun is the command that runs what failed: of a script with more than its tests, only these.
+func (f *follower) rerun(l *line, r run, whole string) string {
+	t := r.part.use.tool
+	if t.rerun == "" {
+		return ""
+	}
+	again := whole
+	more := len(l.parts) > 1 || l.before != nil || l.after != nil || r.line != l
+	if more || !strings.Contains(whole, " run "+shellWord(l.name)) {
+		w := &writer{manager: f.manager}
+		text, ok := w.tool(r.line.pkg, r.part)
+		if !ok {
+			return ""
+		}
+		variables := ""
+		if t.before != "" {
+			variables, text = t.before, strings.TrimPrefix(text, t.before)
+		}
+		if f.manager.name != "yarn" { // for which it is so already
+			text = f.manager.program(command{text: text, words: r.part.words})
+		}
+		again = variables + text
+	}
+	if t.bare != "" && (measures.MatchString(again) || measures.MatchString(r.part.text) || r.line.pkg.configured(t)) {
+		again += " " + t.bare
+	}
+	return again + " " + t.rerun
+}
+
+func coverageArtifact(folder string) Artifact {
+	return Artifact{Name: "coverage", Path: folder, When: "always", Mirror: true, Optional: true}
+}
+
+// coverage stores the coverage of what measures it: each package of a workspace its own.
+func (f *follower) coverage(s *Step, l *line, all []run) {
+	var folders []string
+	whole := measures.MatchString(l.pkg.script(l.name))
+	for _, r := range all {
+		if whole || r.part.use.measured || measures.MatchString(r.part.text) || r.line.pkg.configured(r.part.use.tool) {
+			folder := r.line.pkg.coverageFolder(r.part.text + " " + l.pkg.script(l.name))
+			folder = path.Join(relative(l.pkg.dir, r.line.pkg.dir), folder)
+			if !slices.Contains(folders, folder) {
+				folders = append(folders, folder)
+			}
+		}
+	}
+	if len(folders) > 1 { // whose reports are read together
+		s.Coverage = around(folders)
+	}
+	for i, folder := range folders {
+		a := coverageArtifact(folder)
+		if i > 0 || len(folders) > 1 {
+			a.Name += "-" + slug(path.Base(path.Dir(folder)))
+		}
+		if i == maxArtifacts {
+			s.Notes = append(s.Notes, "coverage of more packages is measured, but not stored")
+			return
+		}
+		if !slices.ContainsFunc(s.Artifacts, func(b Artifact) bool { return b.Name == a.Name }) {
+			s.Artifacts = append(s.Artifacts, a)
+		}
+	}
+}
+
+// around is the folder that all folders are in, "" if that is the workspace itself: it has much else.
+func around(folders []string) string {
+	parent := path.Dir(folders[0])
+	for parent != "." && slices.ContainsFunc(folders, func(f string) bool { return !within(parent, f) }) {
+		parent = path.Dir(parent)
+	}
+	return strings.TrimSuffix(parent, ".")
+}
