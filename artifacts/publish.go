@@ -28,8 +28,18 @@ type Set struct {
 	Include []string
 	// FirstWins refuses to replace a set of the commit by other files, with an *ExistsError.
 	FirstWins bool
+	// Attester makes the statement that is stored beside the manifest, see keys.Provenance; nil for none.
+	Attester Attester
 	// Exclude reports files, or whole folders, to leave out, by their slash-separated path in Dir. It may be nil.
 	Exclude func(path string) bool
+}
+
+// Attester makes statements of who built a set, such as package provenance has.
+type Attester interface {
+	// Attest returns the statement of a set that is about to exist. An error keeps it from existing.
+	Attest(ctx context.Context, m Manifest) ([]byte, error)
+	// Covers reports whether a stored statement is of this set, and worth as much as one that Attest would make.
+	Covers(ctx context.Context, m Manifest, statement []byte) bool
 }
 
 // Counts is the work of an update.
@@ -112,9 +122,14 @@ func publish(ctx context.Context, s Store, set Set, p *Published) error {
 		Version: 1, Kind: set.Kind, Branch: set.Branch, SHA: set.SHA, RunID: set.RunID, Dirty: set.Dirty, Files: files,
 	}
 
-	u := &update{store: s, tree: t, target: setTarget(set), want: m, firstWins: set.FirstWins}
+	u := &update{
+		store: s, tree: t, target: setTarget(set), want: m, firstWins: set.FirstWins, attester: set.Attester,
+	}
 	p.Manifest, err = u.apply(ctx)
 	p.Counts = u.counts
+	if err == nil {
+		err = u.ensureAttested(ctx, p.Manifest)
+	}
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package artifacts
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -44,6 +46,10 @@ func Retain(ctx context.Context, s Store, kind string, ref Ref, environment stri
 		})
 	}
 	if err := g.Wait(); err != nil {
+		return 0, err
+	}
+	err = t.SetTags(ctx, keys.Provenance(kind, ref), "", tags)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}
 	// The manifest last: as long as it can expire, so can the set.

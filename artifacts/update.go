@@ -59,6 +59,9 @@ type update struct {
 
 	firstWins bool // the target's set is not replaced by another one
 
+	attester Attester // nil for none
+	attested bool
+
 	mu     sync.Mutex
 	counts Counts
 }
@@ -229,6 +232,9 @@ func (u *update) replace(ctx context.Context) (Manifest, error) {
 	if len(todo) == 0 && len(gone) == 0 && u.unchanged() {
 		m = u.old
 		m.Update = nil
+	}
+	if err := u.attest(ctx, m); err != nil {
+		return Manifest{}, err
 	}
 	if err := PutJSON(ctx, u.store, u.target.manifest, m); err != nil { // 4
 		return Manifest{}, err

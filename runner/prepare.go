@@ -105,10 +105,8 @@ func (r *run) fetch() error {
 		}
 		ctx, done := r.showProgress(r.Stop.Work, "fetching "+kind)
 		manifest, err := needs.Fetch(
-			ctx,
-			&r.Session,
-			kind,
-			r.steps.Publishers(kind),
+			ctx, &r.Session,
+			needs.Set{Kind: kind, Publishers: r.steps.Publishers(kind), IsBuild: r.isBuild(kind)},
 			filepath.Join(r.Config.Workspace, path),
 		)
 		done()

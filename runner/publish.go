@@ -93,6 +93,9 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	var published artifacts.Published
 	withheld, err := r.scrub(ctx, set, a)
 	if err == nil {
+		set.Attester, err = r.attesterFor(ctx, a)
+	}
+	if err == nil {
 		set.Exclude = without(set.Exclude, withheld)
 		shown, done := r.showProgress(ctx, "storing "+set.Kind)
 		published, err = artifacts.Publish(shown, r.Store, set)

@@ -55,7 +55,8 @@ type run struct {
 	over      time.Time // when it ended; zero before
 	step      steps.Step
 	steps     steps.Catalogue
-	installed string // fingerprint of the dependencies of the image: see setup
+	installed string            // fingerprint of the dependencies of the image: see setup
+	lockfiles map[string]string // SHA-256 by path, as the command found them
 	env       environment.Environment
 	task      task.Task
 
@@ -212,6 +213,7 @@ func (r *run) prepare() error {
 		{"", r.assumeRole},
 		{"", r.restoreCaches},
 		{"setup", r.setup},
+		{"", r.readLockfiles},
 		{"", r.before},
 		{"snapshot", r.beginDelivery},
 	} {

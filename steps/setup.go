@@ -42,6 +42,26 @@ func defaultSetup(workspace string) Setup {
 	return Setup{Command: Command{Line: line}, Origin: FromBuiltIn}
 }
 
+// Lockfiles returns the SHA-256 of the lockfiles in folders of a workspace, by their path in it.
+func Lockfiles(workspace string, folders ...string) (map[string]string, error) {
+	found := map[string]string{}
+	for _, folder := range folders {
+		for _, name := range lockfiles {
+			path := filepath.Join(folder, name)
+			text, err := os.ReadFile(filepath.Join(workspace, path))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			sum := sha256.Sum256(text)
+			found[filepath.ToSlash(path)] = hex.EncodeToString(sum[:])
+		}
+	}
+	return found, nil
+}
+
 // LockfileDigest is a digest of the lockfiles at the top of a workspace, "" if there are none. Workspaces with the same
 // digest need the same dependencies.
 func LockfileDigest(workspace string) (string, error) {

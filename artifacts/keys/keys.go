@@ -3,6 +3,7 @@
 //	builds/<branch>/<sha>/…                        the files of a set, by kind
 //	coverage/<branch>/latest/…                     the mirror of the newest set
 //	manifests/<kind>/<branch>/<sha>.json           the manifest of a set; latest.json beside it for the newest
+//	manifests/<kind>/<branch>/<sha>~provenance.json  who built the set, and from what
 //	runs/<branch>/<sha>/<step>[@<environment>]/…   the records of a run, and latest.json
 //	runs/<branch>/<sha>/<step>~shards/<run-id>/…   parts of a run that is split, see Shard
 //	runs/index/<branch>~/…                         the index of runs: head, older pages, index.html
@@ -43,6 +44,12 @@ func Manifest(kind string, ref Ref) string { return manifests + "/" + Set(kind, 
 // "manifests/<kind>/<branch>/<sha>~pending.json". The mark keeps it out of the reach of branch names.
 func PendingUpdate(kind string, ref Ref) string {
 	return manifests + "/" + Set(kind, ref) + Mark + "pending.json"
+}
+
+// Provenance returns the key of the statement of who built a set: "manifests/<kind>/<branch>/<sha>~provenance.json".
+// The mark keeps it out of the reach of branch names.
+func Provenance(kind string, ref Ref) string {
+	return manifests + "/" + Set(kind, ref) + Mark + "provenance.json"
 }
 
 // LatestManifest returns the key of the manifest of the newest complete set: "manifests/<kind>/<branch>/latest.json".

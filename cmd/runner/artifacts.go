@@ -61,6 +61,7 @@ type artifactStore struct {
 	config    config.Config
 	store     artifacts.Store
 	place     string // the store, as a person would write it
+	aws       session.AWS
 }
 
 // withStore is the body of a command that works on the store.
@@ -77,7 +78,7 @@ func (o *options) withStore(
 		if err = opened.OpenStore(ctx, lease.Owner{}, o.noteWaiting); err != nil {
 			return outcome.Refused(err)
 		}
-		s.store, s.place = opened.Store, units.Path(opened.Place)
+		s.store, s.place, s.aws = opened.Store, units.Path(opened.Place), opened.AWS
 		return f(s, ctx, args)
 	})
 }

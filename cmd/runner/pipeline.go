@@ -15,8 +15,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/remote"
-	"github.com/carlin-cicd/runner/runner/terminal"
 	"github.com/carlin-cicd/runner/runner/session"
+	"github.com/carlin-cicd/runner/runner/terminal"
 )
 
 var (

@@ -90,6 +90,7 @@ func TestTranscripts(t *testing.T) {
 			"tags":    cmdTags,
 			"fake":    cmdFake,
 			"cluster": cmdCluster,
+			"kms":     cmdKMS,
 
 			"collector": cmdCollector,
 			"span":      cmdSpan,

@@ -91,3 +91,41 @@ def apply(ecs):
 
     CloudFormationResponse.update_termination_protection = update_termination_protection
     CloudFormationBackend.validate_template = lambda self, template: []  # AWS looks at the syntax only, moto at every warning
+
+    sign_as_kms_does()
+
+
+def sign_as_kms_does():
+    """moto digests a message once more that is a digest already, takes messages of any length, and names keys by their ids."""
+    import base64
+    import json
+
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+    from moto.kms.exceptions import ValidationException
+    from moto.kms.responses import KmsResponse
+
+    sign_raw, get_public_key = KmsResponse.sign, KmsResponse.get_public_key
+
+    def sign(self):
+        algorithm, message = self._get_param("SigningAlgorithm"), self._get_param("Message")
+        if self._get_param("MessageType") != "DIGEST":
+            if len(message) > 4096:
+                raise ValidationException("1 validation error detected: Value at 'message' failed to satisfy constraint: Member must have length less than or equal to 4096")
+            return sign_raw(self)
+        digest = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}[algorithm[-3:]]()
+        if len(message) != digest.digest_size:
+            raise ValidationException("Digest is invalid length for algorithm " + algorithm + ".")
+        key = self.kms_backend.describe_key(self._get_param("KeyId"))
+        if algorithm not in key.signing_algorithms:
+            raise ValidationException(algorithm + " is not a valid algorithm of " + key.key_spec + ".")
+        private, how = key.private_key.private_key, utils.Prehashed(digest)
+        signature = private.sign(message, ec.ECDSA(how)) if algorithm.startswith("ECDSA") else private.sign(message, padding.PKCS1v15(), how)
+        return json.dumps({"KeyId": key.arn, "Signature": base64.b64encode(signature).decode(), "SigningAlgorithm": algorithm})
+
+    def public_key(self):
+        answer = json.loads(get_public_key(self))
+        answer["KeyId"] = self.kms_backend.describe_key(answer["KeyId"]).arn
+        return json.dumps(answer)
+
+    KmsResponse.sign, KmsResponse.get_public_key = sign, public_key

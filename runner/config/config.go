@@ -40,6 +40,7 @@ type Config struct {
 	Protected      string `env:"RUNNER_PROTECTED_BRANCHES"`            // globs, separated by commas; "": the main branch
 	Event          string `env:"RUNNER_EVENT" envDefault:"push"`       // what started the pipeline
 	Digests        string `env:"RUNNER_ARTIFACT_DIGESTS"`              // KIND=SHA256, separated by commas: the sets that may be fetched
+	SigningKey     string `env:"RUNNER_SIGNING_KEY"`                   // of KMS: an id, an alias or an ARN
 	GitHubBranch   string `env:"GITHUB_REF_NAME"`
 	GitHubSHA      string `env:"GITHUB_SHA"`
 	StepSummary    string `env:"GITHUB_STEP_SUMMARY"` // a file that Markdown is added to

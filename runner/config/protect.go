@@ -2,11 +2,17 @@ package config
 
 import (
 	"cmp"
+	"fmt"
 	"path"
 	"regexp"
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/outcome"
+)
+
+// keyForm is what KMS takes for a key: an ARN of a key or an alias, a key's id, an alias.
+var keyForm = regexp.MustCompile(
+	`^(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]+|(mrk-)?[0-9a-f-]{32,36}|alias/[A-Za-z0-9/_-]+)$`,
 )
 
 var digestForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*=[0-9a-f]{64}$`)
@@ -48,6 +54,12 @@ func (c Config) checkProtection() error {
 				Message: "RUNNER_PROTECTED_BRANCHES cannot have the pattern " + pattern,
 				Advice:  "write names or patterns such as main,release/*",
 			}
+		}
+	}
+	if c.SigningKey != "" && !keyForm.MatchString(c.SigningKey) {
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_SIGNING_KEY cannot be %q", c.SigningKey),
+			Advice:  "write the ARN of a key of KMS, its id, or alias/NAME",
 		}
 	}
 	for _, entry := range list(c.Digests) {

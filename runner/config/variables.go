@@ -45,6 +45,7 @@ func Variables() []VariableGroup {
 			{"ARTIFACT_BUCKET", "a bucket, s3://bucket/prefix or file:///folder; by default a folder of the user's state, outside the workspace"},
 			{"RUNNER_CACHE_FROM", "a store that caches are read from; then none are saved. By default that of the artifacts"},
 			{"RUNNER_ARTIFACT_DIGESTS", "KIND=SHA256, separated by commas: only sets with these digests may be fetched; none: no set. The pipeline sets it to those of its own build"},
+			{"RUNNER_SIGNING_KEY", "a key of KMS (ARN, id or alias/NAME) that the provenance of builds is signed with; with it, fetch refuses builds that it did not sign"},
 			{"RUNNER_S3_BUCKET_OWNER", "the account that the bucket must belong to"},
 			{"RUNNER_STORE_ROLE", "the ARN of a role that the runner assumes for the bucket, with the prefix in it as the session tag prefix"},
 			{"RUNNER_S3_ENCRYPTION", "AES256 or aws:kms; the bucket's default if unset"},

@@ -131,16 +131,18 @@ func CheckCommit(s *session.Session, step steps.Step) error {
 	return &outcome.GuardError{Message: message, Advice: advice}
 }
 
+// Set is what a step fetches.
+type Set struct {
+	Kind       string
+	Publishers []string // the steps that publish it
+	IsBuild    bool     // it has a statement of who built it, see CheckSigned
+}
+
 // Fetch fetches a set of the commit into a folder, from the session's branch or the main branch. The error is a
 // *outcome.GuardError if there is none, if it was published from a workspace that was not the commit's, or if it is
-// not the one that was approved, see CheckDigest.
-func Fetch(
-	ctx context.Context,
-	s *session.Session,
-	kind string,
-	publishers []string,
-	dir string,
-) (artifacts.Manifest, error) {
+// not the one that was approved or signed, see CheckDigest and CheckSigned.
+func Fetch(ctx context.Context, s *session.Session, set Set, dir string) (artifacts.Manifest, error) {
+	kind := set.Kind
 	manifest, err := Manifest(ctx, s, kind)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -159,8 +161,13 @@ func Fetch(
 			Advice: "run the step that publishes them again, on the commit itself",
 		}
 	}
-	if err := CheckDigest(ctx, s, publishers, manifest); err != nil {
+	if err := CheckDigest(ctx, s, set.Publishers, manifest); err != nil {
 		return manifest, err
+	}
+	if set.IsBuild {
+		if err := CheckSigned(ctx, s, manifest); err != nil {
+			return manifest, err
+		}
 	}
 	fetched, err := artifacts.Fetch(
 		ctx, s.Store, kind, manifest.Ref(), dir, artifacts.FetchOptions{Within: s.Config.Workspace},
@@ -168,5 +175,11 @@ func Fetch(
 	if err != nil {
 		return fetched, outcome.ArtifactsError{Err: err}
 	}
-	return fetched, CheckDigest(ctx, s, publishers, fetched) // it may have been replaced meanwhile
+	if fetched.Digest() != manifest.Digest() { // it was replaced meanwhile
+		return fetched, &outcome.GuardError{
+			Message: fmt.Sprintf("the %s of commit %.12s were replaced by run %s while they were fetched", kind, s.Ref.SHA, fetched.RunID),
+			Advice:  "run the step again",
+		}
+	}
+	return fetched, nil
 }

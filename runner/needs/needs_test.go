@@ -243,13 +243,13 @@ func TestAnUnapprovedSetIsNotFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Config.Digests = "builds=" + p.Manifest.Digest()
-	if _, err := Fetch(t.Context(), s, "builds", nil, filepath.Join(t.TempDir(), "to")); err != nil {
+	if _, err := Fetch(t.Context(), s, Set{Kind: "builds"}, filepath.Join(t.TempDir(), "to")); err != nil {
 		t.Error(err)
 	}
 	s.Config.Digests = "builds=" + strings.Repeat("0", 64)
 	to := filepath.Join(t.TempDir(), "to")
 	var guard *outcome.GuardError
-	if _, err := Fetch(t.Context(), s, "builds", nil, to); !errors.As(err, &guard) {
+	if _, err := Fetch(t.Context(), s, Set{Kind: "builds"}, to); !errors.As(err, &guard) {
 		t.Errorf("the error is %v", err)
 	}
 	if _, err := os.Stat(to); err == nil {

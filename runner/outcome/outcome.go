@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"syscall"
 
-	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/source"
@@ -156,8 +155,8 @@ func Of(err error) Outcome {
 		var network *source.NetworkError
 		o.Reason, o.ExitCode, o.Retryable = record.Source, exitBefore, errors.As(err, &network)
 	case errors.As(err, &published):
-		var store *artifacts.StoreError
-		o.Reason, o.ExitCode, o.Retryable = record.Artifacts, exitBefore, errors.As(err, &store) && store.Retryable()
+		var service interface{ Retryable() bool } // the store, or KMS
+		o.Reason, o.ExitCode, o.Retryable = record.Artifacts, exitBefore, errors.As(err, &service) && service.Retryable()
 	default:
 		o.Reason, o.ExitCode = record.BadConfig, exitBefore
 	}

@@ -22,8 +22,8 @@ var (
 // IsSecretName reports whether a variable of that name holds a secret, in whatever case: *_TOKEN, *_SECRET,
 // *_PASSWORD, *_PASSPHRASE, *_KEY, *_CREDENTIALS and their like and plurals, or one of these alone.
 //
-// Not: keys that are public or name a place (PUBLIC_KEY, CACHE_KEY, …), the id of a key (AWS_ACCESS_KEY_ID), which
-// is what one looks a leak up by, and PWD, the working directory.
+// Not: keys that are public or name a place (PUBLIC_KEY, CACHE_KEY, …), the id of a key (AWS_ACCESS_KEY_ID,
+// RUNNER_SIGNING_KEY), which is what one looks a leak up by, and PWD, the working directory.
 func IsSecretName(name string) bool {
 	upper := strings.Map(func(c rune) rune {
 		switch {
@@ -34,7 +34,8 @@ func IsSecretName(name string) bool {
 		}
 		return c
 	}, name)
-	if upper == "PWD" || upper == "OLDPWD" {
+	switch upper {
+	case "PWD", "OLDPWD", "RUNNER_SIGNING_KEY", "RUNNER_S3_KMS_KEY":
 		return false
 	}
 	for _, word := range harmless {

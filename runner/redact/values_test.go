@@ -67,6 +67,7 @@ func TestIsSecretName(t *testing.T) {
 		"SENTRY_DSN": true, "SLACK_WEBHOOK_URL": true, "AZURE_STORAGE_CONNECTION_STRING": true,
 
 		"AWS_ACCESS_KEY_ID": false, "PUBLIC_KEY": false, "STRIPE_PUBLISHABLE_KEY": false, "CACHE_KEY": false, "PWD": false, "OLDPWD": false, "SSH_AUTH_SOCK": false,
+		"RUNNER_SIGNING_KEY": false, "SIGNING_KEY": true, "RUNNER_S3_KMS_KEY": false,
 		"TOKENIZER": false, "MONKEY": false, "SECRET_FILE": false, "GOOGLE_CREDENTIALS_PATH": false, "PATH": false, "COMPASS": false, "AUTHOR": false, "": false,
 	} {
 		if got := IsSecretName(name); got != want {
