@@ -2,9 +2,11 @@ package coverage
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -251,6 +253,100 @@ func TestMergingReportsIsIndependentOfTheirOrder(t *testing.T) {
 			t.Errorf("round %d: %+v; each report has at most %+v, all have %+v", round, first.Lines, most, sum)
 		}
 	}
+}
+
+// Reports of several formats give exactly the union of their lines: one that any of them covers is covered.
+func TestMergedReportsOfSeveralFormatsAreTheirUnion(t *testing.T) {
+	for seed := range uint64(80) {
+		random := rand.New(rand.NewPCG(seed, 3))
+		files, union := map[string]string{}, map[string]bool{}
+		var most Figure
+		for n := range 2 + random.IntN(4) {
+			lines := map[string]bool{} // "file:line", covered
+			for file := range 3 {
+				for line := 1; line < 30; line += 1 + random.IntN(4) {
+					lines[fmt.Sprintf("/w/f%d.x:%d", file, line)] = random.IntN(2) == 0
+				}
+			}
+			var covered int64
+			for line, hit := range lines {
+				union[line] = union[line] || hit
+				if hit {
+					covered++
+				}
+			}
+			most = most.atLeast(Figure{covered, int64(len(lines))})
+			extension, text := formatted(random.IntN(4), lines)
+			files[fmt.Sprintf("coverage/r%d/%s", n, extension)] = text
+		}
+		want := Figure{Total: int64(len(union))}
+		for _, hit := range union {
+			if hit {
+				want.Covered++
+			}
+		}
+		root := folder(t, files)
+		got, err := Read(filepath.Join(root, "coverage"), root, time.Time{})
+		if err != nil || got.Lines != want || got.Lines.atLeast(most) != got.Lines {
+			t.Fatalf("seed %d: %+v of %s, %v; the union is %+v, each has at most %+v", seed, got.Lines, uses(got), err, want, most)
+		}
+	}
+}
+
+// formatted writes lines as a report in one of four formats, under the name that the tool gives it.
+func formatted(format int, lines map[string]bool) (name, text string) {
+	byFile := map[string][]string{}
+	for _, line := range slices.Sorted(maps.Keys(lines)) {
+		file, number, _ := strings.Cut(line, ":")
+		hits := 0
+		if lines[line] {
+			hits = 2
+		}
+		var entry string
+		switch format {
+		case 0:
+			entry = fmt.Sprintf("DA:%s,%d\n", number, hits)
+		case 1:
+			entry = fmt.Sprintf(`<line number="%s" hits="%d"/>`, number, hits)
+		case 2:
+			entry = fmt.Sprintf(`<line num="%s" type="stmt" count="%d"/>`, number, hits)
+		default:
+			at := fmt.Sprintf(`"%s":{"start":{"line":%s,"column":0},"end":{"line":%s,"column":9}}`, number, number, number)
+			entry = fmt.Sprintf(`%s %s:%d`, at, `"`+number+`"`, hits)
+		}
+		byFile[file] = append(byFile[file], entry)
+	}
+	var b strings.Builder
+	for _, file := range slices.Sorted(maps.Keys(byFile)) {
+		switch entries := byFile[file]; format {
+		case 0:
+			fmt.Fprintf(&b, "SF:%s\n%send_of_record\n", file, strings.Join(entries, ""))
+		case 1:
+			fmt.Fprintf(&b, `<class filename="%s"><lines>%s</lines></class>`, file, strings.Join(entries, ""))
+		case 2:
+			fmt.Fprintf(&b, `<file path="%s">%s</file>`, file, strings.Join(entries, ""))
+		default:
+			var places, hits []string
+			for _, entry := range entries {
+				place, hit, _ := strings.Cut(entry, " ")
+				places, hits = append(places, place), append(hits, hit)
+			}
+			if b.Len() > 0 {
+				b.WriteString(",")
+			}
+			fmt.Fprintf(&b, `"%[1]s":{"path":"%[1]s","statementMap":{%[2]s},"s":{%[3]s},"branchMap":{},"b":{},"fnMap":{},"f":{}}`,
+				file, strings.Join(places, ","), strings.Join(hits, ","))
+		}
+	}
+	switch format {
+	case 0:
+		return "lcov.info", "TN:\n" + b.String()
+	case 1:
+		return "cobertura.xml", `<coverage line-rate="0"><packages><package><classes>` + b.String() + `</classes></package></packages></coverage>`
+	case 2:
+		return "clover.xml", `<coverage generated="1"><project>` + b.String() + `</project></coverage>`
+	}
+	return "coverage-final.json", "{" + b.String() + "}"
 }
 
 func read(t *testing.T, files map[string]string) Summary {

@@ -106,3 +106,18 @@ func TestNoFailureDisappearsWithoutAPassOfItsName(t *testing.T) {
 		}
 	}
 }
+
+// Attempts are those of one suite: that a namesake passed in a report that happens to be read earlier says nothing.
+func TestANamesakeInAnotherReportIsNoAttempt(t *testing.T) {
+	const head, tail = `<testsuite name="C">`, `</testsuite>`
+	retried, passed := head+failedCase+passedCase+tail, head+passedCase+tail
+	for _, reports := range []map[string]string{
+		{"a.xml": retried, "b.xml": passed},
+		{"a.xml": passed, "b.xml": retried},
+	} {
+		r, err := Read(Options{Root: folder(t, reports), Globs: []string{"*.xml"}, CommandPassed: true})
+		if err != nil || r.Counts != (Counts{Total: 2, Flaky: 1}) {
+			t.Errorf("%+v, %v", r.Counts, err)
+		}
+	}
+}

@@ -29,10 +29,17 @@ type collector struct {
 	report string
 	visit  func(Case) // may be nil
 	seed   maphash.Seed
-	seen   map[uint64]uint32  // how many cases of an identity came before
+	seen   map[uint64]sighting
+	suites uint64             // of the reports before the one being read
 	failed map[uint64]*failed // in the report being read, by suite and identity
 	groups map[uint64]bool    // of vitest's tests in the report being read, by suite and name
 	merges []*failed          // of all reports: a later case of the same name passed
+}
+
+// sighting is what is remembered of the cases of an identity.
+type sighting struct {
+	count uint32
+	suite uint32 // of the last one, among those of all reports
 }
 
 // failed is a test whose case failed, with its later attempts.
@@ -45,7 +52,7 @@ type failed struct {
 
 func newCollector(r *Results) *collector {
 	return &collector{
-		Results: r, files: fileSet{}, seed: maphash.MakeSeed(), seen: map[uint64]uint32{}, failed: map[uint64]*failed{},
+		Results: r, files: fileSet{}, seed: maphash.MakeSeed(), seen: map[uint64]sighting{}, failed: map[uint64]*failed{},
 		groups: map[uint64]bool{},
 	}
 }
@@ -78,6 +85,7 @@ func (c *collector) readFrom(in io.Reader, name string) error {
 	clear(c.groups)
 	r := reader{scanner: xmlstream.New(xmlstream.UTF8(in)), visit: c.add}
 	err := r.read()
+	c.suites += r.begun + 1
 	c.CutShort = cmp.Or(c.CutShort, r.cutShort)
 	if err != nil {
 		c.addProblem(name, err)
@@ -98,7 +106,8 @@ func (c *collector) addProblem(name string, err error) {
 func (c *collector) add(t *testCase) {
 	c.Duration += t.Duration
 	id := c.hash(t, 0)
-	occurrence := c.seen[id]
+	before, suite := c.seen[id], uint32(c.suites+t.number)
+	occurrence, repeated := before.count, before.count > 0 && before.suite == suite
 	if c.visit != nil {
 		c.visit(newCase(t, c.report, occurrence))
 	}
@@ -110,16 +119,16 @@ func (c *collector) add(t *testCase) {
 		return
 	}
 	if occurrence > 0 || len(c.seen) < maxSeen {
-		c.seen[id]++
+		c.seen[id] = sighting{occurrence + 1, suite}
 	}
 	c.Total++
 	switch t.Status {
 	case Failed:
 		c.Failed++
-		c.addFailure(t, earlier, occurrence)
+		c.addFailure(t, earlier, occurrence, repeated)
 	case Errored:
 		c.Errored++
-		c.addFailure(t, earlier, occurrence)
+		c.addFailure(t, earlier, occurrence, repeated)
 	case Skipped:
 		c.Skipped++
 	case Passed:
@@ -216,11 +225,13 @@ func (c *collector) merge(f *failed) {
 	}
 }
 
-func (c *collector) addFailure(t *testCase, earlier *failed, occurrence uint32) {
+// addFailure keeps a failed case. If its suite had the name before and it did not fail, then the cases are no attempts
+// but rows of a table.
+func (c *collector) addFailure(t *testCase, earlier *failed, occurrence uint32, repeated bool) {
 	f := earlier
 	switch {
 	case f == nil && len(c.failed) < maxAttempts:
-		f = &failed{retried: occurrence == 0}
+		f = &failed{retried: !repeated}
 		c.failed[c.hash(t, t.number)] = f
 	case f == nil:
 		f = &failed{}

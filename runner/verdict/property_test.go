@@ -1,0 +1,134 @@
+package verdict
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/carlin-cicd/runner/runner/session"
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// modelTest is a test of a model: it has namesakes in other projects, packages and files, and among the rows of a table.
+type modelTest struct {
+	folder, project, file, name string
+	row                         int
+}
+
+// outcomes of a test of the model
+const (
+	green = iota
+	redOutcome
+	skip
+	absent
+)
+
+// writeModel writes a report for each folder and project, as Playwright does. Messages name the test of the model.
+func writeModel(t *testing.T, dir string, outcomes map[modelTest]int) {
+	t.Helper()
+	tests := slices.SortedFunc(maps.Keys(outcomes), func(a, b modelTest) int {
+		return strings.Compare(fmt.Sprintf("%+v", a), fmt.Sprintf("%+v", b))
+	})
+	reports := map[string]string{}
+	for _, test := range tests {
+		content := ""
+		switch outcomes[test] {
+		case absent:
+			continue
+		case redOutcome:
+			content = fmt.Sprintf(`<failure message="%+v">no</failure>`, test)
+		case skip:
+			content = "<skipped/>"
+		}
+		name := filepath.Join(test.folder, "junit.xml")
+		reports[name] += fmt.Sprintf(`<testsuite name="%[1]s" hostname="%[2]s"><testcase name="%[3]s" classname="%[1]s">%[4]s</testcase></testsuite>`,
+			test.file, test.project, test.name, content)
+	}
+	for name, suites := range reports {
+		at := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at, []byte("<testsuites>"+suites+"</testsuites>"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A rerun never turns a failure green without a pass of the same test, whatever passes beside it; and it does with one.
+func TestOnlyAPassOfTheSameTestTurnsAFailureGreen(t *testing.T) {
+	turned, stood := 0, 0
+	for seed := range uint64(150) {
+		random := rand.New(rand.NewPCG(seed, 11))
+		first, second := map[modelTest]int{}, map[modelTest]int{}
+		for _, folder := range []string{".", "packages/a"} {
+			for _, project := range []string{"firefox", "chromium"} {
+				for _, file := range []string{"a.spec.ts", "b.spec.ts"} {
+					// A rerun is of whole files, of some projects and packages: it has all rows of a table or none.
+					rerun := random.IntN(3) > 0
+					for _, name := range []string{"adds", "rounds"} {
+						for row := range 1 + random.IntN(2) {
+							test := modelTest{folder, project, file, name, row}
+							first[test] = random.IntN(3)
+							second[test] = random.IntN(3)
+							if !rerun {
+								second[test] = absent
+							}
+						}
+					}
+				}
+			}
+		}
+		dir, again := t.TempDir(), t.TempDir()
+		writeModel(t, dir, first)
+		writeModel(t, again, second)
+		globs := []string{"**/junit.xml"}
+		read, err := results.Read(results.Options{Root: dir, Globs: globs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := &Verdict{session: &session.Session{Log: slog.New(slog.DiscardHandler)}, Tests: &read}
+		failing := map[string]bool{}
+		for _, c := range read.Failures {
+			failing[c.Identity()] = true
+		}
+		seen := newTally(read.Failures)
+		rerun, err := results.Read(results.Options{Root: again, Globs: globs, Visit: seen.add})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.compare(1, failing, rerun, seen)
+
+		flaky := map[string]bool{}
+		for _, c := range v.Tests.FlakyCases {
+			flaky[c.Message] = true
+		}
+		for test, outcome := range first {
+			if outcome != redOutcome {
+				continue
+			}
+			switch passes, isFlaky := second[test] == green, flaky[fmt.Sprintf("%+v", test)]; {
+			case isFlaky && !passes:
+				t.Fatalf("seed %d: %+v is green, and its rerun has the outcome %d", seed, test, second[test])
+			case !isFlaky && passes:
+				t.Fatalf("seed %d: %+v is red, though it passed in the rerun", seed, test)
+			case isFlaky:
+				turned++
+			default:
+				stood++
+			}
+		}
+		if c := v.Tests.Counts; c.Failed != len(v.Tests.Failures) || c.Total < c.Failed+c.Errored+c.Skipped+c.Flaky {
+			t.Fatalf("seed %d: %+v with %d failures", seed, c, len(v.Tests.Failures))
+		}
+	}
+	if turned < 100 || stood < 100 {
+		t.Errorf("%d failures turned green, and %d stood: the model is too narrow", turned, stood)
+	}
+}
