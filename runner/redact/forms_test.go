@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+
+	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
 // The forms of a secret in the wild, each made by something else than the code under test where there is such a
@@ -322,5 +324,26 @@ func lowerPercent(f func(string) string) func(string) string {
 			}
 		}
 		return string(b)
+	}
+}
+
+// With many secrets the tables are others: everything is still found, also around an escape sequence at any place.
+func TestAllFormsOfManySecretsAreFound(t *testing.T) {
+	secrets := ciSecrets(300)
+	r := New(secrets...)
+	r.build()
+	if g := r.index.groups[len(r.index.groups)-1]; len(g.heads) < manyHeads {
+		t.Fatalf("%d heads are not many", len(g.heads))
+	}
+	for i, s := range secrets {
+		for n, form := range formsOf(s.Value) {
+			at := 1 + (7*i+n)%(len(form)-1)
+			for _, text := range []string{form, form[:at] + "\x1b[0;1m" + form[at:]} {
+				clean := r.String("before " + text + " after")
+				if strings.Contains(string(ansi.Strip([]byte(clean))), form) {
+					t.Fatalf("%q is left of %q", clean, text)
+				}
+			}
+		}
 	}
 }

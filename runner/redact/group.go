@@ -19,7 +19,7 @@ type group struct {
 	// A window is mixed by one multiplication, whose factor shifts out what is beyond its width.
 	factor  uint64
 	shift   uint
-	filter  []uint64 // two bits in one word for each window (a blocked Bloom filter)
+	filter  []uint64 // three bits in one word for each window (a blocked Bloom filter)
 	entries []entry
 	buckets []int32 // a hash table of entries: the first one's index plus 1
 	bucket  uint    // the shift from a mixed window to its bucket
@@ -43,12 +43,15 @@ const (
 	maxWidth = 8  // what is loaded at once
 	maxSize  = 16 // longer heads gain little speed and need more windows
 
+	// manyHeads have so many windows of five bytes that words of a text are among them.
+	manyHeads = 1 << 13
+
 	turn   = 3*(maxSize-1) + maxWidth // bytes in which four samples are
 	factor = 0x9e3779b97f4a7c15
 
 	// Which bits of a mixed window say which bits of a word of the filter are its. They are constants, as
 	// shifts by them are faster.
-	firstBit, secondBit = 40, 34
+	firstBit, secondBit, thirdBit = 40, 34, 28
 )
 
 // newGroup makes a group of sorted patterns.
@@ -57,24 +60,27 @@ func newGroup(patterns []pattern) *group {
 	for _, p := range patterns {
 		g.size = min(g.size, len(p.text))
 	}
-	// A narrow window leaves a longer stride; a wider one is met less often by chance, which counts where hashes are.
-	g.width = 4
-	if g.size >= 12 {
-		g.width = 5
-	}
-	g.stride = g.size - g.width + 1
-	g.factor = factor << (64 - 8*g.width)
-
 	for i, p := range patterns {
 		if i == 0 || p.text[:g.size] != patterns[i-1].text[:g.size] {
 			g.heads = append(g.heads, head{first: int32(i)})
 		}
 		g.heads[len(g.heads)-1].last = int32(i + 1)
 	}
+	// A narrow window leaves a longer stride; a wider one is met less often by chance, which counts where hashes are,
+	// and where there are many windows.
+	g.width = 4
+	switch {
+	case g.size >= 12 && len(g.heads) >= manyHeads:
+		g.width = 6
+	case g.size >= 12:
+		g.width = 5
+	}
+	g.stride = g.size - g.width + 1
+	g.factor = factor << (64 - 8*g.width)
 	windows := len(g.heads) * g.stride
-	// 64 bits of the filter, or more, for each window; half of that where it would not stay in the cache.
-	const cached = 16 // 512 KiB
-	words := max(11, min(bits.Len(uint(windows)), cached), bits.Len(uint(windows/2)))
+	// 64 bits of the filter, or more, for each window; a fourth of that where it would not stay in the cache.
+	const cached = 15 // 256 KiB
+	words := max(11, min(bits.Len(uint(windows)), cached), bits.Len(uint(windows/4)))
 	g.shift = uint(64 - words)
 	g.filter = make([]uint64, 1<<words)
 	g.bucket = uint(64 - bits.Len(uint(windows)))
@@ -110,7 +116,7 @@ func (g *group) ends(head []byte) (first, last uint64) {
 
 func (g *group) add(e entry, window uint64) {
 	h := window * g.factor
-	g.filter[h>>g.shift] |= 1<<(h>>firstBit&63) | 1<<(h>>secondBit&63)
+	g.filter[h>>g.shift] |= 1<<(h>>firstBit&63) | 1<<(h>>secondBit&63) | 1<<(h>>thirdBit&63)
 	first := &g.buckets[h>>g.bucket]
 	e.next = *first
 	g.entries = append(g.entries, e)
@@ -157,7 +163,8 @@ func (g *group) next(text []byte, i int) int {
 	return i
 }
 
-// has reports whether a word of the filter has the bits of a mixed window.
+// has reports whether a word of the filter has the first bits of a mixed window. The third is looked at in verify: it
+// spares a look into tables that are not in the cache.
 func has(word, h uint64) bool {
 	return word&(1<<(h>>firstBit&63)) != 0 && word&(1<<(h>>secondBit&63)) != 0
 }
@@ -166,7 +173,7 @@ func has(word, h uint64) bool {
 func (g *group) verify(matches []match, text []byte, i int) []match {
 	window := g.window(text[i:])
 	h := window * g.factor
-	if w := g.filter[h>>g.shift]; w>>(h>>firstBit&63)&(w>>(h>>secondBit&63))&1 == 0 {
+	if w := g.filter[h>>g.shift]; w>>(h>>firstBit&63)&(w>>(h>>secondBit&63))&(w>>(h>>thirdBit&63))&1 == 0 {
 		return matches
 	}
 	for n := g.buckets[h>>g.bucket]; n != 0; {

@@ -29,6 +29,6 @@ func (x *index) longest() int { return max(x.matcher.longest, x.recent.longest) 
 func (x *index) hasPair(a, b byte) bool { return x.pairs.has(a, b) || x.recent.pairs.has(a, b) }
 
 // isOver reports whether a pattern may go over the seam between some bytes.
-func (x *index) isOver(a, b [3]byte) bool {
+func (x *index) isOver(a, b [4]byte) bool {
 	return x.quads.over(a, b) || !x.recent.isEmpty() && x.recent.quads.over(a, b)
 }

@@ -2,7 +2,6 @@ package redact
 
 import (
 	"cmp"
-	"encoding/binary"
 	"math/bits"
 	"slices"
 	"strings"
@@ -109,7 +108,8 @@ func (p *pairs) has(a, b byte) bool {
 	return p.bits[pair>>6]>>(pair&63)&1 != 0
 }
 
-// quads knows four bytes that are together in any pattern, and a few others.
+// quads knows four bytes that are together in any pattern, and a few others. The bits of those that begin with the same
+// two bytes are near each other: a text has few different ones at its seams, so that those stay in the cache.
 type quads struct {
 	bits  []uint64
 	shift uint
@@ -126,23 +126,34 @@ func (q *quads) isCrowded(length int) bool { return length > 8*len(q.bits) && le
 
 func (q *quads) add(text string) {
 	for i := 4; i <= len(text); i++ {
-		word, bit := q.mix([4]byte([]byte(text[i-4 : i])))
+		word, bit := q.mix(text[i-4], text[i-3], text[i-2], text[i-1])
 		q.bits[word] |= 1 << bit
 	}
 }
 
-func (q *quads) mix(four [4]byte) (word, bit uint64) {
-	h := uint64(binary.LittleEndian.Uint32(four[:])) * factor
-	return h >> (q.shift & 63), h >> ((q.shift - 6) & 63) & 63
+// mix returns the bit of four bytes: one in the block of words that the first two have.
+func (q *quads) mix(a, b, c, d byte) (word, bit uint64) {
+	const block = 1 << 5 // words
+	first := uint64(a)<<8 | uint64(b)
+	in := (first<<16 | uint64(c)<<8 | uint64(d)) * factor
+	return first*factor>>(q.shift&63)&^(block-1) | in>>(64-5), in >> (64 - 5 - 6) & 63
 }
 
-func (q *quads) has(four [4]byte) bool {
-	word, bit := q.mix(four)
+func (q *quads) has(a, b, c, d byte) bool {
+	word, bit := q.mix(a, b, c, d)
 	return q.bits[word]>>bit&1 != 0
 }
 
-// over reports whether a pattern may go over the seam between some bytes. It has three bytes on one of the sides
-// at least, for none is shorter than six.
-func (q *quads) over(a, b [3]byte) bool {
-	return q.has([4]byte{a[2], b[0], b[1], b[2]}) || q.has([4]byte{a[0], a[1], a[2], b[0]})
+// over reports whether a pattern may go over the seam between some bytes. It has three bytes on one of the sides at
+// least, for none is shorter than six. With these go two of the other side, or one, and then there is a fourth on
+// this.
+func (q *quads) over(a, b [4]byte) bool {
+	left, right := q.has(a[1], a[2], a[3], b[0]), q.has(a[3], b[0], b[1], b[2])
+	switch {
+	case !left && !right:
+		return false
+	case q.has(a[2], a[3], b[0], b[1]):
+		return true
+	}
+	return left && q.has(a[0], a[1], a[2], a[3]) || right && q.has(b[0], b[1], b[2], b[3])
 }

@@ -60,7 +60,7 @@ func (s *scanner) findSewn(x *index, text []byte, from int) (hold int) {
 			if i+1 < len(s.seams) {
 				next = s.seams[i+1].start
 			}
-			sewn = c.start-left < 3 || next-c.end < 3 || x.isOver([3]byte(text[c.start-3:]), [3]byte(text[c.end:]))
+			sewn = c.start-left < 4 || next-c.end < 4 || x.isOver([4]byte(text[c.start-4:]), [4]byte(text[c.end:]))
 		}
 		near := c.start-left < reach
 		if viewing {
