@@ -40,11 +40,14 @@ run: build $(SAMPLE)/node_modules/.modules.yaml ## the main job on the sample wo
 	bin/runner test --workspace $(SAMPLE) --log-format text
 	bin/runner build --workspace $(SAMPLE) --log-format text
 
+# Turborepo and Nx, whose remote caches the runner serves.
+MONOREPO := $(TOOLS)/monorepo/node_modules/.package-lock.json
+
 # The race detector needs a C compiler. In CI there has to be one; elsewhere the tests are worth running without it.
 # By default it lets every process sleep for a second before it exits. What go test would vet, lint has vetted.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-test: lint $(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.yaml $(TOOLS)/bin/gotestsum $(TOOLS)/bin/versitygw $(TOOLS)/bin/moto_server ## all tests that need no container
+test: lint $(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.yaml $(TOOLS)/bin/gotestsum $(TOOLS)/bin/versitygw $(TOOLS)/bin/moto_server $(MONOREPO) ## all tests that need no container
 	@test -n "$(RACE)" || { echo "no C compiler: the tests run without the race detector"; test -z "$$CI"; }
 	GORACE=atexit_sleep_ms=0 CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -vet off -timeout 20m ./...
 	cd runner/awsjson/endpointtest && go test ./...
@@ -194,6 +197,12 @@ $(TOOLS)/carlin/node_modules/.package-lock.json: infra/test/carlin/package.json 
 	mkdir -p $(TOOLS)/carlin
 	cp $^ $(TOOLS)/carlin/
 	npm ci --prefix $(TOOLS)/carlin --ignore-scripts --no-audit --no-fund
+	touch $@
+
+$(MONOREPO): .tools-package/monorepo/package.json .tools-package/monorepo/package-lock.json
+	mkdir -p $(TOOLS)/monorepo
+	cp $^ $(TOOLS)/monorepo/
+	npm ci --prefix $(TOOLS)/monorepo --ignore-scripts --no-audit --no-fund
 	touch $@
 
 # pnpm, at the version that .tools-package/package-lock.json pins.

@@ -29,6 +29,7 @@ const cacheTime = 10 * time.Minute
 // caches are the caches of a run.
 type caches struct {
 	all   []*cacheRun
+	tools toolCaches
 	begun time.Time // when they had been restored
 	saved float64   // seconds, see record.Run
 }
@@ -48,6 +49,9 @@ func (c *caches) record() []record.Cache {
 	var all []record.Cache
 	for _, one := range c.all {
 		all = append(all, one.record)
+	}
+	for _, t := range c.tools.all {
+		all = append(all, t.record)
 	}
 	return all
 }
@@ -78,6 +82,7 @@ func (r *run) restoreCaches() error {
 			return err
 		}
 	}
+	r.serveCaches(store, readOnly)
 	r.caches.begun = time.Now()
 	return nil
 }
@@ -210,6 +215,7 @@ func (r *run) hashKey(c *cacheRun) (why string) {
 
 // saveCaches saves the caches of a run that ended with an error or none.
 func (r *run) saveCaches(runErr error) {
+	r.closeToolCaches()
 	if r.caches.begun.IsZero() || r.result == nil {
 		return
 	}
@@ -299,13 +305,17 @@ func isStoreError(err error) bool {
 func (r *run) pruneCache(ctx context.Context, c *cacheRun) {
 	pruned, err := c.cache.Prune(ctx, c.Limit(), nil)
 	c.record.Pruned = pruned.Entries
+	r.logPruned(c.Name, pruned, err)
+}
+
+func (r *run) logPruned(name string, pruned cache.Pruned, err error) {
 	if err != nil {
-		r.Log.Warn("the cache may exceed its budget, since old entries could not be removed", "cache", c.Name,
+		r.Log.Warn("the cache may exceed its budget, since old entries could not be removed", "cache", name,
 			"error", err.Error(), "hint", "allow s3:DeleteObject below cache/ of the branch, or let a lifecycle rule expire it")
 		return
 	}
 	if pruned.Entries > 0 {
-		r.Log.Info("old entries of the cache were removed", "cache", c.Name, "entries", pruned.Entries, "bytes",
+		r.Log.Info("old entries of the cache were removed", "cache", name, "entries", pruned.Entries, "bytes",
 			pruned.Bytes, "kept", pruned.Kept)
 	}
 }

@@ -198,16 +198,7 @@ func PrintSteps(w io.Writer, c config.Config, note func(name string) string) err
 // cacheText describes a cache.
 func cacheText(c steps.Cache) string {
 	if c.IsOfTools() {
-		var tools []string
-		for _, t := range []struct {
-			used bool
-			name string
-		}{{c.Turbo, "turbo"}, {c.Nx, "nx"}, {c.Go, "go"}} {
-			if t.used {
-				tools = append(tools, t.name)
-			}
-		}
-		return "served to " + strings.Join(tools, ", ")
+		return "served to " + strings.Join(tools(c), ", ")
 	}
 	key := "the commit"
 	if len(c.Key) > 0 {

@@ -25,8 +25,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/session"
-	"github.com/carlin-cicd/runner/runner/terminal"
 	"github.com/carlin-cicd/runner/runner/task"
+	"github.com/carlin-cicd/runner/runner/terminal"
 	"github.com/carlin-cicd/runner/runner/verdict"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -167,6 +167,7 @@ func (r *run) perform() error {
 	defer func() { r.delivery.Unlock() }() // a checkout may replace it
 	defer r.removeOutputs()
 	defer r.source.Close()
+	defer r.closeToolCaches() // of a run that ends early
 	if r.in.Undo {
 		return r.rollback()
 	}

@@ -36,8 +36,8 @@ type Restored struct {
 }
 
 // Restore brings back the entry with the key, or the newest one if there is none. The paths are then as they were
-// saved; what was there before is gone. Without a hit they are untouched. Errors of the store and of the disk count as misses,
-// and are among the Problems; the error is the context's.
+// saved; what was there before is gone. Without a hit they are untouched. Errors of the store and of the disk count as
+// misses, and are among the Problems; the error is the context's.
 func (c *Cache) Restore(ctx context.Context, key Key, paths []Path, declared []string) (*Restored, error) {
 	r := &Restored{began: time.Now()}
 	var stop error

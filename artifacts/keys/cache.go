@@ -51,3 +51,12 @@ func CacheBlocks(branch, name string) string { return cacheFolder(branch, name) 
 func CacheBlock(branch, name string, sum [32]byte) string {
 	return CacheBlocks(branch, name) + hex.EncodeToString(sum[:])
 }
+
+// CacheObjects returns the prefix of the objects that a tool keeps by its own protocol, such as turbo:
+// "cache/<branch>/<tool>~/objects/".
+func CacheObjects(branch, tool string) string { return cacheFolder(branch, tool) + "objects/" }
+
+// CacheObject returns the key of one of them, by the SHA-256 of its name.
+func CacheObject(branch, tool string, sum [32]byte) string {
+	return CacheObjects(branch, tool) + hex.EncodeToString(sum[:])
+}

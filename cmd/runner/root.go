@@ -79,6 +79,7 @@ func newRoot(o *options) *cobra.Command {
 		newInitCommand(o),
 		newDoctorCommand(o),
 		newSecretsCommand(o),
+		newGoCacheProgCommand(o),
 		newSchemaCommand(o),
 		newCompletionCommand(o),
 		newVersionCommand(o),

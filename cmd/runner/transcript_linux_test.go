@@ -33,6 +33,13 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// monorepoTools is where make test installs turbo and nx.
+func monorepoTools() string {
+	dir, err := filepath.Abs("../../.tools/monorepo/node_modules")
+	must(err)
+	return dir
+}
+
 // raceOptions spares every process of a race-enabled test binary the second for which it sleeps before it exits.
 const raceOptions = "GORACE=atexit_sleep_ms=0"
 
@@ -58,6 +65,7 @@ func TestTranscripts(t *testing.T) {
 			e.Setenv("LOCAL_STORE", "file://"+filepath.Join(e.WorkDir, ".runner/artifacts"))
 			e.Setenv("ARTIFACT_BUCKET", e.Getenv("LOCAL_STORE"))
 			e.Setenv("TMPDIR", filepath.Join(e.WorkDir, ".tmp"))
+			e.Setenv("MONOREPO_TOOLS", monorepoTools())
 			e.Values["started"] = map[string]*started{}
 			return nil
 		},

@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 )
 
 // Limits of what is looked for inside of a file. One that exceeds them is withheld.
@@ -20,6 +21,7 @@ const (
 	insideLimit = 2 << 30  // bytes that archives unpack to
 	zipLimit    = 64 << 20 // bytes of a zip file within an archive, which has to be in memory
 	maxDepth    = 8        // archives within archives
+	zstdWindow  = 32 << 20 // bytes that have to be in memory to unpack zstd
 )
 
 // inside looks into one file.
@@ -81,6 +83,19 @@ func (in *inside) stream(from io.Reader, depth int) (bool, error) {
 			return true, nil
 		}
 		return in.stream(unpacked, depth+1)
+	case zstdArchive:
+		unpacked, err := zstd.NewReader(
+			buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow),
+		)
+		if err != nil {
+			return in.folder.Redactor.FoundIn(buffered)
+		}
+		defer unpacked.Close()
+		found, err := in.stream(unpacked, depth+1)
+		if errors.Is(err, zstd.ErrWindowSizeExceeded) {
+			err = errTooLarge
+		}
+		return found, err
 	case tarArchive:
 		return in.tar(buffered, depth)
 	case zipArchive:

@@ -15,6 +15,7 @@ const (
 	binaryData
 	utf16Text
 	gzipArchive
+	zstdArchive
 	tarArchive
 	zipArchive
 )
@@ -39,6 +40,8 @@ func kindOf(head []byte) kind {
 	switch {
 	case bytes.HasPrefix(head, []byte("\x1f\x8b\x08")):
 		return gzipArchive
+	case bytes.HasPrefix(head, []byte("\x28\xb5\x2f\xfd")):
+		return zstdArchive
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte("PK\x05\x06")):
 		return zipArchive
 	case len(head) > tarMark+5 && string(head[tarMark:tarMark+5]) == "ustar":
