@@ -59,3 +59,6 @@ var mediaTypes = [...]struct{ mediaType, extensions string }{
 	{"video/mp4", "mp4"},
 	{"video/webm", "webm"},
 }
+
+// MediaType returns the media type that a file of this name is stored with.
+func MediaType(name string) string { return mediaType(name) }

@@ -11,12 +11,13 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/overview"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/runs"
 )
 
-// The run is listed in the index of its branch and in that of the repository.
+// The run is listed in the index of its branch and in that of the repository, and on their pages.
 //
 //  1. When it starts, side by side with the run: it is shown as running, and as lost once it should have ended.
 //  2. When its record is built, side by side with its publication. What is not written yet of step 1 is left out.
@@ -101,14 +102,55 @@ func (x *indexing) start(r *run, store artifacts.Swapper) {
 	}()
 }
 
-// writeIndex adds a run to both indexes.
+// swapStore is a store with conditional writes.
+type swapStore struct {
+	artifacts.Store
+	artifacts.Swapper
+}
+
+// writeIndex adds a run to both indexes, and makes their pages.
 func (r *run) writeIndex(ctx context.Context, store artifacts.Swapper, l listing) error {
-	var problems []error
-	for _, folder := range []string{keys.RunIndex(r.Ref.Branch), r.repositoryIndex()} {
-		_, err := runs.Add(ctx, store, folder, l.entry, l.live)
-		problems = append(problems, err)
+	s := swapStore{r.Store, store}
+	about := redact.Value(r.Redactor, overview.Repository{Name: r.Config.GitHubName, URL: r.repositoryURL()})
+	branch := r.Ref.Branch
+	var ofBranch, ofRepository error
+	var both sync.WaitGroup
+	both.Go(func() { ofBranch = writeOneIndex(ctx, s, keys.RunIndex(branch), about, branch, l) })
+	both.Go(func() { ofRepository = writeOneIndex(ctx, s, r.repositoryIndex(), about, "", l) })
+	both.Wait()
+	return errors.Join(ofBranch, ofRepository)
+}
+
+func writeOneIndex(
+	ctx context.Context, s swapStore, folder string, about overview.Repository, branch string, l listing,
+) error {
+	if _, err := runs.Add(ctx, s, folder, l.entry, l.live); err != nil {
+		return err
 	}
-	return errors.Join(problems...)
+	if l.entry.State == record.Running && !pause(ctx, quickRun) {
+		return nil // it has ended, and its end makes the page
+	}
+	err := overview.Write(ctx, s, about, branch)
+	var refused *artifacts.StoreError
+	if branch == "" && errors.As(err, &refused) && refused.Denied {
+		return nil // the roles of branches may not write it; the next run of the main branch does
+	}
+	return err
+}
+
+// quickRun is how long a run lasts that is not shown as running on the pages.
+const quickRun = 2 * time.Second
+
+// pause returns false when the context ends it.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
 }
 
 // repositoryIndex returns the index of the repository that the run is listed in. A role of another branch may not write

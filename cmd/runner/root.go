@@ -62,7 +62,7 @@ func newRoot(o *options) *cobra.Command {
 	})
 	root.AddGroup(
 		&cobra.Group{ID: groupRun, Title: "Run"},
-		&cobra.Group{ID: groupLook, Title: "Look at artifacts and tests"},
+		&cobra.Group{ID: groupLook, Title: "Look at runs, tests and artifacts"},
 		&cobra.Group{ID: groupDeliver, Title: "Deliver"},
 		&cobra.Group{ID: groupCluster, Title: "Cluster"},
 		&cobra.Group{ID: groupSetUp, Title: "Set up"},
@@ -70,8 +70,13 @@ func newRoot(o *options) *cobra.Command {
 	root.AddCommand(
 		newRunCommand(o),
 		newStepsCommand(o),
-		newArtifactsCommand(o),
+		newRunsCommand(o),
+		newLogsCommand(o),
+		newReportCommand(o),
+		newCompareCommand(o),
+		newServeCommand(o),
 		newTestsCommand(o),
+		newArtifactsCommand(o),
 		newPromoteCommand(o),
 		newRollbackCommand(o),
 		newTriggerCommand(o),

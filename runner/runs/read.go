@@ -38,7 +38,12 @@ type List struct {
 	Branches []Branch // the one with the newest run first
 	Searched int      // runs that were read
 	Older    bool     // there are runs that were not read
+
+	tags []string // of the heads
 }
+
+// Same reports whether two queries of the same indexes saw the same heads.
+func (l List) Same(other List) bool { return slices.Equal(l.tags, other.tags) }
 
 // Newest returns the newest runs of indexes, limit at most, of those that keep accepts; nil accepts all. It reads the
 // heads, and pages only as far as they are needed.
@@ -52,6 +57,7 @@ func Newest(
 	var all []record.Entry
 	var list List
 	for _, h := range heads {
+		list.tags = append(list.tags, h.tag)
 		all = Merge(all, h.Runs)
 		list.Branches = append(list.Branches, h.Branches...)
 		list.Live = mergeLive(list.Live, h.Live)

@@ -145,9 +145,6 @@ func Load(ctx context.Context, s Store, folder string) (Head, error) {
 	return head, err
 }
 
-// Same reports whether the head is what another reader or writer saw.
-func (h Head) Same(other Head) bool { return h.tag == other.tag }
-
 // add reports whether the head changed.
 func (h *Head) add(e record.Entry) bool {
 	h.note(e)
