@@ -30,7 +30,7 @@ func newCompareCommand(o *options) *cobra.Command {
 			"is the second, and the first is the last run of its step and branch before it that passed.\n" + runArgument,
 		Example: "runner compare latest-failed\nrunner compare 01kb2w 01kb31\nrunner compare 01kb2w latest --json",
 		Args:    arguments(1, "RUN", "RUN"),
-		RunE:    o.withStore(artifactStore.compare),
+		RunE:    o.withStore(artifactStore.compareRuns),
 		Annotations: map[string]string{
 			helpFooter: "Exit codes: 1 there is no such run or record, or the store failed; 125 bad input.\n",
 		},
@@ -59,8 +59,8 @@ type comparison struct {
 	unknown bool // git does not know both commits
 }
 
-// compare is runner compare.
-func (s artifactStore) compare(ctx context.Context, args []string) error {
+// compareRuns is runner compare.
+func (s artifactStore) compareRuns(ctx context.Context, args []string) error {
 	asJSON, err := boolean(s.variables, jsonFlag.variable)
 	if err != nil {
 		return err

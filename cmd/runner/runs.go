@@ -223,7 +223,7 @@ func tookText(e record.Entry, now time.Time) string {
 
 // testsText is a few words about tests, "" if there are none.
 func testsText(t *record.EntryTests) string {
-	if t == nil {
+	if t == nil || t.Total == 0 {
 		return ""
 	}
 	text := fmt.Sprint(t.Total)

@@ -151,8 +151,7 @@ func (s artifactStore) describeRun(e record.Entry, run record.Run, now time.Time
 	f.title(e, e.StateAt(now))
 	if !run.Passed {
 		f.add("reason", fmt.Sprintf("%s, exit code %d", run.Reason, run.ExitCode))
-		f.add("cause", run.Error)
-		f.add("hint", run.Hint)
+		f.cause(run)
 	}
 	f.add("started", startedText(e, now))
 	f.add("took", units.Duration(record.Duration(run.Seconds)))
@@ -179,10 +178,27 @@ func (s artifactStore) describeRun(e record.Entry, run record.Run, now time.Time
 	return f.out.String()
 }
 
+// cause says why a run failed, with the lines that explain it.
+func (f *facts) cause(run record.Run) {
+	const shown = 8
+	if run.Cause == nil { // a record of an earlier version
+		f.add("cause", run.Error)
+		f.add("hint", run.Hint)
+		return
+	}
+	f.add("cause", run.Cause.String())
+	if run.Cause.Kind != record.CauseTests { // they are listed below
+		for _, line := range present.CauseLines(run, shown) {
+			f.more(line)
+		}
+	}
+	f.add("hint", cmp.Or(run.Cause.Hint, run.Hint))
+}
+
 // tests lists the counts and the tests that failed.
 func (f *facts) tests(t *record.Tests) {
 	const shown = 10
-	if t == nil {
+	if t == nil || t.Total == 0 {
 		return
 	}
 	f.add("tests", present.TestCounts(t.Counts))
