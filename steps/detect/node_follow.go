@@ -7,8 +7,11 @@ import (
 	"strings"
 )
 
-// maxHops is how far scripts are followed.
-const maxHops = 8
+// The limits of following scripts, which may call each other many times over.
+const (
+	maxHops  = 8
+	maxLines = 1000
+)
 
 // line is a script of a package, with the scripts that it calls.
 type line struct {
@@ -42,6 +45,7 @@ type follower struct {
 	manager manager
 	root    *nodePackage
 	members []nodePackage
+	lines   int // that were followed
 }
 
 // follow reads a script of a package; above are those that call it. It returns nil if there is none of that name.
@@ -61,7 +65,8 @@ func (f *follower) followWith(pkg *nodePackage, name string, words, above []stri
 	l := &line{pkg: pkg, name: name}
 	id := pkg.dir + ":" + name
 	all, ok := commands(text)
-	if !ok || slices.Contains(above, id) || len(above) > maxHops {
+	f.lines++
+	if !ok || slices.Contains(above, id) || len(above) > maxHops || f.lines > maxLines {
 		return l
 	}
 	l.followed = true

@@ -100,8 +100,15 @@ func (f *follower) test(pkg *nodePackage) (Step, string, bool) {
 		f.report(&s, l, all)
 	}
 	f.coverage(&s, l, all)
+	i = slices.IndexFunc(coverageScripts, func(name string) bool { return pkg.script(name) != "" })
+	if i >= 0 && len(s.Artifacts) == 0 {
+		s.Notes = append(s.Notes, "coverage is measured by the script "+coverageScripts[i]+", not by this one")
+	}
 	return s, toolNames(all), true
 }
+
+// coverageScripts are names of a script that measures coverage where test does not.
+var coverageScripts = []string{"test:coverage", "test:cov", "coverage", "cover", "cov"}
 
 func toolNames(all []run) string {
 	var names []string

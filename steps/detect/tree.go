@@ -94,9 +94,11 @@ func scan(dir string) (*tree, error) {
 
 func (t *tree) close() { _ = t.root.Close() }
 
-// plainName reports whether a name can be written in a file and on a terminal.
+// plainName reports whether a name can be written in a file and on a terminal, and is not a drive of Windows, which
+// runner.yaml refuses.
 func plainName(name string) bool {
-	return utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+	drive := len(name) > 1 && name[1] == ':'
+	return !drive && utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 // withMarks are the folders that have a file of one of the names.
