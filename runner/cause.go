@@ -15,6 +15,7 @@ import (
 // from the tail.
 type heard struct {
 	failed []failedOutput // of commands that failed, the newest last
+	last   page.Mark      // where the output of the last command begins
 	notes  []record.Annotation
 }
 
@@ -40,7 +41,7 @@ func (r *run) listen() listener { return listener{watch: new(cause.Watch), mark:
 func (r *run) conclude(l listener, err error) {
 	tail := r.tail.Since(l.mark)
 	output := l.watch.End(tail.Text, tail.First, l.mark.Lines())
-	r.heard.notes = append(r.heard.notes, output.Annotations...)
+	r.heard.notes, r.heard.last = append(r.heard.notes, output.Annotations...), l.mark
 	if err == nil {
 		return
 	}

@@ -210,8 +210,18 @@ var errTooManyMasks = &outcome.SecretsError{
 	Advice:  "mask what is secret only, once each, or several values as the lines of one",
 }
 
-// readReports reads the reports of a command that was started.
+// readReports reads the reports of a command that was started. One that passed must have run tests, as far as its reports
+// or its output tell.
 func (r *run) readReports(commandErr error) error {
+	err := r.readReportFiles(commandErr)
+	if err == nil && r.result != nil {
+		output := r.tail.Since(r.heard.last)
+		err = r.verdict.CheckOutput(output.Text, output.Dropped == 0)
+	}
+	return err
+}
+
+func (r *run) readReportFiles(commandErr error) error {
 	var start *process.StartError
 	if len(r.step.Reports) == 0 || r.result == nil || errors.As(commandErr, &start) {
 		return commandErr

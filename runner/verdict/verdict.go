@@ -159,6 +159,28 @@ func (v *Verdict) emptiness() error {
 	return nil
 }
 
+// CheckOutput looks at the output of a command that passed, whole or only its end: if a test tool says that it ran no
+// test, and no report shows one, that is a *outcome.ResultsError for the step test, and a warning for others.
+func (v *Verdict) CheckOutput(output []byte, whole bool) error {
+	allowed := v.step.AllowEmpty
+	if allowed != nil && *allowed || v.Tests != nil && v.Tests.Total > 0 {
+		return nil
+	}
+	line := results.NoTestLine(output)
+	if line == "" {
+		return nil
+	}
+	empty := &outcome.ResultsError{
+		Message: fmt.Sprintf("the command passed, but no test ran: it printed %q", line),
+		Advice:  "correct the command or its patterns, or set allow_empty: true for the step",
+	}
+	if whole && (allowed != nil || v.step.Name == "test") {
+		return empty
+	}
+	v.session.Log.Warn("no test ran", "output", line, "hint", empty.Advice)
+	return nil
+}
+
 // ReportPaths returns the paths, below a folder, of the reports to store: those that were read, and those that could
 // not be.
 func ReportPaths(dir string, read results.Results) []string {
