@@ -41,7 +41,8 @@ func TestCounts(c results.Counts) string {
 // Passed returns the number of tests that passed, flaky ones among them.
 func Passed(c results.Counts) int { return c.Total - c.Failed - c.Errored - c.Skipped - c.Quarantined }
 
-// TestName returns a test's name with its class and its file: "price › adds the tax  (src/price.test.ts)".
+// TestName returns a test's name with its class, its project and its file:
+// "price › adds the tax [firefox]  (src/price.test.ts)".
 func TestName(c results.Case) string {
 	name := classAndName(c)
 	if c.File != "" {
@@ -51,10 +52,19 @@ func TestName(c results.Case) string {
 }
 
 func classAndName(c results.Case) string {
-	if c.Class != "" && !strings.Contains(c.Name, c.Class) {
-		return c.Class + " › " + c.Name
+	name := c.Name
+	if c.Class != "" && !strings.Contains(name, c.Class) {
+		name = c.Class + " › " + name
 	}
-	return c.Name
+	return name + Project(c)
+}
+
+// Project returns what a test ran on behind its name: " [firefox]"; "" if that is unknown.
+func Project(c results.Case) string {
+	if c.Project == "" || strings.Contains(c.Name, "["+c.Project+"]") {
+		return ""
+	}
+	return " [" + c.Project + "]"
 }
 
 // CoverageLine returns coverage in one line: "80.0 % of lines (-1.20), 50.0 % of branches (±0) against 0123456 of

@@ -6,6 +6,7 @@ import (
 	"unicode"
 
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/steps/results"
 )
 
 func TestSummaryOfAFailedRun(t *testing.T) {
@@ -65,6 +66,18 @@ func TestSummaryLetsNoTextReachTheTerminal(t *testing.T) {
 	}
 	if !strings.Contains(text, "␛]52;c;") {
 		t.Errorf("the text itself is not shown: %s", text)
+	}
+}
+
+func TestTheProjectOfATestIsShown(t *testing.T) {
+	for want, c := range map[string]results.Case{
+		"cart › adds [firefox]  (a.spec.ts)": {Name: "adds", Class: "cart", File: "a.spec.ts", Project: "firefox"},
+		"[firefox] adds":                     {Name: "[firefox] adds", Project: "firefox"},
+		"adds":                               {Name: "adds"},
+	} {
+		if got := TestName(c); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package verdict
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -305,13 +304,7 @@ func (v *Verdict) compare(n int, failing map[string]bool, read results.Results, 
 		passed := !red && (seen.passed[id] >= count[id] || seen.setupPassed(c))
 		if !passed {
 			if !red && seen.passed[id] == 0 {
-				v.session.Log.Warn(
-					"a failed test is not in the rerun, so its failure stands",
-					"test",
-					c.Name,
-					"file",
-					c.File,
-				)
+				v.session.Log.Warn("a failed test is not in the rerun, so its failure stands", attributes(c)...)
 			}
 			still = append(still, c)
 			continue
@@ -327,17 +320,7 @@ func (v *Verdict) compare(n int, failing map[string]bool, read results.Results, 
 		c.AddNote(fmt.Sprintf("passed on rerun %d", n))
 		t.FlakyCases = append(t.FlakyCases, c)
 		v.session.Log.Warn(
-			"test is flaky: it failed, and passed in a rerun",
-			"test",
-			c.Name,
-			"suite",
-			cmp.Or(c.Class, c.Suite),
-			"file",
-			c.File,
-			"rerun",
-			n,
-			"message",
-			c.Message,
+			"test is flaky: it failed, and passed in a rerun", append(attributes(c), "rerun", n, "message", c.Message)...,
 		)
 	}
 	for _, id := range slices.Sorted(maps.Keys(again)) {
@@ -362,15 +345,7 @@ func (v *Verdict) compare(n int, failing map[string]bool, read results.Results, 
 		})
 		still = append(still, c)
 		v.session.Log.Error(
-			"test failed in a rerun although it passed before",
-			"test",
-			c.Name,
-			"suite",
-			cmp.Or(c.Class, c.Suite),
-			"file",
-			c.File,
-			"message",
-			c.Message,
+			"test failed in a rerun although it passed before", append(attributes(c), "message", c.Message)...,
 		)
 	}
 	t.Failures = still

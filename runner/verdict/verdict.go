@@ -72,17 +72,7 @@ func (v *Verdict) ReadReports(started time.Time, exitCode int, commandErr error)
 func (v *Verdict) logReports(passed bool) {
 	t, log := v.Tests, v.session.Log
 	for _, c := range t.Failures {
-		log.Error(
-			"test "+c.StatusText(),
-			"test",
-			c.Name,
-			"suite",
-			cmp.Or(c.Class, c.Suite),
-			"file",
-			c.File,
-			"message",
-			c.Message,
-		)
+		log.Error("test "+c.StatusText(), append(attributes(c), "message", c.Message)...)
 	}
 	for _, p := range t.Problems {
 		log.Error("a report cannot be read", "report", p.Report, "error", p.Message)
@@ -96,6 +86,15 @@ func (v *Verdict) logReports(passed bool) {
 	case !passed && !t.Red() && t.Quarantined == 0:
 		log.Warn("the command failed, but its reports show no failure", "tests", t.Total)
 	}
+}
+
+// attributes names a test in the log.
+func attributes(c results.Case) []any {
+	all := []any{"test", c.Name, "suite", cmp.Or(c.Class, c.Suite), "file", c.File}
+	if c.Project != "" {
+		all = append(all, "project", c.Project)
+	}
+	return all
 }
 
 // redness returns a *outcome.ResultsError if the reports are red.

@@ -132,12 +132,13 @@ func (w *writer) cases(list caseList, limit int, v *logView) {
 	}
 }
 
-// title returns the name of a test, with its class if that is neither in it nor its file.
+// title returns the name of a test and its project, with its class if that is neither in the name nor its file.
 func title(c results.Case) string {
-	if c.Class != "" && c.Class != c.File && !strings.Contains(c.Name, c.Class) {
-		return clip(c.Class+" › "+c.Name, maxName)
+	name := c.Name
+	if c.Class != "" && c.Class != c.File && !strings.Contains(name, c.Class) {
+		name = c.Class + " › " + name
 	}
-	return clip(c.Name, maxName)
+	return clip(name+present.Project(c), maxName)
 }
 
 // failure shows the excerpt of a failure, with expected and actual lines marked, and all of its text folded behind it.
