@@ -144,7 +144,7 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 // artifactRecord returns the record of a set that was published, or could not be.
 func (r *run) artifactRecord(kind string, p artifacts.Published, err error) record.Artifact {
 	a := record.Artifact{
-		Name: kind, Location: p.Location, Manifest: p.Key, Files: len(p.Manifest.Files), Bytes: p.Manifest.Bytes(),
+		Name: kind, Location: p.Location, Manifest: keys.Manifest(kind, r.Ref), Files: len(p.Manifest.Files), Bytes: p.Manifest.Bytes(),
 		Uploaded: p.Uploaded, Unchanged: p.Unchanged, Removed: p.Removed,
 		Entry: entryPage(p.Manifest), Console: r.console(keys.Set(kind, r.Ref)),
 	}

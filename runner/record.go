@@ -91,7 +91,13 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 			Signal: process.SignalName(sig), Budget: record.Seconds(r.Stop.Budget), Used: record.Seconds(now.Sub(at)),
 		}
 	}
-	return redact.Value(r.Redactor, f)
+	clean := redact.Value(r.Redactor, f)
+	for i, a := range f.Artifacts {
+		if clean.Artifacts[i].Console != a.Console { // a link that a replacement has changed leads nowhere
+			clean.Artifacts[i].Console = ""
+		}
+	}
+	return clean
 }
 
 // retryAllowed reports whether the step allows the run to be started again for the reason it ended.

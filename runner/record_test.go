@@ -22,7 +22,7 @@ func TestRecordIsRedactedValueByValue(t *testing.T) {
 	for _, mask := range masks {
 		r.Redactor.Add(redact.Secret{Name: "MASK", Value: mask})
 	}
-	r.Ref.Branch, r.Config.Actor, r.Place = "fix/"+secret, secret, "file:///"+secret
+	r.Ref.Branch, r.Config.Actor, r.Place = "fix/passed", secret, "file:///"+secret
 	r.step.Command = steps.Command{Args: []string{"echo", secret}}
 	c := results.Case{
 		Name: secret, Class: secret, File: secret + ".js", Status: results.Failed, Message: secret,
@@ -32,7 +32,9 @@ func TestRecordIsRedactedValueByValue(t *testing.T) {
 		Counts: results.Counts{Total: 1, Failed: 1}, Failures: []results.Case{c}, FlakyCases: []results.Case{c},
 		Slowest: []results.Case{c},
 	}
-	r.artifacts = []record.Artifact{{Name: "outputs", Location: secret, Error: secret}}
+	r.artifacts = []record.Artifact{{
+		Name: "outputs", Location: secret, Error: secret, Console: "https://console.aws.amazon.com/" + secret,
+	}}
 	r.outputs.own = map[string]string{"outputs": "passed"}
 
 	got := r.buildRecord(outcome.Of(&outcome.ResultsError{Message: secret, Advice: secret}))
@@ -46,7 +48,8 @@ func TestRecordIsRedactedValueByValue(t *testing.T) {
 	if got.Reason != record.Results || got.Result != "FAILURE" || got.Step != "test" ||
 		got.Outputs["outputs"] != "passed" ||
 		got.Tests.Failures[0].Status != results.Failed ||
-		got.Artifacts[0].Name != "outputs" {
+		got.Artifacts[0].Name != "outputs" || got.Artifacts[0].Console != "" ||
+		got.Branch != "fix/passed" || !strings.Contains(got.Key, "/fix/passed/") {
 		t.Errorf("a mask changed what readers decide by: %s", text)
 	}
 }

@@ -57,7 +57,7 @@ type External struct {
 	Step        string `json:"step"`
 	Environment string `json:"environment,omitempty"`
 	Repository  string `json:"repository,omitempty"` // URL, without credentials
-	Branch      string `json:"branch"`               // or tag
+	Branch      string `json:"branch" redact:"-"`    // or tag
 	Commit      string `json:"commit" redact:"-"`
 }
 

@@ -4,7 +4,7 @@ package record
 type Cache struct {
 	Name    string  `json:"name"              redact:"-"`
 	Hit     Hit     `json:"hit"               redact:"-"`
-	Branch  string  `json:"branch,omitempty"`             // whose entry was restored
+	Branch  string  `json:"branch,omitempty"  redact:"-"` // whose entry was restored
 	From    string  `json:"from,omitempty"    redact:"-"` // the run that saved it
 	Files   int     `json:"files,omitempty"`
 	Bytes   int64   `json:"bytes,omitempty"`  // of the files that were restored

@@ -18,7 +18,7 @@ type Coverage struct {
 
 // CoverageBaseline is the coverage of the newest run of a branch that passed, which the next run is compared with.
 type CoverageBaseline struct {
-	Branch  string            `json:"branch"`
+	Branch  string            `json:"branch"            redact:"-"`
 	SHA     string            `json:"sha"               redact:"-"`
 	RunID   string            `json:"run_id"            redact:"-"`
 	At      time.Time         `json:"at"`

@@ -10,7 +10,7 @@ type Details struct {
 	Recorded       bool     // the run has records in the store; refused input leaves none
 
 	Place string // the store's location: s3://bucket/prefix, or a folder
-	Key   string // the folder of the run's records in the store
+	Key   string `redact:"-"` // the folder of the run's records in the store
 	Root  string `redact:"-"` // leads from that folder to the root of the store: "../../../../../"
 
 	Repository    string // owner/name on GitHub, or ""
@@ -33,7 +33,7 @@ type Deployment struct {
 	Replaced *Revision    // what was live before
 	Undoes   string       `redact:"-"` // the run that this rollback undid
 	Forced   bool         // over a newer commit, if there was one
-	Key      string       // of the deployment's own record
+	Key      string       `redact:"-"` // of the deployment's own record
 	Waited   []string     // the holders of the lock that the run waited for
 	Events   []StackEvent // of the stack and of its rollback, the newest, in order
 	Dropped  int          // older events
@@ -43,7 +43,7 @@ type Deployment struct {
 type Revision struct {
 	RunID     string            `json:"run_id"               redact:"-"`
 	SHA       string            `json:"sha"                  redact:"-"`
-	Branch    string            `json:"branch"`
+	Branch    string            `json:"branch"               redact:"-"`
 	Committed time.Time         `json:"commit_time,omitzero"`
 	Built     time.Time         `json:"build_time,omitzero"`
 	Builds    map[string]string `json:"builds,omitempty"     redact:"-"` // SHA-256 of the files, by kind

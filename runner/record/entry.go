@@ -29,7 +29,7 @@ type Entry struct {
 	Step        string `json:"step"                  redact:"-"`
 	Environment string `json:"environment,omitempty" redact:"-"`
 	Stack       string `json:"stack,omitempty"       redact:"-"`
-	Branch      string `json:"branch"`
+	Branch      string `json:"branch"                redact:"-"`
 	SHA         string `json:"sha"                   redact:"-"`
 	Dirty       bool   `json:"dirty,omitempty"` // the workspace had changes that are not in the commit
 	Task        string `json:"task,omitempty"        redact:"-"`

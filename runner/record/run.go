@@ -9,11 +9,12 @@ import (
 	"github.com/carlin-cicd/runner/steps/results"
 )
 
-// Identity names a run in each of its records.
+// Identity names a run in each of its records. It is what the keys of the store are made of, so no mask changes it: the
+// keys would show it, and nothing would be found by it.
 type Identity struct {
 	RunID       string `json:"run_id"                redact:"-"`
 	Step        string `json:"step"                  redact:"-"`
-	Branch      string `json:"branch"`
+	Branch      string `json:"branch"                redact:"-"`
 	SHA         string `json:"sha"                   redact:"-"`
 	Environment string `json:"environment,omitempty" redact:"-"`
 	Stack       string `json:"stack,omitempty"       redact:"-"` // its name is the folder of its records
@@ -105,8 +106,8 @@ type FailedTest struct {
 // Artifact is the publication of one set of files.
 type Artifact struct {
 	Name      string `json:"name"               redact:"-"`
-	Location  string `json:"location,omitempty"`
-	Manifest  string `json:"manifest,omitempty"`
+	Location  string `json:"location,omitempty"`            // for people: secrets in it are redacted, nothing is found by it
+	Manifest  string `json:"manifest,omitempty" redact:"-"` // key of its manifest
 	Files     int    `json:"files"`
 	Bytes     int64  `json:"bytes"`
 	Uploaded  int    `json:"uploaded"`
@@ -117,8 +118,8 @@ type Artifact struct {
 
 	Withheld []string `json:"withheld,omitempty"` // files that hold a secret and were not stored
 
-	Entry   string `json:"-"` // the page that a set of pages begins with; "" if it is none
-	Console string `json:"-"` // the set's folder in AWS's console, or ""
+	Entry   string `json:"-" redact:"-"` // the page that a set of pages begins with; "" if it is none
+	Console string `json:"-"`            // the set's folder in AWS's console, or ""
 }
 
 // Phase is a part of the run and the time it took.
