@@ -219,7 +219,7 @@ func (w *writer) running(x Index) {
 		column{title: "commit"}, column{title: "who"}, column{title: "since"}, column{title: "run"})
 	for _, e := range all[:min(len(all), shownRuns)] {
 		w.put("<tr><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td><code>%s</code></td></tr>\n",
-			stateMark(e, x.At), clip(columnName(e), maxName), clip(e.Branch, maxName), entryCommit(x, e),
+			stateMark(e, x.At), stepText(e), clip(e.Branch, maxName), entryCommit(x, e),
 			clip(e.Actor, maxName), moment(e.Started, x.At), e.RunID)
 	}
 	w.endTable()
@@ -400,7 +400,7 @@ func (w *writer) runRow(x Index, e record.Entry) {
 			w.put("<span class=\"why\">and %d more</span>", n)
 		}
 	}
-	w.put("</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td>", clip(columnName(e), maxName), entryCommit(x, e)+branchNote(x, e),
+	w.put("</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td>", stepText(e), entryCommit(x, e)+branchNote(x, e),
 		clip(e.Actor, maxName), moment(e.Started, x.At))
 	w.put("<td class=\"n\">%s</td><td class=\"n\">%s</td><td class=\"n\">%s</td><td class=\"n\">%s</td></tr>\n", shortTook(e, x.At),
 		testsWords(e.Tests), covered, cost)

@@ -31,11 +31,14 @@ func TestAnIndexInABrowser(t *testing.T) {
 		t.Fatalf("%v: make test-report installs it", err)
 	}
 	browser := startBrowser(t)
-	for _, branch := range []string{"", "main"} {
+	for _, branch := range []string{"", "main"} { // the page of a branch has the same parts, but for one
 		name := map[string]string{"": "repository", "main": "branch"}[branch]
 		file := storedIndex(t, indexed(browserRuns, branch))
 		for _, width := range []int64{320, 800, 1400} {
 			for _, scheme := range []string{"light", "dark"} {
+				if branch != "" && (scheme == "dark") != (width == 800) {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s, %s at %d px", name, scheme, width), func(t *testing.T) {
 					w := browse(t, browser, file, width, scheme)
 					w.shoot(t, fmt.Sprintf("index-%s-%s-%d", name, scheme, width))
@@ -106,5 +109,23 @@ func TestAnIndexBehindASignedLink(t *testing.T) {
 	w = browse(t, browser, file, 1400, "light")
 	if links := ask(t, w, chromedp.Evaluate[[]string](dead)); len(links) < 100 {
 		t.Errorf("without a signature there are %d links", len(links))
+	}
+}
+
+func TestAReportBehindASignedLink(t *testing.T) {
+	browser := startBrowser(t)
+	file := stored(t, jest(t))
+	const dead = `[...document.querySelectorAll("a[href]")].map((a) => a.getAttribute("href")).filter((h) => !/^(#|https?:)/.test(h)).length`
+	const said = `document.getElementById("alone").checkVisibility() ? document.getElementById("alone").textContent : ""`
+	w := browse(t, browser, file, 1400, "light")
+	if n := ask(t, w, chromedp.Evaluate[int](dead)); n == 0 || ask(t, w, chromedp.Evaluate[string](said)) != "" {
+		t.Errorf("without a signature there are %d links, or a warning", n)
+	}
+	w = browse(t, browser, file+"?X-Amz-Signature=0", 1400, "light")
+	if n := ask(t, w, chromedp.Evaluate[int](dead)); n > 0 {
+		t.Errorf("%d links are dead", n)
+	}
+	if text := ask(t, w, chromedp.Evaluate[string](said)); !strings.Contains(text, "runner report") {
+		t.Errorf("the page says %q", text)
 	}
 }

@@ -20,6 +20,15 @@ func columnName(e record.Entry) string {
 	return e.Step + "@" + e.Environment
 }
 
+// stepText is columnName with a place for a line break.
+func stepText(e record.Entry) markup {
+	text := escape(clip(e.Step, maxName))
+	if e.Environment != "" {
+		text += "<wbr>@" + escape(clip(e.Environment, maxName))
+	}
+	return markup(text)
+}
+
 // look is how a run is drawn: a class, a sign and a word for it, since no colour may be the only one to say it.
 func look(e record.Entry, at time.Time) (class, sign, word string) {
 	switch e.StateAt(at) {

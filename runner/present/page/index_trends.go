@@ -244,7 +244,7 @@ func (w *writer) cost(x Index) {
 	for i, k := range weeks {
 		note := ""
 		if i == len(weeks)-1 && x.Older {
-			note = "from the oldest run of this page"
+			note = "(in part)"
 		}
 		w.put("<tr><th scope=\"row\">%s", k.monday.Format("2006-01-02"))
 		w.some(" <span class=\"note\">%s</span>", note)

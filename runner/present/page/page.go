@@ -64,6 +64,8 @@ func Write(w io.Writer, run record.Run, log Log) error {
 	out.raw("</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#main\">Skip to the content</a>\n")
 	out.header(run, verdict, len(log.Text) > 0)
 	out.raw("<main id=\"main\">\n")
+	out.put("<p id=\"alone\" class=\"warning\" hidden>This page was opened by a link to it alone, so links to other files of the run do "+
+		"not work. <code>runner report %s --open</code> opens it with them.</p>\n", run.RunID)
 	out.problem(run, verdict, view)
 	out.delivery(run)
 	out.tests(run.Tests, view)

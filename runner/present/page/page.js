@@ -1,4 +1,10 @@
 "use strict";
+// A signed link is to one object: the others need their own, which only those who may read the store can make.
+if (/[?&](X-Amz-Signature|Signature)=/.test(location.search)) {
+  const dead = [...document.querySelectorAll("a[href]")].filter((link) => !/^(#|https?:)/.test(link.getAttribute("href")));
+  for (const link of dead) link.removeAttribute("href");
+  document.getElementById("alone").hidden = dead.length === 0;
+}
 // Paper has no folds.
 addEventListener("beforeprint", () => {
   for (const fold of document.querySelectorAll("details.case:not([open]), section > details:not([open])")) {
