@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -33,11 +34,12 @@ const (
 
 // indexing is how far the index is written; the zero value has nothing to write.
 type indexing struct {
-	mu      sync.Mutex
-	next    *listing           // to be written
-	busy    chan struct{}      // closed when nothing is left to write; nil before the first time
-	cancel  context.CancelFunc // ends what is being written
-	problem error              // of the last write
+	mu       sync.Mutex
+	next     *listing           // to be written
+	busy     chan struct{}      // closed when nothing is left to write; nil before the first time
+	cancel   context.CancelFunc // ends what is being written
+	problem  error              // of the last write
+	patience time.Duration      // of awaitIndex; 0 means indexWait
 }
 
 // listing is what one write adds to the index.
@@ -171,7 +173,7 @@ func (r *run) awaitIndex() {
 	if busy == nil {
 		return
 	}
-	timer := time.NewTimer(indexWait)
+	timer := time.NewTimer(cmp.Or(x.patience, indexWait))
 	defer timer.Stop()
 	select {
 	case <-busy:

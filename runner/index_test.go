@@ -1,0 +1,120 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/folder"
+	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/overview"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/runs"
+)
+
+// indexedRun returns a run with a store, and what it logs.
+func indexedRun(t *testing.T) (*run, *folder.Store, func() string) {
+	t.Helper()
+	r := endedRun(t, t.TempDir(), ".", map[string]string{"USER": "ana"})
+	s, err := folder.New(filepath.Join(t.TempDir(), "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	r.Store = s
+	return r, s, func() string {
+		r.sink.Flush()
+		return r.in.Stdout.(*strings.Builder).String()
+	}
+}
+
+func indexOf(t *testing.T, s *folder.Store, branch string) []record.Entry {
+	t.Helper()
+	list, err := runs.Newest(t.Context(), s, runs.Folders(branch), 10, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list.Runs
+}
+
+func TestTheEndOfARunIsListedWhateverItsStartIsDoing(t *testing.T) {
+	r, s, logged := indexedRun(t)
+	r.Redactor.Add(redact.Secret{Name: "TOKEN", Value: "hunter2-hunter2"})
+	r.Config.Actor = "hunter2-hunter2"
+	r.indexStart(r.startedRecord())
+	r.indexEnd(r.buildRecord(outcome.Of(errors.New("hunter2-hunter2 is wrong"))))
+	r.awaitIndex()
+	for _, branch := range []string{"main", ""} {
+		all := indexOf(t, s, branch)
+		if len(all) != 1 || all[0].State != record.Failing || strings.Contains(all[0].Cause+all[0].Actor, "hunter2") || all[0].Cause == "" {
+			t.Errorf("the index of %q has %+v", branch, all)
+		}
+		if _, err := s.Get(t.Context(), overview.Key(branch)); err != nil {
+			t.Error(err)
+		}
+	}
+	if text := logged(); strings.Contains(text, "index") {
+		t.Errorf("the log says %s", text)
+	}
+}
+
+// deaf is a store whose conditional writes do not return before their context ends.
+type deaf struct{ *folder.Store }
+
+func (d deaf) Swap(ctx context.Context, _ artifacts.Object, _ string) (string, error) {
+	<-ctx.Done()
+	return "", ctx.Err()
+}
+
+func TestAStoreThatDoesNotAnswerHoldsUpNoEnd(t *testing.T) {
+	r, s, logged := indexedRun(t)
+	r.Store, r.indexing.patience = deaf{s}, time.Millisecond
+	r.indexStart(r.startedRecord())
+	r.indexEnd(r.buildRecord(outcome.Of(nil)))
+	r.awaitIndex()
+	if text := logged(); !strings.Contains(text, "the index of runs is incomplete") {
+		t.Errorf("the log says %s", text)
+	}
+}
+
+// denying refuses to store the page of the repository, as the roles of branches do.
+type denying struct{ *folder.Store }
+
+func (d denying) Put(ctx context.Context, o artifacts.Object) (string, error) {
+	if o.Key == keys.RunIndexRepository {
+		return "", &artifacts.StoreError{Op: "put", Key: o.Key, Err: fs.ErrPermission, Denied: true}
+	}
+	return d.Store.Put(ctx, o)
+}
+
+func TestABranchNeedNotWriteThePageOfTheRepository(t *testing.T) {
+	r, s, logged := indexedRun(t)
+	r.Store = denying{s}
+	r.indexEnd(r.buildRecord(outcome.Of(nil)))
+	r.awaitIndex()
+	if text := logged(); strings.Contains(text, "index") {
+		t.Errorf("the log says %s", text)
+	}
+	if len(indexOf(t, s, "")) != 1 {
+		t.Error("the run is not listed in the index of the repository")
+	}
+}
+
+func TestWhereARunIsListed(t *testing.T) {
+	r := endedRun(t, t.TempDir(), ".", nil)
+	r.Config.Artifacts, r.Config.MainBranch = "s3://bucket", "main"
+	if got := r.repositoryIndex(); got != keys.RunIndexProtected {
+		t.Error(got)
+	}
+	r.Ref.Branch = "feature/x"
+	if got := r.repositoryIndex(); got != keys.RunIndexOthers {
+		t.Error(got)
+	}
+}
