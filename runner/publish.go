@@ -164,8 +164,7 @@ func (r *run) isApproved(ctx context.Context, set artifacts.Set) bool {
 	}
 	var latest record.Latest
 	if err := artifacts.GetJSON(ctx, r.Store, keys.LatestRun(r.Ref, r.step.Name, r.Config.Environment), &latest); err != nil ||
-		!latest.Passed ||
-		latest.Dirty {
+		!latest.Approves() {
 		return false
 	}
 	stored, err := artifacts.ReadManifest(ctx, r.Store, set.Kind, r.Ref)

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -138,10 +139,34 @@ func (r *run) putLatest(ctx context.Context, latest record.Latest, idle bool) er
 	key := keys.LatestRun(r.Ref, r.step.Name, r.Config.Environment)
 	swapper, ok := r.Store.(artifacts.Swapper)
 	if !idle || !ok {
+		if err := r.keepDigests(ctx, key, &latest); err != nil {
+			return err
+		}
 		return artifacts.PutJSON(ctx, r.Store, key, latest)
 	}
 	if err := artifacts.CreateJSON(ctx, swapper, key, latest); !errors.Is(err, fs.ErrExist) {
 		return err
+	}
+	return nil
+}
+
+// keepDigests keeps, in the record of a run that failed and published nothing, the digests of the sets that an earlier
+// one has published: those are still stored, and what is fetched is compared with them.
+func (r *run) keepDigests(ctx context.Context, key string, latest *record.Latest) error {
+	if latest.Passed || len(latest.Digests) > 0 || !slices.ContainsFunc(r.step.Artifacts, isBuild) {
+		return nil
+	}
+	var earlier record.Latest
+	var corrupt *artifacts.CorruptError
+	err := artifacts.GetJSON(ctx, r.Store, key, &earlier)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.As(err, &corrupt):
+		return nil
+	case err != nil:
+		return err
+	}
+	if earlier.Approves() && len(earlier.Digests) > 0 {
+		latest.Digests, latest.KeptFrom = earlier.Digests, cmp.Or(earlier.KeptFrom, earlier.RunID)
 	}
 	return nil
 }

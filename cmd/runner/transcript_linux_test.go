@@ -175,6 +175,13 @@ func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.C
 	} {
 		s.cmd.Env = append(s.cmd.Env, v+"="+ts.Getenv(v))
 	}
+	for _, v := range []string{
+		"AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_EC2_METADATA_DISABLED", "AWS_ENDPOINT_URL_STS",
+	} {
+		if value := ts.Getenv(v); value != "" {
+			s.cmd.Env = append(s.cmd.Env, v+"="+value)
+		}
+	}
 	ts.Check(s.cmd.Start())
 	go func() {
 		err := s.cmd.Wait()

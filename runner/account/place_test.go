@@ -1,8 +1,14 @@
 package account
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,6 +88,108 @@ func TestTheRoleOfAStepIsAssumedInItsAccount(t *testing.T) {
 		"arn:aws:sts::222222222222:assumed-role/deploy/",
 	) {
 		t.Errorf("the command is %s", arn)
+	}
+}
+
+// trusting is moto behind a role that trusts who sends the external id.
+func trusting(t *testing.T, endpoint, externalID string) string {
+	t.Helper()
+	to, err := url.Parse(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moto := httputil.NewSingleHostReverseProxy(to)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if form, _ := url.ParseQuery(string(body)); form.Get("Action") == "AssumeRole" && form.Get("ExternalId") != externalID {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, "<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>")
+			return
+		}
+		moto.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+func TestTheTaskDecidesWhereAStepWorks(t *testing.T) {
+	for name, c := range map[string]struct {
+		given   map[string]string
+		step    steps.Step
+		arn     string // how the ARN of the credentials begins
+		region  string
+		refused string // a part of the error of the check
+	}{
+		"the task's role, account and region": {
+			given: map[string]string{
+				"RUNNER_ROLE": otherRole, "RUNNER_EXTERNAL_ID": "shop-1", "RUNNER_ACCOUNT": "222222222222",
+				"RUNNER_REGION": "us-west-2",
+			},
+			arn: "arn:aws:sts::222222222222:assumed-role/deploy/runner-", region: "us-west-2",
+		},
+		"they override those of the step": {
+			given: map[string]string{"RUNNER_ROLE": otherRole, "RUNNER_EXTERNAL_ID": "shop-1", "RUNNER_REGION": "us-west-2"},
+			step:  steps.Step{Role: "arn:aws:iam::333333333333:role/evil", Region: "eu-west-3"},
+			arn:   "arn:aws:sts::222222222222:assumed-role/deploy/runner-", region: "us-west-2",
+		},
+		"a role without its external id": {
+			given: map[string]string{"RUNNER_ROLE": otherRole, "RUNNER_ACCOUNT": "222222222222"}, refused: "AccessDenied",
+		},
+		"a role with another external id": {
+			given:   map[string]string{"RUNNER_ROLE": otherRole, "RUNNER_EXTERNAL_ID": "shop-2", "RUNNER_ACCOUNT": "222222222222"},
+			refused: "AccessDenied",
+		},
+		"a role of another account than the task's": {
+			given: map[string]string{
+				"RUNNER_ROLE": otherRole, "RUNNER_EXTERNAL_ID": "shop-1", "RUNNER_ACCOUNT": "333333333333",
+			},
+			refused: "the step works in account 333333333333, and its credentials are those of 222222222222",
+		},
+		"no role": {
+			given: map[string]string{"RUNNER_ACCOUNT": "123456789012"}, arn: "arn:aws:sts::123456789012:", region: awstest.Region,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, variables := newSession(t)
+			variables["AWS_ENDPOINT_URL"] = trusting(t, variables["AWS_ENDPOINT_URL"], "shop-1")
+			read, err := config.Read(c.given)
+			if err != nil {
+				t.Fatal(err)
+			}
+			read.Workspace = s.Config.Workspace
+			s.Config = read
+			step := c.step
+			step.Origin = map[string]string{}
+			read.Apply(&step)
+			p := place(t, s, step, variables)
+			if err := p.CheckAccount(t.Context()); c.refused != "" || step.Account != "" {
+				var guard *outcome.GuardError
+				if (err == nil) != (c.refused == "") ||
+					err != nil && (!errors.As(err, &guard) || !strings.Contains(err.Error(), c.refused)) {
+					t.Fatalf("the error is %v", err)
+				}
+			}
+			if c.refused != "" {
+				if _, err := p.AddCredentials(t.Context(), variables); strings.Contains(c.refused, "Denied") && err == nil {
+					t.Error("the command gets credentials")
+				}
+				return
+			}
+			loaded, err := p.AWS(t.Context())
+			if err != nil || loaded.Region != c.region {
+				t.Errorf("the runner is in %s, %v", loaded.Region, err)
+			}
+			if arn := caller(t, p); !strings.HasPrefix(arn, c.arn) {
+				t.Errorf("the runner is %s", arn)
+			}
+			if _, err := p.AddCredentials(t.Context(), variables); err != nil {
+				t.Fatal(err)
+			}
+			if arn := caller(t, place(t, s, steps.Step{}, variables)); p.Role != "" && !strings.HasPrefix(arn, c.arn) {
+				t.Errorf("the command is %s", arn)
+			}
+		})
 	}
 }
 

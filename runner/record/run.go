@@ -170,7 +170,13 @@ type Latest struct {
 	Outputs  int    `json:"outputs,omitempty" redact:"-"` // how many finished.json has
 
 	Digests map[string]string `json:"digests,omitempty" redact:"-"` // of the artifacts that it published, by kind
+	// KeptFrom is the run that published those sets, if the newest one failed without publishing any.
+	KeptFrom string `json:"kept_from,omitempty" redact:"-"`
 }
+
+// Approves reports whether the sets with these digests are those that later steps and people rely on: a run that passed
+// published them from the commit itself.
+func (l Latest) Approves() bool { return l.KeptFrom != "" || l.Passed && !l.Dirty }
 
 // Seconds returns a duration as records have it: in seconds, to the millisecond.
 func Seconds(d time.Duration) float64 {

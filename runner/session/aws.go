@@ -3,8 +3,6 @@ package session
 import (
 	"cmp"
 	"context"
-	"fmt"
-	"os"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
-	"golang.org/x/term"
 
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/artifacts/location"
@@ -49,20 +46,6 @@ func NewAWS(r *redact.Redactor) AWS {
 			loaded = &c
 		}
 		return *loaded, nil
-	}
-}
-
-// mfaPrompt asks for the code of a profile's MFA device on the terminal. Without a terminal it is nil, and the SDK
-// refuses such a profile.
-func mfaPrompt() func() (string, error) {
-	if !term.IsTerminal(int(os.Stdin.Fd())) || !term.IsTerminal(int(os.Stderr.Fd())) {
-		return nil
-	}
-	return func() (string, error) {
-		fmt.Fprint(os.Stderr, "MFA code of the AWS profile: ")
-		var code string
-		_, err := fmt.Scanln(&code)
-		return code, err
 	}
 }
 
