@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"path"
 
 	"github.com/carlin-cicd/runner/steps/pattern"
 )
@@ -25,7 +26,7 @@ func (cmake) propose(p project) (proposal, error) {
 		return proposal{}, err
 	}
 	folder := "build"
-	if p.has("build") { // which may be sources
+	if p.has("build") && !p.has("build/CMakeCache.txt") && !p.ignores(path.Join(p.dir, "build")) { // it may be sources
 		folder = "build-runner"
 	}
 	tests := registersTests.MatchString(cmakeRemark.ReplaceAllString(text, ""))

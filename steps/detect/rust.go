@@ -30,7 +30,7 @@ func (rust) propose(p project) (proposal, error) {
 	if cargo.Workspace != nil {
 		options += " --workspace"
 	}
-	if p.has("Cargo.lock") {
+	if p.has("Cargo.lock") && !p.ignores(path.Join(p.dir, "Cargo.lock")) { // else a checkout has none
 		options += " --locked"
 	}
 	test := Step{
