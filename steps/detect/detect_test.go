@@ -107,7 +107,7 @@ var workspaces = map[string]struct {
 	},
 	"mocha without a reporter of JUnit": {
 		map[string]string{"package.json": `{"scripts":{"test":"mocha"},"devDependencies":{"mocha":"11"}}`},
-		[]string{"command: npm run test\n", "# with mocha-multi-reporters and mocha-junit-reporter", "!rerun:"},
+		[]string{"command: npm run test\n", "# with mocha-multi-reporters in devDependencies", "!rerun:"},
 	},
 	"coverage by the configuration of jest": {
 		map[string]string{

@@ -153,8 +153,9 @@ func relative(base, dir string) string {
 
 // built is a package with the commands of its build.
 type built struct {
-	pkg   *nodePackage
-	parts []part
+	pkg    *nodePackage
+	parts  []part
+	opaque bool // whether it has a script that is not followed
 }
 
 // builds are the packages that a script builds.
@@ -168,6 +169,7 @@ func (l *line) builds() (all []built) {
 		if i < 0 {
 			all, i = append(all, built{pkg: l.pkg}), len(all)
 		}
+		all[i].opaque = all[i].opaque || !l.followed
 		collect(l.before)
 		for _, p := range l.parts {
 			if len(p.hop.names) == 0 && !p.all {
@@ -181,5 +183,5 @@ func (l *line) builds() (all []built) {
 	}
 	collect(l)
 	several := len(all) > 1
-	return slices.DeleteFunc(all, func(b built) bool { return several && len(b.parts) == 0 })
+	return slices.DeleteFunc(all, func(b built) bool { return several && len(b.parts) == 0 && !b.opaque })
 }

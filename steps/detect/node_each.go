@@ -86,7 +86,7 @@ func (f *follower) eachArguments(l *line) (arguments, rerun, note string) {
 		case r.part.use.tool != tool:
 			return "", "", "packages use " + toolNames(all) + ", which take different arguments for a report: " +
 				"see steps/tests.md of the runner"
-		case !ok || reached.part != r.part || tool.before != "" || r.line.name != first.line.name:
+		case !ok || reached.part != r.part || tool.before+tool.prepare != "" || r.line.name != first.line.name:
 			return "", "", beside(toolNames(all))
 		}
 		if note := r.obstacle(f); note != "" {

@@ -163,6 +163,10 @@ func (f *follower) report(s *Step, l *line, all []run) {
 		return
 	}
 	w := &writer{manager: f.manager, several: len(all) > 1}
+	if w.several && slices.ContainsFunc(all, func(r run) bool { return r.part.use.tool.prepare != "" }) {
+		s.Notes = append(s.Notes, beside(toolNames(all))) // whose reports cannot be told apart
+		return
+	}
 	if r, ok := l.reaches(); ok && len(all) == 1 {
 		variables, arguments := w.reportOf(r.line.pkg, r.part)
 		s.Command = variables + f.manager.script(l.name, arguments)
@@ -182,6 +186,7 @@ func (f *follower) report(s *Step, l *line, all []run) {
 		return
 	}
 	s.Rerun = f.rerun(l, all[0], s.Command)
+	s.Command = w.prepared + s.Command
 }
 
 // ownReport is the report that a script asks for by itself, or "".
@@ -211,9 +216,12 @@ func (r run) obstacle(f *follower) string {
 	}
 	switch {
 	case len(missing) > 0:
-		_, arguments := (&writer{manager: f.manager}).reportOf(r.line.pkg, r.part)
-		return fmt.Sprintf("with %s in devDependencies, %s names failed tests: %s", strings.Join(missing, " and "),
-			t.name, t.before+f.manager.script(r.line.name, arguments))
+		how := "run runner init --force again"
+		if t.prepare == "" {
+			_, arguments := (&writer{manager: f.manager}).reportOf(r.line.pkg, r.part)
+			how = t.before + f.manager.script(r.line.name, arguments)
+		}
+		return fmt.Sprintf("with %s in devDependencies, %s names failed tests: %s", strings.Join(missing, " and "), t.name, how)
 	case t.alone != "" && strings.Contains(r.part.text, t.alone):
 		return "the script chooses " + t.name + "'s reporters: with one for JUnit among them, failed tests are named"
 	case t.after != "" && majorOf(r.line.pkg.dependencies["tap"]) < 18, t.after == "" && t.note != "":

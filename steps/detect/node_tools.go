@@ -12,6 +12,7 @@ type testTool struct {
 	name     string
 	programs []string         // how scripts call it; "react-scripts test" is a program with its first argument
 	needs    []string         // packages without which it writes no report beside its log
+	prepare  string           // commands before it, with {reporter} for that of the log
 	before   string           // variables for the report
 	report   string           // arguments with which it writes junit.xml and keeps its log
 	inside   bool             // whether they come directly behind the program, as what follows is the tests' own
@@ -43,12 +44,15 @@ var testTools = []*testTool{
 	},
 	{
 		name: "mocha", programs: []string{"mocha", "_mocha", "ts-mocha", "electron-mocha"},
-		needs:  []string{"mocha-multi-reporters", "mocha-junit-reporter"},
-		before: "MOCHA_FILE=junit.xml ",
-		report: "--reporter mocha-multi-reporters --reporter-option reporterEnabled={reporter} " +
-			"--reporter-option reporterEnabled=mocha-junit-reporter",
-		rerun: "{files}",
-		own:   pattern.New(`--reporter[= ]mocha-junit-reporter\b(?:.*mochaFile=([\w./-]+))?`), file: "test-results.xml",
+		needs: []string{"mocha-multi-reporters"},
+		// mocha takes one reporter, and this one its list from a file only.
+		prepare: "mkdir -p node_modules/.cache\n" +
+			`echo '{ "reporterEnabled": "{reporter}, xunit", "xunitReporterOptions": { "output": "junit.xml" } }' ` +
+			">node_modules/.cache/mocha-reporters.json",
+		report: "--reporter mocha-multi-reporters --reporter-option configFile=node_modules/.cache/mocha-reporters.json",
+		rerun:  "{files}",
+		alone:  "mocha-multi-reporters",
+		own:    pattern.New(`--reporter[= ]mocha-junit-reporter\b(?:.*mochaFile=([\w./-]+))?`), file: "test-results.xml",
 		watch: []string{"--watch", "-w"},
 	},
 	{

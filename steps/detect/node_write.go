@@ -15,6 +15,8 @@ type writer struct {
 	count   int
 	changed bool // whether scripts that ran beside each other now run one after another
 	bare    bool // whether no report is asked for
+
+	prepared string // commands before it, "" if there are none
 }
 
 // reportOf are the variables and arguments of a tool for the next report.
@@ -28,7 +30,10 @@ func (w *writer) reportOf(pkg *nodePackage, p *part) (variables, arguments strin
 	if w.several {
 		file = "junit-" + strconv.Itoa(w.count) + ".xml"
 	}
-	variables, arguments = t.before, strings.Replace(t.report, "{reporter}", reporterOf(pkg, p), 1)
+	variables, arguments = t.before, t.report
+	if t.prepare != "" {
+		w.prepared = strings.Replace(t.prepare, "{reporter}", reporterOf(pkg, p), 1) + "\n"
+	}
 	if t.name == "jest" && w.several {
 		variables = "JEST_JUNIT_OUTPUT_NAME=junit.xml "
 	}
