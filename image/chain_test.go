@@ -12,12 +12,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +31,8 @@ import (
 	cftypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/goccy/go-yaml"
@@ -116,7 +120,7 @@ func (c *chain) allTheWay(t *testing.T, green string) {
 func (c *chain) replaced(t *testing.T, sha string) {
 	before := c.stack(t, "Shop-Production")
 	ran := c.push(t, sha, func(running context.Context, t *testing.T, c *chain, address, execution string) {
-		if c.token(running, t, execution) == "" {
+		if c.token(running, t, "production", execution) == "" {
 			return // it ended without asking: what it printed says why
 		}
 		other := t.TempDir()
@@ -274,6 +278,13 @@ func newShop(t *testing.T) shopRepository {
 		},
 	)
 
+	r.url = serveRepositories(t, filepath.Dir(filepath.Dir(r.dir)))
+	return r
+}
+
+// serveRepositories serves the repositories below a folder, as github.com does, and returns the address.
+func serveRepositories(t *testing.T, root string) string {
+	t.Helper()
 	path, err := exec.Command("git", "--exec-path").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -281,15 +292,14 @@ func newShop(t *testing.T) shopRepository {
 	server := httptest.NewServer(&cgi.Handler{
 		Path: filepath.Join(strings.TrimSpace(string(path)), "git-http-backend"), Stderr: io.Discard,
 		Env: []string{
-			"GIT_PROJECT_ROOT=" + filepath.Dir(filepath.Dir(r.dir)),
+			"GIT_PROJECT_ROOT=" + root,
 			"GIT_HTTP_EXPORT_ALL=1",
 			"GIT_CONFIG_NOSYSTEM=1",
 			"GIT_CONFIG_GLOBAL=/dev/null",
 		},
 	})
 	t.Cleanup(server.Close)
-	r.url = server.URL
-	return r
+	return server.URL
 }
 
 // steps are the runner.yaml of the shop: the built-in deploy step, which is carlin's, what shows that it works, and
@@ -376,18 +386,39 @@ func (e *engine) derive(t *testing.T, from, github string) string {
 
 // chain is the pipeline, deployed.
 type chain struct {
-	cloud   *ecs.Server
-	hook    *function
-	started string // a queue: events that start the machine
-	told    string // a queue with the events of notifications
-	machine string
-	table   string
-	runner  string
-	store   store
-	stacks  *cloudformation.Client
+	project
+	cloud    *ecs.Server
+	hook     *function
+	started  string // a queue: events that start the machine
+	told     string // a queue with the events of notifications
+	statuses string // a queue with the statuses of commits that the machine sets
+	machine  string
+	table    string
+	runner   string
+	store    store
+	stacks   *cloudformation.Client
+}
+
+// project is a repository with a pipeline of its own.
+type project struct {
+	name       string // of the pipeline's stack
+	repository string
+	bucket     string
+	// The parameters of each environment's stack, by its name, beside those that the pipeline's outputs are.
+	environments map[string]map[string]string
+	approvals    string // environments that wait for one
 }
 
 func newChain(t *testing.T, e *engine, image string) *chain {
+	t.Helper()
+	cloud := newCloud(t, e, image)
+	return newPipeline(t, cloud, newBase(t, cloud), project{pipeline, shop, "shop-artifacts", map[string]map[string]string{
+		"staging": {"StackName": "Shop-Staging"}, "production": {"StackName": "Shop-Production"},
+	}, "production"})
+}
+
+// newCloud starts an AWS whose tasks run the image, for this test and what it starts.
+func newCloud(t *testing.T, e *engine, image string) *ecs.Server {
 	t.Helper()
 	for _, entry := range e.env {
 		if name, value, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "CONTAINERS_") {
@@ -406,36 +437,68 @@ func newChain(t *testing.T, e *engine, image string) *chain {
 		name, value, _ := strings.Cut(entry, "=")
 		t.Setenv(name, value)
 	}
-	settings, err := config.LoadDefaultConfig(t.Context())
+	return cloud
+}
+
+// newBase deploys base.yaml, and returns its outputs.
+func newBase(t *testing.T, cloud *ecs.Server) map[string]string {
+	t.Helper()
+	c := &chain{cloud: cloud, stacks: cloudformation.NewFromConfig(settings(t))}
+	return c.deploy(t, "ci-base", "base.yaml", "KmsKeyArn")
+}
+
+func settings(t *testing.T) aws.Config {
+	t.Helper()
+	c, err := config.LoadDefaultConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &chain{cloud: cloud, stacks: cloudformation.NewFromConfig(settings)}
-	c.store = newBucket(t, settings, "shop-artifacts")
+	return c
+}
+
+// newPipeline deploys the pipeline of a project on a base, and its webhook.
+func newPipeline(t *testing.T, cloud *ecs.Server, base map[string]string, p project) *chain {
+	t.Helper()
+	settings := settings(t)
+	c := &chain{project: p, cloud: cloud, stacks: cloudformation.NewFromConfig(settings)}
+	c.store = newBucket(t, settings, p.bucket)
+	if _, err := c.store.client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+		Bucket: &p.bucket, VersioningConfiguration: &s3types.VersioningConfiguration{Status: s3types.BucketVersioningStatusEnabled},
+	}); err != nil {
+		t.Fatal(err)
+	}
 	c.runner = filepath.Join(t.TempDir(), "runner")
 	build(t, c.runner, "./cmd/runner")
 
-	outputs := c.deploy(t, pipeline, "cicd.yaml", map[string]string{
-		"SubnetIds": "subnet-a,subnet-b", "SecurityGroupId": "sg-1", "ArtifactBucket": c.store.bucket, "GitHubRepository": shop, "ImageTag": "0123abc",
+	names := strings.Join(slices.Sorted(maps.Keys(p.environments)), ",")
+	if len(p.environments) > 1 {
+		names = "staging,production"
+	}
+	outputs := c.deploy(t, p.name, "cicd.yaml", "", base, map[string]string{
+		"ArtifactBucket": p.bucket, "GitHubRepository": p.repository, "ImageTag": "0123abc",
 		// moto requires a name, does not split the defaults of lists, and resolves outputs whose condition is false.
-		"RepositoryName": "ci/runner", "Environments": "staging,production", "ApprovalEnvironments": "production",
+		"RepositoryName": "ci/" + p.name, "Environments": names, "ApprovalEnvironments": p.approvals,
 		"ReleaseEnvironments": "production", "OperatorApprovals": "staging,forks",
 		"GitHubRoles": "true", "GitHubOidcProviderArn": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
 	})
-	for environment, stack := range map[string]string{"staging": "Shop-Staging", "production": "Shop-Production"} {
-		c.deploy(t, pipeline+"-"+environment, "environment.yaml", outputs, map[string]string{"EnvironmentName": environment, "StackName": stack})
+	for environment, parameters := range p.environments {
+		without := ""
+		if parameters["TargetRoleArn"] != "" {
+			without = "StackRoleArn"
+		}
+		c.deploy(t, p.name+"-"+environment, "environment.yaml", without, outputs, parameters, map[string]string{"EnvironmentName": environment})
 	}
 	c.machine, c.table = outputs["StateMachineArn"], outputs["TableName"]
 
 	bus := outputs["EventBusName"]
-	c.started, c.told = c.newQueue(t, "started"), c.newQueue(t, "told")
+	c.started, c.told, c.statuses = c.newQueue(t, p.name+"-started"), c.newQueue(t, p.name+"-told"), c.newQueue(t, p.name+"-statuses")
 	c.divert(t, eventbridge.NewFromConfig(settings), bus)
 
 	secret, err := secretsmanager.NewFromConfig(
 		settings,
 	).CreateSecret(
 		t.Context(),
-		&secretsmanager.CreateSecretInput{Name: aws.String("hook"), SecretString: aws.String(hookKey)},
+		&secretsmanager.CreateSecretInput{Name: aws.String(p.name + "-hook"), SecretString: aws.String(hookKey)},
 	)
 	if err != nil {
 		t.Fatal(err)
@@ -445,18 +508,21 @@ func newChain(t *testing.T, e *engine, image string) *chain {
 	c.hook = startFunction(
 		t,
 		bootstrap,
-		append(cloud.Environment(), "EVENT_BUS_NAME="+bus, "WEBHOOK_SECRET_ARN="+*secret.ARN, "REPOSITORIES="+shop),
+		append(cloud.Environment(), "EVENT_BUS_NAME="+bus, "WEBHOOK_SECRET_ARN="+*secret.ARN, "REPOSITORIES="+p.repository),
 	)
 	return c
 }
 
 // deploy creates a stack of a template in infra. Parameters that the template does not have are left out. It returns
-// the outputs.
-func (c *chain) deploy(t *testing.T, stack, name string, parameters ...map[string]string) map[string]string {
+// the outputs, except for the one that is left out: moto resolves those whose condition is false, too.
+func (c *chain) deploy(t *testing.T, stack, name, without string, parameters ...map[string]string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(top(t), "infra", name))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if without != "" {
+		text = regexp.MustCompile(`(?m)^  `+without+`:.*\n(    .*\n)*`).ReplaceAll(text, nil)
 	}
 	var template struct {
 		Parameters map[string]any `yaml:"Parameters"`
@@ -499,9 +565,9 @@ func (c *chain) divert(t *testing.T, bridge *eventbridge.Client, bus string) {
 			t.Fatal(err)
 		}
 		for _, target := range there.Targets {
-			queue := "told"
+			queue := c.name + "-told"
 			if *target.Arn == c.machine {
-				queue, starting = "started", starting+1
+				queue, starting = c.name+"-started", starting+1
 			}
 			if _, err := bridge.PutTargets(t.Context(), &eventbridge.PutTargetsInput{
 				EventBusName: &bus, Rule: rule.Name,
@@ -513,6 +579,19 @@ func (c *chain) divert(t *testing.T, bridge *eventbridge.Client, bus string) {
 	}
 	if starting == 0 {
 		t.Fatal("no rule starts the machine")
+	}
+	// The rule of the template sends them to GitHub, which moto does not.
+	name := c.name + "-statuses"
+	if _, err := bridge.PutRule(t.Context(), &eventbridge.PutRuleInput{
+		EventBusName: &bus, Name: &name, EventPattern: aws.String(`{"source":["ci.pipeline"],"detail-type":["commit status"]}`),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bridge.PutTargets(t.Context(), &eventbridge.PutTargetsInput{
+		EventBusName: &bus, Rule: &name,
+		Targets: []ebtypes.Target{{Id: aws.String("queue"), Arn: aws.String("arn:aws:sqs:" + awstest.Region + ":123456789012:" + name)}},
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -653,24 +732,24 @@ func (c *chain) push(
 	meanwhile func(running context.Context, t *testing.T, c *chain, address, execution string),
 ) execution {
 	t.Helper()
-	payload, err := os.ReadFile(filepath.Join(top(t), "cmd/webhook/testdata/push.json"))
+	return c.run(t, c.send(t, "push", "push.json", "6113728f27ae82c7b1a177c8d03f9e96e0adf246", sha), meanwhile)
+}
+
+// send lets GitHub send an event of a recorded payload, with the words in it replaced. It returns the message that
+// starts the machine.
+func (c *chain) send(t *testing.T, event, payload string, replace ...string) string {
+	t.Helper()
+	recorded, err := os.ReadFile(filepath.Join(top(t), "cmd/webhook/testdata", payload))
 	if err != nil {
 		t.Fatal(err)
 	}
-	body := strings.NewReplacer(
-		"Codertocat/Hello-World",
-		shop,
-		"6113728f27ae82c7b1a177c8d03f9e96e0adf246",
-		sha,
-	).Replace(
-		string(payload),
-	)
+	body := strings.NewReplacer(append(replace, "Codertocat/Hello-World", c.repository)...).Replace(string(recorded))
 	mac := hmac.New(sha256.New, []byte(hookKey))
 	mac.Write([]byte(body))
 	answer := c.hook.invoke(t, map[string]any{
 		"version": "2.0", "rawPath": "/", "body": body,
 		"headers": map[string]string{
-			"content-type": "application/json", "x-github-event": "push", "x-github-delivery": "72d3162e-cc78-11e3-81ab-" + sha[:12],
+			"content-type": "application/json", "x-github-event": event, "x-github-delivery": "72d3162e-cc78-11e3-81ab-" + replace[1][:12],
 			"x-hub-signature-256": "sha256=" + hex.EncodeToString(mac.Sum(nil)),
 		},
 		"requestContext": map[string]any{"http": map[string]string{"method": "POST"}},
@@ -678,9 +757,17 @@ func (c *chain) push(
 	if !strings.Contains(answer, `"statusCode":202`) {
 		t.Fatalf("the webhook answers %s", answer)
 	}
-	message := c.receive(t, c.started)
+	return c.receive(t, c.started)
+}
 
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+// run runs the machine with a message to its end.
+func (c *chain) run(
+	t *testing.T,
+	message string,
+	meanwhile func(running context.Context, t *testing.T, c *chain, address, execution string),
+) execution {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	machine := exec.CommandContext(
 		ctx,
@@ -724,7 +811,7 @@ func (c *chain) push(
 }
 
 // token waits for the token of the approval for production. It is "" if the machine ends before.
-func (c *chain) token(running context.Context, t *testing.T, execution string) string {
+func (c *chain) token(running context.Context, t *testing.T, environment, execution string) string {
 	t.Helper()
 	var got struct {
 		Item map[string]struct{ S string }
@@ -739,7 +826,7 @@ func (c *chain) token(running context.Context, t *testing.T, execution string) s
 			"DynamoDB_20120810.GetItem",
 			map[string]any{
 				"TableName": c.table,
-				"Key":       map[string]any{"id": map[string]string{"S": "token#production#" + execution}},
+				"Key":       map[string]any{"id": map[string]string{"S": "token#" + environment + "#" + execution}},
 			},
 			&got,
 		)
@@ -750,7 +837,7 @@ func (c *chain) token(running context.Context, t *testing.T, execution string) s
 // approve waits for the request for approval and grants it, unless the machine ends before.
 func approve(running context.Context, t *testing.T, c *chain, address, execution string) {
 	t.Helper()
-	token := c.token(running, t, execution)
+	token := c.token(running, t, "production", execution)
 	if token == "" {
 		return // it ended without asking: what it printed says why
 	}
@@ -762,7 +849,7 @@ func approve(running context.Context, t *testing.T, c *chain, address, execution
 		execution,
 		"--yes",
 		"--stack",
-		pipeline,
+		c.name,
 		"--reason",
 		"it is green",
 	)

@@ -14,6 +14,7 @@ except ModuleNotFoundError:  # make put moto into a place of its own
     os.execv(own, [own, *sys.argv])
 
 import drivers
+import iam
 import metadata
 import patches
 import tasks
@@ -38,6 +39,7 @@ def main():
     ecs = tasks.Tasks(driver, endpoint, options.image, options.phase, options.log_delay)
     ecs.metadata = metadata.serve(options.host, ecs)
     patches.apply(ecs)
+    iam.apply()
     if options.until_stdin_ends:
         threading.Thread(target=end_with_stdin, args=(ecs,), daemon=True).start()
     moto.server.main(["-H", options.host, "-p", str(options.port)])

@@ -5,6 +5,8 @@ import http.server
 import json
 import threading
 
+import iam
+
 
 def serve(host, ecs):
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -15,7 +17,7 @@ def serve(host, ecs):
             if task is None:
                 self.answer(404, {})
             elif kind == "credentials":
-                self.answer(200, credentials())
+                self.answer(200, credentials(task))
             elif kind == "v4" and what in ("", "task"):
                 self.answer(200, task_of(task) if what else container_of(task))
             else:
@@ -73,8 +75,15 @@ def task_of(task):
     }
 
 
-def credentials():
+def credentials(task):
     later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=6)
+    own = iam.credentials(task)
+    if own:
+        arn, role = own
+        return {
+            "RoleArn": arn, "AccessKeyId": role.access_key_id, "SecretAccessKey": role.secret_access_key, "Token": role.session_token,
+            "Expiration": stamp(later.timestamp()),
+        }
     return {
         "RoleArn": "arn:aws:iam::123456789012:role/task", "AccessKeyId": "ASIAIOSFODNN7EXAMPLE",
         "SecretAccessKey": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "Token": "token", "Expiration": stamp(later.timestamp()),

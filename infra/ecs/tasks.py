@@ -6,6 +6,7 @@ import threading
 import time
 
 import awslogs
+import iam
 from drivers import CannotStart
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
@@ -119,7 +120,11 @@ class Tasks:
 
     def secret(self, task, reference):
         account, region = task._account_id, task.region_name
+        role = iam.session(task.definition.execution_role_arn) if task.definition.execution_role_arn in iam.roles else None
         try:
+            action = "secretsmanager:GetSecretValue" if ":secretsmanager:" in reference else "ssm:GetParameters"
+            if role and not iam.allows(role, action, reference):
+                raise PermissionError(f"{role.arn} may not read it")
             if ":secretsmanager:" in reference:
                 return secretsmanager_backends[account][region].get_secret_value(reference, "", "")["SecretString"]
             name = reference.split(":parameter", 1)[-1]

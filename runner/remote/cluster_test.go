@@ -47,6 +47,9 @@ func TestTaskDefinitionAndNetworkOfAStep(t *testing.T) {
 			if sent.Definition != c.definition || network != c.network {
 				t.Errorf("%s in %s, want %s in %s", sent.Definition, network, c.definition, c.network)
 			}
+			if sent.PropagateTags != "TASK_DEFINITION" || !sent.ManagedTags {
+				t.Errorf("the task has no tags for the bill: %+v", sent)
+			}
 			for _, v := range sent.Overrides.ContainerOverrides[0].Environment {
 				if v.Name == "BRANCH" && v.Value != c.sent {
 					t.Errorf("BRANCH is %s, want %s", v.Value, c.sent)

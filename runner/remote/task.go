@@ -109,6 +109,9 @@ type runTask struct {
 		VPC vpc `json:"awsvpcConfiguration"`
 	} `json:"networkConfiguration"`
 	Overrides overrides `json:"overrides"`
+	// Tags for the bill: those of the task definition, and the cluster's name.
+	PropagateTags string `json:"propagateTags"`
+	ManagedTags   bool   `json:"enableECSManagedTags"`
 }
 
 // Start starts the task of a step. It waits for capacity for StartTimeout, and calls waiting with the reason. After the
@@ -121,7 +124,7 @@ func (c *Client) Start(ctx context.Context, r Request, waiting func(reason strin
 	}
 	input := runTask{
 		Definition: settings.Definition, Token: rand.Text(), Group: "ci:" + r.Step, StartedBy: startedBy(r.StartedBy),
-		Capacity: []capacity{{"FARGATE", 1}},
+		Capacity: []capacity{{"FARGATE", 1}}, PropagateTags: "TASK_DEFINITION", ManagedTags: true,
 	}
 	if r.Spot {
 		input.Capacity[0].Provider = "FARGATE_SPOT"
