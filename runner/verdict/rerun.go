@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -282,8 +283,23 @@ func (v *Verdict) rerunOnce(n int, failing map[string]bool) (decided bool, err e
 		v.session.Log.Warn("the rerun decides nothing, so the failures stand", "cause", why)
 		return false, nil
 	}
+	if broken := newSetup(read, failing); broken != "" {
+		v.session.Log.Warn("the rerun decides nothing, so the failures stand",
+			"cause", broken+" could not be set up in it, which the first run had no trouble with")
+		return true, nil // another one may be lucky
+	}
 	v.compare(n, failing, read, seen)
 	return true, nil
+}
+
+// newSetup names a hook, a class or a file that failed in a rerun and not before: its tests did not run.
+func newSetup(rerun results.Results, failing map[string]bool) string {
+	for _, c := range rerun.Failures {
+		if c.Setup && !failing[c.Identity()] {
+			return cmp.Or(c.Name, c.Class)
+		}
+	}
+	return ""
 }
 
 // compare records which tests passed in a rerun and which did not.

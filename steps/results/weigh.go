@@ -22,7 +22,7 @@ const (
 var (
 	// commonplace matches lines that each failure has. The last ones are of go test and TAP.
 	commonplace = pattern.New(
-		`(?i)^((test )?(failed|failure|fail|error)\.?|collection failure|failed [0-9]+ times?\.?|` +
+		`(?i)^((test )?(failed|failure|fail|error)\.?|pass|ok|collection failure|failed [0-9]+ times?\.?|` +
 			`traceback( \(most recent call last\))?:|\.{3}|stack ?trace:?|error trace:.*|messages?:|test:.*|test errors?|error context: .*|retry #[0-9]+ .*|assertion error)$|` +
 			`^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) |failed to generate Mocha diff$|^(severity|operator|stack|type|code|failureType|data): ?\S*$`,
 	)

@@ -64,7 +64,20 @@ func (s *Scanner) scanText() bool {
 
 const badRefFault = "%q is not a reference of XML"
 
-func quoteRef(text []byte) string { return quote(text[:min(len(text), maxRef)]) }
+// quoteRef quotes the reference that a text begins with, and nothing after it, so that it is the same wherever the
+// window ends.
+func quoteRef(text []byte) string {
+	text = text[:min(len(text), maxRef)]
+	for i, c := range text[1:] {
+		switch {
+		case c == ';':
+			return quote(text[:i+2])
+		case c < '0' && c != '#' || c == '&' || c == '<':
+			return quote(text[:i+1])
+		}
+	}
+	return quote(text)
+}
 
 // badRef returns the index of the first unknown reference, -1 if there is none.
 func badRef(text []byte) int {

@@ -134,7 +134,7 @@ func TestFaults(t *testing.T) {
 		"a declaration that is none":     {"<a><!></a>", "<a>", "<! is followed by '>'"},
 		"a control character in a tag":   {"<a/><a\x01b='1'/>", "<a> </a>", "<a is followed by '\\x01'"},
 		"a slash inside of a tag":        {"<a / b='1'>", "", "<a / is followed by ' '"},
-		"a bare & does not end it":       {"<a>\r\nx && y<b/></a>", `<a> "\nx && y" <b> </b> </a>`, `line 2: "&& y" is not a reference`},
+		"a bare & does not end it":       {"<a>\r\nx && y<b/></a>", `<a> "\nx && y" <b> </b> </a>`, `line 2: "&" is not a reference`},
 		"an entity does not end it":      {"<a b='&nbsp;'><b/></a>", `<a b="&nbsp;"> <b> </b> </a>`, `"&nbsp;" is not a reference`},
 		"an entity of its own":           {`<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>`, `<a> "&x;" </a>`, `"&x;" is not a reference`},
 		"a < in a value does not end it": {"<a b='<'><b/></a>", `<a b="<"> <b> </b> </a>`, "a value of <a> contains a <"},
