@@ -34,9 +34,7 @@ func newHelpCommand(o *options) *cobra.Command {
 				if err := o.checkWord(subject, rest[0]); err != nil {
 					return err
 				}
-				if subject, _, err = subject.Find([]string{"run"}); err != nil {
-					return err
-				}
+				return o.print("%s", o.renderStepHelp(subject, rest[0]))
 			}
 			return subject.Help()
 		},

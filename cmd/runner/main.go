@@ -70,7 +70,7 @@ func execute(ctx context.Context, o *options) int {
 			return o.exit(err)
 		}
 	}
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { helpErr = o.print("%s", renderHelp(cmd, o.helpWidth())) })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { helpErr = o.print("%s", o.renderHelp(cmd)) })
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		err = helpErr
