@@ -56,7 +56,7 @@ test: lint $(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.y
 test-report: $(TOOLS)/npm/node_modules/.bin/pnpm ## the report as a browser shows it, at two widths, in light and dark, by keyboard; with axe
 	@command -v chromium >/dev/null || { test -n "$$CI" && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
 	  { echo "no chromium on PATH: install Debian's package chromium, or a Chromium under that name"; exit 1; }
-	go test -tags browser -count 1 ./runner/present/page
+	go test -tags browser -count 1 ./runner/present/page ./runner/serve
 
 INFRA := $(TOOLS)/bin/moto_server $(TOOLS)/bin/cfn-lint $(TOOLS)/bin/aws $(TOOLS)/bin/actionlint infra/test/node_modules/.package-lock.json $(TOOLS)/carlin/node_modules/.package-lock.json
 
@@ -111,7 +111,7 @@ lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck $(TOOLS)/bin/deadcode $(TOOL
 	  test -z "$$unformatted" || { echo "not formatted (run gofumpt -w): $$unformatted"; exit 1; }
 	go mod verify
 	go vet ./...
-	go vet -tags browser ./runner/present/page
+	go vet -tags browser ./runner/present/page ./runner/serve
 	go vet -tags container ./image
 	go vet -tags man ./cmd/runner
 	staticcheck ./...

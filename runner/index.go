@@ -126,18 +126,26 @@ func (r *run) writeIndex(ctx context.Context, store artifacts.Swapper, l listing
 func writeOneIndex(
 	ctx context.Context, s swapStore, folder string, about overview.Repository, branch string, l listing,
 ) error {
-	if _, err := runs.Add(ctx, s, folder, l.entry, l.live); err != nil {
+	_, err := runs.Add(ctx, s, folder, l.entry, l.live)
+	if folder == keys.RunIndexProtected && isDenied(err) { // the store's roles protect fewer branches than the runner does
+		_, err = runs.Add(ctx, s, keys.RunIndexOthers, l.entry, l.live)
+	}
+	if err != nil {
 		return err
 	}
 	if l.entry.State == record.Running && !pause(ctx, quickRun) {
 		return nil // it has ended, and its end makes the page
 	}
-	err := overview.Write(ctx, s, about, branch)
-	var refused *artifacts.StoreError
-	if branch == "" && errors.As(err, &refused) && refused.Denied {
+	err = overview.Write(ctx, s, about, branch)
+	if branch == "" && isDenied(err) {
 		return nil // the roles of branches may not write it; the next run of the main branch does
 	}
 	return err
+}
+
+func isDenied(err error) bool {
+	var refused *artifacts.StoreError
+	return errors.As(err, &refused) && refused.Denied
 }
 
 // quickRun is how long a run lasts that is not shown as running on the pages.

@@ -84,8 +84,15 @@ func TestAStoreThatDoesNotAnswerHoldsUpNoEnd(t *testing.T) {
 	}
 }
 
-// denying refuses to store the page of the repository, as the roles of branches do.
+// denying refuses to store what shows the protected branches or the repository, as the roles of branches do.
 type denying struct{ *folder.Store }
+
+func (d denying) Swap(ctx context.Context, o artifacts.Object, tag string) (string, error) {
+	if strings.HasPrefix(o.Key, keys.RunIndexProtected) {
+		return "", &artifacts.StoreError{Op: "put", Key: o.Key, Err: fs.ErrPermission, Denied: true}
+	}
+	return d.Store.Swap(ctx, o, tag)
+}
 
 func (d denying) Put(ctx context.Context, o artifacts.Object) (string, error) {
 	if o.Key == keys.RunIndexRepository {
@@ -96,7 +103,7 @@ func (d denying) Put(ctx context.Context, o artifacts.Object) (string, error) {
 
 func TestABranchNeedNotWriteThePageOfTheRepository(t *testing.T) {
 	r, s, logged := indexedRun(t)
-	r.Store = denying{s}
+	r.Store, r.Config.Artifacts, r.Config.Protected = denying{s}, "s3://bucket", "*"
 	r.indexEnd(r.buildRecord(outcome.Of(nil)))
 	r.awaitIndex()
 	if text := logged(); strings.Contains(text, "index") {

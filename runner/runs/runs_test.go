@@ -365,3 +365,54 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// Of two indexes the quiet one has old runs in its head, which are not newer than those in the pages of the busy one.
+func TestNewestOfTwoIndexes(t *testing.T) {
+	s := newMemory()
+	quiet, busy := Folders("")[0], Folders("")[1]
+	fillPages(t, s, busy, 1000)
+	for _, n := range []int{7, 14, 21} {
+		e := ended(n)
+		e.Branch, e.RunID = "quiet", e.RunID[:len(e.RunID)-1]+"q"
+		if _, err := Add(t.Context(), s, quiet, e, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	failed := func(e record.Entry) bool { return e.State == record.Failing }
+	inHeads := 0
+	for n := 1000; n > 1000-2*PageSize+1; n-- {
+		if n%7 == 0 {
+			inHeads++
+		}
+	}
+	list, err := Newest(t.Context(), s, Folders(""), inHeads+2, failed)
+	if err != nil || len(list.Runs) != inHeads+2 || !list.Older {
+		t.Fatalf("%d runs, %v", len(list.Runs), err)
+	}
+	for _, e := range list.Runs {
+		if e.Branch == "quiet" {
+			t.Errorf("%s is among the newest", e.RunID)
+		}
+	}
+	if len(list.Branches) != 2 || list.Branches[0].Name != "main" {
+		t.Errorf("the branches are %+v", list.Branches)
+	}
+}
+
+// BenchmarkAdd adds runs to a head with as many as it has on average.
+func BenchmarkAdd(b *testing.B) {
+	s := newMemory()
+	head := Head{Version: version}
+	for n := 1; n <= PageSize*3/2; n++ {
+		head.add(ended(n))
+	}
+	if _, err := put(b.Context(), s, keys.RunIndexHead(main), head, ""); err != nil {
+		b.Fatal(err)
+	}
+	for n := 1000; b.Loop(); n++ {
+		if _, err := Add(b.Context(), s, main, ended(n), nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(s.objects[keys.RunIndexHead(main)])), "head-bytes")
+}

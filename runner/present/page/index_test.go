@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"regexp"
 	"strings"
@@ -204,5 +205,14 @@ func TestWeeks(t *testing.T) {
 	}
 	if n != 400 {
 		t.Errorf("%d runs are in a week", n)
+	}
+}
+
+func BenchmarkIndex(b *testing.B) {
+	x := indexed(2000, "main")
+	for b.Loop() {
+		if err := WriteIndex(io.Discard, x); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
