@@ -40,7 +40,7 @@ func (r *run) listen() listener { return listener{watch: new(cause.Watch), mark:
 // conclude keeps what the output of a command tells that ended with err.
 func (r *run) conclude(l listener, err error) {
 	tail := r.tail.Since(l.mark)
-	output := l.watch.End(tail.Text, tail.First, l.mark.Lines())
+	output := l.watch.End(tail.Text, tail.First, l.mark.Lines(), err != nil)
 	r.heard.notes, r.heard.last = append(r.heard.notes, output.Annotations...), l.mark
 	if err == nil {
 		return

@@ -9,9 +9,12 @@ import (
 
 // genericErrors finds the first of the last lines that begin like an error.
 func genericErrors(lines []string) telling {
-	const gap = 3 // lines between two that belong together
+	const (
+		gap  = 3   // lines between two that belong together
+		deep = 400 // lines before the end
+	)
 	t := telling{kind: record.CauseOutput}
-	for i := len(lines) - 1; i >= 0; i-- {
+	for i := len(lines) - 1; i >= max(0, len(lines)-deep); i-- {
 		if t.weight != nothing && t.at-i > gap {
 			break
 		}
@@ -44,12 +47,29 @@ func paragraph(lines []string, at int) []string {
 }
 
 func isError(line string) bool {
-	return line != "" && len(line) < 2000 && errorLine.MatchString(line) && !noError.MatchString(line) && !isWrapper(line)
+	return line != "" && len(line) < 2000 && mayBeError(line) && errorLine.MatchString(line) && !noError.MatchString(line) && !isWrapper(line)
+}
+
+// mayBeError is a cheap test for words without which no line begins like an error.
+func mayBeError(line string) bool {
+	lower := strings.ToLower(line[:min(len(line), 200)])
+	for _, word := range errorWords {
+		if strings.Contains(lower, word) {
+			return true
+		}
+	}
+	return false
+}
+
+var errorWords = []string{
+	"err", "fail", "fatal", "excep", "panic", "cannot", "can't", "could not", "unable", "invalid", "unknown", "no such",
+	"denied", "unbound", "not set", "critical", "unhandled", "uncaught", "✘", "✖", "✗", "×", "❌", ": (", "e: ",
 }
 
 // wrappers finds the last line by which a tool says that what it had started failed.
 func wrappers(lines []string) telling {
-	for i := len(lines) - 1; i >= 0; i-- {
+	const deep = 200 // lines before the end
+	for i := len(lines) - 1; i >= max(0, len(lines)-deep); i-- {
 		line := strings.TrimSpace(lines[i])
 		if !isWrapper(line) {
 			continue

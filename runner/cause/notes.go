@@ -2,6 +2,7 @@ package cause
 
 import (
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -77,6 +78,15 @@ func (n *notes) problem(p problem.Problem) {
 		Level: level, Tool: p.Tool, Path: p.Path, Line: p.Line, Column: p.Column, Title: title, Message: p.Message,
 		LogLine: p.At,
 	})
+}
+
+// all returns the notes, errors first, with the lines of the log, of which base came before the output.
+func (n *notes) all(base int) []record.Annotation {
+	all := slices.Concat(n.errors, n.others)
+	for i := range all {
+		all[i].LogLine += base
+	}
+	return all
 }
 
 // The bounds of a note, in bytes.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/problem"
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/workflow"
 )
 
 // Output is what the output of a command tells of how it ended.
@@ -51,8 +52,9 @@ const (
 const nearEnd = 300
 
 // End returns what the output tells, once it is over. Tail is its end, first the number of the tail's first line in
-// the output, counted from 1; base is how many lines of the log came before the output.
-func (w *Watch) End(tail []byte, first, base int) Output {
+// the output, counted from 1; base is how many lines of the log came before the output. Of a command that did not fail
+// only the annotations are derived.
+func (w *Watch) End(tail []byte, first, base int, failed bool) Output {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var lines []string
@@ -60,6 +62,10 @@ func (w *Watch) End(tail []byte, first, base int) Output {
 		lines = append(lines, plain([]byte(line)))
 	}
 	problems := w.rest(lines, first)
+	out := Output{Annotations: w.notes.all(base)}
+	if !failed {
+		return out
+	}
 	best := tallied(problems)
 	for _, find := range []func([]string) telling{traces, shellErrors, genericErrors, wrappers} {
 		t := find(lines)
@@ -69,28 +75,24 @@ func (w *Watch) End(tail []byte, first, base int) Output {
 		best = best.or(t)
 	}
 	best.context(lines, first)
-	out := Output{telling: best}
-	if best.weight != nothing {
+	if out.telling = best; best.weight != nothing {
 		out.telling.at += base
 	}
 	out.last, out.lastAt = lastOf(lines)
 	out.lastAt += first + base
-	for _, list := range [][]record.Annotation{w.notes.errors, w.notes.others} {
-		for _, a := range list {
-			a.LogLine += base
-			out.Annotations = append(out.Annotations, a)
-		}
-	}
 	return out
 }
 
-// rest reads the tail for problems that the Watch did not look for, since they do not call themselves errors.
+// rest reads the tail: for problems that do not call themselves errors, and for what came after the beginning.
 func (w *Watch) rest(lines []string, first int) tally {
 	var all tally
 	for _, p := range w.problems.first {
 		if p.At < first {
 			all.add(p)
 		}
+	}
+	if all.count > 0 { // not all of them were kept
+		all.last = min(w.problems.last, first)
 	}
 	var m problem.Matcher
 	add := func(found []problem.Problem) {
@@ -100,7 +102,11 @@ func (w *Watch) rest(lines []string, first int) tally {
 		}
 	}
 	for i, line := range lines {
-		add(m.Line(first+i, line))
+		if n := first + i; n <= w.lines || !workflow.MayCommand([]byte(line)) {
+			add(m.Line(n, line))
+		} else if c := w.reader.Read([]byte(line)); c.Kind == workflow.Note {
+			w.notes.command(n, c.Note)
+		}
 	}
 	add(m.End())
 	if all.count > 0 && w.problems.count > all.count && w.problems.first[0].Tool == all.first[0].Tool { // the tail has the last of them

@@ -60,7 +60,7 @@ func (r recording) derive(size int) (*record.Cause, []record.Annotation) {
 		_, _ = w.Write(rest[:n])
 		rest = rest[n:]
 	}
-	out := w.End(r.output, 1, 0)
+	out := w.End(r.output, 1, 0, true)
 	places := Places{Directory: "/workspace", Workspace: "/workspace", Within: "."}
 	c := Of(Failure{
 		Reason: record.Failure, ExitCode: r.code, Error: "the command exited with " + strconv.Itoa(r.code), Output: &out,
