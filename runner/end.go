@@ -98,6 +98,20 @@ func (r *run) whyAttributes(ended record.Run) []any {
 	if hint := present.Hint(ended); hint != "" {
 		all = append(all, "hint", hint)
 	}
+	if ended.Recorded {
+		all = append(all, "record", ended.Place+"/"+ended.Key, "report", present.ReportURL(ended.Place, ended.Key))
+	}
+	if again := ended.Rerun; again != nil {
+		all = append(all, "rerun", again.Step)
+		if again.Tests != "" {
+			all = append(all, "rerun_tests", again.Tests)
+		}
+	}
+	for _, fact := range [][2]string{{"log_stream", ended.LogURL}, {"last_passed", present.SinceLine(ended)}} {
+		if fact[1] != "" {
+			all = append(all, fact[0], fact[1])
+		}
+	}
 	return all
 }
 

@@ -32,6 +32,7 @@ func (r *run) execute() error {
 			Advice: "it comes from " + r.step.Origin["directory"],
 		}
 	}
+	r.lockfile, _ = steps.LockfileDigest(r.Config.Workspace) // the command may write it
 	if err := r.attempt(); err != nil {
 		return err
 	}

@@ -80,6 +80,10 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 	f.Cost = r.cost(f.Usage)
 	f.Details = r.details()
 	f.Cause, f.Notes = r.cause(o, f), r.annotations(o)
+	f.Lockfile = r.lockfile
+	if !o.Passed() {
+		f.Rerun, f.LastPassed = r.rerunCommands(f), r.sinceLastPassed(f)
+	}
 	if r.result != nil {
 		f.OOMKills = r.result.OOMKills
 		for _, l := range r.result.Leftovers {
@@ -148,7 +152,7 @@ func (r *run) details() record.Details {
 		Variables: r.env.Names(), Recorded: r.recorded(),
 		Place: r.Place, Key: r.runKey(), Root: strings.Repeat("../", 1+strings.Count(r.runKey(), "/")),
 		Repository: r.Config.GitHubName, RepositoryURL: r.repositoryURL(), RefType: r.refType(), Actor: r.actor(),
-		TaskARN: r.task.ARN, Cluster: r.task.ClusterName(), ColdStart: r.task.ColdStart(r.Began),
+		TaskARN: r.task.ARN, LogURL: r.task.LogURL(), Cluster: r.task.ClusterName(), ColdStart: r.task.ColdStart(r.Began),
 		Deployment: r.delivery.Details(),
 	}
 }

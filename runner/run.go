@@ -68,6 +68,8 @@ type run struct {
 	logTimer *time.Timer // see boundLogAtDeadline
 	tail     *page.Tail  // the end of the command's output
 	heard    heard       // what the commands' output tells
+	lookback *lookback   // earlier runs of the step; nil before the run has begun
+	lockfile string      // digest of the lockfiles before the command; "" without any
 
 	result        *process.Result
 	verdict       *verdict.Verdict
@@ -171,6 +173,7 @@ func (r *run) perform() error {
 	if r.in.Undo {
 		return r.rollback()
 	}
+	r.lookBack()
 	if err := r.prepare(); err != nil {
 		r.onFailure(err)
 		r.after(err)

@@ -111,6 +111,7 @@ func TestTranscripts(t *testing.T) {
 			"requests": cmdRequests,
 			"follow":   cmdFollow,
 			"signed":   cmdSigned(t),
+			"says":     cmdSays,
 		},
 	})
 }
@@ -170,7 +171,7 @@ func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.C
 	for _, v := range []string{
 		"PATH", "HOME", "TMPDIR", "GORACE", "ARTIFACT_BUCKET", "XDG_STATE_HOME", "BRANCH", "GIT_SHA", "RUNNER_LOG_FORMAT", "NO_COLOR", "WORK",
 		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDFORMATION", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
-		"RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL",
+		"RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL", "GITHUB_STEP_SUMMARY",
 		"SLACK_WEBHOOK_URL", "GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL",
 	} {
 		s.cmd.Env = append(s.cmd.Env, v+"="+ts.Getenv(v))

@@ -64,6 +64,12 @@ func (d *document) run(run record.Run) {
 	if hint := Hint(run); hint != "" {
 		d.print("Hint: %s\n\n", codeSpan(hint))
 	}
+	if since := SinceLine(run); since != "" {
+		d.item("before", codeSpan(since))
+	}
+	if again := RerunLine(run); again != "" {
+		d.item("again", codeSpan(again))
+	}
 	if t := run.Tests; t != nil {
 		text := TestCounts(t.Counts)
 		if t.Missing != "" {

@@ -33,8 +33,10 @@ func SlackMessage(run record.Run, recovered bool, report ReportLink) *slack.Webh
 		slack.PlainTextType, clip(sign+" "+title(run, recovered), slackHeader), true, false,
 	)
 	blocks := []slack.Block{slack.NewHeaderBlock(header), slackText(slackEscape(outline(run)))}
-	if why := slackCause(run); why != "" {
-		blocks = append(blocks, slackText(why))
+	for _, text := range []string{slackCause(run), slackSince(run)} {
+		if text != "" {
+			blocks = append(blocks, slackText(text))
+		}
 	}
 	if stack := stackLine(run); stack != "" {
 		blocks = append(blocks, slackText(slackEscape(clip(stack, slackError))))
@@ -48,18 +50,30 @@ func SlackMessage(run record.Run, recovered bool, report ReportLink) *slack.Webh
 	if facts := slackFacts(run, report); facts != "" {
 		blocks = append(blocks, slack.NewContextBlock("", markdownObject(facts)))
 	}
-	if report.URL != "" {
-		button := slack.NewButtonBlockElement(
-			"report", "", slack.NewTextBlockObject(slack.PlainTextType, "Report", false, false),
-		)
-		button.URL = report.URL
-		blocks = append(blocks, slack.NewActionBlock("", button))
+	if buttons := slackButtons(run, report); len(buttons) > 0 {
+		blocks = append(blocks, slack.NewActionBlock("", buttons...))
 	}
 	no := false
 	return &slack.WebhookMessage{
 		Text:   slackEscape(clip(title(run, recovered)+": "+outline(run), slackSection)),
 		Blocks: &slack.Blocks{BlockSet: blocks}, UnfurlLinks: &no, UnfurlMedia: &no,
 	}
+}
+
+// slackButtons lead to the report and to the log stream.
+func slackButtons(run record.Run, report ReportLink) []slack.BlockElement {
+	var all []slack.BlockElement
+	add := func(id, text, to string) {
+		if to == "" || len(to) > slackButton {
+			return
+		}
+		button := slack.NewButtonBlockElement(id, "", slack.NewTextBlockObject(slack.PlainTextType, text, false, false))
+		button.URL = to
+		all = append(all, button)
+	}
+	add("report", "Report", report.URL)
+	add("log", "Log stream", run.LogURL)
+	return all
 }
 
 // slackCauseLines is how many lines of a cause a message has.
@@ -83,6 +97,19 @@ func slackCause(run record.Run) string {
 		text += "\n→ " + slackEscape(clip(hint, slackError/2))
 	}
 	return text
+}
+
+// slackSince says what is different since the step last passed, and how to run it again.
+func slackSince(run record.Run) string {
+	var lines []string
+	if since := SinceLine(run); since != "" {
+		lines = append(lines, slackEscape(clip(oneLine(since), slackLine)))
+	}
+	if again := RerunLine(run); again != "" {
+		again = strings.ReplaceAll(clip(oneLine(again), slackError), "`", "'")
+		lines = append(lines, "again: `"+slackEscape(again)+"`")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // slackTests lists the first failed tests, with their files, what the history says of them, and their excerpts.

@@ -97,6 +97,8 @@ func (s *summary) cause(run record.Run) {
 	}
 	s.row("error", escapeLines(ErrorBeside(run)))
 	s.row("hint", escapeLines(Hint(run)))
+	s.row("before", terminal.Escape(SinceLine(run)))
+	s.row("again", terminal.Escape(RerunLine(run)))
 }
 
 // Refusal returns why a run ended before it had records, for standard error.

@@ -19,6 +19,7 @@ type Details struct {
 	Actor         string // who caused the run, or ""
 
 	TaskARN   string         `redact:"-"`
+	LogURL    string         `redact:"-"` // of the log stream in AWS's console, or ""
 	Cluster   string         `redact:"-"` // "local" outside of a cluster
 	ColdStart *time.Duration // from the start of the image's pull to that of the runner; nil if unknown
 

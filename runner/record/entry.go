@@ -46,7 +46,9 @@ type Entry struct {
 	Tests    *EntryTests `json:"tests,omitempty"`
 	Coverage float64     `json:"coverage,omitempty"` // percent of lines
 	Dollars  float64     `json:"dollars,omitempty"`
-	Bytes    int64       `json:"bytes,omitempty"` // of its artifacts
+	Bytes    int64       `json:"bytes,omitempty"`               // of its artifacts
+	Lockfile string      `json:"lockfile,omitempty" redact:"-"` // the beginning of the digest of the lockfiles
+	Usage    *EntryUsage `json:"usage,omitempty"`
 }
 
 // EntryTests is what an index keeps of the tests of a run.
@@ -58,6 +60,16 @@ type EntryTests struct {
 	Failing []string   `json:"failing,omitempty"` // the first few by name
 	Flakes  []string   `json:"flakes,omitempty"`
 	Slowest []SlowTest `json:"slowest,omitempty"`
+}
+
+// EntryUsage is what an index keeps of what a run used.
+type EntryUsage struct {
+	Seconds float64 `json:"seconds"` // of its commands
+	Memory  int64   `json:"memory"`  // bytes at most
+	Limit   int64   `json:"limit,omitempty"`
+	Cores   float64 `json:"cores"`          // average
+	Disk    int64   `json:"disk,omitempty"` // bytes at most, the step's own
+	OOM     bool    `json:"oom,omitempty"`
 }
 
 // SlowTest is a test and its duration.
@@ -86,6 +98,7 @@ const (
 	entrySlowest = 3
 	entryName    = 160 // bytes
 	entryCause   = 240
+	entryDigest  = 16
 )
 
 // StartedEntry returns the entry of a run that begins. From the deadline on it counts as lost.
@@ -122,7 +135,8 @@ func (r Run) Entry() Entry {
 	for _, a := range r.Artifacts {
 		e.Bytes += a.Bytes
 	}
-	e.Tests = r.Tests.entry()
+	e.Lockfile = r.Lockfile[:min(len(r.Lockfile), entryDigest)]
+	e.Tests, e.Usage = r.Tests.entry(), r.Usage.entry(r.Reason)
 	return e
 }
 
@@ -141,6 +155,16 @@ func (t *Tests) entry() *EntryTests {
 		e.Slowest = append(e.Slowest, SlowTest{entryTitle(c), Seconds(c.Duration)})
 	}
 	return e
+}
+
+func (u *Usage) entry(reason Reason) *EntryUsage {
+	if u == nil || u.Seconds <= 0 {
+		return nil
+	}
+	return &EntryUsage{
+		Seconds: Round(u.Seconds), Memory: u.PeakMemory, Limit: u.MemoryLimit, Cores: Round(u.CPUSeconds / u.Seconds),
+		Disk: max(u.Storage, u.DiskGrowth), OOM: reason == OOM,
+	}
 }
 
 func entryTitle(c results.Case) string {

@@ -48,34 +48,37 @@ type Run struct {
 	Metadata  map[string]string `json:"metadata,omitempty" redact:"-"`
 
 	Identity
-	ExitCode  int               `json:"exit_code"`
-	Reason    Reason            `json:"reason"`
-	Killed    bool              `json:"killed"`
-	Retryable bool              `json:"retryable"`
-	Allowed   bool              `json:"retry_allowed"` // it is retryable, and the step's retry: allows the reason
-	Error     string            `json:"error,omitempty"`
-	Hint      string            `json:"hint,omitempty"`
-	Cause     *Cause            `json:"cause,omitempty"` // nil if it passed
-	StartedAt time.Time         `json:"started_at"`
-	EndedAt   time.Time         `json:"finished_at"`
-	Seconds   float64           `json:"duration_seconds"`
-	Tests     *Tests            `json:"tests,omitempty"`
-	Coverage  *Coverage         `json:"coverage,omitempty"`
-	Artifacts []Artifact        `json:"artifacts"`
-	Caches    []Cache           `json:"caches,omitempty"`
-	Saved     float64           `json:"cache_saved_seconds,omitempty"` // how much longer the run would have taken without, if known
-	Usage     *Usage            `json:"usage,omitempty"`
-	Cost      *Cost             `json:"cost,omitempty"`
-	Delivery  *Delivery         `json:"delivery,omitempty"`
-	Outputs   map[string]string `json:"outputs,omitempty"   redact:"-"` // variables for later steps of the commit
-	Phases    []Phase           `json:"phases"`
-	Attempts  []Attempt         `json:"attempts"`
-	Leftovers []Leftover        `json:"leftovers,omitempty"`
-	Notes     []Annotation      `json:"annotations,omitempty"` // that its commands printed
-	OOMKills  int               `json:"oom_kills,omitempty"`   // processes of the command that the kernel killed for memory
-	Stop      *Stop             `json:"stop,omitempty"`
-	Log       *Log              `json:"log,omitempty"`
-	Published map[string]bool   `json:"published,omitempty" redact:"-"` // the run's own files: which of them are in the store
+	ExitCode   int               `json:"exit_code"`
+	Reason     Reason            `json:"reason"`
+	Killed     bool              `json:"killed"`
+	Retryable  bool              `json:"retryable"`
+	Allowed    bool              `json:"retry_allowed"` // it is retryable, and the step's retry: allows the reason
+	Error      string            `json:"error,omitempty"`
+	Hint       string            `json:"hint,omitempty"`
+	Cause      *Cause            `json:"cause,omitempty"`               // nil if it passed
+	Rerun      *Rerun            `json:"rerun,omitempty"`               // how to run it again; nil if it passed
+	LastPassed *LastPassed       `json:"last_passed,omitempty"`         // nil if the run passed, or none before is known to have passed
+	Lockfile   string            `json:"lockfile,omitempty" redact:"-"` // digest of the lockfiles
+	StartedAt  time.Time         `json:"started_at"`
+	EndedAt    time.Time         `json:"finished_at"`
+	Seconds    float64           `json:"duration_seconds"`
+	Tests      *Tests            `json:"tests,omitempty"`
+	Coverage   *Coverage         `json:"coverage,omitempty"`
+	Artifacts  []Artifact        `json:"artifacts"`
+	Caches     []Cache           `json:"caches,omitempty"`
+	Saved      float64           `json:"cache_saved_seconds,omitempty"` // how much longer the run would have taken without, if known
+	Usage      *Usage            `json:"usage,omitempty"`
+	Cost       *Cost             `json:"cost,omitempty"`
+	Delivery   *Delivery         `json:"delivery,omitempty"`
+	Outputs    map[string]string `json:"outputs,omitempty"   redact:"-"` // variables for later steps of the commit
+	Phases     []Phase           `json:"phases"`
+	Attempts   []Attempt         `json:"attempts"`
+	Leftovers  []Leftover        `json:"leftovers,omitempty"`
+	Notes      []Annotation      `json:"annotations,omitempty"` // that its commands printed
+	OOMKills   int               `json:"oom_kills,omitempty"`   // processes of the command that the kernel killed for memory
+	Stop       *Stop             `json:"stop,omitempty"`
+	Log        *Log              `json:"log,omitempty"`
+	Published  map[string]bool   `json:"published,omitempty" redact:"-"` // the run's own files: which of them are in the store
 
 	Details `json:"-"`
 }

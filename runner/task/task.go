@@ -2,7 +2,11 @@
 package task
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,6 +15,8 @@ import (
 
 // Task is the Fargate task that the runner is in; the zero value is none.
 type Task struct {
+	endpoint string // of the runner's container
+
 	ARN           string    `json:"TaskARN"`
 	Cluster       string    `json:"Cluster"`
 	PullStartedAt time.Time `json:"PullStartedAt"`
@@ -19,7 +25,8 @@ type Task struct {
 		CPU    float64 `json:"CPU"`    // vCPUs
 		Memory float64 `json:"Memory"` // MiB
 	} `json:"Limits"`
-	Storage struct {
+	Containers []container `json:"Containers"`
+	Storage    struct {
 		Utilized int64 `json:"Utilized"` // MiB, at the time of the request
 		Reserved int64 `json:"Reserved"` // MiB
 	} `json:"EphemeralStorageMetrics"`
@@ -35,7 +42,51 @@ func Describe(ctx context.Context, endpoint string) (Task, error) {
 		return t, nil
 	}
 	err := request(ctx, endpoint+"/task", describeTimeout, &t)
+	t.endpoint = endpoint
 	return t, err
+}
+
+// container is one of the task's.
+type container struct {
+	ID         string            `json:"DockerId"` // the end of its own endpoint
+	LogDriver  string            `json:"LogDriver"`
+	LogOptions map[string]string `json:"LogOptions"`
+}
+
+// LogURL returns the URL of the log stream of the runner's container in AWS's console; "" if it is not known, or the log
+// goes elsewhere.
+func (t Task) LogURL() string {
+	at := slices.IndexFunc(t.Containers, func(c container) bool { return c.ID != "" && strings.HasSuffix(t.endpoint, "/"+c.ID) })
+	if at < 0 && len(t.Containers) == 1 {
+		at = 0
+	}
+	if at < 0 || t.Containers[at].LogDriver != "awslogs" {
+		return ""
+	}
+	options := t.Containers[at].LogOptions
+	group, stream := options["awslogs-group"], options["awslogs-stream"]
+	region := cmp.Or(options["awslogs-region"], t.Region())
+	if group == "" || stream == "" || region == "" {
+		return ""
+	}
+	return fmt.Sprintf("https://%s/cloudwatch/home?region=%s#logsV2:log-groups/log-group/%s/log-events/%s",
+		consoleHost(region), url.QueryEscape(region), fragment(group), fragment(stream))
+}
+
+// consoleHost returns the host of AWS's console for a region.
+func consoleHost(region string) string {
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		return "console.amazonaws.cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		return "console.amazonaws-us-gov.com"
+	}
+	return "console.aws.amazon.com"
+}
+
+// fragment escapes a name as the console's own links do: twice, with dollar signs for the percent signs of the second.
+func fragment(name string) string {
+	return strings.ReplaceAll(url.QueryEscape(url.QueryEscape(name)), "%", "$")
 }
 
 // ID returns the last part of the ARN.

@@ -223,6 +223,11 @@ func (w *writer) problem(run record.Run, verdict string, v *logView) {
 	w.causeLinks(run, v)
 	w.some("<p class=\"note\">%s</p>\n", clip(present.ErrorBeside(run), maxMessage))
 	w.some("<p class=\"hint\">%s</p>\n", clip(present.Hint(run), maxMessage))
+	w.some("<p class=\"note\">Before: %s</p>\n", clip(present.SinceLine(run), maxMessage))
+	w.some("<p class=\"note\">Again: <code>%s</code></p>\n", clip(present.RerunLine(run), maxMessage))
+	if safeLink(run.LogURL) {
+		w.put("<p class=\"note\">%s</p>\n", link(run.LogURL, "Log stream"))
+	}
 	if !run.CommandStarted {
 		w.raw("<p class=\"note\">The command was not started.</p>\n")
 	}

@@ -1,0 +1,170 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/keys"
+	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/runs"
+	"github.com/carlin-cicd/runner/steps/results"
+)
+
+// What a failed run is compared with is read from the index of runs while the command runs: one request for the run's
+// own branch, and one for each of those it was made from. The end does not wait for it.
+
+// lookback is what was read of earlier runs. Its fields are set when done is closed.
+type lookback struct {
+	done   chan struct{}
+	passed record.Entry   // zero if there is none
+	recent []record.Entry // with their usage, the newest first
+}
+
+const (
+	lookbackTime = 10 * time.Second
+	// lookbackWait is for a command that fails within milliseconds.
+	lookbackWait = 100 * time.Millisecond
+	maxRecent    = 20 // runs
+)
+
+// lookBack begins to read the earlier runs.
+func (r *run) lookBack() {
+	l := &lookback{done: make(chan struct{})}
+	r.lookback = l
+	step, id := r.step.Name, r.ID
+	environment, branches := r.Config.Environment, r.EarlierBranches()
+	go func() {
+		defer close(l.done)
+		store, ok := r.Store.(artifacts.Swapper)
+		if !ok {
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Stop.Work, lookbackTime)
+		defer cancel()
+		for _, branch := range branches {
+			head, err := runs.Load(ctx, store, keys.RunIndex(branch))
+			if err != nil {
+				return // the record has less to say
+			}
+			for _, e := range head.Runs {
+				if e.RunID != id && e.Step == step && e.Environment == environment && e.State != record.Running {
+					l.add(e)
+				}
+			}
+			if l.passed.RunID != "" && len(l.recent) >= maxRecent {
+				return
+			}
+		}
+	}()
+}
+
+// add takes an earlier run of the step, the newest first. One in a workspace with changes says nothing of its commit.
+func (l *lookback) add(e record.Entry) {
+	if len(l.recent) < maxRecent && e.Usage != nil {
+		l.recent = append(l.recent, e)
+	}
+	if l.passed.RunID == "" && e.State == record.Passed && !e.Dirty {
+		l.passed = e
+	}
+}
+
+// wait reports whether the earlier runs have been read.
+func (l *lookback) wait() bool {
+	if l == nil {
+		return false
+	}
+	timer := time.NewTimer(lookbackWait)
+	defer timer.Stop()
+	select {
+	case <-l.done:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// rerunCommands returns how to run the step, and its failed tests, again.
+func (r *run) rerunCommands(f record.Run) *record.Rerun {
+	words := []string{"runner", f.Step}
+	if !plainWord.MatchString(f.Step) || !f.Recorded {
+		return nil
+	}
+	if f.SHA != record.NoCommit && f.SHA != "" {
+		words = append(words, "--sha", f.SHA)
+	}
+	if f.Environment != "" {
+		words = append(words, "--environment", f.Environment)
+	}
+	again := &record.Rerun{Step: strings.Join(words, " ")}
+	if tests := r.verdict.Tests; tests != nil && !r.step.Rerun.Command.IsZero() {
+		failed := make([]results.Case, 0, len(tests.Failures))
+		for _, c := range tests.Failures[:min(len(tests.Failures), maxRerun)] {
+			failed = append(failed, c)
+		}
+		if len(failed) > 0 {
+			if command, err := r.step.Rerun.Select(r.directory(), failed); err == nil {
+				again.Tests = command.String()
+			}
+		}
+	}
+	return again
+}
+
+// maxRerun is how many failed tests a command for a person names.
+const maxRerun = 20
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
+
+// sinceLastPassed compares the run with the last one that passed; nil if none is known, or the run has to end at once.
+func (r *run) sinceLastPassed(f record.Run) *record.LastPassed {
+	if sig, _ := r.Stop.Signal(); sig != 0 || !r.lookback.wait() || r.lookback.passed.RunID == "" {
+		return nil
+	}
+	before := r.lookback.passed
+	l := &record.LastPassed{
+		RunID: before.RunID, Branch: before.Branch, SHA: before.SHA, At: before.Started,
+		Seconds: record.Seconds(before.Took()),
+	}
+	l.Lockfile = before.Lockfile != "" && f.Lockfile != "" && !strings.HasPrefix(f.Lockfile, before.Lockfile)
+	if f.Coverage != nil && before.Coverage > 0 {
+		change := record.Round(f.Coverage.LinePercent - before.Coverage)
+		l.Coverage = &change
+	}
+	l.Commits, l.More = r.commitsSince(before.SHA, f.SHA)
+	return l
+}
+
+// maxCommits is how many commits a record lists.
+const maxCommits = 10
+
+// commitsSince lists the commits after one up to another, as far as the clone has them.
+func (r *run) commitsSince(from, to string) (commits []record.Commit, more int) {
+	if from == to || !keys.IsSHA(from) || !keys.IsSHA(to) || from == record.NoCommit || to == record.NoCommit {
+		return nil, 0
+	}
+	const limit = 2 * time.Second
+	ctx, cancel := context.WithTimeout(r.Stop.Work, limit)
+	defer cancel()
+	text, err := r.Git(ctx, r.Config.Workspace, nil, "log", fmt.Sprintf("--max-count=%d", 10*maxCommits),
+		"--format=%H%x09%an%x09%s", from+".."+to, "--")
+	if err != nil {
+		return nil, 0
+	}
+	for line := range strings.Lines(text) {
+		parts := strings.SplitN(strings.TrimRight(line, "\r\n"), "\t", 3)
+		if len(parts) != 3 || !keys.IsSHA(parts[0]) {
+			continue
+		}
+		if len(commits) == maxCommits {
+			more++
+			continue
+		}
+		commits = append(commits, record.Commit{SHA: parts[0], Author: parts[1], Subject: parts[2]})
+	}
+	return slices.Clip(commits), more
+}
