@@ -3,9 +3,12 @@ package page
 import (
 	"bufio"
 	"bytes"
+	"slices"
 	"strings"
 
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/units"
+	"github.com/carlin-cicd/runner/runner/workflow"
 	"github.com/carlin-cicd/runner/steps/ansi"
 	"github.com/carlin-cicd/runner/steps/results"
 )
@@ -23,6 +26,9 @@ type logView struct {
 	plain  []string // normalized lines to search in; nil before the first search
 	markup []byte   // of the lines from shown on
 	shown  int      // the first line that fits
+	begins []int    // in markup, of each line from shown on
+
+	sections []workflow.Section // groups of lines, which are shown as folds
 }
 
 func viewLog(l Log) *logView {
@@ -31,9 +37,11 @@ func viewLog(l Log) *logView {
 	if len(l.Text) == 0 {
 		return v
 	}
-	for line := range bytes.SplitSeq(bytes.TrimSuffix(l.Text, []byte("\n")), []byte("\n")) {
+	raw := bytes.Split(bytes.TrimSuffix(l.Text, []byte("\n")), []byte("\n"))
+	for _, line := range raw {
 		v.lines = append(v.lines, lastState(line))
 	}
+	v.sections = workflow.Sections(raw)
 	var b bytes.Buffer
 	b.Grow(min(2*len(l.Text), maxLogMarkup)) // enough for most logs: the memory counts as the run's
 	w := &writer{to: bufio.NewWriter(&b)}
@@ -49,6 +57,7 @@ func viewLog(l Log) *logView {
 		begins = begins[1:]
 		v.shown++
 	}
+	v.begins = begins
 	if v.markup = b.Bytes()[begins[0]:]; len(v.markup) > maxLogMarkup { // a single line, whose markup cannot be cut
 		const longest = 6 // bytes that a byte of text can become
 		b.Reset()
@@ -56,9 +65,20 @@ func viewLog(l Log) *logView {
 			v.First+v.shown, clipBytes(ansi.Strip(v.lines[v.shown]), maxLogMarkup/longest-minLineMarkup), style{},
 		)
 		_ = w.flush()
-		v.markup = b.Bytes()
+		v.markup, v.begins = b.Bytes(), []int{0}
 	}
 	return v
+}
+
+// span returns the markup of lines from one to before another, by their indexes.
+func (v *logView) span(from, to int) string {
+	offset := func(i int) int {
+		if i -= v.shown; i < len(v.begins) {
+			return v.begins[i] - v.begins[0]
+		}
+		return len(v.markup)
+	}
+	return string(v.markup[offset(from):offset(to)])
 }
 
 // numbered writes a line that can be linked to.
@@ -162,7 +182,7 @@ func (w *writer) logAround(c results.Case, v *logView) {
 }
 
 // log shows the log. Whole is the link to all of it, or "".
-func (w *writer) log(v *logView, whole string) {
+func (w *writer) log(run record.Run, v *logView, whole string) {
 	if len(v.lines) == 0 {
 		return
 	}
@@ -189,8 +209,48 @@ func (w *writer) log(v *logView, whole string) {
 		"<pre id=\"lines\" class=\"d%d\" tabindex=\"0\" role=\"region\" aria-label=\"log of the command\">",
 		digits(v.First+len(v.lines)),
 	)
-	w.raw(string(v.markup))
+	w.folded(v, errorLines(run))
 	w.raw("</pre>\n</section>\n")
+}
+
+// errorLines returns the numbers of the lines that a fold must not hide.
+func errorLines(run record.Run) []int {
+	var lines []int
+	if run.Cause != nil {
+		lines = append(lines, run.Cause.LogLine)
+	}
+	for _, n := range run.Notes {
+		if n.Level == record.LevelError {
+			lines = append(lines, n.LogLine)
+		}
+	}
+	return lines
+}
+
+// folded writes the lines, each section as a fold. One with an error is open.
+func (w *writer) folded(v *logView, errors []int) {
+	next := v.shown
+	for _, s := range v.sections {
+		if s.From < next || s.To-s.From < 2 { // its title is not shown, or there is nothing to fold
+			continue
+		}
+		w.raw(v.span(next, s.From))
+		open := s.Open || slices.ContainsFunc(errors, func(n int) bool { return n > v.First+s.From && n < v.First+s.To })
+		w.put("<details class=\"fold\"%s><summary>", opened(open))
+		w.numbered(v.First+s.From, clipBytes([]byte(s.Title), maxName), style{})
+		w.put("<span class=\"count\">%s</span></summary>", units.Count(s.To-s.From-1, "line"))
+		w.raw(v.span(s.From+1, s.To))
+		w.raw("</details>")
+		next = s.To
+	}
+	w.raw(v.span(next, len(v.lines)))
+}
+
+func opened(yes bool) markup {
+	if yes {
+		return " open"
+	}
+	return ""
 }
 
 // linesOnPaper is how many lines of the log are printed, here and in the style sheet.

@@ -79,7 +79,7 @@ func Write(w io.Writer, run record.Run, log Log) error {
 	if run.Published["log.jsonl.gz"] {
 		wholeLog = "log.jsonl.gz"
 	}
-	out.log(view, wholeLog)
+	out.log(run, view, wholeLog)
 	out.raw("</main>\n<footer>\n")
 	out.put("<p>run %s · runner %s%s</p>\n</footer>\n<script>", run.RunID, run.Runner, prefixed(" · task ", run.Task))
 	out.raw(script)

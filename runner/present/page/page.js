@@ -7,7 +7,7 @@ if (/[?&](X-Amz-Signature|Signature)=/.test(location.search)) {
 }
 // Paper has no folds.
 addEventListener("beforeprint", () => {
-  for (const fold of document.querySelectorAll("details.case:not([open]), section > details:not([open])")) {
+  for (const fold of document.querySelectorAll("details.case:not([open]), details.fold:not([open]), section > details:not([open])")) {
     fold.open = true;
     fold.dataset.shut = "";
   }
@@ -18,6 +18,19 @@ addEventListener("afterprint", () => {
     delete fold.dataset.shut;
   }
 });
+// A line of the log that is linked to, or found, is shown.
+const unfold = (line) => {
+  const fold = line?.closest("details.fold");
+  if (fold) fold.open = true;
+};
+const showLinked = () => {
+  const line = document.getElementById(location.hash.slice(1));
+  if (!line?.closest("details.fold:not([open])")) return;
+  unfold(line);
+  line.scrollIntoView();
+};
+addEventListener("hashchange", showLinked);
+showLinked();
 (() => {
   const input = document.getElementById("search");
   if (!input) return;
@@ -34,6 +47,7 @@ addEventListener("afterprint", () => {
     if (!hits.length) return;
     at = (next + hits.length) % hits.length;
     hits[at].classList.add("here");
+    unfold(hits[at]);
     hits[at].scrollIntoView({ block: "center" });
     found.textContent = `${at + 1} of ${hits.length}`;
   };
