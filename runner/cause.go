@@ -123,7 +123,8 @@ func (r *run) annotations(o outcome.Outcome) []record.Annotation {
 			list = &failures
 		}
 		of := key{a.Path, a.Line, a.Message}
-		if seen[of] || len(*list) == maxAnnotations || a.Tool != "" && (a.Path == "" || o.Passed() && a.Level == record.LevelError) {
+		survived := o.Passed() && a.Level == record.LevelError
+		if seen[of] || len(*list) == maxAnnotations || a.Tool != "" && (a.Path == "" || survived) {
 			continue
 		}
 		seen[of] = true

@@ -88,6 +88,14 @@ func (l *lookback) wait() bool {
 	}
 }
 
+// runs returns the last runs of the step that tell what they used, as far as they have been read.
+func (l *lookback) runs() []record.Entry {
+	if !l.wait() {
+		return nil
+	}
+	return l.recent
+}
+
 // rerunCommands returns how to run the step, and its failed tests, again.
 func (r *run) rerunCommands(f record.Run) *record.Rerun {
 	words := []string{"runner", f.Step}

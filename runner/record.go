@@ -167,7 +167,7 @@ func (r *run) refType() string {
 
 // usageRecord returns what the commands used; nil if none was started.
 func (r *run) usageRecord(o outcome.Outcome) *record.Usage {
-	return sizing.Usage(r.result, r.Began, r.task, r.diskBefore, o.Reason)
+	return sizing.Usage(r.result, r.Began, r.task, r.diskBefore, o.Reason, r.lookback.runs())
 }
 
 // cost returns the price of the run until it ended, or until the present.

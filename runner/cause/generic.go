@@ -47,7 +47,8 @@ func paragraph(lines []string, at int) []string {
 }
 
 func isError(line string) bool {
-	return line != "" && len(line) < 2000 && mayBeError(line) && errorLine.MatchString(line) && !noError.MatchString(line) && !isWrapper(line)
+	return line != "" && len(line) < 2000 && mayBeError(line) && errorLine.MatchString(line) &&
+		!noError.MatchString(line) && !isWrapper(line)
 }
 
 // mayBeError is a cheap test for words without which no line begins like an error.
@@ -97,7 +98,7 @@ func wrapperTool(line string) string {
 			return tool
 		}
 	}
-	if strings.HasPrefix(line, "ELIFECYCLE") || strings.HasPrefix(line, "\u2009ELIFECYCLE") || strings.HasPrefix(line, "ERR_PNPM") {
+	if strings.HasPrefix(line, "ELIFECYCLE") || strings.HasPrefix(line, "ERR_PNPM") {
 		return "pnpm"
 	}
 	return ""
@@ -106,13 +107,14 @@ func wrapperTool(line string) string {
 var (
 	wrapperLine = pattern.New(
 		`^(?:\x{2009}?ELIFECYCLE\b|g?make(?:\[\d+\])?: \*\*\* \[|ninja: build stopped|npm (?:error|ERR!)|exit status \d+$|` +
-			`error (?:Command failed|: could not compile|: aborting due to)|error: (?:could not compile|aborting due to|test failed|recipe )|` +
-			`ERR_PNPM_RECURSIVE_RUN_FIRST_FAIL|error Command failed with exit code|Command failed with exit code|` +
+			`error Command failed|error: (?:could not compile|aborting due to|test failed|recipe )|` +
+			`ERR_PNPM_RECURSIVE_RUN_FIRST_FAIL|Command failed with exit code|` +
 			`\S+: ?exited with (?:code )?\d+|FAIL$|FAILED$|BUILD FAILED|collect2: error: ld returned|husky )`,
 	)
 	errorLine = pattern.New(
 		`(?i)^(?:\[?(?:fatal|error|err!|failed|failure|critical|panic|exception|✘|✖|✗|×|❌)\b|` +
-			`\S{1,60}: (?:\S{1,40}: ){0,2}(?:fatal|error|failed|failure|cannot|can't|could not|unable|invalid|unknown|no such|permission denied|syntax error|unbound variable|parameter not set)|` +
+			`\S{1,60}: (?:\S{1,40}: ){0,2}(?:fatal|error|failed|failure|cannot|can't|could not|unable|invalid|` +
+			`unknown|no such|permission denied|syntax error|unbound variable|parameter not set)|` +
 			`(?:fatal|error|failed|failure)[:!\] ]|✘ |✖ |✗ |× |❌|[A-Za-z_.]*(?:Error|Exception)(?:: |$)|` +
 			`\S+: \(\d+\) |an error occurred|unhandled |uncaught |e: |.{0,80}\b(?:error|fatal|ERROR|Error):\s)`,
 	)

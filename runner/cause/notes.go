@@ -125,7 +125,8 @@ type Places struct {
 // Find returns a path of the output relative to the repository, "" for one that is none, or leads out of the workspace.
 func (p Places) Find(name string) string {
 	name = strings.TrimPrefix(strings.TrimSpace(strings.ReplaceAll(name, `\`, "/")), "file://")
-	if name == "" || len(name) > maxPath || strings.ContainsFunc(name, unicode.IsControl) || strings.Contains(name, "://") {
+	if name == "" || len(name) > maxPath || strings.Contains(name, "://") ||
+		strings.ContainsFunc(name, unicode.IsControl) {
 		return ""
 	}
 	if !path.IsAbs(name) {

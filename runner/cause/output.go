@@ -109,7 +109,8 @@ func (w *Watch) rest(lines []string, first int) tally {
 		}
 	}
 	add(m.End())
-	if all.count > 0 && w.problems.count > all.count && w.problems.first[0].Tool == all.first[0].Tool { // the tail has the last of them
+	// The tail may have the last of them only.
+	if all.count > 0 && w.problems.count > all.count && w.problems.first[0].Tool == all.first[0].Tool {
 		all.count = w.problems.count
 	}
 	return all

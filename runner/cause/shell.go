@@ -7,8 +7,8 @@ import (
 	"github.com/carlin-cicd/runner/steps/pattern"
 )
 
-// shellErrors finds the last line by which a shell, make or env says that it could not start a program, or that one died
-// of a signal.
+// shellErrors finds the last line by which a shell, make or env says that it could not start a program, or that one
+// died of a signal.
 func shellErrors(lines []string) telling {
 	const deep = 60 // lines before the end
 	for i := len(lines) - 1; i >= max(0, len(lines)-deep); i-- {
@@ -53,7 +53,8 @@ func shellError(line string) telling {
 	if f := noSuchFile.FindStringSubmatch(line); f != nil {
 		return telling{
 			summary: f[1] + ": no such file",
-			hint:    "check that the file is in the checkout at this path, relative to the step's directory, and that its interpreter is in the image",
+			hint: "check that the file is in the checkout at this path, relative to the step's directory, and that its " +
+				"interpreter is in the image",
 		}
 	}
 	if f := denied.FindStringSubmatch(line); f != nil {
@@ -90,50 +91,6 @@ func executableAdvice(name string) string {
 		"; a folder is no program, and a mount may forbid execution (noexec)"
 }
 
-// InstallAdvice says how to get a program that was not found.
-func InstallAdvice(program string) string {
-	base := program[strings.LastIndexByte(program, '/')+1:]
-	switch {
-	case program != base:
-		return "check that " + program + " is in the checkout and in this image, and that its interpreter (#!) is"
-	case base == "pnpm" || base == "pnpx" || base == "yarn" || base == "yarnpkg":
-		name := map[string]string{"pnpx": "pnpm", "yarnpkg": "yarn"}[base]
-		if name == "" {
-			name = base
-		}
-		return "run corepack enable " + name + " in the image's Dockerfile (node has corepack), or npm install --global " + name +
-			"; check PATH if it is installed"
-	case base == "node" || base == "npm" || base == "npx" || base == "corepack":
-		return "use an image that has node, such as FROM node:22-slim; check PATH if it is installed"
-	case nodePrograms[base]:
-		return base + " is a program of the project's dependencies: add it to devDependencies, install them first " +
-			"(setup: in runner.yaml, or pnpm install --frozen-lockfile), and start it by a package script or pnpm exec " + base
-	case base == "python" || base == "python3" || base == "pip" || base == "pip3" || base == "pytest" || base == "poetry" ||
-		base == "uv" || base == "ruff" || base == "mypy":
-		return "install " + base + " in the image (python:3-slim and pip install), or put its environment on PATH (.venv/bin)"
-	case base == "docker" || base == "podman":
-		return "a Fargate task has no container engine: build images elsewhere, or with a builder that needs none"
-	case base == "aws":
-		return "install the AWS CLI in the image, or use an image that has it"
-	}
-	return "install " + base + " in the image of the task, or add its folder to PATH"
-}
-
-// nodePrograms are programs that projects have as dependencies.
-var nodePrograms = set(
-	"tsc", "jest", "eslint", "prettier", "vite", "vitest", "webpack", "rollup", "esbuild", "tsx", "ts-node", "mocha",
-	"next", "nuxt", "turbo", "nx", "lerna", "carlin", "cdk", "playwright", "cypress", "c8", "nyc", "tsup", "swc", "babel",
-	"stylelint", "biome", "knip", "prisma", "rimraf", "cross-env", "concurrently", "serverless", "sls", "parcel", "astro",
-)
-
-func set(names ...string) map[string]bool {
-	all := map[string]bool{}
-	for _, name := range names {
-		all[name] = true
-	}
-	return all
-}
-
 var (
 	notFound = []*pattern.Pattern{
 		pattern.New(`^(?:\S*/)?(?:ba|da|a|k)?sh: (?:(?:line )?\d+: )?([^\s:]+): (?:command )?not found$`),
@@ -147,11 +104,14 @@ var (
 	}
 	noSuchFile = pattern.New(`^(?:\S+: )?(?:line )?(?:\d+: )?(\.{0,2}/[^\s:]+): (?:No such file or directory|not found)$`)
 	denied     = pattern.New(`^(?:\S*/)?\S*: (?:(?:line )?\d+: )?([^\s:]+): (?:Permission denied|[Ii]s a directory)$`)
-	badFormat  = pattern.New(`^(?:\S*/)?\S*: (?:(?:line )?\d+: )?([^\s:]+): (?:cannot execute binary file.*|Exec format error)$`)
-	death      = pattern.New(
-		`^(?:\S+: (?:line )?\d+: +\d+ )?(Aborted|Segmentation fault|Killed|Bus error|Illegal instruction|Floating point exception)(?: \(core dumped\))?( .*)?$`,
+	badFormat  = pattern.New(`^(?:\S*/)?\S*: (?:(?:line )?\d+: )?([^\s:]+): ` +
+		`(?:cannot execute binary file.*|Exec format error)$`)
+	death = pattern.New(
+		`^(?:\S+: (?:line )?\d+: +\d+ )?(Aborted|Segmentation fault|Killed|Bus error|Illegal instruction|` +
+			`Floating point exception)(?: \(core dumped\))?( .*)?$`,
 	)
-	deathWords = pattern.New(`Assertion|terminate called|what\(\):|FATAL ERROR|stack smashing|free\(\)|malloc\(\)|corrupted|ERROR: AddressSanitizer`)
+	deathWords = pattern.New(`Assertion|terminate called|what\(\):|FATAL ERROR|stack smashing|` +
+		`free\(\)|malloc\(\)|corrupted|ERROR: AddressSanitizer`)
 )
 
 // deaths are what shells print of programs that died of a signal.

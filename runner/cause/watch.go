@@ -11,9 +11,10 @@ import (
 	"github.com/carlin-cicd/runner/steps/ansi"
 )
 
-// Watch reads the beginning of a command's output as it comes, redacted, and keeps what may explain a failure and may not
-// be at the end: the first errors in the forms of known tools, and the notes that workflow commands print. End reads the
-// end. What is between the first 4 MiB and the end of a long output is not read: the memory is bounded, and the time, too.
+// Watch reads the beginning of a command's output as it comes, redacted, and keeps what may explain a failure and may
+// not be at the end: the first errors in the forms of known tools, and the notes that workflow commands print. End reads
+// the end. What is between the first 4 MiB and the end of a long output is not read: the memory is bounded, and the
+// time, too.
 //
 // Its methods may be called by several goroutines.
 type Watch struct {

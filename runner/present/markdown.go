@@ -48,22 +48,7 @@ func (d *document) run(run record.Run) {
 		verdict = fmt.Sprintf("❌ %s failed (%s, exit %d)", codeSpan(run.Step), run.Reason, run.ExitCode)
 	}
 	d.print("\n### %s in %s\n\n", verdict, units.Duration(record.Duration(run.Seconds)))
-	if cause := CauseLine(run); cause != "" {
-		if run.Cause != nil && run.Cause.Kind != record.CauseReason {
-			d.print("**%s**\n\n", codeSpan(cause))
-		} else {
-			d.print("%s\n\n", codeSpan(run.Error))
-		}
-	}
-	if lines := causeText(run, d.shown); lines != "" {
-		d.print("%s\n\n", fenced(visible(lines)))
-	}
-	if beside := ErrorBeside(run); beside != "" {
-		d.print("%s\n\n", codeSpan(beside))
-	}
-	if hint := Hint(run); hint != "" {
-		d.print("Hint: %s\n\n", codeSpan(hint))
-	}
+	d.cause(run)
 	if since := SinceLine(run); since != "" {
 		d.item("before", codeSpan(since))
 	}
@@ -105,6 +90,26 @@ func (d *document) run(run record.Run) {
 	d.item("record", d.path(run.Place+"/"+run.Key))
 	if run.Tests != nil {
 		d.tests(run.Tests)
+	}
+}
+
+// cause says why the run did not pass, and what to do about it. Failed tests are listed below it.
+func (d *document) cause(run record.Run) {
+	if cause := CauseLine(run); cause != "" {
+		if run.Cause != nil && run.Cause.Kind != record.CauseReason {
+			d.print("**%s**\n\n", codeSpan(cause))
+		} else {
+			d.print("%s\n\n", codeSpan(run.Error))
+		}
+	}
+	if lines := causeText(run, d.shown); lines != "" {
+		d.print("%s\n\n", fenced(visible(lines)))
+	}
+	if beside := ErrorBeside(run); beside != "" {
+		d.print("%s\n\n", codeSpan(beside))
+	}
+	if hint := Hint(run); hint != "" {
+		d.print("Hint: %s\n\n", codeSpan(hint))
 	}
 }
 

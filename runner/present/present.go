@@ -136,6 +136,9 @@ func FittingSize(u *record.Usage) string {
 		return ""
 	}
 	text := "Fargate: " + u.Fargate + " would fit"
+	if u.Runs > 1 {
+		text += fmt.Sprintf(" the last %d runs", u.Runs)
+	}
 	if len(u.Reasons) > 0 {
 		text += " (" + strings.Join(u.Reasons, "; ") + ")"
 	}

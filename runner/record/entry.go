@@ -64,12 +64,14 @@ type EntryTests struct {
 
 // EntryUsage is what an index keeps of what a run used.
 type EntryUsage struct {
-	Seconds float64 `json:"seconds"` // of its commands
-	Memory  int64   `json:"memory"`  // bytes at most
-	Limit   int64   `json:"limit,omitempty"`
-	Cores   float64 `json:"cores"`          // average
-	Disk    int64   `json:"disk,omitempty"` // bytes at most, the step's own
-	OOM     bool    `json:"oom,omitempty"`
+	Seconds  float64 `json:"seconds"` // of its commands
+	Memory   int64   `json:"memory"`  // bytes at most
+	Limit    int64   `json:"limit,omitempty"`
+	Cores    float64 `json:"cores"` // average
+	High     float64 `json:"cores_p95,omitempty"`
+	CPULimit float64 `json:"cpu_limit,omitempty"`
+	Disk     int64   `json:"disk,omitempty"` // bytes at most, the step's own
+	OOM      bool    `json:"oom,omitempty"`
 }
 
 // SlowTest is a test and its duration.
@@ -163,6 +165,7 @@ func (u *Usage) entry(reason Reason) *EntryUsage {
 	}
 	return &EntryUsage{
 		Seconds: Round(u.Seconds), Memory: u.PeakMemory, Limit: u.MemoryLimit, Cores: Round(u.CPUSeconds / u.Seconds),
+		High: u.CPUHigh, CPULimit: u.CPULimit,
 		Disk: max(u.Storage, u.DiskGrowth), OOM: reason == OOM,
 	}
 }

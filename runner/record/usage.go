@@ -13,24 +13,25 @@ type Usage struct {
 	PeakMemory  int64    `json:"peak_memory_bytes"`
 	MemoryLimit int64    `json:"memory_limit_bytes,omitempty"`
 	CPULimit    float64  `json:"cpu_limit,omitempty"`
-	PeakDisk    int64    `json:"peak_disk_bytes,omitempty"`   // in use on the workspace's disk, by all its users
+	PeakDisk    int64    `json:"peak_disk_bytes,omitempty"`   // in use on the task's disk; outside of a task it is shared, and not known
 	DiskGrowth  int64    `json:"disk_growth_bytes,omitempty"` // more than before the command
 	DiskSize    int64    `json:"disk_size_bytes,omitempty"`
 	Storage     int64    `json:"ephemeral_storage_bytes,omitempty"` // peak use of the task's storage, the image included
 	Source      string   `json:"source"                            redact:"-"`
-	Fargate     string   `json:"fargate,omitempty"                 redact:"-"` // the smallest size that would have fit
+	Fargate     string   `json:"fargate,omitempty"                 redact:"-"` // the smallest size that fits this run and the last ones
+	Runs        int      `json:"fargate_runs,omitempty"`                       // how many
 	Reasons     []string `json:"fargate_reasons,omitempty"         redact:"-"` // remarks on that size
 	Samples     *Samples `json:"samples,omitempty"`
 
-	Fits *fargate.Size `json:"-"` // the size that Fargate names
+	Fits *fargate.Size `json:"-"` // the size that would have fit this run
 }
 
 // Samples are measurements over time, a column for each figure.
 type Samples struct {
-	Seconds []float64 `json:"seconds"`      // since the run began
-	CPU     []float64 `json:"cpu"`          // cores in use since the previous row
-	Memory  []int64   `json:"memory_bytes"` // without page cache
-	Disk    []int64   `json:"disk_bytes"`   // in use
+	Seconds []float64 `json:"seconds"`              // since the run began
+	CPU     []float64 `json:"cpu"`                  // cores in use since the previous row
+	Memory  []int64   `json:"memory_bytes"`         // without page cache
+	Disk    []int64   `json:"disk_bytes,omitempty"` // in use
 }
 
 // Cost is the list price of a run on Fargate.

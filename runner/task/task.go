@@ -53,10 +53,12 @@ type container struct {
 	LogOptions map[string]string `json:"LogOptions"`
 }
 
-// LogURL returns the URL of the log stream of the runner's container in AWS's console; "" if it is not known, or the log
-// goes elsewhere.
+// LogURL returns the URL of the log stream of the runner's container in AWS's console; "" if it is not known, or the
+// log goes elsewhere.
 func (t Task) LogURL() string {
-	at := slices.IndexFunc(t.Containers, func(c container) bool { return c.ID != "" && strings.HasSuffix(t.endpoint, "/"+c.ID) })
+	at := slices.IndexFunc(t.Containers, func(c container) bool {
+		return c.ID != "" && strings.HasSuffix(t.endpoint, "/"+c.ID)
+	})
 	if at < 0 && len(t.Containers) == 1 {
 		at = 0
 	}

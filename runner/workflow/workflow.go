@@ -211,7 +211,8 @@ func teamCityValues(text string) map[string]string {
 				case 'n', 'r':
 					value.WriteByte('\n')
 				case '0': // |0xNNNN
-					if code, err := strconv.ParseUint(rest[min(i+2, len(rest)):min(i+6, len(rest))], 16, 32); err == nil {
+					digits := rest[min(i+2, len(rest)):min(i+6, len(rest))]
+					if code, err := strconv.ParseUint(digits, 16, 32); err == nil {
 						value.WriteRune(rune(code))
 						i += 5
 					}

@@ -209,7 +209,7 @@ func (w *writer) log(run record.Run, v *logView, whole string) {
 		"<pre id=\"lines\" class=\"d%d\" tabindex=\"0\" role=\"region\" aria-label=\"log of the command\">",
 		digits(v.First+len(v.lines)),
 	)
-	w.folded(v, errorLines(run))
+	w.logLines(v, errorLines(run))
 	w.raw("</pre>\n</section>\n")
 }
 
@@ -227,8 +227,8 @@ func errorLines(run record.Run) []int {
 	return lines
 }
 
-// folded writes the lines, each section as a fold. One with an error is open.
-func (w *writer) folded(v *logView, errors []int) {
+// logLines writes the lines, each section as a fold. One with an error is open.
+func (w *writer) logLines(v *logView, errors []int) {
 	next := v.shown
 	for _, s := range v.sections {
 		if s.From < next || s.To-s.From < 2 { // its title is not shown, or there is nothing to fold
