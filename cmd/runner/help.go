@@ -149,7 +149,7 @@ func flagRows(cmd *cobra.Command) [][]string {
 	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		v, ours := f.Value.(*flagValue)
 		switch {
-		case f.Name == "help" || ours && !cmd.HasParent():
+		case f.Hidden, f.Name == "help", ours && !cmd.HasParent():
 			return
 		case !ours:
 			rows = append(rows, []string{fmt.Sprintf("-%s, --%s", f.Shorthand, f.Name), "", f.Usage})
