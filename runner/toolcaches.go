@@ -49,7 +49,8 @@ var toolVariables = map[string]func(s *serve.Server, program string) [][2]string
 	"go": func(s *serve.Server, program string) [][2]string {
 		return [][2]string{
 			{"GOCACHEPROG", quoteArgument(program) + " gocacheprog"},
-			{"RUNNER_CACHE_URL", s.URL()}, {"RUNNER_CACHE_TOKEN", s.Token()},
+			{"RUNNER_CACHE_URL", s.URL()},
+			{"RUNNER_CACHE_TOKEN", s.Token()},
 		}
 	},
 }

@@ -165,32 +165,38 @@ func cachePath() kind[string] {
 	}}
 }
 
-// sizeKind is a size in bytes.
-func sizeKind() kind[int64] {
-	units := []struct {
+// ParseSize returns the bytes of a size such as 500MB or 5GiB.
+func ParseSize(text string) (bytes int64, ok bool) {
+	if !cacheSize.MatchString(text) || zero.MatchString(text) {
+		return 0, false
+	}
+	for _, u := range []struct {
 		name  string
 		bytes float64
-	}{{"MB", 1e6}, {"GB", 1e9}, {"MiB", 1 << 20}, {"GiB", 1 << 30}}
+	}{{"MB", 1e6}, {"GB", 1e9}, {"MiB", 1 << 20}, {"GiB", 1 << 30}} {
+		if digits, ok := strings.CutSuffix(text, u.name); ok {
+			if size, err := strconv.ParseFloat(digits, 64); err == nil {
+				return int64(math.Ceil(size * u.bytes)), true
+			}
+		}
+	}
+	return 0, false
+}
+
+// sizeKind is a size in bytes.
+func sizeKind() kind[int64] {
 	s := schema{
 		Type: "string", Pattern: cacheSize.String(), Not: &schema{Pattern: zero.String()}, Examples: []any{"500MB", "5GB"},
 	}
 	return kind[int64]{schema: s, read: func(d *decoder, n ast.Node, what string, to *int64) error {
-		const advice = "write a size such as 500MB or 5GB"
 		value, err := d.scalar(n, what)
 		if err != nil {
 			return err
 		}
-		if !cacheSize.MatchString(value) || zero.MatchString(value) {
-			return d.invalid(n, what, value, advice)
+		var ok bool
+		if *to, ok = ParseSize(value); !ok {
+			return d.invalid(n, what, value, "write a size such as 500MB or 5GB")
 		}
-		for _, u := range units {
-			if digits, ok := strings.CutSuffix(value, u.name); ok {
-				if size, err := strconv.ParseFloat(digits, 64); err == nil {
-					*to = int64(math.Ceil(size * u.bytes))
-					return nil
-				}
-			}
-		}
-		return d.invalid(n, what, value, advice)
+		return nil
 	}}
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/pflag"
+
+	"github.com/carlin-cicd/runner/artifacts/bench/limit"
 )
 
 func main() {
@@ -31,7 +33,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		case "serve":
 			return serve(ctx, args[1:], stdout)
 		case "limited":
-			return runLimited(args[1:])
+			return limit.Run(args[1:])
 		case "floor":
 			return runFloor(ctx, args[1:])
 		case "publish":

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/bench/limit"
 )
 
 // setting is what the clients meet.
@@ -96,20 +98,20 @@ type bench struct {
 	dir     string
 	stderr  io.Writer
 
-	limits *limits // nil: none
+	limits *limit.Group // nil: none
 	server *server
 }
 
 func (b *bench) run(ctx context.Context) (result, error) {
 	if b.setting.limited {
-		limits, err := newLimits()
+		limits, err := limit.New()
 		if err != nil {
 			fmt.Fprintf(b.stderr, "no limits of CPU and memory, which need root and cgroups: %v\n", err)
 			b.setting.title += " (which could not be set)"
 		} else {
 			b.limits = limits
 			defer func() {
-				if err := limits.close(); err != nil {
+				if err := limits.Close(); err != nil {
 					fmt.Fprintln(b.stderr, err)
 				}
 			}()
@@ -185,7 +187,7 @@ func (b *bench) one(ctx context.Context, c client, w work, round int) (sample, e
 		return sample{}, err
 	}
 	if b.limits != nil {
-		line = b.limits.line(b.self, line)
+		line = b.limits.Line(b.self, line)
 	}
 	if err := b.server.reset(ctx); err != nil {
 		return sample{}, err
@@ -220,7 +222,7 @@ func execute(ctx context.Context, line, environment []string) (s sample) {
 		last := int64(0)
 		for {
 			// The last one counts: the process was another program before it became the client.
-			if now := peakMemory(p.Process.Pid); now > 0 {
+			if now := limit.PeakMemory(p.Process.Pid); now > 0 {
 				last = now
 			}
 			select {

@@ -104,21 +104,42 @@ type Listed struct {
 	Modified time.Time
 }
 
-// List returns the entries of all caches below a prefix of keys, the newest first.
-func List(ctx context.Context, s artifacts.Lister, prefix string) ([]Listed, error) {
-	var all []Listed
+// Tool is what a tool keeps on a branch: see Objects.
+type Tool struct {
+	Branch, Name string
+	Objects      int
+	Stored       int64 // bytes
+	Newest       time.Time
+}
+
+// List returns the entries of all caches below a prefix of keys, the newest first, and what tools keep there.
+func List(ctx context.Context, s artifacts.Lister, prefix string) (entries []Listed, tools []Tool, err error) {
 	for o, err := range s.List(ctx, prefix) {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if branch, name, platform, digest, ok := keys.ParseCacheEntry(o.Key); ok {
-			all = append(all, Listed{branch, name, platform, digest, o.Key, o.Size, o.Modified})
+			entries = append(entries, Listed{branch, name, platform, digest, o.Key, o.Size, o.Modified})
+		} else if branch, name, ok := keys.ParseCacheObject(o.Key); ok {
+			if n := len(tools); n == 0 || tools[n-1].Branch != branch || tools[n-1].Name != name { // they are sorted by key
+				tools = append(tools, Tool{Branch: branch, Name: name})
+			}
+			t := &tools[len(tools)-1]
+			t.Objects, t.Stored = t.Objects+1, t.Stored+o.Size
+			if o.Modified.After(t.Newest) {
+				t.Newest = o.Modified
+			}
 		}
 	}
-	slices.SortStableFunc(all, func(a, b Listed) int {
+	slices.SortStableFunc(entries, func(a, b Listed) int {
 		return cmp.Or(b.Modified.Compare(a.Modified), cmp.Compare(a.Key, b.Key))
 	})
-	return all, nil
+	return entries, tools, nil
+}
+
+// Read returns the record of a listed entry.
+func Read(ctx context.Context, s artifacts.Store, l Listed) (Entry, error) {
+	return readEntry(ctx, s, l.Key)
 }
 
 // candidates returns the keys of the records to try, in order: for each branch the one with the key, then for each
@@ -131,7 +152,7 @@ func (c *Cache) candidates(ctx context.Context, key Key, each func(branch, key s
 	}
 	const tries = 3 // of each branch: an entry is rarely damaged
 	for _, b := range c.branches() {
-		listed, err := List(ctx, c.Store, keys.CacheEntries(b, c.Name, c.Platform))
+		listed, _, err := List(ctx, c.Store, keys.CacheEntries(b, c.Name, c.Platform))
 		if err != nil {
 			return err
 		}

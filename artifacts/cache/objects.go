@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 	"sync"
@@ -316,8 +317,19 @@ func (f *framed) Seek(offset int64, whence int) (int64, error) {
 	return f.at, nil
 }
 
-// Prune removes objects of the branch, the oldest first, until they have at most limit bytes.
+// Clear removes all objects of the branch.
+func (o *Objects) Clear(ctx context.Context) (Pruned, error) { return o.prune(ctx, 0) }
+
+// Prune removes objects of the branch, the oldest first, until they have at most limit bytes; 0 means without
+// limit.
 func (o *Objects) Prune(ctx context.Context, limit int64) (Pruned, error) {
+	if limit <= 0 {
+		limit = math.MaxInt64
+	}
+	return o.prune(ctx, limit)
+}
+
+func (o *Objects) prune(ctx context.Context, limit int64) (Pruned, error) {
 	var p Pruned
 	if o.Branch == "" {
 		return p, ErrReadOnly
@@ -333,7 +345,7 @@ func (o *Objects) Prune(ctx context.Context, limit int64) (Pruned, error) {
 	slices.SortFunc(all, func(a, b artifacts.Entry) int { return a.Modified.Compare(b.Modified) })
 	var gone []string
 	for _, e := range all {
-		if limit <= 0 || p.Kept <= limit {
+		if p.Kept <= limit {
 			break
 		}
 		gone = append(gone, e.Key)

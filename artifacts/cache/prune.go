@@ -75,7 +75,7 @@ func (c *Cache) inventory(ctx context.Context) (*inventory, error) {
 		}
 		in.blocks[o.Key] = o
 	}
-	listed, err := List(ctx, c.Store, keys.CacheEntries(c.Branch, c.Name, ""))
+	listed, _, err := List(ctx, c.Store, keys.CacheEntries(c.Branch, c.Name, ""))
 	if err != nil {
 		return nil, err
 	}

@@ -74,6 +74,12 @@ func (c *Cache) Restore(ctx context.Context, key Key, paths []Path, declared []s
 	return r, nil
 }
 
+// Fetch restores one entry that was listed. The error is that of what went wrong: a *DamagedError, the store's, the
+// disk's or the context's. The paths are untouched then.
+func (c *Cache) Fetch(ctx context.Context, l Listed, paths []Path, declared []string) error {
+	return c.restoreEntry(ctx, &Restored{}, l.Branch, l.Key, paths, declared)
+}
+
 var errAbsent = errors.New("there is no such entry")
 
 // restoreEntry restores one entry or nothing.

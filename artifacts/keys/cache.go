@@ -60,3 +60,14 @@ func CacheObjects(branch, tool string) string { return cacheFolder(branch, tool)
 func CacheObject(branch, tool string, sum [32]byte) string {
 	return CacheObjects(branch, tool) + hex.EncodeToString(sum[:])
 }
+
+// ParseCacheObject returns the branch and the tool of the key of an object. It reports false for other keys.
+func ParseCacheObject(key string) (branch, tool string, ok bool) {
+	head, sum, found := strings.Cut(strings.TrimPrefix(key, Caches), Mark+"/objects/")
+	slash := strings.LastIndexByte(head, '/')
+	if !found || slash < 0 {
+		return "", "", false
+	}
+	branch, tool = head[:slash], head[slash+1:]
+	return branch, tool, CheckBranch(branch) == nil && CacheObjects(branch, tool)+sum == key
+}

@@ -77,6 +77,7 @@ func newRoot(o *options) *cobra.Command {
 		newServeCommand(o),
 		newTestsCommand(o),
 		newArtifactsCommand(o),
+		newCacheCommand(o),
 		newPromoteCommand(o),
 		newRollbackCommand(o),
 		newTriggerCommand(o),

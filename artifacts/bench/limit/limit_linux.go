@@ -1,4 +1,5 @@
-package main
+// Package limit holds the clients of a benchmark to the share of a small task: half a core and 1 GiB.
+package limit
 
 import (
 	"errors"
@@ -16,14 +17,14 @@ const (
 	cgroups     = "/sys/fs/cgroup"
 )
 
-// limits is a cgroup, or several with version 1, that hold a process to a small task's share.
-type limits struct{ dirs []string }
+// Group is a cgroup, or several with version 1, that hold a process to a small task's share.
+type Group struct{ dirs []string }
 
-// newLimits needs root; what it makes is there until close.
-func newLimits() (*limits, error) {
+// New makes a group, which needs root and is there until Close.
+func New() (*Group, error) {
 	name := "bench-" + strconv.Itoa(os.Getpid())
 	files := map[string]string{}
-	l := &limits{}
+	l := &Group{}
 	if _, err := os.Stat(filepath.Join(cgroups, "cgroup.controllers")); err == nil {
 		dir := filepath.Join(cgroups, name)
 		l.dirs = []string{dir}
@@ -37,18 +38,19 @@ func newLimits() (*limits, error) {
 	}
 	for _, dir := range l.dirs {
 		if err := os.Mkdir(dir, 0o755); err != nil {
-			return nil, errors.Join(err, l.close())
+			return nil, errors.Join(err, l.Close())
 		}
 	}
 	for name, value := range files {
 		if err := os.WriteFile(name, []byte(value), 0o644); err != nil {
-			return nil, errors.Join(err, l.close())
+			return nil, errors.Join(err, l.Close())
 		}
 	}
 	return l, nil
 }
 
-func (l *limits) close() error {
+// Close removes the group, in which no process runs any more.
+func (l *Group) Close() error {
 	var errs []error
 	for _, dir := range l.dirs {
 		if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -58,13 +60,13 @@ func (l *limits) close() error {
 	return errors.Join(errs...)
 }
 
-// line makes a command line run within the limits.
-func (l *limits) line(self string, line []string) []string {
+// Line makes a command line run within the group. The program self calls Run if its first argument is "limited".
+func (l *Group) Line(self string, line []string) []string {
 	return append([]string{self, "limited", strings.Join(l.dirs, ":"), line[0]}, line[1:]...)
 }
 
-// runLimited is the process that goes into the cgroups and becomes the client there.
-func runLimited(args []string) error {
+// Run moves this process into the groups that the first argument names, and makes it the program of the others.
+func Run(args []string) error {
 	for dir := range strings.SplitSeq(args[0], ":") {
 		if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte("0"), 0o644); err != nil {
 			return err
@@ -73,9 +75,9 @@ func runLimited(args []string) error {
 	return syscall.Exec(args[1], args[1:], os.Environ())
 }
 
-// peakMemory reads a process's largest resident size so far in bytes, 0 when it is gone. That of rusage
+// PeakMemory reads a process's largest resident size so far in bytes, 0 when it is gone. That of rusage
 // is useless: it begins with the size of the process that forked.
-func peakMemory(pid int) int64 {
+func PeakMemory(pid int) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
