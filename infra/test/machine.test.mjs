@@ -70,7 +70,7 @@ test('a task gets the branch, the commit and the network', async () => {
   const w = new World()
   await w.run(push('refs/heads/feature/a/b'))
   assert.deepEqual(w.tasks[0].environment, {
-    BRANCH: 'feature/a/b', GIT_SHA: sha, RUNNER_FORCE: '', GITHUB_ACTOR: 'octocat', GITHUB_REPOSITORY: 'acme/shop', REPOSITORY_URL: 'https://github.com/acme/shop.git',
+    BRANCH: 'feature/a/b', GIT_SHA: sha, RUNNER_FORCE: '', GITHUB_ACTOR: 'octocat', RUNNER_EVENT: 'push', GITHUB_REPOSITORY: 'acme/shop', REPOSITORY_URL: 'https://github.com/acme/shop.git',
     RUNNER_CAPACITY_PROVIDER: 'FARGATE_SPOT',
   })
   assert.deepEqual(w.tasks[0].network.AwsvpcConfiguration, { Subnets: ['subnet-a', 'subnet-b'], SecurityGroups: ['sg-1'], AssignPublicIp: 'ENABLED' })

@@ -6,7 +6,7 @@ import { ACCOUNT, REGION, environment, load, resolve, sample } from './template.
 export const secretArn = (n) => `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:${n}`
 export const keyArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/1`
 const signingArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/2`
-export const options = { SigningKeyArn: signingArn, GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), KmsKeyArn: keyArn, ExecuteCommand: 'true' }
+export const options = { OwnSteps: ['lint', 'e2e'], OwnArtifacts: ['reports'], SigningKeyArn: signingArn, GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), KmsKeyArn: keyArn, ExecuteCommand: 'true' }
 export const iam = (n) => `arn:aws:iam::${ACCOUNT}:role/${n}`
 const stacks = {
   '': resolve(load('cicd.yaml'), { GitHubRoles: 'true', SlackWebhookUrl: 'https://hooks.slack.com/services/x', ...options }),
@@ -92,6 +92,11 @@ export const table = {
     ...put('no', 'TestRole', `runs/main/${S}/build/1@schedule/finished.json`, `runs/main/${S}/build/x@schedule/y`, 'runs/main/latest/build/x@schedule/latest.json', `runs/feature/${S}/audit@schedule/1/finished.json`),
   ],
   'test deletes nothing, not even what it has written': [
+    // Own steps, of which there are lint and e2e.
+    ...put('yes', 'TestRole', `runs/main/${S}/lint/1/finished.json`, `runs/main/${S}/e2e/latest.json`, 'runs/main/latest/lint/latest.json', `runs/v1.2/${S}/lint/1/log.jsonl.gz`, `reports/main/${S}/a`, 'reports/main/latest/a', `manifests/reports/main/${S}.json`),
+    ...put('no', 'TestRole', `runs/main/${S}/other/1/finished.json`, `runs/main/${S}/lint@production/1/finished.json`, `runs/feature/${S}/lint/latest.json`, `other/main/${S}/a`),
+    ...put('yes', 'BranchTestRole', `runs/feature/a/${S}/lint/1/finished.json`, `reports/feature/a/${S}/a`, `manifests/reports/feature/a/${S}.json`),
+    ...put('no', 'BranchTestRole', `runs/main/${S}/lint/latest.json`, `reports/main/${S}/a`, `manifests/reports/main/${S}.json`, `runs/feature/a/${S}/other/latest.json`, `runs/feature/a/${S}/lint@production/latest.json`),
     ...deny('TestRole', 's3:DeleteObject', 'coverage/main/latest/a', `manifests/coverage/main/${S}.json`, `builds/main/${S}/a.js`, `runs/main/${S}/test/2/finished.json`, 'tests/main/history-test.json.gz', 'locks/artifacts/main/ab.json', 'deployments/staging/Shop/1.json'),
     ...deny('TestRole', 's3:DeleteObjectVersion', 'coverage/main/latest/a', `runs/main/${S}/test/2/finished.json`),
   ],
@@ -233,7 +238,7 @@ export const table = {
     ['no', 'MachineRole', 'dynamodb:DeleteTable', tableArn],
     ['yes', 'MachineRole', 'ssm:GetParameter', arn('ssm', 'parameter/cicd/environments/staging')],
     ['no', 'MachineRole', 'ssm:GetParameter', arn('ssm', 'parameter/cicd/deploy-production/key')],
-    ['yes', 'MachineRole', 's3:GetObject', key(`runs/feature/a/${S}/build/latest.json`)], ['yes', 'MachineRole', 's3:ListBucket', bucket],
+    ['yes', 'MachineRole', 's3:GetObject', key(`runs/feature/a/${S}/build/latest.json`)], ['yes', 'MachineRole', 's3:GetObject', key(`runs/main/${S}/build/plan-push.json`)], ['yes', 'MachineRole', 's3:GetObject', key(`pr/7/runs/pr/7/${S}/build/plan-pull_request.json`)], ['yes', 'MachineRole', 's3:ListBucket', bucket],
     ...deny('MachineRole', 's3:GetObject', `runs/main/${S}/test/latest.json`, `runs/main/${S}/build/1/finished.json`, `builds/main/${S}/a.js`),
     ...put('no', 'MachineRole', `runs/main/${S}/build/latest.json`),
     ['yes', 'MachineRole', 'events:PutEvents', arn('events', 'event-bus/cicd'), { 'events:source': ['ci.pipeline'], 'events:detail-type': ['commit status'] }],
