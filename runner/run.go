@@ -41,6 +41,7 @@ type Invocation struct {
 	Color     bool
 	Signals   <-chan os.Signal
 	Version   string
+	Program   string // path of this program
 	Started   time.Time
 	Frugal    func() // called before a command starts: from then on memory matters more than time; may be nil
 
@@ -97,7 +98,7 @@ func Run(ctx context.Context, in Invocation) outcome.Outcome {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &run{tail: page.NewTail(pageLog), in: in, published: map[string]bool{}, artifacts: []record.Artifact{}}
-	r.Session = session.Session{ID: session.NewID(), Began: in.Started, Variables: in.Variables}
+	r.Session = session.Session{ID: session.NewID(), Began: in.Started, Variables: in.Variables, Program: in.Program}
 	r.verdict = verdict.New(&r.Session, r.step, r)
 	r.source = checkout.New(&r.Session, &r.private)
 	r.Redactor = redact.New(append(environment.Secrets(in.Variables), knownHeaders(in.Variables)...)...)

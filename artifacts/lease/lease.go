@@ -27,6 +27,8 @@ type Owner struct {
 	SHA     string `json:"sha"`
 	Branch  string `json:"branch"`
 	Purpose string `json:"purpose"` // e.g. "deploy of stack web"
+	// Until is when what runs under the lock has ended at the latest, by the owner's clock; zero if that is not known.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Holder is the owner of a lock as its record says. The times are of the holder's clock.

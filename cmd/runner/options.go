@@ -53,7 +53,7 @@ func (o *options) variables(cmd *cobra.Command) map[string]string {
 func (o *options) invocation(variables map[string]string) runner.Invocation {
 	in := runner.Invocation{
 		Variables: variables, Stdout: o.stdout, Stderr: o.stderr, Terminal: o.terminal, Color: o.color(variables),
-		Signals: o.signals, Version: release(), Started: o.started, Frugal: collectOften,
+		Signals: o.signals, Version: release(), Program: program(), Started: o.started, Frugal: collectOften,
 	}
 	if o.terminal && variables["TERM"] != "dumb" {
 		in.Width = func() int { return terminalWidth(o.stdout) }
@@ -135,4 +135,13 @@ func duration(variables map[string]string, name string) (time.Duration, error) {
 		return 0, &usageError{fmt.Sprintf("%s cannot be %q", name, v), "write a duration such as 90s, 15m or 1h30m"}
 	}
 	return d, nil
+}
+
+// program returns the path of this program, "" if that is not known.
+func program() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return path
 }

@@ -68,6 +68,7 @@ func newRoot(o *options) *cobra.Command {
 		&cobra.Group{ID: groupSetUp, Title: "Set up"},
 	)
 	root.AddCommand(
+		newHoldLocksCommand(o),
 		newRunCommand(o),
 		newStepsCommand(o),
 		newRunsCommand(o),

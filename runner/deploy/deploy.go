@@ -22,6 +22,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/account"
+	"github.com/carlin-cicd/runner/runner/deploy/keeper"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/session"
@@ -44,8 +45,11 @@ type Deployment struct {
 	created []string               // stacks of the step that the command created
 	others  []string               // stacks that changed while the command ran, and are not the step's
 
+	keeper *keeper.Keeper // renews the locks if this process is killed; nil in a task
+
 	mu      sync.Mutex
 	waited  []string // holders of the locks that the run waited for
+	warned  []string // what warnOnce has warned of
 	events  []record.StackEvent
 	dropped int // older events
 }

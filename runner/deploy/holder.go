@@ -5,42 +5,66 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/awsjson"
+	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps"
 )
 
 // hasEnded reports whether the holder of a stale lock has ended: its task on ECS, or on this machine what a migration
-// left running. Where that cannot be found out, the lock's age decides.
+// left running. Where ECS does not say, the holder has ended when its record says that it has at the latest.
 func (d *Deployment) hasEnded(ctx context.Context, h lease.Holder) bool {
 	switch {
 	case strings.HasPrefix(h.Name, "arn:") && strings.Contains(h.Name, ":task/"):
 		status, err := d.taskStatus(ctx, h.Name)
 		if err != nil {
-			d.Log.Warn(
-				"could not find out whether the holder of the lock is still running",
-				"task",
-				h.Name,
-				"error",
-				err.Error(),
-				"hint",
-				"allow ecs:DescribeTasks",
+			until := latestEnd(h)
+			d.warnOnce(h.Name,
+				"could not find out whether the task that holds the stale lock is still running", "task", h.Name,
+				"error", err.Error(), "waiting_until", until.UTC().Format(time.RFC3339),
+				"hint", "allow ecs:DescribeTasks on the tasks of the cluster, or wait until the holder's own deadline",
 			)
-			return true
+			return !time.Now().Before(until)
 		}
 		if status != "" && status != "STOPPED" {
-			d.Log.Warn("the lock is stale, but the task that holds it is not stopped", "task", h.Name, "status", status)
+			d.warnOnce(
+				h.Name+status, "the lock is stale, but the task that holds it is not stopped", "task", h.Name,
+				"status", status,
+			)
 			return false
 		}
-	case d.step.Lock == steps.LockEnvironment && h.Name == session.LocalOwner() && isRunning(h.RunID):
-		d.Log.Warn("the lock is stale, but the command of the run that holds it is still running", "run", h.RunID)
+	case d.step.Lock == steps.LockEnvironment && h.Name == session.LocalOwner() && IsRunning(h.RunID):
+		d.warnOnce(h.RunID, "the lock is stale, but the command of the run that holds it is still running", "run", h.RunID)
 		return false
 	}
 	return true
+}
+
+// unknownHold is how long a holder is taken to work that has not said until when: the default time limit of a step, and
+// time to stop.
+const unknownHold = config.DefaultTimeout + 5*time.Minute
+
+// latestEnd returns when the command of a holder has ended at the latest.
+func latestEnd(h lease.Holder) time.Time {
+	if h.Until.IsZero() {
+		return h.Renewed.Add(unknownHold)
+	}
+	return h.Until
+}
+
+// warnOnce logs a warning about a holder that is looked at again and again.
+func (d *Deployment) warnOnce(key, message string, attributes ...any) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Contains(d.warned, key) {
+		d.warned = append(d.warned, key)
+		d.Log.Warn(message, attributes...)
+	}
 }
 
 // taskStatus returns the last status of a task of ECS, or "" if ECS does not know it.
@@ -73,8 +97,8 @@ func (d *Deployment) taskStatus(ctx context.Context, arn string) (string, error)
 	return found.Tasks[0].LastStatus, nil
 }
 
-// isRunning reports whether a process of a run is alive on this machine. Each has the run's id in its environment.
-func isRunning(runID string) bool {
+// IsRunning reports whether a process of a run is alive on this machine. Each has the run's id in its environment.
+func IsRunning(runID string) bool {
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {
 		text, err := os.ReadFile(file)

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -56,6 +58,32 @@ func TestTheTaskThatHoldsAStaleLockIsChecked(t *testing.T) {
 		if !strings.Contains(asked, "DescribeTasks") || !strings.Contains(asked, `"cluster":"ci"`) ||
 			!strings.Contains(asked, arn) {
 			t.Errorf("asked %s", asked)
+		}
+	}
+}
+
+func TestATaskThatMayNotBeLookedAtIsWaitedForUntilItsOwnDeadline(t *testing.T) {
+	now := time.Now()
+	for name, c := range map[string]struct {
+		holder lease.Holder
+		want   bool
+	}{
+		"before its deadline":      {lease.Holder{Owner: lease.Owner{Until: now.Add(time.Minute)}, Renewed: now.Add(-time.Hour)}, false},
+		"after its deadline":       {lease.Holder{Owner: lease.Owner{Until: now.Add(-time.Minute)}, Renewed: now.Add(-time.Hour)}, true},
+		"without one, an hour ago": {lease.Holder{Renewed: now.Add(-time.Hour)}, false},
+		"without one, long ago":    {lease.Holder{Renewed: now.Add(-2 * time.Hour)}, true},
+	} {
+		b := newBench(t)
+		d := b.run()
+		d.AWS = func(context.Context) (aws.Config, error) { return aws.Config{}, errors.New("AccessDeniedException") }
+		c.holder.Name = "arn:aws:ecs:eu-central-1:123456789012:task/ci/1"
+		for range 3 {
+			if got := d.hasEnded(t.Context(), c.holder); got != c.want {
+				t.Errorf("%s: %v", name, got)
+			}
+		}
+		if n := strings.Count(b.log.String(), "could not find out whether the task that holds the stale lock is still running"); n != 1 {
+			t.Errorf("%s: it is said %d times: %s", name, n, b.log.String())
 		}
 	}
 }

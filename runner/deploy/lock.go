@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/account"
+	"github.com/carlin-cicd/runner/runner/deploy/keeper"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -33,6 +36,7 @@ func (d *Deployment) Lock(place *account.Place, variables map[string]string) err
 			return err
 		}
 	}
+	d.startKeeper()
 	for _, t := range d.targets {
 		if err := t.loadLedger(); err != nil {
 			return err
@@ -65,6 +69,30 @@ func (d *Deployment) Unlock() {
 			d.Log.Warn("could not release the lock; it will expire", "lock", t.lock, "error", err.Error())
 		}
 	}
+	d.keeper.Dismiss()
+	d.keeper = nil
+}
+
+// startKeeper starts what renews the locks if this process is killed while the command works on. In a task everything
+// ends with the runner.
+func (d *Deployment) startKeeper() {
+	if d.Program == "" || d.TaskARN != "" || os.Getpid() == 1 || runtime.GOOS != "linux" {
+		return
+	}
+	locks := map[string]string{}
+	for _, t := range d.targets {
+		if key, err := keys.Lock(d.Config.Environment, t.lock); err == nil && t.lease != nil {
+			locks[key] = t.lease.ID()
+		}
+	}
+	started, err := keeper.Start(d.Program, keeper.Request{
+		Variables: d.Variables, RunID: d.ID, TTL: d.Config.LockTTL, Locks: locks,
+	})
+	if err != nil {
+		d.Log.Warn("the lock will not outlive this process, even if the command does", "error", err.Error())
+		return
+	}
+	d.keeper = started
 }
 
 // acquire waits for a lock that another run holds, as long as the step allows.
@@ -80,6 +108,9 @@ func (t *target) acquire() error {
 	}
 	owner := d.LockOwner(d.step.Name)
 	owner.Purpose = fmt.Sprintf("%s of %s", d.step.Name, cmp.Or(t.stack, d.Config.Environment))
+	if !d.Deadline.IsZero() {
+		owner.Until = d.Deadline.Add(d.Config.Grace + d.Config.StopBudget).UTC().Truncate(time.Second)
+	}
 	acquired, err := lease.Acquire(d.Stop.Work, swapper, lease.Request{
 		Key: key, Owner: owner, TTL: d.Config.LockTTL, Wait: d.timeLeft(d.step.Wait), OnWait: d.onWait,
 		HasEnded: d.hasEnded,

@@ -40,6 +40,7 @@ type Session struct {
 	Ref       artifacts.Ref
 	Dirty     bool // the workspace has changes that are not in the commit
 	TaskARN   string
+	Program   string // path of this program, where it may be started once more; else ""
 
 	Log      *slog.Logger
 	Redactor *redact.Redactor
