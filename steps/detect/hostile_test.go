@@ -186,6 +186,39 @@ func link(t *testing.T, target, name string) {
 	}
 }
 
+// Any text in any file that is read gives an error or a file that can be read.
+func FuzzFilesAreRead(f *testing.F) {
+	names := []string{
+		"package.json", "pnpm-workspace.yaml", "tsconfig.json", "vitest.config.ts", "deno.jsonc", "go.work",
+		"pyproject.toml", "noxfile.py", "tox.ini", "Cargo.toml", ".config/nextest.toml", "pom.xml", "build.gradle",
+		"CMakeLists.txt", "Gemfile", "Rakefile", "composer.json", "a.csproj", "Makefile", "justfile", ".gitignore",
+		"lerna.json", "jest.config.js", ".mocharc.yml",
+	}
+	for i, text := range []string{
+		`{"workspaces":["a"],"scripts":{"test":"pnpm -r test && vitest -w","build":"tsc -b && vite build"}}`,
+		"packages: ['a', '!b']", `{"extends":"./x","compilerOptions":{"outDir":"lib"},}`, "reporters: ['junit', 'x']",
+		`{"tasks":{"test":{"command":"deno test"}},}`, "use (\n\t./a\n\t\"./b c\"\n)", "[tool.hatch.envs.default.scripts]\ntest = 'pytest {args:x}'",
+		"def tests(session):\n    session.run('pytest', *session.posargs)", "commands = pytest {posargs}", "[workspace]", "[profile.ci.junit]\npath='x'",
+		"<module>a</module>", "jacoco", "option(X_TESTS \"\" OFF)\nenable_testing()", "gem 'rspec'", "Rake::TestTask",
+		`{"require-dev":{"pestphp/pest":"1"}}`, "JunitXml.TestLogger", "test: x\nlint:", "test a:\n", "dist\n!x", `{"packages":["a"]}`,
+		"reporters: [['jest-junit', {outputDirectory: 'x'}]]", "reporter: dot",
+	} {
+		f.Add(byte(i), text)
+	}
+	f.Fuzz(func(t *testing.T, name byte, text string) {
+		dir := t.TempDir()
+		write(t, dir, "package.json", `{"scripts":{"test":"vitest --watch && mocha","build":"tsc"},"devDependencies":{"mocha-multi-reporters":"1"}}`)
+		write(t, dir, "a/package.json", `{"scripts":{"test":"jest","build":"rollup -c"}}`)
+		write(t, dir, "setup.py", "")
+		write(t, dir, names[int(name)%len(names)], text)
+		found, err := Workspace(dir)
+		if err != nil {
+			return
+		}
+		checkWritten(t, found)
+	})
+}
+
 // The package starts no programs.
 func TestNothingIsRun(t *testing.T) {
 	files, err := filepath.Glob("*.go")

@@ -44,7 +44,7 @@ func (l *line) reaches() (run, bool) {
 	case p.joiner != "":
 		return run{}, false
 	case p.use.tool != nil:
-		return run{l, p}, !p.use.tool.inside && !p.watches()
+		return run{l, p}, !p.use.tool.inside && p.watches() == ""
 	case len(p.calls) == 1 && !p.all && p.hop.passes && !hasPattern(p.hop.names):
 		return p.calls[0].reaches()
 	}
@@ -63,9 +63,14 @@ func commandsOf(parts []part) []command {
 	return all
 }
 
-// watches reports whether a tool is told to wait for changes.
-func (p *part) watches() bool {
-	return slices.ContainsFunc(p.use.args, func(w string) bool { return slices.Contains(p.use.tool.watch, w) })
+// watches is the flag that tells a tool to wait for changes, "" if there is none.
+func (p *part) watches() string {
+	for _, w := range p.use.args {
+		if slices.Contains(p.use.tool.watch, w) {
+			return w
+		}
+	}
+	return ""
 }
 
 // testScripts are names of the script that runs the tests, the usual one first.
@@ -98,6 +103,12 @@ func (f *follower) test(pkg *nodePackage) (Step, string, bool) {
 		f.reportEach(&s, l, name)
 	default:
 		f.report(&s, l, all)
+	}
+	for _, r := range all {
+		if flag := r.part.watches(); flag != "" && s.Command == f.manager.script(name, "") {
+			s.Notes = append(s.Notes, flag+" in the script waits for changes: take it out, or the step does not end")
+			break
+		}
 	}
 	f.coverage(&s, l, all)
 	i = slices.IndexFunc(coverageScripts, func(name string) bool { return pkg.script(name) != "" })
@@ -143,16 +154,13 @@ func beside(tool string) string {
 
 // report has the tools of a script write reports, and run again what failed.
 func (f *follower) report(s *Step, l *line, all []run) {
-	for _, r := range all { // a report of the project's own
-		if m := r.ownReport(); m != "" && len(all) == 1 {
-			s.Reports = []string{m}
-			return
-		}
+	if len(all) == 1 && f.reportOfItsOwn(s, l, all[0]) {
+		return
+	}
+	for _, r := range all {
 		if note := r.obstacle(f); note != "" {
 			s.Notes = append(s.Notes, note)
-			if text, ok := f.patient(l); ok {
-				s.Command = text
-			}
+			f.endWatch(s, l)
 			return
 		}
 	}
@@ -187,6 +195,24 @@ func (f *follower) report(s *Step, l *line, all []run) {
 	}
 	s.Rerun = f.rerun(l, all[0], s.Command)
 	s.Command = w.prepared + s.Command
+}
+
+// reportOfItsOwn uses a report that the project asks for by itself, in its script or in its tool's configuration.
+func (f *follower) reportOfItsOwn(s *Step, l *line, r run) bool {
+	report := r.ownReport()
+	if report == "" {
+		var file string
+		if report, file = r.line.pkg.configuredReport(r.part.use.tool); report == "" {
+			return false
+		}
+		s.Notes = append(s.Notes, "the report is the one that "+file+" asks for")
+	}
+	s.Reports = []string{report}
+	f.endWatch(s, l)
+	if _, ok := l.reaches(); ok && r.part.use.tool.rerun != "" && len(l.parts) == 1 {
+		s.Rerun = f.manager.script(l.name, r.bare(r.part.text)+r.part.use.tool.rerun)
+	}
+	return true
 }
 
 // ownReport is the report that a script asks for by itself, or "".
@@ -230,12 +256,24 @@ func (r run) obstacle(f *follower) string {
 	return ""
 }
 
-// patient writes a script without flags for a person at a terminal; false if it has none, or cannot be written anew.
-func (f *follower) patient(l *line) (string, bool) {
-	if !slices.ContainsFunc(l.runs(), func(r run) bool { return r.part.watches() }) {
-		return "", false
+// endWatch writes a script anew without flags for a person at a terminal, if it has some and can be written anew.
+func (f *follower) endWatch(s *Step, l *line) {
+	if !slices.ContainsFunc(l.runs(), func(r run) bool { return r.part.watches() != "" }) {
+		return
 	}
-	return (&writer{manager: f.manager, bare: true}).render(l)
+	if text, ok := (&writer{manager: f.manager, bare: true}).render(l); ok {
+		s.Command = text
+	}
+}
+
+// bare is the argument by which a rerun measures no coverage, "" if nothing measures any.
+func (r run) bare(again string) string {
+	t := r.part.use.tool
+	measured := measures.MatchString(again) || measures.MatchString(r.part.text) || r.line.pkg.configured(t)
+	if t.bare == "" || !measured {
+		return ""
+	}
+	return t.bare + " "
 }
 
 // majorOf is the major version that a range such as "^16.0.0" begins with, 0 if there is none.
@@ -271,10 +309,7 @@ func (f *follower) rerun(l *line, r run, whole string) string {
 		}
 		again = variables + text
 	}
-	if t.bare != "" && (measures.MatchString(again) || measures.MatchString(r.part.text) || r.line.pkg.configured(t)) {
-		again += " " + t.bare
-	}
-	return again + " " + t.rerun
+	return again + " " + r.bare(again) + t.rerun
 }
 
 func coverageArtifact(folder string) Artifact {

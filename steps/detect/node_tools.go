@@ -20,6 +20,9 @@ type testTool struct {
 	bare     string           // an argument with which a rerun measures no coverage, whose floors few files do not reach
 	after    string           // a command that makes junit.xml of what the tool left behind; "%" is what runs a program
 	alone    string           // an option with which more reporters do not go together
+	option   string           // the option that names a reporter, in the place of those of its configuration
+	configs  []string         // files of its configuration
+	asked    *pattern.Pattern // a configuration that asks for a report
 	own      *pattern.Pattern // a script that already asks for a report; its group is the file
 	file     string           // the file of such a report where the script names none
 	watch    []string         // flags for a person at a terminal
@@ -30,6 +33,8 @@ var testTools = []*testTool{
 	{
 		name: "vitest", programs: []string{"vitest"},
 		report: "--reporter=default --reporter=junit --outputFile=junit.xml", rerun: "{files}",
+		option: "--reporter", configs: configFiles("vitest.config", "vite.config"),
+		asked: pattern.New(`(?s)\breporters\s*:\s*\[[^\]]*["']junit["']`),
 		bare:  "--coverage.enabled=false",
 		own:   pattern.New(`--reporter[= ]junit\b(?:.*--outputFile(?:\.junit)?[= ]([\w./-]+))?`),
 		watch: []string{"--watch", "-w", "watch", "dev"},
@@ -39,7 +44,9 @@ var testTools = []*testTool{
 		programs: []string{"jest", "jest-cli", "react-scripts test", "craco test", "vue-cli-service test:unit"},
 		needs:    []string{"jest-junit"}, report: "--ci --reporters=default --reporters=jest-junit",
 		rerun: "--runTestsByPath {files}", bare: "--coverage=false",
-		own: pattern.New(`--reporters[= ]jest-junit()`), file: "junit.xml",
+		option: "--reporters", configs: append(configFiles("jest.config"), "package.json"),
+		asked: pattern.New(`(?s)\breporters["']?\s*:\s*\[[^\]]*["']jest-junit["']`),
+		own:   pattern.New(`--reporters[= ]jest-junit()`), file: "junit.xml",
 		watch: []string{"--watch", "--watchAll"},
 	},
 	{
@@ -145,45 +152,3 @@ var (
 		`collectCoverage["']?\s*:\s*true|(?s)\bcoverage["']?\s*:\s*\{[^}]*\benabled["']?\s*:\s*true`,
 	)
 )
-
-// configFiles are names that tools look for, in the order of their extensions.
-func configFiles(names ...string) (all []string) {
-	for _, name := range names {
-		for _, extension := range []string{"ts", "js", "mjs", "cjs", "mts", "cts", "json"} {
-			all = append(all, name+"."+extension)
-		}
-	}
-	return all
-}
-
-// configured reports whether the configuration of jest or vitest asks for coverage.
-func (p nodePackage) configured(tool *testTool) bool {
-	var files []string
-	switch tool.name {
-	case "jest":
-		files = append(configFiles("jest.config"), "package.json")
-	case "vitest":
-		files = configFiles("vitest.config", "vite.config")
-	}
-	return slices.ContainsFunc(files, func(file string) bool { return configures.MatchString(p.project.text(file)) })
-}
-
-// reportsFolder finds the folder of coverage that options or a configuration name.
-var reportsFolder = pattern.New(
-	`(?:reportsDirectory|coverageDirectory|reports?-dir)["']?\s*[=:]?\s*["'\x60]?(?:<rootDir>/)?\.?/?(\w[\w./-]*)`,
-)
-
-// coverageFolder is where a package's coverage goes: "coverage", unless an option or a configuration says otherwise.
-func (p nodePackage) coverageFolder(text string) string {
-	all := []string{text}
-	configs := configFiles("jest.config", "vitest.config", "vite.config", ".c8rc", ".nycrc")
-	for _, file := range append(configs, ".nycrc", "package.json") {
-		all = append(all, p.project.text(file))
-	}
-	for _, text := range all {
-		if m := reportsFolder.FindStringSubmatch(text); m != nil && localFolder(m[1]) {
-			return strings.TrimSuffix(m[1], "/")
-		}
-	}
-	return "coverage"
-}

@@ -40,17 +40,15 @@ func (w *writer) reportOf(pkg *nodePackage, p *part) (variables, arguments strin
 	chosen := slices.ContainsFunc(p.use.args, func(a string) bool { return strings.HasPrefix(a, "--reporter") })
 	if t.name == "vitest" && chosen {
 		arguments = strings.Replace(arguments, "--reporter=default ", "", 1) // its own are added to
-	} else if t.name == "vitest" {
-		arguments = strings.Replace(arguments, "--reporter=default", pkg.vitestReporters(), 1)
+	} else if t.option != "" {
+		arguments = strings.Replace(arguments, t.option+"=default", pkg.reporters(t), 1)
 	}
 	return strings.ReplaceAll(variables, "junit.xml", file), strings.ReplaceAll(arguments, "junit.xml", file)
 }
 
 var (
-	mochaReporter  = pattern.New(`\s(?:--reporter|-R)[= ]([\w-]+)`)
-	mochaRC        = pattern.New(`["']?reporter["']?\s*:\s*["']?([\w-]+)`)
-	vitestReporter = pattern.New(`(?s)\breporters\s*:\s*(?:\[([^\[\]{}()]*)\]|(["'][\w-]+["']))`)
-	quotedName     = pattern.New(`["']([\w-]+)["']`)
+	mochaReporter = pattern.New(`\s(?:--reporter|-R)[= ]([\w-]+)`)
+	mochaRC       = pattern.New(`["']?reporter["']?\s*:\s*["']?([\w-]+)`)
 )
 
 // reporterOf is the reporter that a project reads: mocha takes one only.
@@ -64,26 +62,6 @@ func reporterOf(pkg *nodePackage, p *part) string {
 		}
 	}
 	return "spec"
-}
-
-// vitestReporters are the reporters of the project's configuration as options, which replace them.
-func (p nodePackage) vitestReporters() string {
-	for _, file := range configFiles("vitest.config", "vite.config") {
-		m := vitestReporter.FindStringSubmatch(p.project.text(file))
-		if m == nil {
-			continue
-		}
-		var all []string
-		for _, name := range quotedName.FindAllStringSubmatch(m[1]+m[2], -1) {
-			if name[1] != "junit" {
-				all = append(all, "--reporter="+name[1])
-			}
-		}
-		if len(all) > 0 {
-			return strings.Join(all, " ")
-		}
-	}
-	return "--reporter=default"
 }
 
 // render writes a script as a line for the shell in which each tool writes a report. It returns false where that would
@@ -133,11 +111,7 @@ func (w *writer) called(l *line, pkg *nodePackage, call string) (string, bool) {
 		variables, arguments := w.reportOf(r.line.pkg, r.part)
 		return variables + w.manager.script(l.name, arguments), true
 	}
-	text, ok := w.render(l)
-	if len(l.parts) > 1 || l.before != nil || l.after != nil {
-		text = "(" + text + ")"
-	}
-	return text, ok
+	return w.inline(l)
 }
 
 func (w *writer) part(pkg *nodePackage, p *part) (string, bool) {
@@ -153,8 +127,10 @@ func (w *writer) part(pkg *nodePackage, p *part) (string, bool) {
 		return w.manager.program(p.command), true
 	case tests == 0:
 		return p.text, true
-	case p.all || len(p.hop.rest) > 0:
+	case p.all:
 		return "", false
+	case len(p.hop.rest) > 0:
+		return w.withWords(p)
 	}
 	w.changed = w.changed || len(p.calls) > 1
 	var all []string
@@ -166,6 +142,28 @@ func (w *writer) part(pkg *nodePackage, p *part) (string, bool) {
 		all = append(all, text)
 	}
 	return strings.Join(all, " && "), true
+}
+
+// withWords is the call of a script with words behind it, which are a part of the script where that is followed.
+func (w *writer) withWords(p *part) (string, bool) {
+	if len(p.calls) != 1 {
+		return "", false
+	}
+	l := p.calls[0]
+	if r, ok := l.reaches(); ok && len(l.runs()) == 1 && p.hop.passes {
+		variables, arguments := w.reportOf(r.line.pkg, r.part)
+		return strings.TrimRight(variables+p.text+" "+arguments, " "), true
+	}
+	return w.inline(l)
+}
+
+// inline writes the commands of a script in the place of its call.
+func (w *writer) inline(l *line) (string, bool) {
+	text, ok := w.render(l)
+	if len(l.parts) > 1 || l.before != nil || l.after != nil {
+		text = "(" + text + ")"
+	}
+	return text, ok
 }
 
 // tool is the call of a test tool with a report, and without flags for a person at a terminal.

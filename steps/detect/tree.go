@@ -98,7 +98,8 @@ func (t *tree) close() { _ = t.root.Close() }
 // runner.yaml refuses.
 func plainName(name string) bool {
 	drive := len(name) > 1 && name[1] == ':'
-	return !drive && utf8.ValidString(name) && !strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) }
+	return !drive && utf8.ValidString(name) && !strings.ContainsFunc(name, unprintable)
 }
 
 // withMarks are the folders that have a file of one of the names.
