@@ -205,15 +205,7 @@ func (f *Found) take(c candidate, plain func(step string) bool) {
 		}
 		before := s.Name
 		s.Name = f.free(s.Name, plain(s.Name), c)
-		for i := range s.Artifacts {
-			a := &s.Artifacts[i]
-			if f.publishes(a.Name) { // a second set of the name would replace the first
-				if a.Name == "coverage" {
-					s.Coverage = a.Path
-				}
-				a.Name += strings.TrimPrefix(s.Name, before)
-			}
-		}
+		f.renameArtifacts(&s, strings.TrimPrefix(s.Name, before))
 		f.Steps = append(f.Steps, s)
 	}
 	for _, what := range c.what {
@@ -223,6 +215,27 @@ func (f *Found) take(c candidate, plain func(step string) bool) {
 	}
 	for _, line := range c.leftOut {
 		f.leave(line)
+	}
+}
+
+// maxKind is how long the name of an artifact may be.
+const maxKind = 63
+
+// renameArtifacts gives artifacts names that no other step has: a second set of a name would replace the first.
+func (f *Found) renameArtifacts(s *Step, suffix string) {
+	for i := range s.Artifacts {
+		a := &s.Artifacts[i]
+		if !f.publishes(a.Name) {
+			continue
+		}
+		if a.Name == "coverage" {
+			s.Coverage = a.Path
+		}
+		name := a.Name + suffix
+		for n := 2; f.publishes(name) || len(name) > maxKind; n++ {
+			name = fmt.Sprintf("%.40s-%d", a.Name, n)
+		}
+		a.Name = name
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 // A repository is what others wrote: nothing of it is run, no file outside of it is read or named, and what is written
 // can be read.
 func TestHostileTreesAreRead(t *testing.T) {
+	long := strings.Repeat("l", 60)
 	many := make([]string, 60)
 	for i := range many {
 		many[i] = fmt.Sprintf(`"s%d":"pnpm run /./ && pnpm run s%d"`, i, (i+1)%60)
@@ -88,6 +89,15 @@ func TestHostileTreesAreRead(t *testing.T) {
 				"- &x !y/pom.xml":       "",
 			},
 			want: []string{"!\x1b", `directory: "bb: # \"'{}"`, `!"b: #`},
+		},
+		"packages with long names in several folders": {
+			files: map[string]string{
+				"one/package.json":                           `{"workspaces":["*"],"scripts":{"test":"x"}}`,
+				"one/" + long + "/package.json":              `{"scripts":{"build":"tsc --outDir o"}}`,
+				"two-" + long + "/package.json":              `{"workspaces":["*"],"scripts":{"test":"x"}}`,
+				"two-" + long + "/" + long + "/package.json": `{"scripts":{"build":"tsc --outDir o"}}`,
+			},
+			want: []string{"builds-" + long[:40], "-2, path"},
 		},
 		"scripts with control characters": {
 			files: map[string]string{

@@ -119,10 +119,7 @@ func (f *follower) part(pkg *nodePackage, c command, above []string) part {
 	}
 	names := pkg.expand(h.names)
 	for _, name := range names {
-		words := h.rest
-		if len(words) > 0 && words[0] == "--" {
-			words = words[1:]
-		}
+		words := slices.DeleteFunc(slices.Clone(h.rest), func(w string) bool { return w == "--" })
 		if len(names) > 1 || !h.passes {
 			words = nil
 		}

@@ -62,6 +62,9 @@ var managerOptions = []option{
 	}, true, ignored},
 }
 
+// npmOptions are those of npm, which has a short one of its own.
+var npmOptions = append([]option{{[]string{"-w"}, true, (*hop).only}}, managerOptions...)
+
 // monorepoOptions are those of turbo, nx and lerna.
 var monorepoOptions = []option{
 	{[]string{"-t", "--target", "--targets"}, true, func(h *hop, value string) {
@@ -98,7 +101,7 @@ func managerHop(program string, words []string, known func(string) bool) (hop, b
 	h := hop{passes: program != "npm"}
 	options := managerOptions
 	if program == "npm" {
-		options = append([]option{{[]string{"-w"}, true, (*hop).only}}, options...)
+		options = npmOptions
 	}
 	run := false
 	for i := 0; i < len(words); {
@@ -135,7 +138,17 @@ func (h hop) named(program, name string, rest []string, run bool, known func(str
 		return hop{}, false
 	}
 	h.names, h.rest = []string{name}, rest
-	h.passes = h.passes || slices.Contains(rest, "--")
+	if program == "npm" { // which takes options behind the name for its own
+		h.rest = nil
+		for len(rest) > 0 && rest[0] != "--" {
+			if strings.HasPrefix(rest[0], "-") {
+				rest = rest[h.take(npmOptions, rest):]
+				continue
+			}
+			h.rest, rest = append(h.rest, rest[0]), rest[1:]
+		}
+		h.rest, h.passes = append(h.rest, rest...), len(rest) > 0
+	}
 	return h, true
 }
 

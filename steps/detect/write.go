@@ -129,7 +129,7 @@ func scalar(s string) string {
 	if s == "" || strings.ContainsAny(s[:1], "!&*-?|>@`%{}[],#'\" =~") || strings.Contains(s, ": ") ||
 		strings.Contains(s, " #") || strings.HasSuffix(s, ":") || strings.HasSuffix(s, " ") ||
 		strings.ContainsAny(s, "\\\"") || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) ||
-		!strings.ContainsAny(s, "abcdfghijklmpqrstuvwxyz ") {
+		strings.ContainsAny(s[:1], "+.0123456789") && !strings.ContainsAny(s, "/ ") { // a number, or a date
 		return quoted(s)
 	}
 	switch strings.ToLower(s) {
