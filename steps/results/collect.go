@@ -34,6 +34,7 @@ type collector struct {
 	failed map[uint64]*failed // in the report being read, by suite and identity
 	groups map[uint64]bool    // of vitest's tests in the report being read, by suite and name
 	merges []*failed          // of all reports: a later case of the same name passed
+	kept   []uint64           // the identities of Failures
 }
 
 // sighting is what is remembered of the cases of an identity.
@@ -244,6 +245,7 @@ func (c *collector) addFailure(t *testCase, earlier *failed, occurrence uint32, 
 		kept := newCase(t, c.report, occurrence)
 		kept.Setup = kept.Setup || c.groups[c.hash(t, t.number)]
 		c.Failures = append(c.Failures, kept)
+		c.kept = append(c.kept, c.hash(t, 0))
 	}
 }
 
@@ -261,6 +263,9 @@ const attemptsNote = "a later case of the same name passed: if that was a retry,
 // own. If the command passed, and each failure is followed by a case of the same name that passed, then these are
 // attempts; else a row of a table of tests, which failed, cannot be told from an attempt.
 func (c *collector) finish(commandPassed bool) {
+	for i, id := range c.kept {
+		c.Failures[i].Namesakes = int(c.seen[id].count)
+	}
 	explained := 0
 	for _, f := range c.merges {
 		explained += len(f.statuses)

@@ -120,12 +120,17 @@ var (
 	className = pattern.New(`^\w+(\.\w+)*\.[A-Z]\w*$`)
 )
 
+// classSetup matches the tests that JUnit's runners report where the setup of a class failed.
+var classSetup = pattern.New(`^(initializationError|executionError|classMethod)(\(\S*\))?$`)
+
 // isSetup reports whether a case is not a test but the setup of several that failed: a hook, a class, a file.
 func (c Case) isSetup(message string) bool {
 	switch {
 	case c.Status != Failed && c.Status != Errored:
 		return false
 	case c.Name == "" || c.Name == c.File || hookName.MatchString(c.Name) || unittestSetup.MatchString(c.Name):
+		return true
+	case c.Class != "" && classSetup.MatchString(c.Name):
 		return true
 	case c.Class == "":
 		return message == "collection failure" // of pytest

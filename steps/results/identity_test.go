@@ -1,7 +1,9 @@
 package results
 
 import (
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -130,6 +132,7 @@ func TestSetups(t *testing.T) {
 		"a hook of mocha, another file": {`<testcase name="cart &quot;before all&quot; hook" file="other.js">` + failure + `</testcase>`, `<testcase name="cart adds"/>`, "test/cart.js", false},
 		"a file of vitest":              {`<testcase name="test/cart.js" classname="test/cart.js">` + failure + `</testcase>`, `<testcase name="adds"/>`, "test/cart.js", true},
 		"a class of surefire":           {`<testcase name="" classname="shop.DbTest"><error message="no database"/></testcase>`, `<testcase name="reads" classname="shop.DbTest"/>`, "", true},
+		"a class of Gradle":             {`<testcase name="initializationError" classname="shop.DbTest"><error message="no database"/></testcase>`, `<testcase name="reads" classname="shop.DbTest"/>`, "", true},
 		"another class":                 {`<testcase name="" classname="shop.DbTest"><error message="no database"/></testcase>`, `<testcase name="reads" classname="shop.CartTest"/>`, "", false},
 		"a module of pytest":            {`<testcase name="tests.test_a" classname=""><error message="collection failure">x</error></testcase>`, `<testcase name="test_x" classname="tests.test_a.TestIt"/>`, "", true},
 		"a class of unittest":           {`<testcase name="setUpClass (test_a.LedgerTest)" classname="">` + failure + `</testcase>`, `<testcase name="test_x" classname="test_a.LedgerTest"/>`, "", true},
@@ -176,5 +179,17 @@ func TestASuiteOfVitestIsASetup(t *testing.T) {
 		if got := r.Failures[len(r.Failures)-1].Setup; got != c.want {
 			t.Errorf("%s: %+v", name, r.Failures)
 		}
+	}
+}
+
+func TestNamesakesAreCounted(t *testing.T) {
+	const rows = `<testsuite name="s"><testcase name="adds" classname="c"><failure/></testcase><testcase name="adds" classname="c"/></testsuite>`
+	r := read(t, folder(t, map[string]string{"a.xml": rows, "b.xml": rows, "p/c.xml": rows}), "**/*.xml")
+	var all []string
+	for _, c := range r.Failures {
+		all = append(all, fmt.Sprint(c.Namesakes, c.Family() == r.Failures[0].Family(), c.ID == r.Failures[0].ID))
+	}
+	if got := strings.Join(all, ", "); got != "4 true true, 4 true false, 2 false false" {
+		t.Error(got)
 	}
 }

@@ -41,6 +41,10 @@ type Case struct {
 	Excerpt  string        `json:"excerpt,omitempty"` // a few lines of both, for where there is little room
 	Report   string        `json:"report"`
 	Note     string        `json:"note,omitempty"` // known beyond this report, such as since when it fails
+
+	// Namesakes is how many cases the reports have that only their order tells apart, this one included: the rows of a
+	// table of tests. It is known of Results.Failures; else it is 0.
+	Namesakes int `json:"-"`
 }
 
 // AddNote appends to the note.
@@ -63,6 +67,9 @@ func (c Case) StatusText() string {
 func (c Case) Identity() string {
 	return cmp.Or(c.ID, strings.Join([]string{c.Project, c.Suite, c.Class, c.Name, c.File}, "\x00"))
 }
+
+// Family is the same for a test and its namesakes.
+func (c Case) Family() string { return c.identify(0) }
 
 // caseJSON is a Case in JSON.
 type caseJSON struct {
