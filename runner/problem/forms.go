@@ -168,6 +168,9 @@ func (m *Matcher) pytest(p Problem, message string) {
 func (m *Matcher) indented(n int, line string) (p Problem, ok bool) {
 	text := strings.TrimSpace(line)
 	p = Problem{At: n, To: n, Text: text}
+	if text == "" { // blanks of Unicode
+		return p, false
+	}
 	switch c := text[:1]; {
 	case c >= "0" && c <= "9":
 		if f := stylish.FindStringSubmatch(text); f != nil && m.file != "" {

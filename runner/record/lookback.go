@@ -13,7 +13,7 @@ type Rerun struct {
 // LastPassed is the newest earlier run of a step that passed, and what is different since.
 type LastPassed struct {
 	RunID   string    `json:"run_id" redact:"-"`
-	Branch  string    `json:"branch"`
+	Branch  string    `json:"branch" redact:"-"`
 	SHA     string    `json:"sha"    redact:"-"`
 	At      time.Time `json:"at"`
 	Seconds float64   `json:"duration_seconds"`
