@@ -77,7 +77,7 @@ test-image: $(TOOLS)/bin/crane $(TOOLS)/bin/moto_server $(TOOLS)/npm/node_module
 # The machine is run by Node, the git server is git's own.
 test-e2e: $(TOOLS)/bin/crane $(TOOLS)/bin/moto_server $(TOOLS)/npm/node_modules/.bin/pnpm infra/test/node_modules/.package-lock.json ## the whole chain, from a signed webhook to a deployed stack and back: needs what test-image needs
 	@$(HAVE_CONTAINERS)
-	go test -tags container -count 1 -timeout 20m -v -run 'TestTheChain' ./image
+	go test -tags container -count 1 -timeout 40m -v -run 'TestTheChain' ./image
 
 # The image for this machine's architecture, and an index for both. ENGINE is podman or docker.
 ENGINE    ?= $(shell command -v podman >/dev/null 2>&1 && echo podman || echo docker)

@@ -289,7 +289,7 @@ func (c *chain) iam(t *testing.T, form url.Values) string {
 	return string(text)
 }
 
-// abroad is the configuration of somebody in the other account.
+// abroad returns the configuration of an administrator of the other account.
 func abroad(t *testing.T) aws.Config {
 	t.Helper()
 	c := settings(t)

@@ -1,4 +1,4 @@
-"""An ECS for tests: moto_server, except that tasks are really run. See README.md."""
+"""An ECS for tests: moto_server that runs tasks. See README.md."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import threading
 
 try:
     import moto.server
-except ModuleNotFoundError:  # make put moto into a place of its own
+except ModuleNotFoundError:  # make installs moto in a folder of its own
     own = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../.tools/moto/bin/python3")
     if not os.path.exists(own) or os.path.realpath(sys.prefix) == os.path.realpath(os.path.join(own, "../..")):
         sys.exit("moto is not installed: make test installs it")

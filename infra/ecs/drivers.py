@@ -1,4 +1,4 @@
-"""How a task becomes processes: on this machine as it is, or in a container."""
+"""Drivers run a task: as a process of this machine, or in a container."""
 
 import ctypes
 import os
@@ -11,7 +11,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class CannotStart(Exception):
-    """The task never ran; the text is ECS's stoppedReason."""
+    """The task did not start. The text is the stoppedReason of ECS."""
 
 
 def not_pulled(image, why):
@@ -19,7 +19,7 @@ def not_pulled(image, why):
 
 
 class Process:
-    """Runs one program for every image. An image is a folder, in a copy of which the program starts."""
+    """Runs one program for every image. An image is a folder; the program starts in a copy of it."""
 
     def __init__(self, entrypoint):
         self.entrypoint = os.path.abspath(entrypoint)
@@ -70,11 +70,11 @@ class ProcessHandle:
 
 
 class Podman:
-    """Runs a container. Both limits are given: the defaults are more than some hosts allow."""
+    """Runs a container. It sets both limits, since the defaults exceed those of some hosts."""
 
     def start(self, name, image, command, environment, cpu, memory):
         container = "ecs-" + name
-        # Values go through the environment: a list of arguments is everybody's to read.
+        # Values are passed by the environment: every user of the machine can read arguments.
         arguments = ["podman", "--runtime", "runc", "create", "--name", container, "--pull", "never", "--network", "host"]
         arguments += ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"]
         arguments += [a for key in environment for a in ("--env", key)]
@@ -86,7 +86,7 @@ class Podman:
         if made.returncode != 0:
             said = made.stderr.strip().splitlines()[-1] if made.stderr.strip() else "no reason given"
             raise not_pulled(image, said) if "image not known" in said or "no such image" in said.lower() else CannotStart("CannotCreateContainerError: " + said)
-        work = tempfile.mkdtemp(prefix="ecs-")  # where it is noted that memory ran out
+        work = tempfile.mkdtemp(prefix="ecs-")  # podman notes there that memory ran out
         child = subprocess.Popen(
             ["podman", "--runtime", "runc", "start", "--attach", container], cwd=work, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )

@@ -1,5 +1,5 @@
-// Package ecs gives tests an ECS that really runs its tasks, as processes or in containers: moto_server with what is in
-// this folder on top. See README.md.
+// Package ecs gives tests an ECS that runs its tasks, as processes or in containers: moto_server with the patches in
+// this folder. See README.md.
 package ecs
 
 import (
@@ -27,14 +27,14 @@ import (
 
 // Options say how tasks are run.
 type Options struct {
-	Driver     string        // process or podman
-	Entrypoint string        // process: the program that is the entry point of every image; an image is a folder
-	Image      string        // instead of the image of every task definition
-	Phase      time.Duration // how long a task is PROVISIONING, and PENDING
-	LogDelay   time.Duration // until a line can be read
+	Driver     string        // "process" or "podman"
+	Entrypoint string        // for process: the program that is started for every image, in a copy of the folder that the image names
+	Image      string        // replaces the image of every task definition
+	Phase      time.Duration // how long a task is PROVISIONING, and how long PENDING
+	LogDelay   time.Duration // until CloudWatch Logs returns a line
 }
 
-// Server is one AWS whose ECS runs tasks.
+// Server is a moto_server whose ECS runs tasks.
 type Server struct {
 	awstest.AWS
 	input io.Closer
@@ -69,7 +69,7 @@ func Start(o Options) (*Server, error) {
 	var said bytes.Buffer
 	server := exec.Command("python3", args...)
 	server.Stdout, server.Stderr = &said, &said
-	input, err := server.StdinPipe() // its end is how the server learns of ours
+	input, err := server.StdinPipe() // the server ends when this is closed, also by the end of this process
 	if err != nil {
 		return nil, err
 	}
@@ -99,13 +99,13 @@ func (s *Server) Close() {
 	<-s.ended
 }
 
-// folder is where the server's sources are.
+// folder returns the folder of the server's sources.
 func folder() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Dir(file)
 }
 
-// Config is how the server is reached.
+// Config returns the SDK configuration for the server.
 func (s *Server) Config() aws.Config {
 	return aws.Config{
 		Region: awstest.Region, BaseEndpoint: &s.Endpoint,

@@ -1,4 +1,4 @@
-"""What a container can ask: task metadata, version 4, and the credentials of its role. And what a test can: POST /spot/<task>."""
+"""The endpoints of a container: task metadata, version 4, and the credentials of its role. For tests: POST /spot/<task>."""
 
 import datetime
 import http.server

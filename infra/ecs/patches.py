@@ -1,4 +1,4 @@
-"""What moto lacks for our templates and our runner, and what it does otherwise than AWS."""
+"""Patches of moto: what the templates and the runner need of AWS, and what moto does differently."""
 
 import types
 
@@ -13,7 +13,7 @@ from moto.moto_api import state_manager
 
 
 class Template:
-    """Fn::Sub as AWS does it: a dollar that no brace follows is a dollar, and two of them are two."""
+    """Fn::Sub as in AWS: only ${ is special, so $$ stays $$."""
 
     def __init__(self, text):
         self.text = text
@@ -27,7 +27,7 @@ class Template:
 def apply(ecs):
     parsing.string = types.SimpleNamespace(Template=Template)
 
-    # moto moves a task on at every look at it, without ever running it. Here it is moved by what happens to it.
+    # moto changes the status of a task each time it is described. Here the status follows the container.
     state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
 
     def run_task(self):
@@ -50,8 +50,8 @@ def apply(ecs):
                 return ActionResult({"tasks": [known[0]], "failures": []})
             definition = self.ecs_backend.describe_task_definition(self._get_param("taskDefinition"))
             for container in definition.container_definitions:
-                container.setdefault("memoryReservation", 0)  # moto cannot do without, Fargate can
-                for name in ("environment", "secrets"):  # CloudFormation leaves out AWS::NoValue, moto leaves null in its place
+                container.setdefault("memoryReservation", 0)  # moto requires it, Fargate does not
+                for name in ("environment", "secrets"):  # CloudFormation omits AWS::NoValue, moto keeps null
                     container[name] = [entry for entry in container.get(name) or [] if entry is not None]
             network = self._get_param("networkConfiguration")
             if network:
@@ -90,7 +90,7 @@ def apply(ecs):
         return ActionResult({"StackId": stack.stack_id})
 
     CloudFormationResponse.update_termination_protection = update_termination_protection
-    CloudFormationBackend.validate_template = lambda self, template: []  # AWS looks at the syntax only, moto at every warning
+    CloudFormationBackend.validate_template = lambda self, template: []  # AWS checks the syntax only, moto fails for each warning
 
     sign_as_kms_does()
 

@@ -1,4 +1,4 @@
-"""The life of a task: PROVISIONING, PENDING, RUNNING, DEACTIVATING, STOPPED, as a follower sees it."""
+"""The statuses of a task: PROVISIONING, PENDING, RUNNING, DEACTIVATING, STOPPED, as DescribeTasks returns them."""
 
 import collections
 import re
@@ -25,7 +25,7 @@ class Tasks:
         self.ending = False
 
     def capacity(self, subnets, provider):
-        """Why nothing can be placed in the subnets: subnet-nocapacity never takes a task, subnet-nocapacity-2 from the third on,
+        """Returns why a task cannot be placed: subnet-nocapacity takes no task, subnet-nocapacity-2 the third and later ones,
         subnet-nospot none on Spot."""
         for subnet in subnets:
             magic = re.fullmatch(r"subnet-nocapacity(?:-(\d+))?(?:-\w*)?", subnet)
@@ -70,7 +70,7 @@ class Tasks:
         except CannotStart as reason:
             self.ended(task, "TaskFailedToStart", str(reason))
             return
-        except Exception as error:  # of ours: a follower of the task must not wait forever
+        except Exception as error:  # an error of this server: who follows the task must not wait forever
             self.ended(task, "TaskFailedToStart", f"this ECS has failed: {error!r}")
             raise
         container.exitCode = code
@@ -98,7 +98,7 @@ class Tasks:
                 threading.Thread(target=task.handle.stop, args=(timeout,), daemon=True).start()
 
     def end(self):
-        """Nothing outlives the server."""
+        """Kills the tasks that run. They end with the server."""
         for task in list(self.by_id.values()):
             if task.handle and task.last_status != "STOPPED":
                 task.handle.kill()

@@ -1,4 +1,4 @@
-// Package github holds the workflows and the action to what they say: their shells are run, with AWS and GitHub played.
+// Package github tests the workflows and the action: it runs their shell scripts against stand-ins for AWS and GitHub.
 package github
 
 import (
@@ -56,7 +56,7 @@ func read(t *testing.T, name string) workflow {
 	return w
 }
 
-// shellOf finds the one step of a name in all of a file.
+// shellOf returns the script of the step with a name; there is one in a file.
 func shellOf(t *testing.T, w workflow, name string) string {
 	t.Helper()
 	steps := w.Runs.Steps
@@ -68,13 +68,13 @@ func shellOf(t *testing.T, w workflow, name string) string {
 			return s.Run
 		}
 	}
-	t.Fatalf("there is no step %q", name)
+	t.Fatalf("no step is called %q", name)
 	return ""
 }
 
 var pinned = regexp.MustCompile(`^[\w.-]+(/[\w.-]+)+@[0-9a-f]{40}$`)
 
-func TestNothingOfOthersIsTrusted(t *testing.T) {
+func TestWorkflowsPinActionsAndLimitPermissions(t *testing.T) {
 	for _, name := range []string{"action.yml", "hybrid.yml", "push-events.yml"} {
 		w := read(t, name)
 		steps := w.Runs.Steps
@@ -92,23 +92,23 @@ func TestNothingOfOthersIsTrusted(t *testing.T) {
 		}
 		for _, s := range steps {
 			if strings.Contains(s.Run, "${{") {
-				t.Errorf("%s: %q has an expression in its shell: it belongs into env", name, s.Name)
+				t.Errorf("%s: %q has an expression in its shell: put it into env", name, s.Name)
 			}
 			if s.Run != "" && !strings.HasPrefix(s.Run, "set -euo pipefail\n") {
-				t.Errorf("%s: %q goes on after a failure", name, s.Name)
+				t.Errorf("%s: %q does not stop at a failure", name, s.Name)
 			}
 			if s.Uses != "" && !pinned.MatchString(s.Uses) {
 				t.Errorf("%s: %s is not pinned by its commit", name, s.Uses)
 			}
 			if w.Runs.Using == "composite" && s.Shell != "bash" {
-				t.Errorf("%s: %q has no shell", name, s.Name)
+				t.Errorf("%s: %q does not name its shell", name, s.Name)
 			}
 		}
 	}
 }
 
-// What the workflow passes the action has to take, and what the action asks for the workflow has to pass.
-func TestTheWorkflowAndTheActionAgree(t *testing.T) {
+// The workflow passes each input that the action requires, and no other.
+func TestTheWorkflowPassesTheInputsOfTheAction(t *testing.T) {
 	action := read(t, "action.yml")
 	var with map[string]string
 	var raw struct {
@@ -143,20 +143,20 @@ func TestTheWorkflowAndTheActionAgree(t *testing.T) {
 			t.Errorf("the workflow does not pass %s", name)
 		}
 		if input.Description == "" {
-			t.Errorf("nothing says what %s is", name)
+			t.Errorf("the input %s has no description", name)
 		}
 	}
 }
 
-// What the action fetches is what make release makes, by the names that are in its SHA256SUMS.
-func TestTheActionFetchesWhatAReleaseIs(t *testing.T) {
+// The action fetches files that make release makes, by their names in SHA256SUMS.
+func TestTheActionFetchesFilesOfARelease(t *testing.T) {
 	release, err := os.ReadFile("../../image/release")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{`for arch in amd64 arm64; do`, `-o "$1/runner-linux-$arch" ./cmd/runner`, `sha256sum runner-linux-* >SHA256SUMS`} {
 		if !strings.Contains(string(release), part) {
-			t.Errorf("a release is made otherwise than by %s", part)
+			t.Errorf("image/release does not have %s", part)
 		}
 	}
 	action := read(t, "action.yml")
@@ -168,13 +168,13 @@ func TestTheActionFetchesWhatAReleaseIs(t *testing.T) {
 	for name, input := range action.Inputs {
 		if input.Required == (input.Default != "") && name != "step" && name != "environment" && name != "branch" &&
 			name != "sha" {
-			t.Errorf("%s is neither required nor has it a default", name)
+			t.Errorf("%s is not required and has no default", name)
 		}
 	}
 }
 
-// Credentials that end before the job does leave the task to itself.
-func TestTheCredentialsLastAsLongAsTheJob(t *testing.T) {
+// Credentials that expire before the job ends would leave the task running.
+func TestCredentialsAreValidForTheWholeJob(t *testing.T) {
 	text, err := os.ReadFile("../cicd.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +213,7 @@ func TestTheCredentialsLastAsLongAsTheJob(t *testing.T) {
 	}
 }
 
-// stage is a folder with programs that play a part, before all others on the PATH.
+// stage is a folder of stand-ins for programs, first on the PATH.
 type stage struct {
 	*testing.T
 	dir string
@@ -254,7 +254,7 @@ func (s *stage) read(name string) string {
 	return string(text)
 }
 
-// run runs a shell as GitHub does, and answers with all it said and its exit code.
+// run runs a script as GitHub does, and returns its output and exit code.
 func (s *stage) run(script string) (said string, code int) {
 	s.Helper()
 	s.write("script.sh", script)
@@ -278,7 +278,7 @@ func (s *stage) run(script string) (said string, code int) {
 
 const evil = `feature/$(touch pwned)"';&-x`
 
-func TestTheActionRunsWhatMatchesItsChecksumAndNothingElse(t *testing.T) {
+func TestTheActionRunsOnlyWhatMatchesItsChecksum(t *testing.T) {
 	action := read(t, "action.yml")
 	install, run := shellOf(t, action, "Install the runner"), shellOf(t, action, "Run the step")
 	binary := "#!/usr/bin/env bash\nprintf '%s\\n' \"$@\" >\"$STAGE/arguments\"\necho \"${RUNNER_WORKSPACE-none}\" >\"$STAGE/workspace\"\nexit 7\n"
@@ -355,17 +355,17 @@ func TestTheActionRunsWhatMatchesItsChecksumAndNothingElse(t *testing.T) {
 				t.Errorf("exit %d with the arguments %q", code, s.read("arguments"))
 			}
 			if _, err := os.Stat(filepath.Join(s.dir, "pwned")); err == nil {
-				t.Error("a branch's name was executed")
+				t.Error("the shell executed a branch's name")
 			}
 		})
 	}
 }
 
-func TestThePushIsPutAsTheDocumentedEvent(t *testing.T) {
+func TestAPushIsPutAsTheDocumentedEvent(t *testing.T) {
 	shell := shellOf(t, read(t, "push-events.yml"), "Put the event on the bus")
 	const taken, failed = `{"FailedEntryCount":0,"Entries":[{"EventId":"id-1"}]}`, `{"FailedEntryCount":1,"Entries":[{"ErrorCode":"InternalFailure"}]}`
 	for name, c := range map[string]struct {
-		answers string // one a line; an empty one is a command that fails
+		answers string // of the command, one a line; for an empty one it fails
 		code    int
 		calls   int
 	}{
@@ -419,7 +419,7 @@ answer=$(sed -n "$(wc -l <"$STAGE/calls")p" "$STAGE/answers"); [ -n "$answer" ] 
 				t.Errorf("the event is %+v", entries[0])
 			}
 			if _, err := os.Stat(filepath.Join(s.dir, "pwned")); err == nil {
-				t.Error("a branch's name was executed")
+				t.Error("the shell executed a branch's name")
 			}
 		})
 	}
@@ -461,7 +461,7 @@ func TestKindOfAPush(t *testing.T) {
 	}
 }
 
-func TestMergeQueueIsPutAsAPushOfItsBranch(t *testing.T) {
+func TestAMergeQueueIsPutAsAPushOfItsBranch(t *testing.T) {
 	shell := shellOf(t, read(t, "push-events.yml"), "Put the event on the bus")
 	s := newStage(t, "EVENT_BUS=ci", "KIND=branch_push", "GITHUB_RUN_ID=77", "GITHUB_RUN_ATTEMPT=1")
 	s.env = append(s.env, "GITHUB_EVENT_PATH="+filepath.Join(s.dir, "event.json"))
@@ -497,7 +497,7 @@ func TestRoleOfTheRef(t *testing.T) {
 	}
 }
 
-// fakeECS answers as the aws command does; what a test wants of it is in files.
+// fakeECS stands in for the aws command. Tests set its answers in files.
 const fakeECS = `printf '%s\n' "$*" >>"$STAGE/asked"
 case "$1 $2" in
 "cloudformation describe-stacks")
@@ -514,7 +514,7 @@ case "$1 $2" in
 *) exit 99 ;;
 esac`
 
-func TestWithoutTheRunnerTheTasksEndIsTheJobsToo(t *testing.T) {
+func TestWithoutTheRunnerTheJobEndsAsTheTask(t *testing.T) {
 	shell := shellOf(t, read(t, "hybrid.yml"), "Run the task")
 	const task = `{"tasks":[{"taskArn":"arn:aws:ecs:eu-central-1:1:task/ci/0123"}],"failures":[]}`
 	for name, c := range map[string]struct {
@@ -577,10 +577,10 @@ func TestWithoutTheRunnerTheTasksEndIsTheJobsToo(t *testing.T) {
 				t.Errorf("the overrides are %+v", overrides)
 			}
 			if asked := s.read("asked"); !strings.Contains(asked, "--task-definition arn:b ") {
-				t.Errorf("a branch does not run the task definition of branches: %s", asked)
+				t.Errorf("the job of a branch runs another task definition: %s", asked)
 			}
 			if c.ended != "" && !strings.Contains(s.read("asked"), "--log-stream-name test/runner/0123") {
-				t.Errorf("the log was not asked for: %s", s.read("asked"))
+				t.Errorf("the job did not request the log: %s", s.read("asked"))
 			}
 		})
 	}
@@ -605,11 +605,11 @@ func TestACancelledWorkflowStopsItsTask(t *testing.T) {
 	)
 	s.write("started", `{"tasks":[{"taskArn":"arn:t/0123"}],"failures":[]}`)
 	s.program("aws", fakeECS)
-	// The first look at the task is when GitHub cancels.
+	// GitHub cancels the job when it first describes the task.
 	s.program("sleep", `kill -TERM $PPID; exec >/dev/null 2>&1; exec /bin/sleep 1`)
 	said, code := s.run(shell)
 	if asked := s.read("asked"); !strings.Contains(asked, "--task-definition arn:d ") {
-		t.Errorf("the main branch does not run its own task definition: %s", asked)
+		t.Errorf("the job of the main branch runs another task definition: %s", asked)
 	}
 	if code != 143 ||
 		!strings.Contains(

@@ -31,7 +31,7 @@ export function statements(name) {
 export const keyPolicy = { Version: '2012-10-17', Statement: resolve(load('base.yaml'), { CreateKey: 'true', VpcId: '' }).Key.Properties.KeyPolicy.Statement.slice(0, 1) }
 
 // decide returns 'yes' or 'no' for a row of the table: [want, role or policy, action, resource, context, attached], where attached
-// is a statement of somebody else's. One statement can be left out, or replaced.
+// is a statement of a policy that is attached besides. One statement can be left out, or replaced.
 export async function decide([, name, action, resource, context = {}, attached], without, instead) {
   const Statement = [...statements(name).map(([, s]) => (s === without ? instead : s)), attached].filter(Boolean)
   const tags = Object.fromEntries((resources[name].Properties.Tags ?? []).map((t) => [`aws:PrincipalTag/${t.Key}`, t.Value]))
@@ -327,7 +327,7 @@ export const table = {
     ['yes', 'TestRole', 'ssm:GetParameters', arn('ssm', 'parameter/cicd/test/key')],
     ['yes', 'production-DeployRole', 's3:GetObjectTagging', key('manifests/builds/main/latest.json')], ['yes', 'production-DeployRole', 's3:PutObjectTagging', key('manifests/builds/main/latest.json'), tag('deployed')],
   ],
-  'a policy that somebody attaches to the roles of branches opens nothing that is protected': ['BranchBuildRole', 'BranchTestRole', 'BranchShardRole'].flatMap((role) => [
+  'a policy that is attached to the roles of branches besides opens nothing that is protected': ['BranchBuildRole', 'BranchTestRole', 'BranchShardRole'].flatMap((role) => [
     ...['main', 'v1'].flatMap((b) => [`runs/${b}/${S}/deploy@production/1/finished.json`, ...(role === 'BranchShardRole' ? [] : [`builds/${b}/${S}/a.js`, `manifests/builds/${b}/latest.json`, `coverage/${b}/latest/a`, `manifests/coverage/${b}/latest.json`, `tests/${b}/history-test.json.gz`, `cache/${b}/x`, `locks/artifacts/${b}/ab.json`, `runs/index/${b}~/head.json.gz`, 'runs/index/~protected/head.json.gz', 'runs/index/index.html'])])
       .map((k) => ['no', role, 's3:PutObject', key(k), {}, everything]),
     ['yes', role, 's3:PutObject', key('builds/feature/x'), {}, everything],
