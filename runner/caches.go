@@ -12,8 +12,6 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/cache"
-	"github.com/carlin-cicd/runner/artifacts/location"
-	"github.com/carlin-cicd/runner/artifacts/s3"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/scrub"
@@ -92,11 +90,7 @@ func (r *run) cacheStore() (s cache.Store, readOnly bool, err error) {
 	opened := r.Store
 	if r.Config.CacheFrom != "" {
 		readOnly = true
-		opened, _, err = location.Open(r.Stop.Work, r.Config.CacheFrom, location.Options{
-			Workspace: r.Config.Workspace, AWS: r.AWS, Getenv: func(name string) string { return r.Variables[name] },
-			S3: s3.Options{BucketOwner: r.Config.S3Owner},
-		})
-		if err != nil {
+		if opened, err = r.OpenCacheStore(r.Stop.Work); err != nil {
 			return nil, false, err
 		}
 	}

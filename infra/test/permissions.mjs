@@ -77,7 +77,9 @@ export const table = {
     ...[`manifests/builds/main/${S}.json`, `runs/main/${S}/build/1/finished.json`, 'runs/main/latest/build/latest.json', 'runs/index/main~/head.json.gz', 'runs/index/~protected/head.json.gz', 'cache/main/pnpm/1', 'locks/artifacts/main/ab.json'].map((k) => ['yes', 'BuildRole', 's3:PutObjectTagging', key(k), tag('30d')]),
     ...[`builds/feature/a/${S}/a.js`, `runs/feature/a/${S}/build/1/finished.json`, 'runs/index/feature/a~/head.json.gz', 'cache/feature/a/pnpm/1', 'locks/artifacts/feature/a/ab.json'].map((k) => ['yes', 'BranchBuildRole', 's3:PutObjectTagging', key(k), tag('30d')]),
     ...put('no', 'BuildRole', `runs/main/${S}/test/1/finished.json`, `runs/main/${S}/deploy@production/1/finished.json`, `builds/feature/${S}/a.js`, `coverage/main/${S}/a`, 'deployments/production/Shop/1.json', 'locks/production/Shop.json', 'tests/main/history-test.json.gz', 'pr/5/x'),
-    ...deny('BuildRole', 's3:DeleteObject', `builds/main/${S}/a.js`, `manifests/builds/main/${S}.json`),
+    ['yes', 'BuildRole', 's3:DeleteObject', key('cache/main/pnpm~/blocks/1')], ['yes', 'TestRole', 's3:DeleteObject', key('cache/v1.2.3/jest~/blocks/1')],
+    ...['BranchBuildRole', 'BranchTestRole'].flatMap((role) => [['yes', role, 's3:DeleteObject', key('cache/feature/a/pnpm~/blocks/1')], ...deny(role, 's3:DeleteObject', 'cache/main/pnpm~/blocks/1', 'cache/v1.2.3/pnpm~/blocks/1', `builds/feature/a/${S}/a.js`)]),
+    ...deny('BuildRole', 's3:DeleteObject', 'cache/feature/a/pnpm~/blocks/1', `builds/main/${S}/a.js`, `manifests/builds/main/${S}.json`),
     ...deny('BuildRole', 's3:DeleteObjectVersion', `builds/main/${S}/a.js`),
   ],
   'the main branch tests: it writes coverage, history and its own records, no builds': [
@@ -139,9 +141,11 @@ export const table = {
   'a pull request from a fork reads no secret and sees what is kept for it only': [
     ...['s3:PutObject', 's3:GetObject'].flatMap((action) => [
       ['yes', 'ForkStoreRole', action, key(`pr/5/builds/pr/5/${S}/a.js`), ofPull(5)], ['yes', 'ForkStoreRole', action, key('pr/6/runs/x'), ofPull(6)],
-      ...['pr/6/runs/x', 'pr/50/runs/x', 'pr/5x', 'pr/x', `builds/pr/5/${S}/a.js`, `builds/main/${S}/a.js`, `runs/main/${S}/test/1/finished.json`, 'locks/artifacts/main/ab.json', 'cache/main/x'].map((k) => ['no', 'ForkStoreRole', action, key(k), ofPull(5)]),
+      ...['pr/6/runs/x', 'pr/50/runs/x', 'pr/5x', 'pr/x', `builds/pr/5/${S}/a.js`, `builds/main/${S}/a.js`, `runs/main/${S}/test/1/finished.json`, 'locks/artifacts/main/ab.json', 'cache/feature/a/pnpm~/blocks/1'].map((k) => ['no', 'ForkStoreRole', action, key(k), ofPull(5)]),
       ['no', 'ForkStoreRole', action, key('pr/5/x')], ['no', 'ForkRole', action, key('pr/5/x')], ['no', 'ForkRole', action, key('pr/5/x'), ofPull(5)],
     ]),
+    ['yes', 'ForkStoreRole', 's3:GetObject', key('cache/main/pnpm~/blocks/1'), ofPull(5)], ['no', 'ForkStoreRole', 's3:PutObject', key('cache/main/pnpm~/blocks/1'), ofPull(5)], ['no', 'ForkStoreRole', 's3:DeleteObject', key('cache/main/pnpm~/blocks/1'), ofPull(5)],
+    ['yes', 'ForkStoreRole', 's3:ListBucket', bucket, { 's3:prefix': 'cache/main/pnpm~/entries/linux-arm64/', ...ofPull(5) }], ['no', 'ForkStoreRole', 's3:ListBucket', bucket, { 's3:prefix': 'cache/feature/a/', ...ofPull(5) }],
     ['yes', 'ForkStoreRole', 's3:ListBucket', bucket, { 's3:prefix': 'pr/5/manifests/', ...ofPull(5) }],
     ...['pr/6/manifests/', 'pr/', 'builds/'].map((p) => ['no', 'ForkStoreRole', 's3:ListBucket', bucket, { 's3:prefix': p, ...ofPull(5) }]),
     ['no', 'ForkStoreRole', 's3:ListBucket', bucket, ofPull(5)], ['no', 'ForkRole', 's3:ListBucket', bucket, { 's3:prefix': 'pr/5/manifests/' }],

@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
+	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/artifacts/location"
 	"github.com/carlin-cicd/runner/artifacts/s3"
@@ -71,6 +73,22 @@ func (s *Session) OpenStore(ctx context.Context, owner lease.Owner, waiting func
 	}
 	s.Store, s.Place = store, place
 	return nil
+}
+
+// OpenCacheStore opens the store of RUNNER_CACHE_FROM, with the rights to the store of the artifacts. The error is a
+// *outcome.ConfigError.
+func (s *Session) OpenCacheStore(ctx context.Context) (artifacts.Store, error) {
+	_, prefix, _ := strings.Cut(strings.TrimPrefix(s.Config.Artifacts, "s3://"), "/")
+	store, _, err := location.Open(ctx, s.Config.CacheFrom, location.Options{
+		Workspace: s.Config.Workspace, AWS: s.AWS,
+		Getenv: func(name string) string { return s.Variables[name] },
+		Scope:  func(c aws.Config, _ string) aws.Config { return s.scope(c, strings.Trim(prefix, "/")) },
+		S3:     s3.Options{BucketOwner: s.Config.S3Owner},
+	})
+	if err != nil {
+		return nil, &outcome.ConfigError{Err: err, Advice: outcome.Hint(err)}
+	}
+	return store, nil
 }
 
 // scope lets the store be used with RUNNER_STORE_ROLE, if there is one. The session is tagged with the store's prefix,

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -96,7 +97,7 @@ func (s *server) stop() {
 func (s *server) environment() []string {
 	return []string{
 		"AWS_ACCESS_KEY_ID=" + s3test.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + s3test.SecretAccessKey,
-		"AWS_REGION=" + s3test.Region, "AWS_ENDPOINT_URL=" + s.endpoint, "AWS_CA_BUNDLE=" + s.bundle,
+		"AWS_REGION=" + s3test.Region, "AWS_DEFAULT_REGION=" + s3test.Region, "AWS_ENDPOINT_URL=" + s.endpoint, "AWS_CA_BUNDLE=" + s.bundle,
 		"AWS_CONFIG_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true",
 	}
 }
@@ -135,8 +136,8 @@ func runProxy(args []string) error {
 			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = to.Scheme, to.Host, r.In.Host
 			r.Out.Header.Del("Expect") // the body is on its way already
 		},
-		Transport:     &http.Transport{MaxIdleConnsPerHost: 256, DisableCompression: true},
-		FlushInterval: -1,
+		Transport:     &http.Transport{DisableKeepAlives: true, DisableCompression: true},
+		FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		time.Sleep(latency)
