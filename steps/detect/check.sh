@@ -45,7 +45,7 @@ plain() {
 # total prints how many tests a log of a test tool counts, in all and without the skipped ones of most tools.
 total() {
 	sed 's/\x1b\[[0-9;]*m//g' "$1" | awk '
-		/^ *Tests  .*\([0-9]+\)/ { match($0, /\([0-9]+\)/); n += substr($0, RSTART + 1, RLENGTH - 2); next }       # vitest
+		/^(\. [a-z:]+: )? *Tests  .*\([0-9]+\)/ { match($0, /\([0-9]+\)/); n += substr($0, RSTART + 1, RLENGTH - 2); next }       # vitest
 		/^Tests: .* total/ { for (i = 1; i <= NF; i++) if ($i ~ /^total/) n += $(i - 1); next }                    # jest
 		/^ *[0-9]+ (passing|failing|pending)/ { n += $1; next }                                                     # mocha
 		/^ *[0-9]+ tests? (passed|failed)/ { n += $1; next }                                                        # ava
@@ -87,9 +87,22 @@ for folder; do
 			: >"$logs/$name.runner-$step.log"
 		fi
 	done
-	# in_test prints what is behind a key of the step called test; folders what its artifacts or those of build are.
-	in_test() { awk -v key="    $1:" '/^  [a-z]/{on = $1 == "test:"} on && index($0, key) == 1 {print substr($0, length(key) + 2)}' runner.yaml | head -1; }
-	folders() { awk -v step="$1:" '/^  [a-z]/{on = $1 == step} on && /- \{ name/ {sub(/.*path: /, ""); sub(/,.*optional: true.*/, "?"); sub(/,.*/, ""); print}' runner.yaml | paste -sd ' '; }
+	# in_test prints a key of the step called test on a line; folders are those of a step's artifacts, with ? for optional.
+	in_test() {
+		awk -v key="    $1:" '
+			/^  [a-z]/ { on = $1 == "test:" }
+			/^    [a-z]/ { inside = 0 }
+			on && inside && /^      / { sub(/^ +/, ""); text = text " " $0 }
+			on && index($0, key) == 1 { inside = 1; text = substr($0, length(key) + 2) }
+			END { print text }' runner.yaml
+	}
+	folders() {
+		awk -v step="$1:" '
+			/^  [a-z]/ { on = $1 == step }
+			on && /^        path: / { all = all " " $2 }
+			on && /^        optional: true/ { all = all "?" }
+			END { print substr(all, 2) }' runner.yaml
+	}
 	code() { cat "$logs/$name.$1.code"; }
 	own=$(total "$logs/$name.test.log")
 	sum=$(sed -n 's/.*"msg":"step [a-z]*".*"tests":\([0-9]*\).*/\1/p' "$logs/$name.runner-test.log" | tail -1)

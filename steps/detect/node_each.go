@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"path"
 	"slices"
 	"strings"
 )
@@ -66,13 +67,21 @@ func (f *follower) reportEach(s *Step, l *line, name string) {
 		}
 		s.Command = b.String() + separator + arguments
 	}
-	s.Reports, s.Rerun = []string{"**/junit.xml"}, rerun
+	s.Reports, s.Rerun = []string{path.Join(around(foldersOf(l)), "**/junit.xml")}, rerun
 	if strings.Contains(last.text, "turbo") {
 		s.Notes = append(s.Notes, "turbo restores junit.xml of what it has cached only if turbo.json lists it among outputs")
 	}
 	if strings.HasPrefix(last.text, "pnpm") && !strings.Contains(last.text, "--no-bail") {
 		s.Notes = append(s.Notes, "pnpm ends at the first package that fails: with --no-bail the others have reports, too")
 	}
+}
+
+// foldersOf are the folders of the packages whose tests a script comes to, relative to its own.
+func foldersOf(l *line) (folders []string) {
+	for _, r := range l.runs() {
+		folders = append(folders, relative(l.pkg.dir, r.line.pkg.dir))
+	}
+	return folders
 }
 
 // eachArguments are the arguments by which the one tool of all packages writes reports, and the command that runs what

@@ -51,6 +51,8 @@ func (f Found) YAML() string {
 	return b.String()
 }
 
+// write writes blocks, and quotes only where it must: a formatter of the project, such as prettier, finds nothing to
+// change.
 func (s Step) write(b *strings.Builder) {
 	fmt.Fprintf(b, "  %s:\n", s.Name)
 	for _, note := range s.Notes {
@@ -61,7 +63,7 @@ func (s Step) write(b *strings.Builder) {
 	}
 	writeCommand(b, s.Command)
 	if s.Reports != nil {
-		fmt.Fprintf(b, "    reports: %s\n", list(s.Reports))
+		writeList(b, "reports", s.Reports)
 	}
 	switch {
 	case (s.Name == "build" || s.Name == "test") && len(s.Artifacts) == 0:
@@ -73,11 +75,11 @@ func (s Step) write(b *strings.Builder) {
 		}
 	}
 	if s.Coverage != "" {
-		fmt.Fprintf(b, "    coverage: { path: %s }\n", flow(s.Coverage))
+		fmt.Fprintf(b, "    coverage:\n      path: %s\n", scalar(s.Coverage))
 	}
 	if s.Rerun != "" {
-		fmt.Fprintf(b, "    rerun: { command: %s } # what passes then is flaky; see steps/tests.md of the runner\n",
-			quoted(s.Rerun))
+		b.WriteString("    rerun: # what passes then is flaky; see steps/tests.md of the runner\n")
+		fmt.Fprintf(b, "      command: %s\n", scalar(s.Rerun))
 	}
 }
 
@@ -95,18 +97,17 @@ func writeCommand(b *strings.Builder, command string) {
 }
 
 func (a Artifact) write(b *strings.Builder) {
-	fmt.Fprintf(b, "      - { name: %s, path: %s, when: %s", a.Name, flow(a.Path), a.When)
-	if a.Mirror {
-		b.WriteString(", mirror: latest")
-	}
-	if a.Optional {
-		b.WriteString(", optional: true")
-	}
-	b.WriteString(" }")
+	fmt.Fprintf(b, "      - name: %s\n        path: %s", a.Name, scalar(a.Path))
 	if a.Note != "" {
 		b.WriteString(" # " + remark(a.Note))
 	}
-	b.WriteString("\n")
+	fmt.Fprintf(b, "\n        when: %s\n", a.When)
+	if a.Mirror {
+		b.WriteString("        mirror: latest\n")
+	}
+	if a.Optional {
+		b.WriteString("        optional: true\n")
+	}
 }
 
 // remark is text within a comment: one line, without anything that would end it or that a terminal obeys.
@@ -126,31 +127,25 @@ func remark(text string) string {
 
 // scalar is text as a plain value where YAML takes it for one, else quoted.
 func scalar(s string) string {
-	if s == "" || strings.ContainsAny(s[:1], "!&*-?|>@`%{}[],#'\" =~") || strings.Contains(s, ": ") ||
+	if s == "" || strings.ContainsAny(s[:1], "!&*-?|>@`%{}[],#'\" =~:") || strings.Contains(s, ": ") ||
 		strings.Contains(s, " #") || strings.HasSuffix(s, ":") || strings.HasSuffix(s, " ") ||
-		strings.ContainsAny(s, "\\\"") || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) ||
+		strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) ||
 		strings.ContainsAny(s[:1], "+.0123456789") && !strings.ContainsAny(s, "/ ") { // a number, or a date
 		return quoted(s)
 	}
 	switch strings.ToLower(s) {
-	case "true", "false", "null", "yes", "no", "on", "off", "nan", "inf":
+	case "true", "false", "null", "yes", "no", "on", "off", "nan", "inf", "y", "n":
 		return quoted(s)
 	}
 	return s
 }
 
-// flow is a value within braces, where commas and braces mean something.
-func flow(s string) string {
-	for _, r := range s {
-		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("/._-", r) {
-			return quoted(s)
-		}
-	}
-	return scalar(s)
-}
-
-// quoted is text as a double-quoted value.
+// quoted is text in the quotes that take the fewest escapes.
 func quoted(s string) string {
+	unprintable := strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+	if !unprintable && strings.Count(s, `"`) > strings.Count(s, "'") {
+		return "'" + strings.ReplaceAll(s, "'", "''") + "'"
+	}
 	var b strings.Builder
 	b.WriteByte('"')
 	for _, r := range s {
@@ -174,10 +169,19 @@ func quoted(s string) string {
 	return b.String()
 }
 
-func list(all []string) string {
+// writeList writes a list in a line if it is short.
+func writeList(b *strings.Builder, key string, all []string) {
+	const most = 60
 	items := make([]string, len(all))
 	for i, s := range all {
-		items[i] = quoted(s)
+		items[i] = scalar(s)
+		if strings.ContainsAny(s, ",[]{}:") { // which mean something between brackets
+			items[i] = quoted(s)
+		}
 	}
-	return "[" + strings.Join(items, ", ") + "]"
+	if line := strings.Join(items, ", "); len(line) <= most {
+		fmt.Fprintf(b, "    %s: [%s]\n", key, line)
+		return
+	}
+	fmt.Fprintf(b, "    %s:\n      - %s\n", key, strings.Join(items, "\n      - "))
 }
