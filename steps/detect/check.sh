@@ -33,7 +33,9 @@ plain() {
 		if [ -e package.json ] && grep -q '"test": *"' package.json; then echo "$manager run test"
 		elif [ -e go.mod ]; then
 			# Go counts no tests unless it is asked for them.
-			echo 'for m in $(find . -name go.mod -not -path "*/_*" -exec dirname {} \;); do (cd "$m" && go test -json ./...) || s=1; done; exit ${s:-0}'
+			echo 'for m in $(find . -name go.mod -not -path "*/_*" -exec dirname {} \;); do
+				[ -z "$(find "$m" -name "*_test.go" | head -1)" ] || (cd "$m" && go test -json ./...) || s=1
+			done; exit ${s:-0}'
 		elif [ -e pyproject.toml ] || [ -e setup.py ] || [ -e pytest.ini ]; then echo 'python3 -m pytest'
 		elif [ -e CMakeLists.txt ]; then echo 'cmake -S . -B build && cmake --build build && ctest --test-dir build'
 		elif [ -e Cargo.toml ]; then echo 'cargo test'

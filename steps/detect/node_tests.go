@@ -44,7 +44,7 @@ func (l *line) reaches() (run, bool) {
 	case p.joiner != "":
 		return run{}, false
 	case p.use.tool != nil:
-		return run{l, p}, !p.use.tool.inside && p.watches() == ""
+		return run{l, p}, !p.use.tool.inside && len(p.waits()) == 0
 	case len(p.calls) == 1 && !p.all && p.hop.passes && !hasPattern(p.hop.names):
 		return p.calls[0].reaches()
 	}
@@ -63,14 +63,14 @@ func commandsOf(parts []part) []command {
 	return all
 }
 
-// watches is the flag that tells a tool to wait for changes, "" if there is none.
-func (p *part) watches() string {
-	for _, w := range p.use.args {
-		if slices.Contains(p.use.tool.watch, w) {
-			return w
+// waits are the flags, or the first word, that tell a tool to wait for changes.
+func (p *part) waits() (flags []string) {
+	for i, w := range p.use.args {
+		if slices.Contains(p.use.tool.watch, w) && (i == 0 || strings.HasPrefix(w, "-")) {
+			flags = append(flags, w)
 		}
 	}
-	return ""
+	return flags
 }
 
 // testScripts are names of the script that runs the tests, the usual one first.
@@ -105,8 +105,8 @@ func (f *follower) test(pkg *nodePackage) (Step, string, bool) {
 		f.report(&s, l, all)
 	}
 	for _, r := range all {
-		if flag := r.part.watches(); flag != "" && s.Command == f.manager.script(name, "") {
-			s.Notes = append(s.Notes, flag+" in the script waits for changes: take it out, or the step does not end")
+		if flags := r.part.waits(); len(flags) > 0 && s.Command == f.manager.script(name, "") {
+			s.Notes = append(s.Notes, flags[0]+" in the script waits for changes: take it out, or the step does not end")
 			break
 		}
 	}
@@ -258,7 +258,7 @@ func (r run) obstacle(f *follower) string {
 
 // endWatch writes a script anew without flags for a person at a terminal, if it has some and can be written anew.
 func (f *follower) endWatch(s *Step, l *line) {
-	if !slices.ContainsFunc(l.runs(), func(r run) bool { return r.part.watches() != "" }) {
+	if !slices.ContainsFunc(l.runs(), func(r run) bool { return len(r.part.waits()) > 0 }) {
 		return
 	}
 	if text, ok := (&writer{manager: f.manager, bare: true}).render(l); ok {

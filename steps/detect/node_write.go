@@ -169,10 +169,8 @@ func (w *writer) inline(l *line) (string, bool) {
 // tool is the call of a test tool with a report, and without flags for a person at a terminal.
 func (w *writer) tool(pkg *nodePackage, p *part) (string, bool) {
 	text := p.text
-	for _, flag := range p.use.tool.watch {
-		if slices.Contains(p.use.args, flag) {
-			text = strings.TrimRight(strings.Replace(text+" ", " "+flag+" ", " ", 1), " ")
-		}
+	for _, flag := range p.waits() {
+		text = strings.TrimRight(strings.Replace(text+" ", " "+flag+" ", " ", 1), " ")
 	}
 	if p.use.tool.name == "vitest" && !slices.Contains(p.use.args, "run") && text != p.text {
 		text = strings.Replace(text, "vitest", "vitest run", 1)
