@@ -136,11 +136,35 @@ func (s artifactStore) listRuns(ctx context.Context, _ []string) error {
 			return err
 		}
 	}
-	if err := s.show(t); err != nil {
+	if err := t.text.Flush(); err != nil {
+		return err
+	}
+	text := t.out.String()
+	if !t.json && s.color(s.variables) {
+		text = colorStates(text)
+	}
+	if err := s.print("%s", text); err != nil {
 		return err
 	}
 	s.noteRuns(list, failed)
 	return nil
+}
+
+// colorStates colors the state that each line begins with.
+func colorStates(text string) string {
+	const red, green, yellow, blue = 31, 32, 33, 34
+	colors := map[record.State]int{
+		record.Passed: green, record.Failing: red, record.Lost: red, record.Aborted: yellow, record.Running: blue,
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		state, rest, _ := strings.Cut(line, " ")
+		if color, ok := colors[record.State(state)]; ok {
+			line = fmt.Sprintf("\x1b[%dm%s\x1b[0m %s", color, state, rest)
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // noteRuns says what is not in a list.

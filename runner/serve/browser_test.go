@@ -127,7 +127,9 @@ func TestLinksBetweenPages(t *testing.T) {
 	if found != "1 of 1" {
 		t.Errorf("the search of the report says %q", found)
 	}
-	follow(`a[href$="/index.html"]`)
+	follow(`a[href$="feature/a~/index.html"]`) // and back
+	follow("a.cell")
+	follow(`a[href*="/coverage/"]`)
 	if title := evaluate[string](t, w, "document.title"); title != "lcov sorted inline" {
 		t.Errorf("the report of the coverage is %q", title)
 	}

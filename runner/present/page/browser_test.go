@@ -264,6 +264,7 @@ func TestLinksInAFolder(t *testing.T) {
 	p := jest(t)
 	run := "runs/main/" + sha + "/test/01kav4"
 	put("coverage/main/"+sha+"/lcov-report/index.html", "<title>lcov</title>")
+	put("runs/index/main~/index.html", "<title>runs</title>")
 	for _, name := range runFiles(p.Run) {
 		put(run+"/"+name, "{}")
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/present"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/units"
@@ -145,7 +146,7 @@ func (w *writer) header(run record.Run, verdict string, hasLog bool) {
 	if run.Coverage != nil {
 		fact("coverage", text(run.Coverage.Lines.String()+lineChange(run.Coverage)))
 	}
-	fact("branch", text(run.Branch))
+	fact("branch", branchLink(run))
 	fact("commit", commit(run))
 	fact("stack", text(run.Stack))
 	if !run.StartedAt.IsZero() {
@@ -160,6 +161,14 @@ func (w *writer) header(run record.Run, verdict string, hasLog bool) {
 	)
 	w.contents(run, hasLog)
 	w.raw("</header>\n")
+}
+
+// branchLink leads to the page of all runs of the branch.
+func branchLink(run record.Run) markup {
+	if run.Root == "" || keys.CheckBranch(run.Branch) != nil {
+		return markup(escape(clip(run.Branch, maxName)))
+	}
+	return link(storeLink(run, keys.RunIndexHTML(keys.RunIndex(run.Branch))), clip(run.Branch, maxName))
 }
 
 // commit links the commit to its repository, if that is known.
