@@ -40,7 +40,8 @@ test('without any one statement some decision is another one', async () => {
 })
 
 test('without any one resource of a statement some decision is another one', async () => {
-  assert.deepEqual(await survivors((s) => (list(s.Resource).length < 2 ? [] : list(s.Resource).map((r) => [r, { ...s, Resource: list(s.Resource).filter((x) => x !== r) }])), (pattern, row) => like(pattern, row[3])), [])
+  // A dash stands for an own step, or an artifact of one, that is not there.
+  assert.deepEqual(await survivors((s) => (list(s.Resource).length < 2 ? [] : list(s.Resource).filter((r) => !/[/:]-\/|artifacts\/-\//.test(r)).map((r) => [r, { ...s, Resource: list(s.Resource).filter((x) => x !== r) }])), (pattern, row) => like(pattern, row[3])), [])
 })
 
 test('without any one key of a condition some decision is another one', async () => {

@@ -322,6 +322,14 @@ export const table = {
   'a shell in a task needs the channels of Systems Manager, which forks do not get': [
     ...['BuildRole', 'ShardRole', 'staging-DeployRole', 'production-DeployRole', 'abroad-MigrateRole'].map((role) => ['yes', role, 'ssmmessages:OpenDataChannel', '*']), ['no', 'ForkRole', 'ssmmessages:OpenDataChannel', '*'],
   ],
+  'own steps and their artifacts are kept like those of test, for the main branch, release tags and branches': [
+    ...['lint', 'e2e'].flatMap((step) => [
+      ...['main', 'v1'].flatMap((b) => put('yes', 'TestRole', `runs/${b}/${S}/${step}/1/finished.json`, `runs/${b}/latest/${step}/latest.json`)),
+      ...put('yes', 'BranchTestRole', `runs/feature/${S}/${step}/1/finished.json`, `runs/feature/latest/${step}/latest.json`),
+    ]),
+    ...['main', 'v1'].flatMap((b) => [...put('yes', 'TestRole', `reports/${b}/${S}/a`, `manifests/reports/${b}/latest.json`), ...['BranchTestRole'].flatMap((role) => put('no', role, `reports/${b}/${S}/a`, `manifests/reports/${b}/latest.json`))]),
+    ...put('yes', 'TestRole', 'reports/main/latest/a'), ...put('yes', 'BranchTestRole', `reports/feature/${S}/a`, 'reports/feature/latest/a', 'manifests/reports/feature/latest.json'),
+  ],
   'release tags are kept by the same roles': [
     ...['s3:PutObject', 's3:PutObjectTagging'].flatMap((action) => [`builds/v1/${S}/a.js`, `manifests/builds/v1/${S}.json`, `runs/v1/${S}/build/1/finished.json`, 'runs/v1/latest/build/latest.json', 'runs/index/v1~/head.json.gz', 'runs/index/~branches/head.json.gz', 'runs/index/index.html', 'cache/v1/pnpm/1', 'locks/artifacts/v1/ab.json'].map((k) => ['yes', 'BuildRole', action, key(k), tag('30d')])),
     ...put('yes', 'TestRole', `coverage/v1/${S}/a`, 'coverage/v1/latest/a', 'manifests/coverage/v1/latest.json', 'tests/v1/history-test.json.gz', `runs/v1/${S}/test/1/finished.json`, 'runs/v1/latest/test/latest.json', 'runs/index/v1~/head.json.gz', 'runs/index/~branches/head.json.gz', 'runs/index/index.html', 'cache/v1/jest/1', 'locks/artifacts/v1/ab.json'),
