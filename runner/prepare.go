@@ -79,6 +79,7 @@ func (r *run) checkPrerequisites() error {
 	if err := needs.CheckCommit(&r.Session, r.step); err != nil {
 		return err
 	}
+	r.noteUnproven()
 	runs, err := needs.Check(r.Stop.Work, &r.Session, r.step, r.steps.Pipeline())
 	if err != nil {
 		return err
@@ -89,6 +90,18 @@ func (r *run) checkPrerequisites() error {
 		}
 	}
 	return r.checkRequired(false)
+}
+
+// noteUnproven logs that later steps cannot rely on the run. If the step itself relies on the commit, that was said.
+func (r *run) noteUnproven() {
+	const consequence = "so that this run satisfies neither needs: nor fetch: of later steps"
+	switch {
+	case needs.ReliesOnCommit(r.step):
+	case r.Ref.SHA == session.NoCommit:
+		r.Log.Warn("the commit is not known, "+consequence, "hint", "set BRANCH and GIT_SHA, or run in a git repository")
+	case r.Dirty:
+		r.Log.Info("the workspace has changes that are not in the commit, " + consequence)
+	}
 }
 
 // fetch fetches sets of this commit into the workspace, to where the steps that publish them have them.

@@ -104,7 +104,7 @@ func standIn(ctx context.Context, s *session.Session, step string, stages steps.
 // workspace has changes that are not in it: then nothing on record is about what would be deployed. --force overrides
 // it.
 func CheckCommit(s *session.Session, step steps.Step) error {
-	if len(step.Needs)+len(step.Fetch) == 0 && step.Lock == "" || s.AwaitsCheckout() {
+	if !ReliesOnCommit(step) || s.AwaitsCheckout() {
 		return nil
 	}
 	var message, advice string
@@ -129,6 +129,11 @@ func CheckCommit(s *session.Session, step steps.Step) error {
 		return nil
 	}
 	return &outcome.GuardError{Message: message, Advice: advice}
+}
+
+// ReliesOnCommit reports whether a step goes by what is on record of its commit, or changes an environment to it.
+func ReliesOnCommit(step steps.Step) bool {
+	return len(step.Needs)+len(step.Fetch) > 0 || step.Lock != ""
 }
 
 // Set is what a step fetches.
