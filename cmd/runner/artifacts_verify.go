@@ -99,8 +99,9 @@ func (s artifactStore) printVerification(m artifacts.Manifest, v verification, d
 	if differs > 0 {
 		return nil
 	}
-	if err := s.print("%s: %s, all as the manifest says\n", setName(m), contents(m)); err != nil || v.Provenance == nil {
-		return err
+	if err := s.print("%s: %s, all as the manifest says\n", setName(m), contents(m)); err != nil || v.Provenance == nil ||
+		len(v.Problems) > 0 {
+		return err // what a statement says about other files is not said about these
 	}
 	return s.print("%s", v.Provenance.text())
 }

@@ -170,7 +170,6 @@ func TestTheRecordContainsNoSecret(t *testing.T) {
 	b.cloud.Deny("UpdateStack")
 	d := b.run()
 	d.Redactor.Add(redact.Secret{Name: "PASSWORD", Value: secret})
-	d.Ref.Branch = "fix/" + secret
 	if err := errors.Join(b.lock(d), d.Begin(b.identity(d))); err != nil {
 		t.Fatal(err)
 	}

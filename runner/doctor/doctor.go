@@ -102,6 +102,7 @@ func (e *examiner) examine(ctx context.Context) {
 	e.commit()
 	e.store(ctx)
 	e.secrets(ctx)
+	e.signingKey(ctx)
 	e.notifications(ctx)
 	e.stack(ctx)
 }

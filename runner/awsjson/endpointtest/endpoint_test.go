@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sfn"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -38,6 +39,11 @@ var resolvers = map[awsjson.Service]resolver{
 	{Name: "dynamodb", ID: "DynamoDB"}: func(ctx context.Context, region string, fips, dualStack bool) (url.URL, error) {
 		e, err := dynamodb.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx,
 			dynamodb.EndpointParameters{Region: &region, UseFIPS: &fips, UseDualStack: &dualStack})
+		return e.URI, err
+	},
+	{Name: "kms", ID: "KMS"}: func(ctx context.Context, region string, fips, dualStack bool) (url.URL, error) {
+		e, err := kms.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx,
+			kms.EndpointParameters{Region: &region, UseFIPS: &fips, UseDualStack: &dualStack})
 		return e.URI, err
 	},
 	{Name: "ecs", ID: "ECS"}: func(ctx context.Context, region string, fips, dualStack bool) (url.URL, error) {
