@@ -6,7 +6,8 @@ import { ACCOUNT, REGION, environment, load, resolve, sample } from './template.
 export const secretArn = (n) => `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:secret:${n}`
 export const keyArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/1`
 const signingArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/2`
-export const options = { OwnSteps: ['lint', 'e2e'], OwnArtifacts: ['reports'], SigningKeyArn: signingArn, GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), KmsKeyArn: keyArn, ExecuteCommand: 'true' }
+const ownSteps = ['lint', 'e2e', 's3', 's4', 's5', 's6', 's7', 's8'], ownKinds = ['reports', 'k2', 'k3', 'k4']
+export const options = { OwnSteps: ownSteps, OwnArtifacts: ownKinds, SigningKeyArn: signingArn, GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), KmsKeyArn: keyArn, ExecuteCommand: 'true' }
 export const iam = (n) => `arn:aws:iam::${ACCOUNT}:role/${n}`
 const stacks = {
   '': resolve(load('cicd.yaml'), { GitHubRoles: 'true', SlackWebhookUrl: 'https://hooks.slack.com/services/x', ...options }),
@@ -94,11 +95,19 @@ export const table = {
     ...put('no', 'TestRole', `runs/main/${S}/build/1@schedule/finished.json`, `runs/main/${S}/build/x@schedule/y`, 'runs/main/latest/build/x@schedule/latest.json', `runs/feature/${S}/audit@schedule/1/finished.json`),
   ],
   'test deletes nothing, not even what it has written': [
-    // Own steps, of which there are lint and e2e.
-    ...put('yes', 'TestRole', `runs/main/${S}/lint/1/finished.json`, `runs/main/${S}/e2e/latest.json`, 'runs/main/latest/lint/latest.json', `runs/v1.2/${S}/lint/1/log.jsonl.gz`, `reports/main/${S}/a`, 'reports/main/latest/a', `manifests/reports/main/${S}.json`),
-    ...put('no', 'TestRole', `runs/main/${S}/other/1/finished.json`, `runs/main/${S}/lint@production/1/finished.json`, `runs/feature/${S}/lint/latest.json`, `other/main/${S}/a`),
-    ...put('yes', 'BranchTestRole', `runs/feature/a/${S}/lint/1/finished.json`, `reports/feature/a/${S}/a`, `manifests/reports/feature/a/${S}.json`),
-    ...put('no', 'BranchTestRole', `runs/main/${S}/lint/latest.json`, `reports/main/${S}/a`, `manifests/reports/main/${S}.json`, `runs/feature/a/${S}/other/latest.json`, `runs/feature/a/${S}/lint@production/latest.json`),
+    ...ownSteps.flatMap((n) => [
+      ...put('yes', 'TestRole', `runs/main/${S}/${n}/1/finished.json`, `runs/v1.2/${S}/${n}/latest.json`, `runs/main/latest/${n}/latest.json`, `runs/v1.2/latest/${n}/latest.json`),
+      ...put('yes', 'BranchTestRole', `runs/feature/a/${S}/${n}/1/finished.json`, `runs/feature/a/latest/${n}/latest.json`),
+      ...put('no', 'BranchTestRole', `runs/main/${S}/${n}/latest.json`, `runs/feature/a/${S}/${n}@production/latest.json`),
+      ...put('no', 'TestRole', `runs/main/${S}/${n}@production/1/finished.json`, `runs/feature/${S}/${n}/latest.json`),
+    ]),
+    ...ownKinds.flatMap((k) => [
+      ...put('yes', 'TestRole', `${k}/main/${S}/a`, `${k}/main/latest/a`, `manifests/${k}/main/${S}.json`, `${k}/v1.2/${S}/a`, `manifests/${k}/v1.2/${S}.json`),
+      ...put('yes', 'BranchTestRole', `${k}/feature/a/${S}/a`, `${k}/feature/a/latest/a`, `manifests/${k}/feature/a/${S}.json`),
+      ...put('no', 'BranchTestRole', `${k}/main/${S}/a`, `manifests/${k}/main/${S}.json`, `${k}/v1.2/${S}/a`, `manifests/${k}/v1.2/${S}.json`),
+    ]),
+    ...put('no', 'TestRole', `runs/main/${S}/other/1/finished.json`, `other/main/${S}/a`),
+    ...put('no', 'BranchTestRole', `runs/feature/a/${S}/other/latest.json`),
     ...deny('TestRole', 's3:DeleteObject', 'coverage/main/latest/a', `manifests/coverage/main/${S}.json`, `builds/main/${S}/a.js`, `runs/main/${S}/test/2/finished.json`, 'tests/main/history-test.json.gz', 'locks/artifacts/main/ab.json', 'deployments/staging/Shop/1.json'),
     ...deny('TestRole', 's3:DeleteObjectVersion', 'coverage/main/latest/a', `runs/main/${S}/test/2/finished.json`),
   ],
