@@ -19,7 +19,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
 export CGO_ENABLED := 0
 
-.PHONY: help build man webhook run test test-report test-image test-e2e infra-test image image-push release lint vulnerabilities bench bench-s3 bench-latency clean
+.PHONY: help build man webhook run test test-report test-image test-e2e infra-test image image-push release lint vulnerabilities bench bench-s3 bench-latency bench-cache clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
@@ -129,6 +129,9 @@ bench: $(SAMPLE)/node_modules/.modules.yaml ## every speed that the README names
 
 bench-s3: build ## uploads to S3 beside aws, s5cmd, rclone and mc, whichever are on PATH: artifacts/bench/README.md
 	go run ./artifacts/bench --runner bin/runner $(BENCH)
+
+bench-cache: $(TOOLS)/bin/versitygw ## caches beside tar, zstd and aws, and rclone: make bench-cache BENCH=FOLDER; artifacts/cache/bench/README.md
+	go run ./artifacts/cache/bench $(BENCH)
 
 bench-latency: build $(TOOLS)/bin/versitygw ## what a run waits for around its command at 15, 30 and 60 ms, beside aws s3 sync: artifacts/bench/README.md
 	go run ./artifacts/bench/latency --runner bin/runner --gateway $(TOOLS)/bin/versitygw $(BENCH)

@@ -59,6 +59,42 @@ func TestAnInvalidFileIsRefusedWithItsPlace(t *testing.T) {
 			"version: 1\nsteps:\n  build:\n    artifacts: [{name: a, path: b}, {name: a, path: c}]\n",
 			`runner.yaml:4:37: two artifacts have the name "a": artifacts: [{name: a, path: b}, {name: a, path: c}]`, "give each artifact a name of its own",
 		},
+		"a cache without a path": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a }\n", `runner.yaml:4:12: a cache has no path: cache: { name: a }`, `write { name: deps, path: ["~/.npm"], key: [package-lock.json] } or { turbo: true }`,
+		},
+		"a cache of nothing": {
+			"version: 1\nsteps:\n  build:\n    cache: { turbo: false }\n", `runner.yaml:4:12: a cache has no name: cache: { turbo: false }`, ``,
+		},
+		"a cache of folders and of tools": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: b, nx: true }\n", `runner.yaml:4:12: a cache is of folders or of tools, not of both: cache: { name: a, path: b, nx: true }`, `make them two caches in a list`,
+		},
+		"a cache outside of the workspace": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: ../b }\n", ``, `write a path inside the workspace or below the home folder, such as .next/cache or "~/.npm"`,
+		},
+		"a cache outside of the home folder": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: \"~/../b\" }\n", ``, `write a path inside the workspace or below the home folder, such as .next/cache or "~/.npm"`,
+		},
+		"the whole workspace as a cache": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: . }\n", ``, ``,
+		},
+		"the whole home folder as a cache": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: \"~/\" }\n", ``, ``,
+		},
+		"an absolute path as a cache": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: /etc }\n", ``, ``,
+		},
+		"two caches of one name": {
+			"version: 1\nsteps:\n  build:\n    cache: [{ name: a, path: b }, { name: a, path: c }]\n", `runner.yaml:4:35: two caches have the name "a": cache: [{ name: a, path: b }, { name: a, path: c }]`, `give each cache a name of its own`,
+		},
+		"a cache with a bad budget": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: b, max: 5 }\n", `runner.yaml:4:37: invalid max "5": cache: { name: a, path: b, max: 5 }`, `write a size such as 500MB or 5GB`,
+		},
+		"a cache that is saved at no time": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: b, save: never }\n", ``, ``,
+		},
+		"a cache with an empty key": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: b, key: [] }\n", ``, `write one or more, or remove the key`,
+		},
 		"an artifact without a path": {
 			"version: 1\nsteps:\n  build:\n    artifacts: [{ name: a }]\n", `runner.yaml:4:17: an artifact has no path: artifacts: [{ name: a }]`,
 			"write { name: coverage, path: coverage }",

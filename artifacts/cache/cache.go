@@ -2,8 +2,8 @@
 //
 // An entry is a small record, its tree and its blocks. A block is up to 2 MiB of the contents of files, compressed,
 // under its own SHA-256; the tree lists the files and where in which block their contents are. Entries share blocks, so
-// that one that differs little from an earlier one adds little. The record is written last and holds the checksums of the
-// rest: an entry that is damaged or half-written is a miss.
+// that one that differs little from an earlier one adds little. The record is written last and holds the checksums of
+// the rest: an entry that is damaged or half-written is a miss.
 //
 // A branch reads its own entries and those of the main branch, and writes its own only. See README.md.
 package cache

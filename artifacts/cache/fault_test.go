@@ -55,6 +55,10 @@ func victim() int {
 		fmt.Println(err)
 		return 1
 	}
+	status, _ := os.ReadFile("/proc/self/status")
+	_, peak, _ := strings.Cut(string(status), "VmHWM:")
+	peak, _, _ = strings.Cut(peak, " kB")
+	fmt.Println("peak", strings.TrimSpace(peak))
 	return 0
 }
 

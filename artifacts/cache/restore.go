@@ -151,9 +151,9 @@ func (t *tree) uses() [][]blockUse {
 	return all
 }
 
-// Requests at a time, and blocks that are unpacked at a time. Together they bound the memory: a request holds up to 2
-// MiB, usually a third of that.
-const fetchers = 8
+// fetchers is how many requests are sent at a time. With the blocks that are unpacked at a time it bounds the memory: a
+// request holds up to 2 MiB, usually a third of that.
+const fetchers = 16
 
 func unpackers() int { return min(2, runtime.GOMAXPROCS(0)) }
 

@@ -348,7 +348,8 @@ func (s cacheStore) prune(ctx context.Context, args []string) error {
 		if err := errors.Join(err, toolErr); err != nil {
 			return err
 		}
-		pruned.Entries, pruned.Bytes, pruned.Kept = pruned.Entries+objects.Entries, pruned.Bytes+objects.Bytes, pruned.Kept+objects.Kept
+		pruned.Entries, pruned.Bytes = pruned.Entries+objects.Entries, pruned.Bytes+objects.Bytes
+		pruned.Kept += objects.Kept
 		if err := s.printPruned(name, branch, pruned); err != nil {
 			return err
 		}

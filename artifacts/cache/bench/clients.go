@@ -38,7 +38,8 @@ var clients = map[string]client{
 	},
 	"tar": {
 		save: func(_ *bench, folder, prefix string) []string {
-			return shell("tar -C %s -cf - folder | zstd -q -T1 | aws s3 cp --only-show-errors --expected-size 2000000000 - s3://%s/%s.tar.zst",
+			return shell("tar -C %s -cf - folder | zstd -q -T1 | "+
+				"aws s3 cp --only-show-errors --expected-size 2000000000 - s3://%s/%s.tar.zst",
 				filepath.Dir(folder), bucket, prefix)
 		},
 		restore: func(_ *bench, folder, prefix string) []string {
@@ -58,9 +59,11 @@ var clients = map[string]client{
 
 func rclone(b *bench) []string {
 	return []string{
-		"/usr/bin/env", "rclone", "sync", "--config", filepath.Join(b.dir, "rclone.conf"), "--transfers", "64", "--checkers", "64",
+		"/usr/bin/env", "-u", "AWS_CA_BUNDLE", "rclone", "sync", "--config", filepath.Join(b.dir, "rclone.conf"),
+		"--transfers", "64", "--checkers", "64",
 		"--links", "--checksum", "--fast-list", "--s3-no-check-bucket", "--s3-no-head", "--s3-endpoint", b.server.endpoint,
-		"--s3-provider", "Minio", "--s3-env-auth", "--s3-region", s3test.Region, "--s3-force-path-style", "--ca-cert", b.server.bundle,
+		"--s3-provider", "Minio", "--s3-env-auth", "--s3-region", s3test.Region, "--s3-force-path-style",
+		"--ca-cert", b.server.bundle,
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -50,7 +51,7 @@ func run(ctx context.Context, args []string) error {
 	f := pflag.NewFlagSet("bench", pflag.ContinueOnError)
 	f.IntVar(&b.rounds, "rounds", 3, "how often everything is done; what is printed is the median")
 	f.DurationVar(&b.latency, "latency", 15*time.Millisecond, "by which every answer is held back")
-	f.StringVar(&b.directory, "directory", "", "where files are made, several times the folders; not in memory, which is limited")
+	f.StringVar(&b.directory, "directory", "", "where files are made, several times the folders; not in memory")
 	f.StringSliceVar(&b.clients, "clients", []string{"ours", "tar", "rclone"}, "who takes part")
 	if err := f.Parse(args); err != nil {
 		return err
@@ -75,8 +76,9 @@ type bench struct {
 // sample is one client doing one work once.
 type sample struct {
 	wall   time.Duration
-	memory int64 // bytes, at its peak
-	sent   int64 // bytes to the server
+	cpu    time.Duration // user and system
+	memory int64         // bytes, at its peak
+	sent   int64         // bytes to the server
 }
 
 // works are what is measured, in their order.
@@ -128,8 +130,8 @@ func (b *bench) folder(ctx context.Context, folder string) error {
 					results[work] = map[string][]sample{}
 				}
 				results[work][client] = append(results[work][client], s)
-				fmt.Fprintf(os.Stderr, "round %d %s %s: %.1f s, %d MiB, sent %.1f MiB\n", round+1, client, work,
-					s.wall.Seconds(), s.memory>>20, float64(s.sent)/(1<<20))
+				fmt.Fprintf(os.Stderr, "round %d %s %s: %.1f s, %.1f s of CPU, %d MiB, sent %.1f MiB\n", round+1,
+					client, work, s.wall.Seconds(), s.cpu.Seconds(), s.memory>>20, float64(s.sent)/(1<<20))
 			}
 		}
 	}
@@ -211,14 +213,16 @@ func (b *bench) do(ctx context.Context, line []string, told func(said string, s 
 		return sample{}, err
 	}
 	peak := watch(cmd.Process.Pid)
-	buffer := make([]byte, 100)
+	buffer, spent := make([]byte, 100), time.Duration(0)
 	for {
 		n, err := stdout.Read(buffer)
 		peak()
 		if n > 0 && told != nil {
 			now := b.server.received()
-			answer := told(strings.TrimSpace(string(buffer[:n])), sample{time.Since(began), peak(), now - before})
-			before, began = b.server.received(), time.Now()
+			used := cpuTime(cmd.Process.Pid)
+			s := sample{time.Since(began), used - spent, peak(), now - before}
+			answer := told(strings.TrimSpace(string(buffer[:n])), s)
+			before, began, spent = b.server.received(), time.Now(), used
 			if _, err := io.WriteString(stdin, answer); err != nil {
 				break
 			}
@@ -232,7 +236,28 @@ func (b *bench) do(ctx context.Context, line []string, told func(said string, s 
 	if err := cmd.Wait(); err != nil {
 		return sample{}, fmt.Errorf("%s: %w", strings.Join(line, " "), err)
 	}
-	return sample{time.Since(began), memory, b.server.received() - before}, nil
+	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return sample{time.Since(began), used - spent, memory, b.server.received() - before}, nil
+}
+
+// cpuTime returns what a process has used so far, 0 where /proc does not say.
+func cpuTime(pid int) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	const user, system, tick = 11, 12, 10 * time.Millisecond
+	if len(fields) <= system {
+		return 0
+	}
+	total := 0
+	for _, i := range []int{user, system} {
+		n, _ := strconv.Atoi(fields[i]) // 0 if it is no number
+		total += n
+	}
+	return time.Duration(total) * tick
 }
 
 // watch returns a function that returns the largest resident size of a process so far.
@@ -246,23 +271,25 @@ func watch(pid int) (peak func() int64) {
 
 func (b *bench) report(results map[string]map[string][]sample) {
 	t := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\t"+strings.Join(b.clients, "\t")+"\tsent by ours\tours in MiB\tours over the best other\t")
+	fmt.Fprintln(t, "\t"+strings.Join(b.clients, "\t")+"\tsent by ours\tours in MiB\tbest other over ours\tof CPU\t")
 	for _, work := range works {
 		fmt.Fprintf(t, "%s\t", work)
-		best := time.Duration(0)
+		ours, best, leastCPU := median(results[work]["ours"]), time.Duration(0), time.Duration(0)
 		for _, client := range b.clients {
-			wall := median(results[work][client]).wall
-			fmt.Fprintf(t, "%.1f s\t", wall.Seconds())
-			if client != "ours" && (best == 0 || wall < best) {
-				best = wall
+			m := median(results[work][client])
+			fmt.Fprintf(t, "%.1f s (%.1f)\t", m.wall.Seconds(), m.cpu.Seconds())
+			if client == "ours" {
+				continue
+			}
+			if best == 0 || m.wall < best {
+				best = m.wall
+			}
+			if leastCPU == 0 || m.cpu < leastCPU {
+				leastCPU = m.cpu
 			}
 		}
-		ours := median(results[work]["ours"])
-		ratio := 0.0
-		if ours.wall > 0 {
-			ratio = best.Seconds() / ours.wall.Seconds()
-		}
-		fmt.Fprintf(t, "%.1f MiB\t%d\t%.1f×\t\n", float64(ours.sent)/(1<<20), ours.memory>>20, ratio)
+		fmt.Fprintf(t, "%.1f MiB\t%d\t%.1f×\t%.1f×\t\n", float64(ours.sent)/(1<<20), ours.memory>>20,
+			best.Seconds()/max(ours.wall.Seconds(), 0.001), leastCPU.Seconds()/max(ours.cpu.Seconds(), 0.01))
 	}
 	t.Flush()
 }

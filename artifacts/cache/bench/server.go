@@ -70,7 +70,8 @@ func startServer(ctx context.Context, self, dir string, latency time.Duration) (
 	if err := errors.Join(os.WriteFile(s.bundle, authority.Bundle, 0o644), os.WriteFile(name, pair, 0o600)); err != nil {
 		return nil, err
 	}
-	s.proxy = exec.CommandContext(ctx, self, "proxy", latency.String(), "http://"+address, name, filepath.Join(dir, "received"))
+	count := filepath.Join(dir, "received")
+	s.proxy = exec.CommandContext(ctx, self, "proxy", latency.String(), "http://"+address, name, count)
 	s.proxy.Stderr = os.Stderr
 	out, err := s.proxy.StdoutPipe()
 	if err != nil {
@@ -97,7 +98,8 @@ func (s *server) stop() {
 func (s *server) environment() []string {
 	return []string{
 		"AWS_ACCESS_KEY_ID=" + s3test.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + s3test.SecretAccessKey,
-		"AWS_REGION=" + s3test.Region, "AWS_DEFAULT_REGION=" + s3test.Region, "AWS_ENDPOINT_URL=" + s.endpoint, "AWS_CA_BUNDLE=" + s.bundle,
+		"AWS_REGION=" + s3test.Region, "AWS_DEFAULT_REGION=" + s3test.Region, "AWS_ENDPOINT_URL=" + s.endpoint,
+		"AWS_CA_BUNDLE=" + s.bundle,
 		"AWS_CONFIG_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true",
 	}
 }
