@@ -134,6 +134,10 @@ def of_json(service, operation, request, account, region):
     here = f"{region}:{account}"
     if service == "secretsmanager" and "SecretId" in request:
         yield f"secretsmanager:{operation}", secret(request["SecretId"], account, region), {}
+    elif operation == "BatchGetSecretValue":
+        yield "secretsmanager:BatchGetSecretValue", "*", {}
+        for name in request.get("SecretIdList", []):
+            yield "secretsmanager:GetSecretValue", secret(name, account, region), {}
     elif service == "ssm" and ("Names" in request or "Name" in request):
         for name in request.get("Names") or [request["Name"]]:
             yield f"ssm:{operation}", name if name.startswith("arn:") else f"arn:aws:ssm:{here}:parameter/{name.lstrip('/')}", {}

@@ -213,6 +213,7 @@ export const table = {
     ...[['BuildRole', 'BuildExecutionRole', 'build'], ['TestRole', 'TestExecutionRole', 'test'], ['BranchBuildRole', 'BuildExecutionRole', 'build'], ['BranchTestRole', 'TestExecutionRole', 'test'],
       ...['staging', 'production'].flatMap((e) => ['Migrate', 'Deploy'].map((x) => [`${e}-${x}Role`, `${e}-${x}ExecutionRole`, `${x.toLowerCase()}-${e}`]))]
       .flatMap(([task, execution, mine], _, every) => [task, execution].flatMap((role) => [...new Set(every.map(([, , dir]) => dir))].map((dir) => [dir === mine ? 'yes' : 'no', role, 'secretsmanager:GetSecretValue', secretArn(`cicd/${dir}/database-a1b2c3`)]))),
+    ...['BuildRole', 'BranchTestRole', 'ShardRole', 'staging-MigrateRole', 'production-DeployRole'].map((role) => ['yes', role, 'secretsmanager:BatchGetSecretValue', '*']), ...['ForkRole', 'ForkStoreRole', 'ForkExecutionRole'].map((role) => ['no', role, 'secretsmanager:BatchGetSecretValue', '*']),
     ['yes', 'production-DeployRole', 'ssm:GetParameters', arn('ssm', 'parameter/cicd/deploy-production/key')],
     ['no', 'staging-DeployRole', 'ssm:GetParameters', arn('ssm', 'parameter/cicd/deploy-production/key')],
     ...['github-x1', 'slack-x1'].flatMap((n) => [['no', 'TestRole', n], ['no', 'staging-DeployRole', n], ...['Build', 'Test', 'staging-Migrate', 'staging-Deploy', 'production-Migrate', 'production-Deploy'].map((t) => ['yes', `${t}ExecutionRole`, n])].map(([want, role, name]) => [want, role, 'secretsmanager:GetSecretValue', secretArn(name)])),
@@ -338,6 +339,11 @@ export const table = {
     ]),
     ...['main', 'v1'].flatMap((b) => [...put('yes', 'TestRole', `reports/${b}/${S}/a`, `manifests/reports/${b}/latest.json`), ...['BranchTestRole'].flatMap((role) => put('no', role, `reports/${b}/${S}/a`, `manifests/reports/${b}/latest.json`))]),
     ...put('yes', 'TestRole', 'reports/main/latest/a'), ...put('yes', 'BranchTestRole', `reports/feature/${S}/a`, 'reports/feature/latest/a', 'manifests/reports/feature/latest.json'),
+  ],
+  'caches are removed by the roles that keep them': [
+    ...['BuildRole', 'TestRole'].flatMap((role) => [['yes', role, 's3:DeleteObject', key('cache/main/pnpm/1')], ['yes', role, 's3:DeleteObject', key('cache/v1/pnpm/1')], ['no', role, 's3:DeleteObject', key('cache/feature/pnpm/1')]]),
+    ...['BranchBuildRole', 'BranchTestRole'].flatMap((role) => [['yes', role, 's3:DeleteObject', key('cache/feature/pnpm/1')], ...deny(role, 's3:DeleteObject', 'cache/main/pnpm/1', 'cache/v1/pnpm/1', `builds/feature/${S}/a.js`)]),
+    ...deny('ShardRole', 's3:DeleteObject', 'cache/main/pnpm/1'),
   ],
   'release tags are kept by the same roles': [
     ...['s3:PutObject', 's3:PutObjectTagging'].flatMap((action) => [`builds/v1/${S}/a.js`, `manifests/builds/v1/${S}.json`, `runs/v1/${S}/build/1/finished.json`, 'runs/v1/latest/build/latest.json', 'runs/index/v1~/head.json.gz', 'runs/index/~branches/head.json.gz', 'runs/index/index.html', 'cache/v1/pnpm/1', 'locks/artifacts/v1/ab.json'].map((k) => ['yes', 'BuildRole', action, key(k), tag('30d')])),
