@@ -60,7 +60,10 @@ func (r *run) cause(o outcome.Outcome, f record.Run) *record.Cause {
 		Reason: o.Reason, ExitCode: o.ExitCode, Error: f.Error, Hint: f.Hint, Tests: f.Tests, Places: r.places(),
 		Output: r.outputOf(o.Err),
 	}
-	if f.Deployment != nil {
+	var exit *process.ExitError
+	// After a command that passed, as when a check fails, only the rollback has events of failures.
+	afterCommand := errors.As(o.Err, &exit) && r.result != nil && r.result.ExitCode == 0
+	if f.Deployment != nil && !afterCommand {
 		failure.Stack = f.Deployment.Events
 	}
 	var start *process.StartError
