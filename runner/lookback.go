@@ -37,14 +37,14 @@ func (r *run) lookBack() {
 	l := &lookback{done: make(chan struct{})}
 	r.lookback = l
 	step, id := r.step.Name, r.ID
-	environment, branches := r.Config.Environment, r.EarlierBranches()
+	environment, branches, work := r.Config.Environment, r.EarlierBranches(), r.Stop.Work
+	store, ok := r.Store.(artifacts.Swapper)
 	go func() {
 		defer close(l.done)
-		store, ok := r.Store.(artifacts.Swapper)
 		if !ok {
 			return
 		}
-		ctx, cancel := context.WithTimeout(r.Stop.Work, lookbackTime)
+		ctx, cancel := context.WithTimeout(work, lookbackTime)
 		defer cancel()
 		for _, branch := range branches {
 			head, err := runs.Load(ctx, store, keys.RunIndex(branch))
