@@ -166,10 +166,7 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 		}
 	}
 	if result.OutputOver != nil { // a process that is kept may still write
-		r.kept.Go(func() {
-			<-result.OutputOver
-			closeOutput()
-		})
+		r.closeWhenOver(result.OutputOver, closeOutput, err != nil)
 	} else {
 		closeOutput()
 	}
@@ -189,6 +186,29 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	}
 	r.conclude(told, err)
 	return result, err
+}
+
+// keptOutputWait is how long a command that failed is waited for that leaves processes with its output.
+const keptOutputWait = 500 * time.Millisecond
+
+// closeWhenOver closes the output of a command once all of its processes have. What a failed command printed has to be
+// there when the cause is derived.
+func (r *run) closeWhenOver(over <-chan struct{}, closeOutput func(), failed bool) {
+	closed := make(chan struct{})
+	r.kept.Go(func() {
+		<-over
+		closeOutput()
+		close(closed)
+	})
+	if !failed {
+		return
+	}
+	timer := time.NewTimer(keptOutputWait)
+	defer timer.Stop()
+	select {
+	case <-closed:
+	case <-timer.C:
+	}
 }
 
 // withholding is the way of a command's output into the log. It logs when the output ends because the command masked
