@@ -12,7 +12,6 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/runs"
-	"github.com/carlin-cicd/runner/steps/results"
 )
 
 // What a failed run is compared with is read from the index of runs while the command runs: one request for the run's
@@ -110,11 +109,7 @@ func (r *run) rerunCommands(f record.Run) *record.Rerun {
 	}
 	again := &record.Rerun{Step: strings.Join(words, " ")}
 	if tests := r.verdict.Tests; tests != nil && !r.step.Rerun.Command.IsZero() {
-		failed := make([]results.Case, 0, len(tests.Failures))
-		for _, c := range tests.Failures[:min(len(tests.Failures), maxRerun)] {
-			failed = append(failed, c)
-		}
-		if len(failed) > 0 {
+		if failed := tests.Failures[:min(len(tests.Failures), maxRerun)]; len(failed) > 0 {
 			if command, err := r.step.Rerun.Select(r.directory(), failed); err == nil {
 				again.Tests = command.String()
 			}
