@@ -3,7 +3,7 @@
 // It reads files and runs nothing. Each ecosystem is a file of its own (golang.go, python.go, node.go) with one type.
 // To add one, write such a file, list its type in ecosystems, and add a tree to testdata; `go test -update` writes the
 // runner.yaml beside it. An ecosystem without peculiarities is a row of others.go, a tool of JavaScript one of
-// node_tools.go or node_build.go.
+// node_tools.go or node_build.go. check.sh holds what is written against the plain commands of real projects.
 package detect
 
 import (

@@ -40,7 +40,7 @@ func (golang) propose(p project) (proposal, error) {
 	for _, dir := range left {
 		out.leftOut = append(out.leftOut, dir+" (a Go module without tests, or one that shows or supports others)")
 	}
-	if len(modules) > 1 {
+	if len(folders) == 0 && (mod == "" || len(modules) > 1) {
 		out.steps = severalModules(modules)
 		return out, nil
 	}
@@ -48,13 +48,9 @@ func (golang) propose(p project) (proposal, error) {
 	if len(folders) > 0 {
 		packages = strings.Join(folders, " ")
 	}
-	prefix := ""
-	if mod == "" && work == "" || mod == "" && len(folders) == 0 && len(modules) == 1 {
-		prefix = "cd " + shellWord(modules[0]) + " && "
-	}
 	rerun := run + " --junitfile junit.xml -- -count=1 -run {tests} {packages}"
 	out.steps = []Step{
-		{Name: "build", Command: prefix + "go build " + packages},
+		{Name: "build", Command: "go build " + packages},
 		{
 			Name:      "test",
 			Command:   "mkdir -p coverage && " + run + " --junitfile junit.xml -- -coverprofile=coverage/cover.out " + packages,
@@ -62,13 +58,16 @@ func (golang) propose(p project) (proposal, error) {
 			Artifacts: []Artifact{coverageArtifact("coverage")},
 			Rerun:     rerun,
 		},
-		{Name: "lint", Command: prefix + "go vet " + packages},
+		{Name: "lint", Command: "go vet " + packages},
 	}
 	return out, nil
 }
 
 // severalModules are steps that go through modules which no go.work joins: ./... stays within one.
 func severalModules(modules []string) []Step {
+	if len(modules) == 0 { // a go.work without modules
+		return nil
+	}
 	words := make([]string, len(modules))
 	for i, m := range modules {
 		words[i] = shellWord(m)

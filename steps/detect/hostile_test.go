@@ -50,6 +50,18 @@ func TestHostileTreesAreRead(t *testing.T) {
 			},
 			want: []string{"--outputFile=junit.xml"},
 		},
+		"a go.work without modules": {
+			files: map[string]string{"go.work": ""},
+			want:  []string{"write the command that tests this project"},
+		},
+		"text that YAML would take for a comment or a mapping": {
+			files: map[string]string{
+				"package.json": `{"scripts":{"test":"mocha 'a #b' && node --test 'c: d' \"#\""},
+					"devDependencies":{"mocha-multi-reporters":"1"}}`,
+				"a #b/go.mod": "module x\n",
+			},
+			want: []string{`directory: "a #b"`},
+		},
 		"keys of other types": {
 			files: map[string]string{"package.json": `{"name":1,"scripts":{"test":["x"],"build":7,"lint":"x"},"main":{},
 				"files":{"a":[[[["dist"]]]]},"workspaces":5,"devDependencies":[1],"packageManager":{},"exports":null}`},
@@ -173,10 +185,19 @@ func body(text string) string { return strings.TrimPrefix(text, schemaLine) }
 // checkWritten checks that a file can be read, and names nothing outside of the workspace.
 func checkWritten(t *testing.T, found Found) {
 	t.Helper()
-	if _, err := steps.Parse("runner.yaml", []byte(found.YAML())); err != nil {
+	file, err := steps.Parse("runner.yaml", []byte(found.YAML()))
+	if err != nil {
 		t.Errorf("what is written cannot be read: %v\n%s", err, found.YAML())
 	}
 	for _, s := range found.Steps {
+		if err == nil {
+			step, err := steps.Collect(t.TempDir(), file).Find(s.Name)
+			if err != nil || strings.TrimSpace(step.Command.Line) != strings.TrimSpace(s.Command) ||
+				s.Directory != "" && step.Directory != s.Directory {
+				t.Errorf("%s is read as %q in %q, not %q in %q: %v", s.Name, step.Command.Line, step.Directory, s.Command,
+					s.Directory, err)
+			}
+		}
 		names := append([]string{s.Directory}, s.Reports...)
 		for _, a := range s.Artifacts {
 			names = append(names, a.Path)
