@@ -98,6 +98,7 @@ func (k *killWorkspace) kill(c *exec.Cmd, how string) {
 	case "power":
 		_ = c.Process.Signal(syscall.SIGSTOP) // so that it cannot react
 		for range 3 {
+			_ = c.Process.Kill() // it is not among those that are found, since it clears its environment
 			for _, pid := range k.processes() {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
