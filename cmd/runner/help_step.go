@@ -75,7 +75,8 @@ func (o *options) renderStepHelp(cmd *cobra.Command, name string) string {
 	help.Use = strings.TrimPrefix(path, "runner ")
 	help.Long = path + " " + topic.about + "."
 	if s, ok := o.findStep(cmd, name); ok {
-		help.Long += fmt.Sprintf("\nIn this workspace its command is (%s):\n\n  %s", s.Origin["command"], strings.ReplaceAll(s.Command.String(), "\n", "\n  "))
+		command := strings.ReplaceAll(s.Command.String(), "\n", "\n  ")
+		help.Long += fmt.Sprintf("\nIn this workspace its command is (%s):\n\n  %s", s.Origin["command"], command)
 	}
 	help.Example = topic.examples
 	help.Flags().Lookup(stepFlag.name).Hidden = true

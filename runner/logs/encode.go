@@ -118,8 +118,8 @@ func copyPlain(dst, src []byte) (n int, ok bool) {
 			}
 			c := binary.LittleEndian.Uint64(src[n : n+8])
 			binary.LittleEndian.PutUint64(dst[n:n+8], c)
-			// Most characters are three bytes long, and of those that may begin with 0xe0 and 0xed some must not be, and
-			// of those that begin with 0xe2 0x80 and 0xe2 0x81 some are unsafe.
+			// Most characters are three bytes long. Of those that may begin with 0xe0 and 0xed some must not be, and of
+			// those that begin with 0xe2 0x80 and 0xe2 0x81 some are unsafe.
 			if c&0xc0c0f0 != 0x8080e0 || c&0x0f == 0 || c&0x0f == 0x0d || c&0xfeff == 0x80e2 {
 				break
 			}
