@@ -121,6 +121,7 @@ func (r *run) restoreCache(c *cacheRun) error {
 	}
 	ctx, cancel := context.WithTimeout(r.Stop.Work, cacheTime)
 	defer cancel()
+	defer r.makeRoom()()
 	restored, err := c.cache.Restore(ctx, c.key, c.paths, c.Paths)
 	c.restored = restored
 	for _, p := range restored.Problems {
@@ -149,6 +150,14 @@ func (r *run) restoreCache(c *cacheRun) error {
 	r.Log.Info("cache restored", "cache", c.Name, "hit", string(c.record.Hit), "branch", restored.Branch, "run", e.RunID,
 		"files", e.Files, "bytes", e.Bytes, "loaded", restored.Loaded)
 	return nil
+}
+
+// makeRoom lets the runner use more memory until what it returns is called.
+func (r *run) makeRoom() (back func()) {
+	if r.in.Roomy == nil {
+		return func() {}
+	}
+	return r.in.Roomy()
 }
 
 // locateCache finds the paths of a cache on this machine, or says why it is not used. The home folder of a person is
@@ -254,6 +263,7 @@ func (r *run) saveCache(c *cacheRun, took float64) error {
 	defer func() { c.record.Saving = record.Seconds(time.Since(began)) }()
 	ctx, cancel := context.WithTimeout(r.Stop.Work, cacheTime)
 	defer cancel()
+	defer r.makeRoom()()
 	if c.restored != nil && c.restored.Hit { // the step was faster than without an entry
 		took = c.restored.Entry.Seconds
 	}

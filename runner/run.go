@@ -44,6 +44,8 @@ type Invocation struct {
 	Program   string // path of this program
 	Started   time.Time
 	Frugal    func() // called before a command starts: from then on memory matters more than time; may be nil
+	// Roomy is called before work that needs more memory, while no command runs, and what it returns after it; may be nil.
+	Roomy func() (back func())
 
 	Undo bool   // roll the stack back instead of running the step
 	To   string // the run whose snapshot is restored; "" for the newest

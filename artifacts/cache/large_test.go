@@ -30,7 +30,7 @@ func TestFiftyThousandFiles(t *testing.T) {
 	for _, run := range []struct{ job, dir string }{{"save", p.dir}, {"restore", q.dir}} {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), victimStore+"="+store, victimDir+"="+run.dir, victimKey+"=k", victimSteps+"=0",
-			victimJob+"="+run.job, "GOMEMLIMIT=36MiB")
+			victimJob+"="+run.job, "GOMEMLIMIT=52MiB")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			t.Fatalf("%s: %v: %s", run.job, err, out)

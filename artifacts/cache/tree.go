@@ -213,10 +213,13 @@ func parseTree(text []byte) (*tree, error) {
 	t.nodes = make([]node, 0, count)
 	folders := map[place]bool{}
 	last := ""
-	for range count {
+	for i := range count {
 		n := p.node(t, last)
 		if p.err == nil {
 			p.err = t.admit(n, folders)
+		}
+		if p.err == nil && i > 0 && !comesBefore(&t.nodes[i-1], &n) {
+			p.err = fmt.Errorf("the path %q is not in order", n.path)
 		}
 		if p.err != nil {
 			return nil, p.err
@@ -287,8 +290,7 @@ func (p *parser) pieces(t *tree, n *node) {
 }
 
 // admit refuses a node that is not below its root, in a folder that was there before it.
-func (t *tree) admit(n node, seen map[place]bool) error {
-	here := place{n.root, n.path}
+func (t *tree) admit(n node, folders map[place]bool) error {
 	switch {
 	case n.path != "" && (!fs.ValidPath(n.path) || n.path == "." || strings.IndexByte(n.path, 0) >= 0):
 		return fmt.Errorf("the path %q is not clean", n.path)
@@ -297,18 +299,36 @@ func (t *tree) admit(n node, seen map[place]bool) error {
 	case n.kind == hardNode && (t.nodes[n.same].kind != fileNode || t.nodes[n.same].root != n.root):
 		return fmt.Errorf("the link %q is not to a file", n.path)
 	}
-	if _, twice := seen[here]; twice {
-		return fmt.Errorf("the path %q is there twice", n.path)
-	}
 	if n.path != "" {
 		up := path.Dir(n.path)
 		if up == "." {
 			up = ""
 		}
-		if !seen[place{n.root, up}] {
+		if !folders[place{n.root, up}] {
 			return fmt.Errorf("the path %q is in no folder of the tree", n.path)
 		}
 	}
-	seen[here] = n.kind == folderNode
+	if n.kind == folderNode {
+		folders[place{n.root, n.path}] = true
+	}
 	return nil
+}
+
+// comesBefore reports whether a node comes before another one: a folder before what is in it, names in the order of
+// their bytes. So none is there twice.
+func comesBefore(a, b *node) bool {
+	if a.root != b.root {
+		return a.root < b.root
+	}
+	shared := sharedPrefix(a.path, b.path)
+	rest := func(path string) int {
+		switch {
+		case shared == len(path):
+			return -1
+		case path[shared] == '/': // the name ends here
+			return 0
+		}
+		return int(path[shared]) + 1
+	}
+	return rest(a.path) < rest(b.path)
 }

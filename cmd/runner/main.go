@@ -34,7 +34,7 @@ func run() int {
 	defer signal.Stop(signals)
 	// The runner shares the task's memory with the command, so the collector starts early. GOMEMLIMIT overrides it.
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(36 << 20)
+		debug.SetMemoryLimit(memoryLimit)
 	}
 	cobra.EnableCommandSorting = false // help lists commands in the order in which they are declared
 	o := options{
@@ -76,6 +76,26 @@ func execute(ctx context.Context, o *options) int {
 		err = helpErr
 	}
 	return o.exit(err)
+}
+
+// memoryLimit is what the collector keeps the runner in while a command shares the task's memory, roomyLimit while none
+// does: bytes of the heap and of what the runtime itself needs.
+const (
+	memoryLimit = 36 << 20
+	roomyLimit  = 52 << 20
+)
+
+// makeRoom lets the heap grow for a while. The list of a cache's files alone may need most of the usual limit, and the
+// collector would do nothing but run. GOMEMLIMIT overrides it.
+func makeRoom() (back func()) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return func() {}
+	}
+	debug.SetMemoryLimit(roomyLimit)
+	return func() {
+		debug.SetMemoryLimit(memoryLimit)
+		debug.FreeOSMemory()
+	}
 }
 
 // collectOften makes the collector run more often while a command shares the task's memory. At the start it would only

@@ -54,6 +54,7 @@ func (o *options) invocation(variables map[string]string) runner.Invocation {
 	in := runner.Invocation{
 		Variables: variables, Stdout: o.stdout, Stderr: o.stderr, Terminal: o.terminal, Color: o.color(variables),
 		Signals: o.signals, Version: release(), Program: program(), Started: o.started, Frugal: collectOften,
+		Roomy: makeRoom,
 	}
 	if o.terminal && variables["TERM"] != "dumb" {
 		in.Width = func() int { return terminalWidth(o.stdout) }

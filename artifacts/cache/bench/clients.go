@@ -72,7 +72,7 @@ func open(ctx context.Context, args []string) (*cache.Cache, []cache.Path, error
 	if len(args) != 2 {
 		return nil, nil, fmt.Errorf("save and cycle need a folder and a prefix")
 	}
-	debug.SetMemoryLimit(36 << 20)
+	debug.SetMemoryLimit(52 << 20)
 	aws, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, nil, err
