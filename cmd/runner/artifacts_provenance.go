@@ -56,7 +56,9 @@ func (s artifactStore) provenanceRequest(ctx context.Context) (*provenanceReques
 		}
 		key, err := provenance.ParsePublicKey(text)
 		if err != nil {
-			return nil, &usageError{file + ": " + err.Error(), "openssl pkey -in KEY.pem -pubout writes the public key of a private one"}
+			return nil, &usageError{
+				file + ": " + err.Error(), "openssl pkey -in KEY.pem -pubout writes the public key of a private one",
+			}
 		}
 		r.key = &key
 	case s.config.SigningKey != "":
@@ -126,7 +128,9 @@ func (r *provenanceRequest) check(ctx context.Context, s artifactStore, m artifa
 	switch state := v.Provenance.Signature; {
 	case len(differences) > 0:
 		return &provenanceError{
-			fmt.Sprintf("%s are not what their provenance is about: %s", setName(m), units.Count(len(differences), "difference")),
+			fmt.Sprintf(
+				"%s are not what their provenance is about: %s", setName(m), units.Count(len(differences), "difference"),
+			),
 			"find out who replaced them after run " + terminal.Escape(details.Metadata.InvocationID) + ", and " + again,
 		}
 	case state == provenance.Invalid:

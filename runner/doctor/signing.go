@@ -8,8 +8,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/signing"
 )
 
-// signingKey checks that the key of RUNNER_SIGNING_KEY is one that signs, and that its public key can be fetched. Nothing
-// is signed, so whether kms:Sign is allowed shows with the first build.
+// signingKey checks that the key of RUNNER_SIGNING_KEY is one that signs, and that its public key can be fetched.
+// Nothing is signed, so whether kms:Sign is allowed shows with the first build.
 func (e *examiner) signingKey(ctx context.Context) {
 	id := e.session.Config.SigningKey
 	if id == "" {
@@ -25,5 +25,8 @@ func (e *examiner) signingKey(ctx context.Context) {
 		e.problem(artifacts.Failure, subject, err.Error(), outcome.Hint(err))
 		return
 	}
-	e.ok(subject, "%s signs with %s; whether the role may do that shows with the first build", key.ARN, key.Public.Algorithm())
+	e.ok(
+		subject, "%s signs with %s; whether the role may do that shows with the first build", key.ARN,
+		key.Public.Algorithm(),
+	)
 }

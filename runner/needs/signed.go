@@ -13,8 +13,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/signing"
 )
 
-// CheckSigned returns a *outcome.GuardError unless the statement of who built a set is about these files and signed with
-// the key of RUNNER_SIGNING_KEY. Without that variable every set passes.
+// CheckSigned returns a *outcome.GuardError unless the statement of who built a set is about these files and signed
+// with the key of RUNNER_SIGNING_KEY. Without that variable every set passes.
 func CheckSigned(ctx context.Context, s *session.Session, m artifacts.Manifest) error {
 	if s.Config.SigningKey == "" {
 		return nil
