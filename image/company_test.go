@@ -123,45 +123,8 @@ func TestTheChainOfACompany(t *testing.T) {
 	t.Run("a fork leaves what it made below its number", func(t *testing.T) {
 		shops.keepsForks(t, map[string]string{"5": guest, "6": thief})
 	})
-	t.Run("a fork reads no secret", func(t *testing.T) {
-		for _, line := range strings.Split(shops.store.everything(t), "\n") {
-			if strings.Contains(line, shopSecret) {
-				t.Error(line)
-			}
-		}
-		f := shops.fork(t, "6", thief, "test")
-		if f.Passed || f.Reason != "secrets" || f.ExitCode != 125 {
-			t.Errorf("the thief's test ended as %+v", f)
-		}
-		if all := refusals(t, cloud); !slices.ContainsFunc(all, func(d refusal) bool {
-			return strings.Contains(d.Role, "ForkRole") && strings.HasPrefix(d.Action, "secretsmanager:")
-		}) {
-			t.Errorf("the thief was refused nothing: %v", all)
-		}
-	})
-	t.Run("statuses of forks are set by the machine", func(t *testing.T) {
-		want := []string{
-			"carlin-cicd/build pending " + guest, "carlin-cicd/build success " + guest,
-			"carlin-cicd/test pending " + guest, "carlin-cicd/test success " + guest,
-			"carlin-cicd/build pending " + thief, "carlin-cicd/build success " + thief,
-			"carlin-cicd/test pending " + thief, "carlin-cicd/test failure " + thief,
-		}
-		var got []string
-		for range want {
-			var event struct {
-				Detail struct{ Context, State, SHA string }
-			}
-			if err := json.Unmarshal([]byte(shops.receive(t, shops.statuses)), &event); err != nil {
-				t.Fatal(err)
-			}
-			got = append(got, event.Detail.Context+" "+event.Detail.State+" "+event.Detail.SHA)
-		}
-		slices.Sort(got)
-		slices.Sort(want)
-		if !slices.Equal(got, want) {
-			t.Errorf("the statuses are %q", got)
-		}
-	})
+	t.Run("a fork reads no secret", func(t *testing.T) { shops.keepsSecrets(t, thief) })
+	t.Run("statuses of forks are set by the machine", func(t *testing.T) { shops.setsStatuses(t, guest, thief) })
 	t.Run("no role needed more than it has", func(t *testing.T) {
 		for _, d := range refusals(t, cloud) {
 			// The thief's secret; and no role deletes, so that the lifecycle removes what a set no longer has.
@@ -170,6 +133,51 @@ func TestTheChainOfACompany(t *testing.T) {
 			}
 		}
 	})
+}
+
+// keepsSecrets fails if the secret of the shop is anywhere in its bucket, or if the thief's test was not refused it.
+func (c *chain) keepsSecrets(t *testing.T, thief string) {
+	t.Helper()
+	for _, line := range strings.Split(c.store.everything(t), "\n") {
+		if strings.Contains(line, shopSecret) {
+			t.Error(line)
+		}
+	}
+	f := c.fork(t, "6", thief, "test")
+	if f.Passed || f.Reason != "secrets" || f.ExitCode != 125 {
+		t.Errorf("the thief's test ended as %+v", f)
+	}
+	if all := refusals(t, c.cloud); !slices.ContainsFunc(all, func(d refusal) bool {
+		return strings.Contains(d.Role, "ForkRole") && strings.HasPrefix(d.Action, "secretsmanager:")
+	}) {
+		t.Errorf("the thief was refused nothing: %v", all)
+	}
+}
+
+// setsStatuses fails unless the machine has set these statuses of both pull requests: their tasks have no token.
+func (c *chain) setsStatuses(t *testing.T, guest, thief string) {
+	t.Helper()
+	want := []string{
+		"carlin-cicd/build pending " + guest, "carlin-cicd/build success " + guest,
+		"carlin-cicd/test pending " + guest, "carlin-cicd/test success " + guest,
+		"carlin-cicd/build pending " + thief, "carlin-cicd/build success " + thief,
+		"carlin-cicd/test pending " + thief, "carlin-cicd/test failure " + thief,
+	}
+	var got []string
+	for range want {
+		var event struct {
+			Detail struct{ Context, State, SHA string }
+		}
+		if err := json.Unmarshal([]byte(c.receive(t, c.statuses)), &event); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, event.Detail.Context+" "+event.Detail.State+" "+event.Detail.SHA)
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("the statuses are %q", got)
+	}
 }
 
 func roleOf(name string) string { return "arn:aws:iam::" + otherAccount + ":role/" + name }
