@@ -240,6 +240,27 @@ func TestAReaderThatTakesNothingIsAbandonedWhileNoCommandRuns(t *testing.T) {
 	})
 }
 
+func TestAReaderThatComesBackSlowsTheCommandDownAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reader := newPausable(0)
+		reader.pause()
+		s := New(reader, Options{Format: Text})
+		s.Idle()
+		log := slog.New(s.Handler())
+		log.Info("abandoned")
+		reader.resume()
+		synctest.Wait()
+		s.Running()
+		reader.pause()
+		time.AfterFunc(time.Hour, reader.resume)
+		begun := time.Now()
+		feed(t, s.Command(), "held up\n")
+		if took := time.Since(begun); took != time.Hour || s.Dropped() != 0 {
+			t.Errorf("%v, %d lines are missing", took, s.Dropped())
+		}
+	})
+}
+
 func TestASlowReaderGetsEverything(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reader := newPausable(patience * 9 / 10)
