@@ -37,7 +37,7 @@ func (s *sections) read(i int, line []byte, lines [][]byte) {
 	if MayCommand(line) {
 		switch c := s.reader.Read(line); c.Kind {
 		case GroupStart:
-			s.open(i, c.Title, c.Open)
+			s.open(i, c.Title, false)
 		case GroupEnd:
 			s.end(i + 1)
 		}

@@ -27,7 +27,6 @@ const (
 type Command struct {
 	Kind  Kind
 	Title string // of the group
-	Open  bool   // the group is to be shown unfolded
 	Note  Annotation
 }
 
