@@ -76,8 +76,9 @@ func TestHostileTreesAreRead(t *testing.T) {
 		},
 		"a configuration that extends itself, or another out of the workspace": {
 			files: map[string]string{
-				"package.json":  `{"scripts":{"build":"tsc -p a.json && tsc -b ../x && tsc -p /etc"}}`,
-				"a.json":        `{"extends":["./a.json","/etc/x.json","../../x"],"references":[{"path":"./a.json"},{"path":"../.."}]}`,
+				"package.json": `{"scripts":{"build":"tsc -p a.json && tsc -b ../x && tsc -p /etc"}}`,
+				"a.json": `{"extends":["./a.json","/etc/x.json","../../x"],
+					"references":[{"path":"./a.json"},{"path":"../.."}]}`,
 				"tsconfig.json": `{"compilerOptions":{"outDir":"../../out"}}`,
 			},
 			want: []string{"optional: true", "!.."},
@@ -113,7 +114,8 @@ func TestHostileTreesAreRead(t *testing.T) {
 		},
 		"scripts with control characters": {
 			files: map[string]string{
-				"package.json": `{"packageManager":"\u001b[2J@1","scripts":{"test":"vitest \u001b[2J \u0000 \u2028 \n x: y","build":"a\nb: c"},
+				"package.json": `{"packageManager":"\u001b[2J@1",
+					"scripts":{"test":"vitest \u001b[2J \u0000 \u2028 \n x: y","build":"a\nb: c"},
 					"main":"\u0007/x.js","files":["a\nb/"]}`,
 			},
 			want: []string{"!\x1b", "!\x07", "npm run test"},
@@ -228,17 +230,21 @@ func FuzzFilesAreRead(f *testing.F) {
 	for i, text := range []string{
 		`{"workspaces":["a"],"scripts":{"test":"pnpm -r test && vitest -w","build":"tsc -b && vite build"}}`,
 		"packages: ['a', '!b']", `{"extends":"./x","compilerOptions":{"outDir":"lib"},}`, "reporters: ['junit', 'x']",
-		`{"tasks":{"test":{"command":"deno test"}},}`, "use (\n\t./a\n\t\"./b c\"\n)", "[tool.hatch.envs.default.scripts]\ntest = 'pytest {args:x}'",
-		"def tests(session):\n    session.run('pytest', *session.posargs)", "commands = pytest {posargs}", "[workspace]", "[profile.ci.junit]\npath='x'",
+		`{"tasks":{"test":{"command":"deno test"}},}`, "use (\n\t./a\n\t\"./b c\"\n)",
+		"[tool.hatch.envs.default.scripts]\ntest = 'pytest {args:x}'",
+		"def tests(session):\n    session.run('pytest', *session.posargs)", "commands = pytest {posargs}", "[workspace]",
+		"[profile.ci.junit]\npath='x'",
 		"<module>a</module>", "jacoco", "option(X_TESTS \"\" OFF)\nenable_testing()", "gem 'rspec'", "Rake::TestTask",
-		`{"require-dev":{"pestphp/pest":"1"}}`, "JunitXml.TestLogger", "test: x\nlint:", "test a:\n", "dist\n!x", `{"packages":["a"]}`,
+		`{"require-dev":{"pestphp/pest":"1"}}`, "JunitXml.TestLogger", "test: x\nlint:", "test a:\n", "dist\n!x",
+		`{"packages":["a"]}`,
 		"reporters: [['jest-junit', {outputDirectory: 'x'}]]", "reporter: dot",
 	} {
 		f.Add(byte(i), text)
 	}
 	f.Fuzz(func(t *testing.T, name byte, text string) {
 		dir := t.TempDir()
-		write(t, dir, "package.json", `{"scripts":{"test":"vitest --watch && mocha","build":"tsc"},"devDependencies":{"mocha-multi-reporters":"1"}}`)
+		write(t, dir, "package.json", `{"scripts":{"test":"vitest --watch && mocha","build":"tsc"},
+			"devDependencies":{"mocha-multi-reporters":"1"}}`)
 		write(t, dir, "a/package.json", `{"scripts":{"test":"jest","build":"rollup -c"}}`)
 		write(t, dir, "setup.py", "")
 		write(t, dir, names[int(name)%len(names)], text)

@@ -247,7 +247,8 @@ func (r run) obstacle(f *follower) string {
 			_, arguments := (&writer{manager: f.manager}).reportOf(r.line.pkg, r.part)
 			how = t.before + f.manager.script(r.line.name, arguments)
 		}
-		return fmt.Sprintf("with %s in devDependencies, %s names failed tests: %s", strings.Join(missing, " and "), t.name, how)
+		return fmt.Sprintf("with %s in devDependencies, %s names failed tests: %s",
+			strings.Join(missing, " and "), t.name, how)
 	case t.alone != "" && strings.Contains(r.part.text, t.alone):
 		return "the script chooses " + t.name + "'s reporters: with one for JUnit among them, failed tests are named"
 	case t.after != "" && majorOf(r.line.pkg.dependencies["tap"]) < 18, t.after == "" && t.note != "":
