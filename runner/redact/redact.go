@@ -208,6 +208,17 @@ func (c *cursor) appendClean(dst, text []byte, matches []match, hold int) []byte
 	return dst
 }
 
+// Contains reports whether a text holds a secret.
+func (r *Redactor) Contains(text []byte) bool {
+	s, ok := r.scanners.Get().(*scanner)
+	if !ok {
+		s = &scanner{}
+	}
+	defer r.scanners.Put(s)
+	r.scan(s, text, 0, true)
+	return len(s.matches) > 0
+}
+
 // Known returns a redactor of the secrets that are known by now. It takes no text for a token by its look alone.
 func (r *Redactor) Known() *Redactor {
 	r.mu.RLock()

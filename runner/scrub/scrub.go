@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"sync"
 	"syscall"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -127,6 +128,11 @@ func (f Folder) inspect(ctx context.Context, root *os.Root, name string) (where 
 	return f.Inspect(ctx, name, file)
 }
 
+// smallFile is the size in bytes below which a file is searched in one piece: a folder of a project has thousands of them.
+const smallFile = 64 << 10
+
+var smallFiles = sync.Pool{New: func() any { return new([smallFile]byte) }}
+
 // Inspect returns what of one file holds a secret, "" if nothing does: see Finding.Where. The file is at its beginning;
 // without one it is the name only that is looked at.
 func (f Folder) Inspect(ctx context.Context, name string, file *os.File) (where string, err error) {
@@ -136,13 +142,21 @@ func (f Folder) Inspect(ctx context.Context, name string, file *os.File) (where 
 	if file == nil {
 		return "", nil
 	}
-	head := make([]byte, sniffLength)
-	n, err := io.ReadFull(file, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	buffer := smallFiles.Get().(*[smallFile]byte)
+	defer smallFiles.Put(buffer)
+	n, err := io.ReadFull(file, buffer[:])
+	whole := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	if err != nil && !whole {
 		return "", err
 	}
-	head = head[:n]
-	kind := kindOf(head)
+	head := buffer[:n]
+	kind := kindOf(head[:min(n, sniffLength)])
+	if whole && (kind == text || kind == binaryData) {
+		if f.Redactor.Contains(head) {
+			return kind.String(), nil
+		}
+		return "", nil
+	}
 	found, err := f.Redactor.FoundIn(&boundReader{ctx: ctx, from: io.MultiReader(bytes.NewReader(head), file)})
 	if err == nil && !found && kind != text && kind != binaryData {
 		found, err = f.lookInside(ctx, file)
