@@ -37,7 +37,7 @@ type Saved struct {
 }
 
 // Save saves the paths as an entry of the cache's branch. Blocks of the entry that the run began with are used again;
-// base may be nil. The error is a *SecretError, fs.ErrNotExist if there is nothing at the paths, ErrReadOnly, the
+// base may be nil, and is of no use afterwards. The error is a *SecretError, fs.ErrNotExist if there is nothing at the paths, ErrReadOnly, the
 // store's, the disk's or the context's. The entry is there only if there is none.
 func (c *Cache) Save(ctx context.Context, base *Restored, o SaveOptions) (Saved, error) {
 	if c.Branch == "" {
@@ -153,6 +153,7 @@ func (s *saver) compare() {
 		if n.kind != fileNode || !found {
 			continue
 		}
+		n.path = base.nodes[j].path // the same text, kept once
 		for _, p := range base.nodes[j].pieces {
 			live[p.block] += int64(p.length)
 		}
@@ -185,7 +186,7 @@ func (s *saver) taken(i uint32) uint32 {
 func (s *saver) node(ctx context.Context, i int) error {
 	n := &s.walk.nodes[i]
 	if j := s.clean[i]; j >= 0 && s.allUsable(s.base.tree.nodes[j].pieces) {
-		n.pieces = slices.Clone(s.base.tree.nodes[j].pieces)
+		n.pieces = s.base.tree.nodes[j].pieces // nothing else uses them any more
 		for k := range n.pieces {
 			n.pieces[k].block = s.taken(n.pieces[k].block)
 		}
