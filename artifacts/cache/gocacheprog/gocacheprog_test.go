@@ -65,7 +65,7 @@ func TestOutputsComeBack(t *testing.T) {
 	defer store.Close()
 	p, end := start(t, store)
 	large := strings.Repeat("large ", 200_000)
-	answers := talk(t, p, get(1, "a")+put(2, "a", "out-a", "content of a")+put(3, "empty", "out-e", "")+put(4, "large", "out-l", large)+
+	answers := talk(t, p, get(1, "z")+put(2, "a", "out-a", "content of a")+put(3, "empty", "out-e", "")+put(4, "large", "out-l", large)+
 		`{"ID":5,"Command":"close"}`+"\n")
 	if a := answers[0]; len(a.KnownCommands) != 3 {
 		t.Errorf("it begins with %+v", a)
@@ -98,7 +98,7 @@ func TestOutputsComeBack(t *testing.T) {
 
 func TestAServerThatIsGoneIsAMiss(t *testing.T) {
 	p := &Program{URL: "http://127.0.0.1:1", Token: "x"}
-	answers := talk(t, p, get(1, "a")+put(2, "a", "b", "body")+get(3, "a")+`{"ID":4,"Command":"new"}`)
+	answers := talk(t, p, get(1, "z")+put(2, "a", "b", "body")+get(3, "a")+`{"ID":4,"Command":"new"}`)
 	if !answers[1].Miss || answers[2].Err == "" || !answers[3].Miss || answers[4].Err == "" {
 		t.Errorf("answered %+v", answers)
 	}
