@@ -169,6 +169,9 @@ func flagOwners(cmd *cobra.Command, name string) string {
 	if len(owners) == 0 {
 		return ""
 	}
+	if n := len(owners); n > 4 {
+		owners = append(owners[:3], fmt.Sprintf("%d other commands", n-3))
+	}
 	return fmt.Sprintf("--%s is a flag of %s", name, joinWords(owners, "and"))
 }
 
