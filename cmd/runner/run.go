@@ -71,7 +71,7 @@ func (o *options) runStep(cmd *cobra.Command, args []string) error {
 	}
 	for _, f := range []flagSpec{jsonFlag, limitFlag} {
 		if cmd.Flags().Changed(f.name) {
-			return &usageError{fmt.Sprintf("--%s needs --right-size", f.name), "runner test --right-size --" + f.name}
+			return &usageError{fmt.Sprintf("--%s needs --right-size", f.name), "add --right-size, or see runner help run"}
 		}
 	}
 	if names := stepList(variables[stepFlag.variable]); len(names) > 1 {
