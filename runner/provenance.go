@@ -53,7 +53,7 @@ func (a *attester) Attest(ctx context.Context, m artifacts.Manifest) ([]byte, er
 	return provenance.Encode(ctx, statement, a.key)
 }
 
-// Covers implements artifacts.Attester: whoever built the same files before has built them.
+// Covers implements artifacts.Attester: an earlier run that built the same files has built them.
 func (a *attester) Covers(_ context.Context, m artifacts.Manifest, stored []byte) bool {
 	d, err := provenance.Decode(stored)
 	switch {

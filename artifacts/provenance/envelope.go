@@ -21,7 +21,7 @@ type Envelope struct {
 
 // Signature is a signature of an envelope's pre-authentication encoding.
 type Signature struct {
-	KeyID string `json:"keyid"` // a hint: whoever makes a signature can write any
+	KeyID string `json:"keyid"` // a hint: the signer can write any
 	Sig   []byte `json:"sig"`
 }
 

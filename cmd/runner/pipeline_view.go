@@ -57,7 +57,7 @@ func (v *planView) tick() {
 
 func (v *planView) close() { close(v.stop) }
 
-// observe is told of each change of a task.
+// observe shows a change of a task.
 func (v *planView) observe(tasks []pipeline.Task, changed int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -143,7 +143,7 @@ func newReportCommand(o *options) *cobra.Command {
 		GroupID: groupLook,
 		Short:   "print the address of a run's report, or open it",
 		Long: "runner report prints the address of a run's report: a file, or a link to the object in the bucket that\n" +
-			"is valid for an hour, for whoever has it. Such a link opens the page alone. With --open the report is\n" +
+			"is valid for an hour, for everyone who has it. Such a link opens the page alone. With --open the report is\n" +
 			"opened in the browser, from a bucket by way of runner serve, so that the links on it work, too.\n" + runArgument,
 		Example: "runner report latest-failed --open\nrunner report 01kb2w\nrunner report --index --branch main --open",
 		Args:    arguments(0, "RUN"),

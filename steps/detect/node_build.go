@@ -22,7 +22,7 @@ type buildTool struct {
 	flags    []string // options that name the folder
 	fileFlag []string // options that name a file in it
 	configs  []string // files of its configuration, in which folder finds it
-	folder   string   // where it writes unless it is told
+	folder   string   // where it writes by default
 }
 
 var buildTools = []buildTool{

@@ -46,7 +46,7 @@ var (
 			`/usr/lib/|/lib/python|\b(System\.(Reflection|Runtime)|Xunit\.|NUnit\.)|/rustc/|core::panicking|std::panicking|lib/ruby`,
 	)
 
-	// exception matches the name of an exception and its message, which is no frame, whoever throws it.
+	// exception matches the name of an exception and its message, which is no frame.
 	exception = pattern.New(`^(Caused by: )?([\w$]+[.\\:]+)*[\w$]*(Error|Exception|Failure)(\s\[\w+\])?: +\S`)
 
 	throwing = pattern.New(

@@ -31,7 +31,7 @@ type Counts struct {
 
 // Server serves tools until it is closed.
 type Server struct {
-	// Warn is told what a tool is not: an object that is damaged, withheld or could not be stored.
+	// Warn gets what the tool does not see: an object that is damaged, withheld or could not be stored.
 	Warn func(tool, name string, err error)
 	// SignatureKey verifies the signatures of turbo's objects; "": they are not looked at.
 	SignatureKey string

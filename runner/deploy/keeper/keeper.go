@@ -19,7 +19,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/lease"
 )
 
-// Command is the word by which the program starts a keeper, which is for nobody else.
+// Command is the word by which the program starts a keeper. It is not for people.
 const Command = "hold-locks"
 
 // Request is what a keeper is started with. It is sent by a pipe, so that no other process can read it.
