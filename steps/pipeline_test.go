@@ -115,7 +115,7 @@ func TestPipelineErrorsNameTheirPlace(t *testing.T) {
 		"  - build\n  - [test, tset]\n":             `runner.yaml:5:12: the pipeline has "tset", which is not a step`,
 		"  - build\n  - { stp: test }\n":            `runner.yaml:5:7: unknown key "stp" in a job`,
 		"  - build\n  - { environment: staging }\n": "runner.yaml:5:5: a stage has no steps",
-		"  - deploy\n":                              `runner.yaml:4:5: step "deploy" changes an environment`,
+		"  - deploy\n": `runner.yaml:4:5: step "deploy" changes an environment`,
 	} {
 		_, err := Parse("runner.yaml", []byte(pipe(source)))
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
