@@ -37,7 +37,7 @@ func (s *Server) getGo(w http.ResponseWriter, r *http.Request) {
 	}
 	object := s.get(r.Context(), t, action)
 	if object == nil {
-		http.Error(w, "there is no such output", http.StatusNotFound)
+		http.Error(w, "output not found", http.StatusNotFound)
 		return
 	}
 	defer object.File.Close()

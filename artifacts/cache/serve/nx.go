@@ -1,9 +1,7 @@
 package serve
 
 import (
-	"io"
 	"net/http"
-	"strconv"
 )
 
 // The protocol of Nx for remote caches of one's own: an object is an archive of a task's outputs, under its hash.
@@ -20,17 +18,11 @@ func (s *Server) getNx(w http.ResponseWriter, r *http.Request) {
 	}
 	object := s.get(r.Context(), t, hash)
 	if object == nil {
-		http.Error(w, "there is no such object", http.StatusNotFound)
+		http.Error(w, "object not found", http.StatusNotFound)
 		return
 	}
 	defer object.File.Close()
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Length", strconv.FormatInt(object.Size, 10))
-	if r.Method == http.MethodHead {
-		return
-	}
-	t.hit(object)
-	_, _ = io.Copy(w, object.File) // the tool has gone
+	t.send(w, r, object)
 }
 
 func (s *Server) putNx(w http.ResponseWriter, r *http.Request) {

@@ -10,11 +10,13 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -210,3 +212,14 @@ func (s *Server) tool(w http.ResponseWriter, name string) *tool {
 
 // path returns a path in the server's folder.
 func (s *Server) path(name string) string { return filepath.Join(s.folder, name) }
+
+// send writes an object as the answer to GET, or its size to HEAD.
+func (t *tool) send(w http.ResponseWriter, r *http.Request, object *cache.Object) {
+	w.Header().Set("Content-Type", "application/octet-stream")
+	w.Header().Set("Content-Length", strconv.FormatInt(object.Size, 10))
+	if r.Method == http.MethodHead {
+		return
+	}
+	t.hit(object)
+	_, _ = io.Copy(w, object.File) // the tool has gone
+}

@@ -67,7 +67,7 @@ func (s *Server) getTurbo(w http.ResponseWriter, r *http.Request) {
 	}
 	object := s.turboObject(r, t, hash)
 	if object == nil {
-		http.Error(w, "there is no such object", http.StatusNotFound)
+		http.Error(w, "object not found", http.StatusNotFound)
 		return
 	}
 	defer object.File.Close()
@@ -76,13 +76,7 @@ func (s *Server) getTurbo(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set(name, v)
 		}
 	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Content-Length", strconv.FormatInt(object.Size, 10))
-	if r.Method == http.MethodHead {
-		return
-	}
-	t.hit(object)
-	_, _ = io.Copy(w, object.File) // the tool has gone
+	t.send(w, r, object)
 }
 
 func (s *Server) putTurbo(w http.ResponseWriter, r *http.Request) {
