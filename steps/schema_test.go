@@ -199,18 +199,22 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		"rollback as text":                  {step(`deploy: { rollback: "yes" }`), invalid},
 		"rollback as YAML 1.1 had booleans": {step("deploy: { rollback: yes }"), invalid},
 	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := Parse("runner.yaml", []byte(c.source))
-			if (err == nil) != (c.want == valid) {
-				t.Errorf("the parser: %v; want %s", err, c.want)
-			}
-			if ok, _ := validate(c.source); ok != (c.want != invalid) {
-				t.Errorf("valid by the schema: %v; want %s", ok, c.want)
-			}
-			if c.want == context && (err == nil || !parserOnly.MatchString(err.Error())) {
-				t.Errorf("%v is not among the errors that only the parser has", err)
-			}
-		})
+		t.Run(name, func(t *testing.T) { checkVerdicts(t, validate, c.source, c.want) })
+	}
+}
+
+// checkVerdicts checks what the parser and the schema say of a file.
+func checkVerdicts(t *testing.T, validate func(string) (valid, ok bool), source, want string) {
+	t.Helper()
+	_, err := Parse("runner.yaml", []byte(source))
+	if (err == nil) != (want == valid) {
+		t.Errorf("the parser: %v; want %s", err, want)
+	}
+	if ok, _ := validate(source); ok != (want != invalid) {
+		t.Errorf("valid by the schema: %v; want %s", ok, want)
+	}
+	if want == context && (err == nil || !parserOnly.MatchString(err.Error())) {
+		t.Errorf("%v is not among the errors that only the parser has", err)
 	}
 }
 
