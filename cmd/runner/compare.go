@@ -32,7 +32,7 @@ func newCompareCommand(o *options) *cobra.Command {
 		Args:    arguments(1, "RUN", "RUN"),
 		RunE:    o.withStore(artifactStore.compareRuns),
 		Annotations: map[string]string{
-			helpFooter: "Exit codes: 1 there is no such run or record, or the store failed; 125 bad input.\n",
+			helpFooter: "Exit codes: 1 run or record not found, or the store failed; 125 bad input.\n",
 		},
 	}
 	declare(cmd, runFilters...)

@@ -40,7 +40,7 @@ func newLogsCommand(o *options) *cobra.Command {
 		Args:    arguments(0, "RUN"),
 		RunE:    o.withStore(artifactStore.logs),
 		Annotations: map[string]string{
-			helpFooter: "Exit codes: 1 there is no such run or log, or the store failed; 125 bad input.\n",
+			helpFooter: "Exit codes: 1 run or log not found, or the store failed; 125 bad input.\n",
 		},
 	}
 	declare(cmd, followFlag.describe("until the run ends"), sourceFlag, errorsFlag)

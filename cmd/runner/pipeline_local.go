@@ -78,7 +78,7 @@ func resolvePlan(ctx context.Context, variables map[string]string) (pipeline.Pla
 	}
 	stages := catalogue.Pipeline()
 	if len(stages) == 0 {
-		stages = pipeline.Default(nil, nil)
+		stages = pipeline.Default()
 	}
 	compare := pipeline.Since(s, func(ctx context.Context, earlier string) ([]string, error) {
 		return source.Changed(ctx, s.Git, source.Options{Dir: settings.Workspace, SHA: s.Ref.SHA}, earlier)

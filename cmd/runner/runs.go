@@ -49,7 +49,7 @@ func newRunsCommand(o *options) *cobra.Command {
 		},
 		RunE: o.withStore(artifactStore.listRuns),
 		Annotations: map[string]string{
-			helpFooter: "Exit codes: 1 there is no such run, or the store failed; 125 bad input.\n",
+			helpFooter: "Exit codes: 1 run not found, or the store failed; 125 bad input.\n",
 		},
 	}
 	declare(cmd, runFilters...)

@@ -54,7 +54,7 @@ func newTestsCommand(o *options) *cobra.Command {
 		},
 		RunE: o.withStore(artifactStore.listTests),
 		Annotations: map[string]string{
-			helpFooter: "Exit codes: 1 there is no such history or test, or the store failed; 125 bad input.\n",
+			helpFooter: "Exit codes: 1 history or test not found, or the store failed; 125 bad input.\n",
 		},
 	}
 	declare(cmd, failingFlag, flakyFlag, slowestFlag, missingFlag)

@@ -229,16 +229,10 @@ func matchPath(glob, file string) bool {
 	return false
 }
 
-// Default is the pipeline of a repository whose runner.yaml has none: the order that the cluster has by itself.
-func Default(environments, approvals []string) steps.Pipeline {
-	stages := steps.Pipeline{
+// Default is the pipeline of a repository whose runner.yaml has none, as far as it needs no environment: the cluster
+// knows those.
+func Default() steps.Pipeline {
+	return steps.Pipeline{
 		{Jobs: []steps.Job{{Steps: []string{"build"}}}}, {Jobs: []steps.Job{{Steps: []string{"test"}}}},
 	}
-	for _, name := range environments {
-		if slices.Contains(approvals, name) {
-			stages = append(stages, steps.Stage{Approval: name})
-		}
-		stages = append(stages, steps.Stage{Environment: name, Steps: []string{"migrate", "deploy"}})
-	}
-	return stages
 }
