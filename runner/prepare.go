@@ -54,7 +54,7 @@ func (r *run) storePlan() error {
 	if pipeline.Entry(stages) != r.step.Name || r.Config.Environment != "" || r.Ref.SHA == session.NoCommit {
 		return nil
 	}
-	plan := pipeline.ForRun(&r.Session, stages, r.source.Changed)
+	plan := pipeline.ForRun(&r.Session, r.steps, r.source.Changed)
 	for _, skipped := range plan.Skipped {
 		r.Log.Info("left out of the pipeline", "what", skipped.String(), "reason", skipped.Reason)
 	}

@@ -203,6 +203,7 @@ func (s *Step) finish() {
 		}
 	}
 	s.Command.Shell, s.Verify.Shell, s.Rerun.Command.Shell = s.Shell, s.Shell, s.Shell
+	s.Split.List.Shell, s.Split.Run.Shell = s.Shell, s.Shell
 	s.finishLock()
 }
 

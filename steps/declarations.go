@@ -163,6 +163,9 @@ func stepObject() object[Step] {
 			coverageObject().kind(),
 			func(s *Step) *Coverage { return &s.Coverage },
 		),
+		newKey("split", "How its tests are divided where the pipeline or --shard splits it; by default as its tool does it: jest, "+
+			"vitest, playwright, mocha, pytest and go test are known.", splitObject().kind(),
+			func(s *Step) *Split { return &s.Split }),
 		newKey(
 			"before",
 			"Run before the command, within its timeout; if one fails, the step fails with its exit code and the command does "+
@@ -199,6 +202,12 @@ func stepObject() object[Step] {
 			checkoutObject().kind().ref("checkout"), func(s *Step) *Checkout { return &s.Checkout }),
 		newKey("grace", "Time between TERM and KILL when stopping; RUNNER_GRACE and --grace win over it.", duration(),
 			func(s *Step) *time.Duration { return &s.Grace }).otherwise("20s"),
+		newKey("task", "The kind of its task on the cluster, whose rights it gets: that of a built-in step, else test.",
+			oneOf(BuildTask, TestTask, MigrateTask, DeployTask), func(s *Step) *string { return &s.Task }),
+		newKey("size", "vCPU and GB of its task on the cluster, as Fargate has them; by default those of the task definition.",
+			taskSizeKind(), func(s *Step) *Size { return &s.Size }),
+		newKey("spot", "Whether its task on the cluster runs on Fargate Spot; by default as the cluster says.", optionalBoolean(),
+			func(s *Step) **bool { return &s.Spot }),
 	}}
 }
 

@@ -28,9 +28,10 @@ type Stage struct {
 
 // Job is what one task does.
 type Job struct {
-	Steps  []string // one, or several that run one after the other
-	Filter Filter
-	Origin string
+	Steps    []string // one, or several that run one after the other
+	Parallel int      // tasks that the tests of the step are divided among; 0 for one
+	Filter   Filter
+	Origin   string
 }
 
 // Filter says for which events something runs. An empty list allows all.
@@ -59,7 +60,7 @@ func IsEvent(name string) bool { return slices.Contains(events, name) }
 // Bounds of a pipeline: what the cluster's machine can hold, and start side by side.
 const (
 	maxStages   = 20
-	MaxParallel = 40 // jobs side by side
+	MaxParallel = 40 // tasks side by side
 )
 
 var environmentForm = pattern.New(`^[a-z][a-z0-9-]{0,30}$`)
@@ -108,6 +109,8 @@ func stepJobObject() object[Job] {
 		what: "a job", required: []string{"step"}, example: "{ step: e2e, paths: [web/**] }",
 		keys: slices.Concat([]key[Job]{
 			newKey("step", "The step.", singleStep(), func(j *Job) *[]string { return &j.Steps }),
+			newKey("parallel", "How many tasks the tests of the step are divided among, by the time that each file took.",
+				integer(1, MaxParallel), func(j *Job) *int { return &j.Parallel }).otherwise(1).alias("shards", "matrix"),
 			pathsKey(),
 		}, filterKeys(func(j *Job) *Filter { return &j.Filter })),
 	}
@@ -261,7 +264,7 @@ func checkPipeline(d *decoder, n ast.Node, stages Pipeline, known Catalogue) err
 		return nil
 	}
 	first := stages[0]
-	if len(first.Jobs) != 1 || len(first.Jobs[0].Steps) != 1 || !first.Jobs[0].Filter.IsZero() {
+	if len(first.Jobs) != 1 || len(first.Jobs[0].Steps) != 1 || !first.Jobs[0].Filter.IsZero() || first.Jobs[0].Parallel > 1 {
 		return d.errorf(d.item(n, 0), "begin with a step such as build: its task works out the plan at the commit",
 			"the first stage must be one step without a condition")
 	}
@@ -299,10 +302,18 @@ func (s Stage) stepNames() []string {
 	return names
 }
 
+// tasks is how many tasks of a stage run side by side.
+func (s Stage) tasks() (n int) {
+	for _, job := range s.Jobs {
+		n += max(job.Parallel, 1)
+	}
+	return n
+}
+
 func checkStage(d *decoder, place ast.Node, stage Stage, later []Stage, known Catalogue) error {
-	if len(stage.Jobs) > MaxParallel {
-		return d.errorf(place, "put some into another stage", "the stage has %d jobs side by side; the most is %d",
-			len(stage.Jobs), MaxParallel)
+	if n := stage.tasks(); n > MaxParallel {
+		return d.errorf(place, "put some into another stage, or lower parallel",
+			"the stage has %d jobs side by side; the most is %d", n, MaxParallel)
 	}
 	if stage.Environment != "" {
 		if err := checkStepNames(d, place, stage.Steps, stage.Environment, known); err != nil {
@@ -310,7 +321,11 @@ func checkStage(d *decoder, place ast.Node, stage Stage, later []Stage, known Ca
 		}
 	}
 	for i, job := range stage.Jobs {
-		if err := checkStepNames(d, d.item(place, i), job.Steps, "", known); err != nil {
+		at := d.item(place, i)
+		if err := checkStepNames(d, at, job.Steps, "", known); err != nil {
+			return err
+		}
+		if err := checkTask(d, at, job, known); err != nil {
 			return err
 		}
 	}
@@ -332,6 +347,18 @@ func checkStepNames(d *decoder, place ast.Node, names []string, environment stri
 		if environment == "" && step.Lock != "" {
 			return d.errorf(place, "write { environment: staging, steps: ["+name+"] }",
 				"step %q changes an environment, and the stage has none", name)
+		}
+	}
+	return nil
+}
+
+// checkTask refuses steps of one task that need tasks of different kinds.
+func checkTask(d *decoder, place ast.Node, job Job, known Catalogue) error {
+	first, _ := known.Find(job.Steps[0])
+	for _, name := range job.Steps[1:] {
+		if step, _ := known.Find(name); step.Task != first.Task {
+			return d.errorf(place, "make them jobs of their own, or give them one task:",
+				"the pipeline has steps %s and %s in one task, whose task: differs", first.Name, name)
 		}
 	}
 	return nil

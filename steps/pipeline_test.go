@@ -57,6 +57,14 @@ func TestPipelineSchemaAndParserAgree(t *testing.T) {
 		"the example":                       {pipe(examplePipeline), valid},
 		"steps in one task":                 {pipe("  - build\n  - { together: [lint, test] }\n"), valid},
 		"steps in one task beside others":   {pipe("  - build\n  - [lint, { together: [test, e2e], branches: [main, 'release/*'] }]\n"), valid},
+		"shards":                            {pipe("  - build\n  - [lint, { step: test, parallel: 39 }]\n"), valid},
+		"no shard":                          {pipe("  - build\n  - { step: test, parallel: 0 }\n"), invalid},
+		"forty-one shards":                  {pipe("  - build\n  - { step: test, parallel: 41 }\n"), invalid},
+		"half a shard":                      {pipe("  - build\n  - { step: test, parallel: 1.5 }\n"), invalid},
+		"shards of several steps":           {pipe("  - build\n  - { together: [lint, test], parallel: 2 }\n"), invalid},
+		"shards of an entry":                {pipe("  - { step: build, parallel: 2 }\n"), context},
+		"more shards than run side by side": {pipe("  - build\n  - [lint, { step: test, parallel: 40 }]\n"), context},
+		"one task of two kinds":             {"version: 1\nsteps: { lint: { command: x, task: build } }\npipeline:\n  - build\n  - { together: [lint, test] }\n", context},
 		"events":                            {pipe("  - build\n  - { step: test, events: [schedule, manual] }\n"), valid},
 		"a merge key":                       {pipe("  - build\n  - [&e { step: e2e, branches: [main] }, { <<: *e, step: lint }]\n"), valid},
 		"no stage":                          {"version: 1\npipeline: []\n", invalid},
@@ -101,9 +109,11 @@ func TestPipelineSchemaAndParserAgree(t *testing.T) {
 
 func TestPipelineErrorsNameTheirPlace(t *testing.T) {
 	for source, want := range map[string]string{
-		"  - build\n  - [test, tset]\n":             `runner.yaml:5:12: the pipeline has "tset", which is not a step`,
-		"  - build\n  - { stp: test }\n":            `runner.yaml:5:7: unknown key "stp" in a job`,
-		"  - build\n  - { environment: staging }\n": "runner.yaml:5:5: a stage has no steps",
+		"  - build\n  - { step: test, parallel: 41 }\n":         `runner.yaml:5:29: invalid parallel "41"`,
+		"  - build\n  - [lint, { step: test, parallel: 40 }]\n": `runner.yaml:5:5: the stage has 41 jobs side by side; the most is 40`,
+		"  - build\n  - [test, tset]\n":                         `runner.yaml:5:12: the pipeline has "tset", which is not a step`,
+		"  - build\n  - { stp: test }\n":                        `runner.yaml:5:7: unknown key "stp" in a job`,
+		"  - build\n  - { environment: staging }\n":             "runner.yaml:5:5: a stage has no steps",
 		"  - deploy\n": `runner.yaml:4:5: step "deploy" changes an environment`,
 	} {
 		_, err := Parse("runner.yaml", []byte(pipe(source)))

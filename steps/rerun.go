@@ -38,7 +38,10 @@ const (
 	testsWord    = "{tests}"
 )
 
-var placeholder = pattern.New(`\{(files|packages|tests)\}`)
+var (
+	placeholder = pattern.New(`\{(files|packages|tests)\}`)
+	anyWord     = pattern.New(`\{(files|packages|tests|list)\}`)
+)
 
 // Select fills the failed tests into the command. Where packages have their own reports, it runs in their folders. The
 // error is a *SelectError if the tool cannot run the tests alone.
@@ -82,13 +85,7 @@ func (r Rerun) fill(dir string, failed []results.Case) (Command, error) {
 // fill replaces placeholders by words: quoted in a line for the shell, as arguments of their own in a list.
 func (c Command) fill(words map[string][]string) Command {
 	if c.Line != "" {
-		c.Line = placeholder.ReplaceAllStringFunc(c.Line, func(word string) string {
-			quoted := make([]string, len(words[word]))
-			for i, w := range words[word] {
-				quoted[i] = shellQuote(w)
-			}
-			return strings.Join(quoted, " ")
-		})
+		c.Line = fillLine(c.Line, words)
 		return c
 	}
 	var args []string
@@ -97,12 +94,29 @@ func (c Command) fill(words map[string][]string) Command {
 			args = append(args, list...)
 			continue
 		}
-		args = append(
-			args,
-			placeholder.ReplaceAllStringFunc(a, func(word string) string { return strings.Join(words[word], " ") }),
-		)
+		args = append(args, anyWord.ReplaceAllStringFunc(a, func(word string) string {
+			if list, ok := words[word]; ok {
+				return strings.Join(list, " ")
+			}
+			return word
+		}))
 	}
 	return Command{Args: args}
+}
+
+// fillLine replaces placeholders in a line for the shell by quoted words.
+func fillLine(line string, words map[string][]string) string {
+	return anyWord.ReplaceAllStringFunc(line, func(word string) string {
+		list, ok := words[word]
+		if !ok {
+			return word
+		}
+		quoted := make([]string, len(list))
+		for i, w := range list {
+			quoted[i] = shellQuote(w)
+		}
+		return strings.Join(quoted, " ")
+	})
 }
 
 // shellQuote quotes everything that has a meaning in some shell: braces are expanded by some.
@@ -117,7 +131,7 @@ var bareWord = pattern.New(`^[A-Za-z0-9_./:@%+-]+$`)
 
 // unquoted returns the first placeholder of a shell line whose quotes would not protect the shell from the name of a
 // file: inside of quotes, a command substitution, a comment or a here-document.
-func unquoted(line string) string {
+func unquoted(line string, placeholder *pattern.Pattern) string {
 	safe := func(i int) bool { // whether no quote is open at i
 		single, double := false, false
 		for j := 0; j < i; j++ {
@@ -156,7 +170,7 @@ func readRerunCommand(d *decoder, n ast.Node, what string, to *Command) error {
 	if err := command().read(d, n, what, to); err != nil {
 		return err
 	}
-	if word := unquoted(to.Line); word != "" {
+	if word := unquoted(to.Line, placeholder); word != "" {
 		return d.errorf(n, "each name is quoted already: write "+word+" without quotes, or write the command as a list",
 			"%s is inside of quotes, backticks, a comment or a here-document", word)
 	}

@@ -182,7 +182,7 @@ func TestAPlaceholderThatQuotesWouldUndoIsRefused(t *testing.T) {
 		`echo \{files}`:                     false,
 		`jest {files} '{tests}'`:            false,
 	} {
-		if got := unquoted(line) == ""; got != want {
+		if got := unquoted(line, placeholder) == ""; got != want {
 			t.Errorf("%s is taken: %v", line, got)
 		}
 	}

@@ -64,7 +64,7 @@ var parserOnly = regexp.MustCompile(
 	`two artifacts have the name|needs itself|is not a step|steps need each other|which no step publishes|` +
 		`runs all tests again|is inside of quotes|is a part of the argument|the command begins with|cannot be read|invalid pattern|groups instead of one|invalid glob in reports|` +
 		`the first stage must be|the pipeline has|changes an environment|is followed by no stage|jobs side by side|` +
-		`invalid until|mapping key .* already defined|the value of a merge key`,
+		`names no files|one task, whose task|invalid until|mapping key .* already defined|the value of a merge key`,
 )
 
 const (
@@ -183,6 +183,24 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		"a floor":                           {step("test: { coverage: { minimum: 79.5, drop: 1, path: cov } }"), valid},
 		"a floor over 100 %":                {step("test: { coverage: { minimum: 180 } }"), invalid},
 		"a floor with a percent sign":       {step("test: { coverage: { minimum: 80% } }"), invalid},
+		"a split":                           {step("test: { split: { list: 'jest --listTests', run: 'jest {files}' } }"), valid},
+		"a split by a file of names":        {step("test: { split: { list: [ls], run: 'xargs -a {list} x' } }"), valid},
+		"a split of argument lists":         {step("test: { split: { list: [ls], run: [x, '{files}'] } }"), valid},
+		"a split without a list":            {step("test: { split: { run: 'jest {files}' } }"), invalid},
+		"a split without a command":         {step("test: { split: { list: ls } }"), invalid},
+		"a split that is a tool":            {step("test: { split: jest }"), invalid},
+		"a split that names no files":       {step("test: { split: { list: ls, run: jest } }"), context},
+		"a split in quotes":                 {step("test: { split: { list: ls, run: 'x \"{files}\"' } }"), context},
+		"files in a part of an argument":    {step("test: { split: { list: ls, run: [x, '--f={files}'] } }"), context},
+		"a split of nothing but files":      {step("test: { split: { list: ls, run: ['{files}'] } }"), context},
+		"a size":                            {step("test: { size: 2-8, spot: true, task: build }"), valid},
+		"the smallest size":                 {step("test: { size: 0.25-0.5, spot: false, task: migrate }"), valid},
+		"a size that Fargate has not":       {step("test: { size: 2-3 }"), invalid},
+		"a size of three vCPU":              {step("test: { size: 3-8 }"), invalid},
+		"a size with units":                 {step("test: { size: 2048-8192 }"), invalid},
+		"a size that is a number":           {step("test: { size: 2 }"), invalid},
+		"a task of another kind":            {step("test: { task: release }"), invalid},
+		"spot as text":                      {step("test: { spot: always }"), invalid},
 		"an account":                        {step("deploy: { account: '012345678901', region: eu-west-1 }"), valid},
 		"an account that is a number":       {step("deploy: { account: 123456789012 }"), invalid},
 		"a short account":                   {step("deploy: { account: '1234' }"), invalid},

@@ -29,6 +29,7 @@ type Step struct {
 	Rerun       Rerun
 	Quarantine  []Quarantine
 	Coverage    Coverage
+	Split       Split    // how its tests are divided among shards
 	Needs       []string // steps that must be on record as passed for this commit
 	Inputs      []string // variables that are taken from the outputs of the needed steps
 	Fetch       []string // kinds of artifacts of this commit that are brought into the workspace first
@@ -45,6 +46,10 @@ type Step struct {
 	Wait     time.Duration // for the lock, and for a stack that is busy
 	Rollback *bool         // whether the stack is rolled back after a failure; nil: where that is possible
 	Grace    time.Duration // between TERM and KILL; 0: the default of the run
+
+	Task string // the kind of its task on the cluster; "" for the default
+	Size Size   // of its task on the cluster
+	Spot *bool  // whether its task runs on Spot; nil: as the cluster does
 
 	// Origin says where each setting comes from, by key: "built-in", "default" or "runner.yaml:12".
 	Origin map[string]string
@@ -78,6 +83,8 @@ type Command struct {
 	Line  string
 	Shell []string // the program and its arguments before the line; nil for sh -e -c
 	Args  []string
+
+	Params []string // positional parameters of the line
 }
 
 // IsZero reports whether there is nothing to run.
@@ -92,7 +99,11 @@ func (c Command) Argv() []string {
 	if len(shell) == 0 {
 		shell = shells[0].args
 	}
-	return append(slices.Clone(shell), c.Line)
+	argv := append(slices.Clone(shell), c.Line)
+	if len(c.Params) > 0 {
+		argv = append(append(argv, shell[0]), c.Params...) // the first one is $0
+	}
+	return argv
 }
 
 // String returns the command as a person would type it.

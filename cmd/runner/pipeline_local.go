@@ -83,7 +83,9 @@ func resolvePlan(ctx context.Context, variables map[string]string) (pipeline.Pla
 	compare := pipeline.Since(s, func(ctx context.Context, earlier string) ([]string, error) {
 		return source.Changed(ctx, s.Git, source.Options{Dir: settings.Workspace, SHA: s.Ref.SHA}, earlier)
 	})
-	return pipeline.Resolve(ctx, stages, event, compare), nil
+	plan := pipeline.Resolve(ctx, stages, event, compare)
+	plan.Apply(catalogue)
+	return plan, nil
 }
 
 func (o *options) showPlan(ctx context.Context, variables map[string]string, _ []string) error {

@@ -42,12 +42,19 @@ type Stage struct {
 	Environment string   `json:"environment,omitempty" redact:"-"`
 	Steps       []string `json:"steps,omitempty"       redact:"-"`
 	Approval    string   `json:"approval,omitempty"    redact:"-"`
+
+	Settings map[string]Settings `json:"settings,omitempty" redact:"-"` // of the environment's steps that have some
 }
 
-// Job is what one task does.
+// Job is what one task does, or several side by side that divide the tests of a step.
 type Job struct {
 	Steps  []string `json:"steps"            redact:"-"`
 	Reason string   `json:"reason,omitempty"` // why, if the job has conditions
+
+	Shards  int    `json:"shards,omitempty"`              // 2 or more
+	History string `json:"history,omitempty" redact:"-"` // the measured times by which all shards divide the tests
+
+	Settings
 }
 
 // Skipped is what does not run.
@@ -156,7 +163,11 @@ func (p *Plan) addJobs(ctx context.Context, jobs []steps.Job, e Event, compare C
 				continue
 			}
 		}
-		stage.Jobs = append(stage.Jobs, Job{Steps: job.Steps, Reason: reason})
+		planned := Job{Steps: job.Steps, Reason: reason}
+		if job.Parallel > 1 {
+			planned.Shards = job.Parallel
+		}
+		stage.Jobs = append(stage.Jobs, planned)
 	}
 	if len(stage.Jobs) > 0 {
 		p.Stages = append(p.Stages, stage)

@@ -14,10 +14,12 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// ForRun resolves the pipeline for a session's event.
-func ForRun(s *session.Session, stages steps.Pipeline, changed Changed) Plan {
+// ForRun resolves the pipeline of the steps for a session's event.
+func ForRun(s *session.Session, known steps.Catalogue, changed Changed) Plan {
 	e := Event{Name: s.Config.Event, Branch: s.Ref.Branch, SHA: s.Ref.SHA, MainBranch: s.Config.MainBranch}
-	return Resolve(s.Stop.Work, stages, e, Since(s, changed))
+	plan := Resolve(s.Stop.Work, known.Pipeline(), e, Since(s, changed))
+	plan.Apply(known)
+	return plan
 }
 
 // Entry returns the step that stores the plan: the first of the pipeline; "" if there is no pipeline.
