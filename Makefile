@@ -47,7 +47,7 @@ MONOREPO := $(TOOLS)/monorepo/node_modules/.package-lock.json
 # By default it lets every process sleep for a second before it exits. What go test would vet, lint has vetted.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
-test: lint $(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.yaml $(TOOLS)/bin/gotestsum $(TOOLS)/bin/versitygw $(TOOLS)/bin/moto_server $(MONOREPO) ## all tests that need no container
+test: lint $(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.yaml $(TOOLS)/bin/gotestsum $(TOOLS)/bin/versitygw $(TOOLS)/bin/moto_server $(TOOLS)/bin/pytest $(MONOREPO) ## all tests that need no container
 	@test -n "$(RACE)" || { echo "no C compiler: the tests run without the race detector"; test -z "$$CI"; }
 	GORACE=atexit_sleep_ms=0 CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -vet off -timeout 20m ./...
 	cd runner/awsjson/endpointtest && go test ./...
@@ -174,6 +174,16 @@ $(TOOLS)/bin/moto_server: .tools-package/requirements.txt
 	else \
 	  python3 -m venv $(TOOLS)/moto && $(TOOLS)/moto/bin/pip install --quiet --disable-pip-version-check -r $< && \
 	  ln -sf $(TOOLS)/moto/bin/moto_server $@; \
+	fi
+
+# pytest for the tests of what the runner makes of it. One that is on the machine already serves as well.
+$(TOOLS)/bin/pytest: .tools-package/pytest.txt
+	mkdir -p $(TOOLS)/bin
+	@rm -f $@; if own=$$(command -v pytest); then \
+	  printf '#!/bin/sh\nexec "%s" "$$@"\n' "$$own" >$@ && chmod +x $@; \
+	else \
+	  python3 -m venv $(TOOLS)/pytest && $(TOOLS)/pytest/bin/pip install --quiet --disable-pip-version-check -r $< && \
+	  ln -sf $(TOOLS)/pytest/bin/pytest $@; \
 	fi
 
 # cfn-lint comes with moto; the AWS CLI is as old as the botocore that moto has, and in a place of its own all the same.

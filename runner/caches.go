@@ -249,6 +249,8 @@ func (r *run) unsaved(c *cacheRun, runErr error) string {
 		return "the run was stopped"
 	case !c.Save.Includes(runErr == nil):
 		return "the step failed"
+	case r.isPartial():
+		return "only a part of the tests ran"
 	case r.Redactor.MasksExceeded():
 		return "it may hold values that are not masked"
 	case r.Dirty && r.Config.IsProtected(r.Ref.Branch):

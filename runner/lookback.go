@@ -12,6 +12,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/runs"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 // What a failed run is compared with is read from the index of runs while the command runs: one request for the run's
@@ -108,12 +109,17 @@ func (r *run) rerunCommands(f record.Run) *record.Rerun {
 		words = append(words, "--environment", f.Environment)
 	}
 	again := &record.Rerun{Step: strings.Join(words, " ")}
-	if tests := r.verdict.Tests; tests != nil && !r.step.Rerun.Command.IsZero() {
+	only := r.Config.OnlyWords()
+	if tests := r.verdict.Tests; tests != nil && !r.isPartial() {
 		if failed := tests.Failures[:min(len(tests.Failures), maxRerun)]; len(failed) > 0 {
-			if command, err := r.step.Rerun.Select(r.directory(), failed); err == nil {
-				again.Tests = command.String()
-			}
+			only, _ = r.step.Rerun.Words(r.directory(), failed)
 		}
+	}
+	if len(only) > 0 {
+		for _, word := range only {
+			words = append(words, "--only", steps.ShellQuote(word))
+		}
+		again.Tests = strings.Join(words, " ")
 	}
 	return again
 }

@@ -44,15 +44,16 @@ func (r *run) notifiesGitHub() bool {
 	const shaLength = 40 // GitHub accepts no abbreviation
 	c := r.Config
 	if c.GitHubStatus == "off" || r.Variables["GITHUB_TOKEN"] == "" || c.GitHubName == "" || len(r.Ref.SHA) != shaLength ||
-		r.Ref.SHA == record.NoCommit || r.in.Undo ||
-		r.isDryRun() {
+		r.Ref.SHA == record.NoCommit || r.in.Undo || r.isPartial() || r.isDryRun() {
 		return false
 	}
 	return c.GitHubStatus == "on" || r.Variables["GITHUB_ACTIONS"] != "true" && !r.Dirty
 }
 
 // notifiesSlack reports whether Slack is notified of runs.
-func (r *run) notifiesSlack() bool { return r.Variables["SLACK_WEBHOOK_URL"] != "" && !r.isDryRun() }
+func (r *run) notifiesSlack() bool {
+	return r.Variables["SLACK_WEBHOOK_URL"] != "" && !r.isPartial() && !r.isDryRun()
+}
 
 // isDryRun reports whether only a plan was requested, even if the configuration was refused.
 func (r *run) isDryRun() bool {

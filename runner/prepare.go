@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -14,12 +15,16 @@ import (
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/session"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 // checkout checks out the commit, unless the workspace has it already, and what the step's settings add to it.
 func (r *run) checkout() error {
 	if r.AwaitsCheckout() {
 		if err := r.fetchCommit(); err != nil {
+			return err
+		}
+		if err := outcome.Refused(r.selectTests()); err != nil {
 			return err
 		}
 	}
@@ -30,12 +35,16 @@ func (r *run) checkout() error {
 func (r *run) fetchCommit() error {
 	r.installed = r.installedDependencies()
 	asked, startedKey := r.Ref.SHA, r.runKey()
-	changed, err := r.source.Fetch()
+	bring, complete := r.source.Fetch, r.source.Complete
+	if r.AwaitsSwitch() {
+		bring, complete = r.source.Switch, func(steps.Checkout) error { return nil }
+	}
+	changed, err := bring()
 	if err != nil {
 		return r.timeoutOr(err)
 	}
 	if changed {
-		r.Log.Info("checked out", "commit", r.Ref.SHA)
+		r.Log.Info("checked out", "commit", r.Ref.SHA, "before", r.Head)
 	}
 	if err := outcome.Refused(r.resolveStep()); err != nil {
 		return err
@@ -44,14 +53,14 @@ func (r *run) fetchCommit() error {
 		r.Log.Info("the tag was resolved to its commit", "tag", asked, "commit", r.Ref.SHA)
 		r.moveStartedRecord(startedKey)
 	}
-	return r.timeoutOr(r.source.Complete(r.step.Checkout))
+	return r.timeoutOr(complete(r.step.Checkout))
 }
 
 // storePlan stores what the pipeline runs for this commit, if the step is the first of it. Without a plan the pipeline
 // cannot go on, so the step fails if it cannot be stored.
 func (r *run) storePlan() error {
 	stages := r.steps.Pipeline()
-	if pipeline.Entry(stages) != r.step.Name || r.Config.Environment != "" || r.Ref.SHA == session.NoCommit {
+	if r.isPartial() || pipeline.Entry(stages) != r.step.Name || r.Config.Environment != "" || r.Ref.SHA == session.NoCommit {
 		return nil
 	}
 	plan := pipeline.ForRun(&r.Session, r.steps, r.source.Changed)
@@ -96,6 +105,8 @@ func (r *run) checkPrerequisites() error {
 func (r *run) noteUnproven() {
 	const consequence = "so that this run satisfies neither needs: nor fetch: of later steps"
 	switch {
+	case r.isPartial():
+		r.Log.Info("only a part of the tests runs, "+consequence, "tests", strings.Join(r.Config.OnlyWords(), ", "))
 	case needs.ReliesOnCommit(r.step):
 	case r.Ref.SHA == session.NoCommit:
 		r.Log.Warn("the commit is not known, "+consequence, "hint", "set BRANCH and GIT_SHA, or run in a git repository")

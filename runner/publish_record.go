@@ -34,7 +34,9 @@ func (r *run) recordStart() error {
 	started := r.startedRecord()
 	r.starting = make(chan error, 1)
 	go func() { r.starting <- r.putJSON(r.Stop.Work, "started.json", started, true) }()
-	r.indexStart(started)
+	if !r.isPartial() { // it says nothing of the step
+		r.indexStart(started)
+	}
 	return nil
 }
 
@@ -74,7 +76,9 @@ func (r *run) publishRecord(ended record.Run) {
 	if r.Store == nil || !ended.Recorded {
 		return
 	}
-	r.indexEnd(ended)
+	if !r.isPartial() {
+		r.indexEnd(ended)
+	}
 	r.awaitStart()
 	ctx, cancel := r.Stop.RecordContext()
 	defer cancel()
@@ -136,6 +140,9 @@ func digests(published []record.Artifact) map[string]string {
 // putLatest records that this is the newest run of the step for the commit, which needs: and promote go by. An idle run
 // does not replace another: a deploy that passed stays passed although a second one was refused.
 func (r *run) putLatest(ctx context.Context, latest record.Latest, idle bool) error {
+	if r.isPartial() {
+		return nil
+	}
 	key := keys.LatestRun(r.Ref, r.step.Name, r.Config.Environment)
 	swapper, ok := r.Store.(artifacts.Swapper)
 	if !idle || !ok {

@@ -41,7 +41,7 @@ func (r *run) metadata() map[string]string {
 func (r *run) startedRecord() record.Started {
 	return redact.Value(r.Redactor, record.Started{
 		Timestamp: r.Began.Unix(), Revision: r.Ref.SHA, Metadata: r.metadata(),
-		Identity: r.identity(), Command: r.step.Command.String(), At: r.Began.UTC(),
+		Identity: r.identity(), Command: r.step.Command.String(), Only: r.Config.OnlyWords(), At: r.Began.UTC(),
 	})
 }
 
@@ -61,7 +61,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 		Timestamp: now.Unix(), Passed: o.Passed(), Result: "FAILURE", Revision: r.Ref.SHA, Metadata: r.metadata(),
 		Identity: r.identity(),
 		ExitCode: o.ExitCode, Reason: o.Reason, Killed: o.Killed, Retryable: o.Retryable && r.step.Lock != steps.LockEnvironment,
-		Allowed:   r.retryAllowed(o),
+		Allowed: r.retryAllowed(o), Only: r.Config.OnlyWords(),
 		StartedAt: r.Began.UTC(), EndedAt: now.UTC(), Seconds: record.Seconds(now.Sub(r.Began)),
 		Artifacts: r.artifacts, Outputs: r.outputs.own, Phases: r.phases, Attempts: r.attempts, Published: r.published,
 	}

@@ -187,7 +187,7 @@ func (r *run) perform() error {
 	err = r.rerunFailedTests(err)
 	r.onFailure(err)
 	r.after(err)
-	if r.verdict.HasTests() {
+	if r.verdict.HasTests() && !r.isPartial() {
 		_ = r.timed("history", func() error { return r.verdict.LoadHistory(err == nil) }) // the error has been logged
 	}
 	err = r.checkCoverage(err)
@@ -306,7 +306,11 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	if err = r.OpenStore(ctx, r.LockOwner(r.step.Name), r.LogWait); err != nil {
 		return err
 	}
-	if err := r.resolveStep(); err != nil && (!r.AwaitsCheckout() || config.DryRun || r.in.Undo) {
+	err = r.resolveStep()
+	if err == nil && (!r.AwaitsCheckout() || config.DryRun) {
+		err = r.selectTests()
+	}
+	if err != nil && (!r.AwaitsCheckout() || config.DryRun || r.in.Undo) {
 		return err
 	}
 	return nil

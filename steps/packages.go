@@ -72,12 +72,12 @@ func inPackages(folders []string, commands []Command) Command {
 		if text == "" {
 			var words []string
 			for _, arg := range c.Args {
-				words = append(words, shellQuote(arg))
+				words = append(words, ShellQuote(arg))
 			}
 			text = strings.Join(words, " ")
 		}
 		// A subshell that is a part of || would ignore -e.
-		line.WriteString("(\nset -e\ncd " + shellQuote("./"+folders[i]) + "\n" + text + "\n)\n")
+		line.WriteString("(\nset -e\ncd " + ShellQuote("./"+folders[i]) + "\n" + text + "\n)\n")
 		line.WriteString("code=$?\nif test $code -ne 0; then status=$code; fi\n")
 	}
 	line.WriteString("exit $status")

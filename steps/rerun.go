@@ -113,14 +113,14 @@ func fillLine(line string, words map[string][]string) string {
 		}
 		quoted := make([]string, len(list))
 		for i, w := range list {
-			quoted[i] = shellQuote(w)
+			quoted[i] = ShellQuote(w)
 		}
 		return strings.Join(quoted, " ")
 	})
 }
 
-// shellQuote quotes everything that has a meaning in some shell: braces are expanded by some.
-func shellQuote(s string) string {
+// ShellQuote quotes a word for a shell: everything that has a meaning in some shell, as braces are expanded by some.
+func ShellQuote(s string) string {
 	if bareWord.MatchString(s) {
 		return s
 	}

@@ -207,10 +207,14 @@ func packages(failed []results.Case) ([]string, error) {
 	return slices.Compact(found), nil
 }
 
-// expression matches the tests as go test -run takes it: by the name of the test, which includes all its subtests.
+// expression matches the tests as go test -run takes it: by the name of the test, which includes all its subtests. A case
+// without a name stands for all tests.
 func expression(failed []results.Case) string {
 	var names []string
 	for _, c := range failed {
+		if c.Name == "" {
+			return "."
+		}
 		name, _, _ := strings.Cut(c.Name, "/")
 		names = append(names, regexp.QuoteMeta(name))
 	}

@@ -43,7 +43,7 @@ func (s Split) Fill(files []string, list string) Command {
 		return c
 	}
 	c.Line = strings.ReplaceAll(c.Line, filesWord, `"$@"`)
-	c.Line = strings.ReplaceAll(c.Line, listWord, shellQuote(list))
+	c.Line = strings.ReplaceAll(c.Line, listWord, ShellQuote(list))
 	c.Params = files
 	return c
 }

@@ -84,8 +84,11 @@ func declare(cmd *cobra.Command, flags ...flagSpec) {
 // boolKind is what pflag calls a flag that is true or false.
 const boolKind = "bool"
 
-// globs is the word for the value of a flag that may be repeated. Its values are joined by newlines.
-const globs = "GLOB…"
+// globs is the word for the value of a flag that may be repeated, as its end shows. Its values are joined by newlines.
+const (
+	globs    = "GLOB…"
+	repeated = "…"
+)
 
 // lines returns the values of a flag that may be repeated.
 func lines(value string) []string {
@@ -105,7 +108,7 @@ func (v *flagValue) Set(text string) error {
 			return err
 		}
 	}
-	if v.kind == globs && v.text != "" {
+	if strings.HasSuffix(v.kind, repeated) && v.text != "" {
 		text = v.text + "\n" + text
 	}
 	v.text = text

@@ -13,6 +13,7 @@ var (
 		"NUMBER",
 		"restarts after oom and the like (default the step's)",
 	}
+	onlyTestsFlag = flagSpec{"only", "RUNNER_ONLY", "TEST…", "run this file or test alone (may be repeated)"}
 	rightSizeFlag = flagSpec{"right-size", "RUNNER_RIGHT_SIZE", "", "show the Fargate size that fits the last runs"}
 )
 
@@ -26,7 +27,7 @@ func newRunCommand(o *options) *cobra.Command {
 			"unless a command has the step's name. Several steps, as in build,test, run one after the other\n" +
 			"until one fails, each with a record of its own.",
 		Example: "runner run test\nrunner test --timeout 5m\nrunner --step build,test\n" +
-			"runner deploy --environment staging --dry-run\nrunner test --right-size",
+			"runner test --only src/price.test.ts\nrunner deploy --environment staging --dry-run\nrunner test --right-size",
 		Args: cobra.ArbitraryArgs,
 		RunE: o.runStep,
 
@@ -43,7 +44,7 @@ func declareStepFlags(cmd *cobra.Command) {
 	declare(cmd, checkoutFlags...)
 	declare(cmd, runFlags...)
 	declare(
-		cmd, retriesFlag, forceFlag, dryRunFlag, rightSizeFlag,
+		cmd, onlyTestsFlag, retriesFlag, forceFlag, dryRunFlag, rightSizeFlag,
 		jsonFlag.describe("with --right-size: one JSON object"),
 		limitFlag.describe("with --right-size: how many runs (default 20)"),
 	)
@@ -75,6 +76,9 @@ func (o *options) runStep(cmd *cobra.Command, args []string) error {
 		}
 	}
 	if names := stepList(variables[stepFlag.variable]); len(names) > 1 {
+		if variables[onlyTestsFlag.variable] != "" {
+			return &usageError{"--only is for one step", "name the step whose tests they are, as in runner test --only FILE"}
+		}
 		return o.runTogether(cmd.Context(), variables, names)
 	}
 	return o.run(cmd.Context(), o.invocation(variables))

@@ -41,6 +41,17 @@ func (c *Checkout) Fetch() (changed bool, err error) {
 	return changed, nil
 }
 
+// Switch brings a clone of one's own to the commit: see source.Switch. The error is an outcome.SourceError.
+func (c *Checkout) Switch() (changed bool, err error) {
+	s := c.session
+	commit, changed, err := source.Switch(s.Stop.Work, s.Git, s.Config.Workspace, s.Ref.SHA, s.Generated()...)
+	if err != nil {
+		return false, outcome.SourceError{Err: err}
+	}
+	s.Ref.SHA = commit
+	return changed, nil
+}
+
 // Complete fetches what else the settings ask for, and warns of what they leave out. The errors are those of Fetch.
 func (c *Checkout) Complete(s steps.Checkout) error {
 	options, err := c.options()

@@ -62,6 +62,7 @@ type Config struct {
 	Region         string `env:"RUNNER_REGION"`
 	Credentials    string `env:"RUNNER_CREDENTIALS"` // "", task or none
 	Force          bool   `env:"RUNNER_FORCE"`
+	Only           string `env:"RUNNER_ONLY"`              // tests, a line each: see OnlyWords
 	Capacity       string `env:"RUNNER_CAPACITY_PROVIDER"` // the task's, which its metadata does not tell
 
 	Timeout    time.Duration `env:"RUNNER_TIMEOUT"` // 0: the step's own, else DefaultTimeout
@@ -71,6 +72,20 @@ type Config struct {
 	LockTTL    time.Duration `env:"RUNNER_LOCK_TTL" envDefault:"60s"`
 	StackPoll  time.Duration `env:"RUNNER_STACK_POLL" envDefault:"5s"`
 	ReportLink time.Duration `env:"RUNNER_REPORT_LINK" envDefault:"168h"` // how long it is valid; 0: there is none
+}
+
+// maxOnly is how many tests may be named: as many as a rerun may have.
+const maxOnly = 100
+
+// OnlyWords returns the tests that alone are to run; none for all of the step.
+func (c Config) OnlyWords() []string {
+	var words []string
+	for line := range strings.Lines(c.Only) {
+		if line = strings.TrimSpace(line); line != "" {
+			words = append(words, line)
+		}
+	}
+	return words
 }
 
 // SpotProvider is the capacity provider of tasks on Spot.
@@ -144,6 +159,12 @@ func (c *Config) check() error {
 		return &outcome.ConfigError{
 			Message: fmt.Sprintf("RUNNER_RETRIES cannot be %d", c.Retries),
 			Advice:  "write a whole number from 0 to 10",
+		}
+	}
+	if words := c.OnlyWords(); c.Only != "" && len(words) == 0 || len(words) > maxOnly {
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_ONLY names %d tests", len(words)),
+			Advice:  fmt.Sprintf("name 1 to %d tests or files, one a line", maxOnly),
 		}
 	}
 	if c.ReportLink > s3.MaxPresign {

@@ -28,6 +28,7 @@ func Variables() []VariableGroup {
 			{"RUNNER_RETRIES", "how often the command is started again; overrides retry.attempts"},
 			{"RUNNER_DRY_RUN", "print the plan and run nothing"},
 			{"RUNNER_FORCE", "deploy or migrate even if a newer commit is live, or the commit is not known"},
+			{"RUNNER_ONLY", "files or tests, one a line: only these are run, by the step's rerun command; with GIT_SHA at that commit"},
 			{"RUNNER_RIGHT_SIZE", "show the size of Fargate that fits the last runs of the step, and run nothing"},
 			{"RUNNER_LIMIT", "how many of the last runs RUNNER_RIGHT_SIZE looks at; 20 by default"},
 		}},

@@ -48,6 +48,9 @@ func (d *document) run(run record.Run) {
 		verdict = fmt.Sprintf("❌ %s failed (%s, exit %d)", codeSpan(run.Step), run.Reason, run.ExitCode)
 	}
 	d.print("\n### %s in %s\n\n", verdict, units.Duration(record.Duration(run.Seconds)))
+	if len(run.Only) > 0 {
+		d.item("only", codeSpan(strings.Join(run.Only, ", ")))
+	}
 	d.cause(run)
 	if since := SinceLine(run); since != "" {
 		d.item("before", codeSpan(since))

@@ -43,6 +43,7 @@ func (t Terminal) Summary(run record.Run) string {
 		verdict = s.paint(bold+red, "failed") + fmt.Sprintf(" (%s, exit %d)", run.Reason, run.ExitCode)
 	}
 	s.print("\n%s %s in %s\n", terminal.Escape(run.Step), verdict, units.Duration(record.Duration(run.Seconds)))
+	s.row("only", terminal.Escape(strings.Join(run.Only, ", ")))
 	s.cause(run)
 	if run.Tests != nil {
 		s.tests(run.Tests)

@@ -7,7 +7,7 @@ import (
 // Rerun is how to run a step again on a laptop.
 type Rerun struct {
 	Step  string `json:"step"`            // the command for all of it
-	Tests string `json:"tests,omitempty"` // the command for the tests that failed; "" if the step does not say how
+	Tests string `json:"tests,omitempty"` // the command for the tests that failed; "" if they cannot be run alone
 }
 
 // LastPassed is the newest earlier run of a step that passed, and what is different since.

@@ -36,6 +36,7 @@ type Started struct {
 
 	Identity
 	Command string    `json:"command"`
+	Only    []string  `json:"only,omitempty"` // the tests that alone are run
 	At      time.Time `json:"started_at"`
 }
 
@@ -56,6 +57,7 @@ type Run struct {
 	Error      string            `json:"error,omitempty"`
 	Hint       string            `json:"hint,omitempty"`
 	Cause      *Cause            `json:"cause,omitempty"`               // nil if it passed
+	Only       []string          `json:"only,omitempty"`                // the tests that alone were run: a part of the step
 	Rerun      *Rerun            `json:"rerun,omitempty"`               // how to run it again; nil if it passed
 	LastPassed *LastPassed       `json:"last_passed,omitempty"`         // nil if the run passed, or none before is known to have passed
 	Lockfile   string            `json:"lockfile,omitempty" redact:"-"` // digest of the lockfiles

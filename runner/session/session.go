@@ -38,7 +38,8 @@ type Session struct {
 	Variables map[string]string // the environment, with the flags applied
 	Config    config.Config
 	Ref       artifacts.Ref
-	Dirty     bool // the workspace has changes that are not in the commit
+	Head      string // the commit of the workspace, "" if it has none
+	Dirty     bool   // the workspace has changes that are not in the commit
 	TaskARN   string
 	Program   string // path of this program, where it may be started once more; else ""
 
@@ -73,6 +74,7 @@ func (s *Session) Identify() error {
 	s.Ref = artifacts.Ref{Branch: cmp.Or(c.Branch, c.GitHubBranch), SHA: cmp.Or(c.SHA, c.GitHubSHA)}
 	commit, err := source.Describe(s.Stop.Work, s.Git, c.Workspace, generated(c)...)
 	if err == nil {
+		s.Head = commit.SHA
 		s.Dirty = commit.Dirty && (s.Ref.SHA == "" || s.Ref.SHA == commit.SHA)
 		s.Ref.Branch, s.Ref.SHA = cmp.Or(s.Ref.Branch, commit.Branch), cmp.Or(s.Ref.SHA, commit.SHA)
 	}
@@ -89,7 +91,19 @@ func (s *Session) Path(relative string) string {
 }
 
 // AwaitsCheckout reports whether the commit, and with it the runner.yaml that counts, is fetched by the run.
-func (s *Session) AwaitsCheckout() bool { return s.Config.Repository != "" && s.Config.SHA != "" }
+func (s *Session) AwaitsCheckout() bool {
+	return s.Config.Repository != "" && s.Config.SHA != "" || s.AwaitsSwitch()
+}
+
+// AwaitsSwitch reports whether the run brings a clone of one's own to its commit: that is so if some tests of a commit are
+// to be run by themselves, and the clone is at another one.
+func (s *Session) AwaitsSwitch() bool {
+	return s.Config.Repository == "" && len(s.Config.OnlyWords()) > 0 && s.Config.SHA != "" && s.Head != "" &&
+		!strings.HasPrefix(s.Head, strings.ToLower(s.Config.SHA))
+}
+
+// Generated returns patterns of what the steps of the workspace leave there, which is not a change of it.
+func (s *Session) Generated() []string { return generated(s.Config) }
 
 // LockOwner identifies the run, in its step, to those who wait for a lock that it holds.
 func (s *Session) LockOwner(step string) lease.Owner {
