@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/credentials"
 	"github.com/carlin-cicd/runner/artifacts/folder"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/artifacts/s3"
@@ -81,8 +82,8 @@ func openBucket(ctx context.Context, location, rest string, o Options) (artifact
 	}
 	config, err := o.AWS(ctx)
 	if err != nil {
-		advice := cmp.Or(s3.CredentialsHint(err), "check AWS_PROFILE and the files in ~/.aws")
-		return nil, "", &artifacts.LocationError{Location: location, Reason: err.Error(), Err: err, Advice: advice}
+		advice := cmp.Or(credentials.Hint(err), "check AWS_PROFILE and the files in ~/.aws")
+		return nil, "", &artifacts.LocationError{Location: location, Reason: credentials.Message(err), Err: err, Advice: advice}
 	}
 	if o.Scope != nil {
 		config = o.Scope(config, prefix)

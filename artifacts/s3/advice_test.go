@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/carlin-cicd/runner/artifacts/artifactstest"
+	"github.com/carlin-cicd/runner/artifacts/credentials"
 	"github.com/carlin-cicd/runner/artifacts/s3test"
 )
 
@@ -76,7 +77,7 @@ func TestCredentialsThatCannotBeHad(t *testing.T) {
 			t.Setenv("AWS_MAX_ATTEMPTS", "1")
 			cfg, err := config.LoadDefaultConfig(t.Context())
 			if err != nil {
-				if hint := CredentialsHint(err); !strings.Contains(hint, tt.hint) {
+				if hint := credentials.Hint(err); !strings.Contains(hint, tt.hint) {
 					t.Errorf("%v, hint %q", err, hint)
 				}
 				return

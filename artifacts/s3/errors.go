@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+
+	"github.com/carlin-cicd/runner/artifacts/credentials"
 )
 
 // APIError is an error response of S3.
@@ -180,7 +182,7 @@ var actions = map[string]string{
 
 // explain adds a hint to an error of the service. Other errors are returned as they are.
 func (s *Store) explain(ctx context.Context, op string, err error) error {
-	var unsigned *credentialsError
+	var unsigned *credentials.Error
 	if errors.As(err, &unsigned) {
 		return unsigned
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/credentials"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/artifacts/lease"
 )
@@ -64,7 +65,7 @@ func New(ctx context.Context, config aws.Config, bucket, prefix string, o Option
 	}
 	config.HTTPClient = client
 	cache, _ := config.Credentials.(*aws.CredentialsCache)
-	config.Credentials = marked{config.Credentials}
+	config.Credentials = credentials.Explain(config.Credentials)
 	s := &Store{
 		bucket: bucket, prefix: strings.Trim(prefix, "/"), options: o, config: config, parts: newBufferPool(partMemory),
 	}

@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/carlin-cicd/runner/runner/session"
 )
 
 var variable = regexp.MustCompile(`\$(\w+|\{\w+\})`)
@@ -24,7 +26,7 @@ func (p *Place) load(ctx context.Context) (aws.Config, error) {
 		return c, err
 	}
 	v := p.variables
-	options := []func(*awsconfig.LoadOptions) error{awsconfig.WithAppID("carlin-cicd-runner")}
+	var options []func(*awsconfig.LoadOptions) error
 	add := func(value string, option func(string) awsconfig.LoadOptionsFunc) {
 		if value != "" {
 			options = append(options, option(value))
@@ -51,7 +53,7 @@ func (p *Place) load(ctx context.Context) (aws.Config, error) {
 	case profile != "":
 		options = append(options, awsconfig.WithSharedConfigProfile(profile))
 	}
-	c, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	c, err := session.LoadAWS(ctx, p.redactor, options...)
 	if err != nil {
 		return c, err
 	}
@@ -61,8 +63,8 @@ func (p *Place) load(ctx context.Context) (aws.Config, error) {
 			c,
 			func(o *sts.Options) { o.BaseEndpoint = cmp.Or(p.Endpoint("STS"), o.BaseEndpoint) },
 		)
-		c.Credentials = aws.NewCredentialsCache(
-			stscreds.NewWebIdentityRoleProvider(client, role, stscreds.IdentityTokenFile(token)),
+		c = session.Secured(
+			c, p.redactor, stscreds.NewWebIdentityRoleProvider(client, role, stscreds.IdentityTokenFile(token)),
 		)
 	}
 	return c, nil

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/carlin-cicd/runner/artifacts/credentials"
 	"github.com/carlin-cicd/runner/runner/deploy/tool"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/redact"
@@ -35,6 +36,7 @@ type Place struct {
 	variables map[string]string // of the command
 	inherited map[string]string // the runner's own
 	runnerAWS session.AWS
+	redactor  *redact.Redactor
 
 	mu     sync.Mutex
 	loaded *aws.Config
@@ -43,7 +45,7 @@ type Place struct {
 // Of returns the place of a step's command with the given variables. The order is: flags and assignments of the
 // command, the step's region:, the configuration of the tool, the variables. The error is a *outcome.ConfigError.
 func Of(s *session.Session, step steps.Step, variables map[string]string) (*Place, error) {
-	p := &Place{externalID: s.Config.ExternalID, runID: s.ID, variables: maps.Clone(variables), inherited: s.Variables, runnerAWS: s.AWS}
+	p := &Place{externalID: s.Config.ExternalID, runID: s.ID, variables: maps.Clone(variables), inherited: s.Variables, runnerAWS: s.AWS, redactor: s.Redactor}
 	for _, setting := range []struct {
 		key, text string
 		to        *string
@@ -99,14 +101,13 @@ func (p *Place) AWS(ctx context.Context) (aws.Config, error) {
 			c,
 			func(o *sts.Options) { o.BaseEndpoint = cmp.Or(p.Endpoint("STS"), o.BaseEndpoint) },
 		)
-		c.Credentials = aws.NewCredentialsCache(
-			stscreds.NewAssumeRoleProvider(client, p.Role, func(o *stscreds.AssumeRoleOptions) {
-				o.RoleSessionName, o.Duration = "runner-"+p.runID, RoleDuration
-				if p.externalID != "" {
-					o.ExternalID = &p.externalID
-				}
-			}),
-		)
+		role := stscreds.NewAssumeRoleProvider(client, p.Role, func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName, o.Duration = "runner-"+p.runID, RoleDuration
+			if p.externalID != "" {
+				o.ExternalID = &p.externalID
+			}
+		})
+		c = session.Secured(c, p.redactor, role)
 	}
 	p.loaded = &c
 	return c, nil
@@ -138,8 +139,8 @@ func (p *Place) AddCredentials(ctx context.Context, variables map[string]string)
 		return nil, context.Cause(ctx)
 	case err != nil:
 		return nil, &outcome.GuardError{
-			Message: fmt.Sprintf("could not assume role %s: %v", p.Role, err),
-			Advice:  p.advice(),
+			Message: fmt.Sprintf("could not assume role %s: %s", p.Role, credentials.Message(err)),
+			Advice:  p.advice(err),
 		}
 	}
 	for _, name := range otherCredentials {
@@ -187,9 +188,10 @@ func (p *Place) CheckAccount(ctx context.Context) error {
 	case err != nil:
 		return &outcome.GuardError{
 			Message: fmt.Sprintf(
-				"could not find out whether the credentials are those of account %s: %v", p.Account, err,
+				"could not find out whether the credentials are those of account %s: %s", p.Account,
+				credentials.Message(err),
 			),
-			Advice: p.advice(),
+			Advice: p.advice(err),
 		}
 	case aws.ToString(found.Account) != p.Account:
 		return &outcome.GuardError{
@@ -203,7 +205,10 @@ func (p *Place) CheckAccount(ctx context.Context) error {
 	return nil
 }
 
-func (p *Place) advice() string {
+func (p *Place) advice(err error) string {
+	if hint := credentials.Hint(err); hint != "" {
+		return hint
+	}
 	if p.Role != "" {
 		return "check that the role exists and that its trust policy lets this task assume it (sts:AssumeRole)"
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/carlin-cicd/runner/artifacts/credentials"
 	"github.com/carlin-cicd/runner/runner/awsjson"
 	"github.com/carlin-cicd/runner/steps/reference"
 )
@@ -48,7 +49,7 @@ func explain(l location, r result) error {
 		known       *problem
 		connection  *awsjson.ConnectionError
 		certificate *tls.CertificateVerificationError
-		credentials *awsjson.CredentialsError
+		unsigned    *awsjson.CredentialsError
 		timeout     *awsjson.TimeoutError
 		api         *awsjson.APIError
 		missing     *missingError
@@ -63,9 +64,11 @@ func explain(l location, r result) error {
 		return known
 	case errors.Is(r.err, context.Canceled), errors.Is(r.err, context.DeadlineExceeded):
 		p.message, p.serviceFailed = l.describe()+" was not read in time: "+r.err.Error(), false
-	case errors.As(r.err, &credentials):
-		p.message = "there are no AWS credentials: " + credentialsMessage(credentials)
-		p.advice = "give the task a task role; on a laptop log in and set AWS_PROFILE"
+	case errors.As(r.err, &unsigned):
+		p.message = "there are no AWS credentials: " + oneLine(credentials.Message(unsigned.Err))
+		p.advice = cmp.Or(
+			credentials.Hint(unsigned.Err), "give the task a task role; on a laptop log in and set AWS_PROFILE",
+		)
 	case errors.As(r.err, &timeout):
 		p.message, p.advice = timeout.Error(), route
 	case errors.As(r.err, &dns) && dns.IsNotFound:
@@ -244,13 +247,4 @@ func oneLine(message string) string {
 		message = strings.ToValidUTF8(message[:limit], "") + "…"
 	}
 	return message
-}
-
-// credentialsMessage returns the error without the output of a credential_process, which would be credentials.
-func credentialsMessage(e *awsjson.CredentialsError) string {
-	text, _, cut := strings.Cut(e.Err.Error(), "process provider error")
-	if cut {
-		text += "credential_process failed"
-	}
-	return oneLine(text)
 }

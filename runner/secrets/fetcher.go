@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
+	"github.com/carlin-cicd/runner/artifacts/credentials"
 	"github.com/carlin-cicd/runner/runner/awsjson"
 	"github.com/carlin-cicd/runner/steps/reference"
 )
@@ -58,8 +59,8 @@ func newFetcher(ctx context.Context, r *Resolver) (*fetcher, error) {
 	config, err := r.LoadConfig(ctx)
 	if err != nil {
 		return nil, &problem{
-			message: "the AWS configuration cannot be loaded: " + err.Error(),
-			advice:  "check AWS_PROFILE and the files of the AWS CLI",
+			message: "the AWS configuration cannot be loaded: " + credentials.Message(err),
+			advice:  cmp.Or(credentials.Hint(err), "check AWS_PROFILE and the files of the AWS CLI"),
 			cause:   err,
 		}
 	}

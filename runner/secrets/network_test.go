@@ -208,7 +208,7 @@ func TestMissingCredentialsAndRegion(t *testing.T) {
 				Region:      "eu-west-1",
 				Credentials: failing("process provider error: parse failed of process output: hunter2"),
 			},
-			nil, "A, B: there are no AWS credentials: credential_process failed", "",
+			nil, "A, B: there are no AWS credentials: process provider error: what it printed is not the JSON of credentials", "",
 		},
 		{
 			"no region",

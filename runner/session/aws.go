@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/credentials"
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/artifacts/location"
 	"github.com/carlin-cicd/runner/artifacts/s3"
@@ -32,23 +33,43 @@ func NewAWS(r *redact.Redactor) AWS {
 		mu.Lock()
 		defer mu.Unlock()
 		if loaded == nil {
-			c, err := awsconfig.LoadDefaultConfig(
-				ctx,
-				awsconfig.WithAppID("carlin-cicd-runner"),
-				awsconfig.WithAssumeRoleCredentialOptions(
-					func(o *stscreds.AssumeRoleOptions) { o.TokenProvider = mfaPrompt() },
-				),
-			)
+			c, err := LoadAWS(ctx, r)
 			if err != nil {
 				return aws.Config{}, err // it may be the context's, so the next call loads again
-			}
-			if r != nil && c.Credentials != nil {
-				c.Credentials = aws.NewCredentialsCache(redactedCredentials{c.Credentials, r})
 			}
 			loaded = &c
 		}
 		return *loaded, nil
 	}
+}
+
+// LoadAWS loads the SDK's configuration with more options. The redactor, which may be nil, learns all credentials that
+// it resolves. The code of an MFA device is asked for at the terminal. Errors of the credentials are
+// *credentials.Error.
+func LoadAWS(
+	ctx context.Context, r *redact.Redactor, options ...func(*awsconfig.LoadOptions) error,
+) (aws.Config, error) {
+	device := newMFA()
+	c, err := awsconfig.LoadDefaultConfig(ctx, append([]func(*awsconfig.LoadOptions) error{
+		awsconfig.WithAppID("carlin-cicd-runner"),
+		awsconfig.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) {
+			o.TokenProvider = device.provider()
+		}),
+	}, options...)...)
+	if err != nil {
+		return aws.Config{}, err
+	}
+	return Secured(c, r, device.retried(c.Credentials)), nil
+}
+
+// Secured returns a configuration with other credentials, which the redactor learns when they are resolved, and whose
+// errors are *credentials.Error.
+func Secured(c aws.Config, r *redact.Redactor, p aws.CredentialsProvider) aws.Config {
+	if p != nil && r != nil {
+		p = redactedCredentials{p, r}
+	}
+	c.Credentials = aws.NewCredentialsCache(credentials.Explain(p))
+	return c
 }
 
 // OpenStore opens the store that the configuration names and sets Store and Place. The owner is how other publishers
@@ -101,8 +122,7 @@ func (s *Session) scope(c aws.Config, prefix string) aws.Config {
 		o.RoleSessionName = "runner-" + s.ID
 		o.Tags = []types.Tag{{Key: aws.String("prefix"), Value: &prefix}}
 	})
-	c.Credentials = aws.NewCredentialsCache(redactedCredentials{role, s.Redactor})
-	return c
+	return Secured(c, s.Redactor, role)
 }
 
 // redactedCredentials adds the credentials that it provides to a redactor.

@@ -2,6 +2,7 @@
 package signing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/carlin-cicd/runner/artifacts/credentials"
 	"github.com/carlin-cicd/runner/artifacts/provenance"
 	"github.com/carlin-cicd/runner/runner/awsjson"
 )
@@ -63,7 +65,7 @@ func Open(ctx context.Context, config aws.Config, id string) (*Key, error) {
 	}
 	if found.KeyUsage != "SIGN_VERIFY" {
 		return nil, &Error{
-			Message: fmt.Sprintf("the key %s is for %s, not for signatures", id, found.KeyUsage),
+			Message: fmt.Sprintf("the key %s is for %s, not for signatures", id, cmp.Or(found.KeyUsage, "encryption")),
 			Advice:  "make a key with the usage SIGN_VERIFY and the spec ECC_NIST_P256",
 		}
 	}
@@ -115,13 +117,13 @@ func explain(ctx context.Context, id, action, what string, err error) error {
 		return ctx.Err()
 	}
 	e := &Error{
-		Message: fmt.Sprintf("the signing key %s: %s: %v", id, what, err), Err: err,
+		Message: fmt.Sprintf("the signing key %s: %s: %s", id, what, credentials.Message(err)), Err: err,
 		Transient: awsjson.IsTransient(err),
 	}
-	var credentials *awsjson.CredentialsError
+	var unsigned *awsjson.CredentialsError
 	switch {
-	case errors.As(err, &credentials):
-		e.Advice = "check the task's role, or AWS_PROFILE"
+	case errors.As(err, &unsigned):
+		e.Advice = cmp.Or(credentials.Hint(err), "check the task's role, or AWS_PROFILE")
 	case awsjson.HasCode(err, "AccessDeniedException"):
 		e.Advice = "allow " + action + " on the key in the role and in the key's policy (SigningKeyArn of the templates does)"
 	case awsjson.HasCode(err, "NotFoundException"):

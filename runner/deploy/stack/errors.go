@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/aws/smithy-go"
 
+	"github.com/carlin-cicd/runner/artifacts/credentials"
 	"github.com/carlin-cicd/runner/runner/record"
 )
 
@@ -22,7 +24,7 @@ func (e *ServiceError) Error() string {
 	if message := e.Message(); message != "" {
 		return fmt.Sprintf("%s of stack %s failed: %s", operation, e.Stack, message)
 	}
-	return fmt.Sprintf("%s of stack %s failed: %v", operation, e.Stack, e.Err)
+	return fmt.Sprintf("%s of stack %s failed: %s", operation, e.Stack, credentials.Message(e.Err))
 }
 
 func (e *ServiceError) Unwrap() error { return e.Err }
@@ -41,7 +43,9 @@ func (e *ServiceError) Message() string {
 
 // Hint says what to do about it.
 func (e *ServiceError) Hint() string {
-	switch code := errorCode(e.Err); {
+	switch code, hint := errorCode(e.Err), credentials.Hint(e.Err); {
+	case hint != "":
+		return hint
 	case e.Denied():
 		return fmt.Sprintf("allow the role of this task %s on stack %s, and what the resources need", e.Action, e.Stack)
 	case code == "":
@@ -103,9 +107,12 @@ func isTransient(err error) bool {
 		return false
 	}
 	var status interface{ HTTPStatusCode() int }
-	var network interface{ Timeout() bool }
+	var network net.Error
+	var unsigned *credentials.Error
 	var api smithy.APIError
 	switch {
+	case errors.As(e.Err, &unsigned):
+		return unsigned.RetryableError()
 	case errors.As(e.Err, &status) && status.HTTPStatusCode() >= 500:
 		return true
 	case errors.As(e.Err, &api):
