@@ -38,7 +38,7 @@ func TestTheFileOfATestIsFoundByWhatItsReportSays(t *testing.T) {
 		"a b's.test.js",
 		"one/same.js",
 		"two/same.js",
-		"node_modules/m/x.spec.js", "user-api/2nd/test_cart.py", "packages/a/src/x.test.js", "src/x.test.js",
+		"node_modules/m/x.spec.js", "user-api/2nd/test_cart.py", "my tests/2nd run/test_sum.py", "packages/a/src/x.test.js", "src/x.test.js",
 	)
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "out.js")); err != nil {
 		t.Fatal(err)
@@ -59,6 +59,7 @@ func TestTheFileOfATestIsFoundByWhatItsReportSays(t *testing.T) {
 		"a module of Python":                  {results.Case{Class: "tests.test_bill", Name: "x"}, "", "tests/test_bill.py"},
 		"a class in a module of Python":       {results.Case{Class: "tests.test_bill.TestTax.TestMore", Name: "x"}, "", "tests/test_bill.py"},
 		"folders with dashes and digits":      {results.Case{Class: "user-api.2nd.test_cart.TestCart", Name: "x"}, "", "user-api/2nd/test_cart.py"},
+		"folders with spaces":                 {results.Case{Class: "my tests.2nd run.test_sum", Name: "x"}, "", "my tests/2nd run/test_sum.py"},
 		"a module that cannot be collected":   {results.Case{Name: "tests.test_bill", Setup: true}, "", "tests/test_bill.py"},
 		"relative to the report's folder":     {results.Case{File: "src/x.test.js", Report: "packages/a/reports/junit.xml"}, "", "packages/a/src/x.test.js"},
 		"relative to the root":                {results.Case{File: "src/x.test.js", Report: "reports/junit.xml"}, "", "src/x.test.js"},

@@ -122,7 +122,8 @@ func candidates(c results.Case, pattern *regexp.Regexp) []string {
 	return all
 }
 
-var dotted = pattern.New(`^[\pL\pN_-]+(\.[\pL\pN_-]+)*$`)
+// dotted matches the names of modules. Folders may have spaces; what is found must exist.
+var dotted = pattern.New(`^[\pL\pN_-]+( [\pL\pN_-]+)*(\.[\pL\pN_-]+( [\pL\pN_-]+)*)*$`)
 
 // here returns a name relative to the folder, if a regular file there has it. Links that leave the folder are not
 // followed.

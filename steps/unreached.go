@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"path"
 	"strings"
 
 	"github.com/carlin-cicd/runner/steps/pattern"
@@ -85,6 +86,17 @@ func roleOf(words []string) role {
 	return unknown
 }
 
+// HidesExit reports whether a command may exit with 0 although a part of it failed: || or a pipe decides, in a shell
+// that takes the last part of a pipe.
+func (c Command) HidesExit() bool {
+	s := splitter{line: c.Line}
+	for s.at < len(s.line) {
+		s.next()
+	}
+	pipefail := len(c.Shell) > 0 && path.Base(c.Shell[0]) == "bash"
+	return s.or || s.pipe && !pipefail
+}
+
 var (
 	closes     = pattern.New(`^(fi|esac|\})$`)
 	assignment = pattern.New(`^[A-Za-z_]\w*=`)
@@ -146,6 +158,8 @@ type splitter struct {
 	word  []byte
 	begun bool // a word: it may be empty, in quotes
 	skip  bool // a command after || or |
+	or    bool // there is a ||
+	pipe  bool // there is a |
 	words []string
 	parts [][]string
 }
@@ -176,6 +190,12 @@ func (s *splitter) next() {
 	case '|':
 		s.endWord()
 		s.skip = true
+		if s.at < len(s.line) && s.line[s.at] == '|' {
+			s.or = true
+			s.at++
+		} else {
+			s.pipe = true
+		}
 	case '&':
 		s.ampersand()
 	default:

@@ -78,6 +78,30 @@ func TestPartsOfALine(t *testing.T) {
 	}
 }
 
+func TestACommandMayHideThatAPartFailed(t *testing.T) {
+	for line, want := range map[string]bool{
+		"jest || true":               true,
+		"jest | tee log":             true,
+		"jest |& tee log":            true,
+		"sh build.sh\njest||:":       true,
+		"jest":                       false,
+		"a && jest; b":               false,
+		"jest -t 'a || b' \"c | d\"": false,
+		"jest # || true":             false,
+	} {
+		if got := (Command{Line: line}).HidesExit(); got != want {
+			t.Errorf("%q: %v, want %v", line, got, want)
+		}
+	}
+	bash := Command{Line: "jest | tee log", Shell: []string{"bash", "-eo", "pipefail", "-c"}}
+	if bash.HidesExit() {
+		t.Error("bash has pipefail")
+	}
+	if (Command{Args: []string{"jest", "-t", "a || b"}}).HidesExit() {
+		t.Error("an argument list has no parts")
+	}
+}
+
 func FuzzUnreached(f *testing.F) {
 	f.Add("sh -c \"a && 'b' | c\" & d `e` \\")
 	f.Fuzz(func(t *testing.T, line string) {

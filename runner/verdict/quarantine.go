@@ -36,7 +36,8 @@ func (v *Verdict) walkReports() (results.Results, error) {
 		}
 	}
 	read, err := results.Read(results.Options{
-		Root: v.directory(), Globs: v.step.Reports, Since: v.started, CommandPassed: v.exitCode == 0, Visit: visit,
+		Root: v.directory(), Globs: v.step.Reports, Since: v.started, Visit: visit,
+		CommandPassed: v.exitCode == 0 && !v.step.Command.HidesExit(),
 	})
 	for i, q := range list {
 		switch {

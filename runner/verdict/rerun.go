@@ -259,7 +259,8 @@ func (v *Verdict) rerunOnce(n int, failing map[string]bool) (decided bool, err e
 
 	seen := newTally(t.Failures)
 	read, readErr := results.Read(results.Options{
-		Root: v.directory(), Globs: v.step.Reports, Since: result.Started, CommandPassed: result.ExitCode == 0, Visit: seen.add,
+		Root: v.directory(), Globs: v.step.Reports, Since: result.Started, Visit: seen.add,
+		CommandPassed: result.ExitCode == 0 && !v.step.Rerun.Command.HidesExit(),
 	})
 	if readErr != nil {
 		read.Problems = append(

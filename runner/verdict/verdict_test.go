@@ -170,3 +170,21 @@ func TestTheCoverageFloor(t *testing.T) {
 		})
 	}
 }
+
+// Where || or a pipe decides how a command ends, its success says nothing of a failed case.
+func TestAHiddenExitCodeMakesNoAttemptOfAFailedCase(t *testing.T) {
+	for line, want := range map[string]int{"gradle test": 0, "gradle test || true": 1, "gradle test | tee log": 1} {
+		dir := t.TempDir()
+		report := suite(`<testcase name="a" classname="C"><failure/></testcase><testcase name="a" classname="C"/>`)
+		if err := os.WriteFile(filepath.Join(dir, "junit.xml"), []byte(report), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s := session.New(t.Context(), nil, config.Config{Workspace: dir})
+		s.Log = slog.New(slog.DiscardHandler)
+		step := steps.Step{Command: steps.Command{Line: line}, Directory: ".", Reports: []string{"junit.xml"}}
+		v := New(s, step, nil)
+		if err := v.ReadReports(time.Now().Add(-time.Hour), 0, nil); (err != nil) != (want > 0) || v.Tests.Failed != want {
+			t.Errorf("%q: %+v, %v", line, v.Tests.Counts, err)
+		}
+	}
+}

@@ -69,6 +69,60 @@ func TestAttemptsAreOfOneSuite(t *testing.T) {
 	}
 }
 
+// A suite that is run again has its name, and a later time.
+func TestAttemptsInSuitesOfTheirOwn(t *testing.T) {
+	suite := func(at, cases string) string {
+		return `<testsuite name="S" timestamp="2026-01-01T00:00:0` + at + `">` + cases + `</testsuite>`
+	}
+	for name, c := range map[string]struct {
+		suites string
+		passed bool // the command
+		want   Counts
+	}{
+		"a pass in a later suite":                  {suite("1", failedCase+otherPassed) + suite("2", passedCase), true, Counts{Total: 2, Flaky: 1}},
+		"a pass in the third one":                  {suite("1", failedCase) + suite("2", erroredCase) + suite("3", passedCase), true, Counts{Total: 1, Flaky: 1}},
+		"with fractions and time zones":            {suite("1.5Z", failedCase) + suite("1.75Z", passedCase), true, Counts{Total: 1, Flaky: 1}},
+		"the command failed":                       {suite("1", failedCase) + suite("2", passedCase), false, Counts{Total: 2, Failed: 1}},
+		"a pass in an earlier suite":               {suite("2", failedCase) + suite("1", passedCase), true, Counts{Total: 2, Failed: 1}},
+		"at the same time: another project, a row": {suite("1", failedCase) + suite("1", passedCase), true, Counts{Total: 2, Failed: 1}},
+		"a failure after the pass":                 {suite("1", failedCase) + suite("2", passedCase) + suite("3", failedCase), true, Counts{Total: 3, Failed: 2}},
+		"a skip in the later suite":                {suite("1", failedCase) + suite("2", skippedCase), true, Counts{Total: 2, Failed: 1, Skipped: 1}},
+		"times that cannot be read":                {suite("x", failedCase) + suite("y", passedCase), true, Counts{Total: 2, Failed: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := folder(t, map[string]string{"a.xml": "<testsuites>" + c.suites + "</testsuites>"})
+			r, err := Read(Options{Root: root, Globs: []string{"a.xml"}, CommandPassed: c.passed})
+			if err != nil || r.Counts != c.want {
+				t.Errorf("%+v, %v; want %+v", r.Counts, err, c.want)
+			}
+		})
+	}
+}
+
+// These write one case for all attempts of a test, or the last attempt only. A row of a table that failed stays red,
+// though the command hides it (jest || true).
+func TestNamesakesAreRowsForProducersThatMergeAttempts(t *testing.T) {
+	for name, report := range map[string]string{
+		"jest-junit":      `<testsuites name="jest tests"><testsuite name="math">` + failedCase + passedCase + `</testsuite></testsuites>`,
+		"mocha":           `<testsuites name="Mocha Tests"><testsuite name="math">` + failedCase + passedCase + `</testsuite></testsuites>`,
+		"pytest":          `<testsuites><testsuite name="pytest">` + failedCase + passedCase + `</testsuite></testsuites>`,
+		"GoogleTest":      `<testsuites name="AllTests"><testsuite name="C">` + failedCase + passedCase + `</testsuite></testsuites>`,
+		"nextest":         `<testsuites name="nextest-run"><testsuite name="C">` + failedCase + passedCase + `</testsuite></testsuites>`,
+		"surefire":        `<testsuite xsi:noNamespaceSchemaLocation="https://maven.apache.org/surefire/maven-surefire-plugin/xsd/surefire-test-report-3.0.xsd" name="C">` + failedCase + passedCase + `</testsuite>`,
+		"vitest":          `<testsuites><testsuite name="a.test.ts"><testcase name="adds" classname="a.test.ts"><failure/></testcase><testcase name="adds" classname="a.test.ts"/></testsuite></testsuites>`,
+		"playwright":      `<testsuites id="" name=""><testsuite name="a.spec.ts" hostname="chromium"><testcase name="adds" classname="a.spec.ts"><failure/></testcase><testcase name="adds" classname="a.spec.ts"/></testsuite></testsuites>`,
+		"in later suites": `<testsuites name="jest tests"><testsuite name="math" timestamp="2026-01-01T00:00:01">` + failedCase + `</testsuite><testsuite name="math" timestamp="2026-01-01T00:00:02">` + passedCase + `</testsuite></testsuites>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := folder(t, map[string]string{"a.xml": report})
+			r, err := Read(Options{Root: root, Globs: []string{"a.xml"}, CommandPassed: true})
+			if want := (Counts{Total: 2, Failed: 1}); err != nil || r.Counts != want {
+				t.Errorf("%+v, %v; want %+v", r.Counts, err, want)
+			}
+		})
+	}
+}
+
 // A failure turns green only by a pass of a case with the same suite and the same names, whatever else is in the
 // report.
 func TestNoFailureDisappearsWithoutAPassOfItsName(t *testing.T) {

@@ -1,6 +1,7 @@
 package results
 
 import (
+	"bytes"
 	"cmp"
 	"strings"
 
@@ -24,7 +25,9 @@ func (r *reader) enterCase() {
 	c.suite = &r.outside
 	if n := len(r.suites); n > 0 {
 		s := r.suites[n-1]
-		c.suite, c.number, c.unique = &s.Suite, s.number, s.unique
+		c.suite, c.number, c.unique, c.began = &s.Suite, s.number, s.unique, s.began
+		// vitest and Playwright name suites and classes after files, whatever the report is called.
+		c.merged = s.merged || c.Classname == s.Name && guessFile(c.Classname) != ""
 		c.file = cmp.Or(c.file, s.file, r.lastFile)
 	}
 }
@@ -87,15 +90,12 @@ func (r *reader) finishCase(c *openCase) {
 		r.attempts += c.attempts
 	}
 	if c.flaky || c.failed || c.errored {
-		why := junit.Error{
-			Message: xmlstream.Plain(
-				c.reason.message,
-			),
-			Type: xmlstream.Plain(c.reason.kind),
-			Body: xmlstream.Plain(c.reason.body),
-		}
+		why := c.reason.plain()
 		c.Message, c.Error = why.Message, why
 		c.SystemOut, c.SystemErr = c.out.String(), c.err.String()
+		for _, more := range c.more {
+			c.testCase.more = append(c.testCase.more, more.plain())
+		}
 	}
 	if n := len(r.suites); n > 0 && (c.failed || c.errored) && len(c.reason.body) == 0 {
 		r.suites[n-1].silent = true
@@ -165,7 +165,7 @@ func addTotals(to *junit.Totals, t junit.Totals) {
 // and the first of several is the cause.
 func (r *reader) addOutcome(element string) {
 	c := r.cases[r.depth-1]
-	weight := 2
+	weight := failureWeight
 	switch element {
 	case "skipped":
 		c.skipped = true
@@ -182,6 +182,13 @@ func (r *reader) addOutcome(element string) {
 		c.attempts++
 		weight = 1
 	}
+	if weight == c.weight && weight == failureWeight && !r.inReason && len(c.more) < maxMore {
+		c.more = append(c.more, reason{
+			message: bytes.Clone(r.attr("message", rawBody/maxMore)), kind: bytes.Clone(r.attr("type", rawName)),
+		})
+		r.inReason, r.inMore, r.reasonDepth = true, true, r.scanner.Depth()
+		return
+	}
 	if weight <= c.weight || r.inReason {
 		return
 	}
@@ -189,8 +196,11 @@ func (r *reader) addOutcome(element string) {
 	c.reason.message = append(c.reason.message[:0], r.attr("message", rawBody)...)
 	c.reason.kind = append(c.reason.kind[:0], r.attr("type", rawName)...)
 	c.reason.body = c.reason.body[:0]
-	r.inReason, r.reasonDepth = true, r.scanner.Depth()
+	r.inReason, r.inMore, r.reasonDepth = true, false, r.scanner.Depth()
 }
+
+// failureWeight is that of the text of a failure; that of a failed attempt is lower.
+const failureWeight = 2
 
 // excerptBuffer holds the beginning and the end of a long text.
 type excerptBuffer struct {

@@ -32,6 +32,7 @@ type collector struct {
 	seen   map[uint64]sighting
 	suites uint64             // of the reports before the one being read
 	failed map[uint64]*failed // in the report being read, by suite and identity
+	begun  map[uint64]*failed // the same by identity, of suites that say when they began
 	groups map[uint64]bool    // of vitest's tests in the report being read, by suite and name
 	merges []*failed          // of all reports: a later case of the same name passed
 	kept   []uint64           // the identities of Failures
@@ -47,6 +48,7 @@ type sighting struct {
 type failed struct {
 	statuses []junit.Status // of the failed cases
 	indices  []int          // of those in Failures that are kept
+	began    time.Time      // the suite of the last one; zero if the report does not say
 	passed   bool           // a later case passed
 	retried  bool           // the cases can be attempts of one test: all but the last failed
 }
@@ -54,7 +56,7 @@ type failed struct {
 func newCollector(r *Results) *collector {
 	return &collector{
 		Results: r, files: fileSet{}, seed: maphash.MakeSeed(), seen: map[uint64]sighting{}, failed: map[uint64]*failed{},
-		groups: map[uint64]bool{},
+		begun: map[uint64]*failed{}, groups: map[uint64]bool{},
 	}
 }
 
@@ -83,6 +85,7 @@ func (c *collector) read(folder *os.Root, name string, since time.Time) {
 func (c *collector) readFrom(in io.Reader, name string) error {
 	c.report = name
 	clear(c.failed)
+	clear(c.begun)
 	clear(c.groups)
 	r := reader{scanner: xmlstream.New(xmlstream.UTF8(in)), visit: c.add}
 	err := r.read()
@@ -112,10 +115,7 @@ func (c *collector) add(t *testCase) {
 	if c.visit != nil {
 		c.visit(newCase(t, c.report, occurrence))
 	}
-	var earlier *failed
-	if len(c.failed) > 0 {
-		earlier = c.failed[c.hash(t, t.number)]
-	}
+	earlier := c.earlier(t, id)
 	if earlier != nil && c.addAttempt(earlier, t) {
 		return
 	}
@@ -140,6 +140,21 @@ func (c *collector) add(t *testCase) {
 	}
 	c.addSlow(t, occurrence)
 	c.addGroups(t)
+}
+
+// earlier returns the failed cases that t can be a later attempt of: those of its suite, or of a suite of the same name
+// that began before its own.
+func (c *collector) earlier(t *testCase, id uint64) *failed {
+	if len(c.failed) == 0 {
+		return nil
+	}
+	if f := c.failed[c.hash(t, t.number)]; f != nil {
+		return f
+	}
+	if f := c.begun[id]; f != nil && t.began.After(f.began) && !t.merged && t.Status != Skipped {
+		return f
+	}
+	return nil
 }
 
 // addGroups remembers the suites in a test's name. vitest writes a suite whose hook failed as a case of its name, after
@@ -194,6 +209,9 @@ func (c *collector) addAttempt(f *failed, t *testCase) bool {
 	case t.Status == Skipped:
 		f.retried = f.retried && f.passed
 		return false
+	case t.merged: // a row of a table
+		f.retried = false
+		return false
 	case !t.unique:
 		f.retried = f.retried && !f.passed // one pass ends the attempts
 		f.passed = f.passed || t.Status == Passed
@@ -232,7 +250,7 @@ func (c *collector) addFailure(t *testCase, earlier *failed, occurrence uint32, 
 	f := earlier
 	switch {
 	case f == nil && len(c.failed) < maxAttempts:
-		f = &failed{retried: !repeated}
+		f = &failed{retried: !repeated && !t.merged}
 		c.failed[c.hash(t, t.number)] = f
 	case f == nil:
 		f = &failed{}
@@ -240,6 +258,9 @@ func (c *collector) addFailure(t *testCase, earlier *failed, occurrence uint32, 
 		*f = failed{}
 	}
 	f.statuses = append(f.statuses, t.Status)
+	if f.began = t.began; !f.began.IsZero() && !t.unique && len(c.begun) < maxAttempts {
+		c.begun[c.hash(t, 0)] = f
+	}
 	if len(c.Failures) < maxFailures {
 		f.indices = append(f.indices, len(c.Failures))
 		kept := newCase(t, c.report, occurrence)

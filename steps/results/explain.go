@@ -31,6 +31,10 @@ func (c *Case) explain(why junit.Error, t *testCase) {
 	} else {
 		c.Message, rest = cmp.Or(firstOf(message), firstOf(body), why.Type), body
 	}
+	for _, more := range t.more {
+		lines := splitLines(more.Message)
+		rest = append(append(slices.Clip(rest), lines...), withoutRepetition(splitLines(more.Body), lines, more.Type)...)
+	}
 	c.Message = shorten(c.Message, maxMessage)
 	details := strings.Trim(strings.Join(dedent(rest), "\n"), "\n")
 	if strings.Contains(why.Body, "--- FAIL: ") { // go test: indentation has a meaning, and so has what is missing
@@ -149,6 +153,12 @@ func withoutRepetition(body, message []string, kind string) []string {
 	same := func(a, b string) bool {
 		a, b = strings.TrimRight(strings.TrimSpace(a), ":"), strings.TrimRight(strings.TrimSpace(b), ":")
 		return a == b || kind != "" && a == kind+": "+b
+	}
+	// The message of an assertion begins in the next line. Other types say more than their message.
+	if len(body) > 1 && len(message) > 0 && strings.Contains(kind, "Assertion") && same(body[0], kind) {
+		if rest := splitLines(strings.Join(body[1:], "\n")); len(rest) > 0 && same(rest[0], message[0]) {
+			body = rest
+		}
 	}
 	n := 0
 	for n < len(body) && n < len(message) && same(body[n], message[n]) {

@@ -32,7 +32,7 @@ func TestWhyACaseFailed(t *testing.T) {
 		"testify": {
 			test:    "<failure message=\"Failed\">=== RUN   TestX\n    a_test.go:9: \n        \tError Trace:\t/w/a_test.go:9\n        \tError:      \tNot equal: \n        \t            \texpected: 1\n        \t            \tactual  : 2\n        \tTest:       \tTestX\n--- FAIL: TestX (0.00s)</failure>",
 			message: "Not equal: expected: 1 actual : 2", details: "=== RUN   TestX\n    a_test.go:9:",
-			excerpt: "Not equal: expected: 1 actual : 2",
+			excerpt: "Not equal: expected: 1 actual : 2\nError Trace:\t/w/a_test.go:9",
 		},
 		"pytest: a module that cannot be imported": {
 			test:    "<error message=\"collection failure\">ImportError while importing test module '/w/tests/test_x.py'.\nHint: make sure your test modules/packages have valid Python names.\nTraceback:\n/usr/lib/python3.11/importlib/__init__.py:126: in import_module\n    return _bootstrap._gcd_import(name)\ntests/test_x.py:1: in &lt;module&gt;\n    import nothing\nE   ModuleNotFoundError: No module named 'nothing'</error>",
@@ -91,6 +91,21 @@ func TestWhyACaseFailed(t *testing.T) {
 		"Go: a panic, and where": {
 			test:    "<failure message=\"Failed\">panic: no balance\n\ngoroutine 22 [running]:\ntesting.tRunner.func1.2({0x55})\n\t/usr/local/go/src/testing/testing.go:1974 +0x232\nshop.TestX(0x1?)\n\t/w/x_test.go:23 +0x3e</failure>",
 			message: "panic: no balance", details: "goroutine 22", excerpt: "panic: no balance\n/w/x_test.go:23 +0x3e",
+		},
+		"hamcrest: its message begins with an empty line, its frames are foreign": {
+			test:    "<failure message=\"&#10;Expected: is &lt;2&gt;&#10;     but: was &lt;1&gt;\" type=\"java.lang.AssertionError\">java.lang.AssertionError: \n\nExpected: is &lt;2&gt;\n     but: was &lt;1&gt;\n\tat org.hamcrest.MatcherAssert.assertThat(MatcherAssert.java:18)\n\tat shop.T.a(T.java:7)</failure>",
+			message: "Expected: is <2>", details: "but: was <1>",
+			excerpt: "Expected: is <2>\n    but: was <1>\nat shop.T.a(T.java:7)", noDetails: "AssertionError",
+		},
+		"gtest: a test that went on after a failure": {
+			test: "<failure message=\"a.cc:5&#x0A;Expected: (a) &lt; (b), actual: 3 vs 2\" type=\"\"><![CDATA[a.cc:5\nExpected: (a) < (b), actual: 3 vs 2]]></failure>" +
+				"<failure message=\"a.cc:9&#x0A;Value of: ok()&#x0A;  Actual: false&#x0A;Expected: true\" type=\"\"><![CDATA[a.cc:9\nValue of: ok()\n  Actual: false\nExpected: true]]></failure>",
+			message: "Expected: (a) < (b), actual: 3 vs 2", details: "a.cc:9\nValue of: ok()\n  Actual: false\nExpected: true",
+			excerpt: "Expected: (a) < (b), actual: 3 vs 2\na.cc:5\n  Actual: false\nExpected: true",
+		},
+		"several failures without a text": {
+			test: `<failure message="first"/><failure message="second"/><rerunFailure message="third"/>`, message: "first", details: "second",
+			excerpt: "first\nsecond", noDetails: "third",
 		},
 		"nothing": {test: `<failure/>`, message: "", excerpt: ""},
 	} {

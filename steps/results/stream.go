@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/joshdk/go-junit"
 
@@ -18,6 +19,7 @@ import (
 const (
 	rawName = 2 * maxPath
 	rawBody = 2 * maxDetails
+	maxMore = 8 // further failures
 )
 
 // testCase is a test case as the reader fills it: go-junit's Test, and what that has no place for. Test.Properties
@@ -25,13 +27,16 @@ const (
 // passed after it had failed. SystemOut and SystemErr are set for both, with their middle cut out where they are long.
 type testCase struct {
 	junit.Test
-	suite    *junit.Suite // the innermost one around it; an empty one outside of all
-	file     string       // of the case, else of the suites around it
-	flaky    bool         // an attempt failed; it counts if the case passed in the end
-	attempts int          // that failed
+	suite    *junit.Suite  // the innermost one around it; an empty one outside of all
+	file     string        // of the case, else of the suites around it
+	more     []junit.Error // further failures
+	flaky    bool          // an attempt failed; it counts if the case passed in the end
+	attempts int           // that failed
 
-	number uint64 // of its suite in the report, from 1; 0 outside of all
-	unique bool   // its producer never gives two tests of a suite one name
+	number uint64    // of its suite in the report, from 1; 0 outside of all
+	began  time.Time // its suite; zero if the report does not say
+	unique bool      // its producer never gives two tests of a suite one name
+	merged bool      // its producer never writes an attempt as a case of its own
 }
 
 // reader goes through a report of any size. It holds the suites and the case that it is inside of.
@@ -41,6 +46,7 @@ type reader struct {
 
 	isReport bool
 	named    bool // the root has a name
+	merged   bool // the producer never writes an attempt as a case of its own
 	suites   []*openSuite
 	begun    uint64      // number of suites so far
 	cases    []*openCase // the reader is inside of cases[:depth]; the others are memory to use again
@@ -49,6 +55,7 @@ type reader struct {
 	outside  junit.Suite // of cases outside of all suites
 
 	inReason    bool // inside of an element that explains why its case failed
+	inMore      bool // that element is a further failure of the case
 	reasonDepth int  // of that element
 	attempts    int  // failed ones of tests that passed in the end
 
@@ -68,7 +75,9 @@ type openSuite struct {
 	below    int    // those of the suites in it
 	nested   bool   // directly in another suite
 	unique   bool   // its producer never gives two tests one name
-	silent   bool   // a case failed and says nothing: the output of the suite may
+	merged   bool   // its producer never writes an attempt as a case of its own
+	began    time.Time
+	silent   bool // a case failed and says nothing: the output of the suite may
 	out      excerptBuffer
 }
 
@@ -77,8 +86,18 @@ type openCase struct {
 	testCase
 	failed, errored, skipped bool
 	weight                   int // of the element that reason is from
-	reason                   struct{ message, kind, body []byte }
+	reason                   reason
+	more                     []reason // of further failures: GoogleTest and Catch2 go on after one
 	out, err                 excerptBuffer
+}
+
+// reason is what an element says about a failure.
+type reason struct{ message, kind, body []byte }
+
+func (r reason) plain() junit.Error {
+	return junit.Error{
+		Message: xmlstream.Plain(r.message), Type: xmlstream.Plain(r.kind), Body: xmlstream.Plain(r.body),
+	}
 }
 
 // readReport reads a report in UTF-8 and calls visit for each case when it ends. The case is valid until visit returns.
@@ -131,6 +150,7 @@ func (r *reader) start(name []byte) {
 	case "testsuites":
 		r.isReport = true
 		r.named = len(r.scanner.Attr("name")) > 0
+		r.merged = r.merged || merging.Match(r.scanner.Attr("name"))
 		r.overall += r.declaredFailures()
 	case "testsuite":
 		r.isReport = true
@@ -169,6 +189,9 @@ func (r *reader) text() {
 	}
 	c := r.cases[r.depth-1]
 	switch parent := r.scanner.Parent(); {
+	case r.inReason && !isOutput(parent) && r.inMore:
+		last := &c.more[len(c.more)-1]
+		last.body = r.scanner.AppendText(last.body, rawBody/maxMore)
 	case r.inReason && !isOutput(parent):
 		c.reason.body = r.scanner.AppendText(c.reason.body, rawBody)
 	case string(parent) == "system-out":
@@ -198,11 +221,29 @@ func (r *reader) enterSuite() {
 	if host := r.attr("hostname", maxMessage); len(host) > 0 && !r.named {
 		s.Properties = map[string]string{"hostname": xmlstream.Plain(host)}
 	}
+	s.merged = r.merged || s.Name == "pytest" || bytes.Contains(r.scanner.Attr("xsi:noNamespaceSchemaLocation"), []byte("surefire"))
+	s.began = timestamp(r.attr("timestamp", maxTime))
 	s.file = xmlstream.Plain(r.fileAttr())
 	if n := len(r.suites); n > 0 && s.file == "" {
 		s.file = r.suites[n-1].file
 	}
 	r.suites = append(r.suites, s)
+}
+
+// merging matches the names that producers give to their reports which write one case for all attempts of a test, or only
+// the last one: jest-junit, vitest, mocha-junit-reporter, pytest, GoogleTest, nextest.
+var merging = pattern.New(`^(jest tests|vitest tests|Mocha Tests|pytest tests|AllTests|nextest-run)$`)
+
+const maxTime = 64 // bytes of a timestamp
+
+// timestamp reads when a suite began, with or without a time zone. It is only compared within one report.
+func timestamp(text []byte) time.Time {
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999"} {
+		if t, err := time.Parse(layout, string(text)); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 // goPanic is the end of a test binary. go-junit-report writes it beside the tests.

@@ -23,7 +23,7 @@ var (
 	// commonplace matches lines that each failure has. The last ones are of go test and TAP.
 	commonplace = pattern.New(
 		`(?i)^((test )?(failed|failure|fail|error)\.?|pass|ok|collection failure|failed [0-9]+ times?\.?|` +
-			`traceback( \(most recent call last\))?:|\.{3}|stack ?trace:?|error trace:.*|messages?:|test:.*|test errors?|error context: .*|retry #[0-9]+ .*|assertion error)$|` +
+			`traceback( \(most recent call last\))?:|\.{3}|stack ?trace:?|messages?:|test:.*|test errors?|error context: .*|retry #[0-9]+ .*|assertion error)$|` +
 			`^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) |failed to generate Mocha diff$|^(severity|operator|stack|type|code|failureType|data): ?\S*$`,
 	)
 	// separator matches lines without a word.
@@ -38,11 +38,14 @@ var (
 	frames = pattern.New(
 		`^(at:? .*(:\d+(:\d+)?\)?|\)|line \d+|\])( \{)?$|❯ |File ".*", line \d+|#\d+ +|from \S+:\d+|[\w./\\-]+\.\w+:\d+(:\d+)?(:in .*|: in \S+|: \w+(Error|Exception)| \+0x[0-9a-f]+)?$)`,
 	)
+	// trace matches the place of a failed assertion of testify.
+	trace = pattern.New(`^Error Trace:\s.*:\d+$`)
 	// goroutine matches the head of a stack of Go, whose frames have two lines.
 	goroutine = pattern.New(`^goroutine \d+ \[.*\]:$`)
 	foreign   = pattern.New(
 		`node_modules|<anonymous>\)$|\(index \d+\)( \{)?$|node:internal|site-packages|dist-packages|/go/src/|/vendor/|java\.base/|` +
-			`\b(org\.(junit|gradle|opentest4j|apache\.maven|mockito|assertj)|junit\.framework|jdk\.internal|sun\.reflect|java\.lang\.reflect)\b|` +
+			`\b(org\.(junit|gradle|opentest4j|apache\.maven|mockito|assertj|hamcrest|testng|spockframework|codehaus\.groovy|scalatest)|` +
+			`junit\.framework|jdk\.internal|sun\.reflect|java\.lang\.reflect|kotlin\.test|io\.kotest|com\.google\.common\.truth)\b|` +
 			`/usr/lib/|/lib/python|\b(System\.(Reflection|Runtime)|Xunit\.|NUnit\.)|/rustc/|core::panicking|std::panicking|lib/ruby`,
 	)
 
@@ -72,6 +75,8 @@ func weigh(line, name string) weight {
 		return pair
 	case strings.HasPrefix(line, "E  "):
 		return marked
+	case trace.MatchString(text):
+		return frame
 	case throwing.MatchString(text):
 		return thrown
 	case frames.MatchString(text):
