@@ -106,6 +106,7 @@ const (
 	UseMerged    Use = "merged"    // its lines count
 	UseDuplicate Use = "duplicate" // of the same run as another report, which counts
 	UseStale     Use = "stale"     // written before the command, so it does not count
+	UseUnread    Use = "unread"    // only its own tool can read it
 )
 
 // Change is how many percentage points a summary is above another one, 0 where one of them has nothing to cover.
@@ -146,13 +147,24 @@ func (e *NotFoundError) Error() string {
 		return fmt.Sprintf("the coverage in %s is older than the command: %s", e.Dir, pathList(e.Reports))
 	case len(e.Unread) > 0:
 		return fmt.Sprintf(
-			"%s has no coverage report that can be read: %s is %s",
+			"%s has no coverage report that can be read: %s",
 			e.Dir,
-			e.Unread[0].Path,
-			e.Unread[0].What,
+			unreadList(e.Unread),
 		)
 	}
 	return fmt.Sprintf("%s has no coverage report", e.Dir)
+}
+
+func unreadList(all []Unread) string {
+	const most = 5
+	var parts []string
+	for _, u := range all[:min(len(all), most)] {
+		parts = append(parts, u.Path+" is "+u.What)
+	}
+	if n := len(all) - most; n > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", n))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func pathList(reports []Report) string {

@@ -161,13 +161,40 @@ func TestAFolderWithoutAReport(t *testing.T) {
 func TestFilesThatCannotBeReadAreNamed(t *testing.T) {
 	for file, want := range map[string]string{
 		".coverage": "coverage xml", "target/jacoco.exec": "XML", "x.profraw": "llvm-cov", "a.gcda": "lcov", "r.coverage": "cobertura",
-		".last_run.json": "simplecov_json_formatter",
+		".last_run.json": "simplecov_json_formatter", "coverage.opencover.xml": "cobertura", "a.c.gcov": "lcov",
 	} {
 		_, err := Read(folder(t, map[string]string{file: "\x00binary"}), ".", time.Time{})
 		var none *NotFoundError
 		if !errors.As(err, &none) || !strings.Contains(err.Error(), file) || !strings.Contains(none.Hint(), want) {
 			t.Errorf("%s: %v, %v", file, err, none.Hint())
 		}
+	}
+}
+
+func TestJSONOfOtherToolsIsNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"meta":{"format":2,"version":"7.0"},"files":{"a.py":{"executed_lines":[1],"missing_lines":[2]}}}`: "coverage.py",
+		`{"data":[{"files":[]}],"type":"llvm.coverage.json.export","version":"2.0.1"}`:                      "LLVM",
+	} {
+		_, err := Read(folder(t, map[string]string{"coverage.json": text}), ".", time.Time{})
+		var none *NotFoundError
+		if !errors.As(err, &none) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// What is not read is listed beside what is, and all of it where nothing is.
+func TestAllThatIsNotReadIsListed(t *testing.T) {
+	files := map[string]string{".coverage": "SQLite", "target/jacoco.exec": "x"}
+	if _, err := Read(folder(t, files), ".", time.Time{}); err == nil || !strings.Contains(err.Error(), ".coverage") ||
+		!strings.Contains(err.Error(), "jacoco.exec") {
+		t.Error(err)
+	}
+	files["lcov.info"] = lcovInfo
+	got, err := Read(folder(t, files), ".", time.Time{})
+	if want := ".coverage unread, lcov.info merged, target/jacoco.exec unread"; err != nil || uses(got) != want {
+		t.Errorf("%s, %v; want %s", uses(got), err, want)
 	}
 }
 

@@ -59,12 +59,26 @@ var unreadable = []struct{ pattern, what, advice string }{
 	{"*.profdata", "the data of LLVM", "convert it: llvm-cov export --format=lcov"},
 	{"*.gcda", "the data of gcov", "convert it: lcov --capture, or gcovr --lcov"},
 	{"*.coverage", "the data of Visual Studio", "convert it: dotnet-coverage merge --output-format cobertura"},
-	{"opencover*.xml", "a report of OpenCover", "have the tool write cobertura"},
+	{"*opencover*.xml", "a report of OpenCover", "have the tool write cobertura"},
+	{"*.gcov", "a report of gcov", "convert it: lcov --capture, or gcovr --lcov"},
 	{
 		".last_run.json",
 		"SimpleCov's last percentage",
 		"have SimpleCov write its JSON report (simplecov_json_formatter)",
 	},
+}
+
+// unreadJSON knows JSON of other tools under the name of SimpleCov's.
+func unreadJSON(base string, head []byte) Unread {
+	switch {
+	case base != "coverage.json":
+		return Unread{}
+	case bytes.Contains(head, []byte(`"executed_lines"`)) || bytes.Contains(head, []byte(`"branch_coverage"`)):
+		return Unread{What: "JSON of coverage.py", Advice: "add coverage xml, or --cov-report=xml to pytest"}
+	case bytes.Contains(head, []byte("llvm.coverage")):
+		return Unread{What: "JSON of LLVM", Advice: "write lcov: llvm-cov export --format=lcov, or cargo llvm-cov --lcov"}
+	}
+	return Unread{}
 }
 
 func exactly(names ...string) func(string) bool {
@@ -122,6 +136,9 @@ func Read(dir, root string, since time.Time) (Result, error) {
 	}
 	result := m.result()
 	result.Reports = append(result.Reports, s.stale...)
+	for _, u := range s.unread {
+		result.Reports = append(result.Reports, Report{Path: u.Path, Format: u.What, Use: UseUnread})
+	}
 	slices.SortFunc(result.Reports, func(a, b Report) int { return strings.Compare(a.Path, b.Path) })
 	return result, nil
 }
@@ -187,6 +204,10 @@ func (s *search) look(name string) error {
 		if f.is(start) {
 			return s.add(name, rank)
 		}
+	}
+	if u := unreadJSON(base, start); u.What != "" {
+		s.unread = append(s.unread, Unread{Path: name, What: u.What, Advice: u.Advice})
+		return nil
 	}
 	for _, u := range unreadable {
 		if matched, _ := path.Match(u.pattern, base); matched {

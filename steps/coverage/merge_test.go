@@ -109,6 +109,30 @@ func TestReportsAreMerged(t *testing.T) {
 			Figure{10, 20},
 			"e2e/lcov.info merged, unit/lcov.info merged",
 		},
+		"reports of packages, gathered in one folder": {
+			map[string]string{
+				"packages/a/src/index.js": "", "packages/b/src/index.js": "", "src/index.js": "",
+				"coverage/a/lcov.info": lcovOf("src/index.js", 10, 10), "coverage/b/lcov.info": lcovOf("src/index.js", 0, 10),
+			},
+			Figure{10, 20},
+			"a/lcov.info merged, b/lcov.info merged",
+		},
+		"reports gathered under the paths of their packages": {
+			map[string]string{
+				"libs/a/src/index.js": "", "apps/a/src/index.js": "",
+				"coverage/libs/a/lcov.info": lcovOf("src/index.js", 10, 10), "coverage/apps/a/lcov.info": lcovOf("src/index.js", 0, 10),
+			},
+			Figure{10, 20},
+			"apps/a/lcov.info merged, libs/a/lcov.info merged",
+		},
+		"two formats of one run, gathered": {
+			map[string]string{
+				"libs/a/src/index.js": "", "coverage/libs/a/lcov.info": lcovOf("src/index.js", 3, 10),
+				"coverage/libs/a/cobertura.xml": coberturaOf("", "src/index.js", 1, 3, 11),
+			},
+			Figure{3, 10},
+			"libs/a/cobertura.xml duplicate, libs/a/lcov.info merged",
+		},
 		"profiles of Go": {
 			map[string]string{"coverage/unit.out": goProfileOf(1, 0, 0), "coverage/e2e.out": goProfileOf(0, 1, 0)},
 			Figure{10, 15},
