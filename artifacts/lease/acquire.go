@@ -42,11 +42,14 @@ func Acquire(ctx context.Context, s Store, r Request) (*Lease, error) {
 		request: r, slot: slot{s, r.Key}, id: rand.Text(), began: time.Now(),
 		polls: retry.New(r.Poll, r.Poll*pollGrowth), failurePauses: retry.New(failurePause, r.Poll*pollGrowth),
 	}
+	if r.Seen != nil {
+		a.record, a.tag, a.since, a.looked = r.Seen.record, r.Seen.tag, r.Seen.at, true
+	}
 	l, err := a.run(ctx)
 	if err != nil && a.unsure {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 		defer cancel()
-		_, _ = a.slot.release(ctx, a.id, r)
+		_, _ = a.slot.release(ctx, a.id, r, lockRecord{}, "")
 	}
 	return l, err
 }
@@ -69,6 +72,7 @@ type acquisition struct {
 	record lockRecord // as last seen
 	tag    string
 	since  time.Time // when it was first seen so
+	looked bool      // whether that is from Request.Seen, so that the first attempt need not read it
 	alive  bool      // whether the record is stale, and its holder has not ended
 	unsure bool      // whether something was written without a response that confirms it
 
@@ -137,6 +141,10 @@ func (a *acquisition) left() time.Duration { return a.request.Wait - time.Since(
 
 // look reads the record. Its age counts from after the first read of it, so it is never overestimated.
 func (a *acquisition) look(ctx context.Context) error {
+	if a.looked {
+		a.looked = false
+		return nil
+	}
 	r, tag, err := a.slot.load(ctx, a.request.Heartbeat)
 	if err != nil {
 		return err
@@ -177,7 +185,9 @@ func (a *acquisition) take(ctx context.Context) (*Lease, error) {
 		a.unsure = true
 		return nil, err
 	}
-	return newLease(ctx, a.slot, a.request, next, tag, sent), nil
+	l := newLease(ctx, a.slot, a.request, next, tag, sent)
+	l.asSeen = a.request.Seen != nil && a.request.Seen.tag == a.tag
+	return l, nil
 }
 
 func (a *acquisition) notify() {

@@ -16,6 +16,7 @@ type Lease struct {
 	request Request
 	id      string
 	fence   int64
+	asSeen  bool
 
 	ctx    context.Context // of what runs under the lock
 	cancel context.CancelCauseFunc
@@ -58,6 +59,9 @@ func (l *Lease) Context() context.Context { return l.ctx }
 // can refuse a holder that does not know yet that its lock is lost.
 func (l *Lease) Fence() int64 { return l.fence }
 
+// AsSeen reports whether the lock was taken as Request.Seen had found it: nobody has held it in between.
+func (l *Lease) AsSeen() bool { return l.asSeen }
+
 // Release frees the lock, once nothing runs under it any longer, and ends the heartbeats. If the store fails, the lock
 // is free once it has expired. Release may be called again: after such an error it tries again, otherwise it does
 // nothing. The error is the *LostError if the lock had been lost.
@@ -72,7 +76,10 @@ func (l *Lease) Release(ctx context.Context) error {
 		case <-ctx.Done():
 			return artifacts.ContextError(ctx)
 		}
-		was, err := l.slot.release(ctx, l.id, l.request)
+		l.mu.Lock()
+		known, tag := l.record, l.tag
+		l.mu.Unlock()
+		was, err := l.slot.release(ctx, l.id, l.request, known, tag)
 		var corrupt *RecordError
 		switch {
 		case errors.As(err, &corrupt) || err == nil && was.ID != l.id:

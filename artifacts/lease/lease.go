@@ -96,6 +96,8 @@ type Request struct {
 	// HasEnded, if it is set, is called before a stale lock is taken over, and reports whether the holder has ended.
 	// One that has not is waited for, whatever its clock says.
 	HasEnded func(context.Context, Holder) bool
+	// Seen, if it is set, is what Look has found under the key. A lock that is still so is taken by one request.
+	Seen *Seen
 	// OnWait, if it is set, is called with the holder when waiting begins, when the holder changes, and every 30s.
 	OnWait func(Holder)
 

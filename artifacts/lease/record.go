@@ -155,8 +155,8 @@ func (s slot) location() string {
 }
 
 // release marks the record as released if it belongs to id. Without an error it no longer does; was is the record as
-// found.
-func (s slot) release(ctx context.Context, id string, r Request) (was lockRecord, err error) {
+// found. A record that is known with its tag is not read at the first attempt.
+func (s slot) release(ctx context.Context, id string, r Request, known lockRecord, tag string) (was lockRecord, err error) {
 	policy := retry.Policy{
 		Attempts: quickAttempts, First: failurePause, Longest: time.Second,
 		Retryable: func(err error) bool {
@@ -165,14 +165,17 @@ func (s slot) release(ctx context.Context, id string, r Request) (was lockRecord
 		},
 	}
 	err = retry.Do(ctx, policy, func() error {
-		var tag string
-		if was, tag, err = s.load(ctx, r.Heartbeat); err != nil {
-			return err
+		was = known
+		if tag == "" {
+			if was, tag, err = s.load(ctx, r.Heartbeat); err != nil {
+				return err
+			}
 		}
 		if !was.heldBy(id) {
 			return nil
 		}
 		_, err := s.swap(ctx, r.Heartbeat, was.released(r), tag)
+		tag = "" // after a failure the record is another one, or this write has succeeded all the same
 		return err
 	})
 	return was, err

@@ -1,0 +1,33 @@
+package lease
+
+import (
+	"context"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/keys"
+)
+
+// Seen is a lock as it was once.
+type Seen struct {
+	record lockRecord
+	tag    string
+	at     time.Time // when it had been read
+}
+
+// Look reads a lock ahead of an Acquire. It takes nothing.
+//
+// A tag never comes back. So if Acquire takes the lock as it was seen (Lease.AsSeen), nobody has held it since: what
+// was read after Look had returned, and is only written under the lock, is still so.
+func Look(ctx context.Context, s Store, key string) (*Seen, error) {
+	if err := keys.Check(key); err != nil {
+		return nil, err
+	}
+	record, tag, err := slot{s, key}.load(ctx, Request{}.withDefaults().Heartbeat)
+	if err != nil {
+		return nil, err
+	}
+	return &Seen{record, tag, time.Now()}, nil
+}
+
+// New reports whether the lock had never been held. Then what was read at any time before is still so, too.
+func (s *Seen) New() bool { return s.tag == "" }
