@@ -1,7 +1,7 @@
 // Package artifacts publishes, fetches and lists sets of files. A set belongs to a kind, a branch and a commit.
 //
 // A set exists as long as its manifest does: the files are stored first, the manifest last, and readers begin with the
-// manifest. The stores are in packages folder and s3; a store implements the interfaces that are declared here.
+// manifest. README.md has the protocol: what is sent in which order, and what it guarantees. The stores are in packages folder and s3; a store implements the interfaces that are declared here.
 package artifacts
 
 import (
@@ -37,8 +37,8 @@ type Object struct {
 }
 
 // Store keeps objects. Its errors are *StoreError, except for invalid keys (*KeyError), and those of the body and the
-// context, which are returned as they are. It is safe for concurrent use. A store may also implement Locker, Locator,
-// Versioned, Parallel and Sweeper.
+// context, which are returned as they are. It is safe for concurrent use. A store may also implement Locker, Looker,
+// Swapper, Locator, Versioned, Parallel and Sweeper.
 type Store interface {
 	// Put stores an object whole or not at all: a reader sees the old one or the new one. The version identifies the
 	// object for GetVersion; it is "" if the store does not keep what it replaces.
@@ -55,6 +55,21 @@ type Locker interface {
 	// Lock waits for a lock until ctx ends. The lock is held until release is called or the process dies. What runs
 	// under it uses the context held, which ends with ctx and when the lock is lost.
 	Lock(ctx context.Context, name string) (held context.Context, release func(), err error)
+}
+
+// Looker is a Locker whose locks can be looked at before they are needed.
+type Looker interface {
+	// Look reads a lock, and takes nothing.
+	Look(ctx context.Context, name string) (SeenLock, error)
+}
+
+// SeenLock is a lock as it was found by Look.
+type SeenLock interface {
+	// New reports whether the lock had never been held.
+	New() bool
+	// Lock is that of Locker, in one request if the lock is still as it was found. Then asSeen is true, and nobody has
+	// held it since. Without wait, a lock that is held is an error.
+	Lock(ctx context.Context, wait bool) (held context.Context, release func(), asSeen bool, err error)
 }
 
 // MaxSwapSize is the size in bytes up to which a Swapper loads an object.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
+	"sync"
 
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
@@ -26,6 +28,26 @@ func (u *update) attest(ctx context.Context, m Manifest) error {
 	})
 	u.attested = err == nil
 	return err
+}
+
+// attestWhenKnown returns what storeAll calls for each of n files that it has read. At the last one, attest is run side
+// by side with what is still being sent. That is for a new set only: the statement of a set that is there stays until
+// its successor is complete.
+func (u *update) attestWhenKnown(n int, run func(attest func(context.Context) error)) func(i int, f File) {
+	if u.attester == nil || u.old.Version != 0 || n == 0 {
+		return nil
+	}
+	var mu sync.Mutex
+	m := u.want
+	m.Files, m.Created = slices.Clone(u.files), now()
+	return func(i int, f File) {
+		mu.Lock()
+		defer mu.Unlock()
+		m.Files[i] = f
+		if n--; n == 0 {
+			run(func(ctx context.Context) error { return u.attest(ctx, m) })
+		}
+	}
 }
 
 // ensureAttested stores the statement of a set that was there already, unless one of it is there, too.

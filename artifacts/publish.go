@@ -26,8 +26,11 @@ type Set struct {
 	// Include are globs of files to publish although a segment of their path begins with a dot, e.g. ".env" or
 	// ".cache/**". Without it, they are left out, except for ".well-known", ".nojekyll" and ".vite".
 	Include []string
-	// FirstWins refuses to replace a set of the commit by other files, with an *ExistsError.
-	FirstWins bool
+	// FirstWins, if it is set, is asked before other files replace a stored set of the commit, while the lock is held:
+	// true refuses it with an *ExistsError.
+	FirstWins func(ctx context.Context, stored Manifest) bool
+	// Prepared is what Prepare has read for this set, or nil. Its owner calls Close after Publish.
+	Prepared *Preparation
 	// Attester makes the statement that is stored beside the manifest, see keys.Provenance; nil for none.
 	Attester Attester
 	// Exclude reports files, or whole folders, to leave out, by their slash-separated path in Dir. It may be nil.
@@ -125,6 +128,10 @@ func publish(ctx context.Context, s Store, set Set, p *Published) error {
 	u := &update{
 		store: s, tree: t, target: setTarget(set), want: m, firstWins: set.FirstWins, attester: set.Attester,
 	}
+	if done, err := u.publishAhead(ctx, set, p); done || err != nil {
+		p.Counts = u.counts
+		return err
+	}
 	p.Manifest, err = u.apply(ctx)
 	p.Counts = u.counts
 	if err == nil {
@@ -133,18 +140,29 @@ func publish(ctx context.Context, s Store, set Set, p *Published) error {
 	if err != nil {
 		return err
 	}
-	return publishLatest(ctx, s, t, set, p)
+	return publishLatest(ctx, s, newMirror(s, t, set, p.Manifest), set, p)
+}
+
+// newMirror is the update of the mirror of a set.
+func newMirror(s Store, t *tree, set Set, m Manifest) *update {
+	mirror := &update{store: s, tree: t, target: mirrorTarget(set)}
+	mirror.mirrors(m)
+	return mirror
+}
+
+// mirrors sets what the update wants.
+func (u *update) mirrors(m Manifest) {
+	u.want = m
+	u.want.Update = nil
+	u.files = slices.Clone(m.Files)
+	for i := range u.files {
+		u.files[i].VersionID = "" // belongs to another object
+	}
 }
 
 // publishLatest makes the set the newest one of its branch. That record and the mirror belong to the branch:
 // publishers of two of its commits take turns, unless there is nothing to do.
-func publishLatest(ctx context.Context, s Store, t *tree, set Set, p *Published) error {
-	mirror := &update{store: s, tree: t, target: mirrorTarget(set), want: p.Manifest}
-	mirror.want.Update = nil
-	mirror.files = slices.Clone(p.Manifest.Files)
-	for i := range mirror.files {
-		mirror.files[i].VersionID = "" // belongs to another object
-	}
+func publishLatest(ctx context.Context, s Store, mirror *update, set Set, p *Published) error {
 	done, err := isLatest(ctx, s, p.Manifest)
 	if err == nil && done && set.Mirror != "" {
 		done, err = mirror.plan(ctx)

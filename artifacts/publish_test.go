@@ -1,6 +1,7 @@
 package artifacts_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -301,7 +302,7 @@ func TestTheFirstSetOfACommitIsKept(t *testing.T) {
 		Ref:       artifacts.Ref{Branch: "main", SHA: "0123456789abcdef0123456789abcdef01234567"},
 		RunID:     "1",
 		Dir:       dir,
-		FirstWins: true,
+		FirstWins: func(context.Context, artifacts.Manifest) bool { return true },
 	}
 	write("one")
 	first, err := artifacts.Publish(t.Context(), store, set)
@@ -322,7 +323,7 @@ func TestTheFirstSetOfACommitIsKept(t *testing.T) {
 		m.Digest() != first.Manifest.Digest() {
 		t.Errorf("the set is %+v (%v)", m, err)
 	}
-	set.FirstWins = false
+	set.FirstWins = nil
 	if other, err := artifacts.Publish(t.Context(), store, set); err != nil ||
 		other.Manifest.Digest() == first.Manifest.Digest() {
 		t.Errorf("without the rule: %v", err)

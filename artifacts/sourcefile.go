@@ -29,6 +29,8 @@ type sourceFile struct {
 	hashed   int64     // bytes from the beginning that are in hash
 	hash     hash.Hash // of them
 	complete bool      // read to the end and unchanged
+
+	known func(sum string) // called when it is complete for the first time; may be nil
 }
 
 // openFile does not block, even if a pipe has replaced the file since it was listed.
@@ -115,6 +117,10 @@ func (c *sourceFile) check() error {
 		return &ChangedError{c.path, "was written to"}
 	}
 	c.complete = true
+	if known := c.known; known != nil {
+		c.known = nil
+		known(c.hexSum())
+	}
 	return nil
 }
 

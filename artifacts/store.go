@@ -13,6 +13,9 @@ func (u *update) storeAll(ctx context.Context, todo []int) error {
 	meterOf(ctx).addTotal(len(todo), 0)
 	small, large, size := concurrency(u.store)
 	g, inner := errgroup.WithContext(ctx)
+	known := u.attestWhenKnown(len(todo), func(attest func(context.Context) error) {
+		g.Go(func() error { return attest(inner) })
+	})
 	queue := make(chan int)
 	heavy := make(chan int, len(todo)) // files that turned out to be large
 	g.Go(func() error {
@@ -32,7 +35,7 @@ func (u *update) storeAll(ctx context.Context, todo []int) error {
 		g.Go(func() error {
 			defer sorting.Done()
 			for i := range queue {
-				if err := u.storeFile(inner, i, size, heavy); err != nil {
+				if err := u.storeFile(inner, i, size, heavy, known); err != nil {
 					return err
 				}
 			}
@@ -46,7 +49,7 @@ func (u *update) storeAll(ctx context.Context, todo []int) error {
 	for range min(large, len(todo)) {
 		g.Go(func() error {
 			for i := range heavy {
-				if err := u.storeFile(inner, i, -1, nil); err != nil {
+				if err := u.storeFile(inner, i, -1, nil, known); err != nil {
 					return err
 				}
 			}
@@ -59,8 +62,9 @@ func (u *update) storeAll(ctx context.Context, todo []int) error {
 	return ContextError(ctx)
 }
 
-// storeFile stores a file, or sends its index to heavy if it is larger than size.
-func (u *update) storeFile(ctx context.Context, i int, size int64, heavy chan<- int) error {
+// storeFile stores a file, or sends its index to heavy if it is larger than size. When it has been read, it calls known,
+// which may be nil.
+func (u *update) storeFile(ctx context.Context, i int, size int64, heavy chan<- int, known func(int, File)) error {
 	f := &u.files[i]
 	c, err := u.tree.openFile(ctx, f.Path, f.SHA256)
 	if err != nil {
@@ -74,6 +78,13 @@ func (u *update) storeFile(ctx context.Context, i int, size int64, heavy chan<- 
 	c.meter = meterOf(ctx)
 	c.meter.addTotal(0, c.Size())
 	is := c.describe()
+	if known != nil {
+		read := is
+		c.known = func(sum string) {
+			read.SHA256 = sum
+			known(i, read)
+		}
+	}
 	is.VersionID, err = u.store.Put(ctx, Object{
 		Key: u.key(f.Path), Body: c, Size: c.Size(), Mode: c.Mode(),
 		Type: is.Type, CacheControl: u.target.cacheControl, Batch: true,

@@ -2,8 +2,6 @@ package artifacts
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"slices"
 	"sync"
 	"time"
@@ -57,10 +55,14 @@ type update struct {
 	old    Manifest // what the target holds; no files if nothing
 	found  pending  // what an interrupted update may have left
 
-	firstWins bool // the target's set is not replaced by another one
+	firstWins func(context.Context, Manifest) bool // see Set
 
 	attester Attester // nil for none
 	attested bool
+
+	ahead    *ahead // what was read ahead; nil if nothing
+	recorded bool   // the record of step 1 is stored already: see claim
+	stray    bool   // one may have been stored although another publisher had the lock
 
 	mu     sync.Mutex
 	counts Counts
@@ -84,12 +86,23 @@ func (u *update) apply(ctx context.Context) (Manifest, error) {
 // applyLocked plans again, since another publisher may have been at work while we waited for the lock.
 func (u *update) applyLocked(ctx context.Context) (Manifest, error) {
 	if done, err := u.plan(ctx); done || err != nil {
+		if u.stray && err == nil {
+			err = u.clear(ctx)
+		}
 		return u.old, err
 	}
-	if u.firstWins && u.old.Version != 0 && u.differs() {
-		return Manifest{}, &ExistsError{Kind: u.old.Kind, Ref: u.old.Ref(), RunID: u.old.RunID, Created: u.old.Created}
+	if err := u.mayReplace(ctx); err != nil {
+		return Manifest{}, err
 	}
 	return u.replace(ctx)
+}
+
+// mayReplace returns an *ExistsError if the target's set is protected from the wanted one. The lock is held.
+func (u *update) mayReplace(ctx context.Context) error {
+	if u.firstWins != nil && u.old.Version != 0 && u.differs() && u.firstWins(ctx, u.old) {
+		return &ExistsError{Kind: u.old.Kind, Ref: u.old.Ref(), RunID: u.old.RunID, Created: u.old.Created}
+	}
+	return nil
 }
 
 // differs reports whether the wanted files are others than those of the target's set, after plan.
@@ -111,18 +124,22 @@ func (u *update) plan(ctx context.Context) (done bool, err error) {
 	if err := u.compare(ctx); err != nil {
 		return false, err
 	}
-	if u.found.Version == 0 && len(u.obsolete()) == 0 && len(u.old.Files) > 0 && u.unchanged() {
+	if u.isDone() {
 		u.count(Counts{Unchanged: len(u.files)})
 		return true, nil
 	}
 	return false, nil
 }
 
+// isDone reports whether the target holds the wanted set, after compare.
+func (u *update) isDone() bool {
+	return u.found.Version == 0 && len(u.obsolete()) == 0 && len(u.old.Files) > 0 && u.unchanged()
+}
+
 // load treats an invalid manifest as none: it is about to be replaced.
 func (u *update) load(ctx context.Context) (err error) {
-	var corrupt *CorruptError
 	u.old, err = readManifest(ctx, u.store, u.target.manifest)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &corrupt) {
+	if err := ignoreAbsent(err); err != nil {
 		return err
 	}
 	u.found = pending{}
@@ -130,11 +147,15 @@ func (u *update) load(ctx context.Context) (err error) {
 	case u.old.Update != nil:
 		u.found = *u.old.Update
 	case !u.old.isVersioned():
-		err = GetJSON(ctx, u.store, u.target.pending, &u.found)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &corrupt) {
+		if err := ignoreAbsent(GetJSON(ctx, u.store, u.target.pending, &u.found)); err != nil {
 			return err
 		}
 	}
+	return u.checkKeys()
+}
+
+// checkKeys refuses files whose keys the store cannot have.
+func (u *update) checkKeys() error {
 	for _, f := range u.want.Files {
 		if err := keys.Check(u.key(f.Path)); err != nil {
 			return err
@@ -200,49 +221,74 @@ func (u *update) hash(ctx context.Context, path string, old File) (File, error) 
 // obsolete. If the store keeps the versions that the old manifest names, that manifest stays: step 1 writes the record
 // into it, steps 2 and 5 are not needed, and readers have the old set until they have the new one.
 func (u *update) replace(ctx context.Context) (Manifest, error) {
-	gone := u.obsolete()
-	var todo []int
+	w := u.work()
+	apart, err := u.fill(ctx, w) // 1, 2, 3
+	if err != nil {
+		return Manifest{}, err
+	}
+	m, err := u.commit(ctx, w) // 4
+	if err != nil || !apart {
+		return m, err
+	}
+	return m, u.clear(ctx) // 5
+}
+
+// work is what there is to do.
+type work struct {
+	gone []string // files to delete
+	todo []int    // files to store
+}
+
+func (w work) any() bool { return len(w.gone) > 0 || len(w.todo) > 0 }
+
+func (u *update) work() work {
+	w := work{gone: u.obsolete()}
 	for i := range u.files {
 		if !u.same[i] {
-			todo = append(todo, i)
+			w.todo = append(w.todo, i)
 		}
 	}
-	apart := false // the record of step 1 is an object of its own
-	if len(gone) > 0 || len(todo) > 0 {
-		var err error
-		if apart, err = u.begin(ctx, gone); err != nil { // 1, 2
-			return Manifest{}, err
-		}
-		if err := u.remove(ctx, gone); err != nil { // 3
-			return Manifest{}, err
-		}
-		u.count(Counts{Unchanged: len(u.files) - len(todo)})
-		if err := u.storeAll(ctx, todo); err != nil {
-			return Manifest{}, err
-		}
-		if err := u.sweep(ctx); err != nil {
-			return Manifest{}, err
-		}
-	} else {
+	return w
+}
+
+// fill performs steps 1 to 3. Apart reports whether the record of step 1 is an object of its own.
+func (u *update) fill(ctx context.Context, w work) (apart bool, err error) {
+	if !w.any() {
 		u.count(Counts{Unchanged: len(u.files)})
-		apart = u.found.Version != 0 && u.old.Update == nil
+		return u.stray || u.recorded || u.found.Version != 0 && u.old.Update == nil, nil
 	}
+	if apart, err = u.begin(ctx, w); err != nil {
+		return apart, err
+	}
+	return apart || u.stray, u.transfer(ctx, w)
+}
+
+// transfer performs step 3.
+func (u *update) transfer(ctx context.Context, w work) error {
+	if err := u.remove(ctx, w.gone); err != nil {
+		return err
+	}
+	u.count(Counts{Unchanged: len(u.files) - len(w.todo)})
+	if err := u.storeAll(ctx, w.todo); err != nil {
+		return err
+	}
+	return u.sweep(ctx)
+}
+
+// commit performs step 4.
+func (u *update) commit(ctx context.Context, w work) (Manifest, error) {
 	m := u.want
 	m.Files, m.Created = u.files, now()
-	if len(todo) == 0 && len(gone) == 0 && u.unchanged() {
+	if !w.any() && u.unchanged() {
 		m = u.old
 		m.Update = nil
 	}
-	if err := u.attest(ctx, m); err != nil {
-		return Manifest{}, err
+	if !u.attested {
+		if err := u.attest(ctx, m); err != nil {
+			return Manifest{}, err
+		}
 	}
-	if err := PutJSON(ctx, u.store, u.target.manifest, m); err != nil { // 4
-		return Manifest{}, err
-	}
-	if !apart {
-		return m, nil
-	}
-	return m, u.clear(ctx) // 5
+	return m, PutJSON(ctx, u.store, u.target.manifest, m)
 }
 
 // clear deletes the record of step 1. Without permission to delete, it is overwritten with an empty one.
@@ -255,27 +301,34 @@ func (u *update) clear(ctx context.Context) error {
 }
 
 // begin performs steps 1 and 2.
-func (u *update) begin(ctx context.Context, gone []string) (apart bool, err error) {
-	versioned := u.old.isVersioned()
-	record := pending{Version: 1, RunID: u.want.RunID, Started: now(), Paths: slices.Clone(gone)}
-	for i, f := range u.files {
-		if !u.same[i] || !versioned {
-			record.Paths = append(record.Paths, f.Path)
-		}
-	}
-	slices.Sort(record.Paths)
-	if versioned {
-		m := u.old
+func (u *update) begin(ctx context.Context, w work) (apart bool, err error) {
+	if u.old.isVersioned() {
+		m, record := u.old, u.record(w)
 		m.Update = &record
 		return false, PutJSON(ctx, u.store, u.target.manifest, m)
 	}
-	if err := PutJSON(ctx, u.store, u.target.pending, record); err != nil {
-		return true, err
+	if !u.recorded {
+		if err := PutJSON(ctx, u.store, u.target.pending, u.record(w)); err != nil {
+			return true, err
+		}
 	}
 	if u.old.Version == 0 {
 		return true, nil // there is no manifest
 	}
 	return true, u.store.Delete(ctx, u.target.manifest)
+}
+
+// record is that of step 1.
+func (u *update) record(w work) pending {
+	r := pending{Version: 1, RunID: u.want.RunID, Started: now(), Paths: slices.Clone(w.gone)}
+	versioned := u.old.isVersioned()
+	for i, f := range u.files {
+		if !u.same[i] || !versioned {
+			r.Paths = append(r.Paths, f.Path)
+		}
+	}
+	slices.Sort(r.Paths)
+	return r
 }
 
 // remove runs before anything is stored, as a new file may have the name of an old folder. A role that may only put

@@ -40,6 +40,7 @@ func (r *run) end(err error) outcome.Outcome {
 	notified := r.notifyEnd(ended)
 	sent()
 	notified()
+	r.settleSets()
 	r.awaitIndex()
 	r.writeStepSummary(ended)
 	r.sink.Print(present.Terminal{Color: r.in.Color, Directory: workingDirectory()}.Summary(ended))

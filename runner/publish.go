@@ -35,7 +35,7 @@ func (r *run) publishArtifacts(runErr error) error {
 		}
 		err := r.timed("publish "+a.Name, func() error {
 			ctx, cancel := r.Stop.PublishContext()
-			defer cancel()
+			r.publishing = append(r.publishing, cancel)
 			dir := filepath.Join(r.directory(), filepath.FromSlash(a.Path))
 			if runErr != nil && untouched(dir, r.result.Started) {
 				r.Log.Warn(
@@ -89,7 +89,7 @@ func (r *run) publishSet(ctx context.Context, set artifacts.Set, a steps.Artifac
 	if set.Dir == r.Config.Workspace { // leave out what is not an artifact
 		set.Exclude = func(path string) bool { return path == ".runner" || path == ".git" || path == "node_modules" }
 	}
-	set.FirstWins = r.isApproved(ctx, set)
+	set.FirstWins, set.Prepared = r.isApproved(set), r.prepared[a.Name]
 	var published artifacts.Published
 	withheld, err := r.scrub(ctx, set, a)
 	if err == nil {
@@ -156,19 +156,39 @@ func (r *run) artifactRecord(kind string, p artifacts.Published, err error) reco
 	return a
 }
 
-// isApproved reports whether the builds of the commit that are stored must not be replaced: they are those of a run of
-// this step that passed, on a protected branch. Later steps and people rely on them.
-func (r *run) isApproved(ctx context.Context, set artifacts.Set) bool {
+// isApproved returns what reports whether the stored builds of the commit must not be replaced: they are those of a run
+// of this step that passed, on a protected branch. Later steps and people rely on them. It is nil for other sets.
+func (r *run) isApproved(set artifacts.Set) func(context.Context, artifacts.Manifest) bool {
 	if set.Kind != "builds" || r.Config.Force || !r.Config.IsProtected(r.Ref.Branch) {
-		return false
+		return nil
 	}
-	var latest record.Latest
-	if err := artifacts.GetJSON(ctx, r.Store, keys.LatestRun(r.Ref, r.step.Name, r.Config.Environment), &latest); err != nil ||
-		!latest.Approves() {
-		return false
+	return func(ctx context.Context, stored artifacts.Manifest) bool {
+		var latest record.Latest
+		err := artifacts.GetJSON(ctx, r.Store, keys.LatestRun(r.Ref, r.step.Name, r.Config.Environment), &latest)
+		return err == nil && latest.Approves() && stored.Digest() == latest.Digests[set.Kind]
 	}
-	stored, err := artifacts.ReadManifest(ctx, r.Store, set.Kind, r.Ref)
-	return err == nil && stored.Digest() == latest.Digests[set.Kind]
+}
+
+// prepareSets begins to read what the store has of the step's artifacts, while the command runs.
+func (r *run) prepareSets() {
+	r.prepared = map[string]*artifacts.Preparation{}
+	for _, a := range r.step.Artifacts {
+		r.prepared[a.Name] = artifacts.Prepare(r.Stop.Work, r.Store, artifacts.Set{Kind: a.Name, Ref: r.Ref, Mirror: a.Mirror})
+	}
+}
+
+// settleSets waits for what the publication of the artifacts has left to be done: records and locks to be removed.
+func (r *run) settleSets() {
+	for name, p := range r.prepared {
+		if err := p.Close(); err != nil {
+			r.Log.Warn("what protects an artifact while it is published could not be removed", "artifact", name,
+				"error", err.Error(), "hint", "nothing: the next run that publishes it does so")
+		}
+	}
+	for _, end := range r.publishing {
+		end()
+	}
+	r.publishing = nil
 }
 
 // entries are the pages that a set may begin with, in the order of preference.

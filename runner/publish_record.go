@@ -7,10 +7,12 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
@@ -70,8 +72,10 @@ func (r *run) recordSoFar(err error) {
 	r.publishRecord(r.buildRecord(outcome.Of(err)))
 }
 
-// publishRecord stores finished.json, the log, the reports and the page, the most valuable first. A run that was
-// stopped calls it before its artifacts are published, and every run at its end.
+// publishRecord stores finished.json, the log, the reports, the page and latest.json, side by side: none of them needs
+// another one. finished.json says which of the others are in the store, so it is stored once more if one of them could
+// not be. A run that was stopped, which calls it before its artifacts are published, stores finished.json first: the
+// budget may allow nothing else.
 func (r *run) publishRecord(ended record.Run) {
 	if r.Store == nil || !ended.Recorded {
 		return
@@ -79,40 +83,66 @@ func (r *run) publishRecord(ended record.Run) {
 	if !r.isPartial() {
 		r.indexEnd(ended)
 	}
-	r.awaitStart()
 	ctx, cancel := r.Stop.RecordContext()
 	defer cancel()
-	ended.Published = r.published
-	var problems []error
-	put := func(name string, err error) {
-		r.published[name] = err == nil
-		problems = append(problems, err)
+	files := r.recordFiles(ctx, &ended)
+	if ended.Stop != nil {
+		ended.Published = r.published
+		r.published["finished.json"] = r.putJSON(ctx, "finished.json", ended, false) == nil
 	}
-	if ended.Stop != nil { // the budget may allow nothing else
-		put("finished.json", r.putJSON(ctx, "finished.json", ended, false))
+	ended.Published = maps.Clone(r.published)
+	for _, f := range files {
+		ended.Published[f.name] = true
 	}
-	if r.file != nil {
-		put("log.jsonl.gz", r.putLog(ctx))
+	problems := make([]error, len(files))
+	var stored, latest error
+	var beside sync.WaitGroup
+	for i, f := range files {
+		beside.Go(func() { problems[i] = f.put() })
 	}
-	if r.verdict.Tests != nil && !r.published["junit"] {
-		put("junit", r.putReports(ctx, "", *r.verdict.Tests))
+	beside.Go(func() { stored = r.putJSON(ctx, "finished.json", ended, false) })
+	beside.Go(func() { latest = r.putLatest(ctx, r.latestRecord(ended), r.idle(ended.Reason) || r.keptApproved) })
+	r.awaitStart()
+	beside.Wait()
+	for i, f := range files {
+		r.published[f.name] = problems[i] == nil
 	}
-	put("report.html", r.putPage(ctx, ended))
-	latest := redact.Value(r.Redactor, record.Latest{
-		RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode,
-		Task: r.TaskARN, Dirty: r.Dirty, Outputs: len(ended.Outputs), Digests: digests(ended.Artifacts),
-	})
-	// It says which of the other files are in the store, so it is written when that is known, for a stopped run once
-	// more. Where latest.json may stay as it is, this is the last file of the batch.
-	idle := r.idle(ended.Reason) || r.keptApproved
-	put("finished.json", r.putJSON(ctx, "finished.json", ended, !idle))
-	problems = append(problems, r.putLatest(ctx, latest, idle))
-	if err := errors.Join(problems...); err != nil {
+	if errors.Join(problems...) != nil {
+		ended.Published = r.published
+		stored = r.putJSON(ctx, "finished.json", ended, false)
+	}
+	r.published["finished.json"] = stored == nil
+	if err := errors.Join(append(problems, stored, latest)...); err != nil {
 		r.Log.Warn(
 			"the record of the run is incomplete", "error", strings.ReplaceAll(err.Error(), "\n", "; "),
 			"hint", outcome.Hint(err),
 		)
 	}
+}
+
+// recordFile is a part of the record beside finished.json.
+type recordFile struct {
+	name string
+	put  func() error
+}
+
+// recordFiles returns those of this run.
+func (r *run) recordFiles(ctx context.Context, ended *record.Run) []recordFile {
+	var files []recordFile
+	if r.file != nil {
+		files = append(files, recordFile{"log.jsonl.gz", func() error { return r.putLog(ctx) }})
+	}
+	if r.verdict.Tests != nil && !r.published["junit"] {
+		files = append(files, recordFile{"junit", func() error { return r.putReports(ctx, "", *r.verdict.Tests) }})
+	}
+	return append(files, recordFile{"report.html", func() error { return r.putPage(ctx, *ended) }})
+}
+
+func (r *run) latestRecord(ended record.Run) record.Latest {
+	return redact.Value(r.Redactor, record.Latest{
+		RunID: r.ID, Key: r.runKey(), Passed: ended.Passed, Reason: ended.Reason, ExitCode: ended.ExitCode,
+		Task: r.TaskARN, Dirty: r.Dirty, Outputs: len(ended.Outputs), Digests: digests(ended.Artifacts),
+	})
 }
 
 // storeAgain replaces finished.json, if it was stored. An error leaves the one that is there.

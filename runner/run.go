@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/account"
 	"github.com/carlin-cicd/runner/runner/checkout"
 	"github.com/carlin-cicd/runner/runner/config"
@@ -80,8 +81,10 @@ type run struct {
 	phases        []record.Phase
 	attempts      []record.Attempt
 	published     map[string]bool
-	keptApproved  bool       // the builds of an earlier run were not replaced, so its record is not either
-	starting      chan error // the result of storing started.json, while that is under way
+	prepared      map[string]*artifacts.Preparation // by artifact
+	publishing    []context.CancelFunc              // of the contexts of artifacts that were published
+	keptApproved  bool                              // the builds of an earlier run were not replaced, so its record is not either
+	starting      chan error                        // the result of storing started.json, while that is under way
 	indexing      indexing
 	account       *account.Place     // where the command works in AWS, once its variables are known
 	delivery      *deploy.Deployment // nil for a step that changes no environment
@@ -182,6 +185,7 @@ func (r *run) perform() error {
 		r.after(err)
 		return err
 	}
+	r.prepareSets()
 	err := r.execute()
 	err = r.readReports(err)
 	err = r.rerunFailedTests(err)

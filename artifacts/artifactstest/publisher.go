@@ -3,6 +3,7 @@ package artifactstest
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,7 +21,10 @@ func PublisherMain(open func(name string) (artifacts.Store, error)) int {
 	s, err := open(os.Getenv(PublisherVar))
 	if err == nil {
 		fmt.Println("begin")
-		_, err = artifacts.Publish(context.Background(), s, CoverageSet("main", SHA1, os.Getenv(PublisherVar+"_DIR")))
+		ctx, set := context.Background(), CoverageSet("main", SHA1, os.Getenv(PublisherVar+"_DIR"))
+		set.Prepared = artifacts.Prepare(ctx, s, set) // as a run does
+		_, err = artifacts.Publish(ctx, s, set)
+		err = errors.Join(err, set.Prepared.Close())
 	}
 	if err != nil {
 		fmt.Println(err)

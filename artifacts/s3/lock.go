@@ -16,24 +16,52 @@ const publishTTL = 20 * time.Second
 
 // Lock implements artifacts.Locker by a lease in the bucket. A service without conditional writes has no locks.
 func (s *Store) Lock(ctx context.Context, name string) (context.Context, func(), error) {
-	owner := s.options.LockOwner
-	owner.Purpose = "publishing " + name
-	lease, err := lease.Acquire(ctx, s, lease.Request{
-		Key: keys.PublishLock(name), Owner: owner, TTL: s.options.LockTTL, Wait: forever,
-		Poll: 200 * time.Millisecond, OnWait: s.options.OnLockWait,
-	})
+	held, release, _, err := seenLock{s, name, nil}.Lock(ctx, true)
+	return held, release, err
+}
+
+// Look implements artifacts.Looker.
+func (s *Store) Look(ctx context.Context, name string) (artifacts.SeenLock, error) {
+	seen, err := lease.Look(ctx, s, keys.PublishLock(name))
+	if err != nil {
+		return nil, err
+	}
+	return seenLock{s, name, seen}, nil
+}
+
+// seenLock implements artifacts.SeenLock.
+type seenLock struct {
+	store *Store
+	name  string
+	seen  *lease.Seen
+}
+
+func (l seenLock) New() bool { return l.seen.New() }
+
+func (l seenLock) Lock(ctx context.Context, wait bool) (held context.Context, release func(), asSeen bool, err error) {
+	o := l.store.options
+	owner := o.LockOwner
+	owner.Purpose = "publishing " + l.name
+	r := lease.Request{
+		Key: keys.PublishLock(l.name), Owner: owner, TTL: o.LockTTL, Wait: forever,
+		Poll: 200 * time.Millisecond, OnWait: o.OnLockWait, Seen: l.seen,
+	}
+	if !wait {
+		r.Wait = 0
+	}
+	lease, err := lease.Acquire(ctx, l.store, r)
 	if isCode(err, "NotImplemented") {
-		return ctx, func() {}, nil
+		return ctx, func() {}, false, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	return lease.Context(), func() {
 		// Also after ctx has ended. A lock that cannot be released expires.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		lease.Release(ctx)
-	}, nil
+	}, lease.AsSeen(), nil
 }
 
 // forever means to wait until the context ends.

@@ -265,7 +265,9 @@ func (s artifactStore) put(ctx context.Context, args []string) error {
 	set := artifacts.Set{
 		Kind: args[0], Ref: ref, RunID: cmp.Or(s.variables["RUN_ID"], session.NewID()), Dir: args[1],
 		Mirror: s.variables[mirrorFlag.variable], Include: lines(s.variables[includeFlag.variable]),
-		FirstWins: args[0] == "builds" && s.config.IsProtected(ref.Branch) && !s.config.Force,
+	}
+	if args[0] == "builds" && s.config.IsProtected(ref.Branch) && !s.config.Force {
+		set.FirstWins = func(context.Context, artifacts.Manifest) bool { return true }
 	}
 	if dir, err := filepath.Abs(set.Dir); err == nil && dir == s.config.Workspace { // the same files as in a run
 		set.Exclude = func(path string) bool { return path == ".runner" || path == ".git" || path == "node_modules" }
