@@ -118,6 +118,10 @@ var (
 			`(?:fatal|error|failed|failure)[:!\] ]|✘ |✖ |✗ |× |❌|[A-Za-z_.]*(?:Error|Exception)(?:: |$)|` +
 			`\S+: \(\d+\) |an error occurred|unhandled |uncaught |e: |.{0,80}\b(?:error|fatal|ERROR|Error):\s)`,
 	)
-	noError   = pattern.New(`(?i)\b(?:0 errors?|no errors?|0 failed|0 failures?|without errors?)\b|^errors?: 0|^warning`)
+	// noError matches what only looks like an error; a bare word is the title of a group of tests.
+	noError = pattern.New(
+		`(?i)\b(?:0 errors?|no errors?|0 failed|0 failures?|without errors?)\b|^errors?: 0|^warning|` +
+			`^(?:fatal|errors?|failed|failures?|critical|panic|exceptions?)$`,
+	)
 	errorTool = pattern.New(`^([a-z][\w.+-]{1,20}): (?:\(\d+\) |error|fatal|failed|cannot|could not|unable)`)
 )

@@ -55,6 +55,7 @@ func TestTheLastToolIsTheCause(t *testing.T) {
 		{"a.c:1:2: error: y\n" + early + "fine\n", "src/a.ts(3,5): error TS2322: x"},
 		{"src/a.ts(3,5): error TS2322: x\nerror Command failed with exit code 2.\n", "src/a.ts(3,5): error TS2322: x"},
 		{"warning: unused\nsrc/a.ts(1,1): warning TS1: x\nlast words\n", "the command exited with 2; its output ends with: last words"},
+		{"  error\n    ✔ should skip it\n\n  app.listen()\n", "the command exited with 2; its output ends with: app.listen()"},
 		{"building\n0 errors, 0 warnings\ndone\n", "the command exited with 2; its output ends with: done"},
 	} {
 		if got := causeOf(end(c.text, 1<<20, tail), 2); got.Summary != c.want {
