@@ -28,6 +28,9 @@ func (c *Case) explain(why junit.Error, t *testCase) {
 	} else if output := splitLines(outputOf(t)); len(output) > 0 {
 		at = max(mostTelling(output, t.Name), 0)
 		c.Message, rest = strings.TrimSpace(output[at]), output
+		if head := headOf(output, at); head < at && weigh(output[at], t.Name) == pair {
+			c.Message = joinLines(output[head : head+joinedLines(output[head:])])
+		}
 	} else {
 		c.Message, rest = cmp.Or(firstOf(message), firstOf(body), why.Type), body
 	}
@@ -119,6 +122,16 @@ func joinedLines(all []string) int {
 		n++
 	}
 	return n
+}
+
+// headOf is the index of the line whose colon a line follows, or of that line itself.
+func headOf(all []string, at int) int {
+	for i := at - 1; i >= max(0, at-maxJoined+1); i-- {
+		if joinedLines(all[i:]) > at-i && !source.MatchString(strings.TrimSpace(all[i])) {
+			return i
+		}
+	}
+	return at
 }
 
 // joinLines makes one line of some, without labels that say nothing.

@@ -49,6 +49,17 @@ func TestWhyACaseFailed(t *testing.T) {
 			message: "/w/test.c:42:test_adds:FAIL: Expected 1 Was 2", details: "2 Tests 1 Failures",
 			excerpt: "/w/test.c:42:test_adds:FAIL: Expected 1 Was 2\nRunning 3 tests\n2 Tests 1 Failures 0 Ignored",
 		},
+		"Unity under ctest: what passed is not why": {
+			test:    "<failure message=\"\"/><system-out>/w/t.c:55:parses_zero:FAIL: Expected 1 Was 0\n/w/t.c:124:parses_ints:PASS\n/w/t.c:125:parses_reals:PASS\n</system-out>",
+			message: "/w/t.c:55:parses_zero:FAIL: Expected 1 Was 0", details: "parses_ints:PASS",
+			excerpt: "/w/t.c:55:parses_zero:FAIL: Expected 1 Was 0",
+		},
+		"GoogleTest under ctest": {
+			test: "<failure message=\"\"/><system-out>[==========] Running 2 tests\n[ RUN      ] Cart.Adds\n/w/cart.cc:5: Failure\nExpected equality of these values:\n  total()\n    Which is: 4149\n  4150\n" +
+				"[  FAILED  ] Cart.Adds (0 ms)\n[ RUN      ] Cart.Ships\n[       OK ] Cart.Ships (0 ms)\n</system-out>",
+			message: "Expected equality of these values: total() Which is: 4149 4150", details: "Which is: 4149",
+			excerpt: "Expected equality of these values: total() Which is: 4149 4150\n/w/cart.cc:5: Failure\n[  FAILED  ] Cart.Adds (0 ms)",
+		},
 		"an output before the failure, of a crash": {
 			test:    "<system-out>starting</system-out><system-err>Segmentation fault (core dumped)</system-err><failure message=\"Failed\"/>",
 			message: "Segmentation fault (core dumped)", details: "starting",

@@ -24,7 +24,8 @@ var (
 	commonplace = pattern.New(
 		`(?i)^((test )?(failed|failure|fail|error)\.?|pass|ok|collection failure|failed [0-9]+ times?\.?|` +
 			`traceback( \(most recent call last\))?:|\.{3}|stack ?trace:?|messages?:|test:.*|test errors?|error context: .*|retry #[0-9]+ .*|assertion error)$|` +
-			`^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) |failed to generate Mocha diff$|^(severity|operator|stack|type|code|failureType|data): ?\S*$`,
+			`^(=== (RUN|PAUSE|CONT|NAME)|--- FAIL:) |failed to generate Mocha diff$|^(severity|operator|stack|type|code|failureType|data): ?\S*$|` +
+			`:PASS$|^\[ *(OK|RUN|PASSED|-+|=+) *\]|^ok \d+\b`,
 	)
 	// separator matches lines without a word.
 	separator = pattern.New(`^[^\pL\pN]*$`)
