@@ -22,6 +22,7 @@ import (
 type lookback struct {
 	done   chan struct{}
 	passed record.Entry   // zero if there is none
+	newest record.Entry   // of the run's own branch; zero if there is none
 	recent []record.Entry // with their usage, the newest first
 }
 
@@ -38,6 +39,7 @@ func (r *run) lookBack() {
 	r.lookback = l
 	step, id := r.step.Name, r.ID
 	environment, branches, work := r.Config.Environment, r.EarlierBranches(), r.Stop.Work
+	own := r.Ref.Branch
 	store, ok := r.Store.(artifacts.Swapper)
 	go func() {
 		defer close(l.done)
@@ -54,6 +56,9 @@ func (r *run) lookBack() {
 			for _, e := range head.Runs {
 				if e.RunID != id && e.Step == step && e.Environment == environment && e.State != record.Running {
 					l.add(e)
+					if l.newest.RunID == "" && branch == own {
+						l.newest = e
+					}
 				}
 			}
 			if l.passed.RunID != "" && len(l.recent) >= maxRecent {
@@ -94,6 +99,15 @@ func (l *lookback) runs() []record.Entry {
 		return nil
 	}
 	return l.recent
+}
+
+// previous returns the run of the step before this one; nil if none is known, or the run has to end at once.
+func (r *run) previous() *record.EarlierRun {
+	if sig, _ := r.Stop.Signal(); sig != 0 || !r.lookback.wait() || r.lookback.newest.RunID == "" {
+		return nil
+	}
+	e := r.lookback.newest
+	return &record.EarlierRun{RunID: e.RunID, Branch: e.Branch, SHA: e.SHA, State: e.StateAt(r.now()), At: e.Started}
 }
 
 // rerunCommands returns how to run the step, and its failed tests, again.

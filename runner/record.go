@@ -81,6 +81,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 	f.Details = r.details()
 	f.Cause, f.Notes = r.cause(o, f), r.annotations(o)
 	f.Lockfile = r.lockfile
+	f.Previous = r.previous()
 	if !o.Passed() {
 		f.Rerun, f.LastPassed = r.rerunCommands(f), r.sinceLastPassed(f)
 	}
@@ -132,6 +133,8 @@ func (r *run) testsRecord() *record.Tests {
 		t.Failures = append(t.Failures, r.locateFailure(c, within))
 	}
 	t.Stored = verdict.ReportPaths(r.directory(), *r.verdict.Tests)
+	t.All, t.Beyond = r.verdict.All()
+	t.Within = within
 	return t
 }
 

@@ -10,6 +10,15 @@ type Rerun struct {
 	Tests string `json:"tests,omitempty"` // the command for the tests that failed; "" if they cannot be run alone
 }
 
+// EarlierRun is a run of the step before this one.
+type EarlierRun struct {
+	RunID  string    `json:"run_id" redact:"-"`
+	Branch string    `json:"branch" redact:"-"`
+	SHA    string    `json:"sha"    redact:"-"`
+	State  State     `json:"state"`
+	At     time.Time `json:"at"`
+}
+
 // LastPassed is the newest earlier run of a step that passed, and what is different since.
 type LastPassed struct {
 	RunID   string    `json:"run_id" redact:"-"`

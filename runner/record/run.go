@@ -60,6 +60,7 @@ type Run struct {
 	Only       []string          `json:"only,omitempty"`                // the tests that alone were run: a part of the step
 	Rerun      *Rerun            `json:"rerun,omitempty"`               // how to run it again; nil if it passed
 	LastPassed *LastPassed       `json:"last_passed,omitempty"`         // nil if the run passed, or none before is known to have passed
+	Previous   *EarlierRun       `json:"previous,omitempty"`            // of the step on the branch; nil if none is known
 	Lockfile   string            `json:"lockfile,omitempty" redact:"-"` // digest of the lockfiles
 	StartedAt  time.Time         `json:"started_at"`
 	EndedAt    time.Time         `json:"finished_at"`
@@ -98,7 +99,38 @@ type Tests struct {
 	Stale       []string          `json:"stale,omitempty"`
 	Problems    []results.Problem `json:"problems,omitempty"`
 
-	Stored []string `json:"-"` // paths of the reports in the folder junit of the run's records
+	Stored []string  `json:"-"`            // paths of the reports in the folder junit of the run's records
+	All    []TestRow `json:"-"`            // every test of the reports, as far as there was room
+	Beyond int       `json:"-"`            // tests that All has no room for
+	Within string    `json:"-" redact:"-"` // the folder of the repository that files of tests are relative to; "." for its root
+}
+
+// TestState is how a test ended.
+type TestState string
+
+// The states of a test.
+const (
+	TestPassed      TestState = "passed"
+	TestFailed      TestState = "failed"
+	TestErrored     TestState = "errored"
+	TestSkipped     TestState = "skipped"
+	TestFlaky       TestState = "flaky"
+	TestQuarantined TestState = "quarantined"
+)
+
+// RedactConstant marks a state as text that holds no secret.
+func (TestState) RedactConstant() {}
+
+// TestRow is a test in the list of all tests.
+type TestRow struct {
+	ID      string `redact:"-"` // as in results.Case
+	File    string
+	Class   string
+	Name    string
+	Project string
+	State   TestState
+	Took    time.Duration
+	Past    string `redact:"-"` // its outcomes in the last runs, this one included: see history.Outcome; "" if unknown
 }
 
 // FailedTest is a failed test and where it is in the repository.

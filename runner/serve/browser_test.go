@@ -129,6 +129,19 @@ func TestLinksBetweenPages(t *testing.T) {
 	}
 	follow(`a[href$="feature/a~/index.html"]`) // and back
 	follow("a.cell")
+	if text := evaluate[string](t, w, `document.getElementById("newer").textContent`); text != "next run →" {
+		t.Errorf("the report leads to %q", text)
+	}
+	follow(`#newer`) // there is none: the list of runs
+	if to := evaluate[string](t, w, `location.pathname + location.hash`); to != "/runs/index/feature/a~/index.html#r-01a" {
+		t.Errorf("the next run is at %s", to)
+	}
+	follow("a.cell")
+	follow(`a[href*="#c-"]`)
+	if !evaluate[bool](t, w, `document.querySelector("tr:target th").textContent.includes("`+testSHA[:7]+`")`) {
+		t.Error("the report does not lead to its commit on the page of the branch")
+	}
+	follow("a.cell")
 	follow(`a[href*="/coverage/"]`)
 	if title := evaluate[string](t, w, "document.title"); title != "lcov sorted inline" {
 		t.Errorf("the report of the coverage is %q", title)

@@ -96,6 +96,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", sandbox)
+	h.Set("Server-Timing", "runner-serve") // by which reports know that their next run can be asked for
 	if !slices.Contains(s.hosts, strings.ToLower(r.Host)) {
 		s.refuse(w, http.StatusMisdirectedRequest, "this server answers for "+strings.Join(s.hosts, " and ")+" only")
 		return
@@ -119,6 +120,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if branch, ok := overview.ParseKey(key); ok {
 		s.page(w, r, branch)
+		return
+	}
+	if run, ok := strings.CutSuffix(key, "/"+nextRun); ok && strings.HasPrefix(run, "runs/") {
+		s.next(w, r, run)
 		return
 	}
 	s.object(w, r, key)

@@ -23,12 +23,14 @@ func (v *Verdict) quarantineOf(c results.Case) *steps.Quarantine {
 
 // walkReports reads the reports, and logs quarantines that have expired or match no test.
 func (v *Verdict) walkReports() (results.Results, error) {
-	list := v.step.Quarantine
+	quarantines := v.step.Quarantine
 	v.past.sample = history.NewSample(v.directory(), v.session.Redactor.String)
-	met, failed := make([]bool, len(list)), make([]bool, len(list))
+	v.list = list{}
+	met, failed := make([]bool, len(quarantines)), make([]bool, len(quarantines))
 	visit := func(c results.Case) {
 		v.past.sample.Add(c)
-		for i, q := range list {
+		v.list.add(c, v.directory())
+		for i, q := range quarantines {
 			if (!met[i] || !failed[i]) && q.Matches(c) {
 				met[i] = true
 				failed[i] = failed[i] || c.Status == results.Failed || c.Status == results.Errored
@@ -39,7 +41,7 @@ func (v *Verdict) walkReports() (results.Results, error) {
 		Root: v.directory(), Globs: v.step.Reports, Since: v.started, Visit: visit,
 		CommandPassed: v.exitCode == 0 && !v.step.Command.HidesExit(),
 	})
-	for i, q := range list {
+	for i, q := range quarantines {
 		switch {
 		case q.Expired(v.session.Began):
 			v.session.Log.Warn(

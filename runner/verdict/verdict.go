@@ -40,6 +40,7 @@ type Verdict struct {
 	started  time.Time // when the command started
 	exitCode int       // of the command
 	past     past
+	list     list
 }
 
 // New returns the verdict on a step before its command has run.

@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -161,4 +162,33 @@ func (m Revision) Text(branch string) string {
 		text += " of " + m.Branch
 	}
 	return text
+}
+
+// ID identifies a test in all histories of a step: eight letters. root is that of the samples.
+func ID(root string, c results.Case) string {
+	text, _ := keyOf(filepath.ToSlash(root), c).MarshalText() // never fails
+	return string(text)
+}
+
+// Past returns how a test ended in the runs of the history, the oldest first, by its ID: an Outcome for each. It is ""
+// for a test that the history does not have.
+func (h *History) Past(id string) string {
+	var k key
+	if k.UnmarshalText([]byte(id)) != nil {
+		return ""
+	}
+	t, ok := h.tests[k]
+	if !ok {
+		return ""
+	}
+	if !strings.Contains(t.Times, skippedTime) {
+		return t.Outcomes
+	}
+	past := []byte(t.Outcomes)
+	for i := range past {
+		if t.Times[timeSize*i:timeSize*(i+1)] == skippedTime {
+			past[i] = byte(skipped)
+		}
+	}
+	return string(past)
 }

@@ -32,12 +32,12 @@ func TestTheFirstBoxHasTheCause(t *testing.T) {
 	has(
 		t, write(t, p),
 		`<p class="message">src/a.ts(3,5): error TS2322: &lt;b&gt; and 2 more</p>`,
-		"error TS2322: &lt;b&gt;\nsrc/b.ts(1,1): error TS2304: x</pre>",
+		"error TS2322: &lt;b&gt;\nsrc/b.ts(1,1): error TS2304: x\n</pre>",
 		`<a href="#L2">line 2 of the log</a>`,
 		`<a href="https://github.com/example/shop/blob/`+sha+`/src/a.ts#L3">src/a.ts:3</a>`,
 		`<p class="note">the command exited with 2</p>`, `<p class="hint">mend it</p>`,
-		"passed at 1a2b3c4 of main", "1 commit since by ana; the lockfile changed", "<code>runner test --sha "+sha+"</code>",
-		`<a href="https://console.aws.amazon.com/cloudwatch/home">Log stream</a>`,
+		"passed at 1a2b3c4 of main", "1 commit since by ana; the lockfile changed", "<code class=\"again\">runner test --sha "+sha+"</code>",
+		`<a href="https://console.aws.amazon.com/cloudwatch/home">log stream</a>`,
 	)
 }
 
@@ -50,10 +50,10 @@ func TestGroupsAreFolds(t *testing.T) {
 	page := write(t, p)
 	has(
 		t, page,
-		`<details class="fold"><summary><span class="l" id="L2" data-n="2">Install &lt;b&gt;`,
-		`<span class="count">3 lines</span></summary><span class="l" id="L3" data-n="3">one`,
-		`<details class="fold" open><summary><span class="l" id="L6" data-n="6">Compile`,
-		`<summary><span class="l" id="L9" data-n="9">Lint`, `<span class="l" id="L12" data-n="12">end`,
+		`<details class="fold"><summary><span class="l p" id="L2"><span class="at">2</span>Install &lt;b&gt;`,
+		`<span class="count">3 lines</span></summary><span class="rest"><span class="l p" id="L3"><a href="#L3" tabindex="-1">3</a>one`,
+		`<details class="fold" open><summary><span class="l p" id="L6"><span class="at">6</span>Compile`, `<span class="l e p" id="L7">`,
+		`<summary><span class="l p" id="L9"><span class="at">9</span>Lint`, `<span class="l p" id="L12"><a href="#L12" tabindex="-1">12</a>end`,
 		"!::group::",
 	)
 	for n := range 12 {
@@ -70,5 +70,5 @@ func TestGroupsAreFolds(t *testing.T) {
 func TestFoldsOfALongLog(t *testing.T) {
 	p := failing()
 	p.Log = Log{Text: []byte("::group::A\n" + strings.Repeat(strings.Repeat("<", 100)+"\n", 4000) + "::endgroup::\n::group::B\nx\n::endgroup::\n")}
-	has(t, write(t, p), `<summary><span class="l" id="L4003"`, `!id="L1"`, `!data-n="1">A`)
+	has(t, write(t, p), `<summary><span class="l p" id="L4003"`, `!id="L1"`, `!">1</a>A`)
 }

@@ -70,7 +70,7 @@ func TestFindATestInTheLog(t *testing.T) {
 		"nothing":                                 {"ok\n", results.Case{Name: "adds up"}, ""},
 		"no name that is everywhere":              {"a b c\n", results.Case{Name: "a"}, ""},
 	} {
-		v := viewLog(Log{Text: []byte(c.log)})
+		v := viewLog(Log{Text: []byte(c.log)}, nil, maxLogMarkup)
 		at, from, to, found := v.find(c.test)
 		got := ""
 		if found {
@@ -81,7 +81,7 @@ func TestFindATestInTheLog(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("noise\n", 1000) + "● adds up\n" + strings.Repeat("noise\n", 1000)
-	if at, from, to, _ := viewLog(Log{Text: []byte(long)}).find(results.Case{Name: "adds up"}); at != 1000 ||
+	if at, from, to, _ := viewLog(Log{Text: []byte(long)}, nil, maxLogMarkup).find(results.Case{Name: "adds up"}); at != 1000 ||
 		to-from > 30 {
 		t.Errorf("%d lines from %d on", to-from, from)
 	}

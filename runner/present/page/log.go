@@ -15,59 +15,77 @@ import (
 
 // Markup multiplies the size of a log with short or colored lines, so it has a limit.
 const (
-	maxLogMarkup  = 1 << 20 // bytes
-	minLineMarkup = 40      // bytes of a line without text
+	maxLogMarkup  = 400 << 10 // bytes
+	minLineMarkup = 65        // bytes of a line without text
 )
+
+// chunkLines is how many lines a browser lays out together, once they come into view.
+const chunkLines = 200
 
 // logView is the log as the page shows it.
 type logView struct {
 	Log
-	lines  [][]byte // as a terminal would show them at the end
-	plain  []string // normalized lines to search in; nil before the first search
-	markup []byte   // of the lines from shown on
-	shown  int      // the first line that fits
-	begins []int    // in markup, of each line from shown on
+	lines  [][]byte       // as a terminal would show them at the end
+	plain  []string       // normalized lines to search in; nil before the first search
+	markup []byte         // of the lines from shown on
+	shown  int            // the first line that fits
+	begins []int          // in markup, of each line from shown on
+	marked map[int]markup // the classes of lines, by their numbers
 
 	sections []workflow.Section // groups of lines, which are shown as folds
 }
 
-func viewLog(l Log) *logView {
-	v := &logView{Log: l}
+// viewLog prepares a log whose markup takes up to limit bytes. Marked has the classes of some lines, by their numbers.
+func viewLog(l Log, marked map[int]markup, limit int) *logView {
+	v := &logView{Log: l, marked: marked}
 	v.First = max(l.First, 1)
 	if len(l.Text) == 0 {
 		return v
 	}
 	raw := bytes.Split(bytes.TrimSuffix(l.Text, []byte("\n")), []byte("\n"))
-	for _, line := range raw {
-		v.lines = append(v.lines, lastState(line))
+	v.lines = make([][]byte, len(raw))
+	for i, line := range raw {
+		v.lines[i] = lastState(line)
 	}
 	v.sections = workflow.Sections(raw)
+	v.render(limit)
+	return v
+}
+
+// render makes the markup of as many of the last lines as fit.
+func (v *logView) render(limit int) {
 	var b bytes.Buffer
-	b.Grow(min(2*len(l.Text), maxLogMarkup)) // enough for most logs: the memory counts as the run's
+	b.Grow(min(2*len(v.Text), limit)) // enough for most logs: the memory counts as the run's
 	w := &writer{to: bufio.NewWriter(&b)}
-	v.shown = max(0, len(v.lines)-maxLogMarkup/minLineMarkup)
-	var begins []int
+	v.shown = max(0, len(v.lines)-limit/minLineMarkup)
+	begins := make([]int, 0, len(v.lines)-v.shown)
 	var s style
-	for i, line := range v.lines[v.shown:] {
+	for i := v.shown; i < len(v.lines); i++ {
 		begins = append(begins, b.Len())
-		s = w.numbered(v.First+v.shown+i, line, s)
+		s = w.numbered(v, i, v.lines[i], s)
 		_ = w.flush() // into a buffer, which does not fail
 	}
-	for len(begins) > 1 && b.Len()-begins[0] > maxLogMarkup {
+	for len(begins) > 1 && b.Len()-begins[0] > limit {
 		begins = begins[1:]
 		v.shown++
 	}
 	v.begins = begins
-	if v.markup = b.Bytes()[begins[0]:]; len(v.markup) > maxLogMarkup { // a single line, whose markup cannot be cut
+	if v.markup = b.Bytes()[begins[0]:]; len(v.markup) > limit { // a single line, whose markup cannot be cut
 		const longest = 6 // bytes that a byte of text can become
 		b.Reset()
-		w.numbered(
-			v.First+v.shown, clipBytes(ansi.Strip(v.lines[v.shown]), maxLogMarkup/longest-minLineMarkup), style{},
-		)
+		w.numbered(v, v.shown, clipBytes(ansi.Strip(v.lines[v.shown]), limit/longest-minLineMarkup), style{})
 		_ = w.flush()
 		v.markup, v.begins = b.Bytes(), []int{0}
 	}
-	return v
+}
+
+// began returns when a line was begun, if that is known and differs from the line before it.
+func (v *logView) began(n int) string {
+	i, _ := slices.BinarySearchFunc(v.Times, n+1, func(m Moment, n int) int { return m.Line - n })
+	if i == 0 || v.Times[i-1].Line != n && n != v.First+v.shown {
+		return ""
+	}
+	return v.Times[i-1].At.Format("15:04:05")
 }
 
 // span returns the markup of lines from one to before another, by their indexes.
@@ -81,12 +99,52 @@ func (v *logView) span(from, to int) string {
 	return string(v.markup[offset(from):offset(to)])
 }
 
-// numbered writes a line that can be linked to.
-func (w *writer) numbered(n int, line []byte, s style) style {
-	w.put("<span class=\"l\" id=\"L%d\" data-n=\"%d\">", n, n)
+// numbered writes a line that can be linked to, by its index.
+func (w *writer) numbered(v *logView, i int, line []byte, s style) style {
+	n := w.startLine(v, i)
+	w.put("<a href=\"#L%d\" tabindex=\"-1\">%d</a>", n, n)
 	s = w.line(line, s)
 	w.raw("\n</span>")
 	return s
+}
+
+// startLine begins a line up to its number, which it returns.
+func (w *writer) startLine(v *logView, i int) int {
+	n := v.First + i
+	class := v.marked[n]
+	if i >= len(v.lines)-linesOnPaper {
+		class += " p"
+	}
+	w.put("<span class=\"l%s\" id=\"L%d\"", class, n)
+	if at := v.began(n); at != "" {
+		w.put(" data-t=\"%s\"", at)
+	}
+	w.raw(">")
+	return n
+}
+
+// foldTitle writes the line that a fold shows when it is shut. A link within it could not be used by all, so the
+// script makes one of the number.
+func (w *writer) foldTitle(v *logView, s workflow.Section) {
+	n := w.startLine(v, s.From)
+	w.put("<span class=\"at\">%d</span>", n)
+	w.line(clipBytes([]byte(s.Title), maxName), style{})
+	w.raw("\n</span>")
+}
+
+// chunks writes the lines from one to before another, by their indexes.
+func (w *writer) chunks(v *logView, from, to int) {
+	for from < to {
+		next := min(from+chunkLines, to)
+		class := "rest" // it has another height than a whole chunk
+		if next-from == chunkLines {
+			class = "chunk"
+		}
+		w.put("<span class=\"%s\">", class)
+		w.raw(v.span(from, next))
+		w.raw("</span>")
+		from = next
+	}
 }
 
 // lastState returns what a terminal shows of a line at the end: a progress bar is many states of one line.
@@ -181,18 +239,22 @@ func (w *writer) logAround(c results.Case, v *logView) {
 	w.raw("</pre></details>\n")
 }
 
-// log shows the log. Whole is the link to all of it, or "".
-func (w *writer) log(run record.Run, v *logView, whole string) {
+// log shows the end of the log.
+func (w *writer) log(run record.Run, v *logView) {
 	if len(v.lines) == 0 {
 		return
 	}
 	w.section("log", "Log")
-	w.raw("<div role=\"search\" class=\"search\" id=\"searching\" hidden><label for=\"search\">Search the log</label> ")
+	w.raw("<div class=\"tools\"><div role=\"search\" class=\"search\" id=\"searching\" hidden><label for=\"search\">Search the log</label> ")
 	w.raw("<input id=\"search\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\"> ")
-	w.raw(
-		"<button type=\"button\" id=\"previous\">Previous</button> <button type=\"button\" id=\"next\">Next</button> ",
-	)
+	w.raw("<button type=\"button\" id=\"previous\">Previous</button> <button type=\"button\" id=\"next\">Next</button> ")
 	w.raw("<output id=\"found\" for=\"search\"></output></div>\n")
+	whole := ""
+	if run.Published["log.jsonl.gz"] {
+		whole = "log.jsonl.gz"
+		w.put("<p class=\"raw\">%s</p>", link(whole, "raw"))
+	}
+	w.raw("</div>\n")
 	dropped := v.Dropped
 	for _, line := range v.lines[:v.shown] {
 		dropped += int64(len(line)) + 1
@@ -204,46 +266,67 @@ func (w *writer) log(run record.Run, v *logView, whole string) {
 		}
 		w.raw("</p>\n")
 	}
+	w.raw("<p class=\"warning\" id=\"elsewhere\" hidden></p>\n")
 	w.put("<p class=\"note paper\">On paper: the last %d lines.</p>\n", linesOnPaper)
+	timed := markup("")
+	if len(v.Times) > 0 {
+		timed = " timed"
+	}
 	w.put(
-		"<pre id=\"lines\" class=\"d%d\" tabindex=\"0\" role=\"region\" aria-label=\"log of the command\">",
-		digits(v.First+len(v.lines)),
+		"<pre id=\"lines\" class=\"d%d%s\" data-first=\"%d\" tabindex=\"0\" role=\"region\" aria-label=\"log of the command\">",
+		digits(v.First+len(v.lines)), timed, v.First+v.shown,
 	)
-	w.logLines(v, errorLines(run))
+	w.logLines(v)
 	w.raw("</pre>\n</section>\n")
 }
 
-// errorLines returns the numbers of the lines that a fold must not hide.
-func errorLines(run record.Run) []int {
-	var lines []int
-	if run.Cause != nil {
-		lines = append(lines, run.Cause.LogLine)
-	}
+// markedLines returns the classes of the lines of the log that a fold must not hide, and of warnings.
+func markedLines(run record.Run) map[int]markup {
+	lines := map[int]markup{}
 	for _, n := range run.Notes {
-		if n.Level == record.LevelError {
-			lines = append(lines, n.LogLine)
+		switch n.Level {
+		case record.LevelError:
+			lines[n.LogLine] = isError
+		case record.LevelWarning:
+			if lines[n.LogLine] == "" {
+				lines[n.LogLine] = " w"
+			}
 		}
 	}
+	if run.Cause != nil && run.Cause.LogLine > 0 {
+		lines[run.Cause.LogLine] = isError
+	}
+	delete(lines, 0)
 	return lines
 }
 
+const isError markup = " e"
+
 // logLines writes the lines, each section as a fold. One with an error is open.
-func (w *writer) logLines(v *logView, errors []int) {
+func (w *writer) logLines(v *logView) {
 	next := v.shown
 	for _, s := range v.sections {
 		if s.From < next || s.To-s.From < 2 { // its title is not shown, or there is nothing to fold
 			continue
 		}
-		w.raw(v.span(next, s.From))
-		open := s.Open || slices.ContainsFunc(errors, func(n int) bool { return n > v.First+s.From && n < v.First+s.To })
-		w.put("<details class=\"fold\"%s><summary>", opened(open))
-		w.numbered(v.First+s.From, clipBytes([]byte(s.Title), maxName), style{})
+		w.chunks(v, next, s.From)
+		w.put("<details class=\"fold\"%s><summary>", opened(s.Open || v.hasError(s)))
+		w.foldTitle(v, s)
 		w.put("<span class=\"count\">%s</span></summary>", units.Count(s.To-s.From-1, "line"))
-		w.raw(v.span(s.From+1, s.To))
+		w.chunks(v, s.From+1, s.To)
 		w.raw("</details>")
 		next = s.To
 	}
-	w.raw(v.span(next, len(v.lines)))
+	w.chunks(v, next, len(v.lines))
+}
+
+func (v *logView) hasError(s workflow.Section) bool {
+	for n, class := range v.marked {
+		if class == isError && n > v.First+s.From && n < v.First+s.To {
+			return true
+		}
+	}
+	return false
 }
 
 func opened(yes bool) markup {

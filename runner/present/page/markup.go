@@ -58,27 +58,30 @@ func (w *writer) flush() error {
 	return w.err
 }
 
-// escape makes text safe between tags and in quoted attributes. U+FFFD takes the place of characters that HTML does not
-// allow, and of those that change the direction of text, which could make it read as another one.
-func escape(s string) string {
+// escape makes text safe between tags and in quoted attributes.
+func escape(s string) string { return html.EscapeString(visible(s)) }
+
+// visible returns text with U+FFFD in the place of characters that HTML does not allow, and of those that change the
+// direction of text, which could make it read as another one.
+func visible(s string) string {
 	clean := true
 	for i := 0; i < len(s) && clean; i++ {
 		clean = s[i] >= ' ' && s[i] < 0x7f || s[i] == '\n' || s[i] == '\t'
 	}
-	if !clean {
-		s = strings.Map(func(r rune) rune {
-			switch {
-			case r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
-				return utf8.RuneError
-			case r == '\n' || r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f):
-				return r
-			case r == '\r':
-				return -1
-			}
-			return utf8.RuneError
-		}, s)
+	if clean {
+		return s
 	}
-	return html.EscapeString(s)
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
+			return utf8.RuneError
+		case r == '\n' || r == '\t' || r >= ' ' && r != 0x7f && (r < 0x80 || r > 0x9f):
+			return r
+		case r == '\r':
+			return -1
+		}
+		return utf8.RuneError
+	}, s)
 }
 
 // link returns text as a link, or as text alone if a page must not link there.

@@ -1,47 +1,84 @@
 "use strict";
+const byId = (id) => document.getElementById(id);
+const all = (what, within = document) => [...within.querySelectorAll(what)];
 // A signed link is to one object: the others need their own, which only those who may read the store can make.
 if (/[?&](X-Amz-Signature|Signature)=/.test(location.search)) {
-  const dead = [...document.querySelectorAll("a[href]")].filter((link) => !/^(#|https?:)/.test(link.getAttribute("href")));
+  const dead = all("a[href]").filter((link) => !/^(#|https?:)/.test(link.getAttribute("href")));
   for (const link of dead) link.removeAttribute("href");
-  document.getElementById("alone").hidden = dead.length === 0;
+  for (const shown of all(".shots, .pair")) shown.hidden = true;
+  byId("alone").hidden = dead.length === 0;
+}
+// runner serve finds the next run when it is asked for it.
+if (performance.getEntriesByType("navigation")[0]?.serverTiming?.some((t) => t.name === "runner-serve")) {
+  const newer = byId("newer");
+  if (newer) {
+    newer.href = "next";
+    newer.textContent = "next run →";
+  }
 }
 // Paper has no folds.
 addEventListener("beforeprint", () => {
-  for (const fold of document.querySelectorAll("details.case:not([open]), details.fold:not([open]), section > details:not([open])")) {
+  for (const fold of all("details.case:not([open]), details.fold:not([open]), section > details:not([open])")) {
     fold.open = true;
     fold.dataset.shut = "";
   }
 });
 addEventListener("afterprint", () => {
-  for (const fold of document.querySelectorAll("details[data-shut]")) {
+  for (const fold of all("details[data-shut]")) {
     fold.open = false;
     delete fold.dataset.shut;
   }
 });
-// A line of the log that is linked to, or found, is shown.
-const unfold = (line) => {
-  const fold = line?.closest("details.fold");
-  if (fold) fold.open = true;
+// What is linked to, or found, is shown, also within folds.
+const unfold = (node) => {
+  for (let fold = node?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
 };
 const showLinked = () => {
-  const line = document.getElementById(location.hash.slice(1));
-  if (!line?.closest("details.fold:not([open])")) return;
-  unfold(line);
-  line.scrollIntoView();
+  const id = location.hash.slice(1);
+  const node = byId(id);
+  const missing = byId("elsewhere");
+  if (missing) {
+    missing.hidden = Boolean(node) || !/^L\d+$/.test(id);
+    if (!missing.hidden) {
+      const first = byId("lines").dataset.first;
+      missing.textContent = `Line ${id.slice(1)} is not on this page, which has the log from line ${first} on: see the raw log.`;
+      missing.scrollIntoView();
+    }
+  }
+  if (!node || !/^([tfq]|L)\d+$/.test(id)) return;
+  unfold(node);
+  node.scrollIntoView({ block: id.startsWith("L") ? "center" : "start" });
 };
 addEventListener("hashchange", showLinked);
-showLinked();
-(() => {
-  const input = document.getElementById("search");
-  if (!input) return;
-  document.getElementById("searching").hidden = false; // without this script it would do nothing
-  const lines = [...document.querySelectorAll("#lines .l")];
-  const found = document.getElementById("found");
-  let text; // of the lines, once somebody searches
+const lines = byId("lines");
+// The log is shown from its error on, else its end. What comes into view gets another height than it had before.
+const showTail = () => {
+  const error = lines.querySelector(".l.e");
+  if (error?.checkVisibility()) lines.scrollTop += error.getBoundingClientRect().top - lines.getBoundingClientRect().top - lines.clientHeight / 4;
+  else lines.scrollTop = lines.scrollHeight;
+};
+if (location.hash) showLinked();
+else if (lines) {
+  showTail();
+  requestAnimationFrame(showTail);
+}
+lines?.addEventListener("click", (event) => {
+  if (!event.target.matches(".at")) return;
+  event.preventDefault(); // it is in the title of a fold
+  location.hash = event.target.parentElement.id;
+});
+// The search of the log.
+let focusSearch = () => {};
+if (byId("search")) (() => {
+  const input = byId("search");
+  byId("searching").hidden = false; // without this script it would do nothing
+  focusSearch = () => { byId("log").scrollIntoView(); input.focus({ preventScroll: true }); input.select(); };
+  let rows; // of the log, once somebody searches
+  let text;
+  const found = byId("found");
   let hits = [];
   let at = -1;
   let waiting; // for the typing to pause
-
   const show = (next) => {
     if (at >= 0 && hits[at]) hits[at].classList.remove("here");
     if (!hits.length) return;
@@ -54,13 +91,16 @@ showLinked();
   const search = () => {
     clearTimeout(waiting);
     waiting = undefined;
-    text ??= lines.map((line) => line.textContent.toLowerCase());
-    for (const line of hits) line.classList.remove("hit", "here");
+    rows ??= all(".l", lines);
+    text ??= rows.map((row) => row.textContent.slice(row.firstChild.textContent.length).toLowerCase());
+    for (const row of hits) row.classList.remove("hit", "here");
     const wanted = input.value.trim().toLowerCase();
-    hits = wanted ? lines.filter((_, i) => text[i].includes(wanted)) : [];
-    for (const line of hits) line.classList.add("hit");
+    hits = wanted ? rows.filter((_, i) => text[i].includes(wanted)) : [];
+    for (const row of hits) row.classList.add("hit");
     at = -1;
-    found.textContent = wanted ? (hits.length ? `${hits.length} ${hits.length === 1 ? "line" : "lines"}` : "not found") : "";
+    const times = hits.length ? text.reduce((n, t) => n + t.split(wanted).length - 1, 0) : 0;
+    const more = times > hits.length ? `, ${times} times` : "";
+    found.textContent = wanted ? (hits.length ? `${hits.length} ${hits.length === 1 ? "line" : "lines"}${more}` : "not found") : "";
   };
   input.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(search, 120); });
   input.addEventListener("keydown", (event) => {
@@ -68,6 +108,164 @@ showLinked();
     if (waiting) search();
     show(event.shiftKey ? Math.max(at, 0) - 1 : at + 1);
   });
-  document.getElementById("next").addEventListener("click", () => { if (waiting) search(); show(at + 1); });
-  document.getElementById("previous").addEventListener("click", () => { if (waiting) search(); show(Math.max(at, 0) - 1); });
+  byId("next").addEventListener("click", () => { if (waiting) search(); show(at + 1); });
+  byId("previous").addEventListener("click", () => { if (waiting) search(); show(Math.max(at, 0) - 1); });
+})();
+// The list of all tests: unpacked when it comes into view, and drawn a screen at a time.
+if (byId("packed")) (() => {
+  const box = byId("all");
+  const states = [["✗", "failed", "bad"], ["✗", "errored", "bad"], ["~", "flaky", "warn"], ["~", "quarantined", "warn"], ["–", "skipped", "aside"], ["✓", "passed", "good"]];
+  const looks = { ".": ["good", 8, "passed"], F: ["bad", 12, "failed"], "~": ["warn", 10, "flaky"], s: ["none", 4, "skipped"] };
+  const page = 100;
+  const body = box.querySelector("tbody");
+  const [text, state, file, time, order, more] = ["bytext", "bystate", "byfile", "bytime", "order", "more"].map(byId);
+  let data;
+  let chosen = [];
+  let drawn = 0;
+  const make = (name, attributes, ...content) => {
+    const node = /^(svg|path)$/.test(name) ? document.createElementNS("http://www.w3.org/2000/svg", name) : document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    node.append(...content);
+    return node;
+  };
+  const took = (ms) => (ms < 1000 ? `${ms}ms` : ms < 60000 ? `${(ms / 1000).toFixed(1).replace(/\.0$/, "")}s` : `${Math.floor(ms / 60000)}m${Math.round((ms % 60000) / 1000)}s`);
+  const strip = (past) => {
+    const runs = [...past].filter((o) => o !== "-").length;
+    if (runs < 2) return "";
+    const words = Object.entries(looks).map(([o, look]) => [past.split(o).length - 1, look[2]]).filter(([n]) => n).map(([n, word]) => `${n} ${word}`);
+    const svg = make("svg", { class: "strip", viewBox: `0 0 ${4 * past.length} 12`, width: 4 * past.length, height: 12, role: "img", "aria-label": `last ${runs} runs: ${words.join(", ")}` });
+    for (const [outcome, [name, height]] of Object.entries(looks)) {
+      let path = "";
+      for (let i = 0; i < past.length; i++) if (past[i] === outcome) path += `M${4 * i} 12v-${height}h3v${height}z`;
+      if (path) svg.append(make("path", { class: name, d: path }));
+    }
+    return svg;
+  };
+  const place = (name) => {
+    const path = [box.dataset.within, name].filter((part) => part && part !== ".").join("/");
+    if (!box.dataset.source || !/\.\w+$/.test(path) || path.startsWith("/") || path.split("/").includes("..")) return name;
+    return make("a", { href: box.dataset.source + path.split("/").map(encodeURIComponent).join("/") }, name);
+  };
+  const title = (row) => {
+    const name = row.class && row.class !== row.file && !row.name.includes(row.class) ? `${row.class} › ${row.name}` : row.name;
+    return row.project && !name.includes(`[${row.project}]`) ? `${name} [${row.project}]` : name;
+  };
+  const draw = () => {
+    const next = chosen.slice(drawn, drawn + page);
+    drawn += next.length;
+    body.append(...next.map((row) => {
+      const [sign, word, color] = states[row.state];
+      const name = row.anchor ? make("a", { href: `#${row.anchor}` }, row.title) : row.title;
+      const below = row.file ? make("span", { class: "file" }, place(row.file)) : "";
+      return make("tr", {},
+        make("td", { class: color }, make("span", { "aria-hidden": "true" }, sign), make("span", { class: "hidden" }, word)),
+        make("td", {}, name, below), make("td", { class: "past" }, strip(row.past)), make("td", { class: "n" }, took(row.ms)));
+    }));
+    more.hidden = drawn >= chosen.length;
+    more.textContent = `Show ${Math.min(page, chosen.length - drawn)} more`;
+  };
+  const flakiness = (row) => row.past.split("~").length + row.past.split("F").length;
+  const filter = () => {
+    if (!data) return;
+    const words = text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    chosen = data.filter((row) => (state.value === "" || row.state === Number(state.value)) && (file.value === "" || row.file === file.value) &&
+      row.ms >= Number(time.value) && words.every((word) => row.search.includes(word)));
+    if (order.value === "slow") chosen.sort((a, b) => b.ms - a.ms);
+    if (order.value === "flaky") chosen.sort((a, b) => flakiness(b) - flakiness(a));
+    if (order.value === "name") chosen.sort((a, b) => a.title.localeCompare(b.title));
+    body.replaceChildren();
+    drawn = 0;
+    draw();
+    const sum = chosen.length === data.length ? `${data.length} tests` : `${chosen.length} of ${data.length} tests`;
+    byId("listed").textContent = sum;
+  };
+  const unpack = async () => {
+    const raw = Uint8Array.from(atob(byId("packed").content.textContent), (c) => c.charCodeAt(0));
+    const packed = await new Response(new Blob([raw]).stream().pipeThrough(new DecompressionStream("deflate-raw"))).json();
+    data = packed.rows.map(([f, c, p, name, at, ms, past, anchor]) => {
+      const row = { file: packed.files[f], class: packed.classes[c], project: packed.projects[p], name, state: at, ms, past, anchor };
+      row.title = title(row);
+      row.search = `${row.title}\n${row.file}`.toLowerCase();
+      return row;
+    });
+    states.forEach(([, word], i) => {
+      const n = data.filter((row) => row.state === i).length;
+      if (n) state.append(make("option", { value: i }, `${word} (${n})`));
+    });
+    for (const name of [...new Set(data.map((row) => row.file))].filter(Boolean).sort().slice(0, 1000)) file.append(make("option", { value: name }, name));
+    filter();
+  };
+  const begin = () => {
+    if (data !== undefined) return;
+    data = null;
+    unpack().catch((error) => {
+      byId("unlisted").hidden = false;
+      byId("unlisted").textContent = `The list of all tests cannot be read: ${error.message}.`;
+    });
+  };
+  byId("unlisted").hidden = true;
+  box.hidden = false;
+  let typing;
+  text.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(filter, 80); });
+  for (const by of [state, file, time, order]) by.addEventListener("change", filter);
+  more.addEventListener("click", draw);
+  new IntersectionObserver((seen, observer) => {
+    if (!seen.some((s) => s.isIntersecting)) return;
+    observer.disconnect();
+    begin();
+  }, { rootMargin: "600px" }).observe(box);
+})();
+// Pictures that differ: one over the other, and a slider between them.
+for (const pair of all(".pair")) {
+  const views = new Map(all(".view", pair).map((view) => [view.dataset.view, view]));
+  const controls = pair.querySelector(".controls");
+  const slider = controls.querySelector("input");
+  const over = views.get("actual");
+  if (!views.has("expected") || !over) continue;
+  const show = (name) => {
+    for (const [key, view] of views) {
+      view.classList.toggle("off", name === "slider" ? key === "difference" : key !== name);
+      view.classList.toggle("over", name === "slider" && key === "actual");
+    }
+    slider.hidden = name !== "slider";
+    over.style.clipPath = name === "slider" ? `inset(0 0 0 ${slider.value}%)` : "";
+    for (const button of all("button", controls)) button.setAttribute("aria-pressed", String(button.value === name));
+  };
+  controls.hidden = false;
+  pair.classList.add("slides");
+  slider.addEventListener("input", () => { over.style.clipPath = `inset(0 0 0 ${slider.value}%)`; });
+  for (const button of all("button", controls)) button.addEventListener("click", () => show(button.value));
+  show("slider");
+}
+// The keyboard.
+(() => {
+  const help = byId("help");
+  const at = byId("at");
+  let here = -1;
+  let fading;
+  const go = (step) => {
+    const failures = all("details.case.t, .case.bare[id^=t], #lines .l.e");
+    if (!failures.length) return;
+    here = here < 0 ? (step > 0 ? 0 : failures.length - 1) : (here + step + failures.length) % failures.length;
+    const node = failures[here];
+    unfold(node);
+    (node.querySelector("summary") ?? node.querySelector("a") ?? node).focus({ preventScroll: true });
+    node.scrollIntoView({ block: node.matches(".l") ? "center" : "start" });
+    at.hidden = false;
+    at.textContent = `failure ${here + 1} of ${failures.length}`;
+    clearTimeout(fading);
+    fading = setTimeout(() => { at.hidden = true; }, 2500);
+  };
+  const open = () => { if (!help.open) help.showModal(); };
+  const keys = { n: () => go(1), p: () => go(-1), "/": focusSearch, t: () => byId("bytext")?.focus(), "?": open };
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || help.open || /^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) return;
+    const does = keys[event.key];
+    if (!does) return;
+    event.preventDefault();
+    does();
+  });
+  byId("keys").hidden = false;
+  byId("keys").addEventListener("click", open);
+  byId("close").addEventListener("click", () => help.close());
 })();

@@ -30,8 +30,8 @@ func TestPageHasTheWholeRun(t *testing.T) {
 	for _, want := range []string{
 		"<title>test failed · feature/tax 4f0c1d2e3a4b</title>",
 		`<span class="verdict">failed</span> test · staging`,
-		"failure, exit code 1", "1m1s", `<a href="https://github.com/example/shop/commit/4f0c1d2e3a4b5c6d7e8f90123456789012345678">4f0c1d2e3a4b</a>`,
-		"211 passed, 1 of them flaky, 1 failed, 2 skipped, 214 in all",
+		"failure, exit code 1", "1 of 214 tests failed in 1m1s", `<a href="https://github.com/example/shop/commit/4f0c1d2e3a4b5c6d7e8f90123456789012345678">4f0c1d2e3a4b</a>`,
+		"211 passed, 1 of them flaky, 1 failed, 2 skipped, 214 in all", `<h2 id="failures">Failed tests <span class="count">1</span></h2>`,
 		`<span class="title">price › adds the tax once</span> <span class="note">failing since 1a2b3c4</span> <span class="file">src/price.test.ts</span>`,
 		"<span class=\"want\">Expected: 119\n</span>", "<span class=\"got\">Received: 138.04\n</span>",
 		`<a href="#L7">line 7 of the log</a>`, "flaky 4 of the last 50", "9s",
@@ -56,6 +56,7 @@ func TestPageHasTheWholeRun(t *testing.T) {
 // setTexts sets every text of a run that the page shows.
 func (p *sample) setTexts(text string) {
 	p.Reason = record.Reason(text)
+	p.Run.Cause = &record.Cause{Kind: record.CauseTests, Summary: text, Lines: []string{text}, Path: text, Line: 1, Hint: text}
 	for _, s := range []*string{
 		&p.Step, &p.Environment, &p.Stack, &p.Branch, &p.SHA, &p.RepositoryURL, &p.RunID, &p.Task, &p.Runner, &p.Error, &p.Hint, &p.Command, &p.Root, &p.Place,
 		&p.Phases[0].Name, &p.Phases[0].Error, &p.Variables[0],
@@ -87,6 +88,15 @@ func (p *sample) setTexts(text string) {
 			text,
 		}, text, text
 	}
+	if p.Tests != nil {
+		p.Tests.Within = text
+		p.Tests.All = []record.TestRow{
+			{ID: text, File: text, Class: text, Name: text, Project: text, State: record.TestState(text), Past: text}, {Name: "x", State: record.TestPassed, Past: ".."},
+		}
+	}
+	p.Actor, p.LogURL, p.Repository = text, text, text
+	p.Previous = &record.EarlierRun{RunID: text, Branch: text, SHA: text, State: record.State(text)}
+	p.LastPassed = &record.LastPassed{RunID: text, Branch: text, SHA: text}
 	if d := p.Deployment; d != nil {
 		d.Before, d.Undoes, d.Key, d.Waited = text, text, text, []string{text}
 		d.Replaced = &record.Revision{RunID: text, SHA: text, Branch: text}

@@ -2,7 +2,9 @@ package page
 
 import (
 	"bytes"
+	"slices"
 	"sync"
+	"time"
 )
 
 // Tail is a writer that keeps the end of what is written, in a buffer of a fixed size.
@@ -14,10 +16,22 @@ type Tail struct {
 	written int64
 	lines   int  // line breaks written
 	within  bool // the last line is incomplete
+
+	clock func() time.Time
+	times []Moment // the oldest first
 }
 
+// Moment is when a line of the log was begun. The lines up to the next moment were begun within the same second.
+type Moment struct {
+	Line int // from 1
+	At   time.Time
+}
+
+// maxTimes bounds the moments that are kept: of a log that gets a line a second, those of the last hour or two.
+const maxTimes = 4096
+
 // NewTail returns a Tail that keeps the last size bytes.
-func NewTail(size int) *Tail { return &Tail{size: size} }
+func NewTail(size int) *Tail { return &Tail{size: size, clock: time.Now} }
 
 // Write never fails.
 func (t *Tail) Write(p []byte) (int, error) {
@@ -27,6 +41,7 @@ func (t *Tail) Write(p []byte) (int, error) {
 	if n == 0 {
 		return 0, nil
 	}
+	t.note(p)
 	t.written += int64(n)
 	t.lines += bytes.Count(p, []byte("\n"))
 	t.within = p[n-1] != '\n'
@@ -44,6 +59,26 @@ func (t *Tail) Write(p []byte) (int, error) {
 		p = p[copied:]
 	}
 	return n, nil
+}
+
+// note keeps when the first line that begins in p was begun.
+func (t *Tail) note(p []byte) {
+	line := t.lines + 1
+	if t.within {
+		at := bytes.IndexByte(p, '\n')
+		if at < 0 || at == len(p)-1 {
+			return // no line begins here
+		}
+		line++
+	}
+	now := t.clock().UTC().Truncate(time.Second)
+	if n := len(t.times); n > 0 && !now.After(t.times[n-1].At) {
+		return
+	}
+	if len(t.times) >= maxTimes {
+		t.times = slices.Delete(t.times, 0, maxTimes/4)
+	}
+	t.times = append(t.times, Moment{line, now})
 }
 
 // Line writes a line, after a line break if the last one is incomplete.
@@ -93,5 +128,8 @@ func (t *Tail) Log() Log {
 			text = text[i+1:]
 		}
 	}
-	return Log{Text: text, Dropped: t.written - int64(len(text)), First: 1 + t.lines - bytes.Count(text, []byte("\n"))}
+	return Log{
+		Text: text, Dropped: t.written - int64(len(text)), First: 1 + t.lines - bytes.Count(text, []byte("\n")),
+		Times: slices.Clone(t.times),
+	}
 }

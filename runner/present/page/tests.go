@@ -1,6 +1,7 @@
 package page
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/present"
@@ -12,11 +13,44 @@ import (
 // How much room failing, flaky and quarantined tests have in the page, in bytes: those after maxTestsMarkup are only
 // named, up to maxNamesMarkup more.
 const (
-	maxTestsMarkup = 448 << 10
-	maxNamesMarkup = 96 << 10
+	maxTestsMarkup = 200 << 10
+	maxNamesMarkup = 32 << 10
 )
 
-func (w *writer) tests(t *record.Tests, v *logView) {
+func hasFailures(run record.Run) bool {
+	t := run.Tests
+	return t != nil && (len(t.Failures) > 0 || t.Failed+t.Errored > 0)
+}
+
+// caseLists returns the tests that are shown with what explains them, by the prefix of their ids.
+func caseLists(t *record.Tests) map[string]caseList {
+	failed := make([]results.Case, len(t.Failures))
+	places := make([]place, len(t.Failures))
+	for i, f := range t.Failures {
+		failed[i], places[i] = f.Case, place{f.Path, f.Line}
+	}
+	return map[string]caseList{
+		"t": {"Failed", "t", failed, places, max(t.Failed+t.Errored, len(failed))},
+		"f": {"Flaky: passed after they had failed", "f", t.Flaky, nil, len(t.Flaky)},
+		"q": {"Quarantined: failed, and did not count", "q", t.Quarantined, nil, len(t.Quarantined)},
+	}
+}
+
+// failures shows the tests that failed.
+func (w *writer) failures(run record.Run, v *logView, rows packedRows) {
+	if !hasFailures(run) {
+		return
+	}
+	list := caseLists(run.Tests)["t"]
+	w.put("<section aria-labelledby=\"failures\">\n<h2 id=\"failures\">Failed tests <span class=\"count\">%d</span></h2>\n", list.total)
+	w.some("<p class=\"warning\">%s</p>\n", clip(prefixed("no test was rerun: ", run.Tests.SkipReason), maxMessage))
+	w.cases(run, list, w.written+maxTestsMarkup, v, rows)
+	w.raw("</section>\n")
+}
+
+// tests shows all tests, and those that failed without being counted.
+func (w *writer) tests(run record.Run, v *logView, rows packedRows) {
+	t := run.Tests
 	if t == nil {
 		return
 	}
@@ -24,22 +58,25 @@ func (w *writer) tests(t *record.Tests, v *logView) {
 	w.put("<p>%s</p>\n", present.TestCounts(t.Counts))
 	w.proportions(t.Counts)
 	w.some("<p class=\"warning\">%s</p>\n", clip(t.Missing, maxMessage))
-	w.some("<p class=\"warning\">%s</p>\n", clip(prefixed("no test was rerun: ", t.SkipReason), maxMessage))
+	if !hasFailures(run) {
+		w.some("<p class=\"warning\">%s</p>\n", clip(prefixed("no test was rerun: ", t.SkipReason), maxMessage))
+	}
 	for _, p := range t.Problems[:min(len(t.Problems), shownSlow)] {
 		w.put("<p class=\"warning\">%s</p>\n", clip(p.Report+": "+p.Message, 2*maxName))
 	}
 	if n := len(t.Problems) - shownSlow; n > 0 {
 		w.put("<p class=\"warning\">and %d more</p>\n", n)
 	}
-	failed := make([]results.Case, len(t.Failures))
-	for i, f := range t.Failures {
-		failed[i] = f.Case
+	w.list(run, rows)
+	limit := w.written + maxTestsMarkup/2
+	for _, prefix := range []string{"f", "q"} {
+		list := caseLists(t)[prefix]
+		if len(list.cases) > 0 {
+			w.put("<h3>%s <span class=\"count\">%d</span></h3>\n", list.heading, list.total)
+			w.cases(run, list, limit, v, rows)
+		}
 	}
-	limit := w.written + maxTestsMarkup
-	w.cases(caseList{"Failed", "t", failed, max(t.Failed+t.Errored, len(failed))}, limit, v)
-	w.cases(caseList{"Flaky: passed after they had failed", "f", t.Flaky, len(t.Flaky)}, limit, v)
-	w.cases(caseList{"Quarantined: failed, and did not count", "q", t.Quarantined, len(t.Quarantined)}, limit, v)
-	if len(t.Slowest) > 0 {
+	if rows.packed == "" && len(t.Slowest) > 0 {
 		w.slowest(t.Slowest)
 	}
 	w.raw("</section>\n")
@@ -83,16 +120,21 @@ func (w *writer) proportions(c results.Counts) {
 type caseList struct {
 	heading, prefix string
 	cases           []results.Case
+	places          []place // in the repository, as far as they are known
 	total           int
 }
 
+// place is a line of a file.
+type place struct {
+	path string
+	line int
+}
+
+func anchor(prefix string, i int) string { return fmt.Sprintf("%s%d", prefix, i+1) }
+
 // cases shows tests with their failures and the lines of the log around them. After limit bytes of the page they are
 // only named.
-func (w *writer) cases(list caseList, limit int, v *logView) {
-	if len(list.cases) == 0 {
-		return
-	}
-	w.put("<h3>%s <span class=\"count\">%d</span></h3>\n", list.heading, list.total)
+func (w *writer) cases(run record.Run, list caseList, limit int, v *logView, rows packedRows) {
 	shown, named := 0, 0
 	for i, c := range list.cases[:min(len(list.cases), shownTests)] {
 		if w.written > limit+maxNamesMarkup {
@@ -101,22 +143,24 @@ func (w *writer) cases(list caseList, limit int, v *logView) {
 		shown++
 		if w.written > limit {
 			named++
-			w.put("<p class=\"case bare\">%s", title(c))
+			w.put("<p class=\"case bare\" id=\"%s\">%s", anchor(list.prefix, i), title(c))
 			w.some(" <span class=\"file\">%s</span>", clip(c.File, maxName))
 			w.raw("</p>\n")
 			continue
 		}
-		open := markup("")
-		if list.prefix == "t" && i < shownOpen {
-			open = " open"
-		}
+		open := opened(list.prefix == "t" && i < shownOpen)
 		w.put(
-			"<details class=\"case %s\" id=\"%s%d\"%s>\n<summary><span class=\"title\">%s</span>",
-			markup(list.prefix), markup(list.prefix), i+1, open, title(c),
+			"<details class=\"case %s\" id=\"%s\"%s>\n<summary><span class=\"title\">%s</span>",
+			markup(list.prefix), anchor(list.prefix, i), open, title(c),
 		)
 		w.some(" <span class=\"note\">%s</span>", clip(c.Note, maxName))
 		w.some(" <span class=\"file\">%s</span>", clip(c.File, maxName))
 		w.raw("</summary>\n")
+		var at place
+		if i < len(list.places) {
+			at = list.places[i]
+		}
+		w.whereabouts(run, c, at, rows)
 		w.failure(c)
 		w.logAround(c, v)
 		w.raw("</details>\n")
@@ -130,6 +174,20 @@ func (w *writer) cases(list caseList, limit int, v *logView) {
 	if n := list.total - shown; n > 0 {
 		w.put("<p>and %d more, which are in the reports</p>\n", n)
 	}
+}
+
+// whereabouts shows how the test ended lately, and leads to its code.
+func (w *writer) whereabouts(run record.Run, c results.Case, at place, rows packedRows) {
+	past := strip(rows.pasts[c.ID])
+	to := sourceURL(run, at.path, at.line)
+	if past == "" && to == "" {
+		return
+	}
+	w.raw("<p class=\"whereabouts\">")
+	if to != "" {
+		w.put("<span>%s</span> ", sourceLink(run, at.path, at.line))
+	}
+	w.put("%s</p>\n", past)
 }
 
 // title returns the name of a test and its project, with its class if that is neither in the name nor its file.

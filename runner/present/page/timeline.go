@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,8 +58,14 @@ func (w *writer) timeline(run record.Run) {
 	}
 	percent := func(d time.Duration) float64 { return 100 * float64(d) / float64(max(total, 1)) }
 	w.section("timeline", "Timeline")
-	w.startTable("phases", "timeline", column{title: "phase"}, column{"when", "track", true},
-		column{title: "after", class: "n"}, column{title: "took", class: "n"})
+	columns := []column{
+		{title: "phase"}, {"when", "track", true}, {title: "after", class: "n"}, {title: "took", class: "n"},
+	}
+	charted := worthCharts(run)
+	if !charted {
+		columns = slices.Delete(columns, 1, 2)
+	}
+	w.startTable("phases", "timeline", columns...)
 	phases = phases[:min(len(phases), shownPhases)]
 	for i := 0; i < len(phases); {
 		n := quick(phases[i:])
@@ -70,11 +77,15 @@ func (w *writer) timeline(run record.Run) {
 		w.some(" <span class=\"note\">%s</span>", clip(first.note, maxName))
 		w.some(" <span class=\"why\"><span class=\"hidden\">failed: </span>%s</span>", clip(last.err, maxName))
 		took := last.start + last.took - first.start
-		from := min(percent(first.start), 99.6)
-		w.raw("</th><td class=\"track\">")
-		w.bar(barClass(last), from, min(max(percent(took), 0.4), 100-from))
+		w.raw("</th>")
+		if charted {
+			from := min(percent(first.start), 99.6)
+			w.raw("<td class=\"track\">")
+			w.bar(barClass(last), from, min(max(percent(took), 0.4), 100-from))
+			w.raw("</td>")
+		}
 		w.put(
-			"</td><td class=\"n\">%s</td><td class=\"n\">%s</td></tr>\n",
+			"<td class=\"n\">%s</td><td class=\"n\">%s</td></tr>\n",
 			units.Duration(first.start),
 			units.Duration(took),
 		)

@@ -22,11 +22,14 @@ func (w *writer) usage(run record.Run) {
 		w.put("; %s", present.CostLine(run.Cost))
 	}
 	w.raw("</p>\n")
-	if u.Samples != nil && len(u.Samples.Seconds) > 1 {
+	if u.Samples != nil && len(u.Samples.Seconds) > 1 && worthCharts(run) {
 		w.plots(u, record.Duration(run.Seconds))
 	}
 	w.raw("</section>\n")
 }
+
+// worthCharts reports whether a run took long enough to have a course that is worth a chart.
+func worthCharts(run record.Run) bool { return run.Seconds >= 10 }
 
 func (w *writer) plots(u *record.Usage, total time.Duration) {
 	s := u.Samples
