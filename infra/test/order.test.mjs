@@ -95,6 +95,34 @@ test('a late event of an older push does not stop the newer one', async () => {
   assert.ok(!w.tasks.some((t) => t.environment.GIT_SHA === c('1')))
 })
 
+// A workflow of a branch may say that it is the main one, when it likes and with whatever id.
+const claim = (ref, more) => ({ ...push(ref, { after: c('e'), pushed: 9999999999, ...more }), 'detail-type': 'branch_push' })
+
+test('a workflow of a branch that claims to be the main one stops no push to it, now or later', async () => {
+  const { w, started } = during('Test', c('1'))
+  const first = w.run(timed(1), 'one')
+  await started
+  assert.equal((await w.run(claim(main), 'claim')).status, 'SUCCEEDED')
+  assert.equal((await first).status, 'SUCCEEDED')
+  await w.run(timed(2), 'two')
+  assert.deepEqual([w.stopped, w.tasks.filter((t) => t.definition === 'Build').map((t) => t.environment.GIT_SHA)], [[], [c('1'), c('2')]])
+})
+
+test('a workflow of a branch cannot use up the delivery of a push', async () => {
+  const w = new World({ ApprovalEnvironments: ['none'] })
+  await w.run(claim('refs/heads/x', { delivery: 'github-17-1' }), 'claim')
+  await w.run(timed(1), 'one')
+  await w.run({ ...timed(2), detail: { ...timed(2).detail, delivery: 'github-17-1' } }, 'two')
+  assert.equal(w.tasks.filter((t) => t.definition === 'Build').length, 2)
+})
+
+test('a push that says it came in the future does not hold up those after it', async () => {
+  const w = new World(), ref = 'refs/heads/x', later = Date.parse('2026-11-23T09:00:00.000Z')
+  await w.run(claim(ref), 'claim')
+  await w.run(push(ref, { before: sha, after: newer, pushed: later / 1000 }), 'two', { started: new Date(later).toISOString() })
+  assert.deepEqual(w.tasks.map((t) => t.environment.GIT_SHA), [c('e'), c('e'), newer, newer])
+})
+
 test('by hand an older commit is run all the same, and does not count as the newest', async () => {
   const w = new World({ ApprovalEnvironments: ['none'] })
   await w.run(timed(1), 'one')

@@ -46,6 +46,28 @@ test('a fork never reaches an environment, whatever branch it names', async () =
   assert.deepEqual(rights(w), ['Fork', 'Fork'])
 })
 
+// The rules match what an event must have, and workflows of any branch add what they like to it.
+for (const [what, event, want] of [
+  ['a workflow of a branch', { ...push('refs/heads/feature/a', { environment: 'staging', force: true }), 'detail-type': 'branch_push' }, ['BranchBuild', 'BranchTest']],
+  ['a merge queue', { ...push('refs/heads/gh-readonly-queue/main/pr-5-' + sha, { environment: 'staging', force: true }), 'detail-type': 'merge_group' }, ['BranchBuild', 'BranchTest']],
+  ['a pull request from a fork', fork({ environment: 'staging', force: true }), ['Fork', 'Fork']],
+  ['a push to the main branch', push(main, { environment: 'production', force: true }), ['Build', 'Test']],
+]) {
+  test(`${what} cannot ask for an environment, nor force`, async () => {
+    const w = new World({ ForkPullRequests: 'run', ApprovalEnvironments: ['none'] })
+    await w.run(event)
+    assert.deepEqual(rights(w).slice(0, 2), want)
+    assert.deepEqual([...new Set(w.tasks.map((t) => t.environment.RUNNER_FORCE))], [''])
+    assert.equal(w.tasks.length, want[0] === 'Build' ? 6 : 2)
+  })
+}
+
+test('an event that names another repository counts for this one', async () => {
+  const w = new World()
+  await w.run({ source: 'ci.manual', 'detail-type': 'manual', detail: { repository: 'acme/other', ref: 'refs/heads/x', after: sha } })
+  assert.deepEqual(Object.keys(w.table), ['ref#acme/shop#refs/heads/x'])
+})
+
 test('pull requests from forks run at once where that is wanted', async () => {
   const w = new World({ ForkPullRequests: 'run', approve: () => assert.fail('no approval is needed') })
   assert.equal((await w.run(fork())).status, 'SUCCEEDED')
