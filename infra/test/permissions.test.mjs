@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decide, iam, options, resources, table } from './permissions.mjs'
-import { ACCOUNT, environment, load, resolve, source } from './template.mjs'
+import { ACCOUNT, environment, load, resolve, sample, source } from './template.mjs'
 
 for (const [sentence, rows] of Object.entries(table)) {
   test(sentence, async () => {
@@ -75,7 +75,26 @@ test('topics and queues accept messages of this account only', () => {
 
 test('a permissions boundary is on every role', () => {
   const PermissionsBoundaryArn = 'arn:aws:iam::123456789012:policy/boundary'
-  for (const [id, r] of Object.entries({ ...resolve(load('cicd.yaml'), { GitHubRoles: 'true', PermissionsBoundaryArn }), ...environment('staging', { PermissionsBoundaryArn }) })) {
-    if (r.Type === 'AWS::IAM::Role') assert.equal(r.Properties.PermissionsBoundary, PermissionsBoundaryArn, id)
+  let roles = 0
+  for (const name of ['base.yaml', 'cicd.yaml', 'environment.yaml', 'target.yaml', 'webhook.yaml']) {
+    const given = { ...sample(name), GitHubRoles: 'true', PermissionsBoundaryArn }
+    for (const [id, r] of Object.entries(resolve(load(name), name === 'base.yaml' ? { VpcId: '' } : given))) if (r.Type === 'AWS::IAM::Role') {
+      assert.equal(r.Properties.PermissionsBoundary, PermissionsBoundaryArn, `${name}: ${id}`)
+      roles++
+    }
+  }
+  assert.ok(roles > 20, `${roles} roles`)
+})
+
+test('in another partition each ARN and each audience is one of it', () => {
+  for (const [partition, region, suffix] of [['aws-cn', 'cn-north-1', 'amazonaws.com.cn'], ['aws-us-gov', 'us-gov-west-1', 'amazonaws.com']]) {
+    const there = { 'AWS::Partition': partition, 'AWS::Region': region, 'AWS::URLSuffix': suffix }
+    for (const name of ['base.yaml', 'cicd.yaml', 'environment.yaml', 'target.yaml', 'webhook.yaml']) {
+      const given = JSON.parse(JSON.stringify(sample(name) ?? {}).replaceAll('arn:aws:', `arn:${partition}:`).replace('eu-west-1.amazonaws.com', `${region}.${suffix}`))
+      const all = JSON.stringify(resolve(load(name), { ...given, VpcId: '', CreateKey: 'true', ArtifactBucket: '', GitHubRoles: 'true', ...(name === 'environment.yaml' ? { ArtifactBucket: 'artifacts' } : {}) }, 'cicd', there))
+      for (const [found] of all.matchAll(/\barn:aws[a-z-]*:/g)) assert.equal(found, `arn:${partition}:`, name)
+      for (const [found] of all.matchAll(/dkr\.ecr\.[^/"]+/g)) assert.equal(found, `dkr.ecr.${region}.${suffix}`, name)
+      for (const [found] of all.matchAll(/:aud":"[^"]+/g)) assert.equal(found, `:aud":"sts.${suffix}`, name)
+    }
   }
 })

@@ -20,27 +20,29 @@ export const parameters = {
   ImageTag: '0123abc',
 }
 
-const pseudo = { 'AWS::AccountId': ACCOUNT, 'AWS::Region': REGION, 'AWS::Partition': 'aws', 'AWS::StackName': STACK, 'AWS::URLSuffix': 'amazonaws.com', 'AWS::NoValue': undefined }
+const home = { 'AWS::AccountId': ACCOUNT, 'AWS::Region': REGION, 'AWS::Partition': 'aws', 'AWS::StackName': STACK, 'AWS::URLSuffix': 'amazonaws.com', 'AWS::NoValue': undefined }
 
 // What Ref and GetAtt return for a resource, as far as the tests look at it.
-const arn = (id, type) => ({
-  'AWS::IAM::Role': `arn:aws:iam::${ACCOUNT}:role/${id}`,
-  'AWS::IAM::ManagedPolicy': `arn:aws:iam::${ACCOUNT}:policy/${id}`,
-  'AWS::ECS::Cluster': `arn:aws:ecs:${REGION}:${ACCOUNT}:cluster/${id}`,
-  'AWS::StepFunctions::StateMachine': `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${id}`,
-  'AWS::DynamoDB::Table': `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${id}`,
-  'AWS::SQS::Queue': `arn:aws:sqs:${REGION}:${ACCOUNT}:${id}`,
-  'AWS::SNS::Topic': `arn:aws:sns:${REGION}:${ACCOUNT}:${id}`,
-  'AWS::Logs::LogGroup': `arn:aws:logs:${REGION}:${ACCOUNT}:log-group:${id}:*`,
-  'AWS::Events::ApiDestination': `arn:aws:events:${REGION}:${ACCOUNT}:api-destination/${id}/1`,
-  'AWS::S3::Bucket': `arn:aws:s3:::${id.toLowerCase()}`,
-}[type] ?? `arn:aws:${type}:${id}`)
+const arnIn = ({ 'AWS::Partition': partition, 'AWS::Region': region }) => (id, type) => ({
+  'AWS::IAM::Role': `arn:${partition}:iam::${ACCOUNT}:role/${id}`,
+  'AWS::IAM::ManagedPolicy': `arn:${partition}:iam::${ACCOUNT}:policy/${id}`,
+  'AWS::ECS::Cluster': `arn:${partition}:ecs:${region}:${ACCOUNT}:cluster/${id}`,
+  'AWS::StepFunctions::StateMachine': `arn:${partition}:states:${region}:${ACCOUNT}:stateMachine:${id}`,
+  'AWS::DynamoDB::Table': `arn:${partition}:dynamodb:${region}:${ACCOUNT}:table/${id}`,
+  'AWS::SQS::Queue': `arn:${partition}:sqs:${region}:${ACCOUNT}:${id}`,
+  'AWS::SNS::Topic': `arn:${partition}:sns:${region}:${ACCOUNT}:${id}`,
+  'AWS::Logs::LogGroup': `arn:${partition}:logs:${region}:${ACCOUNT}:log-group:${id}:*`,
+  'AWS::Events::ApiDestination': `arn:${partition}:events:${region}:${ACCOUNT}:api-destination/${id}/1`,
+  'AWS::S3::Bucket': `arn:${partition}:s3:::${id.toLowerCase()}`,
+}[type] ?? `arn:${partition}:${type}:${id}`)
+const arn = arnIn(home)
 
 const isArnByRef = ['AWS::IAM::ManagedPolicy', 'AWS::StepFunctions::StateMachine', 'AWS::SNS::Topic']
 
 // resolve returns the resources of a stack. Their names are their logical ids, in other stacks than that of cicd.yaml with the
 // stack's name before them.
-export function resolve(template, given = {}, stack = STACK) {
+export function resolve(template, given = {}, stack = STACK, place = {}) {
+  const pseudo = { ...home, ...place }, arn = arnIn(pseudo)
   const named = (id) => (stack === STACK ? id : `${stack}-${id}`)
   const types = Object.fromEntries(Object.entries(template.Resources).map(([id, r]) => [id, r.Type]))
   const values = { ...parameters, ...given }
@@ -56,12 +58,12 @@ export function resolve(template, given = {}, stack = STACK) {
     }
     if (!types[name]) throw new Error(`Ref to ${name}, which does not exist`)
     if (types[name] === 'AWS::Events::Rule') return template.Resources[name].Properties.EventBusName ? `${stack}|${name}` : name
-    if (types[name] === 'AWS::ECS::TaskDefinition') return `arn:aws:ecs:${REGION}:${ACCOUNT}:task-definition/${work(template.Resources[name].Properties.Family)}:7`
+    if (types[name] === 'AWS::ECS::TaskDefinition') return `arn:${pseudo['AWS::Partition']}:ecs:${pseudo['AWS::Region']}:${ACCOUNT}:task-definition/${work(template.Resources[name].Properties.Family)}:7`
     return isArnByRef.includes(types[name]) ? arn(named(name), types[name]) : named(name)
   }
   const att = (name, what) => {
     if (!types[name]) throw new Error(`GetAtt of ${name}, which does not exist`)
-    if (types[name] === 'AWS::Events::EventBus') return what === 'Arn' ? `arn:aws:events:${REGION}:${ACCOUNT}:event-bus/${stack}` : stack
+    if (types[name] === 'AWS::Events::EventBus') return what === 'Arn' ? `arn:${pseudo['AWS::Partition']}:events:${pseudo['AWS::Region']}:${ACCOUNT}:event-bus/${stack}` : stack
     if (what === 'Arn') return arn(named(name), types[name])
     return what === 'QueueName' || what === 'Name' ? named(name) : `${name}.${what}`
   }
@@ -100,6 +102,27 @@ export function resolve(template, given = {}, stack = STACK) {
   }
   const there = Object.entries(template.Resources).filter(([, r]) => !r.Condition || condition(r.Condition))
   return Object.fromEntries(there.map(([id, r]) => [id, { Type: r.Type, Properties: work(r.Properties ?? {}) }]))
+}
+
+// refused returns why CloudFormation would not take parameters: a pattern or a list of values, or an assertion of a rule.
+export function refused(template, given) {
+  const value = (name) => {
+    const { Type, Default } = template.Parameters[name], v = given[name] ?? Default ?? parameters[name]
+    return /List/.test(Type) && typeof v === 'string' ? v.split(',') : v
+  }
+  const functions = {
+    Ref: value, 'Fn::Equals': ([a, b]) => work(a) === work(b), 'Fn::Not': ([a]) => !work(a), 'Fn::And': (list) => list.every(work), 'Fn::Or': (list) => list.some(work),
+    'Fn::Contains': ([list, v]) => work(list).includes(work(v)),
+  }
+  const work = (v) => {
+    if (v === null || typeof v !== 'object' || Array.isArray(v)) return v
+    const [[name, argument]] = Object.entries(v)
+    if (!functions[name]) throw new Error(`rules have no ${name}`)
+    return functions[name](argument)
+  }
+  const values = Object.entries(template.Parameters).filter(([name, p]) => [value(name) ?? []].flat().some((v) => (p.AllowedPattern && !new RegExp(p.AllowedPattern).test(v)) || (p.AllowedValues && !p.AllowedValues.includes(v))))
+  const rules = Object.values(template.Rules ?? {}).filter((r) => !r.RuleCondition || work(r.RuleCondition)).flatMap((r) => r.Assertions).filter((a) => !work(a.Assert))
+  return [...values.map(([name]) => name), ...rules.map((a) => a.AssertDescription)]
 }
 
 // sample returns values for the required parameters of a template.

@@ -6,12 +6,12 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { environment, infra, load, resolve, sample, source } from './template.mjs'
+import { environment, infra, load, refused, resolve, sample, source } from './template.mjs'
 
 const templates = readdirSync(infra).filter((n) => n.endsWith('.yaml'))
 const everything = { AlarmEmail: 'a@example.com', SlackWebhookUrl: 'https://hooks.slack.com/services/x', SlackWebhookArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:s', GitHubRoles: 'true', GitHubTokenArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:t' }
 const ours = templates.filter((n) => n !== 'webhook.yaml')
-const regions = ['us-east-1', 'eu-west-1', 'us-gov-west-1', 'cn-north-1']
+const regions = ['us-east-1', 'eu-west-1', 'us-gov-west-1', 'us-gov-east-1', 'cn-north-1', 'cn-northwest-1']
 
 test('cfn-lint finds nothing in any partition', () => {
   execFileSync('cfn-lint', ['--regions', ...regions, '--', ...templates.map((n) => infra + n)], { stdio: ['ignore', 'inherit', 'inherit'] })
@@ -204,8 +204,26 @@ test('a key of your own encrypts what is stored', () => {
   assert.equal(resolve(load('cicd.yaml')).Topic.Properties.KmsMasterKeyId, undefined)
 })
 
-// Types that CloudFormation cannot tag, and parameters, which cost nothing.
-const untagged = ['AWS::SSM::Parameter', 'AWS::IAM::ManagedPolicy', 'AWS::IAM::Policy', 'AWS::IAM::RolePolicy', 'AWS::IAM::ServiceLinkedRole', 'AWS::Events::Connection', 'AWS::Events::ApiDestination', 'AWS::Scheduler::Schedule', 'AWS::SNS::Subscription', 'AWS::SNS::TopicPolicy', 'AWS::SQS::QueuePolicy', 'AWS::S3::BucketPolicy', 'AWS::CloudWatch::Dashboard', 'AWS::Lambda::Url', 'AWS::Lambda::Permission', 'AWS::EC2::VPCGatewayAttachment', 'AWS::EC2::Route', 'AWS::EC2::SubnetRouteTableAssociation', 'AWS::EC2::SecurityGroupIngress']
+test('names that mean something else, or that would end up as a pattern or as JSON, are refused', () => {
+  const name = (given) => refused(load('cicd.yaml'), given), env = (EnvironmentName) => refused(load('environment.yaml'), { ...sample('environment.yaml'), EnvironmentName })
+  for (const given of [{}, { Environments: 'dev,eu,build,deploy', ApprovalEnvironments: '', OwnSteps: 'lint,e2e.web', OwnArtifacts: 'reports', TagPrefix: 'release/', MainBranch: 'release/main' }]) assert.deepEqual(name(given), [], JSON.stringify(given))
+  for (const e of ['schedule', 'forks', 'artifacts', 'checks']) {
+    assert.match(name({ Environments: `dev,${e}` }).join(), /^Environments cannot be called/, e)
+    assert.match(name({ ReleaseEnvironments: `dev,${e}` }).join(), /^ReleaseEnvironments cannot be called/, e)
+    assert.match(env(e).join(), /cannot be called/, e)
+  }
+  for (const e of ['staging', 'build', 'a-1']) assert.deepEqual(env(e), [])
+  for (const s of ['build', 'test', 'migrate', 'deploy']) assert.match(name({ OwnSteps: `lint,${s}` }).join(), /^OwnSteps cannot have/, s)
+  for (const k of ['builds', 'coverage', 'manifests', 'runs', 'tests', 'deployments', 'locks', 'cache', 'pr']) assert.match(name({ OwnArtifacts: `reports,${k}` }).join(), /^OwnArtifacts cannot have/, k)
+  for (const t of ['h', 'heads', 'heads/', 'in', 'index/']) assert.match(name({ TagPrefix: t }).join(), /^TagPrefix cannot be/, t)
+  for (const [p, v] of [['Environments', 'dev, eu'], ['Environments', 'dev","x'], ['ApprovalEnvironments', 'Production'], ['OwnSteps', 'lint,*'], ['OwnSteps', 'a/b'], ['OwnArtifacts', '*'], ['OwnArtifacts', 'a/b'], ['ScheduleSteps', 'a"b'], ['OperatorApprovals', 'staging,*'], ['MainBranch', 'ma*n'], ['TagPrefix', '*'], ['ArtifactBucket', 'a*']]) assert.deepEqual(name({ [p]: v }), [p], `${p}=${v}`)
+  const target = { ...sample('environment.yaml'), TargetMigrateRoleArn: 'arn:aws:iam::222222222222:role/m' }
+  assert.match(refused(load('environment.yaml'), target).join(), /need TargetExternalId/)
+  assert.match(refused(load('base.yaml'), { VpcId: 'vpc-1' }).join(), /needs SubnetIds/)
+})
+
+// Types that CloudFormation cannot tag.
+const untagged = ['AWS::IAM::ManagedPolicy', 'AWS::IAM::Policy', 'AWS::IAM::RolePolicy', 'AWS::IAM::ServiceLinkedRole', 'AWS::Events::Connection', 'AWS::Events::ApiDestination', 'AWS::Scheduler::Schedule', 'AWS::SNS::Subscription', 'AWS::SNS::TopicPolicy', 'AWS::SQS::QueuePolicy', 'AWS::S3::BucketPolicy', 'AWS::CloudWatch::Dashboard', 'AWS::Lambda::Url', 'AWS::Lambda::Permission', 'AWS::EC2::VPCGatewayAttachment', 'AWS::EC2::Route', 'AWS::EC2::SubnetRouteTableAssociation', 'AWS::EC2::SecurityGroupIngress']
 test('every resource that can be tagged is tagged with its pipeline', () => {
   for (const name of templates) for (const [id, r] of Object.entries(load(name).Resources)) {
     if (untagged.includes(r.Type)) continue
