@@ -66,6 +66,16 @@ test('the approver is on record with the approval', async () => {
   assert.match(w.table['approval#one'].decision.S, /assumed-role\/release\/octocat/)
 })
 
+test('an answer by one who knows the token but may not write the answer approves nothing', async () => {
+  const w = new World({ approve: () => ({ approved: 'by arn:aws:iam::123456789012:user/operator', forged: true }) })
+  assert.equal((await w.run(push(main))).status, 'FAILED')
+  assert.equal(names(w).at(-1), 'DeployStaging')
+  assert.deepEqual([failure(w).step, failure(w).error], ['approval', 'NotAllowed'])
+  assert.equal(w.table['approval#one'].decision, undefined)
+  const elsewhere = new World({ approve: () => { elsewhere.table['answer#staging#one'] = { decision: { S: '{}' } }; return { forged: true } } })
+  assert.equal((await elsewhere.run(push(main))).status, 'FAILED', 'an answer for another environment does not count')
+})
+
 test('a task gets the branch, the commit and the network', async () => {
   const w = new World()
   await w.run(push('refs/heads/feature/a/b'))

@@ -302,7 +302,7 @@ export const table = {
     ['yes', 'ViewerPolicy', 'ecs:DescribeTasks', arn('ecs', 'task/Cluster/1')], ['yes', 'ViewerPolicy', 'logs:GetLogEvents', group('production')],
     ['yes', 'ViewerPolicy', 's3:ListBucket', bucket], ['yes', 'ViewerPolicy', 's3:GetObject', key('runs/x')], ['yes', 'ViewerPolicy', 'kms:Decrypt', keyArn],
     ['yes', 'ViewerPolicy', 'dynamodb:GetItem', tableArn, leading('approval#x')], ['no', 'ViewerPolicy', 'dynamodb:GetItem', tableArn, leading('token#staging#x')],
-    ['no', 'ViewerPolicy', 'dynamodb:GetItem', tableArn], ['no', 'ViewerPolicy', 'dynamodb:Scan', tableArn], ['no', 'ViewerPolicy', 's3:PutObject', key('runs/x')],
+    ['no', 'ViewerPolicy', 'dynamodb:GetItem', tableArn], ['no', 'ViewerPolicy', 'dynamodb:PutItem', tableArn, leading('answer#staging#x')], ['no', 'ViewerPolicy', 'dynamodb:Scan', tableArn], ['no', 'ViewerPolicy', 's3:PutObject', key('runs/x')],
     ['no', 'ViewerPolicy', 'states:StartExecution', arn('states', 'stateMachine:Machine')], ['no', 'ViewerPolicy', 'states:SendTaskSuccess', '*'],
   ],
   'an operator starts, cancels and approves staging': [
@@ -310,9 +310,13 @@ export const table = {
     ['yes', 'OperatorPolicy', 'states:SendTaskSuccess', '*'], ['yes', 'OperatorPolicy', 'states:SendTaskFailure', '*'],
     ['yes', 'OperatorPolicy', 'dynamodb:GetItem', tableArn, leading('token#staging#x')], ['yes', 'OperatorPolicy', 'dynamodb:GetItem', tableArn, leading('token#forks#x')],
     ['no', 'OperatorPolicy', 'dynamodb:GetItem', tableArn, leading('token#production#x')], ['no', 'OperatorPolicy', 'dynamodb:GetItem', tableArn, leading('token#staging#x', 'token#production#x')], ['no', 'OperatorPolicy', 'dynamodb:GetItem', tableArn],
+    ...['staging', 'forks'].map((e) => ['yes', 'OperatorPolicy', 'dynamodb:PutItem', tableArn, leading(`answer#${e}#x`)]),
+    ...['answer#production#x', 'answer#staging-2#x', 'answer#x', 'token#staging#x', 'approval#x', 'ref#x'].map((k) => ['no', 'OperatorPolicy', 'dynamodb:PutItem', tableArn, leading(k)]), ['no', 'OperatorPolicy', 'dynamodb:PutItem', tableArn],
+    ['no', 'OperatorPolicy', 'dynamodb:UpdateItem', tableArn, leading('answer#production#x')],
   ],
   'a releaser approves production and starts nothing': [
     ['yes', 'ReleaserPolicy', 'dynamodb:GetItem', tableArn, leading('token#production#x')], ['yes', 'ReleaserPolicy', 'states:SendTaskSuccess', '*'],
+    ['yes', 'ReleaserPolicy', 'dynamodb:PutItem', tableArn, leading('answer#production#x')], ['no', 'ReleaserPolicy', 'dynamodb:PutItem', tableArn, leading('token#production#x')], ['no', 'ReleaserPolicy', 'dynamodb:PutItem', tableArn],
     ['no', 'ReleaserPolicy', 'dynamodb:GetItem', tableArn, leading('approval#x')], ['no', 'ReleaserPolicy', 'dynamodb:GetItem', tableArn],
     ['no', 'ReleaserPolicy', 'states:StartExecution', arn('states', 'stateMachine:Machine')], ['no', 'ReleaserPolicy', 'states:StopExecution', arn('states', 'execution:Machine:x')],
   ],

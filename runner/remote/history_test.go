@@ -3,6 +3,7 @@ package remote
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -187,7 +188,7 @@ func TestAwaitingApprovalFindsTheOneThatWaits(t *testing.T) {
 }
 
 func TestDecisionIsSentWithCallerAndReason(t *testing.T) {
-	const approval = `{"Item":{"environment":{"S":"production"},"ref":{"S":"refs/heads/main"},"sha":{"S":"0123"}}}`
+	const approval = `{"Item":{"environment":{"S":"production"},"ref":{"S":"refs/heads/main"},"sha":{"S":"0123"},"expires":{"N":"1800000000"}}}`
 	const token = `{"Item":{"token":{"S":"AQC-the-token"}}}`
 	for name, c := range map[string]struct {
 		yes             bool
@@ -199,7 +200,7 @@ func TestDecisionIsSentWithCallerAndReason(t *testing.T) {
 		"without a reason": {false, "", "SendTaskFailure", `{"cause":"by octocat","error":"Rejected","taskToken":"AQC-the-token"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &played{answers: map[string][]string{"GetItem": {approval, token}, c.operation: {"{}", "!TaskTimedOut", "!AccessDeniedException"}}}
+			p := &played{answers: map[string][]string{"GetItem": {approval, token}, "PutItem": {"{}"}, c.operation: {"{}", "!TaskTimedOut", "!AccessDeniedException"}}}
 			m := machine(t, p)
 			a, err := m.Approval(t.Context(), "main-1")
 			if err != nil || a.Environment != "production" || a.SHA != "0123" || !strings.Contains(p.inputs["GetItem"][1], `"token#production#main-1"`) {
@@ -216,7 +217,41 @@ func TestDecisionIsSentWithCallerAndReason(t *testing.T) {
 			if got := p.inputs[c.operation][0]; got != c.want {
 				t.Errorf("%s, not %s", got, c.want)
 			}
+			if c.yes != (len(p.inputs["PutItem"]) > 0) {
+				t.Errorf("recorded: %q", p.inputs["PutItem"])
+			}
 		})
+	}
+}
+
+// The answer is written before the token is used, since the machine reads it at once.
+func TestApprovalIsWrittenUnderTheNameOfItsEnvironment(t *testing.T) {
+	asked := func() *played {
+		return &played{answers: map[string][]string{
+			"GetItem":         {`{"Item":{"environment":{"S":"production"},"expires":{"N":"1800000000"}}}`, `{"Item":{"token":{"S":"x"}}}`},
+			"SendTaskSuccess": {"{}"}, "PutItem": {"{}"},
+		}}
+	}
+	p := asked()
+	m := machine(t, p)
+	a, err := m.Approval(t.Context(), "main-1")
+	if err == nil {
+		err = m.Decide(t.Context(), a, true, "octocat", "")
+	}
+	want := `"Item":{"decision":{"S":"{\"approved\":\"by octocat\"}"},"expires":{"N":"1800000000"},"id":{"S":"answer#production#main-1"}}`
+	if err != nil || !strings.Contains(p.inputs["PutItem"][0], want) || !slices.Equal(p.asked[2:], []string{"PutItem", "SendTaskSuccess"}) {
+		t.Errorf("%v, %v, %s", err, p.asked, p.inputs["PutItem"])
+	}
+
+	p = asked()
+	p.answers["PutItem"] = []string{"!AccessDeniedException"}
+	m = machine(t, p)
+	if a, err = m.Approval(t.Context(), "main-1"); err == nil {
+		err = m.Decide(t.Context(), a, true, "octocat", "")
+	}
+	var e *Error
+	if !asError(err, &e) || e.Message != "the approval cannot be recorded" || !strings.Contains(e.Advice, "answer#production#main-1") || slices.Contains(p.asked, "SendTaskSuccess") {
+		t.Errorf("%v, %v", err, p.asked)
 	}
 }
 

@@ -285,7 +285,7 @@ type Approval struct {
 	Execution, Environment, Ref, SHA string
 	Since                            string
 	Digests                          string // KIND=SHA256 of what the build published, separated by commas; "none" without a record
-	token                            string
+	token, expires                   string
 }
 
 // Sets describes what the build published, for a question: ", builds sha256 0123456789ab". It is "" if the build
@@ -310,7 +310,7 @@ func (p *Pipeline) Approval(ctx context.Context, execution string) (Approval, er
 	if err != nil {
 		return Approval{}, err
 	}
-	a := Approval{Execution: execution, Environment: i["environment"], Ref: i["ref"], SHA: i["sha"], Since: i["since"], Digests: i["digests"]}
+	a := Approval{Execution: execution, Environment: i["environment"], Ref: i["ref"], SHA: i["sha"], Since: i["since"], Digests: i["digests"], expires: i["expires"]}
 	if a.Environment != "" && i["decision"] == "" {
 		i, err = p.item(ctx, "token#"+a.Environment+"#"+execution, "could not read the token that approves for "+a.Environment)
 		if err != nil {
@@ -329,19 +329,20 @@ func (p *Pipeline) Approval(ctx context.Context, execution string) (Approval, er
 // item reads an item of the table; it is empty if there is none. The error is an *Error.
 func (p *Pipeline) item(ctx context.Context, id, failure string) (map[string]string, error) {
 	var output struct {
-		Item map[string]struct{ S string }
+		Item map[string]struct{ S, N string }
 	}
 	err := p.dynamo.Call(ctx, "GetItem", map[string]any{
 		"TableName": p.table, "ConsistentRead": true, "Key": map[string]any{"id": map[string]string{"S": id}},
 	}, &output)
 	values := map[string]string{}
 	for name, value := range output.Item {
-		values[name] = value.S
+		values[name] = value.S + value.N // one of them is empty
 	}
 	return values, p.explain(ctx, failure, "dynamodb:GetItem on the item "+id+", as the policies of cicd.yaml do", err)
 }
 
-// Decide approves or rejects, and records who did and why. The error is an *Error.
+// Decide approves or rejects, and records who did and why. The error is an *Error. The token ends the waiting, and is in
+// the history of the execution; what approves is an item whose key has the environment's name, as that of the token.
 func (p *Pipeline) Decide(ctx context.Context, a Approval, yes bool, who, reason string) error {
 	operation, action := "SendTaskSuccess", "states:SendTaskSuccess"
 	input := map[string]string{"taskToken": a.token}
@@ -352,6 +353,9 @@ func (p *Pipeline) Decide(ctx context.Context, a Approval, yes bool, who, reason
 			return err
 		}
 		input["output"] = string(output)
+		if err := p.putAnswer(ctx, a, string(output)); err != nil {
+			return err
+		}
 	} else {
 		operation, action = "SendTaskFailure", "states:SendTaskFailure"
 		input["error"], input["cause"] = "Rejected", said
@@ -364,6 +368,17 @@ func (p *Pipeline) Decide(ctx context.Context, a Approval, yes bool, who, reason
 		}
 	}
 	return p.explain(ctx, "the decision cannot be passed on", action, err)
+}
+
+// putAnswer writes the item that the machine reads once it is woken.
+func (p *Pipeline) putAnswer(ctx context.Context, a Approval, decision string) error {
+	id := "answer#" + a.Environment + "#" + a.Execution
+	item := map[string]any{"id": map[string]string{"S": id}, "decision": map[string]string{"S": decision}}
+	if a.expires != "" {
+		item["expires"] = map[string]string{"N": a.expires}
+	}
+	err := p.dynamo.Call(ctx, "PutItem", map[string]any{"TableName": p.table, "Item": item}, nil)
+	return p.explain(ctx, "the approval cannot be recorded", "dynamodb:PutItem on the item "+id+", as the policies of cicd.yaml do", err)
 }
 
 // explain converts an error of AWS to an *Error.
