@@ -10,6 +10,7 @@ from moto.ecs.exceptions import InvalidParameterException
 from moto.ecs.models import EC2ContainerServiceBackend
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.moto_api import state_manager
+from moto.ssm.models import Parameter
 
 
 class Template:
@@ -91,6 +92,16 @@ def apply(ecs):
 
     CloudFormationResponse.update_termination_protection = update_termination_protection
     CloudFormationBackend.validate_template = lambda self, template: []  # AWS checks the syntax only, moto fails for each warning
+
+    make = Parameter.create_from_cloudformation_json.__func__
+
+    def parameter(cls, resource_name, cloudformation_json, account_id, region_name, **more):
+        properties = dict(cloudformation_json["Properties"])
+        if isinstance(properties.get("Tags"), dict):  # a map in CloudFormation, a list in moto
+            properties["Tags"] = [{"Key": k, "Value": v} for k, v in properties["Tags"].items()]
+        return make(cls, resource_name, {**cloudformation_json, "Properties": properties}, account_id, region_name, **more)
+
+    Parameter.create_from_cloudformation_json = classmethod(parameter)
 
     sign_as_kms_does()
 

@@ -41,6 +41,12 @@ const keyless = () => {
   delete template.Outputs.KmsKeyArn
   return JSON.stringify(template)
 }
+// moto takes the tags of a parameter as a list, CloudFormation as a map.
+const untagged = () => {
+  const template = load('environment.yaml')
+  delete template.Resources.Settings.Properties.Tags
+  return JSON.stringify(template)
+}
 let base
 const baseOutputs = async () => {
   if (!base) {
@@ -69,8 +75,8 @@ test('base.yaml is deployed by the AWS CLI', async () => {
 test('cicd.yaml is deployed by the AWS CLI with the commands of the README, and an environment after it', async () => {
   const given = await baseOutputs()
   const { TemplateBucket, ...network } = given
-  const deploy = (stack, template, p) => aws('cloudformation', 'deploy', '--stack-name', stack, '--template-file', infra + template, '--s3-bucket', TemplateBucket, '--s3-prefix', 'templates', '--capabilities', 'CAPABILITY_IAM', '--parameter-overrides', ...overrides(p))
-  await deploy('cicd', 'cicd.yaml', { ...network, ...own })
+  const deploy = (stack, template, p) => aws('cloudformation', 'deploy', '--stack-name', stack, '--template-file', template, '--s3-bucket', TemplateBucket, '--s3-prefix', 'templates', '--capabilities', 'CAPABILITY_IAM', '--parameter-overrides', ...overrides(p))
+  await deploy('cicd', `${infra}cicd.yaml`, { ...network, ...own })
   const made = await resources('cicd')
   for (const id of ['Bucket', 'Cluster', 'BuildTask', 'BranchTestTask', 'ForkTask', 'Machine', 'Bus', 'BranchRule', 'TagRule', 'ForkRule', 'MergeGroupRule', 'ManualRule', 'Table', 'Topic', 'Dlq', 'ViewerPolicy']) assert.ok(made.some((r) => r.LogicalResourceId === id), id)
   const { stateMachines } = await aws('stepfunctions', 'list-state-machines')
@@ -87,7 +93,8 @@ test('cicd.yaml is deployed by the AWS CLI with the commands of the README, and 
 
   const role = made.find((r) => r.LogicalResourceId === 'MachineRole').PhysicalResourceId
   const pipeline = { Pipeline: 'cicd', ClusterArn: 'arn:aws:ecs:eu-west-1:123456789012:cluster/cicd', MachineRoleName: role, ReadPolicyArn: made.find((r) => r.LogicalResourceId === 'ReadPolicy').PhysicalResourceId, ArtifactBucket: bucket, RepositoryName: 'ci/shop', RepositoryUri: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/ci/shop', ImageTag: '0123abc', SecretsPrefix: 'cicd' }
-  for (const [EnvironmentName, StackName] of [['staging', 'Shop-Staging'], ['production', 'Shop-Production']]) await deploy(`cicd-${EnvironmentName}`, 'environment.yaml', { ...pipeline, EnvironmentName, StackName })
+  writeFileSync(join(dir, 'untagged.json'), untagged())
+  for (const [EnvironmentName, StackName] of [['staging', 'Shop-Staging'], ['production', 'Shop-Production']]) await deploy(`cicd-${EnvironmentName}`, join(dir, 'untagged.json'), { ...pipeline, EnvironmentName, StackName })
   const { Parameter } = await aws('ssm', 'get-parameter', '--name', '/cicd/environments/production')
   const { migrate } = JSON.parse(Parameter.Value)
   assert.match(migrate.definition, /task-definition\/cicd-Migrate-production:1$/)
@@ -112,6 +119,7 @@ test('base, pipeline and environment are deployed by carlin', async () => {
   const given = await baseOutputs()
   for (const n of readdirSync(infra)) if (n.endsWith('.yaml')) cpSync(infra + n, join(dir, n))
   writeFileSync(join(dir, 'base.yaml'), keyless())
+  writeFileSync(join(dir, 'environment.yaml'), untagged())
   writeFileSync(join(dir, 'package.json'), '{"name":"shop","version":"1.0.0"}')
   const parameters = (p) => Object.entries(p).map(([key, value]) => ({ key, value }))
   const only = (name, p) => Object.fromEntries(Object.entries(p).filter(([k]) => k in load(name).Parameters))
