@@ -23,6 +23,8 @@ type lookback struct {
 	done   chan struct{}
 	passed record.Entry   // zero if there is none
 	newest record.Entry   // of the run's own branch; zero if there is none
+	first  record.Entry   // of those that failed on the branch since it passed; zero if there is none
+	failed int            // how many they are
 	recent []record.Entry // with their usage, the newest first
 }
 
@@ -55,7 +57,7 @@ func (r *run) lookBack() {
 			}
 			for _, e := range head.Runs {
 				if e.RunID != id && e.Step == step && e.Environment == environment && e.State != record.Running {
-					l.add(e)
+					l.add(e, branch == own)
 					if l.newest.RunID == "" && branch == own {
 						l.newest = e
 					}
@@ -69,7 +71,10 @@ func (r *run) lookBack() {
 }
 
 // add takes an earlier run of the step, the newest first. One in a workspace with changes says nothing of its commit.
-func (l *lookback) add(e record.Entry) {
+func (l *lookback) add(e record.Entry, ownBranch bool) {
+	if ownBranch && l.passed.RunID == "" && e.State == record.Failing && !e.Dirty {
+		l.first, l.failed = e, l.failed+1
+	}
 	if len(l.recent) < maxRecent && e.Usage != nil {
 		l.recent = append(l.recent, e)
 	}
@@ -160,6 +165,15 @@ func (r *run) sinceLastPassed(f record.Run) *record.LastPassed {
 	}
 	l.Commits, l.More = r.commitsSince(before.SHA, f.SHA)
 	return l
+}
+
+// failingSince returns since when the step fails on the branch; nil if the run before did not.
+func (r *run) failingSince() *record.FailingSince {
+	if sig, _ := r.Stop.Signal(); sig != 0 || !r.lookback.wait() || r.lookback.failed == 0 {
+		return nil
+	}
+	l := r.lookback
+	return &record.FailingSince{RunID: l.first.RunID, SHA: l.first.SHA, At: l.first.Started, Runs: l.failed}
 }
 
 // maxCommits is how many commits a record lists.

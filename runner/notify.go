@@ -21,11 +21,12 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// A run notifies Slack if SLACK_WEBHOOK_URL is set, and GitHub if GITHUB_TOKEN and GITHUB_REPOSITORY are.
+// A run notifies Slack if SLACK_WEBHOOK_URL or SLACK_BOT_TOKEN is set, and GitHub if GITHUB_TOKEN and GITHUB_REPOSITORY are.
 //
 //  1. At its start the commit gets a pending status, concurrently with the run.
 //  2. At its end, once record and report are stored, both services are notified at the same time: GitHub of every run, after
-//     it has answered the first request; Slack of a failure, a recovery and a deploy. They have notify.Timeout, and less if
+//     it has answered the first request; Slack of a failure, a recovery and a deploy, and of each other run where there is a
+//     message of the commit. See notify_shared.go for what runs share: that message, and the comment of a pull request. They have notify.Timeout, and less if
 //     the stop budget ends sooner.
 //  3. Errors are logged, and change nothing.
 //
@@ -52,7 +53,7 @@ func (r *run) notifiesGitHub() bool {
 
 // notifiesSlack reports whether Slack is notified of runs.
 func (r *run) notifiesSlack() bool {
-	return r.Variables["SLACK_WEBHOOK_URL"] != "" && !r.isPartial() && !r.isDryRun()
+	return (r.Variables["SLACK_WEBHOOK_URL"] != "" || r.hasBot()) && !r.isPartial() && !r.isDryRun()
 }
 
 // isDryRun reports whether only a plan was requested, even if the configuration was refused.
@@ -139,14 +140,15 @@ func (r *run) notifyEnd(ended record.Run) (wait func()) {
 	n := &r.notifications
 	shown := r.in.Terminal && !ended.Recorded // refused input at a terminal concerns only the person there
 	toGitHub, toSlack := r.notifiesGitHub() && (!shown || n.started != nil), r.notifiesSlack() && !shown
-	if n.ended || !toGitHub && !toSlack {
+	comments := r.comments() && ended.Recorded
+	if n.ended || !toGitHub && !toSlack && !comments {
 		return func() {}
 	}
 	n.ended = true
 	hasReport := r.published["report.html"]
 	ctx, cancel := r.Stop.NotifyContext()
 	ctx, cancelTimeout := context.WithTimeoutCause(ctx, notify.Timeout, notifyTimeoutError{})
-	var github, slack error
+	var github, slack, comment error
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -163,13 +165,19 @@ func (r *run) notifyEnd(ended record.Run) (wait func()) {
 		if toSlack {
 			all.Go(func() { slack = r.notifySlack(ctx, ended, report) })
 		}
+		if comments {
+			all.Go(func() { comment = r.commentOnPull(ctx, ended) })
+		}
 		all.Wait()
-		github, slack = causeOf(ctx, github), causeOf(ctx, slack)
+		github, slack, comment = causeOf(ctx, github), causeOf(ctx, slack), causeOf(ctx, comment)
 	}()
 	return func() {
 		<-done
 		r.logNotifyError("GitHub", github)
 		r.logNotifyError("Slack", slack)
+		if comment != nil {
+			r.Log.Warn("the pull request got no comment", "error", comment.Error(), "hint", outcome.Hint(comment))
+		}
 	}
 }
 
@@ -187,14 +195,22 @@ func (r *run) notifyGitHub(ctx context.Context, ended record.Run, report present
 // notifySlack posts a failure, a recovery or a deploy.
 func (r *run) notifySlack(ctx context.Context, ended record.Run, report present.ReportLink) error {
 	recovered := r.recordOnBranch(ctx, ended)
-	if ended.Passed && !recovered && r.step.Lock != steps.LockStack {
+	worthwhile := !ended.Passed || recovered || r.step.Lock == steps.LockStack
+	message := present.SlackContext{Recovered: recovered, Report: report}
+	if worthwhile {
+		message.Mention = r.author(ctx, ended)
+	}
+	if r.hasBot() {
+		return r.notifyBot(ctx, ended, message, worthwhile)
+	}
+	if !worthwhile {
 		return nil
 	}
 	slack, err := r.slack(ctx)
 	if err != nil {
 		return err
 	}
-	return slack.Post(ctx, present.SlackMessage(ended, recovered, report))
+	return slack.Post(ctx, present.SlackMessage(ended, message))
 }
 
 // causeOf names the end of ctx in the error of a request that it cut short.

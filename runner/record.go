@@ -82,6 +82,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 	f.Cause, f.Notes = r.cause(o, f), r.annotations(o)
 	f.Lockfile = r.lockfile
 	f.Previous = r.previous()
+	f.Failing = r.failingSince()
 	if !o.Passed() {
 		f.Rerun, f.LastPassed = r.rerunCommands(f), r.sinceLastPassed(f)
 	}

@@ -118,6 +118,14 @@ func LatestRunOnBranch(branch, step, environment string) string {
 	return strings.Join([]string{runs, branchKey(branch), "latest", stepKey(step, environment), "latest.json"}, "/")
 }
 
+// Message returns the key of the state of the message that the runs of a commit share: "runs/<branch>/<sha>/slack.json".
+func Message(ref Ref) string { return strings.Join([]string{runs, ref.key(), "slack.json"}, "/") }
+
+// Comment returns the key of the state of the comment of a pull request: "runs/<branch>/latest/comment-<number>.json".
+func Comment(branch string, number int) string {
+	return strings.Join([]string{runs, branchKey(branch), "latest", "comment-" + strconv.Itoa(number) + ".json"}, "/")
+}
+
 // Shard returns the prefix of what one shard of a step's run keeps until the shards are merged into the record of the
 // run: "runs/<branch>/<sha>/<step>~shards/<run-id>/<shard>". No step has such a name.
 func Shard(ref Ref, step, runID string, shard int) string {

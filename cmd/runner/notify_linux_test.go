@@ -28,6 +28,7 @@ import (
 // services are the ones that the runs of a transcript notify.
 type services struct {
 	slack  *notifytest.Slack
+	bot    *notifytest.Bot
 	github *notifytest.GitHub
 }
 
@@ -46,6 +47,8 @@ func (l *services) service(ts *testscript.TestScript, name string) *notifytest.S
 	switch {
 	case name == "slack" && l.slack != nil:
 		return &l.slack.Service
+	case name == "bot" && l.bot != nil:
+		return &l.bot.Service
 	case name == "github" && l.github != nil:
 		return &l.github.Service
 	}
@@ -62,8 +65,43 @@ func cmdSlack(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Setenv("SLACK_WEBHOOK_URL", address)
 }
 
-// github [public] [reads] [app]: starts a GitHub with the commit of all transcripts. The repository is private unless
-// it is public. The token may set a status unless it only reads, and may create checks if it is that of an app.
+// bot: starts an API of Slack and sets the variables of its app.
+func cmdBot(ts *testscript.TestScript, _ bool, _ []string) {
+	l := servicesOf(ts)
+	l.bot = &notifytest.Bot{Token: "xoxb-token-of-the-transcripts", Channel: "C0123456789"}
+	address, stop := l.bot.Start()
+	ts.Defer(stop)
+	ts.Setenv("SLACK_API_URL", address)
+	ts.Setenv("SLACK_BOT_TOKEN", l.bot.Token)
+	ts.Setenv("SLACK_CHANNEL", l.bot.Channel)
+}
+
+// botfails [NAME]: the API of Slack answers with an error from here on; without a name it works again, but has lost all
+// messages.
+func cmdBotFails(ts *testscript.TestScript, _ bool, args []string) {
+	b := servicesOf(ts).bot
+	b.Fail(strings.Join(args, ""))
+	if len(args) == 0 {
+		b.Forget()
+	}
+}
+
+// comments N: the pull request has N comments of the runner, the last of which is in the file comment.
+func cmdComments(ts *testscript.TestScript, _ bool, args []string) {
+	all := servicesOf(ts).github.Comments()
+	if strconv.Itoa(len(all)) != args[0] {
+		ts.Fatalf("there are %d comments, want %s: %q", len(all), args[0], all)
+	}
+	last := ""
+	if len(all) > 0 {
+		last = all[len(all)-1]
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("comment"), []byte(last), 0o644))
+}
+
+// github [public] [reads] [app] [pull] [fork] [silent] [busy]: starts a GitHub with the commit of all transcripts. The repository is private unless
+// it is public. The token may set a status unless it only reads, and may create checks if it is that of an app. The commit
+// may have a pull request, maybe from a fork, with comments of people, and with none of the token.
 func cmdGitHub(ts *testscript.TestScript, _ bool, args []string) {
 	l := servicesOf(ts)
 	l.github = &notifytest.GitHub{Token: hubToken, Repository: "acme/shop", SHA: testSHA, Private: true}
@@ -75,6 +113,14 @@ func cmdGitHub(ts *testscript.TestScript, _ bool, args []string) {
 			l.github.ReadsOnly = true
 		case "app":
 			l.github.App = true
+		case "pull":
+			l.github.Pull.Number = 12
+		case "fork":
+			l.github.Pull.Fork = true
+		case "silent":
+			l.github.Pull.Denied = true
+		case "busy":
+			l.github.Pull.Others = 130
 		}
 	}
 	address, stop := l.github.Start()
@@ -128,6 +174,27 @@ func cmdReceived(ts *testscript.TestScript, _ bool, args []string) {
 		)
 	}
 }
+
+// posts SERVICE: what the service has accepted so far is in SERVICE.posts, however much it is.
+func cmdPosts(ts *testscript.TestScript, _ bool, args []string) {
+	cmdReceived(ts, false, []string{args[0], strconv.Itoa(len(servicesOf(ts).service(ts, args[0]).Posts()))})
+}
+
+// last SERVICE KINDS PATTERN: the last post of one of the kinds, which are a pattern, matches.
+func cmdLast(ts *testscript.TestScript, _ bool, args []string) {
+	text := ""
+	for _, p := range servicesOf(ts).service(ts, args[0]).Posts() {
+		if regexp.MustCompile("^(?:" + args[1] + ")$").MatchString(p.Kind) {
+			text = fmt.Sprint(p.JSON)
+		}
+	}
+	if !regexp.MustCompile(args[2]).MatchString(text) {
+		ts.Fatalf("the last is %s", text)
+	}
+}
+
+// forget: the comments of the pull request are deleted.
+func cmdForget(ts *testscript.TestScript, _ bool, _ []string) { servicesOf(ts).github.Forget() }
 
 // requests SERVICE N: the service has received N requests so far.
 func cmdRequests(ts *testscript.TestScript, _ bool, args []string) {

@@ -106,6 +106,12 @@ func TestTranscripts(t *testing.T) {
 
 			"slack":    cmdSlack,
 			"github":   cmdGitHub,
+			"bot":      cmdBot,
+			"botfails": cmdBotFails,
+			"comments": cmdComments,
+			"forget":   cmdForget,
+			"posts":    cmdPosts,
+			"last":     cmdLast,
 			"behave":   cmdBehave,
 			"received": cmdReceived,
 			"requests": cmdRequests,

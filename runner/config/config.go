@@ -47,7 +47,11 @@ type Config struct {
 	GitHubAPI      string `env:"GITHUB_API_URL"`      // "": github.com's
 	GitHubServer   string `env:"GITHUB_SERVER_URL"`
 	GitHubStatus   string `env:"RUNNER_GITHUB_STATUS" envDefault:"auto"` // auto, on or off
-	Actor          string `env:"GITHUB_ACTOR"`                           // who has caused the run
+	GitHubComment  string `env:"RUNNER_GITHUB_COMMENT" envDefault:"off"` // on or off
+	SlackChannel   string `env:"SLACK_CHANNEL"`
+	SlackAPI       string `env:"SLACK_API_URL"`      // "": slack.com's
+	SlackUsers     string `env:"RUNNER_SLACK_USERS"` // EMAIL=ID, separated by commas: see SlackUser
+	Actor          string `env:"GITHUB_ACTOR"`       // who has caused the run
 	S3Encryption   string `env:"RUNNER_S3_ENCRYPTION"`
 	S3KMSKey       string `env:"RUNNER_S3_KMS_KEY"`
 	S3StorageClass string `env:"RUNNER_S3_STORAGE_CLASS"`
@@ -180,6 +184,14 @@ func (c *Config) check() error {
 			Message: fmt.Sprintf("RUNNER_GITHUB_STATUS cannot be %q", c.GitHubStatus),
 			Advice:  "write auto, on or off",
 		}
+	}
+	if c.GitHubComment != "on" && c.GitHubComment != "off" {
+		return &outcome.ConfigError{
+			Message: fmt.Sprintf("RUNNER_GITHUB_COMMENT cannot be %q", c.GitHubComment), Advice: "write on or off",
+		}
+	}
+	if _, err := c.slackUsers(); err != nil {
+		return err
 	}
 	switch steps.Credentials(c.Credentials) {
 	case "", steps.TaskCredentials, steps.NoCredentials:

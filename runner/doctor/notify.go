@@ -17,6 +17,9 @@ func (e *examiner) notifications(ctx context.Context) {
 	if e.Variables["SLACK_WEBHOOK_URL"] != "" {
 		e.slack(ctx)
 	}
+	if e.Variables["SLACK_BOT_TOKEN"] != "" {
+		e.slackBot(ctx)
+	}
 	if e.Variables["GITHUB_TOKEN"] != "" {
 		e.github(ctx)
 	}
@@ -34,6 +37,21 @@ func (e *examiner) slack(ctx context.Context) {
 		return
 	}
 	e.ok(subject, "SLACK_WEBHOOK_URL looks like a webhook; whether it works shows with the first message")
+}
+
+func (e *examiner) slackBot(ctx context.Context) {
+	const subject = "slack"
+	c := e.session.Config
+	values, err := e.private.Resolve(ctx, e.session, "SLACK_BOT_TOKEN")
+	bot := notify.Bot{Token: strings.TrimSpace(values["SLACK_BOT_TOKEN"]), Channel: c.SlackChannel, URL: c.SlackAPI}
+	if err == nil {
+		err = bot.Check()
+	}
+	if err != nil {
+		e.problem(artifacts.Warning, subject, err.Error(), outcome.Hint(err))
+		return
+	}
+	e.ok(subject, "SLACK_BOT_TOKEN looks like the token of a bot; whether it may post to %s shows with the first message", c.SlackChannel)
 }
 
 func (e *examiner) github(ctx context.Context) {

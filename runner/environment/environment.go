@@ -18,7 +18,7 @@ import (
 )
 
 // private are the runner's own variables, which the command does not get: what it does not have it cannot leak.
-var private = []string{"SLACK_WEBHOOK_URL", "GITHUB_TOKEN", "RUNNER_SSH_KEY"}
+var private = []string{"SLACK_WEBHOOK_URL", "SLACK_BOT_TOKEN", "GITHUB_TOKEN", "RUNNER_SSH_KEY"}
 
 // IsPrivate reports whether a variable is one that only the runner uses.
 func IsPrivate(name string) bool { return slices.Contains(private, name) }

@@ -136,22 +136,45 @@ func mayBeLink(err error) bool {
 // check adds a check, which only the token of an app may: a workflow's GITHUB_TOKEN is one, a person's is not.
 // Without the permission the status suffices, and nothing is reported.
 func (s *session) check(ctx context.Context, options github.CreateCheckRunOptions) error {
-	err := s.send(
-		ctx, "a check of the commit", "give the app the permission checks: write",
-		func() (*github.Response, error) {
-			_, response, err := s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
-			if options.DetailsURL != nil && mayBeLink(err) {
-				options.DetailsURL = nil
-				_, response, err = s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
-			}
+	const permission = "give the app the permission checks: write"
+	var more []*github.CheckRunAnnotation
+	if all := options.Output.Annotations; len(all) > annotationsARequest {
+		output := *options.Output
+		output.Annotations, more = all[:annotationsARequest], all[annotationsARequest:]
+		options.Output = &output
+	}
+	var id int64
+	err := s.send(ctx, "a check of the commit", permission, func() (*github.Response, error) {
+		made, response, err := s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
+		if options.DetailsURL != nil && mayBeLink(err) {
+			options.DetailsURL = nil
+			made, response, err = s.client.Checks.CreateCheckRun(ctx, s.owner, s.name, options)
+		}
+		id = made.GetID()
+		return response, err
+	})
+	for batch := range slices.Chunk(more, annotationsARequest) { // GitHub adds them to those that are there
+		if err != nil {
+			break
+		}
+		err = s.send(ctx, "more annotations of the check", permission, func() (*github.Response, error) {
+			_, response, err := s.client.Checks.UpdateCheckRun(ctx, s.owner, s.name, id, github.UpdateCheckRunOptions{
+				Name: options.Name,
+				Output: &github.CheckRunOutput{
+					Title: options.Output.Title, Summary: options.Output.Summary, Annotations: batch,
+				},
+			})
 			return response, err
-		},
-	)
+		})
+	}
 	if refused := (*Error)(nil); errors.As(err, &refused) && refused.Refused() {
 		return nil
 	}
 	return err
 }
+
+// annotationsARequest is how many annotations GitHub accepts in one request.
+const annotationsARequest = 50
 
 func (s *session) look(ctx context.Context) (a Access, err error) {
 	err = s.send(

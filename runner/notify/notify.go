@@ -23,11 +23,12 @@ type Error struct {
 	Service string // "Slack", "GitHub"
 	Status  int    // of HTTP; 0 if there was no answer
 	Err     error
+	Name    string // of an error of Slack's API, as in channel_not_found
 	Advice  string
 }
 
 func (e *Error) Error() string {
-	if e.Status != 0 {
+	if e.Status != 0 && e.Name == "" {
 		return fmt.Sprintf("%s answered %d: %v", e.Service, e.Status, e.Err)
 	}
 	return fmt.Sprintf("%s: %v", e.Service, e.Err)

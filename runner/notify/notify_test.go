@@ -234,3 +234,57 @@ func TestInvalidRepository(t *testing.T) {
 		}
 	}
 }
+
+// The errors of Slack's API say what to do about them, by their documented names, and hold no token.
+func TestErrorsOfTheAPIOfSlackSayWhatToDo(t *testing.T) {
+	server := &notifytest.Bot{Token: "xoxb-secret", Channel: "C0123456789"}
+	address, stop := server.Start()
+	defer stop()
+	bot := Bot{Token: "xoxb-secret", Channel: "C0123456789", URL: address}
+	blocks := slack.Blocks{BlockSet: []slack.Block{slack.NewHeaderBlock(slack.NewTextBlockObject("plain_text", "test failed", false, false))}}
+	m := &slack.WebhookMessage{Text: "test failed", Blocks: &blocks}
+	for _, name := range []string{
+		"channel_not_found", "not_in_channel", "is_archived", "invalid_auth", "token_expired", "token_revoked",
+		"account_inactive", "missing_scope", "restricted_action", "ratelimited", "fatal_error", "unheard_of",
+	} {
+		server.Fail(name)
+		asked := server.Asked()
+		_, err := bot.Post(t.Context(), m)
+		var e *Error
+		if !errors.As(err, &e) || e.Name != name || e.Hint() == "" || !strings.Contains(e.Error(), name) ||
+			strings.Contains(e.Error()+e.Hint(), "xoxb-secret") {
+			t.Errorf("%s: %v", name, err)
+		}
+		want := 1
+		if name == "ratelimited" || name == "fatal_error" {
+			want = 2
+		}
+		if n := server.Asked() - asked; n != want {
+			t.Errorf("%s: asked %d times, want %d", name, n, want)
+		}
+	}
+	server.Fail("")
+	id, err := bot.Post(t.Context(), m)
+	if err == nil {
+		err = errors.Join(bot.Update(t.Context(), id, m), bot.Reply(t.Context(), id, m))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Forget()
+	if err := bot.Update(t.Context(), id, m); !Gone(err) {
+		t.Errorf("a message that was deleted: %v", err)
+	}
+	server.Close(http.StatusServiceUnavailable)
+	if _, err := bot.Post(t.Context(), m); err == nil || Gone(err) {
+		t.Errorf("while it is down: %v", err)
+	}
+	for name, b := range map[string]Bot{
+		"a token of a user": {Token: "xoxp-1", Channel: "C0123456789"}, "a name": {Token: "xoxb-1", Channel: "ci"},
+		"without TLS": {Token: "xoxb-1", Channel: "C0123456789", URL: "http://slack.example/api/"},
+	} {
+		if b.Check() == nil {
+			t.Errorf("%s is accepted", name)
+		}
+	}
+}

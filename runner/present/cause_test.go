@@ -42,7 +42,7 @@ func TestEveryOutputSaysTheCause(t *testing.T) {
 		}
 		return strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(string(b))
 	}
-	slack := text(SlackMessage(run, false, ReportLink{}))
+	slack := text(SlackMessage(run, SlackContext{}))
 	check := text(GitHubCheck(run, ReportLink{}))
 	for name, c := range map[string]struct{ got, want string }{
 		"summary":        {Terminal{}.Summary(run), "  cause      src/a.ts(3,5): error TS2322: <!channel> and 1 more\n    │ src/a.ts(3,5)"},
@@ -68,10 +68,10 @@ func TestEveryOutputSaysTheCause(t *testing.T) {
 	}
 }
 
-// Failed tests come first, and GitHub takes 50 annotations in a request.
+// Failed tests come first, and a check has a bounded number of annotations.
 func TestAnnotationsAreBounded(t *testing.T) {
 	run := failedRun()
-	for i := range 80 {
+	for i := range 2 * githubAnnotations {
 		run.Notes = append(run.Notes, record.Annotation{Level: record.LevelError, Path: "a", Line: i, Message: fmt.Sprint(i)})
 	}
 	all := annotations(run)

@@ -14,7 +14,8 @@ const (
 	githubDescription = 140 // characters
 	githubTitle       = 255
 	githubSummary     = 65535
-	githubAnnotations = 50 // of a request
+	githubAnnotations = 200 // of a run; a request has 50 of them
+	githubListed      = 50  // failed tests of the text
 	githubCauseLines  = 20
 )
 
@@ -159,7 +160,7 @@ func githubText(run record.Run) string {
 	}
 	failed := failures(run)
 	for i, f := range failed {
-		if i == githubAnnotations || b.Len() > githubSummary/2 {
+		if i == githubListed || b.Len() > githubSummary/2 {
 			fmt.Fprintf(&b, "\nand %d more\n", len(failed)-i)
 			break
 		}

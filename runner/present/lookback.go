@@ -14,7 +14,7 @@ import (
 func SinceLine(run record.Run) string {
 	l := run.LastPassed
 	if l == nil {
-		return ""
+		return FailingLine(run)
 	}
 	text := fmt.Sprintf("passed at %s of %s", ShortSHA(l.SHA), l.Branch)
 	if before := run.StartedAt.Sub(l.At); before > 0 {
@@ -38,10 +38,36 @@ func SinceLine(run record.Run) string {
 	if l.Seconds > 0 {
 		facts = append(facts, "it took "+units.Duration(record.Duration(l.Seconds)))
 	}
+	if failing := FailingLine(run); failing != "" {
+		facts = append(facts, failing)
+	}
 	if len(facts) > 0 {
 		text += ": " + strings.Join(facts, "; ")
 	}
 	return text
+}
+
+// FailingLine returns since when the step fails, "" for a run that passed or is the first to fail: "failing since
+// 1234567, 2 Jan 15:04 UTC, in 3 runs before this one".
+func FailingLine(run record.Run) string {
+	f := run.Failing
+	if f == nil || run.Passed {
+		return ""
+	}
+	return fmt.Sprintf("failing since %s, in %s before this one", failingFrom(f), units.Count(f.Runs, "run"))
+}
+
+func failingFrom(f *record.FailingSince) string {
+	return ShortSHA(f.SHA) + ", " + f.At.UTC().Format("2 Jan 15:04 UTC")
+}
+
+// recoveryLine says how long the step had failed before a run that passes.
+func recoveryLine(run record.Run) string {
+	f := run.Failing
+	if f == nil || !run.Passed {
+		return ""
+	}
+	return fmt.Sprintf("it had failed since %s, in %s", failingFrom(f), units.Count(f.Runs, "run"))
 }
 
 // authors returns who wrote commits, each once, the newest first.

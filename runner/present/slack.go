@@ -19,9 +19,16 @@ const (
 	slackLine     = 300
 )
 
-// SlackMessage returns the run as a message: the verdict, the error, failed tests and links. Recovered says that the
-// step did not pass when it last ran on the branch.
-func SlackMessage(run record.Run, recovered bool, report ReportLink) *slack.WebhookMessage {
+// SlackContext is what a message says beyond the run itself.
+type SlackContext struct {
+	Recovered bool // the step did not pass when it last ran on the branch
+	Report    ReportLink
+	Mention   string // the id of a user who is notified of a failure; "" for nobody
+}
+
+// SlackMessage returns the run as a message: the verdict, the error, failed tests and links.
+func SlackMessage(run record.Run, about SlackContext) *slack.WebhookMessage {
+	recovered, report := about.Recovered, about.Report
 	sign := ":x:"
 	switch {
 	case run.Passed:
@@ -33,7 +40,11 @@ func SlackMessage(run record.Run, recovered bool, report ReportLink) *slack.Webh
 		slack.PlainTextType, clip(sign+" "+title(run, recovered), slackHeader), true, false,
 	)
 	blocks := []slack.Block{slack.NewHeaderBlock(header), slackText(slackEscape(outline(run)))}
-	for _, text := range []string{slackCause(run), slackSince(run)} {
+	mention := ""
+	if about.Mention != "" && !run.Passed {
+		mention = "<@" + about.Mention + ">"
+	}
+	for _, text := range []string{mention, slackCause(run), slackSince(run), slackEscape(recoveryLine(run))} {
 		if text != "" {
 			blocks = append(blocks, slackText(text))
 		}

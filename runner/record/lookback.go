@@ -33,6 +33,14 @@ type LastPassed struct {
 	Lockfile bool     `json:"lockfile_changed,omitempty"` // the dependencies are others
 }
 
+// FailingSince is the first of the runs of a step, on its branch, that failed one after the other before this one.
+type FailingSince struct {
+	RunID string    `json:"run_id" redact:"-"`
+	SHA   string    `json:"sha"    redact:"-"`
+	At    time.Time `json:"at"`
+	Runs  int       `json:"runs"` // this one is not counted
+}
+
 // Commit is one in a list.
 type Commit struct {
 	SHA     string `json:"sha" redact:"-"`

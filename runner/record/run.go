@@ -61,6 +61,7 @@ type Run struct {
 	Rerun      *Rerun            `json:"rerun,omitempty"`               // how to run it again; nil if it passed
 	LastPassed *LastPassed       `json:"last_passed,omitempty"`         // nil if the run passed, or none before is known to have passed
 	Previous   *EarlierRun       `json:"previous,omitempty"`            // of the step on the branch; nil if none is known
+	Failing    *FailingSince     `json:"failing_since,omitempty"`       // nil if the run before this one did not fail
 	Lockfile   string            `json:"lockfile,omitempty" redact:"-"` // digest of the lockfiles
 	StartedAt  time.Time         `json:"started_at"`
 	EndedAt    time.Time         `json:"finished_at"`

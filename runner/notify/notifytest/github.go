@@ -21,6 +21,7 @@ type GitHub struct {
 	Scopes     string // of a classic token; "" for any other kind
 	ReadsOnly  bool   // the token may not set statuses
 	App        bool   // the token is that of an app, and may create checks
+	Pull       Pull   // of the commit
 }
 
 // Start returns the URL of the API and a function that stops the server.
@@ -31,6 +32,7 @@ func (g *GitHub) Start() (address string, stop func()) {
 	}))
 	mux.HandleFunc("POST /repos/{owner}/{name}/statuses/{sha}", g.known(g.status))
 	mux.HandleFunc("POST /repos/{owner}/{name}/check-runs", g.known(g.check))
+	g.servePulls(mux)
 	return g.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.UserAgent() == "" || strings.HasPrefix(r.UserAgent(), "Go-http-client"):
@@ -119,7 +121,10 @@ func (a annotation) fits() bool {
 		slices.Contains([]string{"notice", "warning", "failure"}, a.Level)
 }
 
-// check accepts a check run: https://docs.github.com/rest/checks/runs
+// checkID is the id of every check.
+const checkID = "4711"
+
+// check accepts a check run, and more annotations for it: https://docs.github.com/rest/checks/runs
 func (g *GitHub) check(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	var kept map[string]any
@@ -137,11 +142,13 @@ func (g *GitHub) check(w http.ResponseWriter, r *http.Request) {
 		g.answer(w, http.StatusForbidden, "You must authenticate via a GitHub App.")
 	case json.Unmarshal(body, &m) != nil || json.Unmarshal(body, &kept) != nil:
 		g.answer(w, http.StatusBadRequest, "Problems parsing JSON")
-	case m.HeadSHA != g.SHA:
+	case r.Method == http.MethodPatch && r.PathValue("id") != checkID:
+		g.answer(w, http.StatusNotFound, "Not Found")
+	case r.Method == http.MethodPost && m.HeadSHA != g.SHA:
 		g.answer(w, http.StatusUnprocessableEntity, "No commit found for SHA: "+m.HeadSHA)
-	case m.Name == "" || m.Status != "completed":
+	case m.Name == "" || r.Method == http.MethodPost && m.Status != "completed":
 		g.answer(w, http.StatusUnprocessableEntity, "Invalid request.", "status")
-	case !slices.Contains([]string{"success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required"}, m.Conclusion):
+	case r.Method == http.MethodPost && !slices.Contains([]string{"success", "failure", "neutral", "cancelled", "skipped", "timed_out", "action_required"}, m.Conclusion):
 		g.answer(w, http.StatusUnprocessableEntity, "Invalid request.", "conclusion")
 	case m.Details != nil && !isLink(*m.Details):
 		g.answer(w, http.StatusUnprocessableEntity, "Invalid request.", "details_url")
@@ -150,8 +157,12 @@ func (g *GitHub) check(w http.ResponseWriter, r *http.Request) {
 	case slices.ContainsFunc(m.Output.Annotations, func(a annotation) bool { return !a.fits() }):
 		g.answer(w, http.StatusUnprocessableEntity, "Invalid request.", "annotations")
 	default:
-		g.take("check", string(body), kept)
-		w.WriteHeader(http.StatusCreated)
-		fmt.Fprint(w, "{}")
+		if r.Method == http.MethodPatch {
+			g.take("more", string(body), kept)
+		} else {
+			g.take("check", string(body), kept)
+			w.WriteHeader(http.StatusCreated)
+		}
+		fmt.Fprintf(w, `{"id":%s}`, checkID)
 	}
 }

@@ -27,9 +27,9 @@ type Service struct {
 	refused  []string
 }
 
-// Post is a message, a status or a check that was accepted.
+// Post is what was accepted: a message, a status, a check, a comment.
 type Post struct {
-	Kind string // "message", "status", "check"
+	Kind string // "message", "reply", "update", "status", "check", "more", "comment", "change"
 	Text string // the body as it was sent
 	JSON map[string]any
 }
