@@ -43,11 +43,19 @@ run: build $(SAMPLE)/node_modules/.modules.yaml ## the main job on the sample wo
 # Turborepo and Nx, whose remote caches the runner serves.
 MONOREPO := $(TOOLS)/monorepo/node_modules/.package-lock.json
 
+# Databases for the tests of services are a matter of the system's packages, too.
+DATABASES := postgresql redis-server
+define HAVE_DATABASES
+command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { test -n "$$CI" && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(DATABASES) >/dev/null; } || \
+  { echo "install PostgreSQL and Redis; on Debian: apt-get install $(DATABASES)"; exit 1; }
+endef
+
 # The race detector needs a C compiler. In CI there has to be one; elsewhere the tests are worth running without it.
 # By default it lets every process sleep for a second before it exits. What go test would vet, lint has vetted.
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
 test: lint $(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.yaml $(TOOLS)/bin/gotestsum $(TOOLS)/bin/versitygw $(TOOLS)/bin/moto_server $(TOOLS)/bin/pytest $(MONOREPO) ## all tests that need no container
+	@$(HAVE_DATABASES)
 	@test -n "$(RACE)" || { echo "no C compiler: the tests run without the race detector"; test -z "$$CI"; }
 	GORACE=atexit_sleep_ms=0 CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -vet off -timeout 20m ./...
 	cd runner/awsjson/endpointtest && go test ./...

@@ -9,6 +9,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/present/page"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/service"
 )
 
 // heard is what the output of the commands tells, each derived when its command has ended: later output displaces it
@@ -68,7 +69,10 @@ func (r *run) cause(o outcome.Outcome, f record.Run) *record.Cause {
 	}
 	var start *process.StartError
 	var signalled *process.SignalError
+	var beside *service.Error
 	switch {
+	case errors.As(o.Err, &beside):
+		failure.Lines = beside.Lines
 	case errors.As(o.Err, &start) && start.Dir == "" && start.Resource == "":
 		failure.Program = start.Path
 	case errors.As(o.Err, &signalled):

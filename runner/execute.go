@@ -112,6 +112,7 @@ type supervision struct {
 	grace     time.Duration
 	signals   <-chan os.Signal
 	keep      bool // what it leaves running lives until the end of the step
+	outlives  bool // it goes on without its services
 }
 
 // supervision returns the setting of the step's own command.
@@ -150,6 +151,10 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	exceeded := r.Redactor.MasksExceeded()
 	r.sink.Running()
 	defer r.sink.Idle() // for a command that was not started
+	signals, release := how.signals, func() {}
+	if !how.outlives {
+		signals, release = r.stopWithServices(signals)
+	}
 	result, err := process.Run(process.Command{
 		Args: c.Argv(), Dir: r.Path(how.directory), Env: how.env.List(), Output: withholding{clean, r.Log},
 		Deadline: how.deadline, Grace: how.grace, Marker: r.Marker(), Meter: task.NewMeter(r.Stop.Work, r.Config.Metadata), Keep: how.keep,
@@ -158,7 +163,8 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 			r.Log.Warn(w.Message, w.Args...)
 		},
 		OnEnded: r.sink.Idle,
-	}, how.signals)
+	}, signals)
+	release()
 	closeOutput := func() {
 		closeErr := errors.Join(clean.Close(), lines.Close())
 		if e := cmp.Or(result.OutputErr, closeErr); e != nil && !errors.Is(e, redact.ErrTooManyMasks) {
@@ -181,8 +187,12 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	if errors.As(err, &timeout) {
 		timeout.Limit = how.limit // the run's, which began before this command did
 	}
-	if sig, _ := r.Stop.Signal(); sig == 0 && err != nil && r.delivery.Lost() != nil {
-		err = r.delivery.Lost() // the lost lock is why the command was stopped
+	if sig, _ := r.Stop.Signal(); sig == 0 {
+		if err != nil && r.delivery.Lost() != nil {
+			err = r.delivery.Lost() // the lost lock is why the command was stopped
+		} else if !how.outlives {
+			err = r.orServiceError(err)
+		}
 	}
 	r.conclude(told, err)
 	return result, err

@@ -13,6 +13,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/service"
 	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/runner/units"
 	"github.com/carlin-cicd/runner/steps"
@@ -93,10 +94,11 @@ func (r *run) before() (err error) {
 	return nil
 }
 
-// asHook names the hook in its error. A stop is not a failure of the hook.
+// asHook names the hook in its error. A stop is not a failure of the hook, nor is the end of a service.
 func asHook(hook string, c steps.Command, err error) error {
 	var cancelled *process.CancelledError
-	if err == nil || errors.As(err, &cancelled) {
+	var beside *service.Error
+	if err == nil || errors.As(err, &cancelled) || errors.As(err, &beside) {
 		return err
 	}
 	return &HookError{Hook: hook, Command: c.String(), Err: err}
@@ -128,7 +130,7 @@ func (r *run) onFailure(err error) {
 // after runs all after hooks, even if one of them fails.
 func (r *run) after(err error) {
 	if !r.hooks.begun {
-		return
+		return // what was started ends with the run
 	}
 	list := r.step.Hooks.After
 	if len(list) > 0 {
@@ -146,6 +148,7 @@ func (r *run) after(err error) {
 		}
 	}
 	end(r.hooks.failed)
+	r.stopServices()
 	r.endKept()
 	if outErr := r.readOutputs(); outErr != nil {
 		r.Log.Error("the outputs for later steps are invalid", "error", outErr.Error(), "hint", outcome.Hint(outErr))
@@ -218,7 +221,7 @@ func (r *run) hook(hook, phase string, c steps.Command, err error) error {
 		).with("RUNNER_REASON", string(o.Reason)).with("RUNNER_EXIT_CODE", strconv.Itoa(o.ExitCode))
 	how.deadline, how.limit = time.Now().Add(hookTime), hookTime
 	how.grace = min(r.Config.Grace, (budget-allowed)/2)
-	how.signals = signals
+	how.signals, how.outlives = signals, true
 	return r.timed(phase, func() error {
 		_, err := r.superviseWith(c, how)
 		if sig, _ := r.Stop.Signal(); sig != 0 {

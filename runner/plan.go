@@ -69,6 +69,9 @@ func (r *run) printPlan(w io.Writer) {
 	for _, c := range s.Caches {
 		row("cache", cacheText(c), s.Origin["cache"])
 	}
+	for _, one := range s.Services {
+		row("service", serviceText(one), s.Origin["services"])
+	}
 	for _, a := range s.Artifacts {
 		row("artifact", r.destination(a), s.Origin["artifacts"])
 	}
@@ -181,6 +184,9 @@ func PrintSteps(w io.Writer, c config.Config, note func(name string) string) err
 		}
 		for _, c := range s.Caches {
 			row("cache", cacheText(c))
+		}
+		for _, one := range s.Services {
+			row("services", serviceText(one))
 		}
 		row("verify", s.Verify.String())
 		for _, h := range hookLists(s) {

@@ -212,6 +212,7 @@ func (r *run) keepDigests(ctx context.Context, key string, latest *record.Latest
 func (r *run) idle(reason record.Reason) bool {
 	before := []record.Reason{
 		record.Guard, record.BadConfig, record.Secrets, record.Source, record.Artifacts, record.Cancelled,
+		record.ServiceFailed,
 	}
 	return r.result == nil && !r.in.Undo && slices.Contains(before, reason)
 }

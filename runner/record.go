@@ -76,6 +76,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 	}
 	f.Tests, f.Coverage, f.Delivery = r.testsRecord(), r.verdict.Coverage, r.delivery.Delivery()
 	f.Caches, f.Saved = r.caches.record(), r.caches.saved
+	f.Services = r.services.Record()
 	f.Usage = r.usageRecord(o)
 	f.Cost = r.cost(f.Usage)
 	f.Details = r.details()

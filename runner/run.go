@@ -4,6 +4,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,6 +26,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
+	"github.com/carlin-cicd/runner/runner/service"
 	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/runner/task"
 	"github.com/carlin-cicd/runner/runner/terminal"
@@ -90,6 +92,7 @@ type run struct {
 	delivery      *deploy.Deployment // nil for a step that changes no environment
 	caches        caches
 	hooks         hooks
+	services      *service.Set   // nil without any
 	kept          sync.WaitGroup // outputs of processes that before hooks left running
 	outputs       outputs
 	tracing       tracing
@@ -176,6 +179,7 @@ func (r *run) perform() error {
 	defer r.removeOutputs()
 	defer r.source.Close()
 	defer r.closeToolCaches() // of a run that ends early
+	defer r.stopServices()    // of one that ends before its hooks
 	if r.in.Undo {
 		return r.rollback()
 	}
@@ -225,6 +229,7 @@ func (r *run) prepare() error {
 		{"", r.restoreCaches},
 		{"setup", r.setup},
 		{"", r.readLockfiles},
+		{"", r.startServices},
 		{"", r.before},
 		{"snapshot", r.beginDelivery},
 	} {
@@ -244,7 +249,7 @@ func (r *run) phase(name string, do func() error) error {
 	if r.Stop.Work.Err() != nil {
 		return context.Cause(r.Stop.Work)
 	}
-	if err := r.delivery.Lost(); err != nil {
+	if err := cmp.Or(r.delivery.Lost(), r.services.Err()); err != nil {
 		return err
 	}
 	return r.timed(name, do)
@@ -333,6 +338,9 @@ func (r *run) resolveStep() error {
 		r.delivery = deploy.NewRollback(&r.Session, r.step)
 	}
 	r.Redactor.Add(environment.Secrets(r.env.Variables)...) // runner.yaml may contain some
+	for _, s := range r.step.Services {
+		r.Redactor.Add(environment.Secrets(s.Environment)...)
+	}
 	if err := r.checkRequired(len(r.step.Needs) > 0); err != nil {
 		return err
 	}

@@ -202,6 +202,10 @@ func (s *Step) finish() {
 			list[i].Shell = s.Shell
 		}
 	}
+	for i := range s.Services {
+		service := &s.Services[i]
+		service.Command.Shell, service.Setup.Shell, service.Ready.Command.Shell = s.Shell, s.Shell, s.Shell
+	}
 	s.Command.Shell, s.Verify.Shell, s.Rerun.Command.Shell = s.Shell, s.Shell, s.Shell
 	s.Split.List.Shell, s.Split.Run.Shell = s.Shell, s.Shell
 	s.finishLock()

@@ -77,9 +77,7 @@ func cacheObject() object[Cache] {
 		start: Cache{Save: OnSuccess},
 		anyOf: []schema{
 			{Required: []string{"name", "path"}},
-			{Required: []string{"turbo"}},
-			{Required: []string{"nx"}},
-			{Required: []string{"go"}},
+			served("turbo"), served("nx"), served("go"),
 		},
 		check: checkCache,
 		keys: []key[Cache]{
@@ -106,6 +104,11 @@ func cacheObject() object[Cache] {
 				func(c *Cache) *bool { return &c.Go }).otherwise(false),
 		},
 	}
+}
+
+// served is a cache of a tool.
+func served(tool string) schema {
+	return schema{Required: []string{tool}, Properties: properties{{tool, schema{Const: true}}}}
 }
 
 func checkCache(d *decoder, n ast.Node, c *Cache) error {

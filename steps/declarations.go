@@ -117,6 +117,12 @@ func stepObject() object[Step] {
 			cacheKind(),
 			func(s *Step) *[]Cache { return &s.Caches },
 		).alias("caches"),
+		newKey(
+			"services",
+			"Processes and containers beside the command, by their names: ready before before:, stopped after after:.",
+			servicesKind(),
+			func(s *Step) *[]Service { return &s.Services },
+		).alias("service", "sidecars"),
 		newKey("artifacts", "Folders that are published after the command.", artifactList(),
 			func(s *Step) *[]Artifact { return &s.Artifacts }),
 		newKey(

@@ -54,6 +54,7 @@ type object[S any] struct {
 	keys     []key[S]
 	required []string
 	anyOf    []schema // further alternatives of required keys, for the schema: check has them for the parser
+	not      []schema // what may not be together, for the schema as well
 	example  string   // in hints
 	check    func(d *decoder, n ast.Node, s *S) error
 }
@@ -71,6 +72,9 @@ func (o object[S]) kind() kind[S] {
 	}
 	if len(alternatives) > 0 { // a merge key may bring what is required
 		s.AnyOf = append(alternatives, schema{Required: []string{"<<"}})
+	}
+	if len(o.not) > 0 {
+		s.Not = &schema{AnyOf: o.not}
 	}
 	return kind[S]{schema: s, read: func(d *decoder, n ast.Node, what string, to *S) error {
 		*to = o.start

@@ -47,8 +47,15 @@ func renderKeys(root schema) string {
 		renderKeyTable(&b, d.schema)
 		for _, p := range d.schema.Properties {
 			if nested := keysOf(p.schema); d.name == "step" && len(nested.Properties) > 1 {
-				fmt.Fprintf(&b, "\n### `%s`%s\n", p.name, map[bool]string{true: ", each entry"}[p.schema.Items != nil])
+				each := p.schema.Items != nil || isMapOfMappings(p.schema)
+				fmt.Fprintf(&b, "\n### `%s`%s\n", p.name, map[bool]string{true: ", each entry"}[each])
 				renderKeyTable(&b, nested)
+				for _, within := range nested.Properties {
+					if deeper := keysOf(within.schema); isMapOfMappings(p.schema) && len(deeper.Properties) > 1 {
+						fmt.Fprintf(&b, "\n### `%s` of `%s`\n", within.name, p.name)
+						renderKeyTable(&b, deeper)
+					}
+				}
 			}
 		}
 	}
@@ -60,12 +67,21 @@ func keysOf(s schema) schema {
 	if s.Items != nil {
 		s = *s.Items
 	}
+	if isMapOfMappings(s) {
+		return s.AdditionalProperties.(schema)
+	}
 	for _, alternative := range s.OneOf {
 		if len(alternative.Properties) > 1 {
 			return alternative
 		}
 	}
 	return s
+}
+
+// isMapOfMappings reports whether a key holds mappings by their names.
+func isMapOfMappings(s schema) bool {
+	values, ok := s.AdditionalProperties.(schema)
+	return ok && len(values.Properties) > 1
 }
 
 func renderKeyTable(b *strings.Builder, s schema) {
@@ -97,6 +113,8 @@ func describeValue(s schema) string {
 		return map[string]string{
 			"#/$defs/command": "command", "#/$defs/hook": "command or list of commands", "#/$defs/checkout": "mapping, see below",
 		}[s.Ref]
+	case isMapOfMappings(s):
+		return "mappings by name, see below"
 	case len(s.OneOf) > 0:
 		var kinds []string
 		for _, alternative := range s.OneOf {

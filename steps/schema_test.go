@@ -61,7 +61,7 @@ func validator(tb testing.TB) func(source string) (valid, ok bool) {
 
 // The schema cannot relate one value to another. These are the errors that only the parser has.
 var parserOnly = regexp.MustCompile(
-	`two artifacts have the name|needs itself|is not a step|steps need each other|which no step publishes|` +
+	`two artifacts have the name|is after itself|not a service of the step|are after each other|invalid log|needs itself|is not a step|steps need each other|which no step publishes|` +
 		`runs all tests again|is inside of quotes|is a part of the argument|the command begins with|cannot be read|invalid pattern|groups instead of one|invalid glob in reports|` +
 		`the first stage must be|the pipeline has|changes an environment|is followed by no stage|jobs side by side|` +
 		`names no files|one task, whose task|invalid until|mapping key .* already defined|the value of a merge key`,

@@ -25,6 +25,7 @@ type Step struct {
 	AllowEmpty  *bool             // whether it may pass without having run a test; nil for the default
 	Artifacts   []Artifact
 	Caches      []Cache
+	Services    []Service // in the order of the file
 	Retry       Retry
 	Rerun       Rerun
 	Quarantine  []Quarantine

@@ -25,7 +25,7 @@ import (
 )
 
 var (
-	sourceFlag = flagSpec{"source", "RUNNER_SOURCE", "NAME", "only lines of the command, or of the runner"}
+	sourceFlag = flagSpec{"source", "RUNNER_SOURCE", "NAME", "only lines of the command, of the runner, or of service/NAME"}
 	errorsFlag = flagSpec{"errors", "RUNNER_ERRORS", "", "only errors, and lines of the command that look like one"}
 )
 
@@ -53,14 +53,14 @@ func newLogsCommand(o *options) *cobra.Command {
 
 // logFilter selects lines of a log.
 type logFilter struct {
-	source string // "command", "runner" or "" for both
+	source string // "command", "runner", "service/NAME" or "" for all
 	errors bool
 }
 
 func (s artifactStore) logFilter() (f logFilter, err error) {
 	f.source = s.variables[sourceFlag.variable]
-	if f.source != "" && f.source != "command" && f.source != "runner" {
-		return f, &usageError{fmt.Sprintf("RUNNER_SOURCE cannot be %q", f.source), "write command or runner"}
+	if f.source != "" && f.source != "command" && f.source != "runner" && !strings.HasPrefix(f.source, "service/") {
+		return f, &usageError{fmt.Sprintf("RUNNER_SOURCE cannot be %q", f.source), "write command, runner or service/NAME"}
 	}
 	f.errors, err = boolean(s.variables, errorsFlag.variable)
 	return f, err
@@ -79,13 +79,12 @@ func (f logFilter) accepts(text string) bool {
 	if json.Unmarshal([]byte(text), &line) != nil {
 		line.Source, line.Msg = "command", text
 	}
-	ofCommand := line.Source == "command"
 	switch {
-	case f.source == "command" && !ofCommand, f.source == "runner" && ofCommand:
+	case f.source == "runner" && line.Source != "", f.source != "" && f.source != "runner" && f.source != line.Source:
 		return false
 	case !f.errors:
 		return true
-	case ofCommand:
+	case line.Source != "":
 		return looksWrong.MatchString(line.Msg)
 	}
 	return line.Level == "ERROR" || line.Level == "WARN"

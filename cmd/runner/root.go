@@ -69,6 +69,7 @@ func newRoot(o *options) *cobra.Command {
 	)
 	root.AddCommand(
 		newHoldLocksCommand(o),
+		newSuperviseServiceCommand(o),
 		newRunCommand(o),
 		newStepsCommand(o),
 		newRunsCommand(o),

@@ -20,6 +20,7 @@ type Failure struct {
 	Program  string // that could not be started; "" for another reason
 	Tests    *record.Tests
 	Stack    []record.StackEvent // of the stack that was deployed
+	Lines    []string            // that explain the error, of another output than the command's
 	Output   *Output             // of the command that failed; nil if there was none, or another part failed
 	Places   Places
 }
@@ -83,6 +84,10 @@ func (f Failure) derive() record.Cause {
 		return c
 	case record.Timeout, record.OOM:
 		return f.words(lastOfStopped)
+	case record.ServiceFailed:
+		c := f.words(0)
+		c.Lines = f.Lines
+		return c
 	}
 	return f.words(0)
 }

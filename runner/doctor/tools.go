@@ -56,6 +56,18 @@ func (e *examiner) tools() {
 				need(name, s.Name, e.severity(s))
 			}
 		}
+		for _, one := range s.Services {
+			severity := e.severity(s)
+			if one.Optional {
+				severity = artifacts.Warning
+			}
+			for _, c := range []steps.Command{one.Setup, one.Command, one.Ready.Command} {
+				if name := program(c); name != "" {
+					need(name, "service "+one.Name+" of "+s.Name, severity)
+				}
+			}
+			e.service(one, severity)
+		}
 	}
 	const manifest = "package.json"
 	if _, err := os.Stat(filepath.Join(e.session.Config.Workspace, manifest)); err == nil {
@@ -112,7 +124,7 @@ func program(c steps.Command) string {
 	}
 	for word := range strings.FieldsSeq(line) {
 		switch {
-		case assignment.MatchString(word):
+		case assignment.MatchString(word), word == "exec":
 			continue
 		case !programName.MatchString(word), slices.Contains(shellWords, word):
 			return ""

@@ -149,7 +149,7 @@ var own = []string{
 func Reserved(name string) bool {
 	return slices.Contains(own, name) || slices.Contains(private, name) || strings.HasPrefix(name, "AWS_") ||
 		strings.HasPrefix(name, "ECS_") ||
-		strings.HasPrefix(name, "RUNNER_")
+		strings.HasPrefix(name, "RUNNER_") || strings.HasPrefix(name, "SERVICE_")
 }
 
 // Resolver returns the resolver of references, relative to the workspace and with the session's AWS.

@@ -44,9 +44,13 @@ func (c *command) frame(p []byte) (n int, ticket uint64, err error) {
 	}
 	n = len(p)
 	if c.text != nil {
+		was := c.text.out.open
 		c.text.out.enter(c.text)
 		n = c.text.feed(p)
 		c.text.draw()
+		if was != nil && was != c.text && c.text.name != "" {
+			was.draw() // the command's unfinished line, below those of a service
+		}
 	}
 	if c.json != nil {
 		// One time for the block: its lines were read together, and reading the clock is not free.

@@ -20,6 +20,7 @@ const none = -1
 //   - a byte that is not UTF-8 is a U+FFFD.
 type framer struct {
 	out    *output
+	name   string // of the source; "" for the command
 	active bool   // a line has begun
 	line   []byte // of it, encoded: what has not been written
 	cr     int    // where in line the text that follows a carriage return goes; none: at the end
@@ -42,7 +43,7 @@ type framer struct {
 func (f *framer) feed(p []byte) int {
 	n := 0
 	for n < len(p) && !f.out.isFull() {
-		if !f.active {
+		if !f.active && f.name == "" {
 			n += f.out.lines(p[n:])
 		}
 		if !f.out.isFull() {
@@ -241,7 +242,7 @@ func (f *framer) put(p []byte) {
 			p = p[1:]
 			continue
 		}
-		if space := f.out.limit - len(f.line); n > space {
+		if space := f.limit() - len(f.line); n > space {
 			for n = max(space, 0); n > 0 && !utf8.RuneStart(p[n]); n-- {
 			}
 		}
@@ -269,19 +270,22 @@ func (f *framer) overwrite() {
 // canPush reports whether there is text of an unfinished line that may be written as a piece. A line that
 // overwrites itself, as progress bars do, is left to come to its end.
 func (f *framer) canPush() bool {
-	return f != nil && len(f.line) > 0 && f.cr == none && !f.overwritten && !f.out.live
+	return f != nil && len(f.line) > 0 && f.cr == none && !f.overwritten && !(f.out.live && f.name == "")
 }
 
 // fit writes the line so far as a piece if n more bytes would make it too long.
 func (f *framer) fit(n int) {
-	if len(f.line) > 0 && len(f.line)+n > f.out.limit {
+	if len(f.line) > 0 && len(f.line)+n > f.limit() {
 		f.cut()
 	}
 }
 
+// limit is how many bytes a line may have, encoded. A name takes the place of "command", or stands before the line.
+func (f *framer) limit() int { return f.out.limit - len(f.name) }
+
 func (f *framer) cut() {
 	f.write(true)
-	f.gone = true
+	f.gone = f.name == ""
 	if f.cr != none {
 		f.cr = 0
 	}
@@ -307,10 +311,10 @@ func (f *framer) end() {
 // write hands the line or a piece of it on.
 func (f *framer) write(goesOn bool) {
 	f.erase()
-	f.out.line(f.line[f.shown:], goesOn)
+	f.out.line(f.line[f.shown:], goesOn, f.name)
 	f.line, f.shown = f.line[:0], 0
 	f.stretch++
-	if goesOn && !f.out.escape {
+	if goesOn && !f.out.escape && f.name == "" {
 		f.out.open = f
 	}
 }

@@ -7,7 +7,7 @@ const eraseLine = "\r\x1b[K"
 
 // draw brings the unfinished line on the terminal up to date.
 func (f *framer) draw() {
-	if !f.out.live || !f.active {
+	if !f.out.live || !f.active || f.name != "" {
 		return
 	}
 	f.erase()

@@ -126,13 +126,17 @@ func (s *Sink) Handler() slog.Handler { return &handler{sink: s} }
 //
 // A line is what a terminal would have shown last: see framer. Write fails only after Close; the
 // errors of the sink's writers are found in Err, because a command must not notice them.
-func (s *Sink) Command() io.WriteCloser {
+func (s *Sink) Command() io.WriteCloser { return s.Source("") }
+
+// Source is Command for another program beside it: its lines have its name as the source, or begin with it in text. The
+// name needs no escapes.
+func (s *Sink) Source(name string) io.WriteCloser {
 	c := &command{sink: s}
 	if s.json != nil {
-		c.json = &framer{out: s.json, cr: none}
+		c.json = &framer{out: s.json, name: name, cr: none}
 	}
 	if s.text != nil {
-		c.text = &framer{out: s.text, cr: none}
+		c.text = &framer{out: s.text, name: name, cr: none}
 	}
 	return c
 }

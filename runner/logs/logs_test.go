@@ -346,3 +346,46 @@ func TestMemoryStaysBounded(t *testing.T) {
 		t.Errorf("%d bytes are held", held)
 	}
 }
+
+func TestASourceHasItsNameOnEachLine(t *testing.T) {
+	var text, stored bytes.Buffer
+	s := New(&text, Options{Format: Text, File: &stored, Attrs: []slog.Attr{slog.String("step", "test")}})
+	command, service := s.Command(), s.Source("service/db")
+	for _, w := range []struct {
+		to   io.Writer
+		text string
+	}{
+		{command, "a\nb"},
+		{service, "one \x1b[31mred\x1b[0m \"quoted\"\ntwo"},
+		{command, "c\n"},
+		{service, "…\r3\n"},
+		{service, strings.Repeat("x", MaxRecord+10) + "\n"},
+	} {
+		if _, err := io.WriteString(w.to, w.text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(command.Close(), service.Close()); err != nil {
+		t.Fatal(err)
+	}
+	shown := text.String()
+	if !strings.HasPrefix(shown, "a\nservice/db | one red \"quoted\"\nbc\nservice/db | 3\nservice/db | xxx") ||
+		strings.Count(shown, "service/db | ") != 4 {
+		t.Errorf("%.300q", shown)
+	}
+	var sources []string
+	for line := range strings.Lines(stored.String()) {
+		var r struct {
+			Source, Step, Msg string
+			Seq               int
+			Partial           bool
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil || len(line) > MaxRecord || r.Step != "test" || r.Seq != len(sources)+1 {
+			t.Fatalf("%v, %d bytes: %.200s", err, len(line), line)
+		}
+		sources = append(sources, r.Source+map[bool]string{true: "+"}[r.Partial])
+	}
+	if got := strings.Join(sources, " "); got != "command service/db command service/db service/db+ service/db" {
+		t.Errorf("sources %s", got)
+	}
+}

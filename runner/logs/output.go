@@ -32,6 +32,8 @@ const (
 const (
 	timeFormat = "2006-01-02T15:04:05.000Z"
 	commandMid = `","level":"INFO","msg":"`
+	sourceKey  = `,"source":"`
+	seqKey     = `","seq":`
 	partial    = `,"partial":true`
 	maxDigits  = 20 // of a seq
 )
@@ -52,6 +54,7 @@ type output struct {
 	head   []byte
 	tail   []byte // JSON: ends in the digits of the next seq and "}\n"; the digits are counted up in place
 	digits int    // where they start in tail; 0: no seq
+	shared int    // JSON: where the attributes of all records end in tail
 	millis int64  // of the time in head
 
 	status bool    // what stands on the reader's last line is a status, and goes with what is written next
@@ -62,7 +65,8 @@ func newJSONOutput(f *file, q *queue, shared []byte) *output {
 	o := &output{file: f, queue: q, buf: make([]byte, 0, bufferSize), escape: true}
 	o.tail = append(o.tail, '"')
 	o.tail = append(o.tail, shared...)
-	o.tail = append(o.tail, `,"source":"command","seq":`...)
+	o.shared = len(o.tail)
+	o.tail = append(o.tail, sourceKey+"command"+seqKey...)
 	o.digits = len(o.tail)
 	o.tail = append(o.tail, "1}\n"...)
 	o.limit = MaxRecord - len(`{"time":"`+timeFormat+commandMid) - o.digits - maxDigits - len(partial+"}\n")
@@ -110,21 +114,38 @@ func (o *output) carry(i int) {
 	}
 }
 
-// line adds an encoded line of the command, or a piece of one that goes on in the next record.
-func (o *output) line(encoded []byte, goesOn bool) {
+// line adds an encoded line, or a piece of one that goes on in the next record. The name is of the source; "" for the
+// command.
+func (o *output) line(encoded []byte, goesOn bool, name string) {
 	o.room()
 	o.buf = append(o.buf, o.head...)
+	if name != "" && !o.escape {
+		o.buf = append(o.buf, name+" | "...)
+	}
 	o.buf = append(o.buf, encoded...)
 	switch {
 	case !goesOn:
-		o.buf = append(o.buf, o.tail...)
+		o.end(name)
 	case o.escape:
-		o.buf = append(o.buf, o.tail[:len(o.tail)-len("}\n")]...)
-		o.buf = append(o.buf, partial+"}\n"...)
+		o.end(name)
+		o.buf = append(o.buf[:len(o.buf)-len("}\n")], partial+"}\n"...)
+	case name != "": // the next piece has the name again
+		o.buf = append(o.buf, '\n')
 	default:
 		return // text: the rest follows on the same line
 	}
 	o.count()
+}
+
+// end adds what is after the text of a line.
+func (o *output) end(name string) {
+	if name == "" || !o.escape {
+		o.buf = append(o.buf, o.tail...)
+		return
+	}
+	o.buf = append(o.buf, o.tail[:o.shared]...)
+	o.buf = append(append(append(o.buf, sourceKey...), name...), seqKey...)
+	o.buf = append(o.buf, o.tail[o.digits:]...)
 }
 
 // record adds a record of the runner: JSON up to where its seq goes.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/service"
 	"github.com/carlin-cicd/runner/runner/source"
 )
 
@@ -121,6 +122,7 @@ func Of(err error) Outcome {
 		rollback  RollbackError
 		fromGit   SourceError
 		published ArtifactsError
+		beside    *service.Error
 	)
 	switch {
 	case err == nil:
@@ -133,6 +135,8 @@ func Of(err error) Outcome {
 		o.Reason, o.ExitCode, o.Killed = record.Timeout, ExitTimeout, timeout.Killed
 		o.AfterOOM = timeout.OOMKills > 0
 		o.Retryable = o.AfterOOM
+	case errors.As(err, &beside):
+		o.Reason, o.ExitCode = record.ServiceFailed, exitBefore
 	case errors.As(err, &oom):
 		o.Reason, o.ExitCode, o.Killed, o.Retryable = record.OOM, exitSignal+int(syscall.SIGKILL), true, true
 	case errors.As(err, &signalled):

@@ -30,7 +30,8 @@ func GitHubStatus(run record.Run, report ReportLink) github.RepoStatus {
 	switch run.Reason {
 	case record.Success:
 		state = "success"
-	case record.Cancelled, record.BadConfig, record.Secrets, record.Source, record.Guard: // the command did not fail
+	case record.Cancelled, record.BadConfig, record.Secrets, record.Source, record.Guard,
+		record.ServiceFailed: // the command did not fail
 		state = "error"
 	}
 	return github.RepoStatus{

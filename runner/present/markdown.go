@@ -78,6 +78,9 @@ func (d *document) run(run record.Run) {
 		}
 		d.item(codeSpan(a.Name), ArtifactLine(a)+" → "+d.path(a.Location))
 	}
+	for _, s := range run.Services {
+		d.item("service", codeSpan(ServiceLine(s)))
+	}
 	for _, c := range run.Caches {
 		d.item("cache", codeSpan(CacheLine(c)))
 	}

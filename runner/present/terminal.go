@@ -60,6 +60,9 @@ func (t Terminal) Summary(run record.Run) string {
 		}
 		s.row(name, ArtifactLine(a)+" → "+s.path(a.Location))
 	}
+	for _, one := range run.Services {
+		s.row("service", terminal.Escape(ServiceLine(one)))
+	}
 	for _, c := range run.Caches {
 		s.row("cache", terminal.Escape(CacheLine(c)))
 	}

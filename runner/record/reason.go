@@ -19,6 +19,7 @@ const (
 	Source        Reason = "source"         // the commit could not be checked out
 	Artifacts     Reason = "artifacts"      // a set of artifacts is missing or could not be published
 	Guard         Reason = "guard"          // a rule kept the step from running
+	ServiceFailed Reason = "service"        // a service beside the command was not ready, or ended
 )
 
 // RedactConstant implements redact.Constant.

@@ -70,6 +70,7 @@ type Run struct {
 	Coverage   *Coverage         `json:"coverage,omitempty"`
 	Artifacts  []Artifact        `json:"artifacts"`
 	Caches     []Cache           `json:"caches,omitempty"`
+	Services   []Service         `json:"services,omitempty"`
 	Saved      float64           `json:"cache_saved_seconds,omitempty"` // how much longer the run would have taken without, if known
 	Usage      *Usage            `json:"usage,omitempty"`
 	Cost       *Cost             `json:"cost,omitempty"`

@@ -59,6 +59,8 @@ func (v *View) Line(text string) (last bool) {
 			end = ""
 		}
 		fmt.Fprintf(v.lines, "%v%s", fields["msg"], end)
+	case fields["source"] != nil: // a service
+		fmt.Fprintf(v.lines, "%v | %v\n", fields["source"], fields["msg"])
 	default:
 		v.record(text, fields)
 	}

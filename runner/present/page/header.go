@@ -168,6 +168,7 @@ func (w *writer) contents(run record.Run, v *logView) {
 		{true, "artifacts", "Artifacts"},
 		{len(run.Phases) > 0, "timeline", "Timeline"},
 		{run.Usage != nil, "usage", "Usage"},
+		{len(run.Services) > 0, "services", "Services"},
 		{len(run.Caches) > 0, "caches", "Caches"},
 		{len(run.Variables) > 0, "environment", "Environment"},
 	} {

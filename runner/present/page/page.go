@@ -55,6 +55,7 @@ func Write(w io.Writer, run record.Run, log Log) error {
 	out.delivery(run)
 	out.failures(run, view, rows)
 	out.log(run, view)
+	out.services(run)
 	out.tests(run, view, rows)
 	out.coverage(run.Coverage)
 	out.artifacts(run)

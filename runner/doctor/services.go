@@ -1,0 +1,38 @@
+package doctor
+
+import (
+	"context"
+	"os"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/service"
+	"github.com/carlin-cicd/runner/steps"
+)
+
+// engineTimeout is how long podman or docker may take to answer.
+const engineTimeout = 10 * time.Second
+
+// service checks what a service needs beside its programs: for a container what runs it, for PostgreSQL a user other
+// than root.
+func (e *examiner) service(s steps.Service, severity artifacts.Severity) {
+	name := "service " + s.Name
+	if !s.IsContainer() {
+		refusing := []string{"initdb", "postgres", "pg_ctl"}
+		if os.Getuid() == 0 && slices.Contains(refusing, path.Base(program(s.Command))) {
+			e.problem(artifacts.Warning, name, "PostgreSQL does not run as root, and this user is", service.RootAdvice)
+		}
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), engineTimeout)
+	defer cancel()
+	where, err := service.Locate(ctx, s, e.session.Variables)
+	if err != nil {
+		e.problem(severity, name, err.Error(), outcome.Hint(err))
+		return
+	}
+	e.ok(name, "%s", where)
+}

@@ -1,0 +1,234 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/carlin-cicd/runner/runner/process"
+)
+
+// Command is the word by which the program starts a supervisor. It is not for people.
+const Command = "supervise-service"
+
+// request is what a supervisor is started with. It is sent by a pipe, so that no other process can read it.
+type request struct {
+	Setup  []string // run to its end first; empty for nothing
+	Args   []string
+	Dir    string
+	Env    []string
+	Marker string
+	Grace  time.Duration
+	Data   string // removed if the runner is gone
+
+	Remove    []string // a command that removes what is left; empty for nothing
+	RemoveEnv []string
+}
+
+// report is what a supervisor says of its service.
+type report struct {
+	Started  bool // the command
+	Leaving  bool // it has ended; what it has left is about to
+	Ended    bool
+	InSetup  bool // the setup has ended it
+	ExitCode int
+	Killed   bool
+	Error    string
+	Hint     string
+}
+
+// The words of the runner to a supervisor.
+const (
+	wordStop = 's'
+	wordKill = 'k'
+)
+
+// supervisor is the process beside the runner that runs a service.
+type supervisor struct {
+	input   io.WriteCloser
+	started chan struct{} // closed when the command of the service was started
+	leaving chan struct{} // closed when it has ended
+	ended   chan struct{} // closed when nothing of it is left; end is valid then
+	end     report
+}
+
+// start starts this program, by its path, as a supervisor. The output is closed when all of it has been written.
+func start(program string, r request, output io.WriteCloser) (*supervisor, error) {
+	cmd := exec.Command(program, Command)
+	cmd.Dir, cmd.Env = "/", []string{"GOMAXPROCS=1", "GOGC=50"} // no RUN_ID: it is not a process of the command
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	out, writeOut, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	reports, writeReports, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, out.Close(), writeOut.Close())
+	}
+	cmd.Stdout, cmd.Stderr = writeOut, writeReports
+	err = cmd.Start()
+	_, _ = writeOut.Close(), writeReports.Close()
+	if err != nil {
+		_, _ = out.Close(), reports.Close()
+		return nil, err
+	}
+	s := &supervisor{input: input, started: make(chan struct{}), leaving: make(chan struct{}), ended: make(chan struct{})}
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		_, _ = io.Copy(output, out)
+		_, _ = output.Close(), out.Close()
+	}()
+	err = json.NewEncoder(input).Encode(r)
+	go s.listen(cmd, reports, copied)
+	return s, err
+}
+
+// listen reads what the supervisor says, until it has ended.
+func (s *supervisor) listen(cmd *exec.Cmd, reports io.ReadCloser, copied <-chan struct{}) {
+	defer close(s.ended)
+	defer reports.Close()
+	in := json.NewDecoder(reports)
+	s.end = report{ExitCode: -1, Error: "lost its supervisor"}
+	begun, left := false, false
+	for {
+		var r report
+		if in.Decode(&r) != nil {
+			break
+		}
+		if r.Started && !begun {
+			begun = true
+			close(s.started)
+		}
+		if r.Leaving && !left {
+			left = true
+			close(s.leaving)
+		}
+		if r.Ended {
+			s.end = r
+		}
+	}
+	_ = cmd.Wait()
+	select { // its last lines say why it ended
+	case <-copied:
+	case <-time.After(process.DefaultDrain):
+	}
+}
+
+// stop stops the service, and kills it from the end of ctx on. It returns when nothing is left.
+func (s *supervisor) stop(ctx context.Context) {
+	if s == nil {
+		return
+	}
+	defer s.input.Close()
+	_, _ = s.input.Write([]byte{wordStop})
+	select {
+	case <-s.ended:
+		return
+	case <-ctx.Done():
+	}
+	_, _ = s.input.Write([]byte{wordKill})
+	<-s.ended
+}
+
+// Serve is the supervisor. It returns when nothing of the service is left.
+func Serve(in io.Reader, out, reports io.Writer) error {
+	input := json.NewDecoder(in)
+	var r request
+	if err := input.Decode(&r); err != nil {
+		return fmt.Errorf("the request cannot be read: %w", err)
+	}
+	signals := make(chan os.Signal, 3)
+	gone := make(chan struct{}) // the runner is
+	go func() {
+		defer close(gone)
+		words := io.MultiReader(input.Buffered(), in)
+		for word := []byte{0}; ; {
+			if _, err := words.Read(word); err != nil {
+				signals <- syscall.SIGTERM
+				return
+			}
+			switch word[0] {
+			case wordStop:
+				signals <- syscall.SIGTERM
+			case wordKill: // another signal, which is no duplicate
+				signals <- syscall.SIGTERM
+				signals <- syscall.SIGINT
+			}
+		}
+	}()
+	end := r.run(out, reports, signals)
+	if len(r.Remove) > 0 {
+		removal := exec.Command(r.Remove[0], r.Remove[1:]...)
+		removal.Env = r.RemoveEnv
+		_ = removal.Run() // it may be gone already
+	}
+	select {
+	case <-gone:
+		if r.Data != "" {
+			_ = os.RemoveAll(r.Data)
+		}
+	default:
+	}
+	end.Ended = true
+	return json.NewEncoder(reports).Encode(end)
+}
+
+// run runs the setup and the command of a service.
+func (r request) run(out, reports io.Writer, signals <-chan os.Signal) report {
+	command := process.Command{
+		Dir: r.Dir, Env: r.Env, Output: out, Marker: r.Marker, Grace: r.Grace, Drain: time.Second,
+	}
+	if len(r.Setup) > 0 {
+		command.Args = r.Setup
+		if result, err := process.Run(command, signals); err != nil {
+			end := reportOf(result, err)
+			end.InSetup = true
+			return end
+		}
+	}
+	command.Args = r.Args
+	if _, err := process.LookPath(command); err != nil {
+		return reportOf(process.Result{ExitCode: -1}, err)
+	}
+	_ = json.NewEncoder(reports).Encode(report{Started: true})
+	command.OnEnded = func() { _ = json.NewEncoder(reports).Encode(report{Leaving: true}) }
+	return reportOf(process.Run(command, signals))
+}
+
+// reportOf says how a command ended.
+func reportOf(result process.Result, err error) report {
+	end := report{ExitCode: result.ExitCode, Killed: result.Killed}
+	var (
+		exit      *process.ExitError
+		signalled *process.SignalError
+		oom       *process.OOMError
+	)
+	switch {
+	case err == nil:
+		return end
+	case errors.As(err, &exit):
+		end.Error = fmt.Sprintf("exited with %d", exit.Code)
+	case errors.As(err, &signalled):
+		end.Error = "was ended by the signal " + process.SignalName(signalled.Signal)
+	case errors.As(err, &oom):
+		end.Error = "was ended by the kernel for want of memory"
+	default:
+		end.Error = "could not be started: " + err.Error()
+	}
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		end.Hint = hinted.Hint()
+	}
+	return end
+}
