@@ -209,9 +209,6 @@ func (c *collector) addAttempt(f *failed, t *testCase) bool {
 	case t.Status == Skipped:
 		f.retried = f.retried && f.passed
 		return false
-	case t.merged: // a row of a table
-		f.retried = false
-		return false
 	case !t.unique:
 		f.retried = f.retried && !f.passed // one pass ends the attempts
 		f.passed = f.passed || t.Status == Passed
