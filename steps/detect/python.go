@@ -144,7 +144,8 @@ func (y pythonProject) buildStep() (Step, bool) {
 
 func (y pythonProject) testStep() (Step, string, bool) {
 	name, run, _ := y.manager()
-	declared := pytestWord.MatchString(y.metadata) || y.first("pytest.ini", "conftest.py", "tests/conftest.py") != ""
+	declared := pytestWord.MatchString(y.metadata) || y.first(
+		"pytest.ini", ".pytest.ini", "conftest.py", "tests/conftest.py", "test/conftest.py") != ""
 	hatch := y.table("tool", "hatch", "envs")
 	switch {
 	case hatch != nil && name == "":
@@ -158,6 +159,8 @@ func (y pythonProject) testStep() (Step, string, bool) {
 		s := Step{Name: "test", Command: cmpRun(run) + "manage.py test", Reports: []string{}}
 		s.Notes = []string{"Django writes no JUnit report: with pytest-django, pytest does"}
 		return s, "django", true
+	case y.writtenForPytest():
+		return y.pytestStep(name, run), "pytest", true
 	case y.hasTests():
 		return Step{
 			Name: "test", Command: run + unittest, Reports: []string{},
@@ -179,6 +182,36 @@ func (y pythonProject) hasTests() bool {
 	}
 	return y.matching(y.dir, "test*.py") != ""
 }
+
+// forPytest matches what unittest does not run: tests outside of classes, and what pytest provides.
+var forPytest = pattern.New(`(?m)^(import pytest|from pytest|(async )?def test_)`)
+
+// writtenForPytest reports whether tests need pytest, by the first files that have some.
+func (y pythonProject) writtenForPytest() bool {
+	const enough = 20
+	read := 0
+	for _, folder := range y.folders {
+		if folder != y.dir && !within(path.Join(y.dir, "tests"), folder) && !within(path.Join(y.dir, "test"), folder) &&
+			folder != path.Join(y.dir, "tests") && folder != path.Join(y.dir, "test") {
+			continue
+		}
+		for _, name := range y.files[folder] {
+			if !testModule.MatchString(name) {
+				continue
+			}
+			text, err := y.read(path.Join(folder, name))
+			if err == nil && forPytest.MatchString(text) {
+				return true
+			}
+			if read++; read == enough {
+				return false
+			}
+		}
+	}
+	return false
+}
+
+var testModule = pattern.New(`^(test.*|.*_test)\.py$`)
 
 func cmpRun(run string) string {
 	if run == "" {
