@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"html"
 	"os"
@@ -15,11 +16,15 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/carlin-cicd/runner/artifacts/folder"
+	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/record"
+	"github.com/carlin-cicd/runner/runner/runs"
 )
 
 // says STEP PATTERN: the cause of the step's newest run matches the pattern, and each surface says it: finished.json,
-// the log's record "step failed", the summary in stdout, the report, summary.md, and the last posts to Slack and GitHub.
+// the log's record "step failed", the summary in stdout, the report, summary.md, the index of runs, and the last posts to
+// Slack and GitHub: status, check and the comment of the pull request, where there is one.
 func cmdSays(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: says step pattern")
@@ -35,6 +40,7 @@ func cmdSays(ts *testscript.TestScript, neg bool, args []string) {
 	report, err := os.ReadFile(filepath.Join(folder, "report.html"))
 	ts.Check(err)
 	slack, status, check := lastPosts(ts)
+	comment := servicesOf(ts).github.Comments()
 	for _, surface := range []struct{ name, text string }{
 		{"the log", failedRecord(ts, filepath.Join(folder, "log.jsonl.gz"))},
 		{"the summary", ts.ReadFile("stdout")},
@@ -43,12 +49,32 @@ func cmdSays(ts *testscript.TestScript, neg bool, args []string) {
 		{"Slack", html.UnescapeString(slack)},
 		{"the status", status},
 		{"the check", check},
+		{"the index", indexed(ts, run.RunID).Cause},
+		{"the comment", strings.Join(comment, "")},
 	} {
+		if surface.name == "the comment" && len(comment) == 0 {
+			continue
+		}
 		if want := beginning(run.Cause.Summary); !strings.Contains(letters(surface.text), want) {
 			ts.Fatalf("%s does not say %q:\n%s", surface.name, run.Cause.Summary, surface.text)
 		}
 	}
 	ts.Logf("| %s | %s, %d | %s | %s |", args[0], run.Reason, run.ExitCode, run.Cause.Kind, run.Cause.String())
+}
+
+// indexed returns what the index of the branch has of a run.
+func indexed(ts *testscript.TestScript, id string) record.Entry {
+	store, err := folder.New(ts.MkAbs(".runner/artifacts"))
+	ts.Check(err)
+	head, err := runs.Load(context.Background(), store, keys.RunIndex(testBranch))
+	ts.Check(err)
+	for _, e := range head.Runs {
+		if e.RunID == id {
+			return e
+		}
+	}
+	ts.Fatalf("run %s is not in the index", id)
+	return record.Entry{}
 }
 
 // newestRun returns the folder of the newest run of a step.
@@ -98,9 +124,10 @@ func lastPosts(ts *testscript.TestScript) (slack, status, check string) {
 		slack = text(p.JSON)
 	}
 	for _, p := range l.github.Posts() {
-		if p.Kind == "check" {
+		switch p.Kind {
+		case "check":
 			check = text(p.JSON)
-		} else {
+		case "status":
 			status = text(p.JSON)
 		}
 	}

@@ -179,6 +179,7 @@ func startProgram(ts *testscript.TestScript, args []string, connect func(*exec.C
 		"AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_CLOUDFORMATION", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
 		"RUNNER_CLUSTER_STACK", "RUNNER_TASK_POLL", "GITHUB_STEP_SUMMARY",
 		"SLACK_WEBHOOK_URL", "GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL",
+		"RUNNER_GITHUB_COMMENT",
 	} {
 		s.cmd.Env = append(s.cmd.Env, v+"="+ts.Getenv(v))
 	}
