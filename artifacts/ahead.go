@@ -61,7 +61,9 @@ func (u *update) publishLatestAhead(ctx context.Context, set Set, mirror *mirror
 		return writeLatest(ctx, u.store, p.Manifest)
 	case !mirror.claimed():
 		m := newMirror(u.store, u.tree, set, p.Manifest)
-		m.stray = mirror != nil && mirror.stray
+		if mirror != nil {
+			m.stray = mirror.stray
+		}
 		return publishLatest(ctx, u.store, m, set, p)
 	}
 	err := mirror.finish(p.Manifest)
@@ -78,7 +80,7 @@ func (u *update) publishLatestAhead(ctx context.Context, set Set, mirror *mirror
 
 // use takes what was read ahead for what the target holds.
 func (u *update) use(a *ahead) {
-	u.ahead, u.old, u.found = a, a.holds.old, a.holds.found
+	u.ahead, u.old, u.found, u.leftover = a, a.holds.old, a.holds.found, a.holds.leftover
 }
 
 // planAhead is plan without its reads.
@@ -129,7 +131,7 @@ func (u *update) claim(ctx context.Context, changes bool, record pending, wait b
 	needed := changes && !u.old.isVersioned()
 	refused := make(chan error, 1)
 	if needed {
-		u.stray = true
+		u.stray = record
 		go func() { refused <- u.createRecord(ctx, record) }()
 	} else {
 		refused <- nil
@@ -143,7 +145,7 @@ func (u *update) claim(ctx context.Context, changes bool, record pending, wait b
 		free()
 		return nil, nil
 	}
-	u.recorded, u.stray = needed, false
+	u.recorded, u.stray = needed, pending{}
 	return &claim{u, held, free, needed}, nil
 }
 
@@ -226,8 +228,9 @@ func (m *mirrorAhead) begin(files []File) (err error) {
 	}
 	if m.work = m.update.work(); m.work.any() {
 		m.apart, err = m.update.begin(m.claim.held, m.work)
+		m.apart = m.apart || m.leftover
 	} else {
-		m.apart = m.recorded
+		m.apart = m.recorded || m.leftover
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 // A nil Preparation has nothing. It is for one Publish.
 type Preparation struct {
 	set, mirror *ahead
+	cancel      context.CancelFunc // ends the reads
 	after       sync.WaitGroup
 	mu          sync.Mutex
 	problems    []error
@@ -26,7 +27,8 @@ func Prepare(ctx context.Context, s Store, set Set) *Preparation {
 	if !ok || set.check() != nil {
 		return nil
 	}
-	p := &Preparation{set: readAhead(ctx, store, setTarget(set))}
+	ctx, cancel := context.WithCancel(ctx)
+	p := &Preparation{cancel: cancel, set: readAhead(ctx, store, setTarget(set))}
 	if set.Mirror != "" && keys.PublishLock(setTarget(set).files) != keys.PublishLock(mirrorTarget(set).files) {
 		p.mirror = readAhead(ctx, store, mirrorTarget(set))
 	}
@@ -38,6 +40,11 @@ func Prepare(ctx context.Context, s Store, set Set) *Preparation {
 func (p *Preparation) Close() error {
 	if p == nil {
 		return nil
+	}
+	p.cancel()
+	<-p.set.done
+	if p.mirror != nil {
+		<-p.mirror.done
 	}
 	p.after.Wait()
 	p.mu.Lock()
@@ -76,7 +83,9 @@ type ahead struct {
 type holding struct {
 	old   Manifest // no files if nothing
 	found pending  // what an interrupted update may have left
-	tag   string   // of the record of found; "" if there is none
+	tag   string   // of the record's object; "" if there is none
+	// leftover is set if the record is of no use any longer: see update.
+	leftover bool
 }
 
 // readAhead reads a lock and what it protects, side by side. If the lock has been held before, what it protects may
@@ -129,12 +138,7 @@ func (t target) read(ctx context.Context, s lookingStore) (h holding, err error)
 	if err := errors.Join(ignoreAbsent(manifestErr), ignoreAbsent(pendingErr)); err != nil {
 		return holding{}, err
 	}
-	switch {
-	case h.old.Update != nil:
-		h.found = *h.old.Update
-	case !h.old.isVersioned():
-		h.found = found
-	}
+	h.found, h.leftover = h.old.interrupted(found)
 	return h, nil
 }
 

@@ -2,6 +2,7 @@ package artifacts
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -60,9 +61,11 @@ type update struct {
 	attester Attester // nil for none
 	attested bool
 
-	ahead    *ahead // what was read ahead; nil if nothing
-	recorded bool   // the record of step 1 is stored already: see claim
-	stray    bool   // one may have been stored although another publisher had the lock
+	ahead    *ahead  // what was read ahead; nil if nothing
+	recorded bool    // the record of step 1 is stored already: see claim
+	stray    pending // one that may have been stored although another publisher had the lock; of version 0 for none
+	leftover bool    // one is there of a publisher that was killed after its manifest was written, which keeps versions
+	locked   bool
 
 	mu     sync.Mutex
 	counts Counts
@@ -85,13 +88,17 @@ func (u *update) apply(ctx context.Context) (Manifest, error) {
 
 // applyLocked plans again, since another publisher may have been at work while we waited for the lock.
 func (u *update) applyLocked(ctx context.Context) (Manifest, error) {
+	u.locked = true
 	if done, err := u.plan(ctx); done || err != nil {
-		if u.stray && err == nil {
+		if u.leftover && err == nil {
 			err = u.clear(ctx)
 		}
 		return u.old, err
 	}
 	if err := u.mayReplace(ctx); err != nil {
+		if u.leftover {
+			err = errors.Join(err, u.clear(ctx))
+		}
 		return Manifest{}, err
 	}
 	return u.replace(ctx)
@@ -142,16 +149,35 @@ func (u *update) load(ctx context.Context) (err error) {
 	if err := ignoreAbsent(err); err != nil {
 		return err
 	}
-	u.found = pending{}
-	switch {
-	case u.old.Update != nil:
-		u.found = *u.old.Update
-	case !u.old.isVersioned():
-		if err := ignoreAbsent(GetJSON(ctx, u.store, u.target.pending, &u.found)); err != nil {
+	var record pending
+	if u.locked || !u.old.isVersioned() {
+		if err := ignoreAbsent(GetJSON(ctx, u.store, u.target.pending, &record)); err != nil {
 			return err
 		}
 	}
+	u.found, u.leftover = u.old.interrupted(record)
+	if u.locked && u.isStray(record) {
+		u.found, u.leftover = u.old.interrupted(pending{}) // nothing was touched under it
+		u.leftover = true
+	}
 	return u.checkKeys()
+}
+
+// interrupted returns what an interrupted update may have left. Leftover is set if the record in an object of its own is of
+// no use any longer, as the manifest keeps versions: it only has to be removed.
+func (m Manifest) interrupted(record pending) (found pending, leftover bool) {
+	switch {
+	case m.Update != nil:
+		return *m.Update, record.Version != 0
+	case m.isVersioned():
+		return pending{}, record.Version != 0
+	}
+	return record, false
+}
+
+// isStray reports whether a record is the one that this update stored without having the lock.
+func (u *update) isStray(r pending) bool {
+	return u.stray.Version != 0 && r.RunID == u.stray.RunID && r.Started.Equal(u.stray.Started)
 }
 
 // checkKeys refuses files whose keys the store cannot have.
@@ -255,12 +281,12 @@ func (u *update) work() work {
 func (u *update) fill(ctx context.Context, w work) (apart bool, err error) {
 	if !w.any() {
 		u.count(Counts{Unchanged: len(u.files)})
-		return u.stray || u.recorded || u.found.Version != 0 && u.old.Update == nil, nil
+		return u.leftover || u.recorded || u.found.Version != 0 && u.old.Update == nil, nil
 	}
 	if apart, err = u.begin(ctx, w); err != nil {
 		return apart, err
 	}
-	return apart || u.stray, u.transfer(ctx, w)
+	return apart || u.leftover, u.transfer(ctx, w)
 }
 
 // transfer performs step 3.

@@ -186,7 +186,7 @@ func (a *acquisition) take(ctx context.Context) (*Lease, error) {
 		return nil, err
 	}
 	l := newLease(ctx, a.slot, a.request, next, tag, sent)
-	l.asSeen = a.request.Seen != nil && a.request.Seen.tag == a.tag
+	l.asSeen = a.request.Seen.free() && a.request.Seen.tag == a.tag
 	return l, nil
 }
 
