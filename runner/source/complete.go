@@ -1,11 +1,8 @@
 package source
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,31 +64,28 @@ func (c *client) completeHistory(s Settings) error {
 	refs := append([]string{c.SHA}, refsOf(c.Branch)...)
 	switch {
 	case deepen && s.Depth == 0:
-		options, refs = append(options, "--unshallow"), append([]string{"+refs/heads/*:refs/remotes/origin/*"}, refs...)
+		options, refs = append(options, "--unshallow"), append([]string{allBranches}, refs...)
 	case shallow:
 		options = append(options, depthOption(true, s.Depth))
 	}
 	return c.fetchAny(c.remote(), options, refs)
 }
 
-// fetchAny fetches all branches if refs begin with a wildcard, and the first of the other refs that the server serves.
+// fetchAny fetches all branches if refs begin with a wildcard, and the first of the other refs that the server serves,
+// or all branches if it serves none.
 func (c *client) fetchAny(remote string, options, refs []string) error {
 	var all []string
 	if strings.HasPrefix(refs[0], "+") {
 		all, refs = refs[:1], refs[1:]
 	}
-	var last error
 	for _, ref := range refs {
-		last = c.fetch(remote, append(append(append([]string{}, options...), all...), ref)...)
+		err := c.fetch(remote, append(append(append([]string{}, options...), all...), ref)...)
 		var missing *NotFoundError
-		if !errors.As(last, &missing) {
-			return last
+		if !errors.As(err, &missing) {
+			return err
 		}
 	}
-	if all != nil { // the commit is there already
-		return c.fetch(remote, append(options, all...)...)
-	}
-	return last
+	return c.fetch(remote, append(options, allBranches)...) // the commit is there already
 }
 
 // cleanWorkspace removes files that are neither in the commit nor ignored, so that a migration that a commit deleted
@@ -137,102 +131,6 @@ func isSystemFolder(dir string) bool {
 	dir = realPath(dir)
 	home, _ := os.UserHomeDir()
 	return dir == filepath.Dir(dir) || home != "" && dir == realPath(home)
-}
-
-// updateSubmodules checks out the submodules.
-func (c *client) updateSubmodules(s Settings) error {
-	if _, err := os.Lstat(filepath.Join(c.Dir, ".gitmodules")); err != nil {
-		return nil
-	}
-	if s.Submodules == NoSubmodules {
-		c.Log.Warn("the commit has submodules, which are not checked out", "setting", "checkout.submodules")
-		return nil
-	}
-	recursive := ""
-	if s.Submodules == AllSubmodules {
-		recursive = "--recursive"
-	}
-	args := c.origin.rewrites()
-	args = append(args, "submodule", "--quiet", "update", "--init", "--force")
-	for _, option := range []string{recursive, depthOption(true, s.Depth)} {
-		if option != "" {
-			args = append(args, option)
-		}
-	}
-	if err := c.withRetries(func() error { _, err := c.git(args...); return err }); err != nil {
-		return &SubmoduleError{err}
-	}
-	if s.Clean {
-		_, err := c.git("submodule", "--quiet", "foreach", "--recursive", "git clean -ffdq")
-		return err
-	}
-	return nil
-}
-
-// pointerStart is how a file begins that stands for one in Git LFS.
-const pointerStart = "version https://git-lfs.github.com/spec/v1\n"
-
-// pullLFS replaces pointers by the files in Git LFS.
-func (c *client) pullLFS(s Settings) error {
-	pointers, err := c.lfsPointers()
-	if err != nil || len(pointers) == 0 {
-		return err
-	}
-	if !s.LFS {
-		c.Log.Warn("files in Git LFS are not fetched: the workspace has pointers instead",
-			"count", len(pointers), "first", firstOf(pointers), "setting", "checkout.lfs")
-		return nil
-	}
-	if _, ok := c.ask("lfs", "version"); !ok {
-		return &Error{
-			Message: "git-lfs is not installed, and checkout.lfs is set",
-			Advice:  "install the package git-lfs in the image",
-		}
-	}
-	// The filters are set up for the command's own git, which would see every file as changed otherwise.
-	if _, err := c.git("lfs", "install", "--local", "--skip-repo"); err != nil {
-		return err
-	}
-	if err := c.withRetries(func() error { _, err := c.git("lfs", "pull"); return err }); err != nil {
-		return err
-	}
-	if pointers, err = c.lfsPointers(); err == nil && len(pointers) > 0 {
-		return &Error{
-			Message: fmt.Sprintf("git-lfs left %d pointers, %s among them", len(pointers), pointers[0]),
-			Advice: "check that the objects were pushed to the LFS server of the repository, and lfs.fetchexclude " +
-				"in .lfsconfig",
-		}
-	}
-	return nil
-}
-
-// lfsPointers returns the tracked files that Git LFS manages, and that are pointers in the workspace.
-func (c *client) lfsPointers() (names []string, err error) {
-	out, err := c.git("ls-files", "-z", "--", ":(attr:filter=lfs)")
-	if err != nil {
-		return nil, err
-	}
-	for name := range strings.SplitSeq(strings.TrimRight(out, "\x00"), "\x00") {
-		if name != "" && startsWith(filepath.Join(c.Dir, filepath.FromSlash(name)), pointerStart) {
-			names = append(names, name)
-		}
-	}
-	return names, nil
-}
-
-// startsWith reports whether a regular file starts with a text.
-func startsWith(path, text string) bool {
-	if info, err := os.Lstat(path); err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	head := make([]byte, len(text))
-	n, _ := io.ReadFull(f, head)
-	return bytes.Equal(head[:n], []byte(text))
 }
 
 func lines(text string) (all []string) {

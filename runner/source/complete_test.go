@@ -38,6 +38,12 @@ func newProject(t *testing.T, base func(dir string) string) project {
 		git(t, dir, "config", "-f", ".gitmodules", "submodule.vendor/"+filepath.Base(sub)+".url", base(sub))
 		git(t, dir, "commit", "-qam", "submodule")
 	}
+	for _, dir := range []string{p.inner, p.sub} {
+		write(t, dir, ".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
+		write(t, dir, "part.bin", sourcetest.StoreLFS(t, dir, "the part of "+filepath.Base(dir)))
+		git(t, dir, "add", ".")
+		git(t, dir, "commit", "-qm", "part")
+	}
 	addSubmodule(p.sub, p.inner)
 
 	write(t, p.dir, "migrations/005.sql", "drop")
@@ -191,12 +197,40 @@ func TestSubmodules(t *testing.T) {
 					t.Errorf("with %v there are %q and %q", choice,
 						content(t, ws, "vendor/sub/file"), content(t, ws, "vendor/sub/vendor/inner/file"))
 				}
-				if j.has("checkout.submodules") {
-					t.Errorf("the log is %s", j.text.String())
+				if leftOut := choice == TopSubmodules; j.has("first=vendor/sub/vendor/inner setting=checkout.submodules") != leftOut {
+					t.Errorf("with %v the log is %s", choice, j.text.String())
 				}
+				if !j.has("vendor/sub/part.bin") || !j.has("setting=checkout.lfs") ||
+					j.has("vendor/inner/part.bin") != (inner != "") {
+					t.Errorf("with %v the log is %s", choice, j.text.String())
+				}
+			}
+			ws, j := s.completed(t, s.project.last, Settings{Depth: 1, Submodules: AllSubmodules, LFS: true})
+			for _, dir := range []string{"vendor/sub", "vendor/sub/vendor/inner"} {
+				if content(t, ws, dir+"/part.bin") != "the part of "+filepath.Base(dir) ||
+					git(t, filepath.Join(ws, dir), "status", "--porcelain") != "" {
+					t.Errorf("%s/part.bin is %q", dir, content(t, ws, dir+"/part.bin"))
+				}
+			}
+			if j.has("WARN") {
+				t.Errorf("the log is %s", j.text.String())
 			}
 		})
 	}
+	t.Run("a commit that is not served is looked for in the submodule's branches", func(t *testing.T) {
+		s := serveProject(t, "file")
+		for _, dir := range []string{s.project.sub, s.project.inner} {
+			git(t, dir, "config", "uploadpack.allowAnySHA1InWant", "false")
+			for range 3 {
+				git(t, dir, "commit", "-q", "--allow-empty", "-m", "later")
+			}
+		}
+		s.recorder.variables = []string{"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=protocol.version", "GIT_CONFIG_VALUE_0=0"}
+		ws, _ := s.completed(t, s.project.last, Settings{Depth: 1, Submodules: AllSubmodules})
+		if content(t, ws, "vendor/sub/vendor/inner/file") != "inner" {
+			t.Error("the submodules are not checked out")
+		}
+	})
 	t.Run("a URL of the commit may not name a folder of the machine", func(t *testing.T) {
 		s := serveProject(t, "https")
 		git(t, s.project.dir, "config", "-f", ".gitmodules", "submodule.vendor/sub.url", "file://"+s.project.sub)
@@ -273,8 +307,8 @@ func TestACommitThatIsNotServedIsLookedForInItsBranch(t *testing.T) {
 	git(t, p.dir, "update-ref", "refs/pull/5/head", "HEAD") // as GitHub has it of a pull request, from a fork as well
 	s.recorder.variables = []string{"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=protocol.version", "GIT_CONFIG_VALUE_0=0"}
 	for branch, found := range map[string]bool{
-		"pr/5": true, "pr/6": false, "pr/5x": false,
-		"main": true, "refs/heads/main": true, "v1.0.0": false, "nowhere": false, "": false, "main:x": false, "--all": false,
+		"pr/5": true, "main": true, "refs/heads/main": true, "v1.0.0": false, "main:x": false, "--all": false,
+		"pr/6": true, "merged-and-gone": true, "": true, // in all branches
 	} {
 		t.Run(branch, func(t *testing.T) {
 			o := s.options

@@ -9,10 +9,16 @@ import (
 type NotFoundError struct {
 	SHA, URL, Message string
 	Branch            string // in whose history it was looked for, or ""
+	NoBranch          bool   // the repository has no such branch
 }
 
 func (e *NotFoundError) Error() string {
-	if e.Branch != "" {
+	switch {
+	case e.NoBranch && e.Branch != "":
+		return fmt.Sprintf(
+			"commit %s is not in %s, which has no branch %s: %s", e.SHA, e.URL, e.Branch, e.Message,
+		)
+	case e.Branch != "":
 		return fmt.Sprintf(
 			"commit %s is not in %s, and not in the history of %s: %s", e.SHA, e.URL, e.Branch, e.Message,
 		)

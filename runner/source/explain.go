@@ -18,6 +18,7 @@ var (
 	hostKeyPhrases     = []string{"Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED"}
 	missingPhrases     = []string{
 		"not our ref", "couldn't find remote ref", "no such remote ref", "unadvertised object", "reference is not a tree",
+		"Direct fetching of that commit failed",
 	}
 	busyPhrases   = []string{"returned error: 429", "HTTP 429", "returned error: 408", "HTTP 408"}
 	accessPhrases = []string{

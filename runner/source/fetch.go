@@ -24,8 +24,8 @@ func (c *client) fetchCommit(here Commit) (sha string, err error) {
 	}
 	err = c.fetch(c.origin.url, depthOption(shallow, 1), "--no-tags", c.SHA)
 	var missing *NotFoundError
-	if errors.As(err, &missing) && c.Branch != "" {
-		return c.fetchBranch(shallow, missing)
+	if errors.As(err, &missing) {
+		return c.searchBranches(shallow, missing)
 	}
 	if err != nil {
 		return "", err
@@ -36,34 +36,60 @@ func (c *client) fetchCommit(here Commit) (sha string, err error) {
 	return "", &NotFoundError{SHA: c.SHA, URL: c.origin.url, Message: "the object is not a commit"}
 }
 
-// fetchBranch looks for the commit in the history of the branch: a server of protocol version 0, or one without
-// uploadpack.allowReachableSHA1InWant, serves tips only.
-func (c *client) fetchBranch(shallow bool, missing *NotFoundError) (sha string, err error) {
-	for _, ref := range refsOf(c.Branch) {
-		depths := []int{branchDepth, 0}
-		if !shallow {
-			depths = []int{0}
+// allBranches are the branches of the repository.
+const allBranches = "+refs/heads/*:refs/remotes/origin/*"
+
+// unadvertised is what git prints of a server that serves tips only.
+const unadvertised = "unadvertised object"
+
+// searchBranches looks for the commit in the history of the branch: a server of protocol version 0, or one without
+// uploadpack.allowReachableSHA1InWant, serves tips only. The branch may be gone, as after a merge: then in all branches.
+func (c *client) searchBranches(shallow bool, missing *NotFoundError) (sha string, err error) {
+	refs, exists := refsOf(c.Branch), false
+	if len(refs) == 0 && c.Branch != "" {
+		return "", missing
+	}
+	for _, ref := range refs {
+		sha, found, err := c.searchHistory(shallow, ref)
+		if err != nil || sha != "" {
+			return sha, err
 		}
-		for _, depth := range depths {
-			option := depthOption(shallow, depth)
-			if depth == 0 && shallow && c.isShallow() {
-				option = "--unshallow"
-			}
-			err := c.fetch(c.origin.url, option, "--no-tags", ref)
-			var noRef *NotFoundError
-			if errors.As(err, &noRef) {
-				break
-			}
-			if err != nil {
-				return "", err
-			}
-			if sha, ok := c.resolveCommit(); ok {
-				return sha, nil
-			}
+		exists = exists || found
+	}
+	missing.Branch, missing.NoBranch = c.Branch, !exists
+	if !exists && strings.Contains(missing.Message, unadvertised) { // else the server looked at all of them itself
+		c.Log.Warn("the repository has no such branch, so the commit is looked for in all branches", "branch", c.Branch)
+		if sha, _, err = c.searchHistory(shallow, allBranches); err != nil || sha != "" {
+			return sha, err
 		}
 	}
-	missing.Branch = c.Branch
 	return "", missing
+}
+
+// searchHistory fetches the history of refs until the commit is there. found reports whether the server has the refs.
+func (c *client) searchHistory(shallow bool, refs string) (sha string, found bool, err error) {
+	depths := []int{branchDepth, 0}
+	if !shallow {
+		depths = []int{0}
+	}
+	for _, depth := range depths {
+		option := depthOption(shallow, depth)
+		if depth == 0 && shallow && c.isShallow() {
+			option = "--unshallow"
+		}
+		err := c.fetch(c.origin.url, option, "--no-tags", refs)
+		var missing *NotFoundError
+		if errors.As(err, &missing) {
+			return "", false, nil
+		}
+		if err != nil {
+			return "", false, err
+		}
+		if sha, ok := c.resolveCommit(); ok {
+			return sha, true, nil
+		}
+	}
+	return "", true, nil
 }
 
 // refsOf returns the refs that a branch's name may stand for. A name that git would read as more than a ref has none.
@@ -71,7 +97,7 @@ func (c *client) fetchBranch(shallow bool, missing *NotFoundError) (sha string, 
 // as well, so that no access to the fork is needed.
 func refsOf(branch string) []string {
 	switch {
-	case strings.ContainsAny(branch, ":+^*?[ ~\\"), strings.HasPrefix(branch, "-"):
+	case branch == "", strings.ContainsAny(branch, ":+^*?[ ~\\"), strings.HasPrefix(branch, "-"):
 		return nil
 	case strings.HasPrefix(branch, "refs/"):
 		return []string{branch}

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// serveLFS serves the objects of Git LFS in the repository's .git, and reports whether the request was one for them.
+// serveLFS serves the objects of Git LFS in the .git of the repositories, and reports whether the request was one for them.
 func (s *Server) serveLFS(w http.ResponseWriter, r *http.Request) bool {
 	switch path := r.URL.Path; {
 	case strings.HasSuffix(path, "/info/lfs/objects/batch"):
@@ -23,7 +23,14 @@ func (s *Server) serveLFS(w http.ResponseWriter, r *http.Request) bool {
 			http.NotFound(w, r)
 			return true
 		}
-		http.ServeFile(w, r, filepath.Join(s.dir, ".git", "lfs", "objects", oid[:2], oid[2:4], oid))
+		found, _ := filepath.Glob(
+			filepath.Join(filepath.Dir(s.dir), "*", ".git", "lfs", "objects", oid[:2], oid[2:4], oid),
+		)
+		if len(found) == 0 {
+			http.NotFound(w, r)
+			return true
+		}
+		http.ServeFile(w, r, found[0])
 	default:
 		return false
 	}
