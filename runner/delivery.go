@@ -9,6 +9,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/environment"
 	"github.com/carlin-cicd/runner/runner/needs"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/session"
 )
 
@@ -36,6 +37,9 @@ func (r *run) concludeDelivery(runErr error) error {
 	command := deploy.Command{Attempts: len(r.attempts), Variables: r.env.Variables}
 	if r.result != nil {
 		command.Started = r.result.Started
+	}
+	if n := len(r.attempts); n > 0 {
+		command.Passed = r.attempts[n-1].Reason == record.Success
 	}
 	_ = r.timed("conclude", func() error {
 		runErr = r.delivery.Conclude(runErr, command)

@@ -30,6 +30,11 @@ type Place struct {
 	Profile string // "" for the default
 	Role    string // that the runner assumes for the step, or ""
 
+	// Unsure says why the command may work elsewhere all the same; "" if nothing speaks for it.
+	Unsure string
+	// Elsewhere are further regions that the command deploys to, separated by commas.
+	Elsewhere string
+
 	externalID string // of the role's trust policy, or ""
 
 	runID     string
@@ -61,7 +66,7 @@ func Of(s *session.Session, step steps.Step, variables map[string]string) (*Plac
 		p.Region = l.Region
 	}
 	p.Region = cmp.Or(p.Region, l.Region, variables["AWS_REGION"], variables["AWS_DEFAULT_REGION"])
-	p.Profile = l.Profile
+	p.Profile, p.Unsure, p.Elsewhere = l.Profile, l.Unsure, l.Elsewhere
 	return p, nil
 }
 

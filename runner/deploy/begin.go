@@ -34,6 +34,12 @@ func (d *Deployment) Begin(id record.Identity) error {
 		}
 	}
 	d.listBefore()
+	if where := d.account.Elsewhere; where != "" && d.step.Lock == steps.LockStack {
+		d.Log.Warn(
+			"the command deploys to other regions, too, where no stack is restored", "regions", where,
+			"place", d.account.String(), "hint", "use a step with a region: of its own for each",
+		)
+	}
 	for _, t := range d.targets {
 		// The ledger first: then every record is known to a later run.
 		t.ledger.Pending = &v

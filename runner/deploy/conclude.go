@@ -19,6 +19,7 @@ import (
 type Command struct {
 	Started   time.Time // when it was last started; zero if it was not
 	Attempts  int       // how often it was started
+	Passed    bool      // it exited with 0, whatever failed after it
 	Variables map[string]string
 }
 

@@ -45,6 +45,8 @@ type Deployment struct {
 	created []string               // stacks of the step that the command created
 	others  []string               // stacks that changed while the command ran, and are not the step's
 
+	refused error // why carlin deployed nothing; nil otherwise
+
 	keeper *keeper.Keeper // renews the locks if this process is killed; nil in a task
 
 	mu      sync.Mutex

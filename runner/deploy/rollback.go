@@ -100,7 +100,7 @@ func (t *target) undo(former deploymentRecord) error {
 			OnProgress: t.logProgress,
 		},
 	)
-	t.recordRestore(result, err)
+	t.recordRestore(result, err, "")
 	if err != nil {
 		return err
 	}

@@ -132,6 +132,7 @@ func (d *Deployment) CheckDeployed(started time.Time) error {
 	}
 	problem := &NotDeployedError{Stack: d.StackName()}
 	if certain {
+		d.refused = problem
 		return outcome.ArtifactsError{Err: problem}
 	}
 	d.Log.Warn(

@@ -60,8 +60,8 @@ func New(s *session.Session, step steps.Step) Environment {
 			e.Variables["CARLIN_REGION"] = region
 		}
 	}
-	if carlin.Deploys(carlin.ExpandScripts(step.Command.String(), dir)) &&
-		carlin.Region(dir, e.Variables) == "" { // it would deploy to us-east-1
+	if carlin.Deploys(carlin.ExpandScripts(step.Command.String(), dir)) && !configuresRegion(dir, e.Variables, s.Config.Environment) {
+		// it would deploy to us-east-1
 		if region := cmp.Or(e.Variables["AWS_REGION"], e.Variables["AWS_DEFAULT_REGION"]); region != "" {
 			e.Variables["CARLIN_REGION"] = region
 		}
@@ -155,6 +155,14 @@ func Reserved(name string) bool {
 // Resolver returns the resolver of references, relative to the workspace and with the session's AWS.
 func Resolver(s *session.Session) *secrets.Resolver {
 	return &secrets.Resolver{Dir: s.Config.Workspace, Reserved: Reserved, LoadConfig: s.AWS}
+}
+
+// configuresRegion reports whether carlin knows the region without AWS_REGION.
+func configuresRegion(dir string, variables map[string]string, environment string) bool {
+	_, configured := carlin.Region(dir, map[string]string{
+		"CARLIN_REGION": variables["CARLIN_REGION"], "ENVIRONMENT": environment,
+	})
+	return configured
 }
 
 // Missing returns the variables that a step requires and that are not set, or empty.

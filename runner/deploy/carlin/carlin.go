@@ -61,17 +61,6 @@ func ExpandScripts(command, dir string) string {
 	return strings.Join(expand(command, 0), "\n")
 }
 
-var regionSetting = pattern.New(`(?m)^region:\s*["']?([a-z][a-z0-9-]*)["']?\s*$`)
-
-// Region returns the region that carlin deploys to by its variable or its configuration, or "". carlin does not read
-// AWS_REGION.
-func Region(dir string, variables map[string]string) string {
-	if region := variables["CARLIN_REGION"]; region != "" {
-		return region
-	}
-	return setting(dir, regionSetting)
-}
-
 // setting returns a setting of carlin's configuration, if that is YAML, or "".
 func setting(dir string, name *pattern.Pattern) string {
 	for _, file := range []string{"carlin.yml", "carlin.yaml"} {

@@ -45,17 +45,37 @@ func TestWhichCommandsDeployTheStackWithCarlin(t *testing.T) {
 }
 
 func TestTheRegionIsTheOneThatCarlinUses(t *testing.T) {
-	for _, c := range []struct{ name, yml, variable, want string }{
-		{"it is not configured", "", "", ""},
-		{"the configuration", "environments: {}\nregion: ap-south-1\n", "", "ap-south-1"},
-		{"the variable wins", "region: \"ap-south-1\"\n", "eu-central-1", "eu-central-1"},
+	const environments = "region: ap-south-1\nenvironments:\n  production:\n    region: eu-west-3 # the customers'\n"
+	for name, c := range map[string]struct {
+		files      map[string]string
+		variables  map[string]string
+		want       string
+		configured bool
+	}{
+		"it is not configured":   {},
+		"the configuration":      {files: map[string]string{"carlin.yml": "environments: {}\nregion: ap-south-1\n"}, want: "ap-south-1", configured: true},
+		"the variable wins":      {files: map[string]string{"carlin.yml": "region: \"ap-south-1\"\n"}, variables: map[string]string{"CARLIN_REGION": "eu-central-1"}, want: "eu-central-1", configured: true},
+		"that of an environment": {files: map[string]string{"carlin.yml": environments}, variables: map[string]string{"ENVIRONMENT": "production"}, want: "eu-west-3", configured: true},
+		"of another environment": {files: map[string]string{"carlin.yml": environments}, variables: map[string]string{"ENVIRONMENT": "staging"}, want: "ap-south-1", configured: true},
+		"JSON":                   {files: map[string]string{"carlin.json": `{"region": "eu-west-2"}`}, want: "eu-west-2", configured: true},
+		"package.json":           {files: map[string]string{"package.json": `{"carlin": {"region": "eu-west-2"}}`}, want: "eu-west-2", configured: true},
+		"a folder above":         {files: map[string]string{"../carlin.yaml": "region: eu-west-2"}, want: "eu-west-2", configured: true},
+		"the nearest one":        {files: map[string]string{"../carlin.yaml": "region: eu-west-2", "carlin.yml": "region: eu-west-1"}, want: "eu-west-1", configured: true},
+		"a program":              {files: map[string]string{"carlin.ts": "export default { region: 'eu-west-2', stackName: 'a' }"}, want: "eu-west-2", configured: true},
+		"a program that decides": {files: map[string]string{"carlin.ts": "const region = pick(); export default { region }"}, configured: true},
+		"a program without one":  {files: map[string]string{"carlin.ts": "export default { stackName: 'a' }"}},
 	} {
-		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, "carlin.yml"), []byte(c.yml), 0o644); err != nil {
+		dir := filepath.Join(t.TempDir(), "packages")
+		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if got := Region(dir, map[string]string{"CARLIN_REGION": c.variable}); got != c.want {
-			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		for file, text := range c.files {
+			if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, configured := Region(dir, c.variables); got != c.want || configured != c.configured {
+			t.Errorf("%s: %q, %v", name, got, configured)
 		}
 	}
 }

@@ -147,8 +147,11 @@ func (r *restoration) decide(
 // decideAbsence decides on a stack that does not exist, did not exist before, or is another one of the same name.
 func (r *restoration) decideAbsence(state State, began bool) (action record.Action, decided bool, err error) {
 	status := types.StackStatus(state.Status)
+	review := state.inReview()
 	switch {
-	case state.Missing() && r.Before.Missing() && !r.Existed:
+	case review && r.Before.Missing() && state.ID != r.Before.ID:
+		return record.FirstCreate, true, r.explainFirstCreate(status)
+	case state.Missing() && r.Before.Missing() && (review || !r.Existed):
 		return record.StackNotFound, true, nil // an absence is no proof: the command may work in another account or region
 	case state.Missing() && r.Before.Missing():
 		r.result.Proven = true
@@ -244,6 +247,10 @@ func (r *restoration) explainStuck(state State) error {
 
 // explainFirstCreate explains why a stack that did not exist before cannot be restored.
 func (r *restoration) explainFirstCreate(status types.StackStatus) error {
+	if status == types.StackStatusReviewInProgress {
+		problem, advice := Snapshot{Status: string(status)}.Blocked(r.Name)
+		return r.fail(record.FirstCreate, "did not exist before; now "+problem, advice)
+	}
 	if strings.HasSuffix(string(status), "_COMPLETE") && status != types.StackStatusRollbackComplete {
 		return r.fail(
 			record.FirstCreate, "did not exist before, so there is no revision before it; it is left as it is",

@@ -295,6 +295,13 @@ func TestAStackIsRestoredByTheLeastThatDoesIt(t *testing.T) {
 			},
 			action: record.FirstCreate, err: "no revision before it",
 		},
+		"the command makes a change set and does not execute it": {
+			absent: true,
+			during: func(f fake) {
+				f.Begin(web, first, step{Status: "REVIEW_IN_PROGRESS", Reason: "User Initiated", Token: "a"})
+			},
+			action: record.FirstCreate, err: "did not exist before; now it has a change set that was never executed",
+		},
 		"the first create fails, and its resources cannot be deleted": {
 			absent: true,
 			during: func(f fake) {

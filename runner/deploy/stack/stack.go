@@ -82,9 +82,10 @@ func (s State) Busy() bool {
 // Missing reports whether there is no stack. A name under review has a change set that was never executed, and no
 // stack.
 func (s State) Missing() bool {
-	return s.Status == Absent || s.Status == string(types.StackStatusDeleteComplete) ||
-		s.Status == string(types.StackStatusReviewInProgress)
+	return s.Status == Absent || s.Status == string(types.StackStatusDeleteComplete) || s.inReview()
 }
+
+func (s State) inReview() bool { return s.Status == string(types.StackStatusReviewInProgress) }
 
 // Describe returns the present state. That the stack does not exist is not an error. The error is a *ServiceError or
 // the context's.

@@ -1,15 +1,14 @@
-// Package tool finds out from a command, and from the configuration of the tool that it runs, where the command
-// deploys to. It knows the AWS CLI, carlin, CDK, SAM and the Serverless Framework.
+// Package tool finds out from a command, from the scripts that it runs, and from the configuration of the tool that
+// deploys, where the command deploys to. It knows the AWS CLI, carlin, CDK, SAM and the Serverless Framework.
+//
+// Nothing of the workspace is run. What only a run could tell is left to the command's environment.
 package tool
 
 import (
 	"cmp"
-	"os"
-	"path/filepath"
+	"path"
+	"slices"
 	"strings"
-
-	"github.com/carlin-cicd/runner/runner/deploy/carlin"
-	"github.com/carlin-cicd/runner/steps/pattern"
 )
 
 // Location is where a command deploys to. Empty fields are as the command's environment says.
@@ -17,140 +16,133 @@ type Location struct {
 	Region, Profile string
 	// FromCommand reports whether the command itself names the region, so that no setting changes it.
 	FromCommand bool
+	// Elsewhere are further regions that the command deploys to, separated by commas.
+	Elsewhere string
+	// Unsure says why the command may deploy elsewhere; "" if nothing speaks for it.
+	Unsure string
 }
 
-// deployCommand matches a command that deploys: assignments before it, the tool and its arguments.
-var deployCommand = pattern.New(
-	`^\s*((?:\w+=\S*\s+)*)(?:(?:npx|pnpm|yarn|bunx)\s+(?:(?:exec|dlx|--yes|-y)\s+)*)?(aws|carlin|cdk|sam|serverless|sls)(?:@\S+)?\s+(.*)$`,
-)
-
-// deploys matches the arguments of each tool with which it changes a stack.
-var deploys = map[string]*pattern.Pattern{
-	"aws": pattern.New(
-		`\bcloudformation\s+(deploy|create-stack|update-stack|execute-change-set|create-change-set|delete-stack)\b`,
-	),
-	"carlin":     pattern.New(`^deploy\b`),
-	"cdk":        pattern.New(`\b(deploy|destroy)\b`),
-	"sam":        pattern.New(`\b(deploy|delete|sync)\b`),
-	"serverless": pattern.New(`\b(deploy|remove)\b`),
-}
-
-var (
-	regionFlag     = pattern.New(`(?:^|\s)--region[\s=]+["']?([^\s"']+)`)
-	shortRegion    = pattern.New(`(?:^|\s)-r[\s=]+["']?([^\s"']+)`) // Serverless
-	profileFlag    = pattern.New(`(?:^|\s)--(?:aws-)?profile[\s=]+["']?([^\s"']+)`)
-	assignment     = pattern.New(`(?:^|\s)(\w+)=["']?([^\s"']*)`)
-	export         = pattern.New(`^\s*export\s+(.*)$`)
-	continuedLine  = pattern.New(`\\\n\s*`)
-	variableInText = pattern.New(`\$(\w+|\{\w+\})`)
-)
-
-// Locate returns where a command deploys to from a folder, with the variables of its environment.
+// Locate returns where a command deploys to from a folder, with the variables of its environment. Of several commands
+// that deploy, the first one counts, or the first that names the stack STACK_NAME.
 func Locate(command, dir string, variables map[string]string) Location {
-	own := map[string]string{} // assigned by the command itself
-	for line := range strings.Lines(carlin.ExpandScripts(continuedLine.ReplaceAllString(command, " "), dir)) {
-		line = strings.TrimRight(line, "\n")
-		if exported := export.FindStringSubmatch(line); exported != nil {
-			assign(own, exported[1], variables)
-			continue
+	var found []deployment
+	unsure := ""
+	for c := range commands(command, dir, variables) {
+		if c.assumesRole() {
+			unsure = "the command assumes a role by itself"
 		}
-		found := deployCommand.FindStringSubmatch(line)
-		if found == nil {
-			continue
+		if d, ok := c.deployment(); ok {
+			found = append(found, d)
 		}
-		name, arguments := found[2], found[3]
-		if name == "sls" {
-			name = "serverless"
-		}
-		if !deploys[name].MatchString(arguments) {
-			continue
-		}
-		assign(own, found[1], variables)
-		return locate(name, arguments, dir, own, variables)
 	}
-	return Location{}
-}
-
-func locate(name, arguments, dir string, own, variables map[string]string) Location {
-	value := func(form *pattern.Pattern) string {
-		if found := form.FindStringSubmatch(" " + arguments); found != nil {
-			return expand(found[1], own, variables)
+	if len(found) == 0 {
+		return Location{Unsure: unsure}
+	}
+	own := 0
+	if stack := variables["STACK_NAME"]; stack != "" {
+		own = max(0, slices.IndexFunc(found, func(d deployment) bool { return d.stack == stack }))
+	}
+	l := found[own].Location
+	l.Unsure = cmp.Or(unsure, l.Unsure)
+	var elsewhere []string
+	for _, d := range found {
+		if d.Region != l.Region && d.Region != "" {
+			elsewhere = append(elsewhere, d.Region)
 		}
-		return ""
 	}
-	l := Location{Region: value(regionFlag), Profile: value(profileFlag)}
-	if name == "serverless" {
-		l.Region = cmp.Or(l.Region, value(shortRegion))
-	}
-	l.Region = cmp.Or(l.Region, own["AWS_REGION"], own["AWS_DEFAULT_REGION"])
-	if name == "carlin" {
-		l.Region = cmp.Or(own["CARLIN_REGION"], value(regionFlag))
-	}
-	l.Profile = cmp.Or(l.Profile, own["AWS_PROFILE"])
-	l.FromCommand = l.Region != ""
-	configured := configuration(name, dir, variables)
-	l.Region, l.Profile = cmp.Or(l.Region, configured.Region), cmp.Or(l.Profile, configured.Profile)
+	slices.Sort(elsewhere)
+	l.Elsewhere = strings.Join(slices.Compact(elsewhere), ", ")
 	return l
 }
 
-func assign(to map[string]string, text string, variables map[string]string) {
-	for _, found := range assignment.FindAllStringSubmatch(text, -1) {
-		to[found[1]] = expand(found[2], to, variables)
-	}
+// deployment is where one command deploys to, and the stack that it names.
+type deployment struct {
+	Location
+	stack string
 }
 
-// expand replaces variables by their values. Text that a shell alone can expand becomes "".
-func expand(text string, own, variables map[string]string) string {
-	text = variableInText.ReplaceAllStringFunc(text, func(reference string) string {
-		name := strings.Trim(reference, "${}")
-		return cmp.Or(own[name], variables[name])
-	})
-	if strings.ContainsAny(text, "$`*?(") {
-		return ""
-	}
-	return text
+// deploys are the words of each tool with which it changes a stack.
+var deploys = map[string][]string{
+	"aws": {
+		"deploy", "create-stack", "update-stack", "execute-change-set", "create-change-set", "delete-stack",
+	},
+	"carlin":     {"deploy"},
+	"cdk":        {"deploy", "destroy"},
+	"sam":        {"deploy", "delete", "sync"},
+	"serverless": {"deploy", "remove"},
 }
 
-var (
-	cdkProfile        = pattern.New(`"profile"\s*:\s*"([^"$]+)"`)
-	samSection        = pattern.New(`(?s)\[default\.(?:deploy|global)\.parameters\](.*?)(?:\n\[|\z)`)
-	samRegion         = pattern.New(`(?m)^\s*region\s*=\s*["']([^"']+)["']`)
-	samProfile        = pattern.New(`(?m)^\s*profile\s*=\s*["']([^"']+)["']`)
-	serverlessSection = pattern.New(`(?m)^provider:[ \t]*\n((?:[ \t]+.*\n?|[ \t]*\n)*)`)
-	serverlessRegion  = pattern.New(`(?m)^[ \t]+region:[ \t]*["']?([a-z0-9-]+)["']?[ \t]*$`)
-	serverlessProfile = pattern.New(`(?m)^[ \t]+profile:[ \t]*["']?([\w.-]+)["']?[ \t]*$`)
-)
+// name returns the name of the program: npx cdk@2, node_modules/.bin/sls.
+func (c simple) name() string {
+	name := path.Base(c.argument(0))
+	if at := strings.LastIndex(name, "@"); at > 0 {
+		name = name[:at]
+	}
+	if name == "sls" {
+		name = "serverless"
+	}
+	return name
+}
 
-// configuration returns what the tool's own configuration says.
-func configuration(name, dir string, variables map[string]string) (l Location) {
-	match := func(form *pattern.Pattern, text string) string {
-		if found := form.FindStringSubmatch(text); found != nil {
-			return found[1]
-		}
-		return ""
+// assumesRole reports whether the command gets credentials of a role.
+func (c simple) assumesRole() bool {
+	return c.name() == "aws" && slices.Contains(c.arguments, "sts") && slices.ContainsFunc(
+		c.arguments, func(a string) bool { return strings.HasPrefix(a, "assume-role") },
+	)
+}
+
+// deployment returns where the command deploys to, if it does.
+func (c simple) deployment() (deployment, bool) {
+	name := c.name()
+	words := deploys[name]
+	if len(c.arguments) < 2 || words == nil ||
+		!slices.ContainsFunc(c.arguments[1:], func(a string) bool { return slices.Contains(words, a) }) ||
+		name == "aws" && !slices.Contains(c.arguments, "cloudformation") {
+		return deployment{}, false
+	}
+	d := deployment{stack: c.flag("--stack-name")}
+	d.Region, d.Profile = c.flag("--region"), cmp.Or(c.flag("--profile"), c.flag("--aws-profile"))
+	if name == "carlin" || name == "serverless" {
+		d.Region = cmp.Or(d.Region, c.flag("-r"))
+	}
+	if d.Region == "" && slices.ContainsFunc(c.arguments, func(a string) bool {
+		return a == "--region" || a == "--region="
+	}) {
+		d.Unsure = "the region of the command is known to the command alone"
 	}
 	switch name {
 	case "carlin":
-		l.Region = carlin.Region(dir, variables)
-	case "cdk":
-		l.Profile = match(cdkProfile, read(dir, "cdk.json"))
-	case "sam":
-		for _, section := range samSection.FindAllStringSubmatch(read(dir, "samconfig.toml"), -1) {
-			l.Region = cmp.Or(l.Region, match(samRegion, section[1]))
-			l.Profile = cmp.Or(l.Profile, match(samProfile, section[1]))
-		}
-	case "serverless":
-		section := match(serverlessSection, read(dir, "serverless.yml", "serverless.yaml"))
-		l.Region, l.Profile = match(serverlessRegion, section), match(serverlessProfile, section)
+		d.Region = cmp.Or(d.Region, c.own["CARLIN_REGION"])
+	case "serverless": // it does not read AWS_REGION
+	default:
+		d.Region = cmp.Or(d.Region, c.own["AWS_REGION"], c.own["AWS_DEFAULT_REGION"])
 	}
-	return l
+	d.Profile = cmp.Or(d.Profile, c.own["AWS_PROFILE"])
+	d.FromCommand = d.Region != ""
+	configured := c.configuration(name)
+	if configured.FromCommand {
+		d.Region, d.FromCommand = configured.Region, true
+	}
+	d.Region, d.Profile = cmp.Or(d.Region, configured.Region), cmp.Or(d.Profile, configured.Profile)
+	return d, true
 }
 
-// read returns the first of some files that exists, or "".
-func read(dir string, names ...string) string {
-	for _, name := range names {
-		if text, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
-			return string(text)
+// argument returns an argument; "" if there is none, or if a run alone could tell.
+func (c simple) argument(i int) string {
+	if i < len(c.arguments) {
+		return c.arguments[i]
+	}
+	return ""
+}
+
+// flag returns the value of a flag, as --flag VALUE or --flag=VALUE.
+func (c simple) flag(name string) string {
+	for i, a := range c.arguments {
+		if value, ok := strings.CutPrefix(a, name+"="); ok {
+			return value
+		}
+		if a == name {
+			return c.argument(i + 1)
 		}
 	}
 	return ""
