@@ -27,7 +27,9 @@ func (r *run) end(err error) outcome.Outcome {
 		return o
 	}
 	r.logEnd(ended)
-	r.sink.Raw(present.EMF(ended, time.Now()))
+	if r.shard == nil { // the metrics of a step are those of its merged run
+		r.sink.Raw(present.EMF(ended, time.Now()))
+	}
 	if dropped := r.sink.Dropped(); dropped > 0 {
 		r.Log.Warn(
 			"the reader of the log did not take all of it", "lines", dropped,
@@ -37,6 +39,10 @@ func (r *run) end(err error) outcome.Outcome {
 	}
 	sent := r.sendTrace(ended)
 	r.publishRecord(ended)
+	r.finishMerge(ended)
+	if s := r.shard; s != nil && s.problem != nil && o.Passed() { // what it has found is lost
+		o = outcome.Of(outcome.ArtifactsError{Err: s.problem})
+	}
 	notified := r.notifyEnd(ended)
 	sent()
 	notified()

@@ -33,6 +33,9 @@ func (r *run) execute() error {
 		}
 	}
 	r.lockfile, _ = steps.LockfileDigest(r.Config.Workspace) // the command may write it
+	if err := r.divide(); err != nil || r.shard != nil && r.shard.idle {
+		return err
+	}
 	if err := r.attempt(); err != nil {
 		return err
 	}

@@ -16,12 +16,17 @@ import (
 // the step: it is in no index and no history, sets no status, publishes no set, and needs: does not go by it.
 
 // isPartial reports whether only some tests of the step run.
-func (r *run) isPartial() bool { return len(r.Config.OnlyWords()) > 0 && !r.in.Undo }
+func (r *run) isPartial() bool {
+	return r.shard != nil || r.isSelected()
+}
+
+// isSelected reports whether a person has selected the tests.
+func (r *run) isSelected() bool { return len(r.Config.OnlyWords()) > 0 && !r.in.Undo }
 
 // selectTests replaces the step's command by the one for the tests that alone are to run. The error is a
 // *outcome.ConfigError.
 func (r *run) selectTests() error {
-	if !r.isPartial() {
+	if !r.isSelected() {
 		return nil
 	}
 	command, err := r.step.Rerun.Only(r.directory(), r.step.Reports, r.Config.OnlyWords(), r.knownTests())

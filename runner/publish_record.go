@@ -28,6 +28,9 @@ import (
 
 // runKey returns the folder of this run's records in the store.
 func (r *run) runKey() string {
+	if r.shard != nil {
+		return r.place(r.shard.Of).Run(r.shard.Shard, r.ID)
+	}
 	return keys.Run(r.Ref, r.step.Name, r.Config.Environment, r.ID)
 }
 
@@ -112,6 +115,9 @@ func (r *run) publishRecord(ended record.Run) {
 		stored = r.putJSON(ctx, "finished.json", ended, false)
 	}
 	r.published["finished.json"] = stored == nil
+	if r.shard != nil {
+		problems = append(problems, r.storePart(ctx, ended))
+	}
 	if err := errors.Join(append(problems, stored, latest)...); err != nil {
 		r.Log.Warn(
 			"the record of the run is incomplete", "error", strings.ReplaceAll(err.Error(), "\n", "; "),
@@ -242,6 +248,9 @@ func (r *run) putLog(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.merging != nil {
+		return r.putMergedLog(ctx, log)
+	}
 	_, err = r.Store.Put(ctx, artifacts.Object{
 		Key: r.runKey() + "/log.jsonl.gz", Body: log, Size: log.Size(), Type: "application/gzip", Mode: 0o644,
 	})
@@ -250,6 +259,9 @@ func (r *run) putLog(ctx context.Context) error {
 
 // putReports stores the reports as they were read, redacted, under their paths in the workspace after a prefix.
 func (r *run) putReports(ctx context.Context, prefix string, read results.Results) error {
+	if r.merging != nil {
+		return r.copyReports(ctx)
+	}
 	root, err := os.OpenRoot(r.directory())
 	if err != nil {
 		return err

@@ -98,6 +98,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 			Signal: process.SignalName(sig), Budget: record.Seconds(r.Stop.Budget), Used: record.Seconds(now.Sub(at)),
 		}
 	}
+	r.ofShards(&f)
 	clean := redact.Value(r.Redactor, f)
 	for i, a := range f.Artifacts {
 		if clean.Artifacts[i].Console != a.Console { // a link that a replacement has changed leads nowhere

@@ -52,6 +52,9 @@ type Invocation struct {
 
 	Undo bool   // roll the stack back instead of running the step
 	To   string // the run whose snapshot is restored; "" for the newest
+
+	merge        *merging // merge shards instead of running the step
+	mergeProblem error    // why it is not known what to merge
 }
 
 // run is the state of one run. Each phase reads the results of earlier ones and adds its own.
@@ -99,14 +102,31 @@ type run struct {
 	notifications notifications
 	private       environment.Private
 	source        *checkout.Checkout
+	shard         *shard   // nil for a run of all tests
+	merging       *merging // nil for a run of the step
 }
 
-// Run runs the step, reports how it ended, and returns the same.
+// Run runs the step, reports how it ended, and returns the same. The last shard of a step that is divided merges.
 func Run(ctx context.Context, in Invocation) outcome.Outcome {
+	if in.merge == nil {
+		m, done, s, err := prepareMerge(ctx, in)
+		if err == nil && done != nil {
+			return mergedBefore(in, s.Place, *done)
+		}
+		in.merge, in.mergeProblem = m, err
+	}
+	r, o := runOnce(ctx, in)
+	return r.mergeIfLast(ctx, o)
+}
+
+func runOnce(ctx context.Context, in Invocation) (*run, outcome.Outcome) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &run{tail: page.NewTail(pageLog), in: in, published: map[string]bool{}, artifacts: []record.Artifact{}}
 	r.Session = session.Session{ID: session.NewID(), Began: in.Started, Variables: in.Variables, Program: in.Program}
+	if r.merging = in.merge; r.merging != nil {
+		r.ID = r.merging.runID
+	}
 	r.verdict = verdict.New(&r.Session, r.step, r)
 	r.source = checkout.New(&r.Session, &r.private)
 	r.Redactor = redact.New(append(environment.Secrets(in.Variables), knownHeaders(in.Variables)...)...)
@@ -124,7 +144,7 @@ func Run(ctx context.Context, in Invocation) outcome.Outcome {
 	defer r.file.remove()
 	defer r.boundLogOnStop()()
 	if err != nil {
-		return r.end(outcome.Refused(err))
+		return r, r.end(outcome.Refused(err))
 	}
 	if r.Config.DryRun && in.Undo {
 		r.sink.Flush()
@@ -133,19 +153,19 @@ func Run(ctx context.Context, in Invocation) outcome.Outcome {
 			err = r.delivery.PrintRollback(terminal.Writer(in.Stdout), in.To, r.account, r.env.Variables)
 		}
 		if err != nil {
-			return r.end(err)
+			return r, r.end(err)
 		}
-		return outcome.Of(nil)
+		return r, outcome.Of(nil)
 	}
 	if r.Config.DryRun {
 		r.sink.Flush()
 		r.printPlan(in.Stdout)
-		return outcome.Of(nil)
+		return r, outcome.Of(nil)
 	}
 	go r.logSignals(ctx)
 	r.startTrace()
 	r.notifyStart()
-	return r.end(r.perform())
+	return r, r.end(r.perform())
 }
 
 // logSignals logs signals as they arrive.
@@ -180,8 +200,14 @@ func (r *run) perform() error {
 	defer r.source.Close()
 	defer r.closeToolCaches() // of a run that ends early
 	defer r.stopServices()    // of one that ends before its hooks
-	if r.in.Undo {
+	defer r.removeFiles()
+	switch {
+	case r.in.Undo:
 		return r.rollback()
+	case r.merging != nil:
+		return r.performMerge()
+	case r.Config.MergeShards > 0:
+		return outcome.ArtifactsError{Err: fmt.Errorf("the parts of the shards cannot be read: %w", r.in.mergeProblem)}
 	}
 	r.lookBack()
 	if err := r.prepare(); err != nil {
@@ -195,6 +221,14 @@ func (r *run) perform() error {
 	err = r.rerunFailedTests(err)
 	r.onFailure(err)
 	r.after(err)
+	if r.shard != nil {
+		if err == nil {
+			err = r.hooks.failed
+		}
+		err = r.keepSets(err)
+		r.onFailure(err)
+		return err
+	}
 	if r.verdict.HasTests() && !r.isPartial() {
 		_ = r.timed("history", func() error { return r.verdict.LoadHistory(err == nil) }) // the error has been logged
 	}
@@ -304,6 +338,7 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	r.TaskARN = r.task.ARN
 	r.diskBefore, _ = process.DiskUsed(config.Workspace)
 	r.step.Name = config.Step
+	r.shard = newShard(config.Shard)
 	r.openLog(format, level, r.attributes())
 	if taskErr != nil {
 		r.Log.Warn("the task metadata cannot be read, so the log does not name the task", "error", taskErr.Error())
@@ -332,6 +367,9 @@ func (r *run) resolveStep() error {
 		return err
 	}
 	r.verdict = verdict.New(&r.Session, r.step, r)
+	if r.shard != nil {
+		r.verdict.OfPart()
+	}
 	r.env = environment.New(&r.Session, r.step)
 	r.delivery = deploy.New(&r.Session, r.step)
 	if r.in.Undo {
@@ -370,7 +408,7 @@ func (r *run) chooseStep() error {
 	}
 	r.Deadline = r.Began.Add(r.step.Timeout)
 	r.boundLogAtDeadline()
-	if err := r.chooseGrace(); err != nil {
+	if err := cmp.Or(r.chooseGrace(), r.chooseWay()); err != nil {
 		return err
 	}
 	if r.in.Undo {
@@ -414,6 +452,9 @@ func (r *run) attributes() []slog.Attr {
 		slog.String("run_id", r.ID),
 		slog.String("branch", r.Ref.Branch),
 		slog.String("sha", r.Ref.SHA),
+	}
+	if r.shard != nil {
+		all = append(all, slog.String("shard", r.shard.String()))
 	}
 	if r.Config.Environment != "" {
 		all = append(all, slog.String("environment", r.Config.Environment))

@@ -86,6 +86,7 @@ type Command struct {
 	Args  []string
 
 	Params []string // positional parameters of the line
+	Text   string   // for people, where that is another than what runs
 }
 
 // IsZero reports whether there is nothing to run.
@@ -109,6 +110,9 @@ func (c Command) Argv() []string {
 
 // String returns the command as a person would type it.
 func (c Command) String() string {
+	if c.Text != "" {
+		return c.Text
+	}
 	if c.Line != "" {
 		return c.Line
 	}

@@ -5,7 +5,7 @@
 //	manifests/<kind>/<branch>/<sha>.json           the manifest of a set; latest.json beside it for the newest
 //	manifests/<kind>/<branch>/<sha>~provenance.json  who built the set, and from what
 //	runs/<branch>/<sha>/<step>[@<environment>]/…   the records of a run, and latest.json
-//	runs/<branch>/<sha>/<step>~shards/<run-id>/…   parts of a run that is split, see Shard
+//	runs/<branch>/<sha>/<step>~shards/<group>/…    parts of a run that is split, see Shard
 //	runs/index/<branch>~/…                         the index of runs: head, older pages, index.html
 //	tests/<branch>/…                               test history and the coverage to compare with
 //	deployments/<environment>/<scope>/<run>.json   the records of a deployment; live.json beside them
@@ -126,10 +126,27 @@ func Comment(branch string, number int) string {
 	return strings.Join([]string{runs, branchKey(branch), "latest", "comment-" + strconv.Itoa(number) + ".json"}, "/")
 }
 
+// PlannedTimes returns the key of the times of test files that a plan goes by, named by their digest:
+// "runs/<branch>/<sha>/<step>/times-<digest>.json". The step is the one that stores the plan.
+func PlannedTimes(ref Ref, step, digest string) string {
+	return runFolder(ref, step, "") + "times-" + segment(digest) + ".json"
+}
+
+// Shards returns the prefix of what the shards of a step's run share: "runs/<branch>/<sha>/<step>~shards/<group>". No
+// step has such a name. The group is what tells one run of all shards from another.
+func Shards(ref Ref, step, group string) string {
+	return strings.Join([]string{runs, ref.key(), segment(step) + Mark + "shards", segment(group)}, "/")
+}
+
 // Shard returns the prefix of what one shard of a step's run keeps until the shards are merged into the record of the
-// run: "runs/<branch>/<sha>/<step>~shards/<run-id>/<shard>". No step has such a name.
-func Shard(ref Ref, step, runID string, shard int) string {
-	return strings.Join([]string{runs, ref.key(), segment(step) + Mark + "shards", segment(runID), strconv.Itoa(shard)}, "/")
+// run: "runs/<branch>/<sha>/<step>~shards/<group>/<shard>".
+func Shard(ref Ref, step, group string, shard int) string {
+	return Shards(ref, step, group) + "/" + strconv.Itoa(shard)
+}
+
+// ShardRun returns the prefix of the records of one run of a shard: "<shard>/<run-id>".
+func ShardRun(ref Ref, step, group string, shard int, runID string) string {
+	return Shard(ref, step, group, shard) + "/" + segment(runID)
 }
 
 func runFolder(ref Ref, step, environment string) string {
@@ -164,6 +181,11 @@ func Probe(name string) string { return runs + "/probe" + Mark + name + ".json" 
 // History returns the key of a step's test history on a branch: "tests/<branch>/history-<step>.json.gz".
 func History(branch, step string) string {
 	return tests + "/" + branchKey(branch) + "/history-" + segment(step) + ".json.gz"
+}
+
+// FileTimes returns the key of how long the test files of a step take on a branch: "tests/<branch>/times-<step>.json.gz".
+func FileTimes(branch, step string) string {
+	return tests + "/" + branchKey(branch) + "/times-" + segment(step) + ".json.gz"
 }
 
 // CoverageBaseline returns the key of the coverage that the next run of a step on a branch is compared with:

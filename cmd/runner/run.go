@@ -13,8 +13,11 @@ var (
 		"NUMBER",
 		"restarts after oom and the like (default the step's)",
 	}
-	onlyTestsFlag = flagSpec{"only", "RUNNER_ONLY", "TEST…", "run this file or test alone (may be repeated)"}
-	rightSizeFlag = flagSpec{"right-size", "RUNNER_RIGHT_SIZE", "", "show the Fargate size that fits the last runs"}
+	onlyTestsFlag   = flagSpec{"only", "RUNNER_ONLY", "TEST…", "run this file or test alone (may be repeated)"}
+	shardFlag       = flagSpec{"shard", "RUNNER_SHARD", "I/N", "run one of N shards of the tests, such as 2/4"}
+	parallelFlag    = flagSpec{"parallel", "RUNNER_PARALLEL", "N", "run N shards side by side here, each in a copy of the workspace"}
+	mergeShardsFlag = flagSpec{"merge-shards", "RUNNER_MERGE_SHARDS", "N", "merge what N shards have stored into one record"}
+	rightSizeFlag   = flagSpec{"right-size", "RUNNER_RIGHT_SIZE", "", "show the Fargate size that fits the last runs"}
 )
 
 // newRunCommand runs a step; the root does the same without the word.
@@ -27,7 +30,8 @@ func newRunCommand(o *options) *cobra.Command {
 			"unless a command has the step's name. Several steps, as in build,test, run one after the other\n" +
 			"until one fails, each with a record of its own.",
 		Example: "runner run test\nrunner test --timeout 5m\nrunner --step build,test\n" +
-			"runner test --only src/price.test.ts\nrunner deploy --environment staging --dry-run\nrunner test --right-size",
+			"runner test --only src/price.test.ts\nrunner test --parallel 4\n" +
+			"runner deploy --environment staging --dry-run\nrunner test --right-size",
 		Args: cobra.ArbitraryArgs,
 		RunE: o.runStep,
 
@@ -44,7 +48,7 @@ func declareStepFlags(cmd *cobra.Command) {
 	declare(cmd, checkoutFlags...)
 	declare(cmd, runFlags...)
 	declare(
-		cmd, onlyTestsFlag, retriesFlag, forceFlag, dryRunFlag, rightSizeFlag,
+		cmd, onlyTestsFlag, shardFlag, parallelFlag, mergeShardsFlag, retriesFlag, forceFlag, dryRunFlag, rightSizeFlag,
 		jsonFlag.describe("with --right-size: one JSON object"),
 		limitFlag.describe("with --right-size: how many runs (default 20)"),
 	)
@@ -75,7 +79,14 @@ func (o *options) runStep(cmd *cobra.Command, args []string) error {
 			return &usageError{fmt.Sprintf("--%s needs --right-size", f.name), "add --right-size, or see runner help run"}
 		}
 	}
-	if names := stepList(variables[stepFlag.variable]); len(names) > 1 {
+	names := stepList(variables[stepFlag.variable])
+	if err := checkSharding(variables, names); err != nil {
+		return err
+	}
+	if variables[parallelFlag.variable] != "" {
+		return o.runParallel(cmd.Context(), variables)
+	}
+	if len(names) > 1 {
 		if variables[onlyTestsFlag.variable] != "" {
 			return &usageError{"--only is for one step", "name the step whose tests they are, as in runner test --only FILE"}
 		}

@@ -68,6 +68,12 @@ type Config struct {
 	Force          bool   `env:"RUNNER_FORCE"`
 	Only           string `env:"RUNNER_ONLY"`              // tests, a line each: see OnlyWords
 	Capacity       string `env:"RUNNER_CAPACITY_PROVIDER"` // the task's, which its metadata does not tell
+	Shard          string `env:"RUNNER_SHARD"`             // 2/4: this run is the second of four shards
+	ShardRun       string `env:"RUNNER_SHARD_RUN"`         // the same for all shards that belong together
+	ShardHistory   string `env:"RUNNER_SHARD_HISTORY"`     // of the plan: digest of the times by which tests are divided
+	ShardMerge     string `env:"RUNNER_SHARD_MERGE" envDefault:"last"`
+	ShardOrigin    string `env:"RUNNER_SHARD_ORIGIN"` // the folder that the workspace is a copy of
+	MergeShards    int    `env:"RUNNER_MERGE_SHARDS"` // merges so many shards instead of running the step
 
 	Timeout    time.Duration `env:"RUNNER_TIMEOUT"` // 0: the step's own, else DefaultTimeout
 	Grace      time.Duration `env:"RUNNER_GRACE" envDefault:"20s"`
@@ -206,7 +212,7 @@ func (c *Config) check() error {
 			Advice:  "write push, tag, schedule, manual or pull_request",
 		}
 	}
-	if err := errors.Join(c.checkS3(), c.checkProtection()); err != nil {
+	if err := errors.Join(c.checkS3(), c.checkProtection(), c.checkShards()); err != nil {
 		return err
 	}
 	if c.Environment != "" && !environmentName.MatchString(c.Environment) {

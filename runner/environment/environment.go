@@ -20,6 +20,12 @@ import (
 // private are the runner's own variables, which the command does not get: what it does not have it cannot leak.
 var private = []string{"SLACK_WEBHOOK_URL", "SLACK_BOT_TOKEN", "GITHUB_TOKEN", "RUNNER_SSH_KEY"}
 
+// sharding are variables that would divide the tests of a runner that a test starts.
+var sharding = []string{
+	"RUNNER_SHARD", "RUNNER_SHARD_RUN", "RUNNER_SHARD_HISTORY", "RUNNER_SHARD_MERGE", "RUNNER_SHARD_ORIGIN",
+	"RUNNER_MERGE_SHARDS", "RUNNER_PARALLEL",
+}
+
 // IsPrivate reports whether a variable is one that only the runner uses.
 func IsPrivate(name string) bool { return slices.Contains(private, name) }
 
@@ -32,7 +38,7 @@ type Environment struct {
 // New returns what the runner got, less what is private, plus what the step sets and what identifies the run.
 func New(s *session.Session, step steps.Step) Environment {
 	e := Environment{Variables: maps.Clone(s.Variables), References: map[string]reference.Reference{}}
-	for _, name := range private {
+	for _, name := range slices.Concat(private, sharding) {
 		delete(e.Variables, name)
 	}
 	for _, name := range telemetry.HeaderVariables { // the command's own OpenTelemetry cannot resolve a reference
@@ -74,14 +80,13 @@ func New(s *session.Session, step steps.Step) Environment {
 			e.Variables[name] = value
 		}
 	}
-	if !step.Rerun.IsZero() ||
-		len(
-			step.Quarantine,
-		) > 0 { // without them jest-junit names no files, and passes over those that cannot be loaded
-		for _, name := range []string{"JEST_JUNIT_ADD_FILE_ATTRIBUTE", "JEST_JUNIT_REPORT_TEST_SUITE_ERRORS"} {
-			if e.Variables[name] == "" {
-				e.Variables[name] = "true"
-			}
+	// Without them jest-junit names no files, and passes over those that cannot be loaded.
+	for name, wanted := range map[string]bool{
+		"JEST_JUNIT_ADD_FILE_ATTRIBUTE":       len(step.Reports) > 0,
+		"JEST_JUNIT_REPORT_TEST_SUITE_ERRORS": !step.Rerun.IsZero() || len(step.Quarantine) > 0,
+	} {
+		if wanted && e.Variables[name] == "" {
+			e.Variables[name] = "true"
 		}
 	}
 	// Tools that are the project's own dependencies, carlin among them, are found without npx; what is on PATH already

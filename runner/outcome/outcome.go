@@ -53,6 +53,20 @@ func (e *ResultsError) Error() string { return e.Message }
 // Hint says where to look.
 func (e *ResultsError) Hint() string { return e.Advice }
 
+// ShardError says how the shards of a run ended together, if one of them did not pass.
+type ShardError struct {
+	Message, Advice string
+	Reason          record.Reason
+	ExitCode        int
+	Killed          bool
+	Retryable       bool
+}
+
+func (e *ShardError) Error() string { return e.Message }
+
+// Hint says where to look.
+func (e *ShardError) Hint() string { return e.Advice }
+
 // SecretsError says that a reference could not be resolved. It names variables, never values.
 type SecretsError struct {
 	Message   string
@@ -123,10 +137,13 @@ func Of(err error) Outcome {
 		fromGit   SourceError
 		published ArtifactsError
 		beside    *service.Error
+		shard     *ShardError
 	)
 	switch {
 	case err == nil:
 		o.Reason = record.Success
+	case errors.As(err, &shard):
+		o.Reason, o.ExitCode, o.Killed, o.Retryable = shard.Reason, shard.ExitCode, shard.Killed, shard.Retryable
 	case errors.As(err, &cancelled):
 		o.Reason, o.ExitCode, o.Killed, o.Retryable = record.Cancelled, exitSignal+int(
 			cancelled.Signal,

@@ -51,7 +51,7 @@ type Job struct {
 	Steps  []string `json:"steps"            redact:"-"`
 	Reason string   `json:"reason,omitempty"` // why, if the job has conditions
 
-	Shards  int    `json:"shards,omitempty"`              // 2 or more
+	Shards  int    `json:"shards,omitempty"`             // 2 or more
 	History string `json:"history,omitempty" redact:"-"` // the measured times by which all shards divide the tests
 
 	Settings

@@ -78,6 +78,7 @@ type Run struct {
 	Outputs    map[string]string `json:"outputs,omitempty"   redact:"-"` // variables for later steps of the commit
 	Phases     []Phase           `json:"phases"`
 	Attempts   []Attempt         `json:"attempts"`
+	Shards     []Shard           `json:"shards,omitempty"` // of a run that was divided
 	Leftovers  []Leftover        `json:"leftovers,omitempty"`
 	Notes      []Annotation      `json:"annotations,omitempty"` // that its commands printed
 	OOMKills   int               `json:"oom_kills,omitempty"`   // processes of the command that the kernel killed for memory
@@ -176,6 +177,7 @@ type Attempt struct {
 	Started  time.Time `json:"started_at"`
 	Seconds  float64   `json:"seconds"`
 	Rerun    int       `json:"rerun,omitempty"` // how many tests were rerun; 0 for a start of the command itself
+	Shard    int       `json:"shard,omitempty"` // of a run that was divided
 }
 
 // Leftover is a process that outlived the command and was killed with the run.

@@ -32,6 +32,48 @@ func (v *Verdict) coverageFolder() string {
 	return ""
 }
 
+// CoverageApart returns the path of coverage that is in none of the step's artifacts; "" if there is none.
+func (v *Verdict) CoverageApart() string {
+	name := v.step.Coverage.Path
+	for _, a := range v.step.Artifacts {
+		if name == a.Path || strings.HasPrefix(name, a.Path+"/") {
+			return ""
+		}
+	}
+	return name
+}
+
+// HasFloor reports whether the coverage has to reach something.
+func (v *Verdict) HasFloor() bool { return v.hasFloor() }
+
+// CoverageSet returns the kind of artifact that has the coverage, and the path in its folder; apart is the kind of
+// coverage that is in none.
+func (v *Verdict) CoverageSet(apart string) (kind, within string) {
+	folder := v.coverageFolder()
+	for _, a := range v.step.Artifacts {
+		if folder == a.Path {
+			return a.Name, ""
+		}
+		if rest, ok := strings.CutPrefix(folder, a.Path+"/"); ok {
+			return a.Name, rest
+		}
+	}
+	return apart, ""
+}
+
+// ReadShards sets Coverage from the reports of all shards, which are in folders of their own.
+func (v *Verdict) ReadShards(folders []coverage.Part) error {
+	if len(folders) == 0 {
+		return fs.ErrNotExist
+	}
+	read, err := coverage.ReadAll(folders, filepath.Join(v.directory(), filepath.FromSlash(v.coverageFolder())), v.directory())
+	if err != nil {
+		return err
+	}
+	v.takeCoverage(read)
+	return nil
+}
+
 func (v *Verdict) hasFloor() bool { return v.step.Coverage.Floor != coverage.Floor{} }
 
 // MeasuresCoverage reports whether there is coverage to read, or a floor to hold it against.
@@ -94,6 +136,12 @@ func (v *Verdict) ReadCoverage(started time.Time) error {
 	if stale := read.Stale(); len(stale) > 0 {
 		v.session.Log.Warn("coverage reports older than the command do not count", "reports", strings.Join(stale, ", "))
 	}
+	v.takeCoverage(read)
+	return nil
+}
+
+// takeCoverage compares what was read with earlier runs.
+func (v *Verdict) takeCoverage(read coverage.Result) {
 	summary := read.Summary
 	v.Coverage = &record.Coverage{
 		Summary: summary, LinePercent: record.Round(summary.Lines.Percent()), Folders: read.Folders, Reports: read.Reports,
@@ -117,7 +165,6 @@ func (v *Verdict) ReadCoverage(started time.Time) error {
 		)
 	}
 	v.session.Log.Info("coverage", attributes...)
-	return nil
 }
 
 // compareCoverage compares with the first earlier branch that has a baseline.

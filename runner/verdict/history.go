@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,8 @@ import (
 // past is the history of the branch's tests, and what this run adds to it.
 type past struct {
 	sample  *history.Sample
-	history *history.History // nil if it cannot be stored
+	times   history.FileTimes // of the test files
+	history *history.History  // nil if it cannot be stored
 	run     history.Run
 }
 
@@ -88,7 +90,7 @@ func (v *Verdict) compareCount(h *history.History) {
 		"hint", "check that all tests were found; if they were removed, the next run that passes is the new baseline")
 }
 
-// SaveHistory stores the history with this run in it.
+// SaveHistory stores the history with this run in it, and how long its test files took.
 func (v *Verdict) SaveHistory() {
 	p := v.past
 	if p.history == nil || v.stopped() {
@@ -96,10 +98,57 @@ func (v *Verdict) SaveHistory() {
 	}
 	ctx, cancel := v.session.Stop.PublishContext()
 	defer cancel()
+	v.saveTimes(ctx)
 	err := p.history.Save(ctx, v.session.Store.(artifacts.Swapper), p.run, p.sample) // LoadHistory has checked the type
 	if err != nil && !errors.Is(err, context.Canceled) {
 		v.session.Log.Warn("the test history could not be stored", "error", err.Error(), "hint", outcome.Hint(err))
 	}
+}
+
+// Measured returns how the tests ended after all, and how long their files took, for a merge with those of other shards.
+func (v *Verdict) Measured() (*history.Sample, history.FileTimes) {
+	if v.past.sample == nil {
+		return history.NewSample(v.directory(), nil), history.FileTimes{}
+	}
+	if v.Tests != nil {
+		v.past.sample.ApplyReruns(*v.Tests)
+	}
+	return v.past.sample, v.past.times
+}
+
+// Adopt takes the tests of all shards for those of one run.
+func (v *Verdict) Adopt(t *results.Results, sample *history.Sample, times history.FileTimes) {
+	v.Tests, v.past.sample, v.past.times = t, sample, times
+}
+
+// Conclude returns the error of tests that all shards have run without one: red reports, or no test.
+func (v *Verdict) Conclude() error {
+	if v.Tests == nil {
+		return nil
+	}
+	return cmp.Or(v.redness(), v.emptiness())
+}
+
+// saveTimes stores how long the test files took.
+func (v *Verdict) saveTimes(ctx context.Context) {
+	s := v.session
+	if len(v.past.times) == 0 {
+		return
+	}
+	at := TimesKeys(s, v.step.Name)
+	err := history.SaveFileTimes(ctx, s.Store.(artifacts.Swapper), s.ID, v.past.times, at[0], at[1:]...)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		s.Log.Warn("the times of the test files could not be stored", "error", err.Error(), "hint", outcome.Hint(err))
+	}
+}
+
+// TimesKeys returns where the times of a step's test files are kept: those of the branch, else of the branches that it
+// comes from.
+func TimesKeys(s *session.Session, step string) (at []string) {
+	for _, branch := range s.EarlierBranches() {
+		at = append(at, keys.FileTimes(branch, step))
+	}
+	return at
 }
 
 func shortSHA(sha string) string { return sha[:min(len(sha), 7)] }

@@ -26,9 +26,11 @@ func (v *Verdict) walkReports() (results.Results, error) {
 	quarantines := v.step.Quarantine
 	v.past.sample = history.NewSample(v.directory(), v.session.Redactor.String)
 	v.list = list{}
+	times := history.NewTimeSample(v.directory(), v.session.Redactor.String)
 	met, failed := make([]bool, len(quarantines)), make([]bool, len(quarantines))
 	visit := func(c results.Case) {
 		v.past.sample.Add(c)
+		times.Add(c)
 		v.list.add(c, v.directory())
 		for i, q := range quarantines {
 			if (!met[i] || !failed[i]) && q.Matches(c) {
@@ -41,6 +43,7 @@ func (v *Verdict) walkReports() (results.Results, error) {
 		Root: v.directory(), Globs: v.step.Reports, Since: v.started, Visit: visit,
 		CommandPassed: v.exitCode == 0 && !v.step.Command.HidesExit(),
 	})
+	v.past.times = times.Times()
 	for i, q := range quarantines {
 		switch {
 		case q.Expired(v.session.Began):

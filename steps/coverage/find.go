@@ -143,6 +143,77 @@ func Read(dir, root string, since time.Time) (Result, error) {
 	return result, nil
 }
 
+// Part is a folder of reports.
+type Part struct {
+	Label string // in front of the paths of its reports
+	Dir   string
+}
+
+// ReadAll reads folders that several runs of the same tool have left, each a part of the tests, and merges them as Read
+// does. dir is where each run had its folder: it says of which package a report is.
+func ReadAll(parts []Part, dir, root string) (Result, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		dir = filepath.Dir(dir)
+	}
+	var all []partOf
+	none := &NotFoundError{Dir: dir}
+	for i, p := range parts {
+		part, err := readPart(p.Dir, i, none)
+		if err != nil {
+			return Result{}, err
+		}
+		all = append(all, part...)
+	}
+	if len(all) == 0 {
+		return Result{}, none
+	}
+	// The formats of one run are told from each other by what was merged before: all runs of a format come first.
+	slices.SortStableFunc(all, func(a, b partOf) int { return cmp.Or(a.compare(b.found), a.run-b.run) })
+	m := newMerger(names{})
+	for _, p := range all {
+		m.names = newNames(dir, root, p.several)
+		m.merge(p.found)
+		last := &m.reports[len(m.reports)-1]
+		last.Path = parts[p.run].Label + last.Path
+	}
+	return m.result(), nil
+}
+
+// partOf is a report of one of several runs.
+type partOf struct {
+	found
+	run     int
+	several bool // the run has several reports
+}
+
+func readPart(name string, run int, none *NotFoundError) ([]partOf, error) {
+	at := "."
+	if info, err := os.Stat(name); err == nil && !info.IsDir() {
+		name, at = filepath.Dir(name), filepath.Base(name)
+	}
+	folder, err := os.OpenRoot(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // this run measured nothing
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	s := search{folder: folder}
+	if err := s.walk(at); err != nil {
+		return nil, err
+	}
+	none.Unread = append(none.Unread, s.unread...)
+	var all []partOf
+	for _, f := range s.found {
+		if err := f.read(folder); err != nil {
+			return nil, err
+		}
+		all = append(all, partOf{f, run, len(s.found) > 1})
+	}
+	return all, nil
+}
+
 // search looks for reports.
 type search struct {
 	folder *os.Root

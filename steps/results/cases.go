@@ -28,6 +28,7 @@ func (r *reader) enterCase() {
 		c.suite, c.number, c.unique, c.began = &s.Suite, s.number, s.unique, s.began
 		// vitest and Playwright name suites and classes after files, whatever the report is called.
 		c.merged = s.merged || c.Classname == s.Name && guessFile(c.Classname) != ""
+		c.around = Suite{Number: s.number, Duration: s.duration}
 		c.file = cmp.Or(c.file, s.file, r.lastFile)
 	}
 }

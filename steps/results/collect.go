@@ -113,7 +113,9 @@ func (c *collector) add(t *testCase) {
 	before, suite := c.seen[id], uint32(c.suites+t.number)
 	occurrence, repeated := before.count, before.count > 0 && before.suite == suite
 	if c.visit != nil {
-		c.visit(newCase(t, c.report, occurrence))
+		visited := newCase(t, c.report, occurrence)
+		visited.Around = t.around
+		c.visit(visited)
 	}
 	earlier := c.earlier(t, id)
 	if earlier != nil && c.addAttempt(earlier, t) {

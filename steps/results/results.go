@@ -45,6 +45,15 @@ type Case struct {
 	// Namesakes is how many cases the reports have that only their order tells apart, this one included: the rows of a
 	// table of tests. It is known of Results.Failures; else it is 0.
 	Namesakes int `json:"-"`
+
+	// Around is the suite that the case is in, for Options.Visit only.
+	Around Suite `json:"-"`
+}
+
+// Suite is a suite of a report.
+type Suite struct {
+	Number   uint64        // among those of the report, from 1; 0 for a case outside of all
+	Duration time.Duration // as the report has it: with what the suite loads and sets up; 0 if it has none
 }
 
 // AddNote appends to the note.

@@ -33,6 +33,7 @@ type testCase struct {
 	flaky    bool          // an attempt failed; it counts if the case passed in the end
 	attempts int           // that failed
 
+	around Suite
 	number uint64    // of its suite in the report, from 1; 0 outside of all
 	began  time.Time // its suite; zero if the report does not say
 	unique bool      // its producer never gives two tests of a suite one name
@@ -71,11 +72,12 @@ type openSuite struct {
 	junit.Suite
 	file     string
 	number   uint64 // in the report, from 1
-	declared int    // failures and errors by its attributes
-	below    int    // those of the suites in it
-	nested   bool   // directly in another suite
-	unique   bool   // its producer never gives two tests one name
-	merged   bool   // its producer never writes an attempt as a case of its own
+	duration time.Duration
+	declared int  // failures and errors by its attributes
+	below    int  // those of the suites in it
+	nested   bool // directly in another suite
+	unique   bool // its producer never gives two tests one name
+	merged   bool // its producer never writes an attempt as a case of its own
 	began    time.Time
 	silent   bool // a case failed and says nothing: the output of the suite may
 	out      excerptBuffer
@@ -223,6 +225,7 @@ func (r *reader) enterSuite() {
 	}
 	s.merged = r.merged || s.Name == "pytest" || bytes.Contains(r.scanner.Attr("xsi:noNamespaceSchemaLocation"), []byte("surefire"))
 	s.began = timestamp(r.attr("timestamp", maxTime))
+	s.duration = seconds(r.attr("time", 32))
 	s.file = xmlstream.Plain(r.fileAttr())
 	if n := len(r.suites); n > 0 && s.file == "" {
 		s.file = r.suites[n-1].file
