@@ -15,6 +15,8 @@ import (
 	"github.com/carlin-cicd/runner/runner/process"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/session"
+	"github.com/carlin-cicd/runner/runner/shards"
+	"github.com/carlin-cicd/runner/runner/verdict"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -63,13 +65,52 @@ func (r *run) storePlan() error {
 	if r.isPartial() || pipeline.Entry(stages) != r.step.Name || r.Config.Environment != "" || r.Ref.SHA == session.NoCommit {
 		return nil
 	}
+	if err := r.checkDivided(stages); err != nil {
+		return err
+	}
 	plan := pipeline.ForRun(&r.Session, r.steps, r.source.Changed)
+	if err := r.pinTimes(plan); err != nil {
+		return outcome.ArtifactsError{Err: err}
+	}
 	for _, skipped := range plan.Skipped {
 		r.Log.Info("left out of the pipeline", "what", skipped.String(), "reason", skipped.Reason)
 	}
 	key := keys.Plan(r.Ref, r.step.Name, r.Config.Event)
 	if err := artifacts.PutJSON(r.Stop.Work, r.Store, key, redact.Value(r.Redactor, plan)); err != nil {
 		return outcome.ArtifactsError{Err: err}
+	}
+	return nil
+}
+
+// checkDivided refuses, before anything runs, a pipeline that divides tests which cannot be.
+func (r *run) checkDivided(stages steps.Pipeline) error {
+	for _, stage := range stages {
+		for _, job := range stage.Jobs {
+			step, err := r.steps.Find(job.Steps[0])
+			if err != nil || job.Parallel < 2 {
+				continue
+			}
+			if _, err := shards.Of(step, r.Path(step.Directory)); err != nil {
+				return &outcome.ConfigError{Message: job.Origin + ": " + err.Error(), Advice: outcome.Hint(err)}
+			}
+		}
+	}
+	return nil
+}
+
+// pinTimes copies the times by which tests are divided beside the plan, so that all shards go by the same.
+func (r *run) pinTimes(plan pipeline.Plan) (err error) {
+	for _, stage := range plan.Stages {
+		for i := range stage.Jobs {
+			job := &stage.Jobs[i]
+			if job.Shards == 0 {
+				continue
+			}
+			from := verdict.TimesKeys(&r.Session, job.Steps[0])
+			if job.History, err = shards.PinPlan(r.Stop.Work, r.Store, r.Ref, r.step.Name, from); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -105,6 +146,7 @@ func (r *run) checkPrerequisites() error {
 func (r *run) noteUnproven() {
 	const consequence = "so that this run satisfies neither needs: nor fetch: of later steps"
 	switch {
+	case r.shard != nil: // the merged run is what they rely on
 	case r.isPartial():
 		r.Log.Info("only a part of the tests runs, "+consequence, "tests", strings.Join(r.Config.OnlyWords(), ", "))
 	case needs.ReliesOnCommit(r.step):

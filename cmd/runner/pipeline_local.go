@@ -124,7 +124,11 @@ func renderPlan(p pipeline.Plan) string {
 			row(number, s.Approval, "waits for approval")
 		}
 		for _, job := range s.Jobs {
-			row(number, strings.Join(job.Steps, ","), job.Reason)
+			what := strings.Join(job.Steps, ",")
+			if job.Shards > 1 {
+				what += fmt.Sprintf(" in %d shards", job.Shards)
+			}
+			row(number, what, job.Reason)
 			number = ""
 		}
 	}
@@ -189,12 +193,15 @@ func executeSteps(
 	for name, value := range variables {
 		environment[name] = value
 	}
-	for _, f := range []flagSpec{jsonFlag, yesFlag, eventFlag, untilFlag, environmentFlag} {
+	for _, f := range []flagSpec{jsonFlag, yesFlag, eventFlag, untilFlag, environmentFlag, shardFlag, parallelFlag, mergeShardsFlag} {
 		delete(environment, f.variable)
 	}
 	environment[stepFlag.variable] = strings.Join(t.Steps, ",")
 	if t.Environment != "" {
 		environment[environmentFlag.variable] = t.Environment
+	}
+	if t.Shards > 1 {
+		environment[parallelFlag.variable] = fmt.Sprint(t.Shards)
 	}
 	environment[logFormatFlag.variable] = cmp.Or(environment[logFormatFlag.variable], "text")
 	cmd := exec.CommandContext(ctx, self, "run")

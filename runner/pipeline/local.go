@@ -23,6 +23,7 @@ const (
 type Task struct {
 	Stage       int      `json:"stage"` // from 1
 	Steps       []string `json:"steps,omitempty"`
+	Shards      int      `json:"shards,omitempty"`
 	Environment string   `json:"environment,omitempty"`
 	Approval    string   `json:"approval,omitempty"`
 	State       State    `json:"state"`
@@ -114,7 +115,7 @@ func (l Local) tasks(p Plan) (tasks []Task) {
 		case s.Approval == "":
 			all = nil
 			for _, job := range s.Jobs {
-				all = append(all, Task{Steps: job.Steps})
+				all = append(all, Task{Steps: job.Steps, Shards: job.Shards})
 			}
 		}
 		last := over
