@@ -71,6 +71,9 @@ func (f *follower) reportEach(s *Step, l *line, name string) {
 	if strings.Contains(last.text, "turbo") {
 		s.Notes = append(s.Notes, "turbo restores junit.xml of what it has cached only if turbo.json lists it among outputs")
 	}
+	if strings.HasPrefix(last.text, "nx ") {
+		s.Notes = append(s.Notes, "nx restores junit.xml of what it has cached only if the target's outputs have it")
+	}
 	if strings.HasPrefix(last.text, "pnpm") && !strings.Contains(last.text, "--no-bail") {
 		s.Notes = append(s.Notes, "pnpm ends at the first package that fails: with --no-bail the others have reports, too")
 	}
