@@ -69,18 +69,27 @@ func (o *options) withStore(
 	f func(artifactStore, context.Context, []string) error,
 ) func(*cobra.Command, []string) error {
 	return o.withSignals(func(ctx context.Context, variables map[string]string, args []string) error {
-		s := artifactStore{options: o, variables: variables}
-		var err error
-		if s.config, err = config.Read(variables); err != nil {
-			return outcome.Refused(err)
+		s, err := o.openStore(ctx, variables)
+		if err != nil {
+			return err
 		}
-		opened := session.New(ctx, variables, s.config)
-		if err = opened.OpenStore(ctx, lease.Owner{}, o.noteWaiting); err != nil {
-			return outcome.Refused(err)
-		}
-		s.store, s.place, s.aws = opened.Store, units.Path(opened.Place), opened.AWS
 		return f(s, ctx, args)
 	})
+}
+
+// openStore opens the store that the variables name.
+func (o *options) openStore(ctx context.Context, variables map[string]string) (artifactStore, error) {
+	s := artifactStore{options: o, variables: variables}
+	var err error
+	if s.config, err = config.Read(variables); err != nil {
+		return s, outcome.Refused(err)
+	}
+	opened := session.New(ctx, variables, s.config)
+	if err = opened.OpenStore(ctx, lease.Owner{}, o.noteWaiting); err != nil {
+		return s, outcome.Refused(err)
+	}
+	s.store, s.place, s.aws = opened.Store, units.Path(opened.Place), opened.AWS
+	return s, nil
 }
 
 // noteWaiting names the holder of a lock that we wait for.

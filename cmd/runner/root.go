@@ -77,6 +77,7 @@ func newRoot(o *options) *cobra.Command {
 		newReportCommand(o),
 		newCompareCommand(o),
 		newServeCommand(o),
+		newDigestCommand(o),
 		newTestsCommand(o),
 		newArtifactsCommand(o),
 		newCacheCommand(o),

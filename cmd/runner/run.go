@@ -67,6 +67,9 @@ func (o *options) runStep(cmd *cobra.Command, args []string) error {
 		}
 		variables[stepFlag.variable] = args[0]
 	}
+	if o.isDigest(cmd, variables) {
+		return o.postDigest(cmd, variables)
+	}
 	rightSize, err := boolean(variables, rightSizeFlag.variable)
 	switch {
 	case err != nil:

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/carlin-cicd/runner/runner/digest"
 	"github.com/carlin-cicd/runner/runner/notify"
 	"github.com/carlin-cicd/runner/runner/notify/notifytest"
 	"github.com/carlin-cicd/runner/runner/record"
@@ -170,5 +171,29 @@ func TestACommentIsBounded(t *testing.T) {
 	}
 	if got := PullRequestComment(p); len(got) > githubComment || !strings.HasPrefix(got, CommentMarker(12)) || !strings.Contains(got, "`build`") {
 		t.Errorf("%d bytes: %.300s", len(got), got)
+	}
+}
+
+func TestSlackAcceptsAnyDigest(t *testing.T) {
+	var entries []record.Entry
+	for i := range 300 {
+		for _, s := range commitOf(fmt.Sprintf("%s %d %s", livelyText, i, strings.Repeat("päper ", i%90))).Steps {
+			s.Run.RunID = fmt.Sprintf("%03d%s", i, s.Run.RunID)
+			entries = append(entries, s.Run)
+		}
+	}
+	for name, all := range map[string][]record.Entry{"hostile": entries, "empty": nil} {
+		b := &notifytest.Bot{Token: "xoxb-1", Channel: "C0123456789"}
+		address, stop := b.Start()
+		d := digest.Of(all, postedAt.Add(-time.Hour), postedAt.Add(time.Minute))
+		_, err := (notify.Bot{Token: "xoxb-1", Channel: "C0123456789", URL: address}).Post(t.Context(), SlackDigest(d))
+		stop()
+		if err != nil {
+			t.Errorf("%s: %v: %q", name, err, b.Refused())
+			continue
+		}
+		if said := markdownOf(b.Posts()[0].JSON["blocks"]); strings.Contains(said, "<") {
+			t.Errorf("%s: the digest has a link or a mention: %.2000s", name, said)
+		}
 	}
 }

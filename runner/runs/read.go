@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/oklog/ulid/v2"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -80,6 +82,48 @@ func Newest(
 	list.Searched, list.Older = len(all), read < len(pages) || len(list.Runs) > limit
 	list.Runs = list.Runs[:min(limit, len(list.Runs))]
 	return list, nil
+}
+
+// Since returns the runs of indexes that began at a time or later, the newest first. It reads the heads, and the pages
+// that have such runs, as far as a query reads them.
+func Since(ctx context.Context, s Store, folders []string, from time.Time) (List, error) {
+	heads, err := loadHeads(ctx, s, folders)
+	if err != nil {
+		return List{}, err
+	}
+	began := func(e record.Entry) bool { return !e.Started.Before(from) }
+	var all []record.Entry
+	for _, h := range heads {
+		all = Merge(all, h.Runs)
+	}
+	list := List{Searched: len(all), Runs: selected(all, began)}
+	oldest := firstID(from)
+	read := 0
+	for _, p := range pagesOf(folders, heads) {
+		if p.Last < oldest {
+			continue
+		}
+		if read++; read > maxRead {
+			list.Older = true
+			break
+		}
+		more, _, err := loadPage(ctx, s, p.key)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return List{}, err
+		}
+		list.Searched += len(more)
+		list.Runs = Merge(list.Runs, selected(more, began))
+	}
+	return list, nil
+}
+
+// firstID returns the id that no run begins before that begins at a time.
+func firstID(at time.Time) string {
+	var id ulid.ULID
+	if err := id.SetTime(ulid.Timestamp(at)); err != nil {
+		return ""
+	}
+	return strings.ToLower(id.String())
 }
 
 // Find returns the runs whose ids begin with a prefix, the newest first.
