@@ -82,6 +82,7 @@ func (r *run) buildRecord(o outcome.Outcome) record.Run {
 	f.Details = r.details()
 	f.Cause, f.Notes = r.cause(o, f), r.annotations(o)
 	f.Lockfile = r.lockfile
+	f.Attached = r.attachments
 	f.Previous = r.previous()
 	f.Failing = r.failingSince()
 	if !o.Passed() {

@@ -83,6 +83,7 @@ type run struct {
 	result        *process.Result
 	verdict       *verdict.Verdict
 	artifacts     []record.Artifact
+	attachments   []record.Attachment
 	phases        []record.Phase
 	attempts      []record.Attempt
 	published     map[string]bool
@@ -218,6 +219,7 @@ func (r *run) perform() error {
 	r.prepareSets()
 	err := r.execute()
 	err = r.readReports(err)
+	r.storeAttachments()
 	err = r.rerunFailedTests(err)
 	r.onFailure(err)
 	r.after(err)

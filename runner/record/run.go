@@ -69,6 +69,7 @@ type Run struct {
 	Tests      *Tests            `json:"tests,omitempty"`
 	Coverage   *Coverage         `json:"coverage,omitempty"`
 	Artifacts  []Artifact        `json:"artifacts"`
+	Attached   []Attachment      `json:"attachments,omitempty"` // files of failed tests
 	Caches     []Cache           `json:"caches,omitempty"`
 	Services   []Service         `json:"services,omitempty"`
 	Saved      float64           `json:"cache_saved_seconds,omitempty"` // how much longer the run would have taken without, if known

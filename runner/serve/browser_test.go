@@ -19,6 +19,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/present/page"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/runs"
+	"github.com/carlin-cicd/runner/steps/results"
 )
 
 // window returns a page in a browser that ends with the test. Run by make test-report.
@@ -89,6 +90,9 @@ func TestLinksBetweenPages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	run.Tests = &record.Tests{Flaky: []results.Case{{ID: "x", Name: "flickers"}}}
+	run.Attached = []record.Attachment{{Test: "x", Source: "x.gif", File: "attachments/001-x.gif", Kind: record.ImageFile, Width: 1, Height: 1}}
+	put(run.Key+"/attachments/001-x.gif", "GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;")
 	var report strings.Builder
 	if err := page.Write(&report, run, page.Log{Text: []byte("one\ntwo\n")}); err != nil {
 		t.Fatal(err)
@@ -129,6 +133,10 @@ func TestLinksBetweenPages(t *testing.T) {
 	}
 	follow(`a[href$="feature/a~/index.html"]`) // and back
 	follow("a.cell")
+	shown := evaluate[int](t, w, `{ const i = document.images[0]; i.loading = "eager"; document.querySelectorAll("details").forEach((d) => d.open = true); i.decode().then(() => i.naturalWidth, () => -1) }`, chromedp.EvalAwaitPromise)
+	if shown != 1 {
+		t.Errorf("the picture of a test is not shown: %d", shown)
+	}
 	if text := evaluate[string](t, w, `document.getElementById("newer").textContent`); text != "next run →" {
 		t.Errorf("the report leads to %q", text)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/joshdk/go-junit"
+
+	"github.com/carlin-cicd/runner/steps/pattern"
 )
 
 // newCase is a test case as it is kept. occurrence is the number of cases of the same names before it.
@@ -32,6 +34,7 @@ func newCase(t *testCase, report string, occurrence uint32) Case {
 		c.Setup = c.isSetup(why.Message)
 		c.explain(why, t)
 	}
+	c.Attachments = attached(t.SystemOut)
 	if c.Name == "" && c.Setup {
 		c.Name = c.Class
 	}
@@ -68,4 +71,21 @@ func cutMiddle(text string, limit int) string {
 		end = whole
 	}
 	return strings.ToValidUTF8(text[:limit-limit/4-len(gap)], "") + gap + strings.ToValidUTF8(end, "")
+}
+
+// attachment is how Playwright and others name a file in the output of a test.
+var attachment = pattern.New(`\[\[ATTACHMENT\|([^\]\n]{1,1000})\]\]`)
+
+const maxAttachments = 50
+
+// attached returns the files that an output names, a line each.
+func attached(output string) string {
+	if !strings.Contains(output, "[[ATTACHMENT|") {
+		return ""
+	}
+	var names []string
+	for _, m := range attachment.FindAllStringSubmatch(output, maxAttachments) {
+		names = append(names, m[1])
+	}
+	return strings.Join(names, "\n")
 }

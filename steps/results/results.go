@@ -42,6 +42,9 @@ type Case struct {
 	Report   string        `json:"report"`
 	Note     string        `json:"note,omitempty"` // known beyond this report, such as since when it fails
 
+	// Attachments are the files that the output of a failed test names, as it names them, a line each.
+	Attachments string `json:"-"`
+
 	// Namesakes is how many cases the reports have that only their order tells apart, this one included: the rows of a
 	// table of tests. It is known of Results.Failures; else it is 0.
 	Namesakes int `json:"-"`

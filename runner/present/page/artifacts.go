@@ -25,6 +25,7 @@ func (w *writer) artifacts(run record.Run) {
 		}
 		w.raw("</ul>\n")
 	}
+	w.looseAttachments(run)
 	w.raw("<p>Files of the run: ")
 	for i, name := range runFiles(run) {
 		if i > 0 {

@@ -125,7 +125,7 @@ func (w *window) quiet(t *testing.T) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, r := range w.requests {
-		if r != "file://"+w.file && !strings.HasPrefix(r, "data:image/svg+xml,") {
+		if r != "file://"+w.file && !strings.HasPrefix(r, "file://"+filepath.Dir(w.file)+"/attachments/") && !strings.HasPrefix(r, "data:image/svg+xml,") {
 			t.Errorf("the page asks for %s", r)
 		}
 	}
@@ -146,7 +146,7 @@ func TestInABrowser(t *testing.T) {
 	}
 	browser := startBrowser(t)
 	for name, p := range samples(t) {
-		file := stored(t, p)
+		file := storedWithPictures(t, p)
 		for _, width := range []int64{320, 800, 1400} {
 			for _, scheme := range []string{"light", "dark"} {
 				t.Run(fmt.Sprintf("%s, %s at %d px", name, scheme, width), func(t *testing.T) {

@@ -94,6 +94,10 @@ func (p *sample) setTexts(text string) {
 			{ID: text, File: text, Class: text, Name: text, Project: text, State: record.TestState(text), Past: text}, {Name: "x", State: record.TestPassed, Past: ".."},
 		}
 	}
+	for i := range p.Attached {
+		a := &p.Attached[i]
+		a.Name, a.Source, a.File, a.Refused = text, text, text, map[bool]string{true: text}[a.Refused != ""]
+	}
 	p.Actor, p.LogURL, p.Repository = text, text, text
 	p.Previous = &record.EarlierRun{RunID: text, Branch: text, SHA: text, State: record.State(text)}
 	p.LastPassed = &record.LastPassed{RunID: text, Branch: text, SHA: text}

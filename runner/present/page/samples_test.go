@@ -31,7 +31,7 @@ type sample struct {
 
 func samples(t *testing.T) map[string]sample {
 	return map[string]sample{
-		"everything": failing(), "jest": jest(t), "build": build(), "rollback": rollback(), "oom": oom(), "guard": guarded(), "big": big(),
+		"everything": failing(), "jest": jest(t), "build": build(), "rollback": rollback(), "oom": oom(), "guard": guarded(), "big": big(), "pictures": pictured(t),
 	}
 }
 
@@ -385,5 +385,26 @@ func guarded() sample {
 	p.Command, p.CommandStarted = "carlin deploy --environment staging", false
 	p.Error, p.Hint = "test has not passed for commit 4f0c1d2e3a4b", "run it first: runner --step test"
 	p.Phases = []record.Phase{phaseAt("record", 0, ms, ""), phaseAt("guard", ms, 90*ms, p.Error)}
+	return p
+}
+
+// pictured is a run whose tests left pictures, a video and a trace.
+func pictured(t *testing.T) sample {
+	t.Helper()
+	p := jest(t)
+	one, two := p.Tests.Failures[0].ID, p.Tests.Failures[1].ID
+	shot := func(test, name, role string, group, width int) record.Attachment {
+		return record.Attachment{
+			Test: test, Name: name, Source: "test-results/shop/" + name, File: "attachments/" + name, Kind: record.ImageFile, Role: role, Group: group,
+			Bytes: 21 << 10, Width: width, Height: 300,
+		}
+	}
+	p.Attached = []record.Attachment{
+		shot(one, "basket-expected.png", "expected", 1, 480), shot(one, "basket-actual.png", "actual", 1, 480), shot(one, "failed.png", "", 0, 480),
+		{Test: one, Name: "video", Source: "test-results/shop/video.webm", File: "attachments/004-video.webm", Kind: record.VideoFile, Bytes: 1 << 20},
+		{Test: one, Name: "trace", Source: "test-results/shop/trace.zip", File: "attachments/005-trace.zip", Kind: record.ArchiveFile, Bytes: 2 << 20},
+		{Test: one, Name: "state.json", Source: "test-results/shop/state.json", Refused: "it holds a secret: text"},
+		shot(two, "total-1-diff.png", "side", 2, 960),
+	}
 	return p
 }

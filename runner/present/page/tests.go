@@ -162,6 +162,9 @@ func (w *writer) cases(run record.Run, list caseList, limit int, v *logView, row
 		}
 		w.whereabouts(run, c, at, rows)
 		w.failure(c)
+		if c.ID != "" {
+			w.attachmentsOf(run, c.ID)
+		}
 		w.logAround(c, v)
 		w.raw("</details>\n")
 	}
