@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,9 +14,11 @@ import (
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/overview"
+	"github.com/carlin-cicd/runner/runner/pipeline"
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/runs"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 // The run is listed in the index of its branch and in that of the repository, and on their pages.
@@ -61,7 +64,25 @@ func (r *run) indexStart(started record.Started) {
 
 // indexEnd lists how the run ended.
 func (r *run) indexEnd(ended record.Run) {
-	r.index(listing{ended.Entry(), redact.Value(r.Redactor, r.delivery.Live(r.now()))})
+	entry := ended.Entry()
+	entry.Awaits = r.awaits(ended)
+	r.index(listing{entry, redact.Value(r.Redactor, r.delivery.Live(r.now()))})
+}
+
+// awaits returns the approval that the pipeline of runner.yaml asks for after this run; nil if none does, or that is not
+// known.
+func (r *run) awaits(ended record.Run) *record.Awaits {
+	stages := r.steps.Pipeline()
+	if !ended.Passed || r.isPartial() || !slices.ContainsFunc(stages, func(s steps.Stage) bool { return s.Approval != "" }) {
+		return nil
+	}
+	ctx, cancel := r.Stop.RecordContext()
+	defer cancel()
+	plan, err := pipeline.Load(ctx, &r.Session, stages)
+	if err != nil {
+		return nil // no run of the pipeline
+	}
+	return plan.Awaits(ended.Step, ended.Environment)
 }
 
 // index writes a listing in the background, after the one that is being written, which it cuts short.

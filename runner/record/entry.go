@@ -49,6 +49,13 @@ type Entry struct {
 	Bytes    int64       `json:"bytes,omitempty"`               // of its artifacts
 	Lockfile string      `json:"lockfile,omitempty" redact:"-"` // the beginning of the digest of the lockfiles
 	Usage    *EntryUsage `json:"usage,omitempty"`
+	Awaits   *Awaits     `json:"awaits,omitempty"` // nil if no approval comes next
+}
+
+// Awaits is the approval that the pipeline asks for when a run has passed, and the runs beside it.
+type Awaits struct {
+	Environment string   `json:"environment" redact:"-"`
+	Steps       []string `json:"steps"       redact:"-"` // that have to pass first, this one among them, each as step or step@environment
 }
 
 // EntryTests is what an index keeps of the tests of a run.

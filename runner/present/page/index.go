@@ -67,6 +67,7 @@ func WriteIndex(w io.Writer, x Index) error {
 	if len(x.Runs) == 0 {
 		out.raw("<p>No run is listed yet. A step that runs is listed here from its start.</p>\n")
 	} else {
+		out.waiting(x)
 		out.running(x)
 		out.live(x)
 		out.pipelines(x)
@@ -200,6 +201,7 @@ func (w *writer) indexContents(x Index) {
 		exists    bool
 		id, title string
 	}{
+		{len(waitingOf(x)) > 0, "waiting", "Waits for approval"},
 		{len(runningOf(x)) > 0, "running", "Running"},
 		{len(x.Live) > 0, "live", "Live"},
 		{true, "pipelines", "Pipelines"},

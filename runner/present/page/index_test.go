@@ -77,6 +77,12 @@ func pipelineRuns(random *rand.Rand, commit int, branch, actor string, at time.T
 			all = append([]record.Entry{e}, all...)
 			break
 		}
+		if commit == 1 && s.environment == "production" { // it waits for its approval
+			break
+		}
+		if s.environment == "staging" {
+			e.Awaits = &record.Awaits{Environment: "production", Steps: []string{"deploy@staging"}}
+		}
 		if commit == 7 && i == 2 {
 			e.State, e.Reason, e.Ended, e.Deadline = record.Running, "", time.Time{}, indexTime.Add(-time.Hour)
 		}
@@ -213,6 +219,52 @@ func BenchmarkIndex(b *testing.B) {
 	for b.Loop() {
 		if err := WriteIndex(io.Discard, x); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// What waits for an approval: all steps before it have passed at a commit, and nothing of its environment has run since.
+func TestWhatWaitsForApproval(t *testing.T) {
+	at := func(minutes int) time.Time { return indexTime.Add(time.Duration(minutes) * time.Minute) }
+	entry := func(id, sha, step, environment string, state record.State, ended int, before ...string) record.Entry {
+		e := record.Entry{
+			RunID: id, SHA: strings.Repeat(sha, 40), Branch: "main", Step: step, Environment: environment, State: state, Started: at(ended - 2), Ended: at(ended),
+		}
+		if len(before) > 0 {
+			e.Awaits = &record.Awaits{Environment: "production", Steps: before}
+		}
+		return e
+	}
+	const passed, failed, running = record.Passed, record.Failing, record.Running
+	staged := []string{"migrate@staging", "deploy@staging"}
+	for _, tt := range []struct {
+		name string
+		runs []record.Entry // the oldest first
+		want string
+	}{
+		{"it waits", []record.Entry{entry("1", "a", "test", "", passed, -90), entry("2", "a", "migrate", "staging", passed, -80, staged...), entry("3", "a", "deploy", "staging", passed, -70, staged...)}, "production a 3"},
+		{"a step beside it is not done", []record.Entry{entry("2", "a", "migrate", "staging", passed, -80, staged...), entry("3", "a", "deploy", "staging", running, -70)}, ""},
+		{"a step beside it has failed", []record.Entry{entry("2", "a", "migrate", "staging", failed, -80), entry("3", "a", "deploy", "staging", passed, -70, staged...)}, ""},
+		{"it was given", []record.Entry{entry("3", "a", "deploy", "staging", passed, -70, "deploy@staging"), entry("4", "a", "deploy", "production", running, -5)}, ""},
+		{"it waits anew after another run of the step", []record.Entry{entry("3", "a", "deploy", "production", passed, -70), entry("4", "a", "deploy", "staging", passed, -5, "deploy@staging")}, "production a 4"},
+		{"a newer commit waits", []record.Entry{entry("3", "a", "deploy", "staging", passed, -70, "deploy@staging"), entry("4", "b", "deploy", "staging", passed, -5, "deploy@staging")}, "production b 4"},
+		{"a newer commit is there", []record.Entry{entry("3", "a", "deploy", "staging", passed, -70, "deploy@staging"), entry("4", "b", "deploy", "production", passed, -5)}, ""},
+		{"a newer commit failed before", []record.Entry{entry("3", "a", "deploy", "staging", passed, -70, "deploy@staging"), entry("4", "b", "deploy", "staging", failed, -5)}, "production a 3"},
+		{"too long ago", []record.Entry{entry("3", "a", "deploy", "staging", passed, -8*24*60, "deploy@staging")}, ""},
+	} {
+		x := Index{Branch: "main", At: indexTime, Report: func(record.Entry) string { return "r" }, Page: func(string) string { return "p" }}
+		for _, e := range tt.runs {
+			x.Runs = append([]record.Entry{e}, x.Runs...)
+		}
+		got := ""
+		for _, w := range waitingOf(x) {
+			got += fmt.Sprintf("%s %.1s %s", w.environment, w.last.SHA, w.last.RunID)
+		}
+		if got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+		if page := writeIndex(t, x); strings.Contains(page, "runner pipeline approve --branch main") != (tt.want != "") || strings.Contains(page, "#waiting") != (tt.want != "") {
+			t.Errorf("%s: the page says it otherwise", tt.name)
 		}
 	}
 }
