@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -16,7 +17,7 @@ import (
 func (r *run) scrub(ctx context.Context, set artifacts.Set, a steps.Artifact) (withheld []string, err error) {
 	folder := scrub.Folder{
 		Dir:      set.Dir,
-		Within:   r.Config.Workspace,
+		Within:   cmp.Or(set.Within, r.Config.Workspace),
 		Exclude:  set.Exclude,
 		Redactor: r.Redactor,
 		Temp:     r.ID,
