@@ -207,3 +207,18 @@ func ContextError(ctx context.Context) error {
 	}
 	return err
 }
+
+// SelectionError reports that patterns select no file of a set.
+type SelectionError struct {
+	Kind string
+	Ref  Ref
+}
+
+func (e *SelectionError) Error() string {
+	return fmt.Sprintf("the %s of %s at %.12s have no file that the patterns select", e.Kind, e.Ref.Branch, e.Ref.SHA)
+}
+
+// Hint says what to do next.
+func (e *SelectionError) Hint() string {
+	return fmt.Sprintf("runner artifacts ls %s --branch %s lists its files; ** in a pattern stands for any folders", e.Kind, e.Ref.Branch)
+}

@@ -71,7 +71,7 @@ func (o FetchOptions) readManifest(ctx context.Context, s Store, kind string, re
 		return len(o.Only) > 0 && !patterns(o.Only).match(f.Path) || patterns(o.Exclude).match(f.Path)
 	})
 	if len(m.Files) == 0 && (len(o.Only) > 0 || len(o.Exclude) > 0) {
-		return Manifest{}, &MissingError{kind, keys.Set(kind, ref), "has no file that the patterns select"}
+		return Manifest{}, &SelectionError{kind, ref}
 	}
 	for _, f := range m.Files {
 		if slices.ContainsFunc(strings.Split(f.Path, "/"), isGitFolder) {

@@ -217,10 +217,10 @@ func TestFetchSelects(t *testing.T) {
 				artifacts.FetchOptions{Only: tt.only, Exclude: tt.exclude},
 			)
 			if tt.want == nil {
-				var missing *artifacts.MissingError
+				var none *artifacts.SelectionError
 				var key *artifacts.KeyError
-				if !errors.As(err, &missing) && !errors.As(err, &key) {
-					t.Errorf("%v, want a *MissingError or a *KeyError", err)
+				if !errors.As(err, &none) && !errors.As(err, &key) {
+					t.Errorf("%v, want a *SelectionError or a *KeyError", err)
 				}
 				if _, err := os.Stat(out); err == nil {
 					t.Error("the folder was created")

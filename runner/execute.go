@@ -155,7 +155,9 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 	r.sink.Running()
 	defer r.sink.Idle() // for a command that was not started
 	signals, release := how.signals, func() {}
+	watch := func(int) {}
 	if !how.outlives {
+		watch = r.delivery.Watch
 		signals, release = r.stopWithServices(signals)
 	}
 	result, err := process.Run(process.Command{
@@ -165,7 +167,7 @@ func (r *run) superviseWith(c steps.Command, how supervision) (process.Result, e
 			w := process.SuspendedWarning(p)
 			r.Log.Warn(w.Message, w.Args...)
 		},
-		OnEnded: r.sink.Idle,
+		OnStarted: watch, OnEnded: r.sink.Idle,
 	}, signals)
 	release()
 	closeOutput := func() {

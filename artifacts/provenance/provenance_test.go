@@ -144,13 +144,23 @@ func TestAStatementIsOfExactlyItsFiles(t *testing.T) {
 		"a file more":      {func(m *artifacts.Manifest) { *m = manifest("a.js", "b.js", "c.js") }, 2},
 		"a file less":      {func(m *artifacts.Manifest) { *m = manifest("a.js") }, 2},
 		"another commit":   {func(m *artifacts.Manifest) { m.SHA = strings.Repeat("e", 40) }, 7},
-		"another branch":   {func(m *artifacts.Manifest) { m.Branch = "feature" }, 6},
+		"another branch":   {func(m *artifacts.Manifest) { m.Branch = "feature" }, 7},
 	} {
 		other := manifest("a.js", "b.js")
 		c.change(&other)
 		if found := Differences(New(build(), m), other); len(found) != c.want {
 			t.Errorf("%s: %d differences: %q", name, len(found), found)
 		}
+	}
+}
+
+// What an unsigned statement says of the branch must be true of the set, too.
+func TestAStatementIsOfTheSetsBranch(t *testing.T) {
+	b := build()
+	b.External.Branch = "other"
+	found := Differences(New(b, manifest("a.js")), manifest("a.js"))
+	if len(found) != 1 || found[0] != `the provenance is of branch "other", the set of "main"` {
+		t.Errorf("%q", found)
 	}
 }
 

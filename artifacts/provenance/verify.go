@@ -42,8 +42,12 @@ func Differences(s Statement, m artifacts.Manifest) []string {
 			delete(said, subject.Name)
 		}
 	}
-	if commit := s.Predicate.BuildDefinition.ExternalParameters.Commit; commit != m.SHA {
-		found = append(found, fmt.Sprintf("the provenance is of commit %.12q, the set of %.12s", commit, m.SHA))
+	external := s.Predicate.BuildDefinition.ExternalParameters
+	if external.Commit != m.SHA {
+		found = append(found, fmt.Sprintf("the provenance is of commit %.12q, the set of %.12s", external.Commit, m.SHA))
+	}
+	if external.Branch != m.Branch {
+		found = append(found, fmt.Sprintf("the provenance is of branch %q, the set of %q", external.Branch, m.Branch))
 	}
 	return found
 }

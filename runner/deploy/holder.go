@@ -3,10 +3,13 @@ package deploy
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts/lease"
@@ -38,7 +41,7 @@ func (d *Deployment) hasEnded(ctx context.Context, h lease.Holder) bool {
 			)
 			return false
 		}
-	case d.step.Lock == steps.LockEnvironment && h.Name == session.LocalOwner() && IsRunning(h.RunID):
+	case d.step.Lock == steps.LockEnvironment && h.Name == session.LocalOwner() && IsRunning(h.RunID, 0):
 		d.warnOnce(h.RunID, "the lock is stale, but the command of the run that holds it is still running", "run", h.RunID)
 		return false
 	}
@@ -97,8 +100,12 @@ func (d *Deployment) taskStatus(ctx context.Context, arn string) (string, error)
 	return found.Tasks[0].LastStatus, nil
 }
 
-// IsRunning reports whether a process of a run is alive on this machine. Each has the run's id in its environment.
-func IsRunning(runID string) bool {
+// IsRunning reports whether a process of a run is alive on this machine. Each has the run's id in its environment; where
+// that cannot be read, the process group of the run's command tells.
+func IsRunning(runID string, group int) bool {
+	if runtime.GOOS != "linux" {
+		return isGroupAlive(group)
+	}
 	files, _ := filepath.Glob("/proc/[0-9]*/environ")
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -107,4 +114,13 @@ func IsRunning(runID string) bool {
 		}
 	}
 	return false
+}
+
+// isGroupAlive reports whether a process of a group is alive.
+func isGroupAlive(group int) bool {
+	if group <= 1 {
+		return false
+	}
+	err := syscall.Kill(-group, 0)
+	return err == nil || errors.Is(err, syscall.EPERM)
 }

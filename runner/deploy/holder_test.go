@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -111,5 +112,23 @@ func TestAMigrationThatOutlivedItsRunnerIsWaitedFor(t *testing.T) {
 	holder.Name = "ci@elsewhere"
 	if !d.hasEnded(t.Context(), holder) {
 		t.Error("the processes of another machine are not here")
+	}
+}
+
+// Where the environment of processes cannot be read, their group tells whether a command works on.
+func TestAProcessGroupIsAliveWhileItHasProcesses(t *testing.T) {
+	leader := exec.Command("sleep", "60")
+	leader.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := leader.Start(); err != nil {
+		t.Fatal(err)
+	}
+	group := leader.Process.Pid
+	if !isGroupAlive(group) {
+		t.Error("its leader is alive")
+	}
+	_ = leader.Process.Kill()
+	_ = leader.Wait()
+	if isGroupAlive(group) || isGroupAlive(0) || isGroupAlive(1) {
+		t.Error("a group without processes is alive")
 	}
 }

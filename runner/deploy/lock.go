@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -76,7 +75,7 @@ func (d *Deployment) Unlock() {
 // startKeeper starts what renews the locks if this process is killed while the command works on. In a task everything
 // ends with the runner.
 func (d *Deployment) startKeeper() {
-	if d.Program == "" || d.TaskARN != "" || os.Getpid() == 1 || runtime.GOOS != "linux" {
+	if d.Program == "" || d.TaskARN != "" || os.Getpid() == 1 {
 		return
 	}
 	locks := map[string]string{}
@@ -93,6 +92,14 @@ func (d *Deployment) startKeeper() {
 		return
 	}
 	d.keeper = started
+}
+
+// Watch notes the process group of a command of the step, by which it is known that the command works on if this
+// process is killed.
+func (d *Deployment) Watch(group int) {
+	if d != nil {
+		d.keeper.Watch(group)
+	}
 }
 
 // acquire waits for a lock that another run holds, as long as the step allows.

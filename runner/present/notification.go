@@ -63,7 +63,7 @@ func stackLine(run record.Run) string {
 	switch {
 	case text == "":
 		return ""
-	case run.Stack == "":
+	case run.Stack == "", len(run.Delivery.Stacks) > 1:
 		return "stack " + text
 	}
 	return "stack " + run.Stack + ": " + text

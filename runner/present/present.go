@@ -160,18 +160,34 @@ func CostLine(c *record.Cost) string {
 }
 
 // RollbackLine returns how a stack was restored after a run that failed, "" if it was not tried:
-// "reapplied: UPDATE_COMPLETE". Emphasize marks what calls for action; nil leaves it as it is.
+// "reapplied: UPDATE_COMPLETE"; of several stacks each with its name. Emphasize marks what calls for action; nil leaves it as it is.
 func RollbackLine(d *record.Delivery, emphasize func(string) string) string {
-	if d == nil || d.Rollback == nil {
+	if d == nil {
 		return ""
 	}
-	text := fmt.Sprintf("%s: %s", d.Rollback.Action, d.Rollback.Status)
-	if d.Problem != "" {
-		problem := "not restored: "
-		if emphasize != nil {
-			problem = emphasize(problem)
+	if len(d.Stacks) < 2 {
+		return rollbackLine(d.Rollback, d.Problem, emphasize)
+	}
+	var lines []string
+	for _, s := range d.Stacks {
+		if line := rollbackLine(s.Rollback, s.Problem, emphasize); line != "" {
+			lines = append(lines, s.Stack+" "+line)
 		}
-		text += "; " + problem + d.Problem
+	}
+	return strings.Join(lines, ", ")
+}
+
+func rollbackLine(r *record.Rollback, problem string, emphasize func(string) string) string {
+	if r == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s: %s", r.Action, r.Status)
+	if problem != "" {
+		not := "not restored: "
+		if emphasize != nil {
+			not = emphasize(not)
+		}
+		text += "; " + not + problem
 	}
 	return text
 }

@@ -53,6 +53,22 @@ func TestSummaryOfARunThatPassed(t *testing.T) {
 	}
 }
 
+func TestSeveralStacksAreNamed(t *testing.T) {
+	restored := func(a record.Action) *record.Rollback { return &record.Rollback{Action: a, Status: "UPDATE_COMPLETE"} }
+	d := &record.Delivery{Rollback: restored(record.Failed), Problem: "refused", Stacks: []record.StackDelivery{
+		{Stack: "app", Rollback: restored(record.Reapplied)},
+		{Stack: "net", Rollback: restored(record.Failed), Problem: "refused"},
+		{Stack: "new"},
+	}}
+	const want = "app reapplied: UPDATE_COMPLETE, net failed: UPDATE_COMPLETE; not restored: refused"
+	if got := RollbackLine(d, nil); got != want {
+		t.Errorf("got %q", got)
+	}
+	if got := stackLine(record.Run{Identity: record.Identity{Stack: "app, net, new"}, Delivery: d}); got != "stack "+want {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestSummaryLetsNoTextReachTheTerminal(t *testing.T) {
 	text := Terminal{}.Summary(hostileRun()) + Refusal(hostileRun())
 	for line := range strings.Lines(text) {

@@ -42,6 +42,9 @@ type Command struct {
 	// about a second. It is called from the goroutine of Run.
 	OnSuspended func(Process)
 
+	// OnStarted, if not nil, is called with the id of the command's process, which is that of its process group.
+	OnStarted func(group int)
+
 	// OnEnded, if not nil, is called once the command has ended, or KILL was sent to it, before Run waits for the rest
 	// of the output and for other processes.
 	OnEnded func()

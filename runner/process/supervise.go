@@ -81,7 +81,9 @@ func (s *supervisor) start() error {
 	s.unwatch = func() { signal.Stop(s.children) }
 
 	s.started = time.Now()
-	s.leader, err = spawn(s.command, writeEnd)
+	if s.leader, err = spawn(s.command, writeEnd); err == nil && s.command.OnStarted != nil {
+		s.command.OnStarted(s.leader)
+	}
 	writeEnd.Close()
 	if err != nil {
 		s.unwatch()

@@ -57,15 +57,25 @@ func Start(program string, r Request) (*Keeper, error) {
 	return k, nil
 }
 
-// dismissal ends a keeper without a word to the store.
-type dismissal struct{ Dismissed bool }
+// note is what a keeper is told after the request.
+type note struct {
+	Group     int  `json:",omitempty"` // the process group of the command that was started last
+	Dismissed bool `json:",omitempty"` // the keeper ends without a word to the store
+}
+
+// Watch tells the keeper the process group of a command.
+func (k *Keeper) Watch(group int) {
+	if k != nil {
+		_ = json.NewEncoder(k.input).Encode(note{Group: group})
+	}
+}
 
 // Dismiss ends the keeper: the runner has released the locks, or could not.
 func (k *Keeper) Dismiss() {
 	if k == nil {
 		return
 	}
-	_ = json.NewEncoder(k.input).Encode(dismissal{true})
+	_ = json.NewEncoder(k.input).Encode(note{Dismissed: true})
 	_ = k.input.Close()
 	<-k.ended
 }
@@ -77,16 +87,23 @@ type Opener func(ctx context.Context, variables map[string]string) (artifacts.St
 const poll = time.Second
 
 // Serve is the keeper. It returns when it is dismissed, and after the locks were released or lost. isRunning reports
-// whether a process of a run is left.
-func Serve(ctx context.Context, in io.Reader, open Opener, isRunning func(runID string) bool) error {
+// whether a process of a run, whose last command had a process group, is left.
+func Serve(ctx context.Context, in io.Reader, open Opener, isRunning func(runID string, group int) bool) error {
 	var r Request
 	input := json.NewDecoder(in)
 	if err := input.Decode(&r); err != nil {
 		return fmt.Errorf("the request cannot be read: %w", err)
 	}
-	var end dismissal
-	if err := input.Decode(&end); err == nil && end.Dismissed {
-		return nil
+	group := 0
+	for { // until the runner is gone
+		var n note
+		if err := input.Decode(&n); err != nil {
+			break
+		}
+		if n.Dismissed {
+			return nil
+		}
+		group = n.Group
 	}
 	store, err := open(ctx, r.Variables)
 	if err != nil {
@@ -103,7 +120,7 @@ func Serve(ctx context.Context, in io.Reader, open Opener, isRunning func(runID 
 			held = append(held, l)
 		}
 	}
-	for isRunning(r.RunID) && anyHeld(held) {
+	for isRunning(r.RunID, group) && anyHeld(held) {
 		select {
 		case <-time.After(poll):
 		case <-ctx.Done():

@@ -53,13 +53,13 @@ func isFree(t *testing.T, store *folder.Store) bool {
 func TestTheLocksOfAKilledRunnerAreHeldWhileItsCommandWorks(t *testing.T) {
 	store, request := held(t)
 	looks := 0
-	err := Serve(t.Context(), strings.NewReader(request), func(_ context.Context, v map[string]string) (artifacts.Store, error) {
+	err := Serve(t.Context(), strings.NewReader(request+`{"Group": 5}{"Group": 7}`), func(_ context.Context, v map[string]string) (artifacts.Store, error) {
 		if v["A"] != "b" {
 			t.Errorf("the variables are %v", v)
 		}
 		return store, nil
-	}, func(runID string) bool {
-		if looks++; runID != "1" || isFree(t, store) {
+	}, func(runID string, group int) bool {
+		if looks++; runID != "1" || group != 7 || isFree(t, store) {
 			t.Errorf("at look %d for run %s the lock is free", looks, runID)
 		}
 		return looks < 2
@@ -75,8 +75,8 @@ func TestADismissedKeeperDoesNothing(t *testing.T) {
 		t.Error("the store is opened")
 		return store, nil
 	}
-	dismissed, _ := json.Marshal(dismissal{true})
-	in := io.MultiReader(strings.NewReader(request), strings.NewReader(string(dismissed)))
+	dismissed, _ := json.Marshal(note{Dismissed: true})
+	in := io.MultiReader(strings.NewReader(request+`{"Group": 7}`), strings.NewReader(string(dismissed)))
 	if err := Serve(t.Context(), in, unused, nil); err != nil || isFree(t, store) {
 		t.Errorf("%v", err)
 	}
@@ -92,7 +92,7 @@ func TestALockThatAnotherRunHasTakenIsLeftToIt(t *testing.T) {
 	request = strings.Replace(request, `"Locks":{"`+key+`":"`, `"Locks":{"`+key+`":"x`, 1)
 	err := Serve(t.Context(), strings.NewReader(request), func(context.Context, map[string]string) (artifacts.Store, error) {
 		return store, nil
-	}, func(string) bool { return true })
+	}, func(string, int) bool { return true })
 	var lost *lease.LostError
 	if !errors.As(err, &lost) || isFree(t, store) {
 		t.Errorf("%v", err)
