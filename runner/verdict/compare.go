@@ -37,6 +37,9 @@ func (v *Verdict) compare(n int, failing map[string]bool, read results.Results, 
 		_, red := again[id]
 		known := seen.families[c.Family()] >= c.Namesakes // else another row of its table may have passed
 		passed := !red && (seen.passed[id] >= count[id] && known || seen.setupPassed(c))
+		if c.Mixed {
+			passed, known = seen.passedWithin(c)
+		}
 		if !passed {
 			if !red && !known && seen.passed[id] > 0 {
 				v.session.Log.Warn("the rerun lacks tests of this name, so it is not known which ones passed", attributes(c)...)
@@ -100,7 +103,8 @@ type tally struct {
 	others map[string]bool // by identity: they are in the rerun, and did not pass
 	of     map[string]*ends
 
-	families map[string]int // cases by family
+	families map[string]int    // cases by family
+	within   map[string][]bool // by family and what the cases are within: whether they passed
 }
 
 // ends are those of the tests that a setup is of.
@@ -109,6 +113,7 @@ type ends struct{ passed, failed int }
 func newTally(failures []results.Case) *tally {
 	t := &tally{
 		passed: map[string]int{}, others: map[string]bool{}, of: map[string]*ends{}, families: map[string]int{},
+		within: map[string][]bool{},
 	}
 	for _, c := range failures {
 		if c.Setup {
@@ -121,7 +126,10 @@ func newTally(failures []results.Case) *tally {
 
 func (t *tally) add(c results.Case) {
 	red := c.Status == results.Failed || c.Status == results.Errored
-	t.families[c.Family()]++
+	family := c.Family()
+	t.families[family]++
+	family += "\x00" + c.Within
+	t.within[family] = append(t.within[family], c.Status == results.Passed)
 	if c.Status == results.Passed {
 		t.passed[c.Identity()]++
 	} else {
@@ -136,6 +144,14 @@ func (t *tally) add(c results.Case) {
 			e.passed++
 		}
 	}
+}
+
+// passedWithin reports whether a test passed among those of its name that are within the same, and whether all of them
+// are there.
+func (t *tally) passedWithin(c results.Case) (passed, known bool) {
+	all := t.within[c.Family()+"\x00"+c.Within]
+	known = len(all) >= c.Namesakes
+	return known && c.Place < len(all) && all[c.Place], known
 }
 
 // setupPassed reports whether a failed setup succeeded: it has no case of its own then, but all of its tests passed.

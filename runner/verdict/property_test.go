@@ -150,3 +150,60 @@ func TestOnlyAPassOfTheSameTestTurnsAFailureGreen(t *testing.T) {
 		t.Errorf("%d failures turned green, and %d stood: the model is too narrow", turned, stood)
 	}
 }
+
+// Tests of one name in one suite are told apart by the suites around it, its package, its host, and properties of cases,
+// in whatever order the rerun has them.
+func TestNamesakesAreToldApartByWhatIsAroundThem(t *testing.T) {
+	const test, skipped = `<testcase name="t" classname="c">`, "<skipped/>"
+	nested := func(around, ends string) string {
+		return `<testsuite name="` + around + `"><testsuite name="s">` + test + ends + `</testcase></testsuite></testsuite>`
+	}
+	attribute := func(name string) func(string, string) string {
+		return func(around, ends string) string {
+			return `<testsuite name="s" ` + name + `="` + around + `">` + test + ends + `</testcase></testsuite>`
+		}
+	}
+	property := func(around, ends string) string {
+		return `<testsuite name="s">` + test + `<properties><property name="project" value="` + around + `"/></properties>` + ends +
+			`</testcase></testsuite>`
+	}
+	for place, write := range map[string]func(around, ends string) string{
+		"suites": nested, "package": attribute("package"), "host": attribute("hostname"), "property": property,
+	} {
+		first := write("a 1", "<failure>no</failure>") + write("b 2", "")
+		for name, c := range map[string]struct {
+			rerun string
+			flaky int
+		}{
+			"both pass":                          {write("a 1", "") + write("b 2", ""), 1},
+			"both pass, in the other order":      {write("b 2", "") + write("a 1", ""), 1},
+			"only the failed one is run":         {write("a 1", ""), 1},
+			"the other one passes before a skip": {write("b 2", "") + write("a 1", skipped), 0},
+			"the other one passes twice":         {write("b 2", "") + write("b 2", ""), 0},
+			"only the other one is run":          {write("b 2", ""), 0},
+		} {
+			t.Run(place+", "+name, func(t *testing.T) {
+				read := readSuites(t, first, nil)
+				v := &Verdict{session: &session.Session{Log: slog.New(slog.DiscardHandler)}, Tests: &read}
+				seen := newTally(read.Failures)
+				v.compare(1, map[string]bool{read.Failures[0].Identity(): true}, readSuites(t, c.rerun, seen.add), seen)
+				if v.Tests.Flaky != c.flaky || v.Tests.Failed != 1-c.flaky {
+					t.Errorf("%+v", v.Tests.Counts)
+				}
+			})
+		}
+	}
+}
+
+func readSuites(t *testing.T, suites string, visit func(results.Case)) results.Results {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "j.xml"), []byte("<testsuites>"+suites+"</testsuites>"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	read, err := results.Read(results.Options{Root: dir, Globs: []string{"j.xml"}, Visit: visit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
+}

@@ -87,6 +87,7 @@ func TestAttemptsInSuitesOfTheirOwn(t *testing.T) {
 		"at the same time: another project, a row": {suite("1", failedCase) + suite("1", passedCase), true, Counts{Total: 2, Failed: 1}},
 		"a failure after the pass":                 {suite("1", failedCase) + suite("2", passedCase) + suite("3", failedCase), true, Counts{Total: 3, Failed: 2}},
 		"a skip in the later suite":                {suite("1", failedCase) + suite("2", skippedCase), true, Counts{Total: 2, Failed: 1, Skipped: 1}},
+		"on another host":                          {strings.Replace(suite("1", failedCase), "<testsuite", `<testsuite hostname="Pixel 8"`, 1) + suite("2", passedCase), true, Counts{Total: 2, Failed: 1}},
 		"times that cannot be read":                {suite("x", failedCase) + suite("y", passedCase), true, Counts{Total: 2, Failed: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {

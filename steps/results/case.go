@@ -20,7 +20,7 @@ func newCase(t *testCase, report string, occurrence uint32) Case {
 		), Class: shorten(t.Classname, maxMessage), Suite: shorten(t.suite.Name, maxMessage),
 		File: fileOf(
 			t.file,
-		), Project: projectOf(t), Status: t.Status, Flaky: t.flaky, Duration: t.Duration, Report: report,
+		), Project: projectOf(t), Within: t.within, Status: t.Status, Flaky: t.flaky, Duration: t.Duration, Report: report,
 	}
 	c.File = cmp.Or(c.File, guessFile(t.Classname, t.suite.Name))
 	if len(c.File) > maxPath {

@@ -25,7 +25,7 @@ func (r *reader) enterCase() {
 	c.suite = &r.outside
 	if n := len(r.suites); n > 0 {
 		s := r.suites[n-1]
-		c.suite, c.number, c.unique, c.began = &s.Suite, s.number, s.unique, s.began
+		c.suite, c.number, c.unique, c.began, c.within = &s.Suite, s.number, s.unique, s.began, s.within
 		// vitest and Playwright name suites and classes after files, whatever the report is called.
 		c.merged = s.merged || c.Classname == s.Name && guessFile(c.Classname) != ""
 		c.around = Suite{Number: s.number, Duration: s.duration}

@@ -30,6 +30,7 @@ type collector struct {
 	visit  func(Case) // may be nil
 	seed   maphash.Seed
 	seen   map[uint64]sighting
+	places map[uint64]uint32  // number of later cases by identity and what they are within
 	suites uint64             // of the reports before the one being read
 	failed map[uint64]*failed // in the report being read, by suite and identity
 	begun  map[uint64]*failed // the same by identity, of suites that say when they began
@@ -42,12 +43,16 @@ type collector struct {
 type sighting struct {
 	count uint32
 	suite uint32 // of the last one, among those of all reports
+
+	within uint32 // of the first one, a digest
+	mixed  bool   // another one has another
 }
 
 // failed is a test whose case failed, with its later attempts.
 type failed struct {
 	statuses []junit.Status // of the failed cases
 	indices  []int          // of those in Failures that are kept
+	within   string         // see Case.Within
 	began    time.Time      // the suite of the last one; zero if the report does not say
 	passed   bool           // a later case passed
 	retried  bool           // the cases can be attempts of one test: all but the last failed
@@ -55,7 +60,7 @@ type failed struct {
 
 func newCollector(r *Results) *collector {
 	return &collector{
-		Results: r, files: fileSet{}, seed: maphash.MakeSeed(), seen: map[uint64]sighting{}, failed: map[uint64]*failed{},
+		Results: r, files: fileSet{}, seed: maphash.MakeSeed(), seen: map[uint64]sighting{}, places: map[uint64]uint32{}, failed: map[uint64]*failed{},
 		begun: map[uint64]*failed{}, groups: map[uint64]bool{},
 	}
 }
@@ -112,9 +117,11 @@ func (c *collector) add(t *testCase) {
 	id := c.hash(t, 0)
 	before, suite := c.seen[id], uint32(c.suites+t.number)
 	occurrence, repeated := before.count, before.count > 0 && before.suite == suite
+	within := c.within(t)
+	place := c.count(id, before, within)
 	if c.visit != nil {
 		visited := newCase(t, c.report, occurrence)
-		visited.Around = t.around
+		visited.Around, visited.Place = t.around, place
 		c.visit(visited)
 	}
 	earlier := c.earlier(t, id)
@@ -122,16 +129,16 @@ func (c *collector) add(t *testCase) {
 		return
 	}
 	if occurrence > 0 || len(c.seen) < maxSeen {
-		c.seen[id] = sighting{occurrence + 1, suite}
+		c.see(id, before, suite, within)
 	}
 	c.Total++
 	switch t.Status {
 	case Failed:
 		c.Failed++
-		c.addFailure(t, earlier, occurrence, repeated)
+		c.addFailure(t, earlier, occurrence, place, repeated)
 	case Errored:
 		c.Errored++
-		c.addFailure(t, earlier, occurrence, repeated)
+		c.addFailure(t, earlier, occurrence, place, repeated)
 	case Skipped:
 		c.Skipped++
 	case Passed:
@@ -144,16 +151,50 @@ func (c *collector) add(t *testCase) {
 	c.addGroups(t)
 }
 
+// digest is 0 for nothing.
+func digest(seed maphash.Seed, within string) uint32 {
+	if within == "" {
+		return 0
+	}
+	return uint32(maphash.String(seed, within))
+}
+
+func (c *collector) within(t *testCase) uint32 { return digest(c.seed, t.within) }
+
+// count is the number of cases of an identity that are within the same.
+func (c *collector) count(id uint64, seen sighting, within uint32) int {
+	if seen.count == 0 {
+		return 0
+	}
+	n := c.places[placeKey(id, within)]
+	if seen.within == within {
+		n++
+	}
+	return int(n)
+}
+
+func placeKey(id uint64, within uint32) uint64 { return id + uint64(within)<<32 + uint64(within) }
+
+// see counts a case.
+func (c *collector) see(id uint64, before sighting, suite, within uint32) {
+	if before.count == 0 {
+		c.seen[id] = sighting{1, suite, within, false}
+		return
+	}
+	c.places[placeKey(id, within)]++
+	c.seen[id] = sighting{before.count + 1, suite, before.within, before.mixed || within != before.within}
+}
+
 // earlier returns the failed cases that t can be a later attempt of: those of its suite, or of a suite of the same name
 // that began before its own.
 func (c *collector) earlier(t *testCase, id uint64) *failed {
 	if len(c.failed) == 0 {
 		return nil
 	}
-	if f := c.failed[c.hash(t, t.number)]; f != nil {
+	if f := c.failed[c.hash(t, t.number)]; f != nil && f.within == t.within {
 		return f
 	}
-	if f := c.begun[id]; f != nil && t.began.After(f.began) && !t.merged && t.Status != Skipped {
+	if f := c.begun[id]; f != nil && f.within == t.within && t.began.After(f.began) && !t.merged && t.Status != Skipped {
 		return f
 	}
 	return nil
@@ -245,11 +286,11 @@ func (c *collector) merge(f *failed) {
 
 // addFailure keeps a failed case. If its suite had the name before and it did not fail, then the cases are no attempts
 // but rows of a table.
-func (c *collector) addFailure(t *testCase, earlier *failed, occurrence uint32, repeated bool) {
+func (c *collector) addFailure(t *testCase, earlier *failed, occurrence uint32, place int, repeated bool) {
 	f := earlier
 	switch {
 	case f == nil && len(c.failed) < maxAttempts:
-		f = &failed{retried: !repeated && !t.merged}
+		f = &failed{within: t.within, retried: !repeated && !t.merged}
 		c.failed[c.hash(t, t.number)] = f
 	case f == nil:
 		f = &failed{}
@@ -263,6 +304,7 @@ func (c *collector) addFailure(t *testCase, earlier *failed, occurrence uint32, 
 	if len(c.Failures) < maxFailures {
 		f.indices = append(f.indices, len(c.Failures))
 		kept := newCase(t, c.report, occurrence)
+		kept.Place = place
 		kept.Setup = kept.Setup || c.groups[c.hash(t, t.number)]
 		c.Failures = append(c.Failures, kept)
 		c.kept = append(c.kept, c.hash(t, 0))
@@ -284,7 +326,11 @@ const attemptsNote = "a later case of the same name passed: if that was a retry,
 // attempts; else a row of a table of tests, which failed, cannot be told from an attempt.
 func (c *collector) finish(commandPassed bool) {
 	for i, id := range c.kept {
-		c.Failures[i].Namesakes = int(c.seen[id].count)
+		f, seen := &c.Failures[i], c.seen[id]
+		f.Namesakes, f.Mixed = int(seen.count), seen.mixed
+		if f.Mixed {
+			f.Namesakes = c.count(id, seen, digest(c.seed, f.Within))
+		}
 	}
 	explained := 0
 	for _, f := range c.merges {

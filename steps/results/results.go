@@ -49,6 +49,14 @@ type Case struct {
 	// table of tests. It is known of Results.Failures; else it is 0.
 	Namesakes int `json:"-"`
 
+	// Within tells cases that only their order tells apart by what their IDs leave out, since it may differ between
+	// runs: the suites around theirs, packages, hosts, properties of the case. Place is the number of namesakes with the
+	// same before it. If Mixed, which is known of Results.Failures, its namesakes have another one, and Namesakes counts
+	// only those that have its own.
+	Within string `json:"-"`
+	Place  int    `json:"-"`
+	Mixed  bool   `json:"-"`
+
 	// Around is the suite that the case is in, for Options.Visit only.
 	Around Suite `json:"-"`
 }

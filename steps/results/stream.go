@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/joshdk/go-junit"
@@ -38,6 +40,7 @@ type testCase struct {
 	began  time.Time // its suite; zero if the report does not say
 	unique bool      // its producer never gives two tests of a suite one name
 	merged bool      // its producer never writes an attempt as a case of its own
+	within string    // what is around its suite, see Case.Within
 }
 
 // reader goes through a report of any size. It holds the suites and the case that it is inside of.
@@ -79,7 +82,8 @@ type openSuite struct {
 	unique   bool // its producer never gives two tests one name
 	merged   bool // its producer never writes an attempt as a case of its own
 	began    time.Time
-	silent   bool // a case failed and says nothing: the output of the suite may
+	within   string // see Case.Within
+	silent   bool   // a case failed and says nothing: the output of the suite may
 	out      excerptBuffer
 }
 
@@ -161,7 +165,9 @@ func (r *reader) start(name []byte) {
 		r.isReport = true
 		r.enterCase()
 	case "property":
-		if n := len(r.suites); n > 0 && r.depth == 0 {
+		if n := len(r.suites); r.depth > 0 {
+			r.addCaseProperty(r.cases[r.depth-1])
+		} else if n > 0 {
 			r.addProperty(r.suites[n-1])
 		}
 	case "failure", "error":
@@ -224,6 +230,7 @@ func (r *reader) enterSuite() {
 		s.Properties = map[string]string{"hostname": xmlstream.Plain(host)}
 	}
 	s.merged = r.merged || s.Name == "pytest" || bytes.Contains(r.scanner.Attr("xsi:noNamespaceSchemaLocation"), []byte("surefire"))
+	s.within = r.around()
 	s.began = timestamp(r.attr("timestamp", maxTime))
 	s.duration = seconds(r.attr("time", 32))
 	s.file = xmlstream.Plain(r.fileAttr())
@@ -266,6 +273,32 @@ func (r *reader) addProperty(s *openSuite) {
 	s.Properties[name] = xmlstream.Plain(r.attr("value", maxMessage))
 	// go test runs no two tests of a package under one name. No other producer promises that.
 	s.unique = s.unique || name == "go.version"
+}
+
+// addCaseProperty records the project of a single case.
+func (r *reader) addCaseProperty(c *openCase) {
+	name := string(r.attr("name", maxMessage))
+	if slices.Contains(projectProperties, name) && len(c.within) < maxPath {
+		c.within += name + "=" + xmlstream.Plain(r.attr("value", maxProject)) + "\x00"
+	}
+}
+
+// around is what tells the suite that begins from one of the same name: the suites that it is in, its package, and its
+// host where that is not the machine.
+func (r *reader) around() string {
+	var b strings.Builder
+	if n := len(r.suites); n > 0 {
+		b.WriteString(r.suites[n-1].within)
+		b.WriteString(suiteTime.ReplaceAllString(r.suites[n-1].Name, "") + "/")
+	}
+	host := xmlstream.Plain(r.attr("hostname", maxMessage))
+	if host == machine() || machineName.MatchString(host) {
+		host = ""
+	}
+	if of := r.attr("package", rawName); len(of) > 0 || host != "" {
+		b.WriteString(xmlstream.Plain(of) + "\x00" + host + "\x00")
+	}
+	return shorten(b.String(), maxPath)
 }
 
 // leaveSuite adds up what a suite declares: its attributes include the suites in it.
