@@ -52,11 +52,12 @@ func isInputError(err error) bool {
 		link     *artifacts.LinkError
 		special  *artifacts.FileError
 		linked   *artifacts.FolderError
+		selected *artifacts.SelectionError
 	)
 	return errors.As(err, &usage) || errors.As(err, &config) || errors.As(err, &file) ||
 		errors.As(err, &key) || errors.As(err, &location) ||
 		errors.As(err, &missing) || errors.As(err, &link) || errors.As(err, &special) ||
-		errors.As(err, &linked)
+		errors.As(err, &linked) || errors.As(err, &selected)
 }
 
 // exit prints the error, if any, and returns the exit code.
