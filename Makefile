@@ -19,7 +19,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
 export CGO_ENABLED := 0
 
-.PHONY: help build man webhook run test test-report test-image test-e2e infra-test image image-push release lint vulnerabilities bench bench-s3 bench-latency bench-cache clean
+.PHONY: help build man webhook run test test-report screenshots test-image test-e2e infra-test image image-push release lint vulnerabilities bench bench-s3 bench-latency bench-cache clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
@@ -61,10 +61,19 @@ test: lint $(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.y
 	cd runner/awsjson/endpointtest && go test ./...
 
 # A browser is a matter of the system's packages: CI on Debian installs it, elsewhere one is told of it.
-test-report: $(TOOLS)/npm/node_modules/.bin/pnpm ## the report as a browser shows it, at two widths, in light and dark, by keyboard; with axe
-	@command -v chromium >/dev/null || { test -n "$$CI" && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
-	  { echo "no chromium on PATH: install Debian's package chromium, or a Chromium under that name"; exit 1; }
+define HAVE_CHROMIUM
+command -v chromium >/dev/null || { test -n "$$CI" && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
+  { echo "no chromium on PATH: install Debian's package chromium, or a Chromium under that name"; exit 1; }
+endef
+
+test-report: $(TOOLS)/npm/node_modules/.bin/pnpm ## the report as a browser shows it, at three widths, in light and dark, by keyboard; with axe
+	@$(HAVE_CHROMIUM)
 	go test -tags browser -count 1 ./runner/present/page ./runner/serve
+
+screenshots: ## the pictures of README.md: .github/screenshots
+	@$(HAVE_CHROMIUM)
+	mkdir -p .github/screenshots
+	RUNNER_SCREENSHOTS=$(CURDIR)/.github/screenshots go test -tags browser -count 1 -v -run '^TestScreenshots$$' ./runner/present/page
 
 INFRA := $(TOOLS)/bin/moto_server $(TOOLS)/bin/cfn-lint $(TOOLS)/bin/aws $(TOOLS)/bin/actionlint infra/test/node_modules/.package-lock.json $(TOOLS)/carlin/node_modules/.package-lock.json
 

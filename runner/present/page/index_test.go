@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,9 +43,14 @@ func indexed(n int, branch string) Index {
 	x.Runs = x.Runs[:n]
 	if branch == "" || branch == "main" {
 		for i, environment := range []string{"production", "staging"} {
+			at := slices.IndexFunc(x.Runs, func(e record.Entry) bool { return e.Environment == environment && e.State == record.Passed })
+			if at < 0 {
+				continue
+			}
+			live := x.Runs[at]
 			x.Live = append(x.Live, record.LiveRevision{
-				Environment: environment, Scope: "Shop-" + environment, Since: indexTime.Add(-time.Duration(30-20*i) * time.Hour), FoundBy: x.Runs[9].RunID,
-				Revision: record.Revision{RunID: x.Runs[9+i].RunID, SHA: x.Runs[9+i].SHA, Branch: "main", At: indexTime.Add(-30 * time.Hour)},
+				Environment: environment, Scope: "Shop-" + environment, Since: live.Ended, FoundBy: live.RunID,
+				Revision: record.Revision{RunID: live.RunID, SHA: live.SHA, Branch: live.Branch, At: live.Ended.Add(-time.Duration(i) * time.Minute)},
 			})
 		}
 	}
@@ -64,7 +70,7 @@ func pipelineRuns(random *rand.Rand, commit int, branch, actor string, at time.T
 		}
 		e := record.Entry{
 			RunID: fmt.Sprintf("01kb%018d%04d", 100_000-commit, i), Step: s.step, Environment: s.environment, Branch: branch, SHA: sha, Actor: actor,
-			State: record.Passed, Reason: record.Success, Started: at.Add(time.Duration(i) * 3 * time.Minute), Dollars: s.seconds * 0.000014,
+			State: record.Passed, Reason: record.Success, Started: at.Add(time.Duration(i+2*(i/4)) * 3 * time.Minute), Dollars: s.seconds * 0.000014,
 		}
 		took := time.Duration(s.seconds * (0.8 + 0.5*random.Float64()) * (1 + float64(max(0, 120-commit))/400) * float64(time.Second))
 		e.Ended = e.Started.Add(took)
@@ -77,7 +83,7 @@ func pipelineRuns(random *rand.Rand, commit int, branch, actor string, at time.T
 			all = append([]record.Entry{e}, all...)
 			break
 		}
-		if commit == 1 && s.environment == "production" { // it waits for its approval
+		if commit < 3 && s.environment == "production" { // it waits for its approval
 			break
 		}
 		if s.environment == "staging" {
