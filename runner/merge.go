@@ -222,7 +222,8 @@ func (r *run) adoptParts() {
 	}
 	if t := shards.Results(m.parts); t != nil {
 		sample, took := shards.Sample(m.parts, r.directory(), r.Redactor.String)
-		r.verdict.Adopt(t, sample, took)
+		all, beyond := shards.List(m.parts)
+		r.verdict.Adopt(t, sample, took, all, beyond)
 		for _, p := range m.parts {
 			if p.Run.Tests != nil {
 				r.verdict.SkipReason = cmp.Or(r.verdict.SkipReason, p.Run.Tests.SkipReason)

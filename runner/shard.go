@@ -333,11 +333,14 @@ func (r *run) storePart(ctx context.Context, ended record.Run) error {
 			part.Expected = record.Seconds(time.Duration(share.Milliseconds) * time.Millisecond)
 		}
 	}
-	part.Sample, part.Took = r.verdict.Measured()
 	part = redact.Value(r.Redactor, part)
 	part.Sample, part.Took = r.verdict.Measured()
+	list, beyond := r.verdict.Listed()
+	part.List, part.Beyond = redact.Value(r.Redactor, list), beyond
 	if origin := r.Config.ShardOrigin; origin != "" {
-		part.Rename(r.Config.Workspace, origin)
+		if err := part.Rename(r.Config.Workspace, origin); err != nil {
+			return err
+		}
 	}
 	err := r.place(s.Of).Store(ctx, r.Store, part)
 	s.problem, s.isStored = err, err == nil

@@ -18,3 +18,9 @@ type Shard struct {
 	Expected float64   `json:"expected_seconds,omitempty"` // of its files, by earlier runs
 	Tests    int       `json:"tests"`
 }
+
+// ListedTest is a test of a shard for the list of all tests.
+type ListedTest struct {
+	TestRow
+	Identity string `redact:"-"` // in the history
+}

@@ -103,6 +103,14 @@ func Sample(parts []Part, root string, clean func(string) string) (*history.Samp
 	return sample, took
 }
 
+// List returns every test of all parts, and how many more there are.
+func List(parts []Part) (all []record.ListedTest, beyond int) {
+	for _, p := range inOrder(parts) {
+		all, beyond = append(all, p.List...), beyond+p.Beyond
+	}
+	return all, beyond
+}
+
 // Verdict returns why the shards did not pass together; nil if each did. A shard without a part comes first: what its
 // tests would have said is not known.
 func Verdict(parts []Part, missing []int, of int) error {

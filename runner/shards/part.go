@@ -41,12 +41,17 @@ type Part struct {
 
 	Sample *history.Sample   `json:"-"`
 	Took   history.FileTimes `json:"-"` // of the files
+
+	List   []record.ListedTest `json:"-"` // of its tests
+	Beyond int                 `json:"-"` // tests that the list has no room for
 }
 
 // sampled is what a part says of its tests.
 type sampled struct {
-	Sample *history.Sample   `json:"sample"`
-	Took   history.FileTimes `json:"times"`
+	Sample *history.Sample     `json:"sample"`
+	Took   history.FileTimes   `json:"times"`
+	List   []record.ListedTest `json:"list"`
+	Beyond int                 `json:"beyond,omitempty"`
 }
 
 // Latest is the newest run of a shard.
@@ -107,7 +112,7 @@ func lostRace(err error) bool {
 func storeSample(ctx context.Context, s artifacts.Store, part Part) error {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	if err := json.NewEncoder(z).Encode(sampled{part.Sample, part.Took}); err != nil {
+	if err := json.NewEncoder(z).Encode(sampled{part.Sample, part.Took, part.List, part.Beyond}); err != nil {
 		return err
 	}
 	if err := z.Close(); err != nil {
@@ -204,7 +209,7 @@ func (p Place) load(ctx context.Context, s artifacts.Store, n int, runID, root s
 	if err := decodeSample(body, &read); err != nil {
 		return part, &artifacts.CorruptError{Path: sampleKey(folder), Want: "the tests of a shard", Got: err.Error()}
 	}
-	part.Sample, part.Took = read.Sample, read.Took
+	part.Sample, part.Took, part.List, part.Beyond = read.Sample, read.Took, read.List, read.Beyond
 	return part, nil
 }
 
@@ -229,7 +234,7 @@ func Sets(s artifacts.Store, folder string) artifacts.Store { return Under(s, se
 
 // Rename has the part name another folder than the one that its tests ran in.
 func (p *Part) Rename(from, to string) error {
-	sample, took := p.Sample, p.Took
+	before := *p
 	text, err := json.Marshal(p)
 	if err != nil {
 		return err
@@ -239,6 +244,6 @@ func (p *Part) Rename(from, to string) error {
 		return err
 	}
 	*p = renamed
-	p.Sample, p.Took = sample, took
+	p.Sample, p.Took, p.List, p.Beyond = before.Sample, before.Took, before.List, before.Beyond
 	return nil
 }

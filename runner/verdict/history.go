@@ -9,6 +9,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps/history"
 	"github.com/carlin-cicd/runner/steps/results"
@@ -117,7 +118,10 @@ func (v *Verdict) Measured() (*history.Sample, history.FileTimes) {
 }
 
 // Adopt takes the tests of all shards for those of one run.
-func (v *Verdict) Adopt(t *results.Results, sample *history.Sample, times history.FileTimes) {
+func (v *Verdict) Adopt(
+	t *results.Results, sample *history.Sample, times history.FileTimes, all []record.ListedTest, beyond int,
+) {
+	v.adoptList(all, beyond)
 	v.Tests, v.past.sample, v.past.times = t, sample, times
 }
 

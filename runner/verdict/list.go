@@ -104,6 +104,29 @@ func (v *Verdict) All() (rows []record.TestRow, beyond int) {
 	return rows, l.beyond
 }
 
+// Listed returns every test of the reports for a merge with those of other shards, and how many more there are.
+func (v *Verdict) Listed() (all []record.ListedTest, beyond int) {
+	rows, beyond := v.All()
+	past := map[string]string{}
+	for _, row := range v.list.rows {
+		past[row.ID] = row.past
+	}
+	for _, row := range rows {
+		all = append(all, record.ListedTest{TestRow: row, Identity: past[row.ID]})
+	}
+	return all, beyond
+}
+
+// adoptList takes the tests of all shards.
+func (v *Verdict) adoptList(all []record.ListedTest, beyond int) {
+	room := min(len(all), maxListed)
+	v.list = list{places: map[string]int{}, beyond: beyond + len(all) - room}
+	for i, row := range all[:room] {
+		v.list.places[row.ID] = i
+		v.list.rows = append(v.list.rows, listed{TestRow: row.TestRow, past: row.Identity})
+	}
+}
+
 // order is that of the list: what calls for action first.
 func order(s record.TestState) int {
 	return slices.Index([]record.TestState{
