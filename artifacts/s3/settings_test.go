@@ -249,6 +249,7 @@ func TestEveryRequestNamesTheOwner(t *testing.T) {
 	s.Examine(ctx)
 	_ = s.Sweep(ctx, "")
 	_ = s.SetTags(ctx, "k", "", map[string]string{"a": "b"})
+	_, _ = s.Tags(ctx, "k")
 	artifactstest.Must(t, s.Delete(ctx, "a", "b"))
 	artifactstest.Must(t, s.Delete(ctx, "c\x01"))
 	seen := map[string]bool{}

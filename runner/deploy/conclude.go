@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -39,10 +40,12 @@ func (d *Deployment) Conclude(runErr error, c Command) error {
 	d.unfollow() // only now, so that the events of a restoration are logged, too
 	ctx, cancel := d.Stop.RecordContext()
 	defer cancel()
+	var beside sync.WaitGroup
 	if runErr == nil {
 		d.compareStackName(c.Started)
-		d.retainBuilds(ctx)
+		beside.Go(func() { d.retainBuilds(ctx) })
 	}
+	defer beside.Wait() // before the context ends
 	for _, t := range d.targets {
 		if runErr == nil {
 			t.ledger.Live = t.ledger.Pending
