@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 	"sync"
@@ -23,8 +24,10 @@ import (
 
 // The run is listed in the index of its branch and in that of the repository, and on their pages.
 //
-//  1. When it starts, side by side with the run: it is shown as running, and as lost once it should have ended.
-//  2. When its record is built, side by side with its publication. What is not written yet of step 1 is left out.
+//  1. When it starts, the heads of both are read, and the run is listed as running, side by side with the command: as
+//     lost once it should have ended. A run that ends before that is listed once. After a while it is on the pages.
+//  2. When its record is built, side by side with its publication, it is listed as ended: in the heads as they were
+//     read or stored last, and, if those are still so, on the pages in the same turn.
 //  3. At the very end the run waits for step 2, but not long. What fails is a warning, and changes nothing.
 
 const (
@@ -39,6 +42,9 @@ const (
 type indexing struct {
 	mu       sync.Mutex
 	next     *listing           // to be written
+	wake     chan struct{}      // signals that next or closing has changed
+	stale    bool               // what was read should be read anew
+	closing  bool               // there is no other listing to come
 	busy     chan struct{}      // closed when nothing is left to write; nil before the first time
 	cancel   context.CancelFunc // ends what is being written
 	problem  error              // of the last write
@@ -85,7 +91,7 @@ func (r *run) awaits(ended record.Run) *record.Awaits {
 	return plan.Awaits(ended.Step, ended.Environment)
 }
 
-// index writes a listing in the background, after the one that is being written, which it cuts short.
+// index writes a listing in the background, after the one that is being written.
 func (r *run) index(l listing) {
 	store, ok := r.Store.(artifacts.Swapper)
 	if !ok {
@@ -95,34 +101,51 @@ func (r *run) index(l listing) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.next = &l
-	if x.cancel != nil {
-		x.cancel()
-		return
+	if x.busy == nil {
+		x.busy, x.wake = make(chan struct{}), make(chan struct{}, 1)
+		var ctx context.Context
+		ctx, x.cancel = r.Stop.RecordContext()
+		go func() {
+			defer close(x.busy)
+			r.writeListings(ctx, swapStore{r.Store, store})
+		}()
 	}
-	x.busy = make(chan struct{})
-	x.start(r, store)
+	x.signal()
 }
 
-// start begins to write what is next. The caller holds the lock.
-func (x *indexing) start(r *run, store artifacts.Swapper) {
-	l := *x.next
-	x.next = nil
-	bounded, stop := r.Stop.RecordContext()
-	ctx, cancel := context.WithTimeout(bounded, indexTimeout)
-	x.cancel = func() { cancel(); stop() }
-	go func() {
-		err := r.writeIndex(ctx, store, l)
-		x.mu.Lock()
-		defer x.mu.Unlock()
-		x.cancel()
-		x.problem = err
-		if x.next != nil {
-			x.start(r, store)
-			return
-		}
-		x.cancel = nil
-		close(x.busy)
-	}()
+// refreshIndex reads the index anew, so that the end of a run which took a while finds it as it is.
+func (r *run) refreshIndex() {
+	x := &r.indexing
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.busy != nil && time.Since(r.Began) > quickRun {
+		x.stale = true
+		x.signal()
+	}
+}
+
+// isStale reports that once.
+func (x *indexing) isStale() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	was := x.stale
+	x.stale = false
+	return was
+}
+
+func (x *indexing) signal() {
+	select {
+	case x.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns the listing to be written, nil if there is none, and whether there may be another one.
+func (x *indexing) take() (l *listing, more bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	l, x.next = x.next, nil
+	return l, !x.closing && (l == nil || l.entry.State == record.Running)
 }
 
 // swapStore is a store with conditional writes.
@@ -131,34 +154,119 @@ type swapStore struct {
 	artifacts.Swapper
 }
 
-// writeIndex adds a run to both indexes, and makes their pages.
-func (r *run) writeIndex(ctx context.Context, store artifacts.Swapper, l listing) error {
-	s := swapStore{r.Store, store}
+// writeListings writes listings to both indexes until the run has ended.
+func (r *run) writeListings(ctx context.Context, s swapStore) {
+	x := &r.indexing
 	about := redact.Value(r.Redactor, overview.Repository{Name: r.Config.GitHubName, URL: r.repositoryURL()})
 	branch := r.Ref.Branch
-	var ofBranch, ofRepository error
-	var both sync.WaitGroup
-	both.Go(func() { ofBranch = writeOneIndex(ctx, s, keys.RunIndex(branch), about, branch, l) })
-	both.Go(func() { ofRepository = writeOneIndex(ctx, s, r.repositoryIndex(), about, "", l) })
-	both.Wait()
-	return errors.Join(ofBranch, ofRepository)
+	both := []*indexWriter{
+		{store: s, about: about, branch: branch, folder: keys.RunIndex(branch)},
+		{store: s, about: about, folder: r.repositoryIndex()},
+	}
+	var pages <-chan time.Time
+	for more := true; more; {
+		var l *listing
+		if x.isStale() {
+			for _, w := range both {
+				w.head, w.draft = nil, nil
+			}
+		}
+		eachWriter(both, func(w *indexWriter) error { return bounded(ctx, w.read) })
+		if l, more = x.take(); l != nil && l.entry.Branch != branch { // the checkout was of another one
+			branch = l.entry.Branch
+			both[0] = &indexWriter{store: s, about: about, branch: branch, folder: keys.RunIndex(branch)}
+		}
+		if l != nil {
+			err := eachWriter(both, func(w *indexWriter) error {
+				return bounded(ctx, func(ctx context.Context) error { return w.add(ctx, *l) })
+			})
+			x.mu.Lock()
+			x.problem = err
+			x.mu.Unlock()
+			pages = time.After(quickRun)
+		}
+		for more {
+			select {
+			case <-x.wake:
+			case <-ctx.Done():
+				return
+			case <-pages:
+				pages = nil
+				eachWriter(both, func(w *indexWriter) error { return bounded(ctx, w.page) })
+				continue
+			}
+			break
+		}
+	}
 }
 
-func writeOneIndex(
-	ctx context.Context, s swapStore, folder string, about overview.Repository, branch string, l listing,
-) error {
-	_, err := runs.Add(ctx, s, folder, l.entry, l.live)
-	if folder == keys.RunIndexProtected && isDenied(err) { // the store's roles protect fewer branches than the runner does
-		_, err = runs.Add(ctx, s, keys.RunIndexOthers, l.entry, l.live)
+func bounded(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
+	defer cancel()
+	return do(ctx)
+}
+
+func eachWriter(all []*indexWriter, do func(*indexWriter) error) error {
+	problems := make([]error, len(all))
+	var beside sync.WaitGroup
+	for i, w := range all {
+		beside.Go(func() { problems[i] = do(w) })
 	}
-	if err != nil {
+	beside.Wait()
+	return errors.Join(problems...)
+}
+
+// indexWriter writes one index and its page.
+type indexWriter struct {
+	store  swapStore
+	about  overview.Repository
+	branch string // "" for the repository
+	folder string
+	draft  *overview.Draft // nil if nothing was read
+	head   *runs.Head      // as last read or stored
+}
+
+// read reads ahead. Without it, add reads.
+func (w *indexWriter) read(ctx context.Context) (err error) {
+	if w.head != nil {
+		return nil
+	}
+	if w.draft, err = overview.Read(ctx, w.store, w.branch, w.folder); err == nil {
+		w.head = &w.draft.Head
+	}
+	return err
+}
+
+func (w *indexWriter) add(ctx context.Context, l listing) error {
+	ended := l.entry.State != record.Running
+	pageErr := fs.ErrExist
+	var beside func(runs.Head)
+	if ended && w.draft != nil {
+		beside = func(h runs.Head) { pageErr = w.draft.Store(ctx, w.store, w.about, h) }
+	}
+	head, asRead, err := runs.AddTo(ctx, w.store, w.folder, w.head, l.entry, l.live, beside)
+	if w.folder == keys.RunIndexProtected && isDenied(err) { // the store's roles protect fewer branches than the runner does
+		w.folder, w.head, w.draft = keys.RunIndexOthers, nil, nil
+		head, asRead, err = runs.AddTo(ctx, w.store, w.folder, nil, l.entry, l.live, nil)
+	}
+	w.head = nil
+	switch {
+	case err != nil:
 		return err
+	case !ended:
+		w.head = &head
+		return nil
+	case asRead && pageErr == nil:
+		return nil
 	}
-	if l.entry.State == record.Running && !pause(ctx, quickRun) {
-		return nil // it has ended, and its end makes the page
-	}
-	err = overview.Write(ctx, s, about, branch)
-	if branch == "" && isDenied(err) {
+	return w.page(ctx)
+}
+
+// page stores the page, whoever else does.
+func (w *indexWriter) page(ctx context.Context) error {
+	w.draft = nil
+	err := overview.Write(ctx, w.store, w.about, w.branch)
+	if w.branch == "" && isDenied(err) {
 		return nil // the roles of branches may not write it; the next run of the main branch does
 	}
 	return err
@@ -171,18 +279,6 @@ func isDenied(err error) bool {
 
 // quickRun is how long a run lasts that is not shown as running on the pages.
 const quickRun = 2 * time.Second
-
-// pause returns false when the context ends it.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}
 
 // repositoryIndex returns the index of the repository that the run is listed in. A role of another branch may not write
 // what shows the protected ones.
@@ -198,22 +294,21 @@ func (r *run) awaitIndex() {
 	x := &r.indexing
 	x.mu.Lock()
 	busy := x.busy
+	x.closing = true
 	x.mu.Unlock()
 	if busy == nil {
 		return
 	}
+	x.signal()
 	timer := time.NewTimer(cmp.Or(x.patience, indexWait))
 	defer timer.Stop()
 	select {
 	case <-busy:
 	case <-timer.C:
-		x.mu.Lock()
-		if x.cancel != nil {
-			x.cancel()
-		}
-		x.mu.Unlock()
+		x.cancel()
 		<-busy
 	}
+	x.cancel()
 	if x.problem != nil {
 		r.Log.Warn(
 			"the index of runs is incomplete", "error", strings.ReplaceAll(x.problem.Error(), "\n", "; "), "hint", outcome.Hint(x.problem),

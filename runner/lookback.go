@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -16,7 +17,7 @@ import (
 )
 
 // What a failed run is compared with is read from the index of runs while the command runs: one request for the run's
-// own branch, and one for each of those it was made from. The end does not wait for it.
+// own branch, and side by side one for each of those it was made from. The end does not wait for it.
 
 // lookback is what was read of earlier runs. Its fields are set when done is closed.
 type lookback struct {
@@ -50,15 +51,20 @@ func (r *run) lookBack() {
 		}
 		ctx, cancel := context.WithTimeout(work, lookbackTime)
 		defer cancel()
-		for _, branch := range branches {
-			head, err := runs.Load(ctx, store, keys.RunIndex(branch))
-			if err != nil {
+		heads, problems := make([]runs.Head, len(branches)), make([]error, len(branches))
+		var beside sync.WaitGroup
+		for i, branch := range branches {
+			beside.Go(func() { heads[i], problems[i] = runs.Load(ctx, store, keys.RunIndex(branch)) })
+		}
+		beside.Wait()
+		for i, head := range heads {
+			if problems[i] != nil {
 				return // the record has less to say
 			}
 			for _, e := range head.Runs {
 				if e.RunID != id && e.Step == step && e.Environment == environment && e.State != record.Running {
-					l.add(e, branch == own)
-					if l.newest.RunID == "" && branch == own {
+					l.add(e, branches[i] == own)
+					if l.newest.RunID == "" && branches[i] == own {
 						l.newest = e
 					}
 				}

@@ -217,7 +217,9 @@ func (r *run) perform() error {
 		return err
 	}
 	r.prepareSets()
+	r.verdict.LookAhead()
 	err := r.execute()
+	r.refreshIndex()
 	err = r.readReports(err)
 	r.storeAttachments()
 	err = r.rerunFailedTests(err)
@@ -239,10 +241,12 @@ func (r *run) perform() error {
 	if err == nil { // a failed hook does not undo a deployment
 		err = r.hooks.failed
 	}
+	var beside sync.WaitGroup
+	beside.Go(r.verdict.SaveHistory)
 	err = r.publishArtifacts(err)
 	r.saveCaches(err)
-	r.verdict.SaveCoverage(err)
-	r.verdict.SaveHistory()
+	beside.Go(func() { r.verdict.SaveCoverage(err) })
+	beside.Wait()
 	r.onFailure(err)
 	return err
 }

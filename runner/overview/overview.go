@@ -1,8 +1,8 @@
 // Package overview makes the pages of the index of runs: of a branch, and of the repository.
 //
-// Each run writes them beside the index when it starts and when it ends. They are made of the heads of the index alone,
-// which are bounded. Of several writers the last one has seen what the others wrote: after a page is stored, the head is
-// read again, and if it changed, the page is made again.
+// Each run writes them beside the index while it runs and when it ends. They are made of the heads of the index alone,
+// which are bounded. Of several writers the last one has seen what the others wrote: a page is stored if it is still as
+// it was (Draft); or else, after it is stored, the head is read again, and if it changed, the page is made again (Write).
 package overview
 
 import (

@@ -56,6 +56,13 @@ func Newest(
 	if err != nil {
 		return List{}, err
 	}
+	return NewestOf(ctx, s, folders, heads, limit, keep)
+}
+
+// NewestOf is Newest of heads that were read before.
+func NewestOf(
+	ctx context.Context, s Store, folders []string, heads []Head, limit int, keep func(record.Entry) bool,
+) (List, error) {
 	var all []record.Entry
 	var list List
 	for _, h := range heads {

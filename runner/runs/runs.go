@@ -24,6 +24,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -101,11 +102,23 @@ func (e *CorruptError) Hint() string {
 // Add adds a run to an index, with what is live now as far as the run knows, and returns the head with it. It repeats
 // what loses a race until ctx ends.
 func Add(ctx context.Context, s Store, folder string, e record.Entry, live []record.LiveRevision) (Head, error) {
-	var head Head
+	head, _, err := AddTo(ctx, s, folder, nil, e, live, nil)
+	return head, err
+}
+
+// AddTo is Add to a head that was read before, which saves a request if it is still the same; nil for none. Beside is
+// called with the head while it is being stored, for the first time it is; it may be nil. AsRead reports whether that was
+// the only time, so that what beside was given is what is stored.
+func AddTo(
+	ctx context.Context, s Store, folder string, read *Head, e record.Entry, live []record.LiveRevision, beside func(Head),
+) (head Head, asRead bool, err error) {
 	policy := retry.Policy{First: 25 * time.Millisecond, Longest: 800 * time.Millisecond, Retryable: isRetryable}
-	err := retry.Do(ctx, policy, func() error {
+	attempts := 0
+	err = retry.Do(ctx, policy, func() error {
 		var err error
-		if head, err = Load(ctx, s, folder); err != nil {
+		if attempts++; attempts == 1 && read != nil {
+			head = read.clone()
+		} else if head, err = Load(ctx, s, folder); err != nil {
 			return err
 		}
 		changed := head.add(e)
@@ -115,10 +128,22 @@ func Add(ctx context.Context, s Store, folder string, e record.Entry, live []rec
 		if err := head.roll(ctx, s, folder); err != nil {
 			return err
 		}
+		var both sync.WaitGroup
+		if stored := head.clone(); beside != nil && attempts == 1 {
+			both.Go(func() { beside(stored) })
+		}
 		head.tag, err = put(ctx, s, keys.RunIndexHead(folder), head, head.tag)
+		both.Wait()
 		return err
 	})
-	return head, err
+	return head, attempts == 1, err
+}
+
+func (h *Head) clone() Head {
+	c := *h
+	c.Runs, c.Live = slices.Clone(h.Runs), slices.Clone(h.Live)
+	c.Branches, c.Pages = slices.Clone(h.Branches), slices.Clone(h.Pages)
+	return c
 }
 
 // Load reads the head of an index; without one it is empty. A head that cannot be read counts as empty, too, unless a

@@ -169,9 +169,8 @@ func (v *Verdict) takeCoverage(read coverage.Result) {
 
 // compareCoverage compares with the first earlier branch that has a baseline.
 func (v *Verdict) compareCoverage(ctx context.Context) {
-	for _, branch := range v.session.EarlierBranches() {
-		var baseline record.CoverageBaseline
-		err := artifacts.GetJSON(ctx, v.session.Store, keys.CoverageBaseline(branch, v.step.Name), &baseline)
+	for i, branch := range v.session.EarlierBranches() {
+		baseline, err := v.readBaseline(ctx, i, branch)
 		if err == nil && baseline.Summary.Lines.Total > 0 {
 			change := v.Coverage.Summary.Change(baseline.Summary)
 			change = coverage.Change{Lines: record.Round(change.Lines), Branches: record.Round(change.Branches)}
@@ -186,6 +185,17 @@ func (v *Verdict) compareCoverage(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// readBaseline returns that of the first branch as it was read ahead, or reads it.
+func (v *Verdict) readBaseline(ctx context.Context, i int, branch string) (b record.CoverageBaseline, err error) {
+	if i == 0 && v.ahead.baseline != nil {
+		if b, err = v.ahead.baseline(); err == nil || errors.Is(err, fs.ErrNotExist) {
+			return b, err
+		}
+	}
+	err = artifacts.GetJSON(ctx, v.session.Store, keys.CoverageBaseline(branch, v.step.Name), &b)
+	return b, err
 }
 
 func (v *Verdict) checkFloor() error {

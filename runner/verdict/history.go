@@ -33,13 +33,7 @@ func (v *Verdict) LoadHistory(passed bool) error {
 	if !ok {
 		return nil
 	}
-	ctx, cancel := v.session.Stop.PublishContext()
-	defer cancel()
-	var at []string
-	for _, branch := range v.session.EarlierBranches() {
-		at = append(at, keys.History(branch, v.step.Name))
-	}
-	h, err := history.Load(ctx, store, at[0], at[1:]...)
+	h, err := v.readHistory(store)
 	if err != nil {
 		v.session.Log.Warn("the test history cannot be read", "error", err.Error(), "hint", outcome.Hint(err))
 	}
@@ -58,6 +52,26 @@ func (v *Verdict) LoadHistory(passed bool) error {
 		v.addNotes(h)
 	}
 	return nil
+}
+
+// readHistory returns the history as it was read ahead, or reads it.
+func (v *Verdict) readHistory(store artifacts.Swapper) (*history.History, error) {
+	if v.ahead.history != nil {
+		if h, err := v.ahead.history(); err == nil {
+			return h, nil
+		}
+	}
+	ctx, cancel := v.session.Stop.PublishContext()
+	defer cancel()
+	return v.loadHistory(ctx, store)
+}
+
+func (v *Verdict) loadHistory(ctx context.Context, store artifacts.Swapper) (*history.History, error) {
+	var at []string
+	for _, branch := range v.session.EarlierBranches() {
+		at = append(at, keys.History(branch, v.step.Name))
+	}
+	return history.Load(ctx, store, at[0], at[1:]...)
 }
 
 // addNotes adds to each test that is shown what earlier runs say of it.

@@ -40,6 +40,7 @@ type Verdict struct {
 	started  time.Time // when the command started
 	exitCode int       // of the command
 	past     past
+	ahead    ahead
 	list     list
 	partial  bool // it is on a part of the tests
 }
