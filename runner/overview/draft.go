@@ -37,9 +37,6 @@ type Draft struct {
 // of a head; without the page the draft is no good.
 func Read(ctx context.Context, s runs.Store, branch, folder string) (*Draft, error) {
 	folders := runs.Folders(branch)
-	if !slices.Contains(folders, folder) {
-		folders = []string{folder}
-	}
 	d := &Draft{branch: branch, folder: folder, heads: make([]runs.Head, len(folders))}
 	problems := make([]error, len(folders))
 	var text []byte
@@ -73,13 +70,7 @@ func (d *Draft) Store(ctx context.Context, s runs.Store, repository Repository, 
 	d.good = false // for the next time
 	folders := runs.Folders(d.branch)
 	heads := slices.Clone(d.heads)
-	marks := ""
-	for i, f := range folders {
-		if f == d.folder {
-			heads[i] = head
-		}
-		marks += mark(f, heads[i])
-	}
+	heads[slices.Index(folders, d.folder)] = head
 	list, err := runs.NewestOf(ctx, s, folders, heads, headsOnly, nil)
 	if err != nil {
 		return err
@@ -88,12 +79,19 @@ func (d *Draft) Store(ctx context.Context, s runs.Store, repository Repository, 
 	if err != nil {
 		return err
 	}
-	text = append(text, marks...)
+	text = append(text, marks(folders, heads)...)
 	_, err = s.Swap(ctx, artifacts.Object{
 		Key: Key(d.branch), Body: bytes.NewReader(text), Size: int64(len(text)), Type: "text/html; charset=utf-8",
 		CacheControl: "no-cache",
 	}, d.tag)
 	return err
+}
+
+func marks(folders []string, heads []runs.Head) (text string) {
+	for i, f := range folders {
+		text += mark(f, heads[i])
+	}
+	return text
 }
 
 // mark says of which state of a head a page is made.

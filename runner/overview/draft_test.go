@@ -115,4 +115,8 @@ func TestADraftOfOtherHeadsThanThePageIsNoGood(t *testing.T) {
 	if w.add(entry("01ccc", "main")) {
 		t.Error("the page was stored beside the head")
 	}
+	w.read()
+	if !w.add(entry("01ddd", "main")) {
+		t.Error("after Write the page was not stored beside the head")
+	}
 }

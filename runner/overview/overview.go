@@ -94,7 +94,7 @@ const (
 // Write stores the page of a branch, or of the repository for "".
 func Write(ctx context.Context, s Store, repository Repository, branch string) error {
 	folders := runs.Folders(branch)
-	list, err := runs.Newest(ctx, s, folders, headsOnly, nil)
+	heads, list, err := readHeads(ctx, s, folders)
 	for range rounds {
 		if err != nil {
 			return err
@@ -103,6 +103,7 @@ func Write(ctx context.Context, s Store, repository Repository, branch string) e
 		if err != nil {
 			return err
 		}
+		text = append(text, marks(folders, heads)...)
 		_, err = s.Put(ctx, artifacts.Object{
 			Key: Key(branch), Body: bytes.NewReader(text), Size: int64(len(text)), Type: "text/html; charset=utf-8",
 			CacheControl: "no-cache",
@@ -110,11 +111,20 @@ func Write(ctx context.Context, s Store, repository Repository, branch string) e
 		if err != nil {
 			return err
 		}
-		again, err := runs.Newest(ctx, s, folders, headsOnly, nil)
+		newHeads, again, err := readHeads(ctx, s, folders)
 		if err != nil || list.Same(again) {
 			return err
 		}
-		list = again
+		heads, list = newHeads, again
 	}
 	return nil // another writer, which was later, is at it
+}
+
+func readHeads(ctx context.Context, s Store, folders []string) ([]runs.Head, runs.List, error) {
+	heads, err := runs.Heads(ctx, s, folders)
+	if err != nil {
+		return nil, runs.List{}, err
+	}
+	list, err := runs.NewestOf(ctx, s, folders, heads, headsOnly, nil)
+	return heads, list, err
 }

@@ -52,7 +52,7 @@ func (l List) Same(other List) bool { return slices.Equal(l.tags, other.tags) }
 func Newest(
 	ctx context.Context, s Store, folders []string, limit int, keep func(record.Entry) bool,
 ) (List, error) {
-	heads, err := loadHeads(ctx, s, folders)
+	heads, err := Heads(ctx, s, folders)
 	if err != nil {
 		return List{}, err
 	}
@@ -135,7 +135,7 @@ func firstID(at time.Time) string {
 
 // Find returns the runs whose ids begin with a prefix, the newest first.
 func Find(ctx context.Context, s Store, folders []string, prefix string) ([]record.Entry, error) {
-	heads, err := loadHeads(ctx, s, folders)
+	heads, err := Heads(ctx, s, folders)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,8 @@ func Find(ctx context.Context, s Store, folders []string, prefix string) ([]reco
 	return found, nil
 }
 
-func loadHeads(ctx context.Context, s Store, folders []string) ([]Head, error) {
+// Heads reads the heads of indexes.
+func Heads(ctx context.Context, s Store, folders []string) ([]Head, error) {
 	heads := make([]Head, len(folders))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, folder := range folders {

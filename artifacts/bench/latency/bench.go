@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/carlin-cicd/runner/artifacts/bench/limit"
 )
 
 // bench is a server, a proxy before it, and a workspace.
@@ -21,6 +23,8 @@ type bench struct {
 	server                     *exec.Cmd
 	proxy                      *proxy
 	commits                    int
+	limits                     *limit.Group // nil for none
+	self                       string       // this program
 }
 
 const (
@@ -35,6 +39,14 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 	}
 	b := &bench{
 		options: o, scratch: scratch, workspace: filepath.Join(scratch, "workspace"), bucket: filepath.Join(scratch, "s3", "bench"),
+	}
+	if o.cpu != "all" {
+		if b.limits, err = limit.New(); err == nil {
+			b.self, err = os.Executable()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--cpu %s: %w", o.cpu, err)
+		}
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -69,6 +81,9 @@ func (b *bench) close() {
 	}
 	_ = b.server.Process.Kill()
 	_ = b.server.Wait()
+	if b.limits != nil {
+		_ = b.limits.Close()
+	}
 	_ = os.RemoveAll(b.scratch)
 }
 
@@ -86,9 +101,9 @@ func (b *bench) reset() error {
 		}
 	}
 	files := map[string]string{
-		// The files are those of a build: their content is another one for each commit.
-		"make.sh": fmt.Sprintf(`mkdir -p $1 && cd $1 && i=0
-while [ $i -lt %d ]; do mkdir -p d$((i %% 10)); echo "file $i of $GIT_SHA" >d$((i %% 10))/$i.js; i=$((i + 1)); done
+		// The files are those of a build: their content is another one for each commit. They take a few milliseconds.
+		"make.sh": fmt.Sprintf(`mkdir -p $1/d0 $1/d1 $1/d2 $1/d3 $1/d4 $1/d5 $1/d6 $1/d7 $1/d8 $1/d9 && cd $1 &&
+awk 'BEGIN { for (i = 0; i < %d; i++) { f = "d" i %% 10 "/" i ".js"; print "file", i, "of", ENVIRON["GIT_SHA"] >f; close(f) } }'
 `, b.files),
 		"junit.xml": "",
 		"runner.yaml": `version: 1
@@ -103,7 +118,7 @@ steps:
       printf '</testsuites>' >>junit.xml
     reports: [junit.xml]
     rerun: { attempts: 0 }
-  ship: { command: [true], needs: [build], fetch: [builds], artifacts: [] }
+  deploy: { command: [true], needs: [build], fetch: [builds], artifacts: [] }
 `,
 	}
 	for name, text := range files {
@@ -134,6 +149,18 @@ func (b *bench) command(ctx context.Context, line []string) *exec.Cmd {
 		"AWS_EC2_METADATA_DISABLED=true", "RUNNER_LOG_FORMAT=json",
 	}
 	return cmd
+}
+
+// limited is a command with the share of the CPU that is measured.
+func (b *bench) limited(ctx context.Context, line []string) *exec.Cmd {
+	if b.limits != nil {
+		program, err := exec.LookPath(line[0])
+		if err != nil {
+			program = line[0] // it fails when it is started
+		}
+		line = b.limits.Line(b.self, append([]string{program}, line[1:]...))
+	}
+	return b.command(ctx, line)
 }
 
 func (b *bench) exec(ctx context.Context, line []string) error {

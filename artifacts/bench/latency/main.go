@@ -18,11 +18,18 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/carlin-cicd/runner/artifacts/bench/limit"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	var err error
+	if len(os.Args) > 2 && os.Args[1] == "limited" {
+		err = limit.Run(os.Args[2:])
+	} else {
+		err = run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	}
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "latency:", err)
@@ -36,6 +43,7 @@ type options struct {
 	rounds, files   int
 	scripts         []string // works that are run; empty: all
 	trace           bool
+	cpu             string
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -50,8 +58,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f.IntVar(&o.files, "files", 300, "how many files an artifact has")
 	f.StringSliceVar(&o.scripts, "works", nil, "which works (default: all)")
 	f.BoolVar(&o.trace, "trace", false, "print every request of the last round")
+	f.StringVar(&o.cpu, "cpu", "all", "what a client may use: all, or 0.5 for half a core and 1 GiB, by a cgroup as root on Linux")
 	if err := f.Parse(args); err != nil {
 		return err
+	}
+	if o.cpu != "all" && o.cpu != "0.5" {
+		return fmt.Errorf("--cpu is all or 0.5, not %q", o.cpu)
 	}
 	runner, err := filepath.Abs(o.runner)
 	if err == nil {
@@ -81,6 +93,11 @@ func works() []work {
 	step := func(name string) func(*bench) []string {
 		return func(b *bench) []string { return []string{b.runner, "run", name} }
 	}
+	deploy := func(environment string) func(*bench) []string {
+		return func(b *bench) []string {
+			return []string{b.runner, "run", "deploy", "--environment", environment, "--stack-name", "web-" + environment}
+		}
+	}
 	build := func(b *bench, ctx context.Context) error { return b.exec(ctx, []string{b.runner, "run", "build"}) }
 	history := func(b *bench, ctx context.Context) error { // the branch has a history and a mirror
 		if err := b.exec(ctx, []string{b.runner, "run", "test"}); err != nil {
@@ -92,7 +109,13 @@ func works() []work {
 		{name: "step true", command: step("nothing")},
 		{name: "build", command: step("build")},
 		{name: "test", prepare: history, command: step("test")},
-		{name: "deploy", prepare: build, command: step("ship")},
+		{name: "deploy", prepare: build, command: deploy("staging")},
+		{name: "promote", prepare: func(b *bench, ctx context.Context) error {
+			if err := build(b, ctx); err != nil {
+				return err
+			}
+			return b.exec(ctx, deploy("staging")(b))
+		}, command: deploy("production")},
 		{name: "script: build", peer: true, command: func(b *bench) []string {
 			return []string{"sh", "-ec", "sh make.sh dist; aws s3 sync --only-show-errors dist s3://bench/builds/main/$GIT_SHA/"}
 		}},
@@ -109,12 +132,14 @@ func works() []work {
 type result struct {
 	wall, cpu            time.Duration
 	requests, sequential int
+	turns                int // see proxy.counts
 }
 
 func (b *bench) measure(ctx context.Context, stdout, stderr io.Writer) error {
-	fmt.Fprintf(stdout, "%d files, median of %d rounds, %s\n\n", b.files, b.rounds, machine())
+	fmt.Fprintf(stdout, "%d files, median of %d rounds, CPU of the client: %s, %s\n\n", b.files, b.rounds, b.cpu, machine())
+	failed := 0
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "latency\trun\twall\tCPU\trequests\tin sequence")
+	fmt.Fprintln(table, "latency\trun\twall\tCPU\trequests\tin sequence\tturns\tload")
 	for _, latency := range b.latencies {
 		for _, w := range works() {
 			if len(b.scripts) > 0 && !slices.Contains(b.scripts, w.name) {
@@ -122,6 +147,7 @@ func (b *bench) measure(ctx context.Context, stdout, stderr io.Writer) error {
 			}
 			if _, err := exec.LookPath("aws"); w.peer && err != nil {
 				fmt.Fprintf(table, "%v\t%s\tMISSING: aws is not in PATH\n", latency, w.name)
+				failed++
 				continue
 			}
 			var results []result
@@ -135,19 +161,34 @@ func (b *bench) measure(ctx context.Context, stdout, stderr io.Writer) error {
 			}
 			if err != nil {
 				fmt.Fprintf(table, "%v\t%s\tFAILED: %v\n", latency, w.name, err)
+				failed++
 				if ctx.Err() != nil || !w.peer {
 					return errors.Join(err, table.Flush())
 				}
 				continue
 			}
 			m := median(results)
-			fmt.Fprintf(table, "%v\t%s\t%.2f s\t%.2f s\t%d\t%d\n", latency, w.name, m.wall.Seconds(), m.cpu.Seconds(), m.requests, m.sequential)
+			fmt.Fprintf(table, "%v\t%s\t%.2f s\t%.2f s\t%d\t%d\t%d\t%s\n",
+				latency, w.name, m.wall.Seconds(), m.cpu.Seconds(), m.requests, m.sequential, m.turns, load())
 			if b.trace {
 				fmt.Fprint(stderr, b.proxy.text())
 			}
 		}
 	}
-	return table.Flush()
+	if err := table.Flush(); err != nil || failed == 0 {
+		return err
+	}
+	return fmt.Errorf("%d of the rows above are MISSING or FAILED, so this is no comparison", failed)
+}
+
+// load is the number of processes that wanted to run in the last minute, the bench's own included.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
 }
 
 // once prepares and does a work, in a bucket and a workspace of its own.
@@ -162,15 +203,15 @@ func (b *bench) once(ctx context.Context, w work, latency time.Duration) (result
 		}
 	}
 	b.proxy.set(latency)
-	cmd := b.command(ctx, w.command(b))
+	cmd := b.limited(ctx, w.command(b))
 	began := time.Now()
 	output, err := cmd.CombinedOutput()
 	wall := time.Since(began)
 	if err != nil {
 		return result{}, fmt.Errorf("%w: %s", err, lastLines(string(output), 3))
 	}
-	requests, sequential := b.proxy.counts()
-	return result{wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), requests, sequential}, nil
+	requests, sequential, turns := b.proxy.counts()
+	return result{wall, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), requests, sequential, turns}, nil
 }
 
 func median(all []result) result {
@@ -187,6 +228,7 @@ func median(all []result) result {
 		cpu:        time.Duration(middle(func(r result) int64 { return int64(r.cpu) })),
 		requests:   int(middle(func(r result) int64 { return int64(r.requests) })),
 		sequential: int(middle(func(r result) int64 { return int64(r.sequential) })),
+		turns:      int(middle(func(r result) int64 { return int64(r.turns) })),
 	}
 }
 

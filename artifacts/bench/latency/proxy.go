@@ -59,6 +59,10 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	latency := p.latency
 	p.mu.Unlock()
+	if r.Method == http.MethodPost && r.URL.Path == "/" {
+		p.answerOtherService(w, r, began, latency)
+		return
+	}
 	out := r.Clone(r.Context())
 	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", p.to, ""
 	response, err := p.client.RoundTrip(out)
@@ -73,18 +77,65 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(response.StatusCode)
 	_, _ = io.Copy(w, response.Body) // a client that went away has its own error
-	name := fmt.Sprintf("%s %s%s %d", r.Method, r.URL.Path, strings.TrimSuffix("?"+r.URL.RawQuery, "?"), response.StatusCode)
+	p.note(fmt.Sprintf("%s %s%s %d", r.Method, r.URL.Path, strings.TrimSuffix("?"+r.URL.RawQuery, "?"), response.StatusCode), began)
+}
+
+func (p *proxy) note(name string, began time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.seen = append(p.seen, span{name, began, time.Now()})
 }
 
+// answerOtherService is CloudFormation without any stack.
+func (p *proxy) answerOtherService(w http.ResponseWriter, r *http.Request, began time.Time, latency time.Duration) {
+	_ = r.ParseForm()
+	time.Sleep(time.Until(began.Add(latency)))
+	w.Header().Set("Content-Type", "text/xml")
+	w.WriteHeader(http.StatusBadRequest)
+	fmt.Fprint(w, `<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>`+
+		`<Message>Stack with id `+r.Form.Get("StackName")+` does not exist</Message></Error><RequestId>1</RequestId></ErrorResponse>`)
+	p.note("POST / "+r.Form.Get("Action"), began)
+}
+
 // counts returns the requests, and how many of them are in the longest chain of requests of which each began after the
-// one before it had ended: what latency is multiplied with.
-func (p *proxy) counts() (requests, sequential int) {
+// one before it had ended: what latency is multiplied with. In turns, the files of one folder that are sent, or read, or
+// tagged, count as one request, as if there were connections enough.
+func (p *proxy) counts() (requests, sequential, turns int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	spans := slices.Clone(p.seen)
+	return len(p.seen), chain(p.seen), chain(joinFiles(p.seen))
+}
+
+// joinFiles makes one request of those for the files of one folder.
+func joinFiles(all []span) (joined []span) {
+	files := map[string]int{}
+	for _, s := range all {
+		method, path, _ := strings.Cut(s.name, " ")
+		path, rest, _ := strings.Cut(path, " ")
+		parts := strings.Split(path, "/") // "", bucket, kind, branch, commit or latest, …
+		if len(parts) < 6 || parts[2] != "builds" && parts[2] != "coverage" {
+			joined = append(joined, s)
+			continue
+		}
+		key := method + " " + strings.Join(parts[:5], "/") + fmt.Sprint(strings.Contains(rest+path, "tagging"))
+		i, found := files[key]
+		if !found {
+			files[key], joined = len(joined), append(joined, s)
+			continue
+		}
+		j := &joined[i]
+		if s.began.Before(j.began) {
+			j.began = s.began
+		}
+		if s.end.After(j.end) {
+			j.end = s.end
+		}
+	}
+	return joined
+}
+
+func chain(all []span) (sequential int) {
+	spans := slices.Clone(all)
 	slices.SortFunc(spans, func(a, b span) int { return a.end.Compare(b.end) })
 	var last time.Time
 	for _, s := range spans {
@@ -93,7 +144,7 @@ func (p *proxy) counts() (requests, sequential int) {
 			last = s.end
 		}
 	}
-	return len(spans), sequential
+	return sequential
 }
 
 // text is every request, by when it began.
