@@ -203,6 +203,15 @@ func TestTargetsUseMedians(t *testing.T) {
 	}
 }
 
+func TestGapsAreNamed(t *testing.T) {
+	r := result{"W1": {"rclone": {{}, {err: errors.New("exit status 1: no such flag")}}, "mc": {{}}}}
+	var text strings.Builder
+	reportGaps(&text, []string{"s5cmd", "aws"}, r)
+	if got := text.String(); got != "\nMISSING, as not in PATH: s5cmd, aws\n\nFAILED: W1 by rclone: exit status 1: no such flag\n" {
+		t.Error(got)
+	}
+}
+
 func TestUnknownNamesAreRefused(t *testing.T) {
 	for _, args := range [][]string{{"--works", "W9"}, {"--clients", "ftp"}, {"--settings", "fast"}, {"--rounds", "0"}} {
 		if err := run(context.Background(), args, &bytes.Buffer{}, &bytes.Buffer{}); err == nil {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts/bench/limit"
@@ -61,9 +60,6 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if len(missing) > 0 {
-		fmt.Fprintf(stderr, "left out, since not in PATH: %s\n", strings.Join(missing, ", "))
-	}
 	if o.directory == "" {
 		if _, err := os.Stat("/dev/shm"); err == nil {
 			o.directory = "/dev/shm"
@@ -85,6 +81,7 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) error {
 			return fmt.Errorf("%s: %w", s.title, err)
 		}
 		report(stdout, b, r)
+		reportGaps(stdout, missing, r)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -32,6 +33,23 @@ func middle[T int64 | time.Duration](samples []sample, of func(sample) T) T {
 	return all[len(all)/2]
 }
 
+// reportGaps says what a table is no comparison with: peers that are not there, and works that a client has failed.
+func reportGaps(w io.Writer, missing []string, r result) {
+	if len(missing) > 0 {
+		fmt.Fprintf(w, "\nMISSING, as not in PATH: %s\n", strings.Join(missing, ", "))
+	}
+	for _, work := range slices.Sorted(maps.Keys(r)) {
+		for _, client := range slices.Sorted(maps.Keys(r[work])) {
+			for _, s := range r[work][client] {
+				if s.err != nil {
+					fmt.Fprintf(w, "\nFAILED: %s by %s: %v\n", work, client, s.err)
+					break
+				}
+			}
+		}
+	}
+}
+
 // report prints a table of the medians, and how they compare with what we want.
 func report(w io.Writer, b *bench, r result) {
 	fmt.Fprintf(w, "\n## %s, median of %d: wall s / CPU s / peak MiB / requests\n\n", b.setting.title, b.rounds)
@@ -49,7 +67,7 @@ func report(w io.Writer, b *bench, r result) {
 		for _, c := range b.clients {
 			s, ok := r.median(work.name, c.name)
 			if !ok {
-				fmt.Fprint(t, "\t| failed")
+				fmt.Fprint(t, "\t| FAILED")
 				continue
 			}
 			fmt.Fprintf(t, "\t| %.2f / %.2f / %d / %d", s.wall.Seconds(), s.cpu.Seconds(), s.memory>>20, s.requests)

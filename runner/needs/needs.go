@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sync"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
@@ -35,15 +36,24 @@ func Find(ctx context.Context, s *session.Session, step string) (latest record.L
 	if s.Ref.SHA == session.NoCommit {
 		return latest, fs.ErrNotExist
 	}
+	var places []string
 	for _, branch := range Branches(s) {
 		for _, environment := range slices.Compact([]string{s.Config.Environment, ""}) {
-			key := keys.LatestRun(artifacts.Ref{Branch: branch, SHA: s.Ref.SHA}, step, environment)
-			if err = artifacts.GetJSON(ctx, s.Store, key, &latest); !errors.Is(err, fs.ErrNotExist) {
-				return latest, err
-			}
+			places = append(places, keys.LatestRun(artifacts.Ref{Branch: branch, SHA: s.Ref.SHA}, step, environment))
 		}
 	}
-	return latest, err
+	found, problems := make([]record.Latest, len(places)), make([]error, len(places))
+	var beside sync.WaitGroup
+	for i, key := range places {
+		beside.Go(func() { problems[i] = artifacts.GetJSON(ctx, s.Store, key, &found[i]) })
+	}
+	beside.Wait()
+	for i, err := range problems {
+		if !errors.Is(err, fs.ErrNotExist) {
+			return found[i], err
+		}
+	}
+	return latest, fs.ErrNotExist
 }
 
 // Check returns the newest runs of the steps that a step needs. For one that the pipeline's plan leaves out, since
