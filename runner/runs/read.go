@@ -94,7 +94,7 @@ func NewestOf(
 // Since returns the runs of indexes that began at a time or later, the newest first. It reads the heads, and the pages
 // that have such runs, as far as a query reads them.
 func Since(ctx context.Context, s Store, folders []string, from time.Time) (List, error) {
-	heads, err := loadHeads(ctx, s, folders)
+	heads, err := Heads(ctx, s, folders)
 	if err != nil {
 		return List{}, err
 	}
