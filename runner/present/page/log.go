@@ -15,7 +15,7 @@ import (
 
 // Markup multiplies the size of a log with short or colored lines, so it has a limit.
 const (
-	maxLogMarkup  = 400 << 10 // bytes
+	maxLogMarkup  = 320 << 10 // bytes
 	minLineMarkup = 65        // bytes of a line without text
 )
 

@@ -58,10 +58,10 @@ const showTail = () => {
   else lines.scrollTop = lines.scrollHeight;
 };
 if (location.hash) showLinked();
-else if (lines) {
+else if (lines) requestAnimationFrame(() => { // before the first picture of the page, and once more after it
   showTail();
   requestAnimationFrame(showTail);
-}
+});
 lines?.addEventListener("click", (event) => {
   if (!event.target.matches(".at")) return;
   event.preventDefault(); // it is in the title of a fold
