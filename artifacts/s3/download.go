@@ -228,7 +228,7 @@ func (d *download) storeError(err error) error {
 	switch {
 	case artifacts.ContextError(d.ctx) != nil:
 		return artifacts.ContextError(d.ctx)
-	case isMissing(err):
+	case isMissing(err), isDenied(err) && d.version == "" && d.body == nil && d.store.isAbsent(d.ctx, d.key):
 		return &artifacts.StoreError{Op: "get", Key: d.key, Place: d.store.Locate(""), Err: fs.ErrNotExist}
 	case isCode(err, "PreconditionFailed"): // the object was replaced between two parts
 		return &artifacts.CorruptError{Path: d.key, Want: "the object whose beginning was read", Got: "another"}

@@ -50,6 +50,15 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[artifacts.Ent
 	}
 }
 
+// isAbsent reports whether a read that S3 refused was of an object that does not exist. S3 says so only to those who may
+// list the whole bucket; who may list a prefix, as tasks of pull requests from forks, is refused, and looks for the key.
+func (s *Store) isAbsent(ctx context.Context, key string) bool {
+	for e, err := range s.List(ctx, key) {
+		return err == nil && e.Key != key // it would be the first
+	}
+	return true
+}
+
 // decodeKey decodes a key of a listing, if the service has encoded it.
 func decodeKey(key string, encoding types.EncodingType) string {
 	if encoding != types.EncodingTypeUrl {

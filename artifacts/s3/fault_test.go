@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
+	"io/fs"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,41 @@ func TestBrokenDownloadContinues(t *testing.T) {
 			proxy.Add(s3test.Rule{Operation: "GetObject", Skip: 1, Times: 3, Fault: fault})
 			if !bytes.Equal(readAll(t, s, "large"), large) {
 				t.Error("what is read is not what was stored")
+			}
+		})
+	}
+}
+
+// S3 answers 404 for an object that does not exist to callers that may list the whole bucket, and 403 to all others.
+func TestARefusedReadOfAMissingObjectIsOfAMissingObject(t *testing.T) {
+	denied := s3test.Respond(s3test.AccessDenied)
+	for name, c := range map[string]struct {
+		key     string
+		rules   []s3test.Rule
+		missing bool
+	}{
+		"missing":               {"pr/5/a", []s3test.Rule{{Operation: "GetObject", Fault: denied}}, true},
+		"there":                 {"pr/5/ab", []s3test.Rule{{Operation: "GetObject", Fault: denied}}, false},
+		"missing, not to list":  {"pr/5/a", []s3test.Rule{{Fault: denied}}, false},
+		"beginning of two keys": {"pr/5", []s3test.Rule{{Operation: "GetObject", Fault: denied}}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bucket := s3test.Buckets(t)[0]
+			proxy := s3test.NewProxy(t, bucket.Endpoint)
+			s := storeAt(t, proxy.URL, bucket.Name, 2*time.Second)
+			for _, key := range []string{"pr/5/ab", "pr/5/abc"} {
+				artifactstest.Put(t, s, artifacts.Object{Key: key, Body: strings.NewReader("x"), Size: 1})
+			}
+			for _, r := range c.rules {
+				proxy.Add(r)
+			}
+			_, _, loaded := s.Load(t.Context(), c.key)
+			_, got := s.Get(t.Context(), c.key)
+			for _, err := range []error{loaded, got} {
+				var refused *artifacts.StoreError
+				if errors.Is(err, fs.ErrNotExist) != c.missing || !c.missing && (!errors.As(err, &refused) || !refused.Denied) {
+					t.Error(err)
+				}
 			}
 		})
 	}
