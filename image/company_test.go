@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cftypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -238,61 +238,39 @@ steps:
 `
 }
 
-// deployTarget deploys target.yaml in the other account and returns its outputs. The roles there trust nothing yet.
+// deployTarget deploys target.yaml in the other account and returns its outputs. Whom the roles there trust is known once
+// the environment's stack is deployed, which needs their names: trust updates the stack.
 func deployTarget(t *testing.T, cloud *ecs.Server, pipeline string) map[string]string {
 	t.Helper()
 	there := &chain{cloud: cloud, stacks: cloudformation.NewFromConfig(abroad(t))}
-	return there.deploy(t, "books-target", "target.yaml", "", map[string]string{
-		"Pipeline": pipeline, "EnvironmentName": "abroad", "StackName": "Books", "ExternalId": externalID,
+	return there.deploy(t, "books-target", "target.yaml", "", targetParameters(pipeline, map[string]string{
 		"DeployRoleArn": "arn:aws:iam::123456789012:role/later", "MigrateRoleArn": "arn:aws:iam::123456789012:role/later",
-	})
+	}))
 }
 
-// trust lets the roles of the other account trust those of the environment's stack. An update of their stack does the
-// same, which moto does not.
+func targetParameters(pipeline string, roles map[string]string) map[string]string {
+	return map[string]string{
+		"Pipeline": pipeline, "EnvironmentName": "abroad", "StackName": "Books", "ExternalId": externalID,
+		"DeployRoleArn": roles["DeployRoleArn"], "MigrateRoleArn": roles["MigrateRoleArn"],
+	}
+}
+
+// trust updates the stack of target.yaml with the roles of the environment's stack.
 func (c *chain) trust(t *testing.T, target map[string]string) {
 	t.Helper()
-	own := c.outputs(t, c.name+"-abroad")
-	for role, trusted := range map[string]string{
-		target["TargetRoleArn"]: own["DeployRoleArn"], target["TargetMigrateRoleArn"]: own["MigrateRoleArn"],
-	} {
-		name := role[strings.LastIndexByte(role, '/')+1:]
-		found := c.iam(t, url.Values{"Action": {"GetRole"}, "RoleName": {name}})
-		_, encoded, _ := strings.Cut(found, "<AssumeRolePolicyDocument>")
-		encoded, _, _ = strings.Cut(encoded, "</AssumeRolePolicyDocument>")
-		document, err := url.PathUnescape(encoded)
-		if err != nil || !strings.Contains(document, "role/later") {
-			t.Fatalf("the trust policy is %s, %v", document, err)
-		}
-		document = strings.ReplaceAll(document, "arn:aws:iam::123456789012:role/later", trusted)
-		c.iam(t, url.Values{"Action": {"UpdateAssumeRolePolicy"}, "RoleName": {name}, "PolicyDocument": {document}})
+	there := &chain{cloud: c.cloud, stacks: cloudformation.NewFromConfig(abroad(t))}
+	input := &cloudformation.UpdateStackInput{
+		StackName: aws.String("books-target"), UsePreviousTemplate: aws.Bool(true), Capabilities: []cftypes.Capability{cftypes.CapabilityCapabilityIam},
 	}
-}
-
-// iam calls IAM in the other account.
-func (c *chain) iam(t *testing.T, form url.Values) string {
-	t.Helper()
-	keys, err := abroad(t).Credentials.Retrieve(t.Context())
-	if err != nil {
+	for key, value := range targetParameters(c.name, c.outputs(t, c.name+"-abroad")) {
+		input.Parameters = append(input.Parameters, cftypes.Parameter{ParameterKey: aws.String(key), ParameterValue: aws.String(value)})
+	}
+	if _, err := there.stacks.UpdateStack(t.Context(), input); err != nil {
 		t.Fatal(err)
 	}
-	form.Set("Version", "2010-05-08")
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, c.cloud.Endpoint, strings.NewReader(form.Encode()))
-	if err != nil {
-		t.Fatal(err)
+	if now := there.outputs(t, "books-target"); now["TargetRoleArn"] != target["TargetRoleArn"] {
+		t.Fatalf("the roles are others now: %v", now)
 	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+keys.AccessKeyID+"/20260101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=x")
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s %v %s", form.Get("Action"), answer.Status, err, text)
-	}
-	return string(text)
 }
 
 // abroad returns the configuration of an administrator of the other account.

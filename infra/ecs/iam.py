@@ -10,9 +10,10 @@ import re
 import types
 import urllib.parse
 
-from moto.ecs.models import TaskDefinition
+from moto.ecs.models import TaskDefinition, ecs_backends
 from moto.iam.models import InlinePolicy, ManagedPolicy, Role
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sts.models import sts_backends
 from moto.sts.responses import TokenResponse
@@ -73,14 +74,17 @@ def matches(statement, action, resource, context, variables):
 
 def allows(caller, action, resource, context=()):
     """Whether a session of a role may do something to a resource. An explicit denial wins."""
-    own = roles[caller.arn].get("Tags") or []
-    tags = {t["Key"]: t["Value"] for t in (own if isinstance(own, list) else [])} | caller.tags
-    variables = {f"aws:PrincipalTag/{k}": v for k, v in tags.items()}
-    effects = {s["Effect"] for s in statements(caller.arn) if matches(s, action, resource, dict(context) | variables, variables)}
-    yes = effects == {"Allow"}
+    yes = decision(caller, action, resource, context) == {"Allow"}
     if not yes:
         denied.append({"role": caller.arn, "action": action, "resource": resource, "context": dict(context)})
     return yes
+
+
+def decision(caller, action, resource, context):
+    own = roles[caller.arn].get("Tags") or []
+    tags = {t["Key"]: t["Value"] for t in (own if isinstance(own, list) else [])} | caller.tags
+    variables = {f"aws:PrincipalTag/{k}": v for k, v in tags.items()}
+    return {s["Effect"] for s in statements(caller.arn) if matches(s, action, resource, dict(context) | variables, variables)}
 
 
 def trusts(arn, caller, external_id, tags):
@@ -141,6 +145,15 @@ def of_json(service, operation, request, account, region):
     elif service == "ssm" and ("Names" in request or "Name" in request):
         for name in request.get("Names") or [request["Name"]]:
             yield f"ssm:{operation}", name if name.startswith("arn:") else f"arn:aws:ssm:{here}:parameter/{name.lstrip('/')}", {}
+    elif service == "ecs" and operation == "RunTask":
+        yield from of_run_task(request, account, region)
+    elif service == "dynamodb" and "TableName" in request:
+        key = (request.get("Key") or request.get("Item") or {}).get("id", {}).get("S")
+        yield f"dynamodb:{operation}", f"arn:aws:dynamodb:{here}:table/{request['TableName']}", {"dynamodb:LeadingKeys": [key]} if key else {}
+    elif service == "events" and operation == "PutEvents":
+        for entry in request["Entries"]:
+            bus = entry.get("EventBusName", "default")
+            yield "events:PutEvents", bus if bus.startswith("arn:") else f"arn:aws:events:{here}:event-bus/{bus}", {"events:source": [entry["Source"]], "events:detail-type": [entry["DetailType"]]}
     elif service == "ecs" and "tasks" in request:
         cluster = request.get("cluster", "default")
         context = {"ecs:cluster": cluster if cluster.startswith("arn:") else f"arn:aws:ecs:{here}:cluster/{cluster}"}
@@ -148,6 +161,20 @@ def of_json(service, operation, request, account, region):
             yield f"ecs:{operation}", name, context
     else:
         yield f"{service}:{operation}", "*", {}
+
+
+def of_run_task(request, account, region):
+    """A task is started with rights that its caller must be allowed to pass on: those of its definition, or of the request."""
+    cluster, name = request.get("cluster", "default"), request["taskDefinition"].split("/")[-1]
+    here, overrides = f"{region}:{account}", request.get("overrides") or {}
+    cluster = cluster if cluster.startswith("arn:") else f"arn:aws:ecs:{here}:cluster/{cluster}"
+    definition = ecs_backends[account][region].describe_task_definition(name)
+    yield "ecs:RunTask", definition.arn, {"ecs:cluster": cluster}
+    for role in (overrides.get("taskRoleArn") or definition.task_role_arn, overrides.get("executionRoleArn") or definition.execution_role_arn):
+        if role:
+            yield "iam:PassRole", role, {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+    if request.get("tags") or request.get("propagateTags") not in (None, "NONE") or request.get("enableECSManagedTags"):
+        yield "ecs:TagResource", f"arn:aws:ecs:{here}:task/{cluster.split('/')[-1]}/0", {"ecs:CreateAction": "RunTask"}
 
 
 def secret(name, account, region):
@@ -202,9 +229,16 @@ def refusal(environ):
         if service == "sts" and form.get("RoleArn") in roles and not trusts(form["RoleArn"], caller, form.get("ExternalId"), tags_of(form)):
             return f"sts:AssumeRole on resource: {form['RoleArn']} because its trust policy does not allow it"
     for action, resource, context in requests:
-        if not allows(caller, action, resource, context):
+        if not allows(caller, action, resource, context) or action == "s3:GetObject" and hides(caller, resource):
             return f"User: {caller.arn} is not authorized to perform: {action} on resource: {resource}"
     return None
+
+
+def hides(caller, resource):
+    """S3 says that an object does not exist to those only who may list the bucket, whatever the prefix. It is no refusal to note."""
+    bucket, _, key = resource.removeprefix("arn:aws:s3:::").partition("/")
+    found = s3_backends[caller.account]["aws"].buckets.get(bucket)
+    return found is not None and key not in found.keys and decision(caller, "s3:ListBucket", "arn:aws:s3:::" + bucket, {}) != {"Allow"}
 
 
 def answer(environ, start_response, message):
@@ -246,6 +280,18 @@ def apply():
     remember(Role, keep_role)
     remember(ManagedPolicy, lambda policy, p, _: managed.update({policy.arn: p["PolicyDocument"]}))
     remember(InlinePolicy, lambda _, p, account: attached.append((account, p.get("Roles") or [], p["PolicyDocument"])))
+
+    # moto leaves the trust policy as it is when a stack is updated.
+    update = Role.update_from_cloudformation_json.__func__
+
+    def update_role(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+        role = update(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name)
+        properties = cloudformation_json["Properties"]
+        role.assume_role_policy_document = json.dumps(properties["AssumeRolePolicyDocument"], default=str)
+        keep_role(role, properties, account_id)
+        return role
+
+    Role.update_from_cloudformation_json = classmethod(update_role)
 
     # moto makes a task definition without its roles.
     def task_definition(cls, resource_name, cloudformation_json, account_id, region_name, **more):

@@ -12,13 +12,27 @@ const [endpoint, machine] = process.argv.slice(2)
 const region = machine.split(':')[3]
 const pause = (ms) => new Promise((done) => setTimeout(done, ms))
 
-// call speaks AWS's JSON protocol. moto reads the service and the region from the signature and does not verify it.
+// moto reads the key, the service and the region from the signature and does not verify it.
+let key = 'AKIAIOSFODNN7EXAMPLE'
+const authorization = (service) => `AWS4-HMAC-SHA256 Credential=${key}/20261123/${region}/${service}/aws4_request, SignedHeaders=host, Signature=0`
+
+// become assumes a role, as Step Functions does: from then on the policies of the machine's role decide what it may do.
+async function become(role) {
+  const answer = await fetch(endpoint, {
+    method: 'POST', headers: { 'Content-Type': 'application/x-www-form-urlencoded', Authorization: authorization('sts') },
+    body: new URLSearchParams({ Action: 'AssumeRole', Version: '2011-06-15', RoleArn: role, RoleSessionName: 'machine' }),
+  })
+  const [, assumed] = (await answer.text()).match(/<AccessKeyId>(.*?)<\/AccessKeyId>/)
+  key = assumed
+}
+
+// call speaks AWS's JSON protocol.
 async function call(service, target, input, version = '1.1') {
   const answer = await fetch(endpoint, {
     method: 'POST', body: JSON.stringify(input),
     headers: {
       'Content-Type': `application/x-amz-json-${version}`, 'X-Amz-Target': target,
-      Authorization: `AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/${region}/${service}/aws4_request, SignedHeaders=host, Signature=0`,
+      Authorization: authorization(service),
     },
   })
   const body = await answer.json()
@@ -54,7 +68,7 @@ class Cloud extends World {
       case 'aws-sdk:ssm:getParameter':
         try { return await call('ssm', 'AmazonSSM.GetParameter', input) } catch (e) { throw new Failed(`Ssm.${e.name}Exception`, e.message) }
       case 'aws-sdk:s3:getObject': {
-        const answer = await fetch(`${endpoint}/${input.Bucket}/${input.Key}`, { headers: { Authorization: `AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/${region}/s3/aws4_request, SignedHeaders=host, Signature=0` } })
+        const answer = await fetch(`${endpoint}/${input.Bucket}/${input.Key}`, { headers: { Authorization: authorization('s3') } })
         if (!answer.ok) throw new Failed(answer.status === 404 ? 'S3.NoSuchKeyException' : 'S3.S3Exception', await answer.text())
         return { Body: await answer.text() }
       }
@@ -95,7 +109,9 @@ class Cloud extends World {
 const event = JSON.parse(await text(process.stdin))
 const execution = randomUUID()
 const world = new Cloud()
-world.definition = JSON.parse((await call('states', 'AWSStepFunctions.DescribeStateMachine', { stateMachineArn: machine }, '1.0')).definition)
+const deployed = await call('states', 'AWSStepFunctions.DescribeStateMachine', { stateMachineArn: machine }, '1.0')
+world.definition = JSON.parse(deployed.definition)
+await become(deployed.roleArn)
 const server = createServer(async (request, response) => {
   const answer = world.answer(request.headers['x-amz-target']?.split('.')[1], JSON.parse(await text(request)))
   response.writeHead(answer.__type ? 400 : 200, { 'Content-Type': 'application/x-amz-json-1.0' }).end(JSON.stringify(answer))
