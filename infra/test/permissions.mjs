@@ -139,13 +139,24 @@ export const table = {
     ...['pr/5/runs/index/pr/5~/head.json.gz', 'pr/5/runs/index/index.html'].map((k) => ['yes', 'ForkStoreRole', 's3:PutObject', key(k), ofPull(5)]),
     ...['runs/index/pr/5~/head.json.gz', 'runs/index/index.html'].map((k) => ['no', 'ForkStoreRole', 's3:PutObject', key(k), ofPull(5)]),
   ],
-  'a shard writes its part below its run, and no record': [
-    ...put('yes', 'ShardRole', `runs/main/${S}/test~shards/1/2/junit.xml`, `runs/v1.2.3/${S}/test~shards/1/2/junit.xml`),
-    ...put('yes', 'BranchShardRole', `runs/feature/a/${S}/test~shards/1/2/junit.xml`, `runs/heads/v1/${S}/test~shards/1/2/x`),
-    ...put('no', 'BranchShardRole', `runs/main/${S}/test~shards/1/2/junit.xml`, `runs/v1.2.3/${S}/test~shards/1/2/x`),
-    ...put('no', 'ShardRole', `runs/feature/${S}/test~shards/1/2/x`),
-    ...['main', 'feature'].flatMap((b) => ['ShardRole', 'BranchShardRole'].flatMap((role) => put('no', role, `runs/${b}/${S}/test/1/finished.json`, `runs/${b}/${S}/test/latest.json`, `runs/${b}/latest/test/latest.json`, `runs/${b}/${S}/build/1/finished.json`, `coverage/${b}/${S}/a`, `manifests/coverage/${b}/latest.json`, `tests/${b}/history-test.json.gz`, `builds/${b}/${S}/a.js`, `cache/${b}/x`, `locks/artifacts/${b}/ab.json`))),
-    ...['ShardRole', 'BranchShardRole'].flatMap((role) => [['yes', role, 's3:GetObject', key(`builds/main/${S}/a.js`)], ['yes', role, 'secretsmanager:GetSecretValue', secretArn('cicd/test/npm-a1b2c3')], ['no', role, 'secretsmanager:GetSecretValue', secretArn('cicd/build/npm-a1b2c3')], ...deny(role, 's3:DeleteObject', `runs/main/${S}/test~shards/1/2/x`)]),
+  'a shard writes its part, and, as the last one, what its step writes on its own branches; nothing of other steps': [
+    ...['test', ...ownSteps].flatMap((n) => ['ShardRole', 'TestRole'].flatMap((role) => [
+      ...put('yes', role, `runs/main/${S}/${n}~shards/1/2/r/junit.xml`, `runs/v1.2.3/${S}/${n}~shards/1/2/r/junit.xml`, `runs/main/${S}/${n}/1/finished.json`, `runs/main/${S}/${n}/latest.json`, `runs/main/latest/${n}/latest.json`),
+      ...put('no', role, `runs/feature/${S}/${n}~shards/1/2/x`, `runs/feature/${S}/${n}/latest.json`),
+    ])),
+    ...['test', ...ownSteps].flatMap((n) => ['BranchShardRole', 'BranchTestRole'].flatMap((role) => [
+      ...put('yes', role, `runs/feature/a/${S}/${n}~shards/1/2/r/junit.xml`, `runs/heads/v1/${S}/${n}~shards/1/2/x`, `runs/feature/a/${S}/${n}/1/finished.json`, `runs/feature/a/${S}/${n}/latest.json`, `runs/feature/a/latest/${n}/latest.json`),
+      ...put('no', role, `runs/main/${S}/${n}~shards/1/2/junit.xml`, `runs/v1.2.3/${S}/${n}~shards/1/2/x`, `runs/main/${S}/${n}/latest.json`),
+    ])),
+    ...[['ShardRole', 'main', 'feature'], ['BranchShardRole', 'feature/a', 'main']].flatMap(([role, own, other]) => {
+      const written = (b) => [`coverage/${b}/${S}/a`, `coverage/${b}/latest/a`, `manifests/coverage/${b}/latest.json`, `tests/${b}/history-test.json.gz`, `tests/${b}/times-test.json.gz`, `cache/${b}/jest/1`, `locks/artifacts/${b}/ab.json`, `runs/index/${b}~/head.json.gz`]
+      return [
+        ...put('yes', role, ...written(own)), ...put('no', role, ...written(other)),
+        ...put('no', role, `builds/${own}/${S}/a.js`, `manifests/builds/${own}/latest.json`, `runs/${own}/${S}/build/1/finished.json`, `runs/${own}/${S}/build/latest.json`, `runs/${own}/${S}/build~shards/1/2/x`, `runs/${own}/${S}/other~shards/1/2/x`, `runs/${own}/${S}/deploy@production/latest.json`, `runs/${own}/${S}/audit@schedule/latest.json`, 'deployments/production/Shop/1.json', 'locks/production/Shop.json', 'pr/5/x'),
+        ['yes', role, 's3:GetObject', key(`builds/main/${S}/a.js`)], ['yes', role, 'secretsmanager:GetSecretValue', secretArn('cicd/test/npm-a1b2c3')], ['no', role, 'secretsmanager:GetSecretValue', secretArn('cicd/build/npm-a1b2c3')],
+        ...deny(role, 's3:DeleteObject', `runs/${own}/${S}/test~shards/1/2/x`, `coverage/${own}/latest/a`, `cache/${other}/jest/1`), ['yes', role, 's3:DeleteObject', key(`cache/${own}/jest/1`)],
+      ]
+    }),
   ],
   'a pull request from a fork reads no secret and sees what is kept for it only': [
     ...['s3:PutObject', 's3:GetObject'].flatMap((action) => [
@@ -347,7 +358,6 @@ export const table = {
   'caches are removed by the roles that keep them': [
     ...['BuildRole', 'TestRole'].flatMap((role) => [['yes', role, 's3:DeleteObject', key('cache/main/pnpm/1')], ['yes', role, 's3:DeleteObject', key('cache/v1/pnpm/1')], ['no', role, 's3:DeleteObject', key('cache/feature/pnpm/1')]]),
     ...['BranchBuildRole', 'BranchTestRole'].flatMap((role) => [['yes', role, 's3:DeleteObject', key('cache/feature/pnpm/1')], ...deny(role, 's3:DeleteObject', 'cache/main/pnpm/1', 'cache/v1/pnpm/1', `builds/feature/${S}/a.js`)]),
-    ...deny('ShardRole', 's3:DeleteObject', 'cache/main/pnpm/1'),
   ],
   'release tags are kept by the same roles': [
     ...['s3:PutObject', 's3:PutObjectTagging'].flatMap((action) => [`builds/v1/${S}/a.js`, `manifests/builds/v1/${S}.json`, `runs/v1/${S}/build/1/finished.json`, 'runs/v1/latest/build/latest.json', 'runs/index/v1~/head.json.gz', 'runs/index/~branches/head.json.gz', 'runs/index/index.html', 'cache/v1/pnpm/1', 'locks/artifacts/v1/ab.json'].map((k) => ['yes', 'BuildRole', action, key(k), tag('30d')])),
@@ -359,7 +369,7 @@ export const table = {
     ['yes', 'production-DeployRole', 's3:GetObjectTagging', key('manifests/builds/main/latest.json')], ['yes', 'production-DeployRole', 's3:PutObjectTagging', key('manifests/builds/main/latest.json'), tag('deployed')],
   ],
   'a policy that is attached to the roles of branches besides opens nothing that is protected': ['BranchBuildRole', 'BranchTestRole', 'BranchShardRole'].flatMap((role) => [
-    ...['main', 'v1'].flatMap((b) => [`runs/${b}/${S}/deploy@production/1/finished.json`, ...(role === 'BranchShardRole' ? [] : [`builds/${b}/${S}/a.js`, `manifests/builds/${b}/latest.json`, `coverage/${b}/latest/a`, `manifests/coverage/${b}/latest.json`, `tests/${b}/history-test.json.gz`, `cache/${b}/x`, `locks/artifacts/${b}/ab.json`, `runs/index/${b}~/head.json.gz`, 'runs/index/~protected/head.json.gz', 'runs/index/index.html'])])
+    ...['main', 'v1'].flatMap((b) => [`runs/${b}/${S}/deploy@production/1/finished.json`, `builds/${b}/${S}/a.js`, `manifests/builds/${b}/latest.json`, `coverage/${b}/latest/a`, `manifests/coverage/${b}/latest.json`, `tests/${b}/history-test.json.gz`, `cache/${b}/x`, `locks/artifacts/${b}/ab.json`, `runs/index/${b}~/head.json.gz`, 'runs/index/~protected/head.json.gz', 'runs/index/index.html'])
       .map((k) => ['no', role, 's3:PutObject', key(k), {}, everything]),
     ['yes', role, 's3:PutObject', key('builds/feature/x'), {}, everything],
   ]),
