@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -25,7 +26,7 @@ import (
 // played is an ECS and a CloudWatch Logs that say what a test wants them to, call by call; the last answer stays.
 type played struct {
 	mu      sync.Mutex
-	answers map[string][]string      // by operation; "!code" is a refusal, "" is a connection that is cut
+	answers map[string][]string      // by operation; "!code" or "!code: message" is a refusal, "" is a connection that is cut
 	made    map[string]func() string // answers that are made when they are asked for
 	asked   []string
 	inputs  map[string][]string // by operation
@@ -56,7 +57,8 @@ func (p *played) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	case refused:
 		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprintf(w, `{"__type":%q,"message":"no"}`, code)
+		code, message, _ := strings.Cut(code, ": ")
+		fmt.Fprintf(w, `{"__type":%q,"message":%q}`, code, cmp.Or(message, "no"))
 	default:
 		fmt.Fprint(w, answer)
 	}

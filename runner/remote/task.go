@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -232,7 +233,14 @@ func (c *Client) tryPlace(ctx context.Context, input *runTask) (arn string, err 
 			Advice:  "allow ecs:RunTask on its definition, and iam:PassRole on its two roles; TriggerPolicy has those of branches",
 			Err:     err,
 		}
-	case err != nil && !isTransient(err) && !errors.Is(err, context.Canceled):
+	case isBusy(err):
+		input.Token = rand.Text() // it was refused, so that no task was started
+		return "", &notPlacedError{reason: err.Error(), retryable: true, final: &Error{
+			Message: "the task was not started",
+			Advice:  "try again later, without --spot, or with subnets in more availability zones",
+			Err:     err,
+		}}
+	case err != nil && !isTransient(err) && !awsjson.HasCode(err, "ServerException") && !errors.Is(err, context.Canceled):
 		return "", &Error{Message: "the task cannot be started", Advice: "check the message of ECS", Err: err}
 	case err != nil:
 		return "", &notPlacedError{
@@ -260,6 +268,18 @@ func (c *Client) tryPlace(ctx context.Context, input *runTask) (arn string, err 
 		return "", final
 	}
 	return "", &notPlacedError{reason: reason, final: final, retryable: true}
+}
+
+// isBusy reports whether ECS refused a request, by an error of no telling name, for what may pass: Fargate has no capacity, the
+// account's limit is reached, or EC2, which ECS asks for the network, is throttled.
+func isBusy(err error) bool {
+	if !awsjson.HasCode(err, "ClientException", "InvalidParameterException", "LimitExceededException") {
+		return false
+	}
+	reason := strings.ToLower(err.Error())
+	return slices.ContainsFunc([]string{
+		"capacity is unavailable", "limit on the number of", "rate exceeded", "request limit exceeded", "requestlimitexceeded", "throttl",
+	}, func(mark string) bool { return strings.Contains(reason, mark) })
 }
 
 // isCapacity reports whether there may be capacity later: Fargate has none, or the account's limit is reached.

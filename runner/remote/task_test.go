@@ -121,6 +121,25 @@ func TestAnAnswerThatThereIsNoTaskUsesItsTokenUp(t *testing.T) {
 	}
 }
 
+// RunTask refuses by errors of general names, too, and their messages say that it may pass.
+func TestARefusalThatMayPassIsTriedAgain(t *testing.T) {
+	for refusal, again := range map[string]bool{
+		"ClientException: Capacity is unavailable at this time. Please try again later or in a different availability zone":                            true,
+		"ClientException: You've reached the limit on the number of vCPUs you can run concurrently":                                                    true,
+		"InvalidParameterException: Error retrieving security group information for [sg-1]: Request limit exceeded. (ErrorCode: RequestLimitExceeded)": true,
+		"ServerException: Service Unavailable. Please try again later.":                                                                                true,
+		"ThrottlingException: Rate exceeded":                                 true,
+		"InvalidParameterException: The subnet ID 'subnet-a' does not exist": false,
+		"ClientException: TaskDefinition is inactive":                        false,
+	} {
+		p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}, "RunTask": {"!" + refusal, taken}}}
+		_, err := impatient(t, p).Start(t.Context(), Request{Step: "test"}, func(string) {})
+		if asked := tokens(t, p); (err == nil) != again || (len(asked) == 2) != again {
+			t.Errorf("%s: %v after %d attempts", refusal, err, len(asked))
+		}
+	}
+}
+
 func TestATaskThatMayHaveBeenStartedIsToldOf(t *testing.T) {
 	p := &played{answers: map[string][]string{"DescribeTaskDefinition": {definition}, "RunTask": {""}}}
 	c := impatient(t, p)
