@@ -45,7 +45,7 @@ test('a build that left no record goes no further', async () => {
 })
 
 test('a build that publishes several sets, or none, hands on all of them', async () => {
-  for (const [published, want, text] of [[{ builds: a, site: b }, `builds=${a},site=${b}`, /builds sha256 a{12}, site sha256 b{12}:/], [undefined, undefined, /for production: runner/]]) {
+  for (const [published, want, text] of [[{ builds: a, site: b }, `builds=${a},site=${b}`, /builds sha256 a{12}, site sha256 b{12}:/], [undefined, undefined, /for production: runner/], [{}, undefined, /for production: runner/]]) {
     const w = new World()
     w.record = (_, task) => { w.objects[key] = JSON.stringify({ passed: true, task, digests: published }) }
     assert.equal((await w.run(push(main))).status, 'SUCCEEDED')
