@@ -135,9 +135,9 @@ func shorten(text string) string {
 	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
-// parseVitest reads the files of each project. vitest runs every file whose path contains the one that it is given: files
-// whose path is in that of another are of one unit.
-func parseVitest(output []byte, dir string) ([]Unit, error) {
+// parseVitest reads the files of each project. vitest runs every file whose path contains the one that it is given, or that
+// one relative to the folder of its tests: files whose path is in that of another are of one unit.
+func parseVitest(output []byte, dir, within string) ([]Unit, error) {
 	var listed []struct {
 		File string `json:"file"`
 	}
@@ -158,7 +158,7 @@ func parseVitest(output []byte, dir string) ([]Unit, error) {
 	for _, u := range units {
 		i := slices.IndexFunc(apart, func(other Unit) bool {
 			return slices.ContainsFunc(append([]string{other.Name}, other.Others...), func(name string) bool {
-				return strings.Contains(strings.ToLower(u.Name), strings.ToLower(name))
+				return runs(name, u.Name, within) || runs(u.Name, name, within)
 			})
 		})
 		if i < 0 {
@@ -168,6 +168,12 @@ func parseVitest(output []byte, dir string) ([]Unit, error) {
 		apart[i].Others, apart[i].Args = append(apart[i].Others, u.Name), append(apart[i].Args, u.Args...)
 	}
 	return apart, nil
+}
+
+// runs reports whether vitest, given a file, runs another one as well.
+func runs(given, other, within string) bool {
+	given = strings.TrimPrefix(given, path.Clean(within)+"/")
+	return strings.Contains(strings.ToLower(other), strings.ToLower(given))
 }
 
 // parsePlaywright reads its report of a list.

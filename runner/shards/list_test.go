@@ -27,6 +27,11 @@ func folder(tb testing.TB, names ...string) string {
 	return dir
 }
 
+func vitestAtRoot(output []byte, dir string) ([]Unit, error) { return parseVitest(output, dir, "") }
+
+// In x, the file a.test.ts is named so.
+func vitestInX(output []byte, dir string) ([]Unit, error) { return parseVitest(output, dir, "x") }
+
 func TestListsAreReadStrictly(t *testing.T) {
 	dir := folder(t, "a b.test.js", "it's.js", "-x.js", "sub/ü.js", "e2e/a.spec.ts", "e2e/aa.spec.ts", "a.test.ts", "a.test.tsx", "x/a.test.ts", "b.test.ts", "tests/test_a.py")
 	for name, c := range map[string]struct {
@@ -44,9 +49,10 @@ func TestListsAreReadStrictly(t *testing.T) {
 		"a file above":               {parseFiles, "../x\n", "is not in the step's folder"},
 		"an escape":                  {parseFiles, "a\x1b[31m.js\n", "is not text"},
 		"a NUL":                      {parseFiles, "a\x00b\n", "is not text"},
-		"vitest":                     {parseVitest, "stderr?\n[\n {\"file\": \"" + dir + "/b.test.ts\", \"projectName\": \"x\"}, {\"file\": \"" + dir + "/b.test.ts\"}]", "b.test.ts"},
-		"vitest, names in names":     {parseVitest, `[{"file":"b.test.ts"},{"file":"x/a.test.ts"},{"file":"a.test.tsx"},{"file":"a.test.ts"}]`, "a.test.ts|a.test.tsx|x/a.test.ts|b.test.ts"},
-		"vitest without a list":      {parseVitest, "no tests", "vitest list"},
+		"vitest":                     {vitestAtRoot, "stderr?\n[\n {\"file\": \"" + dir + "/b.test.ts\", \"projectName\": \"x\"}, {\"file\": \"" + dir + "/b.test.ts\"}]", "b.test.ts"},
+		"vitest, names in names":     {vitestAtRoot, `[{"file":"b.test.ts"},{"file":"x/a.test.ts"},{"file":"a.test.tsx"},{"file":"a.test.ts"}]`, "a.test.ts|a.test.tsx|x/a.test.ts|b.test.ts"},
+		"vitest, names in a folder":  {vitestInX, `[{"file":"x/a.test.ts"},{"file":"a.test.tsx"},{"file":"b.test.ts"}]`, "a.test.tsx|x/a.test.ts|b.test.ts"},
+		"vitest without a list":      {vitestAtRoot, "no tests", "vitest list"},
 		"playwright":                 {parsePlaywright, `{"config":{"rootDir":"` + dir + `/e2e"},"suites":[{"file":"aa.spec.ts"},{"file":"a.spec.ts"}]}`, `/^` + strings.ReplaceAll(dir, "/", `\/`) + `\/e2e\/a\.spec\.ts$/|/^` + strings.ReplaceAll(dir, "/", `\/`) + `\/e2e\/aa\.spec\.ts$/`},
 		"playwright with an error":   {parsePlaywright, `{"config":{"rootDir":"` + dir + `"},"suites":[],"errors":[{"message":"cannot find module"}]}`, "cannot find module"},
 		"mocha":                      {parseMocha, "hello {\n{\n  \"stats\": {}, \"tests\": [{\"file\":\"" + dir + "/a.test.ts\"},{\"file\":\"" + dir + "/a.test.ts\"}]}", "a.test.ts"},
@@ -84,7 +90,7 @@ func FuzzLists(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, output []byte) {
-		for i, parse := range []func([]byte, string) ([]Unit, error){parseFiles, parseVitest, parsePlaywright, parseMocha, parsePytest, parseGo} {
+		for i, parse := range []func([]byte, string) ([]Unit, error){parseFiles, vitestAtRoot, parsePlaywright, parseMocha, parsePytest, parseGo} {
 			units, err := Way{parse: parse}.Parse(output, dir)
 			if err != nil {
 				continue

@@ -119,8 +119,25 @@ func vitest(in detect.Invocation, _ string) (Way, error) {
 			List: line(in.Line(append([]string{"list", "--filesOnly", "--json"}, list...)...)),
 			Run:  line(in.Line(run...) + filesWord),
 		},
-		parse: parseVitest,
+		parse: func(output []byte, dir string) ([]Unit, error) {
+			return parseVitest(output, dir, optionOf(args, "--dir", "--root", "-r"))
+		},
 	}, nil
+}
+
+// optionOf is the value of the first option of some names; "" if there is none.
+func optionOf(args []string, names ...string) string {
+	for i, a := range args {
+		name, value, assigned := strings.Cut(a, "=")
+		switch {
+		case !slices.Contains(names, name):
+		case assigned:
+			return value
+		case i+1 < len(args):
+			return args[i+1]
+		}
+	}
+	return ""
 }
 
 // playwright matches files by regular expressions.
