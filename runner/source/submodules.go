@@ -83,7 +83,8 @@ func (c *client) submodules() (present, missing []string) {
 			if !ok || !filepath.IsLocal(filepath.FromSlash(name)) {
 				continue
 			}
-			if entry, ok := c.ask("--literal-pathspecs", "-C", dir, "ls-files", "--stage", "--", name); !ok || !strings.HasPrefix(entry, "160000 ") {
+			entry, _ = c.ask("--literal-pathspecs", "-C", dir, "ls-files", "--stage", "--", name)
+			if !strings.HasPrefix(entry, "160000 ") {
 				continue // of another commit
 			}
 			name = path.Join(dir, name)

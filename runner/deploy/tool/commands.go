@@ -169,7 +169,8 @@ func (s *scan) call(n *syntax.CallExpr, depth int) {
 
 // wrappers run the command in their arguments, after flags and as many words.
 var wrappers = map[string]int{
-	"exec": 0, "command": 0, "time": 0, "nohup": 0, "sudo": 0, "env": 0, "nice": 0, "timeout": 1, "npx": 0, "bunx": 0, "xargs": 0,
+	"exec": 0, "command": 0, "time": 0, "nohup": 0, "sudo": 0, "env": 0, "nice": 0, "timeout": 1, "npx": 0, "bunx": 0,
+	"xargs": 0,
 }
 
 // unwrap removes programs that run the one that counts.
@@ -300,7 +301,8 @@ func (s *scan) nested(c simple, text string, arguments []string, depth int) {
 
 // packageScript returns the script of package.json that a package manager runs, with the arguments that it gets.
 func packageScript(dir string, arguments []string) string {
-	for len(arguments) > 0 && (strings.HasPrefix(arguments[0], "-") || arguments[0] == "run" || arguments[0] == "run-script") {
+	for len(arguments) > 0 &&
+		(strings.HasPrefix(arguments[0], "-") || slices.Contains([]string{"run", "run-script"}, arguments[0])) {
 		arguments = arguments[1:]
 	}
 	var of struct {
