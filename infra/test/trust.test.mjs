@@ -124,6 +124,24 @@ for (const [what, error, description] of [
   })
 }
 
+// A runner that is killed leaves its commit pending. Whether it was, or its command, is known by its record.
+for (const [what, step, error, record, want] of [
+  ['whose runner was killed', 'test', ended(137, { TaskArn: 'arn:task/2' }), undefined, [['carlin-cicd/test', 'failure', sha]]],
+  ['whose runner was killed after an earlier run of the step', 'test', ended(137, { TaskArn: 'arn:task/2' }), { task: 'arn:task/1' }, [['carlin-cicd/test', 'failure', sha]]],
+  ['that was stopped by the machine', 'test', new Failed('States.Timeout', ''), { task: 'arn:task/1' }, [['carlin-cicd/test', 'failure', sha]]],
+  ['of an environment, whose runner was killed', 'deploy@staging', ended(137, { TaskArn: 'arn:task/2' }), undefined, [['carlin-cicd/deploy-staging', 'failure', sha]]],
+  ['whose command was killed', 'test', ended(137, { TaskArn: 'arn:task/2' }), { task: 'arn:task/2' }, []],
+  ['of an environment, whose command was killed', 'deploy@staging', ended(137, { TaskArn: 'arn:task/2' }), { task: 'arn:task/2' }, []],
+  ['that failed', 'test', ended(1, { TaskArn: 'arn:task/2' }), undefined, []],
+]) {
+  test(`a task ${what} leaves no pending status`, async () => {
+    const w = new World({ ecs: (f) => { if (f === { test: 'Test', 'deploy@staging': 'DeployStaging' }[step]) throw error } })
+    if (record) w.objects[`runs/main/${sha}/${step}/latest.json`] = JSON.stringify({ run_id: 'r', passed: false, ...record })
+    assert.equal((await w.run(push(main))).status, 'FAILED')
+    assert.deepEqual(statuses(w), want)
+  })
+}
+
 test('a step that failed has set its status by itself', async () => {
   const w = new World({ ecs: (f) => { if (f === 'DeployStaging') throw ended(1) } })
   await w.run(push(main))
