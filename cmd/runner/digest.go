@@ -48,7 +48,7 @@ func newDigestCommand(o *options) *cobra.Command {
 	return cmd
 }
 
-// digest is runner digest.
+// digest is runner digest: of the index alone, whatever it has of the days.
 func (s artifactStore) digest(ctx context.Context, _ []string) error {
 	days := 7
 	if text := s.variables[daysFlag.variable]; text != "" {
