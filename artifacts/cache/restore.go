@@ -80,7 +80,7 @@ func (c *Cache) Fetch(ctx context.Context, l Listed, paths []Path, declared []st
 	return c.restoreEntry(ctx, &Restored{}, l.Branch, l.Key, paths, declared)
 }
 
-var errAbsent = errors.New("there is no such entry")
+var errAbsent = errors.New("no entry of that name")
 
 // restoreEntry restores one entry or nothing.
 func (c *Cache) restoreEntry(

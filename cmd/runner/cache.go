@@ -233,7 +233,7 @@ func (s cacheStore) find(ctx context.Context, args []string) (cache.Listed, erro
 	}
 	switch {
 	case len(entries) == 0:
-		return cache.Listed{}, &absentError{fmt.Sprintf("there is no such entry of %s on %s in %s", args[0], branch, s.place)}
+		return cache.Listed{}, &absentError{fmt.Sprintf("no entry %s on %s in %s", args[0], branch, s.place)}
 	case len(args) == 2 && len(entries) > 1:
 		return cache.Listed{}, &usageError{
 			fmt.Sprintf("%d entries of %s begin with %s", len(entries), args[0], args[1]), "give more digits of the key",

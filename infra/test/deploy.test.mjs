@@ -76,7 +76,7 @@ test('cicd.yaml is deployed by the AWS CLI with the commands of the README, and 
   const given = await baseOutputs()
   const { TemplateBucket, ...network } = given
   const deploy = (stack, template, p) => aws('cloudformation', 'deploy', '--stack-name', stack, '--template-file', template, '--s3-bucket', TemplateBucket, '--s3-prefix', 'templates', '--capabilities', 'CAPABILITY_IAM', '--parameter-overrides', ...overrides(p))
-  await deploy('cicd', `${infra}cicd.yaml`, { ...network, ...own })
+  await deploy('cicd', `${infra}cicd.yaml`, { ...network, ...own, TestServices: 'db=postgres:17:5432,cache=redis:7:6379' })
   const made = await resources('cicd')
   for (const id of ['Bucket', 'Cluster', 'BuildTask', 'BranchTestTask', 'ForkTask', 'Machine', 'Bus', 'BranchRule', 'TagRule', 'ForkRule', 'MergeGroupRule', 'ManualRule', 'Table', 'Topic', 'Dlq', 'ViewerPolicy']) assert.ok(made.some((r) => r.LogicalResourceId === id), id)
   const { stateMachines } = await aws('stepfunctions', 'list-state-machines')
@@ -90,6 +90,10 @@ test('cicd.yaml is deployed by the AWS CLI with the commands of the README, and 
   const [container] = taskDefinition.containerDefinitions, bucket = made.find((r) => r.LogicalResourceId === 'Bucket').PhysicalResourceId
   assert.equal(container.name, 'runner')
   assert.ok(container.environment.some((e) => e.name === 'ARTIFACT_BUCKET' && e.value === bucket), 'a bucket of its own')
+
+  const beside = (await aws('ecs', 'describe-task-definition', '--task-definition', settings.tasks.protected.test.definition)).taskDefinition.containerDefinitions
+  assert.deepEqual(beside.map((c) => [c.name, c.image, c.essential]).slice(1), [['db', 'postgres:17', false], ['cache', 'redis:7', false]])
+  assert.deepEqual(beside[0].environment.find((e) => e.name === 'RUNNER_SERVICES').value, 'db=postgres:17:5432,cache=redis:7:6379')
 
   const role = made.find((r) => r.LogicalResourceId === 'MachineRole').PhysicalResourceId
   const pipeline = { Pipeline: 'cicd', ClusterArn: 'arn:aws:ecs:eu-west-1:123456789012:cluster/cicd', MachineRoleName: role, ReadPolicyArn: made.find((r) => r.LogicalResourceId === 'ReadPolicy').PhysicalResourceId, ArtifactBucket: bucket, RepositoryName: 'ci/shop', RepositoryUri: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/ci/shop', ImageTag: '0123abc', SecretsPrefix: 'cicd' }

@@ -1,11 +1,14 @@
 // The templates as documents: cfn-lint, carlin's reader, the rules of Control Tower and our own.
 import assert from 'node:assert/strict'
-import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { environment, infra, load, refused, resolve, sample, source } from './template.mjs'
 
 const templates = readdirSync(infra).filter((n) => n.endsWith('.yaml'))
@@ -170,6 +173,53 @@ test('a proxy, a larger disk and ARM64 reach every task', () => {
     }
   }
   for (const [id, p] of tasks) assert.deepEqual([variables(p).HTTP_PROXY, p.EphemeralStorage], [undefined, undefined], id)
+})
+
+const DIGEST = 'r.example/redis@sha256:0a1b:6379'
+for (const [what, given, id, want] of [
+  ['none', {}, 'TestTask', []],
+  ['one', { TestServices: 'db=postgres:17:5432' }, 'BranchTestTask', [['db', 'postgres:17', '5432']]],
+  ['those of tests, beside pull requests from forks', { TestServices: `db=postgres:17:5432,cache=${DIGEST}` }, 'ForkTask', [['db', 'postgres:17', '5432'], ['cache', 'r.example/redis@sha256:0a1b', '6379']]],
+  ['three', { BuildServices: 'a=b/c:1:1,b-2=d:2:2,c=e:3-alpine:3' }, 'BranchBuildTask', [['a', 'b/c:1', '1'], ['b-2', 'd:2', '2'], ['c', 'e:3-alpine', '3']]],
+  ['none of another kind', { TestServices: 'db=postgres:17:5432' }, 'BuildTask', []],
+]) {
+  test(`a task has services: ${what}`, () => {
+    assert.deepEqual(refused(load('cicd.yaml'), given), [])
+    const [runner, ...services] = resolve(load('cicd.yaml'), given)[id].Properties.ContainerDefinitions
+    assert.deepEqual(services.map((c) => [c.Name, c.Image, c.Environment.find((e) => e.Name === 'SERVICE_PORT').Value]), want)
+    assert.equal(runner.Name, 'runner')
+    assert.deepEqual(runner.DependsOn, want.length ? want.map(([name]) => ({ ContainerName: name, Condition: 'START' })) : undefined)
+    assert.equal(runner.Environment.find((e) => e.Name === 'RUNNER_SERVICES')?.Value, want.length ? want.map(([n, i, p]) => `${n}=${i}:${p}`).join(',') : undefined)
+    for (const c of services) {
+      assert.deepEqual([c.Essential, c.Secrets, c.Memory, c.LogConfiguration.Options['awslogs-stream-prefix']], [false, undefined, undefined, 'service'])
+      assert.equal(c.HealthCheck.Command[0], 'CMD-SHELL')
+    }
+  })
+}
+
+test('services that the tasks could not have are refused', () => {
+  for (const value of ['postgres:17:5432', 'db=postgres:5432', 'db=postgres:17', 'Db=postgres:17:5432', 'a=b:1:1,', 'a=b:1:1,b=b:1:1,c=b:1:1,d=b:1:1', 'a=b:1:1, b=b:1:1', 'a=host:5000/b:1:1']) {
+    assert.deepEqual(refused(load('cicd.yaml'), { TestServices: value }), ['TestServices'], value)
+  }
+})
+
+// The check of the template, in a shell that has nc, and in one that has bash only.
+test('a service is healthy once its port accepts connections', async () => {
+  const check = resolve(load('cicd.yaml'), { TestServices: 'db=postgres:17:5432' }).TestTask.Properties.ContainerDefinitions[1].HealthCheck.Command[1]
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const bin = mkdtempSync(join(tmpdir(), 'no-nc-'))
+  symlinkSync('/bin/bash', join(bin, 'bash'))
+  const ask = (PATH) => promisify(execFile)('/bin/sh', ['-c', check], { env: { PATH, SERVICE_PORT: String(server.address().port) }, timeout: 20000 })
+  await ask(process.env.PATH)
+  await ask(bin)
+  await new Promise((closed) => server.close(closed))
+  const closed = createServer().listen(0, '127.0.0.1')
+  await once(closed, 'listening')
+  const { port } = closed.address()
+  await new Promise((done) => closed.close(done))
+  await assert.rejects(promisify(execFile)('/bin/sh', ['-c', check], { env: { PATH: process.env.PATH, SERVICE_PORT: String(port) } }))
+  rmSync(bin, { recursive: true })
 })
 
 test('a repository has a bucket, images, logs and secrets of its own', () => {
