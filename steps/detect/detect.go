@@ -46,6 +46,7 @@ type Step struct {
 	Coverage  string     // the folder of its coverage, where no artifact called coverage has it
 	Rerun     string     // the command that runs failed tests again; empty for none
 	Notes     []string   // comments worth having in the file
+	Services  []string   // lines that propose services, as comments
 }
 
 // Artifact is a folder that a step leaves behind.
@@ -118,6 +119,9 @@ func Workspace(dir string) (Found, error) {
 	}
 	if t.cut != "" {
 		found.leave(t.cut)
+	}
+	if i := slices.IndexFunc(found.Steps, func(s Step) bool { return s.Name == "test" }); i >= 0 {
+		found.Steps[i].Services = services(t)
 	}
 	found.Setup = setupOf(dir, all)
 	found.Ignore = ignoreLines(t, found.Steps)

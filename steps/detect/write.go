@@ -81,6 +81,9 @@ func (s Step) write(b *strings.Builder) {
 		b.WriteString("    rerun: # what passes then is flaky; see steps/tests.md of the runner\n")
 		fmt.Fprintf(b, "      command: %s\n", scalar(s.Rerun))
 	}
+	for _, line := range s.Services {
+		fmt.Fprintf(b, "    # %s\n", remark(line))
+	}
 }
 
 // writeCommand writes one line as a scalar, several as a block.
