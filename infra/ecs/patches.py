@@ -85,6 +85,14 @@ def apply(ecs):
     EC2ContainerServiceResponse.describe_tasks = describe_tasks
     EC2ContainerServiceBackend.stop_task = stop_task
 
+    register = EC2ContainerServiceBackend.register_task_definition
+
+    def register_task_definition(self, family, container_definitions, *rest, **more):
+        known = [c for c in container_definitions or [] if c is not None]  # CloudFormation omits AWS::NoValue, moto keeps null
+        return register(self, family, known, *rest, **more)
+
+    EC2ContainerServiceBackend.register_task_definition = register_task_definition
+
     def update_termination_protection(self):
         stack = self.cloudformation_backend.get_stack(self._get_param("StackName"))
         stack.enable_termination_protection = str(self._get_param("EnableTerminationProtection")).lower() == "true"

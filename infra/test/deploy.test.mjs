@@ -47,6 +47,14 @@ const untagged = () => {
   delete template.Resources.Settings.Properties.Tags
   return JSON.stringify(template)
 }
+// moto keeps null where AWS::NoValue stands among the containers of a task: here they have so many services.
+const besides = (services) => {
+  const template = load('cicd.yaml')
+  for (const { Type, Properties: p } of Object.values(template.Resources)) {
+    if (Type === 'AWS::ECS::TaskDefinition') p.ContainerDefinitions = p.ContainerDefinitions.flatMap((c) => (c['Fn::If'] ? (services.includes(c['Fn::If'][0]) ? [c['Fn::If'][1]] : []) : [c]))
+  }
+  return JSON.stringify(template)
+}
 let base
 const baseOutputs = async () => {
   if (!base) {
@@ -76,7 +84,8 @@ test('cicd.yaml is deployed by the AWS CLI with the commands of the README, and 
   const given = await baseOutputs()
   const { TemplateBucket, ...network } = given
   const deploy = (stack, template, p) => aws('cloudformation', 'deploy', '--stack-name', stack, '--template-file', template, '--s3-bucket', TemplateBucket, '--s3-prefix', 'templates', '--capabilities', 'CAPABILITY_IAM', '--parameter-overrides', ...overrides(p))
-  await deploy('cicd', `${infra}cicd.yaml`, { ...network, ...own, TestServices: 'db=postgres:17:5432,cache=redis:7:6379' })
+  writeFileSync(join(dir, 'besides.json'), besides(['HasTestService1', 'HasTestService2']))
+  await deploy('cicd', join(dir, 'besides.json'), { ...network, ...own, TestServices: 'db=postgres:17:5432,cache=redis:7:6379' })
   const made = await resources('cicd')
   for (const id of ['Bucket', 'Cluster', 'BuildTask', 'BranchTestTask', 'ForkTask', 'Machine', 'Bus', 'BranchRule', 'TagRule', 'ForkRule', 'MergeGroupRule', 'ManualRule', 'Table', 'Topic', 'Dlq', 'ViewerPolicy']) assert.ok(made.some((r) => r.LogicalResourceId === id), id)
   const { stateMachines } = await aws('stepfunctions', 'list-state-machines')
@@ -123,6 +132,7 @@ test('base, pipeline and environment are deployed by carlin', async () => {
   const given = await baseOutputs()
   for (const n of readdirSync(infra)) if (n.endsWith('.yaml')) cpSync(infra + n, join(dir, n))
   writeFileSync(join(dir, 'base.yaml'), keyless())
+  writeFileSync(join(dir, 'cicd.yaml'), besides([]))
   writeFileSync(join(dir, 'environment.yaml'), untagged())
   writeFileSync(join(dir, 'package.json'), '{"name":"shop","version":"1.0.0"}')
   const parameters = (p) => Object.entries(p).map(([key, value]) => ({ key, value }))
