@@ -8,7 +8,6 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/runner/record"
-	"github.com/carlin-cicd/runner/runner/units"
 	"github.com/carlin-cicd/runner/steps/history"
 	"github.com/carlin-cicd/runner/steps/results"
 )
@@ -254,9 +253,4 @@ func Records(parts []Part, missing []int) []record.Shard {
 	}
 	slices.SortFunc(all, func(a, b record.Shard) int { return a.Shard - b.Shard })
 	return all
-}
-
-// Describe is a share in words.
-func Describe(s Share, all int) string {
-	return fmt.Sprintf("%s of %d", units.Count(len(s.Units), "file"), all)
 }

@@ -167,7 +167,9 @@ func (p Place) Look(ctx context.Context, s artifacts.Store) (State, error) {
 func usable(l Latest) bool { return l.Format == Format && IsGroup(l.RunID) }
 
 // Load returns the newest parts in the order of the shards, and the shards without one that can be read.
-func (p Place) Load(ctx context.Context, s artifacts.Store, state State, root string, clean func(string) string) (parts []Part, missing []int, err error) {
+func (p Place) Load(
+	ctx context.Context, s artifacts.Store, state State, root string, clean func(string) string,
+) (parts []Part, missing []int, err error) {
 	for n := 1; n <= p.Of; n++ {
 		l, ok := state.Latest[n]
 		if !ok {
@@ -188,7 +190,9 @@ func (p Place) Load(ctx context.Context, s artifacts.Store, state State, root st
 	return parts, missing, nil
 }
 
-func (p Place) load(ctx context.Context, s artifacts.Store, n int, runID, root string, clean func(string) string) (Part, error) {
+func (p Place) load(
+	ctx context.Context, s artifacts.Store, n int, runID, root string, clean func(string) string,
+) (Part, error) {
 	folder := p.Run(n, runID)
 	var part Part
 	if err := artifacts.GetJSON(ctx, s, partKey(folder), &part); err != nil {
