@@ -121,8 +121,10 @@ func (c *claim) abandon() (err error) {
 // claim takes the lock of the target as it was seen and, side by side, stores the record of step 1, if the object is
 // still as it was read. It returns nil if the plan may not be true any longer.
 //
-// If two publishers do so at the same time, one gets the lock, and maybe the other one its record. Then the former finds
-// that its own was refused, and goes on by the long protocol, which adds the paths of the other's record to its own. The
+// If two publishers do so at the same time, one gets the lock, and maybe the other one its record. Then the former
+// finds
+// that its own was refused, and goes on by the long protocol, which adds the paths of the other's record to its own.
+// The
 // latter waits for the lock, and knows (stray) that its record may be there.
 func (u *update) claim(ctx context.Context, changes bool, record pending, wait bool) (*claim, error) {
 	if u.found.Version != 0 {
@@ -158,7 +160,8 @@ func (u *update) createRecord(ctx context.Context, record pending) error {
 	return err
 }
 
-// mirrorAhead is the update of a mirror side by side with that of its set. Nil is none: the mirror is then updated after
+// mirrorAhead is the update of a mirror side by side with that of its set. Nil is none: the mirror is then updated
+// after
 // the set, by the long protocol.
 type mirrorAhead struct {
 	*update
