@@ -124,7 +124,8 @@ func (s *Server) request(t *testing.T, key, service, method, path, target, body 
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/20261123/%s/%s/aws4_request, SignedHeaders=host, Signature=0", key, awstest.Region, service))
+	scope := fmt.Sprintf("%s/20261123/%s/%s/aws4_request", key, awstest.Region, service)
+	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+scope+", SignedHeaders=host, Signature=0")
 	if target != "" {
 		request.Header.Set("X-Amz-Target", target)
 		request.Header.Set("Content-Type", "application/x-amz-json-1.1")
