@@ -16,6 +16,22 @@ import (
 // engineTimeout is how long podman or docker may take to answer.
 const engineTimeout = 10 * time.Second
 
+// services checks the services of a step; need looks up a program.
+func (e *examiner) services(s steps.Step, need func(name, user string, severity artifacts.Severity)) {
+	for _, one := range s.Services {
+		severity := e.severity(s)
+		if one.Optional {
+			severity = artifacts.Warning
+		}
+		for _, c := range []steps.Command{one.Setup, one.Command, one.Ready.Command} {
+			if name := program(c); name != "" {
+				need(name, "service "+one.Name+" of "+s.Name, severity)
+			}
+		}
+		e.service(one, severity)
+	}
+}
+
 // service checks what a service needs beside its programs: for a container what runs it, for PostgreSQL a user other
 // than root.
 func (e *examiner) service(s steps.Service, severity artifacts.Severity) {

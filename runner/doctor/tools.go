@@ -56,18 +56,7 @@ func (e *examiner) tools() {
 				need(name, s.Name, e.severity(s))
 			}
 		}
-		for _, one := range s.Services {
-			severity := e.severity(s)
-			if one.Optional {
-				severity = artifacts.Warning
-			}
-			for _, c := range []steps.Command{one.Setup, one.Command, one.Ready.Command} {
-				if name := program(c); name != "" {
-					need(name, "service "+one.Name+" of "+s.Name, severity)
-				}
-			}
-			e.service(one, severity)
-		}
+		e.services(s, need)
 	}
 	const manifest = "package.json"
 	if _, err := os.Stat(filepath.Join(e.session.Config.Workspace, manifest)); err == nil {
