@@ -35,7 +35,7 @@ func (s signer) Attest(ctx context.Context, m artifacts.Manifest) ([]byte, error
 		m.Files = append([]artifacts.File{}, m.Files...)
 		m.Files[0].SHA256 = strings.Repeat("0", 64)
 	}
-	statement := provenance.New(provenance.Build{External: provenance.External{Commit: m.SHA}, Builder: provenance.Local}, m)
+	statement := provenance.New(provenance.Build{External: provenance.External{Branch: m.Branch, Commit: m.SHA}, Builder: provenance.Local}, m)
 	if s.key == nil {
 		return provenance.Encode(ctx, statement, nil)
 	}
