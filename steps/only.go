@@ -237,8 +237,6 @@ func (e *OnlyError) Error() string {
 	return fmt.Sprintf("step %s cannot run these tests alone: %v", e.Step, e.Err)
 }
 
-func (e *OnlyError) Unwrap() error { return e.Err }
-
 // Hint says what to do next.
 func (e *OnlyError) Hint() string {
 	if errors.Is(e.Err, ErrNoSubset) {

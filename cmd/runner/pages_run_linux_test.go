@@ -26,6 +26,8 @@ var elsewhere = regexp.MustCompile(
 var expected = map[string][]int{
 	"runner doctor": {0, 1}, // of this machine
 	"runner cache":  {0, 1}, // there is no cache
+
+	"runner test --merge-shards": {1}, // no shard has stored anything
 }
 
 const sandboxYAML = `version: 1

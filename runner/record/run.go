@@ -134,7 +134,7 @@ type TestRow struct {
 	Project string
 	State   TestState
 	Took    time.Duration
-	Past    string `redact:"-"` // its outcomes in the last runs, this one included: see history.Outcome; "" if unknown
+	Past    string `redact:"-"` // its outcomes in the last runs, this one included: see outcome.Outcome; "" if unknown
 }
 
 // FailedTest is a failed test and where it is in the repository.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/carlin-cicd/runner/steps/history/outcome"
 )
 
 // The bounds of a history.
@@ -57,13 +59,13 @@ type Revision struct {
 	At     time.Time `json:"at"`
 }
 
-// The outcomes of a test.
+// The outcomes of a test, as a row has them.
 const (
-	missing = '-' // it did not run
-	skipped = 's' // in a sample; a row keeps it in its times, so that older versions can read the table
-	passed  = '.'
-	flaky   = '~' // it failed and passed
-	failed  = 'F'
+	missing = outcome.Missing
+	skipped = outcome.Skipped
+	passed  = outcome.Passed
+	flaky   = outcome.Flaky
+	failed  = outcome.Failed
 )
 
 const outcomes = "-.~F"

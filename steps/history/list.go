@@ -5,34 +5,21 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/carlin-cicd/runner/steps/history/outcome"
 )
 
-// Outcome is how a test ended in a run: the character that stands for it.
-type Outcome rune
+// Outcome is how a test ended in a run.
+type Outcome = outcome.Outcome
 
 // The outcomes of a test in a run.
 const (
-	Missing Outcome = missing
-	Skipped Outcome = skipped
-	Passed  Outcome = passed
-	Flaky   Outcome = flaky
-	Failed  Outcome = failed
+	Missing = outcome.Missing
+	Skipped = outcome.Skipped
+	Passed  = outcome.Passed
+	Flaky   = outcome.Flaky
+	Failed  = outcome.Failed
 )
-
-// String returns the word for an outcome.
-func (o Outcome) String() string {
-	switch o {
-	case Skipped:
-		return "skipped"
-	case Passed:
-		return "passed"
-	case Flaky:
-		return "flaky"
-	case Failed:
-		return "failed"
-	}
-	return "missing"
-}
 
 // Test is what the history knows of a test.
 type Test struct {
