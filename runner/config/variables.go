@@ -35,6 +35,7 @@ func Variables() []VariableGroup {
 			{"RUNNER_SHARD_RUN", "the same for all shards that belong together; of-4 for four by default"},
 			{"RUNNER_SHARD_HISTORY", "of the plan: the times by which all shards divide the tests"},
 			{"RUNNER_SHARD_MERGE", "last: the last shard merges; never: what started the shards has them merged"},
+			{"RUNNER_SHARD_ORIGIN", "set by RUNNER_PARALLEL: the workspace of which this one is a copy"},
 			{"RUNNER_RIGHT_SIZE", "show the size of Fargate that fits the last runs of the step, and run nothing"},
 			{"RUNNER_LIMIT", "how many of the last runs RUNNER_RIGHT_SIZE looks at; 20 by default"},
 		}},
