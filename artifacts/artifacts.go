@@ -67,7 +67,7 @@ type Looker interface {
 type SeenLock interface {
 	// New reports whether the lock had never been held.
 	New() bool
-	// Lock is that of Locker, in one request if the lock was free and is still so. Then asSeen is true, and nobody has
+	// Lock is that of Locker, in one request if the lock was free and is still so. Then asSeen is true, and no one has
 	// held it since. Without wait, a lock that is held is an error.
 	Lock(ctx context.Context, wait bool) (held context.Context, release func(), asSeen bool, err error)
 }

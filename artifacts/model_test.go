@@ -25,7 +25,7 @@ import (
 // bucket must have what the manifests say and nothing else.
 //
 // Orders are enumerated by running again with other choices, and pruned by sleep sets: of two requests that commute,
-// those of other objects and reads, both orders are one. Time passes when nobody has a request in progress; and once,
+// those of other objects and reads, both orders are one. Time passes when no request is in progress; and once,
 // at any point, for a publisher that waits for a lock.
 
 var (
@@ -84,7 +84,7 @@ func TestEveryOrderOfTwoPublishersAndACrash(t *testing.T) {
 func TestTheModelFindsBrokenProtocols(t *testing.T) {
 	dirs := modelDirs(t)
 	for what, c := range map[string]modelCase{
-		"a lock that excludes nobody":                       {broken: func(b *bucket) { b.openLocks = true }},
+		"a lock that never excludes":                        {broken: func(b *bucket) { b.openLocks = true }},
 		"a lock that counts as seen whoever has had it":     {broken: func(b *bucket) { b.alwaysAsSeen = true }},
 		"reads beside a lock that has been held":            {old: true, broken: func(b *bucket) { b.alwaysNew = true }},
 		"a record that replaces that of the other":          {broken: func(b *bucket) { b.ignoreTag = "~pending.json" }},

@@ -59,7 +59,7 @@ func (l *Lease) Context() context.Context { return l.ctx }
 // can refuse a holder that does not know yet that its lock is lost.
 func (l *Lease) Fence() int64 { return l.fence }
 
-// AsSeen reports whether the lock was free as Request.Seen had found it, and nobody has held it in between.
+// AsSeen reports whether the lock was free as Request.Seen had found it, and had no other holder in between.
 func (l *Lease) AsSeen() bool { return l.asSeen }
 
 // Release frees the lock, once nothing runs under it any longer, and ends the heartbeats. If the store fails, the lock

@@ -16,7 +16,7 @@ type Seen struct {
 
 // Look reads a lock ahead of an Acquire. It takes nothing.
 //
-// A tag never comes back. So if Acquire takes a lock that was free as it was seen (Lease.AsSeen), nobody has held it
+// A tag never comes back. So if Acquire takes a lock that was free as it was seen (Lease.AsSeen), no one has held it
 // since: what was read after Look had returned, and is only written under the lock, is still so. A holder that is seen
 // may write without a change of the lock, and die.
 func Look(ctx context.Context, s Store, key string) (*Seen, error) {
@@ -33,5 +33,5 @@ func Look(ctx context.Context, s Store, key string) (*Seen, error) {
 // New reports whether the lock had never been held. Then what was read at any time before is still so, too.
 func (s *Seen) New() bool { return s.tag == "" }
 
-// free reports whether nobody held the lock.
+// free reports whether the lock had no holder.
 func (s *Seen) free() bool { return s != nil && (s.New() || !s.record.Released.IsZero()) }

@@ -42,7 +42,7 @@ func TestALockIsTakenAsItWasSeen(t *testing.T) {
 			release(t, acquire(t, s, requestOf("b")))
 			l := acquire(t, s, with("a", seen))
 			if l.AsSeen() {
-				t.Error("nobody has held it, it says")
+				t.Error("AsSeen reports true for a lock that was held")
 			}
 			release(t, l)
 		}
@@ -65,7 +65,7 @@ func TestALockIsTakenAsItWasSeen(t *testing.T) {
 		time.Sleep(75 * time.Second)
 		l := acquire(t, s, with("a", seen))
 		if l.AsSeen() {
-			t.Error("nobody has held it, it says")
+			t.Error("AsSeen reports true for a lock that was held")
 		}
 		release(t, l)
 	})

@@ -23,7 +23,7 @@ const (
 type SlackContext struct {
 	Recovered bool // the step did not pass when it last ran on the branch
 	Report    ReportLink
-	Mention   string // the id of a user who is notified of a failure; "" for nobody
+	Mention   string // the id of a user who is notified of a failure; "" for none
 }
 
 // SlackMessage returns the run as a message: the verdict, the error, failed tests and links.

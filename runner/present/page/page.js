@@ -73,7 +73,7 @@ if (byId("search")) (() => {
   const input = byId("search");
   byId("searching").hidden = false; // without this script it would do nothing
   focusSearch = () => { byId("log").scrollIntoView(); input.focus({ preventScroll: true }); input.select(); };
-  let rows; // of the log, once somebody searches
+  let rows; // of the log, from the first search
   let text;
   const found = byId("found");
   let hits = [];
