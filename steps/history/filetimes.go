@@ -287,13 +287,7 @@ func (t timeTable) encode() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	if _, err := z.Write(text); err != nil {
-		return nil, err
-	}
-	err = z.Close()
-	return b.Bytes(), err
+	return compress(text)
 }
 
 // loadTimes reads a table. With a *CorruptError the tag is valid.

@@ -154,16 +154,12 @@ func (h *History) encode() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		var b bytes.Buffer
-		z := gzip.NewWriter(&b)
-		if _, err := z.Write(text); err != nil {
+		body, err := compress(text)
+		if err != nil {
 			return nil, err
 		}
-		if err := z.Close(); err != nil {
-			return nil, err
-		}
-		if b.Len() <= maxBytes && len(text) <= maxDecoded || tests == 0 {
-			return b.Bytes(), nil
+		if len(body) <= maxBytes && len(text) <= maxDecoded || tests == 0 {
+			return body, nil
 		}
 		if described > 0 {
 			described = min(described, len(h.tests)) * 3 / 4
@@ -172,6 +168,17 @@ func (h *History) encode() ([]byte, error) {
 		}
 		h.prune(tests, described)
 	}
+}
+
+// compress returns what is stored for a text.
+func compress(text []byte) ([]byte, error) {
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write(text); err != nil {
+		return nil, err
+	}
+	err := z.Close()
+	return b.Bytes(), err
 }
 
 // maxDecoded bounds what a stored history takes when it is read, in bytes.
