@@ -269,8 +269,35 @@ func (r *run) checkMergedCoverage(err error) error {
 			folders = append(folders, coverage.Part{Label: folder, Dir: filepath.Join(r.merging.dir, kind, folder, within)})
 		}
 	}
-	read := r.timed("coverage", func() error { return r.verdict.ReadShards(folders) })
+	var union coverage.Union
+	read := r.timed("coverage", func() (err error) {
+		union, err = r.verdict.ReadShards(folders)
+		return err
+	})
+	if read == nil && kind != coverageKind {
+		err = r.writeUnion(kind, union, err)
+	}
 	return r.verdict.CheckCoverage(read, err)
+}
+
+// unionName is the coverage of all shards in their set, for tools that take one file.
+const unionName = "lcov.info"
+
+// writeUnion writes the coverage of all shards beside their folders.
+func (r *run) writeUnion(kind string, union coverage.Union, runErr error) error {
+	if !union.IsComplete() {
+		r.Log.Info("the coverage of the shards is not in one lcov.info: a report only counts lines, without their numbers",
+			"hint", "have the tests write lcov.info or coverage-final.json")
+		return runErr
+	}
+	file, err := os.Create(filepath.Join(r.merging.dir, kind, unionName))
+	if err == nil {
+		err = errors.Join(union.WriteLcov(file), file.Close())
+	}
+	if err != nil && runErr == nil {
+		return outcome.ArtifactsError{Err: fmt.Errorf("the coverage of all shards could not be written: %w", err)}
+	}
+	return runErr
 }
 
 // publishMerged publishes the artifacts of all shards: each has a folder in the set.
@@ -375,6 +402,7 @@ func (r *run) ofShards(f *record.Run) {
 		return
 	}
 	f.Shards = shards.Records(m.parts, m.missing)
+	f.Balance = record.Balance(f.Shards)
 	if f.Usage = shards.Usage(m.parts); f.Usage != nil {
 		f.Cost = shards.Cost(m.parts)
 	}

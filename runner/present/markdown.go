@@ -94,6 +94,7 @@ func (d *document) run(run record.Run) {
 		d.item("cost", codeSpan(CostLine(run.Cost)))
 	}
 	d.item("record", d.path(run.Place+"/"+run.Key))
+	d.shards(run)
 	if run.Tests != nil {
 		d.tests(run.Tests)
 	}

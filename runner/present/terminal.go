@@ -48,6 +48,7 @@ func (t Terminal) Summary(run record.Run) string {
 	if run.Tests != nil {
 		s.tests(run.Tests)
 	}
+	s.shards(run)
 	if run.Coverage != nil {
 		s.row("covered", terminal.Escape(CoverageLine(run.Coverage)))
 	}

@@ -80,6 +80,7 @@ type Run struct {
 	Phases     []Phase           `json:"phases"`
 	Attempts   []Attempt         `json:"attempts"`
 	Shards     []Shard           `json:"shards,omitempty"` // of a run that was divided
+	Balance    *ShardBalance     `json:"shard_balance,omitempty"`
 	Leftovers  []Leftover        `json:"leftovers,omitempty"`
 	Notes      []Annotation      `json:"annotations,omitempty"` // that its commands printed
 	OOMKills   int               `json:"oom_kills,omitempty"`   // processes of the command that the kernel killed for memory

@@ -17,6 +17,35 @@ type Shard struct {
 	Files    int       `json:"files"`
 	Expected float64   `json:"expected_seconds,omitempty"` // of its files, by earlier runs
 	Tests    int       `json:"tests"`
+	Failed   int       `json:"failed_tests,omitempty"` // errored ones among them
+}
+
+// ShardBalance says how evenly the shards of a run took their time.
+type ShardBalance struct {
+	Mean    float64 `json:"mean_seconds"`
+	Slowest float64 `json:"slowest_seconds"`
+	Shard   int     `json:"slowest"`      // which one
+	Over    float64 `json:"over_percent"` // how much longer the slowest took than the mean
+}
+
+// Balance returns how evenly the shards took their time; nil if one is missing, or there are none: then it is not known.
+func Balance(shards []Shard) *ShardBalance {
+	b := &ShardBalance{}
+	for _, s := range shards {
+		if s.Missing {
+			return nil
+		}
+		b.Mean += s.Seconds / float64(len(shards))
+		if b.Shard == 0 || s.Seconds > b.Slowest {
+			b.Slowest, b.Shard = s.Seconds, s.Shard
+		}
+	}
+	if b.Mean <= 0 {
+		return nil
+	}
+	b.Over = Round(100 * (b.Slowest/b.Mean - 1))
+	b.Mean = Seconds(Duration(b.Mean))
+	return b
 }
 
 // ListedTest is a test of a shard for the list of all tests.

@@ -244,7 +244,7 @@ func Records(parts []Part, missing []int) []record.Shard {
 			ExitCode: p.Run.ExitCode, Started: p.Run.StartedAt, Seconds: p.Run.Seconds, Files: p.Files, Expected: p.Expected,
 		}
 		if p.Run.Tests != nil {
-			s.Tests = p.Run.Tests.Total
+			s.Tests, s.Failed = p.Run.Tests.Total, p.Run.Tests.Failed+p.Run.Tests.Errored
 		}
 		all = append(all, s)
 	}

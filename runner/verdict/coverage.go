@@ -61,17 +61,17 @@ func (v *Verdict) CoverageSet(apart string) (kind, within string) {
 	return apart, ""
 }
 
-// ReadShards sets Coverage from the reports of all shards, which are in folders of their own.
-func (v *Verdict) ReadShards(folders []coverage.Part) error {
+// ReadShards sets Coverage from the reports of all shards, which are in folders of their own, and returns their union.
+func (v *Verdict) ReadShards(folders []coverage.Part) (coverage.Union, error) {
 	if len(folders) == 0 {
-		return fs.ErrNotExist
+		return coverage.Union{}, fs.ErrNotExist
 	}
-	read, err := coverage.ReadAll(folders, filepath.Join(v.directory(), filepath.FromSlash(v.coverageFolder())), v.directory())
+	read, union, err := coverage.ReadAll(folders, filepath.Join(v.directory(), filepath.FromSlash(v.coverageFolder())), v.directory())
 	if err != nil {
-		return err
+		return coverage.Union{}, err
 	}
 	v.takeCoverage(read)
-	return nil
+	return union, nil
 }
 
 func (v *Verdict) hasFloor() bool { return v.step.Coverage.Floor != coverage.Floor{} }

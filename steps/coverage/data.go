@@ -12,7 +12,7 @@ const (
 	maxFiles   = 50_000
 	fileSize   = 256 // bytes of maxMarks that a file takes
 	branchSize = 48  // a line with branches
-	blockSize  = 48  // a block of statements
+	blockSize  = 64  // a block of statements
 
 	maxBranches = 1 << 10 // of one line
 	maxPath     = 300     // bytes of a name
@@ -36,10 +36,10 @@ func newData() *data {
 type file struct {
 	lines, hit bitset // by number; of the same length
 	branches   map[int64]branch
-	blocks     map[uint64]block // of Go, by their place
-	extra      Summary          // lines and branches that were counted without their number
-	stated     Summary          // totals, for where nothing is listed
-	anonymous  bool             // stands for files beyond the bounds
+	blocks     map[place]block // of Go
+	extra      Summary         // lines and branches that were counted without their number
+	stated     Summary         // totals, for where nothing is listed
+	anonymous  bool            // stands for files beyond the bounds
 }
 
 // branch are the branches of one line, one bit each.
@@ -141,9 +141,9 @@ func (d *data) branchCounts(f *file, line int64, figure Figure) {
 }
 
 // block adds a block of statements.
-func (d *data) block(f *file, place uint64, statements int64, covered bool) {
+func (d *data) block(f *file, at place, statements int64, covered bool) {
 	d.listed.Lines.count(statements, covered)
-	b, known := f.blocks[place]
+	b, known := f.blocks[at]
 	if !known {
 		if f.anonymous || d.room < blockSize {
 			f.extra.Lines.count(statements, covered)
@@ -151,10 +151,10 @@ func (d *data) block(f *file, place uint64, statements int64, covered bool) {
 		}
 		d.room -= blockSize
 		if f.blocks == nil {
-			f.blocks = map[uint64]block{}
+			f.blocks = map[place]block{}
 		}
 	}
-	f.blocks[place] = block{max(b.statements, statements), b.covered || covered}
+	f.blocks[at] = block{max(b.statements, statements), b.covered || covered}
 }
 
 // summary counts a file. Totals that are stated count where nothing is listed; beside what is listed they can only show
@@ -198,12 +198,12 @@ func (f *file) merge(g *file) {
 		a := f.branches[key]
 		f.branches[key] = branch{a.all | b.all, a.taken | b.taken}
 	}
-	for place, b := range g.blocks {
+	for at, b := range g.blocks {
 		if f.blocks == nil {
-			f.blocks = map[uint64]block{}
+			f.blocks = map[place]block{}
 		}
-		a := f.blocks[place]
-		f.blocks[place] = block{max(a.statements, b.statements), a.covered || b.covered}
+		a := f.blocks[at]
+		f.blocks[at] = block{max(a.statements, b.statements), a.covered || b.covered}
 	}
 	f.extra.Lines, f.extra.Branches = f.extra.Lines.atLeast(g.extra.Lines), f.extra.Branches.atLeast(g.extra.Branches)
 	f.stated.Lines, f.stated.Branches = f.stated.Lines.atLeast(

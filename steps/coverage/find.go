@@ -151,7 +151,7 @@ type Part struct {
 
 // ReadAll reads folders that several runs of the same tool have left, each a part of the tests, and merges them as Read
 // does. dir is where each run had its folder: it says of which package a report is.
-func ReadAll(parts []Part, dir, root string) (Result, error) {
+func ReadAll(parts []Part, dir, root string) (Result, Union, error) {
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		dir = filepath.Dir(dir)
 	}
@@ -160,12 +160,12 @@ func ReadAll(parts []Part, dir, root string) (Result, error) {
 	for i, p := range parts {
 		part, err := readPart(p.Dir, i, none)
 		if err != nil {
-			return Result{}, err
+			return Result{}, Union{}, err
 		}
 		all = append(all, part...)
 	}
 	if len(all) == 0 {
-		return Result{}, none
+		return Result{}, Union{}, none
 	}
 	// The formats of one run are told from each other by what was merged before: all runs of a format come first.
 	slices.SortStableFunc(all, func(a, b partOf) int { return cmp.Or(a.compare(b.found), a.run-b.run) })
@@ -176,7 +176,7 @@ func ReadAll(parts []Part, dir, root string) (Result, error) {
 		last := &m.reports[len(m.reports)-1]
 		last.Path = parts[p.run].Label + last.Path
 	}
-	return m.result(), nil
+	return m.result(), m.union(), nil
 }
 
 // partOf is a report of one of several runs.

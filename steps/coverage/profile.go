@@ -3,12 +3,27 @@ package coverage
 import (
 	"bytes"
 	"errors"
-	"hash/maphash"
 	"io"
+	"math"
 )
 
-// placeSeed makes the places of blocks comparable between reports of one process.
-var placeSeed = maphash.MakeSeed()
+// place is where a block of statements is.
+type place struct{ line, column, lastLine, lastColumn uint32 }
+
+// parsePlace reads line.column,line.column.
+func parsePlace(text []byte) (p place, ok bool) {
+	from, to, found := bytes.Cut(text, []byte(","))
+	ok = found && parsePoint(from, &p.line, &p.column) && parsePoint(to, &p.lastLine, &p.lastColumn)
+	return p, ok
+}
+
+func parsePoint(text []byte, line, column *uint32) bool {
+	before, after, _ := bytes.Cut(text, []byte("."))
+	l, ok := parseCount(before)
+	c, okToo := parseCount(after)
+	*line, *column = uint32(min(l, math.MaxUint32)), uint32(min(c, math.MaxUint32))
+	return ok && okToo
+}
 
 // readProfile reads a profile of Go: name.go:line.column,line.column statements count. One of several packages may have
 // a block once for each test binary that could run it.
@@ -19,14 +34,15 @@ func readProfile(in io.Reader, d *data) error {
 			continue
 		}
 		rest, count, _ := cutLast(l.text, ' ')
-		place, statements, _ := cutLast(rest, ' ')
-		name, span, ok := cutLast(place, ':')
-		n, okToo := parseCount(statements)
-		times, okThree := parseCount(count)
-		if !ok || !okToo || !okThree || len(name) == 0 {
+		where, statements, _ := cutLast(rest, ' ')
+		name, span, ok := cutLast(where, ':')
+		at, okToo := parsePlace(span)
+		n, okThree := parseCount(statements)
+		times, okFour := parseCount(count)
+		if !ok || !okToo || !okThree || !okFour || len(name) == 0 {
 			return l.wrong("a block of a profile")
 		}
-		d.block(d.file(name), maphash.Bytes(placeSeed, span), n, times > 0)
+		d.block(d.file(name), at, n, times > 0)
 	}
 	if l.number == 0 {
 		return errors.Join(errors.New("it is empty"), l.fault())

@@ -161,6 +161,7 @@ func (w *writer) contents(run record.Run, v *logView) {
 		id, title string
 	}{
 		{run.Deployment != nil, "delivery", "Delivery"},
+		{len(run.Shards) > 0, "shards", "Shards"},
 		{hasFailures(run), "failures", "Failed tests"},
 		{len(v.lines) > 0, "log", "Log"},
 		{run.Tests != nil, "tests", "Tests"},

@@ -53,6 +53,7 @@ func Write(w io.Writer, run record.Run, log Log) error {
 		"not work. <code>runner report %s --open</code> opens it with them.</p>\n", run.RunID)
 	out.problem(run, view)
 	out.delivery(run)
+	out.shards(run)
 	out.failures(run, view, rows)
 	out.log(run, view)
 	out.tests(run, view, rows)
