@@ -49,16 +49,8 @@ func Start(o Options) (*Server, error) {
 	}
 	_, port, _ := net.SplitHostPort(address)
 	args := []string{
-		folder(),
-		"--port",
-		port,
-		"--driver",
-		o.Driver,
-		"--until-stdin-ends",
-		"--phase",
-		fmt.Sprint(o.Phase.Seconds()),
-		"--log-delay",
-		fmt.Sprint(o.LogDelay.Seconds()),
+		folder(), "--port", port, "--driver", o.Driver, "--until-stdin-ends",
+		"--phase", fmt.Sprint(o.Phase.Seconds()), "--log-delay", fmt.Sprint(o.LogDelay.Seconds()),
 	}
 	if o.Entrypoint != "" {
 		args = append(args, "--entrypoint", o.Entrypoint)
