@@ -7,7 +7,7 @@ export const secretArn = (n) => `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:sec
 export const keyArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/1`
 const signingArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/2`
 const ownSteps = ['lint', 'e2e', 's3', 's4', 's5', 's6', 's7', 's8'], ownKinds = ['reports', 'k2', 'k3', 'k4']
-export const options = { OwnSteps: ownSteps, OwnArtifacts: ownKinds, SigningKeyArn: signingArn, GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), KmsKeyArn: keyArn, ExecuteCommand: 'true' }
+export const options = { OwnSteps: ownSteps, OwnArtifacts: ownKinds, SigningKeyArn: signingArn, GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), SlackBotTokenArn: secretArn('slack-bot-x1'), SlackChannel: 'C0123456789', KmsKeyArn: keyArn, ExecuteCommand: 'true' }
 export const iam = (n) => `arn:aws:iam::${ACCOUNT}:role/${n}`
 const stacks = {
   '': resolve(load('cicd.yaml'), { GitHubRoles: 'true', SlackWebhookUrl: 'https://hooks.slack.com/services/x', ...options }),
@@ -139,6 +139,23 @@ export const table = {
     ...['pr/5/runs/index/pr/5~/head.json.gz', 'pr/5/runs/index/index.html'].map((k) => ['yes', 'ForkStoreRole', 's3:PutObject', key(k), ofPull(5)]),
     ...['runs/index/pr/5~/head.json.gz', 'runs/index/index.html'].map((k) => ['no', 'ForkStoreRole', 's3:PutObject', key(k), ofPull(5)]),
   ],
+  'the steps of a commit keep the state of its message and of its comment; a branch not those of the main one or a tag': [
+    ...['BuildRole', 'TestRole', 'ShardRole'].flatMap((role) => ['main', 'v1.2.3'].flatMap((b) => [
+      ...put('yes', role, `runs/${b}/${S}/slack.json`, `runs/${b}/latest/comment-7.json`), ['yes', role, 's3:GetObject', key(`runs/${b}/latest/comment-7.json`)],
+      ...put('no', role, `runs/${b}/slack.json`, `runs/${b}/latest/slack.json`, `runs/${b}/${S}/deploy@production/slack.json`, `runs/${b}/${S}/comment-7.json`),
+      ...deny(role, 's3:DeleteObject', `runs/${b}/${S}/slack.json`, `runs/${b}/latest/comment-7.json`),
+    ]).concat(put('no', role, `runs/feature/${S}/slack.json`, 'runs/feature/latest/comment-7.json'))),
+    ...['BranchBuildRole', 'BranchTestRole', 'BranchShardRole'].flatMap((role) => [
+      ...['feature', 'feature/a', 'heads/v1'].flatMap((b) => put('yes', role, `runs/${b}/${S}/slack.json`, `runs/${b}/latest/comment-7.json`)),
+      ...['main', 'v1.2.3'].flatMap((b) => put('no', role, `runs/${b}/${S}/slack.json`, `runs/${b}/latest/comment-7.json`)),
+      ...put('no', role, 'runs/feature/slack.json', 'runs/feature/latest/slack.json', `runs/feature/${S}/deploy@production/slack.json`),
+    ]),
+    ...[['BuildRole', ['main', 'v1.2.3']], ['BranchBuildRole', ['feature/a']]].flatMap(([role, branches]) => branches.flatMap((b) => [`runs/${b}/${S}/slack.json`, `runs/${b}/latest/comment-7.json`])
+      .flatMap((k) => [['yes', role, 's3:PutObjectTagging', key(k), tag('30d')], ['no', role, 's3:PutObjectTagging', key(k), tag('deployed')]])),
+    ...['Migrate', 'Deploy'].flatMap((n) => [...put('yes', `staging-${n}Role`, `runs/main/${S}/slack.json`, `runs/feature/a/${S}/slack.json`, 'runs/main/latest/comment-7.json'), ...put('no', `staging-${n}Role`, 'runs/main/slack.json', 'runs/main/latest/slack.json')]),
+    ...[`pr/5/runs/pr/5/${S}/slack.json`, 'pr/5/runs/pr/5/latest/comment-5.json'].map((k) => ['yes', 'ForkStoreRole', 's3:PutObject', key(k), ofPull(5)]),
+    ['no', 'ForkStoreRole', 's3:PutObject', key(`runs/main/${S}/slack.json`), ofPull(5)], ...put('no', 'MachineRole', `runs/main/${S}/slack.json`),
+  ],
   'a shard writes its part, and, as the last one, what its step writes on its own branches; nothing of other steps': [
     ...['test', ...ownSteps].flatMap((n) => ['ShardRole', 'TestRole'].flatMap((role) => [
       ...put('yes', role, `runs/main/${S}/${n}~shards/1/2/r/junit.xml`, `runs/v1.2.3/${S}/${n}~shards/1/2/r/junit.xml`, `runs/main/${S}/${n}/1/finished.json`, `runs/main/${S}/${n}/latest.json`, `runs/main/latest/${n}/latest.json`),
@@ -173,7 +190,7 @@ export const table = {
     ['no', 'ForkRole', 'sts:AssumeRole', iam('ForkStoreRole'), { 'aws:RequestTag/prefix': 'builds' }], ['no', 'ForkRole', 'sts:AssumeRole', iam('ForkStoreRole')],
     ['no', 'ForkRole', 'sts:AssumeRole', iam('BuildRole'), { 'aws:RequestTag/prefix': 'pr/5' }],
     ...['ForkRole', 'ForkStoreRole', 'ForkExecutionRole'].flatMap((role) => [
-      ...['cicd/build/npm-a1b2c3', 'cicd/test/npm-a1b2c3', 'cicd/fork/npm-a1b2c3', 'cicd/deploy-production/key-a1b2c3', 'github-x1', 'slack-x1'].map((n) => ['no', role, 'secretsmanager:GetSecretValue', secretArn(n)]),
+      ...['cicd/build/npm-a1b2c3', 'cicd/test/npm-a1b2c3', 'cicd/fork/npm-a1b2c3', 'cicd/deploy-production/key-a1b2c3', 'github-x1', 'slack-x1', 'slack-bot-x1'].map((n) => ['no', role, 'secretsmanager:GetSecretValue', secretArn(n)]),
       [role === 'ForkExecutionRole' ? 'yes' : 'no', role, 'secretsmanager:GetSecretValue', secretArn('fork-x1')],
       ['no', role, 'ssm:GetParameters', arn('ssm', 'parameter/cicd/fork/key')], ['no', role, 'ssm:GetParametersByPath', arn('ssm', 'parameter/cicd/build')],
     ]),
@@ -227,7 +244,7 @@ export const table = {
     ...['BuildRole', 'BranchTestRole', 'ShardRole', 'staging-MigrateRole', 'production-DeployRole'].map((role) => ['yes', role, 'secretsmanager:BatchGetSecretValue', '*']), ...['ForkRole', 'ForkStoreRole', 'ForkExecutionRole'].map((role) => ['no', role, 'secretsmanager:BatchGetSecretValue', '*']),
     ['yes', 'production-DeployRole', 'ssm:GetParameters', arn('ssm', 'parameter/cicd/deploy-production/key')],
     ['no', 'staging-DeployRole', 'ssm:GetParameters', arn('ssm', 'parameter/cicd/deploy-production/key')],
-    ...['github-x1', 'slack-x1'].flatMap((n) => [['no', 'TestRole', n], ['no', 'staging-DeployRole', n], ...['Build', 'Test', 'staging-Migrate', 'staging-Deploy', 'production-Migrate', 'production-Deploy'].map((t) => ['yes', `${t}ExecutionRole`, n])].map(([want, role, name]) => [want, role, 'secretsmanager:GetSecretValue', secretArn(name)])),
+    ...['github-x1', 'slack-x1', 'slack-bot-x1'].flatMap((n) => [['no', 'TestRole', n], ['no', 'staging-DeployRole', n], ...['Build', 'Test', 'staging-Migrate', 'staging-Deploy', 'production-Migrate', 'production-Deploy'].map((t) => ['yes', `${t}ExecutionRole`, n])].map(([want, role, name]) => [want, role, 'secretsmanager:GetSecretValue', secretArn(name)])),
   ],
   'an execution role fetches the image and writes the log': [
     ...['BuildExecutionRole', 'staging-DeployExecutionRole', 'production-DeployExecutionRole', 'abroad-DeployExecutionRole'].map((role) => ['yes', role, 'ecr:GetAuthorizationToken', '*']),

@@ -12,7 +12,7 @@ import { promisify } from 'node:util'
 import { environment, infra, load, refused, resolve, sample, source } from './template.mjs'
 
 const templates = readdirSync(infra).filter((n) => n.endsWith('.yaml'))
-const everything = { AlarmEmail: 'a@example.com', SlackWebhookUrl: 'https://hooks.slack.com/services/x', SlackWebhookArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:s', GitHubRoles: 'true', GitHubTokenArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:t' }
+const everything = { AlarmEmail: 'a@example.com', SlackWebhookUrl: 'https://hooks.slack.com/services/x', SlackWebhookArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:s', SlackBotTokenArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:b', SlackChannel: 'C0123456789', SlackUsers: 'ana@example.com=U0123456789', GitHubComment: 'on', GitHubRoles: 'true', GitHubTokenArn: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:t' }
 const ours = templates.filter((n) => n !== 'webhook.yaml')
 const regions = ['us-east-1', 'eu-west-1', 'us-gov-west-1', 'us-gov-east-1', 'cn-north-1', 'cn-northwest-1']
 
@@ -160,7 +160,27 @@ test("a fork's command gets no credentials, its runner those of one prefix, and 
   assert.deepEqual(fork({ ForkTokenArn: '' }).ContainerDefinitions[0].Secrets, [])
   const ForkTokenArn = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:fork-x1'
   assert.deepEqual(fork({ ForkTokenArn }).ContainerDefinitions[0].Secrets, [{ Name: 'GITHUB_TOKEN', ValueFrom: ForkTokenArn }])
-  assert.equal(resolve(load('cicd.yaml'), everything).BuildTask.Properties.ContainerDefinitions[0].Secrets.length, 2)
+  assert.equal(resolve(load('cicd.yaml'), everything).BuildTask.Properties.ContainerDefinitions[0].Secrets.length, 3)
+})
+
+test('tasks but those of forks know what they post to Slack and to pull requests', () => {
+  const all = (given) => [resolve(load('cicd.yaml'), given), environment('staging', given)].flatMap((stack) => Object.entries(stack).filter(([id, r]) => r.Type === 'AWS::ECS::TaskDefinition' && id !== 'ForkTask').map(([id, r]) => [id, variables(r.Properties), r.Properties.ContainerDefinitions[0].Secrets.map((x) => [x.Name, x.ValueFrom])]))
+  const posts = (e) => [e.SLACK_CHANNEL, e.RUNNER_SLACK_USERS, e.RUNNER_GITHUB_COMMENT], token = (secrets) => secrets.find(([n]) => n === 'SLACK_BOT_TOKEN')?.[1]
+  assert.equal(all(everything).length, 6)
+  for (const [id, e, secrets] of all(everything)) assert.deepEqual([...posts(e), token(secrets)], [everything.SlackChannel, everything.SlackUsers, 'on', everything.SlackBotTokenArn], id)
+  for (const [id, e, secrets] of all({ ...everything, SlackBotTokenArn: '', GitHubTokenArn: '' })) assert.deepEqual([...posts(e), token(secrets)], [undefined, undefined, undefined, undefined], id)
+  assert.deepEqual(posts(variables(resolve(load('cicd.yaml'), everything).ForkTask.Properties)), [undefined, undefined, undefined])
+})
+
+test('settings of Slack that the runner would refuse are refused', () => {
+  const { SlackBotTokenArn, SlackChannel } = everything
+  for (const name of ['cicd.yaml', 'environment.yaml']) {
+    const given = sample(name) ?? {}
+    assert.deepEqual(refused(load(name), { ...given, SlackBotTokenArn, SlackChannel, SlackUsers: 'a@b.c=U0123456789,d@e.f=W0123456789' }), [])
+    assert.deepEqual(refused(load(name), { ...given, SlackBotTokenArn }), ['SlackBotTokenArn needs SlackChannel, the id of a channel.'])
+    for (const SlackUsers of ['ana', 'ana=U0123456789', 'a@b.c=ana', 'a@b.c=U0123456789, d@e.f=U0123456788', 'a@b.c=U0123456789,']) assert.deepEqual(refused(load(name), { ...given, SlackUsers }), ['SlackUsers'], SlackUsers)
+    assert.deepEqual([refused(load(name), { ...given, SlackChannel: '#builds' }), refused(load(name), { ...given, GitHubComment: 'true' })], [['SlackChannel'], ['GitHubComment']])
+  }
 })
 
 test('a proxy, a larger disk and ARM64 reach every task', () => {
