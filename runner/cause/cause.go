@@ -85,9 +85,7 @@ func (f Failure) derive() record.Cause {
 	case record.Timeout, record.OOM:
 		return f.words(lastOfStopped)
 	case record.ServiceFailed:
-		c := f.words(0)
-		c.Lines = f.Lines
-		return c
+		return f.service()
 	}
 	return f.words(0)
 }
@@ -106,6 +104,24 @@ func (f Failure) words(last int) record.Cause {
 		c.Lines = append(c.Lines, f.Output.last[skipped:]...)
 		c.LogLine = f.Output.lastAt + skipped
 	}
+	return c
+}
+
+// service is a service beside the command that was not ready, or ended, with what its own output tells of why.
+func (f Failure) service() record.Cause {
+	c := f.words(0)
+	if len(f.Lines) == 0 {
+		return c
+	}
+	c.Kind, c.Lines = record.CauseOutput, f.Lines
+	said := new(Watch).End([]byte(strings.Join(f.Lines, "\n")), 1, 0, true)
+	if said.telling.weight < generic {
+		c.Summary += "; its output ends with: " + strings.TrimSpace(f.Lines[len(f.Lines)-1])
+		return c
+	}
+	told := f.told(said.telling)
+	c.Summary += ": " + told.Summary
+	c.Tool, c.Path, c.Line, c.Column = told.Tool, told.Path, told.Line, told.Column
 	return c
 }
 

@@ -54,7 +54,22 @@ func TestWhatTheCauseIsMadeOf(t *testing.T) {
 		"no command":    {Failure{Reason: record.Failure, Error: "rollback failed"}, record.CauseReason, "rollback failed", "", ""},
 		"timeout":       {Failure{Reason: record.Timeout, Error: "too long", Output: output("a\nb\nc\nd\ne\nf\n")}, record.CauseReason, "too long", "b|c|d|e|f", ""},
 		"out of memory": {Failure{Reason: record.OOM, Error: "killed", Output: output("a\n")}, record.CauseReason, "killed", "a", ""},
-		"cancelled":     {Failure{Reason: record.Cancelled, Error: "stopped", Output: output(tsc)}, record.CauseReason, "stopped", "", ""},
+		"a service that says why": {
+			Failure{Reason: record.ServiceFailed, Error: "service db ended: it exited with 1", Lines: []string{
+				"db: starting", "2026-11-30 18:00:00 UTC [7] FATAL:  data directory has wrong ownership", "bye",
+			}},
+			record.CauseOutput, "service db ended: it exited with 1: 2026-11-30 18:00:00 UTC [7] FATAL: data directory has wrong ownership",
+			"db: starting|2026-11-30", "",
+		},
+		"a service that does not": {
+			Failure{Reason: record.ServiceFailed, Error: "service db ended: it exited with 0", Lines: []string{"working", " done "}},
+			record.CauseOutput, "service db ended: it exited with 0; its output ends with: done", "working| done ", "",
+		},
+		"a service without a word": {
+			Failure{Reason: record.ServiceFailed, Error: "service db was not ready within 1s", Hint: "raise it"},
+			record.CauseReason, "service db was not ready within 1s", "", "raise it",
+		},
+		"cancelled": {Failure{Reason: record.Cancelled, Error: "stopped", Output: output(tsc)}, record.CauseReason, "stopped", "", ""},
 		"a signal": {
 			Failure{Reason: record.Signalled, Signal: "SEGV", Error: "the command died of SIGSEGV", Output: output("working\n")},
 			record.CauseExit, "the command died of SIGSEGV", "working", "native code crashed",

@@ -10,7 +10,7 @@ const (
 	CauseTests  CauseKind = "tests"  // failed tests of the reports
 	CauseStack  CauseKind = "stack"  // a resource of the CloudFormation stack that failed
 	CauseExit   CauseKind = "exit"   // an exit code or a signal, and what the shell said of it
-	CauseOutput CauseKind = "output" // the telling lines of the command's output
+	CauseOutput CauseKind = "output" // the telling lines of the output of the command, or of a service
 	CauseReason CauseKind = "reason" // the reason's own words: nothing else says more
 )
 
