@@ -103,6 +103,18 @@ func TestRecordAndMetricsHaveTheFiguresOfTheRun(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, figures[0], figures[1])
 		}
 	}
+	// A later run of the same task does not pay for the task's start again.
+	o = Run(t.Context(), Invocation{
+		Variables: map[string]string{
+			"PIPELINE_STEP": "test", "PATH": os.Getenv("PATH"), "RUNNER_WORKSPACE": dir, "RUNNER_LOG_FORMAT": "text",
+			"BRANCH": "later", "GIT_SHA": strings.Repeat("ab", 20),
+			"ARTIFACT_BUCKET": "file://" + filepath.Join(dir, "store"), "ECS_CONTAINER_METADATA_URI_V4": metadata,
+		},
+		Stdout: io.Discard, Stderr: io.Discard, Version: "test", Started: time.Now(), Follows: true,
+	})
+	if later, _ := readFigures(t, filepath.Join(dir, "store/runs/later/*/test/*")); later.Cost.Seconds != math.Ceil(max(later.Seconds, 60)) {
+		t.Errorf("a later run of %+v is billed for %v seconds", o, later.Cost.Seconds)
+	}
 	if cold, ok := emf["ColdStart"].(float64); !ok || math.Abs(cold-f.StartedAt.Sub(pulled).Seconds()) > 0.002 {
 		t.Errorf("the metric ColdStart is %v", emf["ColdStart"])
 	}

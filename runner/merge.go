@@ -81,6 +81,7 @@ func (r *run) mergeIfLast(ctx context.Context, own outcome.Outcome) outcome.Outc
 	}
 	in := r.in
 	in.merge = &merging{place: place, state: state, runID: claim.RunID, ready: true}
+	in.Follows = true
 	in.Started, in.Variables = time.Now(), maps.Clone(in.Variables)
 	delete(in.Variables, "RUNNER_SHARD")
 	in.Variables["RUNNER_MERGE_SHARDS"], in.Variables["RUNNER_SHARD_RUN"] = strconv.Itoa(s.Of), place.Group

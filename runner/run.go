@@ -50,6 +50,8 @@ type Invocation struct {
 	// Roomy is called before work that needs more memory, while no command runs, and what it returns after it; may be nil.
 	Roomy func() (back func())
 
+	Follows bool // another run of this task came before it, so that the start of the task is not this run's
+
 	Undo bool   // roll the stack back instead of running the step
 	To   string // the run whose snapshot is restored; "" for the newest
 
@@ -341,6 +343,9 @@ func (r *run) configure(ctx context.Context, signals <-chan os.Signal) error {
 	commitErr := r.Identify()
 	var taskErr error
 	r.task, taskErr = task.Describe(ctx, config.Metadata)
+	if r.in.Follows {
+		r.task.PullStartedAt = time.Time{} // the run before has it
+	}
 	r.TaskARN = r.task.ARN
 	r.diskBefore, _ = process.DiskUsed(config.Workspace)
 	r.step.Name = config.Step

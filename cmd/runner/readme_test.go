@@ -73,3 +73,19 @@ func TestEveryVariableIsListed(t *testing.T) {
 		}
 	})
 }
+
+// The comparison in steps/pipeline.md is what the program prints, as its transcript has it.
+func TestPipelinePageShowsTheComparison(t *testing.T) {
+	transcript, err := os.ReadFile("testdata/right-size-pipeline.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../../steps/pipeline.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(transcript), "-- pipeline.txt --\n")
+	if !ok || !strings.Contains(string(page), "\n"+table+"```\n") {
+		t.Error("steps/pipeline.md shows another table than testdata/right-size-pipeline.txtar")
+	}
+}

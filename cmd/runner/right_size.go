@@ -32,6 +32,9 @@ func (o *options) printSize(ctx context.Context, variables map[string]string) er
 	if err != nil {
 		return err
 	}
+	if done, err := o.comparePipeline(ctx, variables, asJSON, runs); done || err != nil {
+		return err
+	}
 	settings, err := config.Read(variables)
 	if err != nil {
 		return err

@@ -17,7 +17,7 @@ var (
 	shardFlag       = flagSpec{"shard", "RUNNER_SHARD", "I/N", "run one of N shards of the tests, such as 2/4"}
 	parallelFlag    = flagSpec{"parallel", "RUNNER_PARALLEL", "N", "run N shards side by side here, each in a copy of the workspace"}
 	mergeShardsFlag = flagSpec{"merge-shards", "RUNNER_MERGE_SHARDS", "N", "merge what N shards have stored into one record"}
-	rightSizeFlag   = flagSpec{"right-size", "RUNNER_RIGHT_SIZE", "", "show the Fargate size that fits the last runs"}
+	rightSizeFlag   = flagSpec{"right-size", "RUNNER_RIGHT_SIZE", "", "show the Fargate size that fits the last runs; of several steps: what fewer tasks would cost"}
 )
 
 // newRunCommand runs a step; the root does the same without the word.

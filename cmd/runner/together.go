@@ -32,9 +32,10 @@ func (o *options) runTogether(ctx context.Context, variables map[string]string, 
 	}
 	signals := newRelay(o.signals)
 	defer signals.stop()
-	for _, name := range names {
+	for i, name := range names {
 		variables[stepFlag.variable] = name
 		in := o.invocation(variables)
+		in.Follows = i > 0
 		in.Signals = signals.next()
 		if err := o.run(ctx, in); err != nil {
 			return err

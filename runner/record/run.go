@@ -172,6 +172,19 @@ type Phase struct {
 	Error   string    `json:"error,omitempty"`
 }
 
+// Preparation is how long a run took for what several steps in one task do once: checkout and dependencies.
+func (r Run) Preparation() float64 { return Preparation(r.Phases) }
+
+// Preparation adds up the phases that several steps in one task have once.
+func Preparation(phases []Phase) (seconds float64) {
+	for _, p := range phases {
+		if p.Name == "source" || p.Name == "setup" {
+			seconds += p.Seconds
+		}
+	}
+	return seconds
+}
+
 // Attempt is one start of the command.
 type Attempt struct {
 	ExitCode int       `json:"exit_code"`

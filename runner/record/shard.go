@@ -14,6 +14,7 @@ type Shard struct {
 	ExitCode int       `json:"exit_code"`
 	Started  time.Time `json:"started_at,omitzero"`
 	Seconds  float64   `json:"seconds"`
+	Prepare  float64   `json:"prepare_seconds,omitempty"` // checkout and dependencies, of Seconds
 	Files    int       `json:"files"`
 	Expected float64   `json:"expected_seconds,omitempty"` // of its files, by earlier runs
 	Tests    int       `json:"tests"`

@@ -241,7 +241,7 @@ func Records(parts []Part, missing []int) []record.Shard {
 	for _, p := range parts {
 		s := record.Shard{
 			Shard: p.Shard, RunID: p.Run.RunID, Key: p.Key, Task: p.Run.Task, Passed: p.Run.Passed, Reason: p.Run.Reason,
-			ExitCode: p.Run.ExitCode, Started: p.Run.StartedAt, Seconds: p.Run.Seconds, Files: p.Files, Expected: p.Expected,
+			ExitCode: p.Run.ExitCode, Started: p.Run.StartedAt, Seconds: p.Run.Seconds, Prepare: p.Run.Preparation(), Files: p.Files, Expected: p.Expected,
 		}
 		if p.Run.Tests != nil {
 			s.Tests, s.Failed = p.Run.Tests.Total, p.Run.Tests.Failed+p.Run.Tests.Errored

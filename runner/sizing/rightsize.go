@@ -83,15 +83,29 @@ func RightSize(ctx context.Context, in *session.Session, place string, limit int
 		return RightSizing{}, fmt.Errorf("%s cannot be listed", place)
 	}
 	s := RightSizing{Step: c.Step, Environment: c.Environment}
-	var found []sizedRun
-	for _, branch := range in.EarlierBranches() {
-		runs, all, err := artifacts.Runs(ctx, lister, branch, c.Step, c.Environment, limit-len(found))
+	found, err := s.find(ctx, store, lister, in.EarlierBranches(), limit)
+	if err != nil {
+		return s, err
+	}
+	if len(found) == 0 {
+		return s, &NoRunsError{c.Step, place}
+	}
+	s.judge(found)
+	return s, nil
+}
+
+// find reads the last runs of the step: those of the first branch, and if these are few, those of the next.
+func (s *RightSizing) find(
+	ctx context.Context, store artifacts.Store, lister artifacts.Lister, branches []string, limit int,
+) (found []sizedRun, err error) {
+	for _, branch := range branches {
+		runs, all, err := artifacts.Runs(ctx, lister, branch, s.Step, s.Environment, limit-len(found))
 		if err != nil {
-			return s, err
+			return nil, err
 		}
 		read, err := readRuns(ctx, store, runs)
 		if err != nil {
-			return s, err
+			return nil, err
 		}
 		s.Left += len(runs) - len(read)
 		s.Unseen = s.Unseen || !all
@@ -102,11 +116,7 @@ func RightSize(ctx context.Context, in *session.Session, place string, limit int
 			break
 		}
 	}
-	if len(found) == 0 {
-		return s, &NoRunsError{c.Step, place}
-	}
-	s.judge(found)
-	return s, nil
+	return found, nil
 }
 
 // sizedRun is as much of a finished.json as tells what the run took.
@@ -117,6 +127,10 @@ type sizedRun struct {
 	Seconds   float64       `json:"duration_seconds"`
 	Usage     *record.Usage `json:"usage"`
 	Cost      *record.Cost  `json:"cost"`
+
+	Phases  []record.Phase       `json:"phases"`
+	Shards  []record.Shard       `json:"shards"`
+	Balance *record.ShardBalance `json:"shard_balance"`
 }
 
 // billed is the time in seconds that the run was charged for, or took if that is not known.
