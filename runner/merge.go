@@ -151,6 +151,7 @@ func (r *run) performMerge() error {
 		return outcome.ArtifactsError{Err: err}
 	}
 	r.adoptParts()
+	r.adoptAttachments()
 	err := shards.Verdict(m.parts, m.missing, m.place.Of)
 	if err == nil {
 		allowed := r.step.AllowEmpty
@@ -333,7 +334,9 @@ func (r *run) copyReports(ctx context.Context) error {
 	var problems []error
 	for _, p := range r.merging.parts {
 		for _, name := range reportNames(p.Run.Tests) {
-			problems = append(problems, r.copyObject(ctx, p.Key+"/junit/"+name, r.runKey()+"/junit/"+shards.Folder(p.Shard)+name))
+			to := r.runKey() + "/junit/" + shards.Folder(p.Shard) + name
+			_, err := r.copyObject(ctx, p.Key+"/junit/"+name, to, "application/xml")
+			problems = append(problems, err)
 		}
 	}
 	return errors.Join(problems...)
@@ -357,25 +360,25 @@ func reportNames(t *record.Tests) []string {
 	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return name == "" })
 }
 
-// copyObject copies an object; one that is not there is left out.
-func (r *run) copyObject(ctx context.Context, from, to string) error {
+// copyObject copies an object, and returns its size. One that is not there is left out.
+func (r *run) copyObject(ctx context.Context, from, to, mediaType string) (size int64, err error) {
 	spool, err := scratch.File()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer scratch.Remove(spool)
 	if err := r.appendObject(ctx, spool, from); err != nil {
-		return err
+		return 0, err
 	}
-	size, err := spool.Seek(0, io.SeekCurrent)
+	size, err = spool.Seek(0, io.SeekCurrent)
 	if err == nil {
 		_, err = spool.Seek(0, io.SeekStart)
 	}
 	if err != nil || size == 0 {
-		return err
+		return 0, err
 	}
-	_, err = r.Store.Put(ctx, artifacts.Object{Key: to, Body: spool, Size: size, Type: "application/xml", Mode: 0o644, Batch: true})
-	return err
+	_, err = r.Store.Put(ctx, artifacts.Object{Key: to, Body: spool, Size: size, Type: mediaType, Mode: 0o644, Batch: true})
+	return size, err
 }
 
 func (r *run) appendObject(ctx context.Context, to io.Writer, key string) error {
