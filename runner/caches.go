@@ -167,7 +167,7 @@ func (r *run) locateCache(c *cacheRun) (why string) {
 	for _, p := range c.Paths {
 		if strings.HasPrefix(p, "~/") {
 			switch {
-			case !r.isUnattended():
+			case !r.IsUnattended():
 				return p + " is in your home folder, and stays as it is; set CI=true to have it restored and saved"
 			case !filepath.IsAbs(home):
 				return "HOME is not set, so " + p + " is nowhere"
@@ -178,15 +178,9 @@ func (r *run) locateCache(c *cacheRun) (why string) {
 	return ""
 }
 
-// isUnattended tells a task or another service of CI from a person's machine.
-func (r *run) isUnattended() bool {
-	ci := r.Variables["CI"]
-	return r.Config.Metadata != "" || r.AwaitsCheckout() || ci != "" && ci != "false" && ci != "0"
-}
-
 // present returns a path of the cache that has something already, on a person's machine: that is newer than the cache.
 func (r *run) present(c *cacheRun) string {
-	if r.isUnattended() {
+	if r.IsUnattended() {
 		return ""
 	}
 	for i, p := range c.paths {

@@ -105,7 +105,10 @@ func floorText(c steps.Coverage) string {
 }
 
 func (r *run) commitNote() string {
-	if r.Dirty {
+	switch {
+	case r.AwaitsSwitch():
+		return fmt.Sprintf("the clone, at %.12s, is brought to it", r.Head)
+	case r.Dirty:
 		return "the workspace has changes that are not in it"
 	}
 	return ""

@@ -45,14 +45,19 @@ func (r *run) fetchCommit() error {
 	if err != nil {
 		return r.timeoutOr(err)
 	}
-	if changed {
+	switch {
+	case changed && r.AwaitsSwitch():
+		r.Log.Info("checked out", "commit", r.Ref.SHA, "before", r.Head, "hint", "git switch - goes back")
+	case changed:
 		r.Log.Info("checked out", "commit", r.Ref.SHA, "before", r.Head)
 	}
 	if err := outcome.Refused(r.resolveStep()); err != nil {
 		return err
 	}
-	if r.Ref.SHA != asked { // a tag object's id: the run is recorded under the commit
-		r.Log.Info("the tag was resolved to its commit", "tag", asked, "commit", r.Ref.SHA)
+	if r.Ref.SHA != asked { // a tag object's id, or the beginning of one: the run is recorded under the commit
+		if !strings.HasPrefix(r.Ref.SHA, asked) {
+			r.Log.Info("the tag was resolved to its commit", "tag", asked, "commit", r.Ref.SHA)
+		}
 		r.moveStartedRecord(startedKey)
 	}
 	return r.timeoutOr(complete(r.step.Checkout))
@@ -145,6 +150,10 @@ func (r *run) checkPrerequisites() error {
 // noteUnproven logs that later steps cannot rely on the run. If the step itself relies on the commit, that was said.
 func (r *run) noteUnproven() {
 	const consequence = "so that this run satisfies neither needs: nor fetch: of later steps"
+	if r.IsElsewhere() && !r.AwaitsSwitch() {
+		r.Log.Warn("the workspace is at another commit than the run", "commit", r.Ref.SHA, "workspace", r.Head,
+			"hint", "set REPOSITORY_URL to have the commit checked out, or leave GIT_SHA unset")
+	}
 	switch {
 	case r.shard != nil: // the merged run is what they rely on
 	case r.isPartial():

@@ -88,6 +88,9 @@ func newParallel(ctx context.Context, o *options, variables map[string]string, n
 	if err := s.Identify(); err != nil {
 		return nil, err
 	}
+	if err := s.CheckHere(); err != nil {
+		return nil, err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err

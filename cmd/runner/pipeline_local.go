@@ -70,6 +70,9 @@ func resolvePlan(ctx context.Context, variables map[string]string) (pipeline.Pla
 	if err := s.Identify(); err != nil {
 		return pipeline.Plan{}, err
 	}
+	if err := s.CheckHere(); err != nil {
+		return pipeline.Plan{}, err
+	}
 	event := pipeline.Event{
 		Name: settings.Event, Branch: s.Ref.Branch, SHA: s.Ref.SHA, MainBranch: settings.MainBranch,
 	}

@@ -44,7 +44,8 @@ func newRunCommand(o *options) *cobra.Command {
 
 // declareStepFlags adds the flags of a run.
 func declareStepFlags(cmd *cobra.Command) {
-	declare(cmd, stepFlag, environmentFlag, stackNameFlag, branchFlag, shaFlag, storeFlag)
+	at := shaFlag.describe("the commit; a clone of your own is brought to it (default $GITHUB_SHA, else that of git)")
+	declare(cmd, stepFlag, environmentFlag, stackNameFlag, branchFlag, at, storeFlag)
 	declare(cmd, checkoutFlags...)
 	declare(cmd, runFlags...)
 	declare(

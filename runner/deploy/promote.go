@@ -249,7 +249,7 @@ func (x *examination) checkWorkspace() {
 	d := x.run
 	here, err := source.Describe(d.Stop.Work, d.Git, d.Config.Workspace)
 	switch {
-	case err != nil || d.AwaitsCheckout():
+	case err != nil || d.AwaitsCheckout() && !d.AwaitsSwitch():
 		return
 	case here.SHA != d.Ref.SHA:
 		x.add(

@@ -4,6 +4,7 @@ package session
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path"
@@ -75,8 +76,13 @@ func (s *Session) Identify() error {
 	commit, err := source.Describe(s.Stop.Work, s.Git, c.Workspace, generated(c)...)
 	if err == nil {
 		s.Head = commit.SHA
-		s.Dirty = commit.Dirty && (s.Ref.SHA == "" || s.Ref.SHA == commit.SHA)
-		s.Ref.Branch, s.Ref.SHA = cmp.Or(s.Ref.Branch, commit.Branch), cmp.Or(s.Ref.SHA, commit.SHA)
+		if strings.HasPrefix(commit.SHA, strings.ToLower(s.Ref.SHA)) { // it is not set, or abbreviated
+			s.Ref.SHA = commit.SHA
+		}
+		s.Dirty = commit.Dirty && s.Ref.SHA == commit.SHA
+		if s.Ref.Branch == "" && (!s.AwaitsSwitch() || s.isInHistory()) {
+			s.Ref.Branch = commit.Branch
+		}
 	}
 	s.Ref.Branch, s.Ref.SHA = cmp.Or(s.Ref.Branch, Detached), strings.ToLower(cmp.Or(s.Ref.SHA, NoCommit))
 	if err := s.Ref.Validate(); err != nil {
@@ -95,11 +101,46 @@ func (s *Session) AwaitsCheckout() bool {
 	return s.Config.Repository != "" && s.Config.SHA != "" || s.AwaitsSwitch()
 }
 
-// AwaitsSwitch reports whether the run brings a clone of one's own to its commit: that is so if some tests of a commit are
-// to be run by themselves, and the clone is at another one.
+// AwaitsSwitch reports whether the run brings a clone of one's own to its commit: it names one, the clone is at another,
+// and there is no repository to fetch it from. In a task or another service of CI the workspace is what it is, unless
+// some tests alone are asked for.
 func (s *Session) AwaitsSwitch() bool {
-	return s.Config.Repository == "" && len(s.Config.OnlyWords()) > 0 && s.Config.SHA != "" && s.Head != "" &&
+	return s.IsElsewhere() && (len(s.Config.OnlyWords()) > 0 || !s.isUnattended())
+}
+
+// IsElsewhere reports whether the workspace is a clone at another commit than the one that the run names, and no
+// repository is set to fetch that from.
+func (s *Session) IsElsewhere() bool {
+	return s.Config.Repository == "" && s.Config.SHA != "" && s.Head != "" &&
 		!strings.HasPrefix(s.Head, strings.ToLower(s.Config.SHA))
+}
+
+// isInHistory reports whether the run's commit is one of the branch that the clone is on.
+func (s *Session) isInHistory() bool {
+	_, err := s.Git(s.Stop.Work, s.Config.Workspace, nil, "merge-base", "--is-ancestor", s.Ref.SHA, "HEAD", "--")
+	return err == nil
+}
+
+// CheckHere returns a *outcome.ConfigError if the workspace is elsewhere: for commands that run several steps side by
+// side, or in copies of it.
+func (s *Session) CheckHere() error {
+	if !s.IsElsewhere() {
+		return nil
+	}
+	return &outcome.ConfigError{
+		Message: fmt.Sprintf("the workspace is at %.12s, not at %s", s.Head, s.Config.SHA),
+		Advice:  "check it out first: git switch --detach " + s.Config.SHA,
+	}
+}
+
+// IsUnattended tells a task or another service of CI from a person's machine.
+func (s *Session) IsUnattended() bool {
+	return s.isUnattended() || s.AwaitsCheckout() && !s.AwaitsSwitch()
+}
+
+func (s *Session) isUnattended() bool {
+	ci := s.Variables["CI"]
+	return s.Config.Metadata != "" || ci != "" && ci != "false" && ci != "0"
 }
 
 // Generated returns patterns of what the steps of the workspace leave there, which is not a change of it.
