@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,30 +22,83 @@ var backends = map[string]int{
 	"minio": 9000, "dynamodb-local": 8000, "nats": 4222,
 }
 
+// backend is a service that a file may name.
+type backend struct{ name, id, image string }
+
+var (
+	postgres = backend{"PostgreSQL", "db", "postgres:17"}
+	mysql    = backend{"MySQL", "db", "mysql:8.4"}
+
+	// named are the backends by the words of other tools.
+	named = map[string]backend{
+		"postgresql": postgres, "postgres": postgres, "postgis": postgres, "mysql": mysql, "mysql2": mysql, "trilogy": mysql,
+		"mariadb": {"MariaDB", "db", "mariadb:11"}, "mongodb": {"MongoDB", "mongo", "mongo:8"}, "mongo": {"MongoDB", "mongo", "mongo:8"},
+		"redis": {"Redis", "redis", "redis:7"}, "rabbitmq": {"RabbitMQ", "rabbitmq", "rabbitmq:4"},
+	}
+
+	// namings are the files that name backends, and how; the first file that names one wins.
+	namings = []struct {
+		file, what string
+		pattern    *regexp.Regexp
+	}{
+		{"prisma/schema.prisma", "prisma/schema.prisma", regexp.MustCompile(`(?m)^\s*provider\s*=\s*"(\w+)"`)},
+		{"config/database.yml", "config/database.yml", regexp.MustCompile(`(?m)^\s*adapter:\s*["']?(\w+)`)},
+		{"package.json", "testcontainers in package.json", regexp.MustCompile(`"@testcontainers/(\w+)"`)},
+		{"go.mod", "testcontainers in go.mod", regexp.MustCompile(`testcontainers-go/modules/(\w+)`)},
+		{"pom.xml", "testcontainers in pom.xml", regexp.MustCompile(`<groupId>org\.testcontainers</groupId>\s*<artifactId>(\w+)<`)},
+		{"build.gradle", "testcontainers in build.gradle", regexp.MustCompile(`org\.testcontainers:(\w+)`)},
+		{"build.gradle.kts", "testcontainers in build.gradle.kts", regexp.MustCompile(`org\.testcontainers:(\w+)`)},
+		{"pyproject.toml", "testcontainers in pyproject.toml", regexp.MustCompile(`testcontainers\[(\w+)\]`)},
+	}
+)
+
 // services returns lines that propose services for the tests of a workspace.
 func services(t *tree) []string {
 	if lines := composed(t); len(lines) > 0 {
 		return lines
 	}
-	for _, hint := range []struct {
-		file     string
-		contains []string // any of them; empty: it is there
-		what     string
-	}{
-		{"prisma/schema.prisma", []string{`provider = "postgresql"`, `provider="postgresql"`}, "prisma/schema.prisma"},
-		{"config/database.yml", []string{"postgresql"}, "config/database.yml"},
-		{"package.json", []string{`"@testcontainers/postgresql"`}, "testcontainers in package.json"},
-		{"go.mod", []string{"testcontainers-go/modules/postgres"}, "testcontainers in go.mod"},
-	} {
-		text, ok := content(t, hint.file)
-		if ok && slices.ContainsFunc(hint.contains, func(s string) bool { return strings.Contains(text, s) }) {
-			return []string{
-				"services: # " + hint.what + " names PostgreSQL; see steps/services.md of the runner",
-				`  db: { image: "postgres:17", ready: { port: 5432 } } # at $SERVICE_DB_PORT of 127.0.0.1`,
+	for _, n := range namings {
+		text, _ := content(t, n.file)
+		var lines, names []string
+		known := map[string]bool{}
+		for _, match := range n.pattern.FindAllStringSubmatch(text, -1) {
+			p, ok := named[match[1]]
+			if !ok || known[p.id] {
+				continue
 			}
+			known[p.id] = true
+			names = append(names, p.name)
+			lines = append(lines, serviceLine(p.id, p.image, backends[imageName(p.image)]))
+		}
+		if len(lines) > 0 {
+			title := "services: # " + n.what + " names " + strings.Join(names, ", ") + "; see steps/services.md of the runner"
+			return append([]string{title}, lines...)
 		}
 	}
 	return nil
+}
+
+// passwordless lets images start that insist on a password otherwise.
+var passwordless = map[string]string{
+	"postgres": "POSTGRES_HOST_AUTH_METHOD: trust", "postgis": "POSTGRES_HOST_AUTH_METHOD: trust",
+	"timescaledb": "POSTGRES_HOST_AUTH_METHOD: trust", "mysql": `MYSQL_ALLOW_EMPTY_PASSWORD: "yes"`,
+	"mariadb": `MARIADB_ALLOW_EMPTY_ROOT_PASSWORD: "yes"`,
+}
+
+// serviceLine is one service of runner.yaml.
+func serviceLine(id, image string, port int) string {
+	environment := ""
+	if set, ok := passwordless[imageName(image)]; ok {
+		environment = ", environment: { " + set + " }"
+	}
+	return fmt.Sprintf("  %s: { image: %q, ready: { port: %d }%s } # at $SERVICE_%s_PORT of 127.0.0.1",
+		id, image, port, environment, strings.ToUpper(strings.ReplaceAll(id, "-", "_")))
+}
+
+// imageName is the last part of an image's name, without its tag.
+func imageName(image string) string {
+	name, _, _ := strings.Cut(path.Base(image), ":")
+	return name
 }
 
 // content returns a file that is there and can be read.
@@ -71,15 +125,12 @@ func composed(t *tree) []string {
 		}
 		var lines []string
 		for service, s := range file.Services {
-			image := path.Base(s.Image)
-			base, _, _ := strings.Cut(image, ":")
-			port := backends[base]
+			port := backends[imageName(s.Image)]
 			id := slug(service)
 			if port == 0 || id == "" || id[0] < 'a' || id[0] > 'z' || len(id) > 31 || strings.ContainsAny(s.Image, "${}\"\\") {
 				continue
 			}
-			lines = append(lines, fmt.Sprintf("  %s: { image: %q, ready: { port: %d } } # at $SERVICE_%s_PORT of 127.0.0.1",
-				id, s.Image, port, strings.ToUpper(strings.ReplaceAll(id, "-", "_"))))
+			lines = append(lines, serviceLine(id, s.Image, port))
 		}
 		slices.Sort(lines)
 		if len(lines) > 0 {
