@@ -37,8 +37,10 @@ func (e *examiner) services(s steps.Step, need func(name, user string, severity 
 func (e *examiner) service(s steps.Service, severity artifacts.Severity) {
 	name := "service " + s.Name
 	if !s.IsContainer() {
-		refusing := []string{"initdb", "postgres", "pg_ctl"}
-		if os.Getuid() == 0 && slices.Contains(refusing, path.Base(program(s.Command))) {
+		refuses := func(c steps.Command) bool {
+			return slices.Contains([]string{"initdb", "postgres", "pg_ctl"}, path.Base(program(c)))
+		}
+		if os.Getuid() == 0 && (refuses(s.Setup) || refuses(s.Command)) {
 			e.problem(artifacts.Warning, name, "PostgreSQL does not run as root, and this user is", service.RootAdvice)
 		}
 		return
