@@ -87,8 +87,10 @@ command -v podman runc busybox qemu-aarch64 >/dev/null && podman --version || { 
   { echo "install podman, runc, busybox and qemu-user; on Debian: apt-get install $(CONTAINERS)"; exit 1; }
 endef
 
-test-image: $(TOOLS)/bin/crane $(TOOLS)/bin/moto_server $(TOOLS)/npm/node_modules/.bin/pnpm ## the image in containers, as Fargate runs it: needs podman, runc, busybox and qemu-user
+test-image: $(TOOLS)/bin/crane $(TOOLS)/bin/moto_server $(TOOLS)/npm/node_modules/.bin/pnpm ## the image in containers, as Fargate runs it: needs podman, runc, busybox, qemu-user, databases and chromium
 	@$(HAVE_CONTAINERS)
+	@$(HAVE_DATABASES)
+	@$(HAVE_CHROMIUM)
 	go test -tags container -count 1 -timeout 20m -v -run 'TestTheImage|TestTheBinary' ./image
 
 # The machine is run by Node, the git server is git's own.
