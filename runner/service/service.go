@@ -191,4 +191,3 @@ func (one *service) note(change func(*record.Service)) {
 func makeData(name string) (string, error) {
 	return os.MkdirTemp("", "runner-"+name+"-*")
 }
-

@@ -117,4 +117,3 @@ func (s *Set) watch(one *service) {
 		close(s.failed)
 	}
 }
-

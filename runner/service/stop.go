@@ -108,4 +108,3 @@ func (s *Set) removeData() {
 		}
 	}
 }
-
