@@ -23,6 +23,7 @@ type File struct {
 	Setup    *Setup // nil for the default
 	Checkout Checkout
 	Pipeline Pipeline
+	Cluster  Cluster
 	Steps    []override
 }
 
@@ -66,6 +67,7 @@ type document struct {
 	checkout Checkout
 	pipeline Pipeline
 	order    ast.Node // of the pipeline
+	cluster  Cluster
 	steps    []override
 }
 
@@ -96,7 +98,8 @@ func Parse(name string, source []byte) (*File, error) {
 		return nil, err
 	}
 	return &File{
-		Path: name, Setup: doc.setup, Checkout: doc.checkout, Pipeline: doc.pipeline, Steps: doc.steps,
+		Path: name, Setup: doc.setup, Checkout: doc.checkout, Pipeline: doc.pipeline, Cluster: doc.cluster,
+		Steps: doc.steps,
 	}, nil
 }
 
@@ -129,6 +132,8 @@ func documentObject() object[document] {
 			func(d *document) *Checkout { return &d.checkout }),
 		newKey("pipeline", "The order of the steps on the cluster: stages that run one after the other.", pipelineKind(),
 			func(d *document) *Pipeline { return &d.pipeline }).alias("stages", "jobs", "workflow"),
+		newKey("cluster", "What runner cluster deploys.", clusterObject().kind().ref("cluster"),
+			func(d *document) *Cluster { return &d.cluster }),
 		newKey(
 			"steps",
 			"Overrides of the built-in steps (build, test, deploy, migrate) and steps of your own.",

@@ -11,24 +11,50 @@ import (
 
 // README.md lists every key of runner.yaml, from the same declarations as the parser and the schema.
 func TestReadmeListsTheKeys(t *testing.T) {
+	checkKeysOf(t, "README.md", renderKeys(rootSchema()))
+}
+
+// cluster.md lists the keys of cluster.
+func TestReadmeOfTheClusterListsTheKeys(t *testing.T) {
+	checkKeysOf(t, "cluster.md", renderClusterKeys())
+}
+
+// checkKeysOf compares the part of a page that lists keys with what is rendered, or writes it.
+func checkKeysOf(t *testing.T, page, keys string) {
+	t.Helper()
 	const begin, end = "<!-- keys: written by go test ./steps -run Readme -update -->\n", "<!-- end of keys -->\n"
-	file, err := os.ReadFile("README.md")
+	file, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
 	before, rest, ok := strings.Cut(string(file), begin)
 	_, after, closed := strings.Cut(rest, end)
 	if !ok || !closed {
-		t.Fatalf("README.md lacks the lines %q and %q", begin, end)
+		t.Fatalf("%s lacks the lines %q and %q", page, begin, end)
 	}
-	want := before + begin + renderKeys(rootSchema()) + end + after
+	want := before + begin + keys + end + after
 	if *update {
-		if err := os.WriteFile("README.md", []byte(want), 0o644); err != nil {
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	} else if string(file) != want {
-		t.Error("the keys in README.md are out of date: go test ./steps -run Readme -update")
+		t.Errorf("the keys in %s are out of date: go test ./steps -run Readme -update", page)
 	}
+}
+
+// renderClusterKeys writes a table for cluster, and one for each mapping in it.
+func renderClusterKeys() string {
+	var b strings.Builder
+	root := clusterObject().kind().schema
+	renderKeyTable(&b, root)
+	for _, p := range root.Properties {
+		if nested := keysOf(p.schema); len(nested.Properties) > 1 {
+			each := map[bool]string{true: ", each entry"}[p.schema.Items != nil]
+			fmt.Fprintf(&b, "\n## `%s`%s\n", p.name, each)
+			renderKeyTable(&b, nested)
+		}
+	}
+	return b.String()
 }
 
 // renderKeys writes a table for the top level, one for a step, and one for each mapping in it.
@@ -112,6 +138,7 @@ func describeValue(s schema) string {
 	case s.Ref != "":
 		return map[string]string{
 			"#/$defs/command": "command", "#/$defs/hook": "command or list of commands", "#/$defs/checkout": "mapping, see below",
+			"#/$defs/cluster": "mapping, see [cluster](cluster.md)",
 		}[s.Ref]
 	case isMapOfMappings(s):
 		return "mappings by name, see below"

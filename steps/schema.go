@@ -102,6 +102,7 @@ func rootSchema() schema {
 		{"command", command.schema},
 		{"hook", hook(command.ref("command")).schema},
 		{"checkout", checkoutObject().kind().schema},
+		{"cluster", clusterObject().kind().schema},
 	}
 	return root
 }

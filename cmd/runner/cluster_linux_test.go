@@ -46,3 +46,21 @@ func cmdCluster(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("RUNNER_CLUSTER_STACK", stack)
 	ts.Setenv("RUNNER_TASK_POLL", "100ms")
 }
+
+// emptyRegions are regions in which no script has anything yet.
+var emptyRegions = []string{"eu-west-1", "eu-west-2", "eu-west-3", "eu-north-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "sa-east-1", "ap-south-1", "ap-northeast-1", "ap-southeast-1", "ap-southeast-2"}
+
+// usedRegions counts them.
+var usedRegions atomic.Int32
+
+// emptyaccount: an account of AWS in whose region there is nothing.
+func cmdEmptyAccount(ts *testscript.TestScript, _ bool, _ []string) {
+	server, err := sharedCluster()
+	ts.Check(err)
+	for _, entry := range server.Environment() {
+		name, value, _ := strings.Cut(entry, "=")
+		ts.Setenv(name, value)
+	}
+	ts.Setenv("AWS_REGION", emptyRegions[int(usedRegions.Add(1)-1)%len(emptyRegions)])
+	ts.Setenv("RUNNER_STACK_POLL", "20ms")
+}

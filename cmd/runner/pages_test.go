@@ -124,7 +124,7 @@ func checkYAML(t *testing.T, page, block string) {
 	}
 	has := func(name string) bool { _, ok := keys[name]; return ok }
 	switch {
-	case has("version") && has("steps"):
+	case has("version") && (has("steps") || has("cluster")):
 	case has("steps") || has("checkout") || has("setup"):
 		block = "version: 1\n" + block
 	case has("on") || has("jobs") || has("Resources") || has("Parameters"):

@@ -85,6 +85,7 @@ func newRoot(o *options) *cobra.Command {
 		newRollbackCommand(o),
 		newTriggerCommand(o),
 		newPipelineCommand(o),
+		newClusterCommand(o),
 		newInitCommand(o),
 		newDoctorCommand(o),
 		newSecretsCommand(o),

@@ -1,6 +1,11 @@
 """Patches of moto: what the templates and the runner need of AWS, and what moto does differently."""
 
+import copy
+import functools
+import json
 import types
+
+import yaml
 
 import moto.cloudformation.parsing as parsing
 from moto.cloudformation.models import CloudFormationBackend
@@ -111,13 +116,117 @@ def apply(ecs):
 
     Parameter.create_from_cloudformation_json = classmethod(parameter)
 
+    deploy_as_cloudformation_does()
     sign_as_kms_does()
+
+
+def deploy_as_cloudformation_does():
+    """moto resolves outputs whose condition is false, has none after a change set, does not split or join lists, and makes no repository without a name."""
+    from moto.cloudformation.models import Change, ChangeSet, CloudFormationBackend, Stack
+    from moto.cloudformation.parsing import OutputMap, ResourceMap
+    from moto.cloudformation.utils import yaml_tag_constructor
+    from moto.ecr.models import Repository
+
+    has = OutputMap.outputs.fget
+
+    def outputs(self):
+        conditions = self._resource_map.lazy_condition_map
+        return [name for name in has(self) if conditions.get(self._output_json_map[name].get("Condition"), True)]
+
+    def exports(self):
+        kept = dict(self._output_json_map or {})
+        self._output_json_map = {name: kept[name] for name in self.outputs}
+        try:
+            return all_exports(self)
+        finally:
+            self._output_json_map = kept
+
+    all_exports = OutputMap.exports.fget
+    OutputMap.outputs, OutputMap.exports = property(outputs), property(exports)
+
+    load_parameters = ResourceMap.load_parameters
+
+    def split_defaults(self):
+        for slot in (self._template.get("Parameters") or {}).values():
+            kind, default = slot.get("Type", "String"), slot.get("Default")
+            if (kind == "CommaDelimitedList" or kind.startswith("List<")) and isinstance(default, str):
+                slot["Default"] = default.split(",")
+        load_parameters(self)
+
+    ResourceMap.load_parameters = split_defaults
+
+    def parameter_list(self):
+        hidden = self.resource_map.no_echo_parameter_keys
+        joined = lambda v: ",".join(map(str, v)) if isinstance(v, list) else v
+        return [{"ParameterKey": k, "ParameterValue": "****" if k in hidden else joined(v)} for k, v in self.resource_map.resolved_parameters.items()]
+
+    Stack.parameter_list = property(parameter_list)
+
+    @functools.lru_cache(maxsize=64)
+    def parsed(text):
+        yaml.add_multi_constructor("", yaml_tag_constructor, Loader=Loader)
+        try:
+            return yaml.load(text, Loader=Loader)
+        except (yaml.parser.ParserError, yaml.scanner.ScannerError):
+            return json.loads(text)
+
+    def parse(self):
+        self.template_dict = copy.deepcopy(parsed(self.template))
+
+    # moto reads a template with the slowest parser, several times for each request.
+    Loader = getattr(yaml, "CLoader", yaml.Loader)
+    Stack.parse_template = staticmethod(lambda text: copy.deepcopy(parsed(text)))
+    ChangeSet._parse_template = parse
+
+    difference = ResourceMap.build_resource_diff
+
+    def text(value):
+        return ",".join(map(text, value)) if isinstance(value, list) else str(value)
+
+    def changed(self, template, parameters=None):
+        """A parameter that has its default, and is named, is no change; what is not made is not changed."""
+        resolved = {k: text(v) for k, v in self.resolved_parameters.items()}
+        known, self.input_parameters = self.input_parameters, {**{k: resolved[k] for k in parameters or {} if k in resolved}, **self.input_parameters}
+        try:
+            found = difference(self, template, parameters)
+        finally:
+            self.input_parameters = known
+        found["Modify"] = [n for n in found["Modify"] if self.lazy_condition_map.get(template["Resources"][n].get("Condition"), True)]
+        return found
+
+    ResourceMap.build_resource_diff = changed
+
+    def diff(self):
+        found = self.stack.resource_map.build_resource_diff(self.template_dict, self.parameters)
+        both = {**self.stack.template_dict.get("Resources", {}), **self.template_dict["Resources"]}
+        return [Change(action=action, logical_resource_id=name, resource_type=both[name]["Type"]) for action, names in found.items() for name in names]
+
+    ChangeSet.diff = diff
+
+    execute = CloudFormationBackend.execute_change_set
+
+    def execute_change_set(self, change_set_name, stack_name=None):
+        execute(self, change_set_name, stack_name)
+        change_set = self.describe_change_set(change_set_name)
+        stack = self.stacks[change_set.stack_id]
+        stack.parameters, stack.template = change_set.parameters, change_set.template
+        stack._parse_template()
+        stack.resource_map._template = stack.template_dict
+        stack.output_map = stack._create_output_map()
+
+    CloudFormationBackend.execute_change_set = execute_change_set
+
+    create = Repository.create_from_cloudformation_json.__func__
+
+    def repository(cls, resource_name, cloudformation_json, account_id, region_name, **more):
+        return create(cls, resource_name.lower(), cloudformation_json, account_id, region_name, **more)
+
+    Repository.create_from_cloudformation_json = classmethod(repository)
 
 
 def sign_as_kms_does():
     """moto digests a message once more that is a digest already, takes messages of any length, and names keys by their ids."""
     import base64
-    import json
 
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, padding, utils

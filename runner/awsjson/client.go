@@ -85,9 +85,37 @@ func (c *Client) Call(ctx context.Context, operation string, input, output any) 
 	if err != nil {
 		return err
 	}
+	return c.Send(ctx, Request{
+		Header: map[string]string{
+			"Content-Type": "application/x-amz-json-" + cmp.Or(c.Service.Version, "1.1"),
+			"X-Amz-Target": c.Service.Target + "." + operation,
+		},
+		Body: body,
+		Read: func(response *http.Response, text []byte) error {
+			switch {
+			case response.StatusCode != http.StatusOK:
+				return parseAPIError(response, text)
+			case output != nil && json.Unmarshal(text, output) != nil: // the JSON error could quote a secret
+				return &APIError{Status: response.StatusCode, Message: "the response is not valid JSON"}
+			}
+			return nil
+		},
+	})
+}
+
+// Request is a request as it is sent at every attempt.
+type Request struct {
+	Header map[string]string
+	Body   []byte
+	Read   func(response *http.Response, text []byte) error // returns an *APIError for a response that is one
+}
+
+// Send posts a request, whatever protocol it speaks. It retries transient errors until ctx ends. The error is the
+// context's, or one of this package's.
+func (c *Client) Send(ctx context.Context, r Request) error {
 	releaseToken := func(error) error { return nil } // returns the retry token if the retry succeeded
 	for attempt, timeouts := 1, 0; ; attempt++ {
-		err := c.attempt(ctx, operation, body, output)
+		err := c.attempt(ctx, r)
 		_ = releaseToken(err)
 		if err == nil {
 			return nil
@@ -118,7 +146,7 @@ func (c *Client) Call(ctx context.Context, operation string, input, output any) 
 }
 
 // attempt sends one request.
-func (c *Client) attempt(ctx context.Context, operation string, body []byte, output any) error {
+func (c *Client) attempt(ctx context.Context, r Request) error {
 	if c.Config.Credentials == nil {
 		return &CredentialsError{errors.New("no credentials are configured")}
 	}
@@ -126,14 +154,15 @@ func (c *Client) attempt(ctx context.Context, operation string, body []byte, out
 	if err != nil {
 		return &CredentialsError{err}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Endpoint, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Endpoint, bytes.NewReader(r.Body))
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Content-Type", "application/x-amz-json-"+cmp.Or(c.Service.Version, "1.1"))
-	request.Header.Set("X-Amz-Target", c.Service.Target+"."+operation)
+	for name, value := range r.Header {
+		request.Header.Set(name, value)
+	}
 	request.Header.Set("User-Agent", userAgent)
-	hash := sha256.Sum256(body)
+	hash := sha256.Sum256(r.Body)
 	err = v4.NewSigner().SignHTTP(
 		ctx, credentials, request, hex.EncodeToString(hash[:]), c.Service.Name, c.Region, time.Now(),
 	)
@@ -145,15 +174,10 @@ func (c *Client) attempt(ctx context.Context, operation string, body []byte, out
 		return err
 	}
 	text, err := io.ReadAll(response.Body)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case response.StatusCode != http.StatusOK:
-		return parseAPIError(response, text)
-	case output != nil && json.Unmarshal(text, output) != nil: // the JSON error could quote a secret
-		return &APIError{Status: response.StatusCode, Message: "the response is not valid JSON"}
 	}
-	return nil
+	return r.Read(response, text)
 }
 
 // Do sends one request within the client's limits, so that the client can be the aws.HTTPClient of an SDK client. The

@@ -44,6 +44,7 @@ type variant struct {
 // exceptions are the hosts that do not follow the rules of their partition; REGION stands for the region. Some of
 // GovCloud's plain endpoints are the FIPS ones, and Secrets Manager's plain endpoints speak IPv6.
 var exceptions = map[variant]string{
+	{"cloudformation", "aws-us-gov", true, false}: "cloudformation.REGION.amazonaws.com",
 	{"dynamodb", "aws-us-gov", true, false}:       "dynamodb.REGION.amazonaws.com",
 	{"logs", "aws-us-gov", true, false}:           "logs.REGION.amazonaws.com",
 	{"ssm", "aws-us-gov", true, false}:            "ssm.REGION.amazonaws.com",

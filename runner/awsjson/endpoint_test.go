@@ -10,6 +10,7 @@ import (
 
 var (
 	secretsManager = Service{Name: "secretsmanager", ID: "Secrets Manager", Target: "secretsmanager"}
+	stacks         = Service{Name: "cloudformation", ID: "CloudFormation"}
 	parameterStore = Service{Name: "ssm", ID: "SSM", Target: "AmazonSSM"}
 )
 
@@ -33,6 +34,8 @@ func TestEndpointsAreThoseOfTheRegionsPartition(t *testing.T) {
 		{secretsManager, "us-isof-south-1", nil, "https://secretsmanager.us-isof-south-1.csp.hci.ic.gov"},
 		{secretsManager, "eu-isoe-west-1", nil, "https://secretsmanager.eu-isoe-west-1.cloud.adc-e.uk"},
 		{secretsManager, "us-east-1", fips, "https://secretsmanager-fips.us-east-1.amazonaws.com"},
+		{stacks, "us-gov-west-1", fips, "https://cloudformation.us-gov-west-1.amazonaws.com"},
+		{stacks, "us-east-1", fips, "https://cloudformation-fips.us-east-1.amazonaws.com"},
 		{secretsManager, "us-gov-west-1", fips, "https://secretsmanager-fips.us-gov-west-1.amazonaws.com"},
 		{parameterStore, "us-gov-west-1", fips, "https://ssm.us-gov-west-1.amazonaws.com"},
 		{parameterStore, "us-east-1", dual, "https://ssm.us-east-1.api.aws"},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
 )
 
 // APIError is an error response.
@@ -33,6 +34,17 @@ func (e *APIError) Error() string {
 
 // ErrorCode implements what the SDK's retryer asks for.
 func (e *APIError) ErrorCode() string { return e.Code }
+
+// ErrorMessage implements smithy.APIError.
+func (e *APIError) ErrorMessage() string { return e.Message }
+
+// ErrorFault implements smithy.APIError.
+func (e *APIError) ErrorFault() smithy.ErrorFault {
+	if e.Status >= http.StatusInternalServerError {
+		return smithy.FaultServer
+	}
+	return smithy.FaultClient
+}
 
 // HTTPStatusCode implements what the SDK's retryer asks for.
 func (e *APIError) HTTPStatusCode() int { return e.Status }

@@ -9,8 +9,12 @@ import (
 
 // LoadSteps returns the steps of the workspace that a configuration names.
 func LoadSteps(c Config) (steps.Catalogue, error) {
-	var file *steps.File
-	var err error
+	file, err := LoadFile(c)
+	return steps.Collect(c.Workspace, file), err
+}
+
+// LoadFile reads the runner.yaml that a configuration names; nil if the workspace has none.
+func LoadFile(c Config) (file *steps.File, err error) {
 	if c.File == "" {
 		file, err = steps.LoadDefault(c.Workspace)
 	} else {
@@ -22,7 +26,7 @@ func LoadSteps(c Config) (steps.Catalogue, error) {
 			refused.Path = relative
 		}
 	}
-	return steps.Collect(c.Workspace, file), err
+	return file, err
 }
 
 // Apply overrides what a step says of its place and credentials by the variables of the task, which runner.yaml cannot

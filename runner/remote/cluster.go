@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/smithy-go"
+
+	"github.com/carlin-cicd/runner/runner/awsquery"
 )
 
 // Cluster is a cluster in an account: the outputs of a stack of infra/cicd.yaml.
@@ -41,12 +43,11 @@ func FindCluster(ctx context.Context, config aws.Config, stack string) (Cluster,
 	if config.Region == "" {
 		return Cluster{}, &Error{Message: "there is no AWS region", Advice: "set AWS_REGION, or AWS_PROFILE"}
 	}
-	found, err := cloudformation.NewFromConfig(
-		config,
-	).DescribeStacks(
-		ctx,
-		&cloudformation.DescribeStacksInput{StackName: &stack},
-	)
+	client, err := awsquery.NewCloudFormation(ctx, config, nil)
+	if err != nil {
+		return Cluster{}, err
+	}
+	found, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack})
 	var api smithy.APIError
 	switch {
 	case err == nil && len(found.Stacks) == 1:

@@ -134,6 +134,20 @@ func (s *Stack) WaitUntilIdle(ctx context.Context, onBusy func(State)) (State, e
 	}
 }
 
+// DescribeAgain is Describe for a loop: requests that fail transiently are repeated.
+func (s *Stack) DescribeAgain(ctx context.Context) (State, error) {
+	for {
+		state, err := s.Describe(ctx)
+		if err == nil || !isTransient(err) {
+			return state, err
+		}
+		s.noteRetry(err)
+		if err := s.pause(ctx); err != nil {
+			return state, err
+		}
+	}
+}
+
 func (s *Stack) pause(ctx context.Context) error {
 	t := time.NewTimer(cmp.Or(s.Poll, defaultPoll))
 	defer t.Stop()

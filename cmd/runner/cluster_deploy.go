@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carlin-cicd/runner/runner/cluster"
+	"github.com/carlin-cicd/runner/steps"
+)
+
+var (
+	environmentsFlag = flagSpec{
+		"environments", "RUNNER_CLUSTER_ENVIRONMENTS", "NAMES",
+		"where the main branch is deployed to, with commas; ! after those that wait for an approval (default staging,production!)",
+	}
+	networkFlag = flagSpec{
+		"network", "RUNNER_CLUSTER_NETWORK", "PLACE", "new, or VPC:SUBNET,SUBNET of subnets that exist (default new)",
+	}
+	doorFlag = flagSpec{
+		"door", "RUNNER_CLUSTER_DOOR", "DOOR", "how GitHub's events come in: webhook, workflow or both (default webhook)",
+	}
+	sizeFlag = flagSpec{
+		"size", "RUNNER_CLUSTER_SIZE", "SIZE", "vCPU and GB of build and test (default 2-4)",
+	}
+	alarmEmailFlag = flagSpec{"alarm-email", "RUNNER_CLUSTER_ALARM_EMAIL", "ADDRESS", "gets the messages of the pipeline"}
+	imageTagFlag   = flagSpec{"image-tag", "RUNNER_CLUSTER_IMAGE_TAG", "TAG", "the image of the steps (default as it is)"}
+)
+
+func newClusterDeployCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "deploy",
+		Short: "deploy the base, the pipeline, its environments and its webhook",
+		Long: "runner cluster deploy shows a plan and asks before it changes anything. It may be run again at any time: it\n" +
+			"updates what differs, and says so if nothing does. Parameters that are not set keep their values.",
+		Example: "runner cluster deploy\nrunner cluster deploy --repository acme/shop --environments staging,production! --yes\n" +
+			"runner cluster deploy --dry-run",
+		Args: arguments(0),
+		RunE: o.withCluster(clusterCommand.deploy),
+	}
+	declare(
+		cmd, repositoryFlag, environmentsFlag, networkFlag, doorFlag, sizeFlag, alarmEmailFlag, imageTagFlag,
+		dryRunFlag.describe("print the plan and change nothing"), yesFlag, jsonFlag.describe("the plan as JSON"),
+	)
+	declare(cmd, clusterFlags...)
+	return cmd
+}
+
+func (c clusterCommand) deploy(ctx context.Context) error {
+	dryRun, err := boolean(c.variables, dryRunFlag.variable)
+	if err != nil {
+		return err
+	}
+	if err := c.applyDeployFlags(); err != nil {
+		return err
+	}
+	d := c.deployment
+	if err := c.settings.Complete(); err != nil {
+		return err
+	}
+	d.Settings = c.settings
+	plan, err := d.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.showPlan(plan); err != nil || !plan.Changes() || dryRun {
+		d.Discard(ctx, plan)
+		return err
+	}
+	if !c.yes && !c.confirm(ctx, "deploy this?") {
+		d.Discard(ctx, plan)
+		return &usageError{"nothing was deployed", "answer y, or use --yes"}
+	}
+	*c.started = true
+	outputs, err := d.Apply(ctx, plan)
+	if err != nil {
+		return err
+	}
+	return c.showNext(outputs)
+}
+
+// applyDeployFlags are the flags that only deploy has.
+func (c *clusterCommand) applyDeployFlags() error {
+	s := &c.settings
+	if names := c.variables[environmentsFlag.variable]; names != "" {
+		known := s.Environments
+		s.Environments = nil
+		for name := range strings.SplitSeq(names, ",") {
+			e := steps.ClusterEnvironment{Name: strings.TrimSuffix(name, "!")}
+			for _, k := range known {
+				if k.Name == e.Name {
+					e = k
+				}
+			}
+			e.Approval = strings.HasSuffix(name, "!")
+			if !steps.IsEnvironmentName(e.Name) {
+				return &usageError{
+					fmt.Sprintf("%q cannot be the name of an environment", e.Name),
+					"use lower-case letters, digits and dashes: --environments staging,production!",
+				}
+			}
+			s.Environments = append(s.Environments, e)
+		}
+	}
+	if network := c.variables[networkFlag.variable]; network != "" && network != "new" {
+		vpc, subnets, ok := strings.Cut(network, ":")
+		if !ok || !strings.HasPrefix(vpc, "vpc-") || !strings.Contains(subnets, ",") {
+			return &usageError{
+				fmt.Sprintf("--network cannot be %q", network), "write new, or vpc-0a1b2c3d:subnet-0a1b2c3d,subnet-4e5f6a7b",
+			}
+		}
+		s.Network.VPC, s.Network.Subnets = vpc, strings.Split(subnets, ",")
+	}
+	switch door := steps.Door(c.variables[doorFlag.variable]); door {
+	case "":
+	case steps.WebhookDoor, steps.WorkflowDoor, steps.BothDoors:
+		s.Door = door
+	default:
+		return &usageError{fmt.Sprintf("--door cannot be %q", door), "write " + joinWords(steps.Doors(), "or")}
+	}
+	if size := c.variables[sizeFlag.variable]; size != "" {
+		s.Sizes.Build, s.Sizes.Test = size, size
+	}
+	return nil
+}
+
+// showPlan prints what a deployment will do.
+func (c clusterCommand) showPlan(p *cluster.Plan) error {
+	if c.json {
+		text, err := json.Marshal(p)
+		if err != nil {
+			return err
+		}
+		return c.printJSON(append(text, '\n'))
+	}
+	if !p.Changes() {
+		return c.print("no changes: the %d stacks in account %s, %s, are as they should be\n", len(p.Stacks), p.Account, p.Region)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "account %s, %s\n", p.Account, p.Region)
+	for _, s := range p.Stacks {
+		fmt.Fprintf(&b, "\n%-14s stack %s: %s, from %s", s.Action, s.Stack, s.Label, s.Template)
+		if s.Account != p.Account || s.Region != p.Region {
+			fmt.Fprintf(&b, ", in account %s, %s", s.Account, s.Region)
+		}
+		if s.Because != "" {
+			fmt.Fprintf(&b, " (%s)", s.Because)
+		}
+		b.WriteByte('\n')
+		writeResources(&b, s.Resources)
+		writeChanges(&b, s.Changes)
+	}
+	fmt.Fprintf(&b, "\na month, whether anything runs or not: $%.2f", cluster.Monthly(p.Cost))
+	for i, price := range p.Cost {
+		fmt.Fprintf(&b, "%s%d %s %.2f", map[bool]string{true: " (", false: ", "}[i == 0], price.Number, price.What, price.Dollars)
+	}
+	if len(p.Cost) > 0 {
+		b.WriteByte(')')
+	}
+	fmt.Fprintf(&b, "\nlist prices of %s, %s; runs cost on top: infra/scale.md\n", cluster.PricesAsOf, cluster.PricesFrom)
+	return c.print("%s", b.String())
+}
+
+// writeResources writes how many resources of each kind are made.
+func writeResources(b *strings.Builder, counts []cluster.Count) {
+	total := 0
+	var kinds []string
+	for _, count := range counts {
+		total += count.Number
+		kinds = append(kinds, fmt.Sprintf("%d %s", count.Number, strings.TrimPrefix(count.Type, "AWS::")))
+	}
+	if total > 0 {
+		fmt.Fprintf(b, "  %d resources: %s\n", total, strings.Join(kinds, ", "))
+	}
+}
+
+// writeChanges writes what an update does to each resource.
+func writeChanges(b *strings.Builder, changes []cluster.Change) {
+	for _, change := range changes {
+		fmt.Fprintf(b, "  %-7s %s (%s)", strings.ToLower(change.Action), change.Resource, change.Type)
+		switch {
+		case change.Replacement == "True":
+			b.WriteString(", which is made anew")
+		case change.Replaces():
+			b.WriteString(", which may be made anew")
+		}
+		b.WriteByte('\n')
+	}
+}
+
+// showNext prints what to do after a deployment.
+func (c clusterCommand) showNext(outputs map[string]map[string]string) error {
+	s := c.settings
+	pipeline := outputs[s.Stack]
+	var b strings.Builder
+	b.WriteString("deployed\n")
+	if hook := outputs[s.WebhookStack()]; hook["Url"] != "" {
+		fmt.Fprintf(&b, "webhook  %s, content type application/json; its secret is in Secrets Manager: %s\n", hook["Url"], hook["SecretArn"])
+	}
+	stackFlag := ""
+	if s.Stack != cluster.DefaultStack {
+		stackFlag = " --stack " + s.Stack
+	}
+	if pipeline["ImageTag"] == cluster.NoImage {
+		fmt.Fprintf(&b, "next     runner cluster image%s, which builds and pushes the image of the steps\n", stackFlag)
+	} else {
+		fmt.Fprintf(&b, "next     runner cluster check%s\n", stackFlag)
+	}
+	return c.print("%s", b.String())
+}
