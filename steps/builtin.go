@@ -116,7 +116,7 @@ func collect(workspace string, overrides []override, origin func(ast.Node) strin
 	var all []Step
 	for _, s := range builtins(PackageManager(workspace)) {
 		s.Origin = map[string]string{}
-		for _, name := range stepObject().names().known {
+		for _, name := range stepObject().declared().names().known {
 			s.Origin[name] = FromBuiltIn
 		}
 		all = append(all, s)

@@ -61,22 +61,7 @@ type object[S any] struct {
 
 // kind is the object as a kind of value.
 func (o object[S]) kind() kind[S] {
-	s := schema{Type: "object", AdditionalProperties: false}
-	for _, k := range o.keys {
-		s.Properties = append(s.Properties, property{k.name, k.schema})
-	}
-	s.Properties = append(s.Properties, property{"<<", schema{Description: mergeKey}})
-	alternatives := o.anyOf
-	if len(o.required) > 0 {
-		alternatives = append(alternatives, schema{Required: o.required})
-	}
-	if len(alternatives) > 0 { // a merge key may bring what is required
-		s.AnyOf = append(alternatives, schema{Required: []string{"<<"}})
-	}
-	if len(o.not) > 0 {
-		s.Not = &schema{AnyOf: o.not}
-	}
-	return kind[S]{schema: s, read: func(d *decoder, n ast.Node, what string, to *S) error {
+	return kind[S]{schema: o.declared().schema(), read: func(d *decoder, n ast.Node, what string, to *S) error {
 		*to = o.start
 		return o.read(d, n, what, to, nil)
 	}}
@@ -84,32 +69,82 @@ func (o object[S]) kind() kind[S] {
 
 // read reads a mapping; seen is called for each key that is set, and may be nil.
 func (o object[S]) read(d *decoder, n ast.Node, what string, to *S, seen func(name string, value ast.Node)) error {
-	if o.what != "" {
-		what = o.what
+	err := o.declared().read(d, n, what, func(i int, value ast.Node) error {
+		if seen != nil {
+			seen(o.keys[i].name, value)
+		}
+		return o.keys[i].read(d, value, to)
+	})
+	if err == nil && o.check != nil {
+		err = o.check(d, n, to)
 	}
-	set := map[string]bool{}
+	return err
+}
+
+// declared is the object without its type, so that the program has the code for it once.
+func (o object[S]) declared() mapping {
+	m := mapping{what: o.what, required: o.required, anyOf: o.anyOf, not: o.not, example: o.example}
+	for _, k := range o.keys {
+		m.keys = append(m.keys, mappingKey{property{k.name, k.schema}, k.synonyms})
+	}
+	return m
+}
+
+// mapping is what an object declares, whatever it is read into.
+type mapping struct {
+	what       string
+	keys       []mappingKey
+	required   []string
+	anyOf, not []schema
+	example    string
+}
+
+type mappingKey struct {
+	property
+	synonyms []string
+}
+
+func (m mapping) schema() schema {
+	s := schema{Type: "object", AdditionalProperties: false}
+	for _, k := range m.keys {
+		s.Properties = append(s.Properties, k.property)
+	}
+	s.Properties = append(s.Properties, property{"<<", schema{Description: mergeKey}})
+	alternatives := m.anyOf
+	if len(m.required) > 0 {
+		alternatives = append(alternatives, schema{Required: m.required})
+	}
+	if len(alternatives) > 0 { // a merge key may bring what is required
+		s.AnyOf = append(alternatives, schema{Required: []string{"<<"}})
+	}
+	if len(m.not) > 0 {
+		s.Not = &schema{AnyOf: m.not}
+	}
+	return s
+}
+
+// read calls set with the number of each key and its value.
+func (m mapping) read(d *decoder, n ast.Node, what string, set func(key int, value ast.Node) error) error {
+	if m.what != "" {
+		what = m.what
+	}
+	found := map[string]bool{}
 	err := d.entries(n, what, func(name string, keyNode, value ast.Node) error {
-		for _, k := range o.keys {
+		for i, k := range m.keys {
 			if k.name == name {
-				set[name] = true
-				if seen != nil {
-					seen(name, value)
-				}
-				return k.read(d, value, to)
+				found[name] = true
+				return set(i, value)
 			}
 		}
-		return d.unknownKey(keyNode, name, what, o.names())
+		return d.unknownKey(keyNode, name, what, m.names())
 	})
 	if err != nil {
 		return err
 	}
-	for _, name := range o.required {
-		if !set[name] {
-			return d.errorf(n, "write "+o.example, "%s has no %s", what, name)
+	for _, name := range m.required {
+		if !found[name] {
+			return d.errorf(n, "write "+m.example, "%s has no %s", what, name)
 		}
-	}
-	if o.check != nil {
-		return o.check(d, n, to)
 	}
 	return nil
 }
@@ -120,9 +155,9 @@ type keyNames struct {
 	synonyms map[string]string
 }
 
-func (o object[S]) names() keyNames {
+func (m mapping) names() keyNames {
 	names := keyNames{synonyms: map[string]string{}}
-	for _, k := range o.keys {
+	for _, k := range m.keys {
 		names.known = append(names.known, k.name)
 		for _, s := range k.synonyms {
 			names.synonyms[s] = k.name
