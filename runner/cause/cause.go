@@ -5,6 +5,7 @@ package cause
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/record"
@@ -134,8 +135,13 @@ func (f Failure) tests() record.Cause {
 		More: max(f.Tests.Failed+f.Tests.Errored, len(f.Tests.Failures)) - 1,
 	}
 	c.Summary = testLine(first)
-	if says, _, _ := strings.Cut(first.Excerpt, "\n"); cmp.Or(says, first.Message) != "" {
-		c.Summary += ": " + strings.TrimSpace(cmp.Or(says, first.Message))
+	says, _, _ := strings.Cut(first.Excerpt, "\n")
+	says = strings.TrimSpace(cmp.Or(says, first.Message))
+	if first.Path != "" { // Go begins with the place, which has been named
+		says = strings.TrimPrefix(says, position(path.Base(first.Path), first.Line, 0)+": ")
+	}
+	if says != "" {
+		c.Summary += ": " + says
 	}
 	for i, failed := range f.Tests.Failures {
 		if i == shown || len(c.Lines) >= maxLines-1 {

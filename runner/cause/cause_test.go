@@ -38,6 +38,13 @@ func TestWhatTheCauseIsMadeOf(t *testing.T) {
 			record.CauseTests, "cart › adds (a.test.ts:12): expected 3",
 			"cart › adds (a.test.ts:12)|  expected 3|  received 4|starts|  boom", "",
 		},
+		"a failed test of Go": {
+			Failure{Reason: record.Failure, Tests: &record.Tests{
+				Counts:   results.Counts{Total: 1, Failed: 1},
+				Failures: []record.FailedTest{{Case: results.Case{Name: "TestTax", Excerpt: "price_test.go:3: got 119, want 121"}, Path: "shop/price_test.go", Line: 3}},
+			}},
+			record.CauseTests, "TestTax (shop/price_test.go:3): got 119, want 121", "TestTax (shop", "",
+		},
 		"a passed command with red reports": {
 			Failure{Reason: record.Results, Tests: failing}, record.CauseTests, "cart › adds (a.test.ts:12): expected 3", "cart ›", "",
 		},
