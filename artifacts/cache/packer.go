@@ -215,7 +215,7 @@ func (p *packer) finish(err error) ([]block, error) {
 
 // storeTree packs and stores an encoded tree.
 func (p *packer) storeTree(ctx context.Context, raw []byte) (sum [sha256.Size]byte, stored int64, err error) {
-	text := p.encoder.EncodeAll(raw, nil)
+	text := p.encoder.EncodeAll(raw, make([]byte, 0, len(raw)/2+1024)) // checksums are most of it
 	sum = sha256.Sum256(text)
 	return sum, int64(len(text)), p.put(ctx, sum, text)
 }

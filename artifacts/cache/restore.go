@@ -152,8 +152,8 @@ func (t *tree) uses() [][]blockUse {
 }
 
 // fetchers is how many requests are sent at a time. With the blocks that are unpacked at a time it bounds the memory: a
-// request holds up to 2 MiB, usually a third of that.
-const fetchers = 16
+// request holds up to 2 MiB, usually a third of that. More would wait for the CPU, not for the network.
+const fetchers = 8
 
 func unpackers() int { return min(2, runtime.GOMAXPROCS(0)) }
 
@@ -168,7 +168,7 @@ func (c *Cache) fetchBlocks(ctx context.Context, t *tree, branch, at string, w *
 	for range unpackers() {
 		raw <- make([]byte, 0, maxBlock)
 	}
-	packed := newBuffers()
+	packed := newBuffers(t)
 	var loaded atomic.Int64
 	g, inner := errgroup.WithContext(ctx)
 	g.SetLimit(fetchers)
@@ -240,22 +240,28 @@ func newDecoder(concurrency int, memory uint64) (*zstd.Decoder, error) {
 	)
 }
 
-// buffers are reused by size.
-type buffers struct{ free chan []byte }
+// buffers are for blocks as they are stored. Each fits the largest, so that they are made once.
+type buffers struct {
+	free chan []byte
+	size int64
+}
 
-func newBuffers() *buffers { return &buffers{make(chan []byte, fetchers)} }
+func newBuffers(t *tree) *buffers {
+	b := &buffers{free: make(chan []byte, fetchers)}
+	for i := range t.blocks {
+		b.size = max(b.size, t.blocks[i].stored)
+	}
+	return b
+}
 
 // get returns a buffer of n bytes.
 func (b *buffers) get(n int64) []byte {
 	select {
 	case buffer := <-b.free:
-		if int64(cap(buffer)) >= n {
-			return buffer[:n]
-		}
+		return buffer[:n]
 	default:
+		return make([]byte, n, b.size)
 	}
-	const step = 256 << 10 // so that a buffer fits the next block, too
-	return make([]byte, n, (n+step-1)/step*step)
 }
 
 func (b *buffers) put(buffer []byte) {

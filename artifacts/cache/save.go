@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -54,14 +56,14 @@ func (c *Cache) Save(ctx context.Context, base *Restored, o SaveOptions) (Saved,
 			return Saved{}, err
 		}
 	}
-	w, err := newWalk(ctx, o.Paths)
+	if base == nil || base.tree == nil {
+		base = &Restored{tree: &tree{}}
+	}
+	w, err := newWalk(ctx, base.tree, o.Paths)
 	if err != nil {
 		return Saved{}, err
 	}
 	defer w.close()
-	if base == nil || base.tree == nil {
-		base = &Restored{tree: &tree{}}
-	}
 	s := &saver{cache: c, options: o, walk: w, base: base, now: time.Now()}
 	t, err := s.store(ctx)
 	if err != nil {
@@ -98,29 +100,14 @@ type saver struct {
 	base    *Restored
 	now     time.Time
 
-	reuse  []int32 // for each block of the base its index among blocks, or -1
-	usable []bool  // for each block of the base
-	known  map[[sha256.Size]byte]piece
-	clean  []int32 // for each node that of the base that it is, or -1
+	known  pieces
 	packer *packer
 }
 
 // store stores the blocks that are new, and returns the tree.
 func (s *saver) store(ctx context.Context) (*tree, error) {
-	s.compare()
 	s.packer = newPacker(ctx, s.cache, s.now)
-	s.known = map[[sha256.Size]byte]piece{}
-	for i := range s.base.tree.nodes {
-		for _, p := range s.base.tree.nodes[i].pieces {
-			if s.usable[p.block] {
-				s.known[p.sum] = p
-			}
-		}
-	}
-	for sum, p := range s.known {
-		p.block = s.taken(p.block)
-		s.known[sum] = p
-	}
+	s.reuse()
 	var err error
 	for i := range s.walk.nodes {
 		if err = s.node(ctx, i); err != nil {
@@ -134,62 +121,74 @@ func (s *saver) store(ctx context.Context) (*tree, error) {
 	}
 }
 
-// compare finds the files that are untouched since they were restored, and the blocks that are worth using again: those
-// that are young, and whose files are still there for half of them.
-func (s *saver) compare() {
+// unusable is the block of a piece of the base that has to be stored again.
+const unusable = math.MaxUint32
+
+// reuse takes over the blocks of the base that are worth using again: those that are young, and whose files are still
+// there for half of them. The pieces of the base are then those of the new tree: nothing else uses them any more.
+func (s *saver) reuse() {
 	base := s.base.tree
-	index := make(map[place]int32, len(base.nodes))
-	for i := range base.nodes {
-		if n := &base.nodes[i]; n.kind == fileNode {
-			index[place{n.root, n.path}] = int32(i)
-		}
-	}
 	live := make([]int64, len(base.blocks))
-	s.clean = make([]int32, len(s.walk.nodes))
-	for i := range s.walk.nodes {
-		s.clean[i] = -1
-		n := &s.walk.nodes[i]
-		j, found := index[place{n.root, n.path}]
-		if n.kind != fileNode || !found {
-			continue
-		}
-		n.path = base.nodes[j].path // the same text, kept once
-		for _, p := range base.nodes[j].pieces {
-			live[p.block] += int64(p.length)
-		}
-		if len(s.base.stats) > 0 && s.base.stats[j] == s.walk.stats[i] {
-			s.clean[i] = j
+	for i, j := range s.walk.same {
+		if j >= 0 && s.walk.nodes[i].kind == fileNode {
+			for _, p := range base.nodes[j].pieces {
+				live[p.block] += int64(p.length)
+			}
 		}
 	}
 	foreign := s.base.Branch != s.cache.Branch
-	s.usable = make([]bool, len(base.blocks))
-	s.reuse = make([]int32, len(base.blocks))
+	taken := make([]uint32, len(base.blocks))
 	for i, b := range base.blocks {
 		age := s.now.Sub(time.Unix(b.created, 0))
 		reachable := b.main || !foreign || s.base.Branch == s.cache.Main
-		s.usable[i] = reachable && age < blockAge && live[i]*2 >= b.raw
-		s.reuse[i] = -1
+		taken[i] = unusable
+		if reachable && age < blockAge && live[i]*2 >= b.raw {
+			b.main = b.main || foreign
+			taken[i] = uint32(s.packer.take(b))
+		}
+	}
+	s.known = make(pieces, len(base.nodes))
+	for i := range base.nodes {
+		for j := range base.nodes[i].pieces {
+			p := &base.nodes[i].pieces[j]
+			if p.block = taken[p.block]; p.block != unusable {
+				s.known.add(p)
+			}
+		}
 	}
 }
 
-// taken returns the index of a block of the base among those of the new tree.
-func (s *saver) taken(i uint32) uint32 {
-	if s.reuse[i] < 0 {
-		b := s.base.tree.blocks[i]
-		b.main = b.main || s.base.Branch != s.cache.Branch
-		s.reuse[i] = s.packer.take(b)
+// pieces are those that are stored, by the first bytes of their checksums.
+type pieces map[uint64]*piece
+
+func (m pieces) add(p *piece) { m[binary.LittleEndian.Uint64(p.sum[:])] = p }
+
+func (m pieces) find(sum [sha256.Size]byte) (piece, bool) {
+	p, found := m[binary.LittleEndian.Uint64(sum[:])]
+	if !found || p.sum != sum {
+		return piece{}, false
 	}
-	return uint32(s.reuse[i])
+	return *p, true
+}
+
+// untouched returns the pieces of a file that is as it was restored, unless they have to be stored again.
+func (s *saver) untouched(i int) (pieces []piece, ok bool) {
+	j := s.walk.same[i]
+	if j < 0 || len(s.base.stats) == 0 || s.walk.nodes[i].kind != fileNode || s.base.stats[j] != s.walk.stats[i] {
+		return nil, false
+	}
+	b := &s.base.tree.nodes[j]
+	if b.kind != fileNode {
+		return nil, false
+	}
+	return b.pieces, !slices.ContainsFunc(b.pieces, func(p piece) bool { return p.block == unusable })
 }
 
 // node finds or stores the contents of a node.
 func (s *saver) node(ctx context.Context, i int) error {
 	n := &s.walk.nodes[i]
-	if j := s.clean[i]; j >= 0 && s.allUsable(s.base.tree.nodes[j].pieces) {
-		n.pieces = s.base.tree.nodes[j].pieces // nothing else uses them any more
-		for k := range n.pieces {
-			n.pieces[k].block = s.taken(n.pieces[k].block)
-		}
+	if pieces, ok := s.untouched(i); ok {
+		n.pieces = pieces
 		return nil
 	}
 	if err := s.inspect(ctx, n, nil); err != nil {
@@ -207,10 +206,6 @@ func (s *saver) node(ctx context.Context, i int) error {
 		return err
 	}
 	return s.walk.unchanged(i, f)
-}
-
-func (s *saver) allUsable(pieces []piece) bool {
-	return !slices.ContainsFunc(pieces, func(p piece) bool { return !s.usable[p.block] })
 }
 
 // inspect refuses what holds a secret: a name, the target of a link, or a file.
@@ -246,7 +241,7 @@ func (s *saver) file(ctx context.Context, n *node, f *os.File) error {
 			length = cut(held)
 		}
 		sum := sha256.Sum256(held[:length])
-		p, found := s.known[sum]
+		p, found := s.known.find(sum)
 		if !found {
 			if !inspected {
 				if err := s.inspectFile(ctx, n, f); err != nil {
@@ -258,9 +253,11 @@ func (s *saver) file(ctx context.Context, n *node, f *os.File) error {
 			if p, err = s.packer.add(held[:length], sum); err != nil {
 				return err
 			}
-			s.known[sum] = p
 		}
 		n.pieces = append(n.pieces, p)
+		if !found {
+			s.known.add(&n.pieces[len(n.pieces)-1])
+		}
 		held = held[length:]
 	}
 	return nil

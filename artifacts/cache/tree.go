@@ -2,6 +2,7 @@ package cache
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -71,7 +72,7 @@ const treeMagic = "carlin-cache-tree 1\n"
 
 // encode returns the tree as bytes. Paths share what they begin with, as they are in order.
 func (t *tree) encode() []byte {
-	var b []byte
+	b := make([]byte, 0, len(treeMagic)+len(t.blocks)*56+len(t.nodes)*88)
 	number := func(n int64) { b = binary.AppendVarint(b, n) }
 	text := func(s string) {
 		number(int64(len(s)))
@@ -128,7 +129,7 @@ func flag(b bool) int {
 	return 0
 }
 
-func sharedPrefix(a, b string) int {
+func sharedPrefix[T string | []byte](a string, b T) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] {
 		n++
@@ -138,8 +139,26 @@ func sharedPrefix(a, b string) int {
 
 // parser reads an encoded tree. After its first error it returns zeros.
 type parser struct {
-	rest []byte
-	err  error
+	rest  []byte
+	err   error
+	texts texts
+	room  []piece // for the pieces of the next files
+}
+
+// texts makes strings of parts of a few large ones: tens of thousands of single ones would take more memory, and the
+// collector more time.
+type texts struct{ b strings.Builder }
+
+// join returns the two parts as one.
+func (t *texts) join(a string, b []byte) string {
+	if n := len(a) + len(b); t.b.Cap()-t.b.Len() < n {
+		t.b = strings.Builder{}
+		t.b.Grow(max(n, 32<<10))
+	}
+	from := t.b.Len()
+	t.b.WriteString(a)
+	t.b.Write(b)
+	return t.b.String()[from:]
 }
 
 func (p *parser) fail(format string, values ...any) {
@@ -186,6 +205,16 @@ func (p *parser) sum() (sum [sha256.Size]byte) {
 }
 
 func (p *parser) text(most int64) string { return string(p.bytes(int(p.number(most)))) }
+
+// newPieces returns room for those of a file.
+func (p *parser) newPieces(n int) []piece {
+	if n > len(p.room) {
+		p.room = make([]piece, max(n, 512))
+	}
+	taken := p.room[:n:n]
+	p.room = p.room[n:]
+	return taken
+}
 
 // parseTree is the inverse of encode. It accepts no tree that would lead out of its roots: a path is clean, and what it
 // is in is an earlier folder of the tree.
@@ -242,7 +271,7 @@ type place struct {
 func (p *parser) node(t *tree, last string) (n node) {
 	n.root = int(p.number(int64(len(t.roots)) - 1))
 	shared := p.number(int64(len(last)))
-	n.path = last[:shared] + p.text(maxTarget)
+	n.path = p.texts.join(last[:shared], p.bytes(int(p.number(maxTarget))))
 	if b := p.bytes(1); b != nil {
 		n.kind = kind(b[0])
 	}
@@ -267,7 +296,7 @@ func (p *parser) node(t *tree, last string) (n node) {
 func (p *parser) pieces(t *tree, n *node) {
 	count := p.number(int64(len(p.rest)) / sha256.Size)
 	if count > 0 {
-		n.pieces = make([]piece, count)
+		n.pieces = p.newPieces(int(count))
 	}
 	total := int64(0)
 	for i := range n.pieces {
@@ -314,21 +343,25 @@ func (t *tree) admit(n node, folders map[place]bool) error {
 	return nil
 }
 
-// comesBefore reports whether a node comes before another one: a folder before what is in it, names in the order of
-// their bytes. So none is there twice.
+// comesBefore reports whether a node comes before another one. So none is there twice.
 func comesBefore(a, b *node) bool {
-	if a.root != b.root {
-		return a.root < b.root
+	return cmp.Or(cmp.Compare(a.root, b.root), comparePaths(a.path, b.path)) < 0
+}
+
+// comparePaths compares two paths: a folder comes before what is in it, and names are in the order of their bytes.
+func comparePaths[T string | []byte](a string, b T) int {
+	shared := sharedPrefix(a, b)
+	switch {
+	case shared == len(a) && shared == len(b):
+		return 0
+	case shared == len(a):
+		return -1
+	case shared == len(b):
+		return 1
+	case a[shared] == '/': // the name ends here
+		return -1
+	case b[shared] == '/':
+		return 1
 	}
-	shared := sharedPrefix(a.path, b.path)
-	rest := func(path string) int {
-		switch {
-		case shared == len(path):
-			return -1
-		case path[shared] == '/': // the name ends here
-			return 0
-		}
-		return int(path[shared]) + 1
-	}
-	return rest(a.path) < rest(b.path)
+	return cmp.Compare(a[shared], b[shared])
 }

@@ -154,17 +154,9 @@ func (w *writer) close() error {
 	return err
 }
 
-// within returns the path of a node in the temporary folder of its root.
-func within(n *node) string {
-	if n.path == "" {
-		return content
-	}
-	return content + "/" + n.path
-}
-
 // at calls do with the folder of a node.
 func (w *writer) at(d []*descent, n *node, do func(folder int, name string) error) error {
-	folder, name, err := d[n.root].folder(within(n))
+	folder, name, err := d[n.root].folder(content, n.path)
 	if err == nil {
 		err = do(folder, name)
 	}
@@ -198,7 +190,7 @@ const createFile = unix.O_WRONLY | unix.O_CREAT | unix.O_NOFOLLOW
 
 // create writes a file whole.
 func (w *writer) create(folder int, name string, i int, content []byte) error {
-	fd, err := openat(folder, name, createFile|unix.O_EXCL, 0o600)
+	fd, err := openat(folder, name, createFile|unix.O_EXCL, w.tree.nodes[i].mode&0o777)
 	if err != nil {
 		return err
 	}
@@ -209,18 +201,20 @@ func (w *writer) create(folder int, name string, i int, content []byte) error {
 	return errors.Join(err, unix.Close(fd))
 }
 
-// seal sets the mode and the time of a file that is complete.
+// seal sets the time of a file that is complete, and its mode where the umask did not leave it as it is meant.
 func (w *writer) seal(folder int, name string, fd, i int) error {
 	n := &w.tree.nodes[i]
-	if err := unix.Fchmod(fd, n.mode); err != nil {
-		return err
-	}
-	if err := setTime(folder, name, n.mtime); err != nil {
+	if err := setOpenTime(fd, folder, name, n.mtime); err != nil {
 		return err
 	}
 	var s unix.Stat_t
 	if err := unix.Fstat(fd, &s); err != nil {
 		return err
+	}
+	if uint32(s.Mode)&modeBits != n.mode { //nolint:unconvert // it differs by system
+		if err := errors.Join(unix.Fchmod(fd, n.mode), unix.Fstat(fd, &s)); err != nil {
+			return err
+		}
 	}
 	w.stats[i] = statOf(&s)
 	return nil
@@ -358,7 +352,7 @@ func (w *writer) linkFile(d []*descent, n *node) error {
 			return err
 		}
 		defer unix.Close(here)
-		from, fromName, err := d[same.root].folder(within(same))
+		from, fromName, err := d[same.root].folder(content, same.path)
 		if err != nil {
 			return err
 		}
