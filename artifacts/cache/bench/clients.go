@@ -102,8 +102,16 @@ func runSave(ctx context.Context, args []string) error {
 		return err
 	}
 	debug.SetGCPercent(20) // as the runner has it once a command has run
-	_, err = c.Save(ctx, nil, saveOptions("first", paths))
-	fmt.Println("saved")
+	if _, err = c.Save(ctx, nil, saveOptions("first", paths)); err != nil {
+		return err
+	}
+	return report("saved")
+}
+
+// report says that a part of the work is over, and waits until its figures are taken.
+func report(what string) error {
+	fmt.Println(what)
+	_, err := bufio.NewReader(os.Stdin).ReadString('\n')
 	return err
 }
 
@@ -117,14 +125,12 @@ func runCycle(ctx context.Context, args []string) error {
 	if err != nil || !restored.Hit {
 		return fmt.Errorf("nothing was restored: %v, %w", restored.Problems, err)
 	}
-	fmt.Println("restored")
-	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+	if err := report("restored"); err != nil {
 		return err
 	}
 	debug.SetGCPercent(20)
 	if _, err := c.Save(ctx, restored, saveOptions("second", paths)); err != nil {
 		return err
 	}
-	fmt.Println("saved")
-	return nil
+	return report("saved")
 }

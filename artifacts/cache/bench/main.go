@@ -177,7 +177,7 @@ func (b *bench) client(ctx context.Context, client, folder string, round int) (m
 // cycle measures a client that restores and saves in one process, as a run does.
 func (b *bench) cycle(ctx context.Context, line []string, from, to string, got map[string]sample) error {
 	var compared error
-	_, err := b.do(ctx, line, func(said string, s sample) (answer string) {
+	_, err := b.do(ctx, line, func(said string, s sample) {
 		if said == "restored" {
 			got["restore"] = s
 			if compared = compare(from, to); compared == nil {
@@ -186,14 +186,13 @@ func (b *bench) cycle(ctx context.Context, line []string, from, to string, got m
 		} else {
 			got["save after 1 %"] = s
 		}
-		return "go on\n"
 	})
 	return errors.Join(err, compared)
 }
 
-// do runs a command line within the limits. A process that works in parts says when one is over, and waits for an
-// answer before it begins the next: told is called with each.
-func (b *bench) do(ctx context.Context, line []string, told func(said string, s sample) string) (sample, error) {
+// do runs a command line within the limits. A process of ours says when a part of its work is over, and waits for an
+// answer before it goes on or ends: told is called with each.
+func (b *bench) do(ctx context.Context, line []string, told func(said string, s sample)) (sample, error) {
 	if b.limits != nil {
 		line = b.limits.Line(b.self, line)
 	}
@@ -221,9 +220,11 @@ func (b *bench) do(ctx context.Context, line []string, told func(said string, s 
 			now := b.server.received()
 			used := cpuTime(cmd.Process.Pid)
 			s := sample{time.Since(began), used - spent, peak(), now - before}
-			answer := told(strings.TrimSpace(string(buffer[:n])), s)
+			told(strings.TrimSpace(string(buffer[:n])), s)
 			before, began, spent = b.server.received(), time.Now(), used
-			if _, err := io.WriteString(stdin, answer); err != nil {
+		}
+		if n > 0 {
+			if _, err := io.WriteString(stdin, "go on\n"); err != nil {
 				break
 			}
 		}
