@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/carlin-cicd/runner/artifacts/artifactstest"
 	"github.com/carlin-cicd/runner/artifacts/folder"
 )
@@ -332,5 +334,73 @@ func TestABranchReadsTheMainBranchAndNeverTheOtherWayRound(t *testing.T) {
 	}
 	if _, err := fork.Save(t.Context(), nil, m.options("k9")); err != ErrReadOnly {
 		t.Errorf("a fork saved: %v", err)
+	}
+}
+
+// Modes are those that were saved, whatever the umask is, and of files of one piece and of several.
+func TestModesComeBackUnderAnyUmask(t *testing.T) {
+	c, p := newCache(t), newProject(t)
+	for i, mode := range []os.FileMode{0o444, 0o600, 0o666, 0o777, 0o755 | os.ModeSetuid, 0o755 | os.ModeSetgid} {
+		for name, size := range map[string]int{"empty": 0, "small": 10, "large": 3 << 20} {
+			at := p.path(fmt.Sprintf("%s-%d", name, i))
+			write(t, at, random(uint64(i), size))
+			artifactstest.Must(t, os.Chmod(at, mode))
+		}
+	}
+	before := describe(t, p.path())
+	p.save(c, "k", nil)
+	for _, mask := range []int{0, 0o022, 0o077} {
+		old := syscall.Umask(mask)
+		q := newProject(t)
+		r := q.restore(c, "k")
+		syscall.Umask(old)
+		if d := differences(before, describe(t, q.path())); !r.Exact || d != "" {
+			t.Errorf("umask %o: %+v\n%s", mask, r.Problems, d)
+		}
+	}
+}
+
+// A file whose content changed is stored again, even if it has its old size and times: those of its status cannot be
+// set.
+func TestAChangeWithOldTimesIsSaved(t *testing.T) {
+	c, p := newCache(t), newProject(t)
+	for _, name := range []string{"a", "b", "c"} {
+		write(t, p.path(name), []byte("before "+name))
+	}
+	p.save(c, "k1", nil)
+	q := newProject(t)
+	r := q.restore(c, "k2")
+	for i, n := range r.tree.nodes { // as if the restore had taken longer: what was just written does not count as untouched
+		var s unix.Stat_t
+		artifactstest.Must(t, unix.Lstat(q.path(n.path), &s))
+		r.stats[i] = statOf(&s)
+	}
+	info, err := os.Stat(q.path("b"))
+	artifactstest.Must(t, err)
+	time.Sleep(50 * time.Millisecond) // longer than a tick of the kernel's clock
+	write(t, q.path("b"), []byte("after_ b"))
+	artifactstest.Must(t, os.Chtimes(q.path("b"), info.ModTime(), info.ModTime()))
+	before := describe(t, q.path())
+	q.save(c, "k2", r)
+	o := newProject(t)
+	if r := o.restore(c, "k2"); !r.Exact {
+		t.Fatalf("restored %+v", r)
+	}
+	if d := differences(before, describe(t, o.path())); d != "" {
+		t.Error(d)
+	}
+}
+
+// Pieces with checksums that begin alike are not mistaken for each other.
+func TestPiecesAreFoundByTheirWholeChecksum(t *testing.T) {
+	one, other := piece{block: 1}, piece{block: 2}
+	other.sum[31] = 1
+	known := pieces{}
+	known.add(&one)
+	if p, found := known.find(one.sum); !found || p.block != 1 {
+		t.Errorf("found %v %+v", found, p)
+	}
+	if p, found := known.find(other.sum); found {
+		t.Errorf("found %+v", p)
 	}
 }
