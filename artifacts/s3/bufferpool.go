@@ -58,3 +58,6 @@ func (m *bufferPool) release(b *buffer) {
 	}
 	m.free.Release(b.weight)
 }
+
+// drop releases a buffer that something may still read, so that it must not be reused.
+func (m *bufferPool) drop(b *buffer) { m.free.Release(b.weight) }

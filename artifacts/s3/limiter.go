@@ -8,16 +8,17 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 )
 
-// Limits of the requests in progress.
+// Limits of the requests in progress. A set of a few hundred small files takes two turns: half of it at once, and the
+// rest as the first responses arrive.
 const (
 	minRequests   = 1
-	firstRequests = 16
-	maxRequests   = 64
+	firstRequests = 128
+	maxRequests   = 256
 )
 
-// limiter determines how many requests a service handles at a time. It starts low, since each connection costs a
-// handshake; it grows with every response that takes about as long as the fastest one, and slowly after the first that
-// takes longer; it halves when the service asks for fewer requests.
+// limiter determines how many requests a service handles at a time. It starts with what S3 has always taken from one
+// client; it grows with every response that takes about as long as the fastest one, and slowly after the first that
+// takes longer, as each connection costs a handshake; it halves when the service asks for fewer requests.
 type limiter struct {
 	mu      sync.Mutex
 	waiting []chan struct{}

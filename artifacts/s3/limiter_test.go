@@ -55,7 +55,7 @@ func TestLimiterAdaptsToTheService(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiter()
 			queue := func(active int) time.Duration { return time.Duration(max(1, active/4)) * 15 * time.Millisecond }
-			if most := serve(t, l, 2000, queue, well); most > 40 {
+			if most := serve(t, l, 2000, queue, well); most > firstRequests*5/4 {
 				t.Errorf("%d were under way, of which a few could be served", most)
 			}
 		})
@@ -63,7 +63,7 @@ func TestLimiterAdaptsToTheService(t *testing.T) {
 	t.Run("they halve when the service asks for less, once for all that were under way", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := newLimiter()
-			serve(t, l, 16, constant, func(int) outcome { return throttled })
+			serve(t, l, firstRequests, constant, func(int) outcome { return throttled })
 			if l.limit != firstRequests/2 {
 				t.Errorf("the limit is %g", l.limit)
 			}

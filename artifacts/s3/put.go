@@ -104,7 +104,14 @@ func (s *Store) putSmall(
 	if err != nil {
 		return "", "", err
 	}
-	defer s.rest.memory.release(buffer)
+	tries := 0
+	defer func() {
+		if tries > 1 || err != nil {
+			s.rest.memory.drop(buffer) // the transport may still send it
+			return
+		}
+		s.rest.memory.release(buffer)
+	}()
 	if _, err := io.ReadFull(body, buffer.bytes); err != nil {
 		return "", "", err
 	}
@@ -113,6 +120,7 @@ func (s *Store) putSmall(
 	}
 	request := apiRequest{
 		key: s.key(o.Key), header: s.putHeader(o, only), body: buffer.bytes, sum: digest(o.Body, buffer.bytes),
+		tries: &tries,
 	}
 	s.addChecksum(request.header, request.sum, func() [md5.Size]byte { return md5.Sum(buffer.bytes) })
 	return s.sendPut(ctx, request)

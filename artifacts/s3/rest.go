@@ -66,12 +66,15 @@ type apiRequest struct {
 	method, key string
 	query       url.Values
 	header      http.Header // owned by the request
-	body        []byte
-	sum         [sha256.Size]byte // of body
+	// body may still be read after an error, by a transport that sends it although the response came early. It is a
+	// bytes.Reader for the transport, which sends header and body in one write then.
+	body []byte
+	sum  [sha256.Size]byte // of body
 	// stream, instead of body, returns a new reader and its length for each attempt. payload is its hash in the
 	// signature.
 	stream  func() (io.Reader, int64, error)
 	payload string
+	tries   *int // counts how often it was sent; may be nil
 }
 
 // throttleTimeout is how long a request is repeated for a service that asks for fewer requests: it has not failed, and
@@ -138,6 +141,9 @@ func (c *restClient) attempt(ctx context.Context, r apiRequest) (*http.Response,
 	if err := c.limiter.acquire(ctx); err != nil {
 		return nil, err
 	}
+	if r.tries != nil {
+		*r.tries++
+	}
 	began := time.Now()
 	response, err := c.send(ctx, r)
 	switch {
@@ -174,11 +180,10 @@ func (c *restClient) send(ctx context.Context, r apiRequest) (*http.Response, er
 	if err := c.signer.SignHTTP(ctx, credentials, request, payload, address.service, address.region, c.now()); err != nil {
 		return nil, err
 	}
-	body := &trackedBody{Reader: request.Body, closed: make(chan struct{})}
-	if request.ContentLength > 0 {
-		request.Body = body
-	} else {
-		close(body.closed)
+	done := func() {}
+	if r.stream != nil {
+		body := &trackedBody{Reader: request.Body, closed: make(chan struct{})}
+		request.Body, done = body, func() { <-body.closed }
 	}
 	// Not by Do, which closes the body of a request that is redirected while it is still being sent.
 	response, err := c.client.Transport.RoundTrip(request)
@@ -191,7 +196,7 @@ func (c *restClient) send(ctx context.Context, r apiRequest) (*http.Response, er
 	case r.method == http.MethodPut:
 		response.Body.Close() // it is empty
 	}
-	<-body.closed
+	done()
 	if err != nil {
 		return nil, err
 	}
@@ -202,7 +207,7 @@ func (c *restClient) send(ctx context.Context, r apiRequest) (*http.Response, er
 func (c *restClient) now() time.Time { return time.Now().Add(time.Duration(c.skew.Load())).UTC() }
 
 // trackedBody signals when the transport is done with it, which can be after an early response: until then its file
-// and memory must not be reused.
+// must not be read.
 type trackedBody struct {
 	io.Reader
 	once   sync.Once
