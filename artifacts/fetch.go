@@ -23,6 +23,8 @@ type FetchOptions struct {
 	Only, Exclude []string
 	// Within, if it is set, is a folder that dir is in. Links between the two must not lead out of it.
 	Within string
+	// Known, if it is set, is the manifest of the set, which then is not read.
+	Known *Manifest
 }
 
 // Fetch writes the files of a set into dir, with their modes, and creates dir if needed. Files get their names in dir
@@ -63,9 +65,15 @@ func fetch(ctx context.Context, s Store, kind string, ref Ref, dir string, o Fet
 
 // readManifest returns the manifest of a set with the selected files. It refuses files below a .git.
 func (o FetchOptions) readManifest(ctx context.Context, s Store, kind string, ref Ref) (Manifest, error) {
-	m, err := ReadManifest(ctx, s, kind, ref)
-	if err != nil {
-		return Manifest{}, err
+	var m Manifest
+	if o.Known != nil {
+		m = *o.Known
+		m.Files = slices.Clone(m.Files)
+	} else {
+		var err error
+		if m, err = ReadManifest(ctx, s, kind, ref); err != nil {
+			return Manifest{}, err
+		}
 	}
 	m.Files = slices.DeleteFunc(m.Files, func(f File) bool {
 		return len(o.Only) > 0 && !patterns(o.Only).match(f.Path) || patterns(o.Exclude).match(f.Path)
@@ -151,6 +159,7 @@ const maxRefetches = 3
 func (f *fetcher) stageAll(ctx context.Context, m Manifest) (Manifest, error) {
 	parallel, _, _ := concurrency(f.store)
 	meterOf(ctx).addTotal(len(m.Files), m.Bytes())
+	f.options.Known = nil // it may have become wrong
 	for attempt := 1; ; attempt++ {
 		err := forEach(ctx, parallel, len(m.Files), func(ctx context.Context, i int) error {
 			return stage(ctx, f.store, m, m.Files[i], f.root, f.stagedName(m, i))

@@ -28,14 +28,15 @@ type Tagger interface {
 // the number of objects, which is 0 for a store without tags. The error is fs.ErrNotExist if there is no such set.
 //
 // A rule of a lifecycle looks at each object by itself, so the files of a set have to be tagged when it is deployed for
-// the first time, one request each: they were put with the tags of the manifest. The manifest comes last. Where it is
-// tagged, all of them are, and the next deployments of the set take two requests.
-func Retain(ctx context.Context, s Store, kind string, ref Ref, environment string) (int, error) {
+// the first time, one request each: they were put with the tags of the manifest. So do it beside something that takes
+// longer. The manifest comes last. Where it is tagged, all of them are, and the next deployments of the set take two
+// requests.
+func Retain(ctx context.Context, s Store, m Manifest, environment string) (int, error) {
 	t, ok := s.(Tagger)
 	if !ok {
 		return 0, nil
 	}
-	manifest := keys.Manifest(kind, ref)
+	manifest := keys.Manifest(m.Kind, m.Ref())
 	tags, err := t.Tags(ctx, manifest)
 	if err != nil {
 		return 0, err
@@ -47,10 +48,6 @@ func Retain(ctx context.Context, s Store, kind string, ref Ref, environment stri
 	}
 	n := 1
 	if before[Retention] != Deployed {
-		m, err := ReadManifest(ctx, s, kind, ref)
-		if err != nil {
-			return 0, err
-		}
 		if err := tagFiles(ctx, s, t, m, tags); err != nil {
 			return 0, err
 		}

@@ -24,8 +24,9 @@ import (
 
 // The run is listed in the index of its branch and in that of the repository, and on their pages.
 //
-//  1. When it starts, the heads of both are read, and the run is listed as running, side by side with the command: as
-//     lost once it should have ended. A run that ends before that is listed once. After a while it is on the pages.
+//  1. When it starts, the heads of both are read, and after a moment the run is listed as running, side by side with the
+//     command: as lost once it should have ended. A run that ends before that is listed once. After a while it is on the
+//     pages.
 //  2. When its record is built, side by side with its publication, it is listed as ended: in the heads as they were
 //     read or stored last, and, if those are still so, on the pages in the same turn.
 //  3. At the very end the run waits for step 2, but not long. What fails is a warning, and changes nothing.
@@ -172,6 +173,9 @@ func (r *run) writeListings(ctx context.Context, s swapStore) {
 			}
 		}
 		eachWriter(both, func(w *indexWriter) error { return bounded(ctx, w.read) })
+		if more = r.awaitMoment(ctx); !more {
+			return
+		}
 		if l, more = x.take(); l != nil && l.entry.Branch != branch { // the checkout was of another one
 			branch = l.entry.Branch
 			both[0] = &indexWriter{store: s, about: about, branch: branch, folder: keys.RunIndex(branch)}
@@ -198,6 +202,30 @@ func (r *run) writeListings(ctx context.Context, s swapStore) {
 			break
 		}
 	}
+}
+
+// awaitMoment waits until the run has lasted for a moment, or has ended, so that the end of a run that does next to
+// nothing does not wait for its start to be listed. It reports false if there is nothing to be written any longer.
+func (r *run) awaitMoment(ctx context.Context) bool {
+	moment := time.NewTimer(time.Until(r.Began.Add(momentaryRun)))
+	defer moment.Stop()
+	for r.indexing.isRunning() {
+		select {
+		case <-r.indexing.wake:
+		case <-moment.C:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// isRunning reports whether what is to be written is that the run goes on.
+func (x *indexing) isRunning() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.next != nil && x.next.entry.State == record.Running && !x.closing
 }
 
 func bounded(ctx context.Context, do func(context.Context) error) error {
@@ -276,6 +304,9 @@ func isDenied(err error) bool {
 	var refused *artifacts.StoreError
 	return errors.As(err, &refused) && refused.Denied
 }
+
+// momentaryRun is how long a run lasts that is not listed as running.
+const momentaryRun = 200 * time.Millisecond
 
 // quickRun is how long a run lasts that is not shown as running on the pages.
 const quickRun = 2 * time.Second

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/outcome"
@@ -13,27 +14,30 @@ import (
 )
 
 // Begin takes snapshots of the stacks, stores the start of the deployment, and starts to log the stacks' events.
-// Nothing is changed before the records are stored.
+// Nothing is changed before the records are stored. What is read is read side by side.
 func (d *Deployment) Begin(id record.Identity) error {
 	if d == nil {
 		return nil
 	}
-	v := d.revision()
+	var v record.Revision
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { v = d.revision() })
+	beside.Go(d.listBefore)
 	if d.step.Lock == steps.LockEnvironment {
 		d.output = &tail{}
 	}
 	for _, t := range d.targets {
 		id.Stack = t.stack
 		t.record = &deploymentRecord{
-			Identity: id, Committed: v.Committed, Fence: t.lease.Fence(), Forced: d.Config.Force, Builds: v.Builds,
-			Replaced: t.ledger.Live, Started: v.At,
+			Identity: id, Fence: t.lease.Fence(), Forced: d.Config.Force, Replaced: t.ledger.Live,
 		}
 		if err := t.takeSnapshot(); err != nil {
 			d.forgetRecords()
 			return err
 		}
 	}
-	d.listBefore()
+	beside.Wait()
 	if where := d.account.Elsewhere; where != "" && d.step.Lock == steps.LockStack {
 		d.Log.Warn(
 			"the command deploys to other regions, too, where no stack is restored", "regions", where,
@@ -41,6 +45,7 @@ func (d *Deployment) Begin(id record.Identity) error {
 		)
 	}
 	for _, t := range d.targets {
+		t.record.Started, t.record.Committed, t.record.Builds = v.At, v.Committed, v.Builds
 		// The ledger first: then every record is known to a later run.
 		t.ledger.Pending = &v
 		err := t.ledger.save(d.Stop.Work, d.Store, d.Redactor)
@@ -54,6 +59,7 @@ func (d *Deployment) Begin(id record.Identity) error {
 			}
 		}
 	}
+	d.retainBuilds()
 	for _, t := range d.targets {
 		t.follow()
 	}
@@ -98,7 +104,7 @@ func (t *target) takeSnapshot() error {
 		})
 	}
 	if err == nil {
-		before, err = s.Snapshot(ctx)
+		before, err = s.SnapshotOf(ctx, state)
 	}
 	switch {
 	case d.Stop.Work.Err() != nil:

@@ -38,19 +38,17 @@ func (d *Deployment) Conclude(runErr error, c Command) error {
 		t.decide(runErr, c)
 	}
 	d.unfollow() // only now, so that the events of a restoration are logged, too
-	ctx, cancel := d.Stop.RecordContext()
-	defer cancel()
-	var beside sync.WaitGroup
 	if runErr == nil {
 		d.compareStackName(c.Started)
-		beside.Go(func() { d.retainBuilds(ctx) })
 	}
-	defer beside.Wait() // before the context ends
 	for _, t := range d.targets {
 		if runErr == nil {
 			t.ledger.Live = t.ledger.Pending
 		}
 		t.complete(runErr)
+	}
+	if d.retains != nil {
+		d.retains()
 	}
 	return runErr
 }
@@ -179,20 +177,30 @@ func (d *Deployment) compareStackName(started time.Time) {
 	}
 }
 
-// retainBuilds tags what is deployed, so that the bucket's lifecycle keeps it.
-func (d *Deployment) retainBuilds(ctx context.Context) {
-	if d.step.Lock != steps.LockStack {
+// retainBuilds tags what is deployed, so that the bucket's lifecycle keeps it, side by side with the command: there is a
+// request for each file of a set that is deployed for the first time. What a command that fails has deployed is kept, too,
+// since it may be live in part.
+func (d *Deployment) retainBuilds() {
+	if d.step.Lock != steps.LockStack || len(d.step.Fetch) == 0 {
 		return
 	}
-	for _, kind := range d.step.Fetch {
-		n, err := artifacts.Retain(ctx, d.Store, kind, d.Ref, d.Config.Environment)
-		if err != nil {
-			d.Log.Warn(
-				"could not tag what was deployed, so the bucket's lifecycle may remove it", "artifact", kind,
-				"error", err.Error(), "hint", "allow s3:GetObjectTagging and s3:PutObjectTagging",
-			)
-		} else if n > 0 {
-			d.Log.Info("tagged as deployed", "artifact", kind, "objects", n)
-		}
+	ctx, cancel := d.Stop.PublishContext()
+	var beside sync.WaitGroup
+	d.retains = func() {
+		beside.Wait()
+		cancel()
+	}
+	for _, m := range d.builds {
+		beside.Go(func() {
+			n, err := artifacts.Retain(ctx, d.Store, m, d.Config.Environment)
+			if err != nil {
+				d.Log.Warn(
+					"could not tag what is deployed, so the bucket's lifecycle may remove it", "artifact", m.Kind,
+					"error", err.Error(), "hint", "allow s3:GetObjectTagging and s3:PutObjectTagging",
+				)
+			} else if n > 0 {
+				d.Log.Info("tagged as deployed", "artifact", m.Kind, "objects", n)
+			}
+		})
 	}
 }

@@ -3,7 +3,8 @@
 //
 //  1. Lock acquires the locks of the stacks, or of the environment, and refuses a commit that is older than the live one.
 //  2. Begin takes snapshots of the stacks and stores the record of the deployment. Nothing has changed before that.
-//  3. The command runs, and the stacks' events are logged. A lost lock stops the command.
+//  3. The command runs, and the stacks' events are logged. A lost lock stops the command. Side by side with it, what it
+//     deploys is tagged to be kept.
 //  4. CheckDeployed and WaitForStacks find out whether the command did what it says.
 //  5. Conclude restores the stacks if the run failed, and completes the record.
 //  6. Unlock releases the locks, however the run ended.
@@ -20,6 +21,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/lease"
 	"github.com/carlin-cicd/runner/runner/account"
 	"github.com/carlin-cicd/runner/runner/deploy/keeper"
@@ -44,6 +46,9 @@ type Deployment struct {
 	listed  map[string]listedStack // the account's stacks before the command; nil if they could not be listed
 	created []string               // stacks of the step that the command created
 	others  []string               // stacks that changed while the command ran, and are not the step's
+
+	builds  []artifacts.Manifest // the sets that the run brings
+	retains func()               // waits until they are tagged; nil before Begin
 
 	refused error // why carlin deployed nothing; nil otherwise
 

@@ -42,6 +42,7 @@ func (d *Deployment) revision() record.Revision {
 			v.Committed = time.Unix(n, 0).UTC()
 		}
 	}
+	d.builds = nil
 	kinds := d.step.Fetch
 	if len(kinds) == 0 {
 		kinds = []string{"builds"}
@@ -52,6 +53,7 @@ func (d *Deployment) revision() record.Revision {
 				v.Builds = map[string]string{}
 			}
 			v.Builds[kind], v.Built = m.Digest(), m.Created
+			d.builds = append(d.builds, m)
 		}
 	}
 	return v

@@ -199,7 +199,7 @@ func (d *Deployment) listStacks(ctx context.Context) (map[string]listedStack, er
 // listBefore keeps the account's stacks, to see which others the command changes. Without the permission it does
 // nothing.
 func (d *Deployment) listBefore() {
-	if !slices.ContainsFunc(d.targets, func(t *target) bool { return t.watched != nil }) {
+	if !slices.ContainsFunc(d.targets, func(t *target) bool { return t.stack != "" }) {
 		return
 	}
 	var err error

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/config"
 	"github.com/carlin-cicd/runner/runner/outcome"
+	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/session"
 )
 
@@ -34,6 +36,28 @@ func Manifest(ctx context.Context, s *session.Session, kind string) (artifacts.M
 // RUNNER_ARTIFACT_DIGESTS, else the one on record as published by the newest run of a step that publishes it. A set
 // without either passes, unless the variable says that none was approved.
 func CheckDigest(ctx context.Context, s *session.Session, publishers []string, m artifacts.Manifest) error {
+	return checkDigest(s, publishers, m, lookUp(ctx, s, m.Kind, publishers))
+}
+
+// lookUp finds the newest runs of the steps that publish a set, if CheckDigest goes by them, side by side with each other
+// and with the caller, who asks for one of them by what it returns.
+func lookUp(ctx context.Context, s *session.Session, kind string, names []string) func(i int) (record.Latest, error) {
+	found, problems := make([]record.Latest, len(names)), make([]error, len(names))
+	var beside sync.WaitGroup
+	if s.Config.Digests != config.NoDigests && s.Config.ArtifactDigests()[kind] == "" {
+		for i, name := range names {
+			beside.Go(func() { found[i], problems[i] = Find(ctx, s, name) })
+		}
+	}
+	return func(i int) (record.Latest, error) {
+		beside.Wait()
+		return found[i], problems[i]
+	}
+}
+
+func checkDigest(
+	s *session.Session, publishers []string, m artifacts.Manifest, published func(i int) (record.Latest, error),
+) error {
 	if s.Config.Digests == config.NoDigests {
 		return &outcome.GuardError{
 			Message: fmt.Sprintf(
@@ -59,8 +83,8 @@ func CheckDigest(ctx context.Context, s *session.Session, publishers []string, m
 			Advice: "find out who replaced them; to deploy these, approve them, or correct RUNNER_ARTIFACT_DIGESTS",
 		}
 	}
-	for _, step := range publishers {
-		latest, err := Find(ctx, s, step)
+	for i, step := range publishers {
+		latest, err := published(i)
 		switch {
 		case errors.Is(err, fs.ErrNotExist), err == nil && latest.Digests[m.Kind] == "":
 			continue

@@ -158,6 +158,7 @@ type Set struct {
 // not the one that was approved or signed, see CheckDigest and CheckSigned.
 func Fetch(ctx context.Context, s *session.Session, set Set, dir string) (artifacts.Manifest, error) {
 	kind := set.Kind
+	published := lookUp(ctx, s, kind, set.Publishers)
 	manifest, err := Manifest(ctx, s, kind)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -176,7 +177,7 @@ func Fetch(ctx context.Context, s *session.Session, set Set, dir string) (artifa
 			Advice: "run the step that publishes them again, on the commit itself",
 		}
 	}
-	if err := CheckDigest(ctx, s, set.Publishers, manifest); err != nil {
+	if err := checkDigest(s, set.Publishers, manifest, published); err != nil {
 		return manifest, err
 	}
 	if set.IsBuild {
@@ -185,7 +186,8 @@ func Fetch(ctx context.Context, s *session.Session, set Set, dir string) (artifa
 		}
 	}
 	fetched, err := artifacts.Fetch(
-		ctx, s.Store, kind, manifest.Ref(), dir, artifacts.FetchOptions{Within: s.Config.Workspace},
+		ctx, s.Store, kind, manifest.Ref(), dir,
+		artifacts.FetchOptions{Within: s.Config.Workspace, Known: &manifest},
 	)
 	if err != nil {
 		return fetched, outcome.ArtifactsError{Err: err}

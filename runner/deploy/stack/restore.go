@@ -136,7 +136,7 @@ func (r *restoration) decide(
 	case stuck && began:
 		return record.Stuck, nil, r.explainStuck(state)
 	}
-	now, err := r.snapshotOf(ctx, state)
+	now, err := r.SnapshotOf(ctx, state)
 	if err != nil {
 		return record.Failed, nil, err
 	}

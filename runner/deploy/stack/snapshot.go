@@ -85,10 +85,11 @@ func (s *Stack) Snapshot(ctx context.Context) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, err
 	}
-	return s.snapshotOf(ctx, state)
+	return s.SnapshotOf(ctx, state)
 }
 
-func (s *Stack) snapshotOf(ctx context.Context, state State) (Snapshot, error) {
+// SnapshotOf takes a snapshot of the stack that was just found in a state.
+func (s *Stack) SnapshotOf(ctx context.Context, state State) (Snapshot, error) {
 	snap := Snapshot{
 		Taken:   time.Now().UTC(),
 		ID:      state.ID,
