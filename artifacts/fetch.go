@@ -23,7 +23,7 @@ type FetchOptions struct {
 	Only, Exclude []string
 	// Within, if it is set, is a folder that dir is in. Links between the two must not lead out of it.
 	Within string
-	// Known, if it is set, is the manifest of the set, which then is not read.
+	// Known, if it is set, is the manifest of the set, as ReadManifest returned it, which then is not read again.
 	Known *Manifest
 }
 

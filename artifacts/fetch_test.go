@@ -192,6 +192,35 @@ func TestLinksInTheDestinationLeadNowhere(t *testing.T) {
 	artifactstest.Equal(t, "outside", artifactstest.Read(t, outside), artifactstest.Files{"x": "old", "y": "old"})
 }
 
+// A manifest that was just read is not read again, unless the set turns out to have been published anew.
+func TestFetchByAKnownManifest(t *testing.T) {
+	ref := artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}
+	s, _ := newStore(t)
+	files := artifactstest.Files{"a": "1", "b": "1"}
+	dir := files.Dir(t)
+	set := artifacts.Set{Kind: "builds", Ref: ref, Dir: dir}
+	known := artifactstest.Publish(t, s, set).Manifest
+	for _, wantReads := range []int{0, 1} {
+		reads := 0
+		watch := &artifactstest.Spy{Store: s, Before: func(op, key string) error {
+			if strings.HasPrefix(key, "manifests/") {
+				reads++
+			}
+			return nil
+		}}
+		out := t.TempDir()
+		m, err := artifacts.Fetch(t.Context(), watch, "builds", ref, out, artifacts.FetchOptions{Known: &known, Exclude: []string{"b"}})
+		artifactstest.Must(t, err)
+		if reads != wantReads || len(m.Files) != 1 || len(known.Files) != 2 {
+			t.Errorf("%d reads of the manifest, %d files, %d known", reads, len(m.Files), len(known.Files))
+		}
+		artifactstest.Equal(t, "fetched", artifactstest.Read(t, out), artifactstest.Files{"a": files["a"]})
+		files["a"] = "2"
+		files.Write(t, dir)
+		artifactstest.Publish(t, s, set)
+	}
+}
+
 func TestFetchDuringAPublish(t *testing.T) {
 	ref := artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}
 	contents := map[string]artifactstest.Files{
