@@ -46,6 +46,7 @@ type clusterCommand struct {
 	deployment *cluster.Deployment
 	yes        bool
 	json       bool
+	fromOrigin bool  // whether the repository is that of the checkout
 	started    *bool // whether anything in the account was changed
 }
 
@@ -131,6 +132,10 @@ func (c *clusterCommand) applyFlags(ctx context.Context, workspace string) error
 	} {
 		*f.to = cmp.Or(c.variables[f.flag.variable], *f.to)
 	}
-	s.Repository = cmp.Or(s.Repository, c.variables[repositoryFlag.variable], cluster.Origin(ctx, workspace))
+	if named := cmp.Or(c.variables[repositoryFlag.variable], s.Repository); named != "" {
+		s.Repository = named
+		return nil
+	}
+	s.Repository, c.fromOrigin = cluster.Origin(ctx, workspace), true
 	return nil
 }

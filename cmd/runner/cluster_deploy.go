@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
 
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/spf13/cobra"
 
 	"github.com/carlin-cicd/runner/runner/cluster"
+	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -27,7 +30,10 @@ var (
 		"size", "RUNNER_CLUSTER_SIZE", "SIZE", "vCPU and GB of build and test (default 2-4)",
 	}
 	alarmEmailFlag = flagSpec{"alarm-email", "RUNNER_CLUSTER_ALARM_EMAIL", "ADDRESS", "gets the messages of the pipeline"}
-	imageTagFlag   = flagSpec{"image-tag", "RUNNER_CLUSTER_IMAGE_TAG", "TAG", "the image of the steps (default as it is)"}
+	webhookZipFlag = flagSpec{
+		"webhook-zip", "RUNNER_CLUSTER_WEBHOOK_ZIP", "FILE", "the webhook's function (default that of this release)",
+	}
+	imageTagFlag = flagSpec{"image-tag", "RUNNER_CLUSTER_IMAGE_TAG", "TAG", "the image of the steps (default as it is)"}
 )
 
 func newClusterDeployCommand(o *options) *cobra.Command {
@@ -42,7 +48,7 @@ func newClusterDeployCommand(o *options) *cobra.Command {
 		RunE: o.withCluster(clusterCommand.deploy),
 	}
 	declare(
-		cmd, repositoryFlag, environmentsFlag, networkFlag, doorFlag, sizeFlag, alarmEmailFlag, imageTagFlag,
+		cmd, repositoryFlag, environmentsFlag, networkFlag, doorFlag, sizeFlag, alarmEmailFlag, imageTagFlag, webhookZipFlag,
 		dryRunFlag.describe("print the plan and change nothing"), yesFlag, jsonFlag.describe("the plan as JSON"),
 	)
 	declare(cmd, clusterFlags...)
@@ -54,14 +60,11 @@ func (c clusterCommand) deploy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.applyDeployFlags(); err != nil {
+	if err := c.complete(ctx); err != nil {
 		return err
 	}
 	d := c.deployment
-	if err := c.settings.Complete(); err != nil {
-		return err
-	}
-	d.Settings = c.settings
+	defer d.Settings.Zip.Remove()
 	plan, err := d.Plan(ctx)
 	if err != nil {
 		return err
@@ -82,44 +85,110 @@ func (c clusterCommand) deploy(ctx context.Context) error {
 	return c.showNext(outputs)
 }
 
+// complete fills in what flags, what is deployed, and a person at the terminal say.
+func (c *clusterCommand) complete(ctx context.Context) error {
+	if err := c.applyDeployFlags(); err != nil {
+		return err
+	}
+	d := c.deployment
+	d.Settings = c.settings
+	if c.fromOrigin { // what is deployed says more than the folder in which the command runs
+		d.Settings.Repository = ""
+	}
+	deployed, err := d.Adopt(ctx)
+	if err != nil {
+		return err
+	}
+	d.Settings.Repository = cmp.Or(d.Settings.Repository, c.settings.Repository)
+	if !deployed && c.terminal && !c.yes {
+		if err := c.askForSettings(ctx); err != nil {
+			return err
+		}
+	}
+	if err := d.Settings.Complete(); err != nil {
+		return err
+	}
+	if err := c.openTargets(ctx); err != nil {
+		return err
+	}
+	if d.Settings.Door.Webhook() {
+		if err := c.findZip(ctx); err != nil {
+			return err
+		}
+	}
+	c.settings = d.Settings
+	return nil
+}
+
+// findZip finds the webhook's function. A webhook that is deployed stays as it is if there is none.
+func (c *clusterCommand) findZip(ctx context.Context) error {
+	s := &c.deployment.Settings
+	source := cluster.ZipSource{
+		File: c.variables[webhookZipFlag.variable], Version: number, SHA256: webhookSum,
+		Checkout: cmp.Or(c.variables[workspaceFlag.variable], "."), Build: c.stderr,
+	}
+	zip, err := source.Find(ctx)
+	if err == nil {
+		s.Zip = zip
+		return nil
+	}
+	current, e := c.deployment.Account.Status(ctx, s.WebhookStack())
+	if e == nil && !current.Missing() && source.File == "" {
+		c.note("runner: the webhook stays as it is deployed: %s", err)
+		return nil
+	}
+	return err
+}
+
+// openTargets opens the accounts and regions of the environments that are elsewhere.
+func (c *clusterCommand) openTargets(ctx context.Context) error {
+	d := c.deployment
+	d.Targets = map[string]*cluster.Account{}
+	for _, e := range d.Settings.Environments {
+		if !d.Settings.Elsewhere(e, d.Account.ID, d.Account.Region) {
+			continue
+		}
+		var options []func(*awsconfig.LoadOptions) error
+		if e.Profile != "" {
+			options = append(options, awsconfig.WithSharedConfigProfile(e.Profile))
+		}
+		config, err := session.LoadAWS(ctx, nil, options...)
+		if err != nil {
+			return err
+		}
+		there, err := cluster.Open(ctx, config, cmp.Or(e.Region, d.Account.Region))
+		if err != nil {
+			return err
+		}
+		if e.Account != "" && there.ID != e.Account {
+			return &usageError{
+				fmt.Sprintf("environment %s is in account %s, and the credentials for it are those of %s", e.Name, e.Account, there.ID),
+				"name its profile: profile: of the environment, below cluster: in runner.yaml",
+			}
+		}
+		there.Poll = d.Account.Poll
+		d.Targets[e.Name] = there
+	}
+	return nil
+}
+
 // applyDeployFlags are the flags that only deploy has.
-func (c *clusterCommand) applyDeployFlags() error {
+func (c *clusterCommand) applyDeployFlags() (err error) {
 	s := &c.settings
 	if names := c.variables[environmentsFlag.variable]; names != "" {
-		known := s.Environments
-		s.Environments = nil
-		for name := range strings.SplitSeq(names, ",") {
-			e := steps.ClusterEnvironment{Name: strings.TrimSuffix(name, "!")}
-			for _, k := range known {
-				if k.Name == e.Name {
-					e = k
-				}
-			}
-			e.Approval = strings.HasSuffix(name, "!")
-			if !steps.IsEnvironmentName(e.Name) {
-				return &usageError{
-					fmt.Sprintf("%q cannot be the name of an environment", e.Name),
-					"use lower-case letters, digits and dashes: --environments staging,production!",
-				}
-			}
-			s.Environments = append(s.Environments, e)
+		if s.Environments, err = environmentsOf(names, s.Environments); err != nil {
+			return err
 		}
 	}
-	if network := c.variables[networkFlag.variable]; network != "" && network != "new" {
-		vpc, subnets, ok := strings.Cut(network, ":")
-		if !ok || !strings.HasPrefix(vpc, "vpc-") || !strings.Contains(subnets, ",") {
-			return &usageError{
-				fmt.Sprintf("--network cannot be %q", network), "write new, or vpc-0a1b2c3d:subnet-0a1b2c3d,subnet-4e5f6a7b",
-			}
+	if network := c.variables[networkFlag.variable]; network != "" {
+		if err := setNetwork(&s.Network, network); err != nil {
+			return err
 		}
-		s.Network.VPC, s.Network.Subnets = vpc, strings.Split(subnets, ",")
 	}
-	switch door := steps.Door(c.variables[doorFlag.variable]); door {
-	case "":
-	case steps.WebhookDoor, steps.WorkflowDoor, steps.BothDoors:
-		s.Door = door
-	default:
-		return &usageError{fmt.Sprintf("--door cannot be %q", door), "write " + joinWords(steps.Doors(), "or")}
+	if door := steps.Door(c.variables[doorFlag.variable]); door != "" {
+		if err := setDoor(&s.Door, door); err != nil {
+			return err
+		}
 	}
 	if size := c.variables[sizeFlag.variable]; size != "" {
 		s.Sizes.Build, s.Sizes.Test = size, size

@@ -15,6 +15,9 @@ var number = "0.2.0"
 // commit is the commit that was built; the Makefile sets it. Empty: the module's build information has it.
 var commit string
 
+// webhookSum is the SHA-256 of the webhook's zip of the same release; the release sets it. Empty: this is no release.
+var webhookSum string
+
 func newVersionCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",

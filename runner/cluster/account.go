@@ -51,6 +51,11 @@ func (a *Account) stack(name string) *stack.Stack {
 	return &stack.Stack{Client: a.stacks, Name: name, Poll: a.Poll}
 }
 
+// Status returns the state of a stack.
+func (a *Account) Status(ctx context.Context, name string) (stack.State, error) {
+	return a.stack(name).DescribeAgain(ctx)
+}
+
 // maxBody is the size in bytes of a template that a request may carry.
 const maxBody = 51200
 

@@ -43,7 +43,7 @@ func requestError(ctx context.Context, action, subject string, err error) error 
 			Message: message, Advice: "check that the network lets this machine reach AWS", Err: errors.New(credentials.Message(err)),
 		}
 	}
-	e := &Error{Message: message, Err: errors.New(api.ErrorCode() + ": " + api.ErrorMessage())}
+	e := &Error{Message: message, Err: errors.New(credentials.Message(err))}
 	e.Advice = "look at stack " + subject + " in the console of CloudFormation"
 	if isDenied(api.ErrorCode()) {
 		e.Advice = "use credentials that may " + action + "; who deploys the cluster makes roles and needs the rights of an administrator"

@@ -35,7 +35,7 @@ var targetOutputs = map[string]bool{
 }
 
 // parts returns the stacks in the order in which they are deployed.
-func (d *Deployment) parts() ([]part, error) {
+func (d *Deployment) parts(f facts) ([]part, error) {
 	s := &d.Settings
 	templates := map[string]*Template{}
 	for _, name := range []string{baseTemplate, pipelineTemplate, environmentTemplate, targetTemplate, webhookTemplate} {
@@ -49,7 +49,7 @@ func (d *Deployment) parts() ([]part, error) {
 		{label: "the base", stack: s.Base, template: templates[baseTemplate], account: d.Account, set: s.baseParameters()},
 		{
 			label: "the pipeline", stack: s.Stack, template: templates[pipelineTemplate], account: d.Account,
-			set: s.pipelineParameters(), from: []string{s.Base}, once: d.pipelineDefaults(),
+			set: s.pipelineParameters(), from: []string{s.Base}, once: d.pipelineDefaults(f),
 		},
 	}
 	for _, e := range s.Environments {
@@ -80,7 +80,7 @@ func (d *Deployment) parts() ([]part, error) {
 // is made before it, since it has the roles that the other one trusts, and learns of it afterwards.
 func (d *Deployment) environmentParts(e steps.ClusterEnvironment, templates map[string]*Template) ([]part, error) {
 	s := &d.Settings
-	elsewhere := s.elsewhere(e, d.Account.ID, d.Account.Region)
+	elsewhere := s.Elsewhere(e, d.Account.ID, d.Account.Region)
 	here := part{
 		label: "environment " + e.Name, stack: s.EnvironmentStack(e.Name), template: templates[environmentTemplate],
 		account: d.Account, set: s.environmentParameters(e, elsewhere), from: []string{s.Stack},
@@ -107,15 +107,6 @@ func (d *Deployment) environmentParts(e steps.ClusterEnvironment, templates map[
 	again.label, again.again = here.label+", with the roles there", true
 	again.from, again.only = []string{s.Stack, target.stack}, nil
 	return []part{here, target, again}, nil
-}
-
-// pipelineDefaults are parameters that are set when the pipeline is made, and kept from then on.
-func (d *Deployment) pipelineDefaults() map[string]func() string {
-	once := map[string]func() string{"ImageTag": func() string { return NoImage }}
-	if d.createECSRole {
-		once["EcsServiceLinkedRole"] = func() string { return "create" }
-	}
-	return once
 }
 
 // NoImage is the tag of the pipeline before there is an image.

@@ -17,8 +17,6 @@ type Deployment struct {
 	Account  *Account
 	Targets  map[string]*Account // of the environments that are in another account or region, by their names
 	Note     func(line string)   // called with what happens meanwhile
-
-	createECSRole bool
 }
 
 // Action is what is done to a stack.
@@ -67,7 +65,11 @@ func (p *Plan) Changes() bool {
 // Plan finds out what a deployment will do. It changes nothing, except for templates that it uploads and change sets,
 // which Apply executes and Discard deletes.
 func (d *Deployment) Plan(ctx context.Context) (*Plan, error) {
-	parts, err := d.parts()
+	around, err := d.lookAround(ctx)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := d.parts(around)
 	if err != nil {
 		return nil, err
 	}
@@ -222,9 +224,8 @@ func (d *Deployment) parameters(
 		}
 	}
 	maps.Copy(set, p.set)
-	have := valuesOf(current)
 	for name, value := range p.once {
-		if _, isSet := set[name]; !isSet && have[name] == "" {
+		if _, isSet := set[name]; !isSet && (current.Missing() || needsRecreation(current)) {
 			set[name] = value()
 		}
 	}

@@ -105,8 +105,8 @@ func (s *Settings) TargetStack(environment string) string {
 // WebhookStack is the name of the stack with the webhook.
 func (s *Settings) WebhookStack() string { return s.Stack + "-webhook" }
 
-// elsewhere reports whether an environment is in another account or region than the pipeline.
-func (s *Settings) elsewhere(e steps.ClusterEnvironment, account, region string) bool {
+// Elsewhere reports whether an environment is in another account or region than the pipeline.
+func (s *Settings) Elsewhere(e steps.ClusterEnvironment, account, region string) bool {
 	return e.Account != "" && e.Account != account || e.Region != "" && e.Region != region
 }
 

@@ -12,6 +12,8 @@ import (
 type Zip struct {
 	Path   string
 	Source string // for people: where it comes from
+
+	temporary bool
 }
 
 // webhookFolder is where the zip is in the bucket of the base.
