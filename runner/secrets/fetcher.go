@@ -27,7 +27,7 @@ type result struct {
 	err     error
 }
 
-// services are those of package awsjson.
+// services are those of package awsjson. Secrets Manager is called by the SDK's client, see newManager.
 var services = map[reference.Kind]awsjson.Service{
 	reference.SecretsManager: {Name: "secretsmanager", ID: "Secrets Manager", Target: "secretsmanager"},
 	reference.ParameterStore: {Name: "ssm", ID: "SSM", Target: "AmazonSSM"},

@@ -8,6 +8,10 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
 	"github.com/carlin-cicd/runner/runner/awsjson"
 )
 
@@ -33,24 +37,25 @@ func (s *fetcher) secrets(ctx context.Context, a *awsjson.Client, items []item) 
 	if len(current) == 1 { // so that one secret needs no second permission
 		current, single = nil, append(single, current...)
 	}
+	client := newManager(a)
 	var requests sync.WaitGroup
 	for batch := range slices.Chunk(current, maxBatch) {
 		requests.Go(func() {
-			forEach(s.batch(ctx, a, batch), func(i item) { s.secret(ctx, a, i) })
+			forEach(s.batch(ctx, client, a.Region, batch), func(i item) { s.secret(ctx, client, i) })
 		})
 	}
-	forEach(single, func(i item) { s.secret(ctx, a, i) })
+	forEach(single, func(i item) { s.secret(ctx, client, i) })
 	requests.Wait()
 }
 
 // batch fetches the current versions of up to maxBatch secrets and returns those that have to be fetched one by one.
-func (s *fetcher) batch(ctx context.Context, a *awsjson.Client, items []item) []item {
-	var ids []string
+func (s *fetcher) batch(ctx context.Context, client *secretsmanager.Client, region string, items []item) []item {
+	input := &secretsmanager.BatchGetSecretValueInput{}
 	for _, i := range items {
-		ids = append(ids, i.id)
+		input.SecretIdList = append(input.SecretIdList, i.id)
 	}
-	var output struct{ SecretValues []secretValue }
-	if err := a.Call(ctx, "BatchGetSecretValue", map[string]any{"SecretIdList": ids}, &output); err != nil {
+	output, err := client.BatchGetSecretValue(ctx, input)
+	if err := convertError(ctx, err); err != nil {
 		if failsForAll(err) {
 			s.store(result{err: err, action: batchSecret}, items...)
 			return nil
@@ -59,7 +64,7 @@ func (s *fetcher) batch(ctx context.Context, a *awsjson.Client, items []item) []
 		// not know the operation; the permission for it is a second one that is easily forgotten.
 		if isDenied(err) {
 			s.note(
-				batchSecret + " is denied in " + a.Region + ", so secrets are read one by one there: allow it on \"*\" " +
+				batchSecret + " is denied in " + region + ", so secrets are read one by one there: allow it on \"*\" " +
 					"(it takes no resource, and does not replace " + getSecret + ")",
 			)
 		}
@@ -67,9 +72,12 @@ func (s *fetcher) batch(ctx context.Context, a *awsjson.Client, items []item) []
 	}
 	var rest []item
 	for _, i := range items {
-		n := slices.IndexFunc(output.SecretValues, func(v secretValue) bool { return isSecret(i.id, v.ARN, v.Name) })
+		n := slices.IndexFunc(output.SecretValues, func(v types.SecretValueEntry) bool {
+			return isSecret(i.id, aws.ToString(v.ARN), aws.ToString(v.Name))
+		})
 		if n >= 0 {
-			s.store(output.SecretValues[n].result(), i)
+			v := output.SecretValues[n]
+			s.store(secretAnswer(v.Name, v.VersionId, v.SecretString, v.SecretBinary, v.VersionStages), i)
 			continue
 		}
 		// The error of a single request is more specific, and it may succeed: a policy can require a stage.
@@ -89,41 +97,32 @@ func isSecret(requested, arn, name string) bool {
 }
 
 // secret fetches one secret.
-func (s *fetcher) secret(ctx context.Context, a *awsjson.Client, i item) {
-	input := map[string]any{"SecretId": i.id}
+func (s *fetcher) secret(ctx context.Context, client *secretsmanager.Client, i item) {
+	input := &secretsmanager.GetSecretValueInput{SecretId: &i.id}
 	if i.version != "" {
-		input["VersionId"] = i.version
+		input.VersionId = &i.version
 	}
 	if i.stage != "" || i.version == "" {
 		// AWSCURRENT is the default, but policies that require a stage see only an explicit one.
-		input["VersionStage"] = cmp.Or(i.stage, "AWSCURRENT")
+		input.VersionStage = aws.String(cmp.Or(i.stage, "AWSCURRENT"))
 	}
-	var v secretValue
-	if err := a.Call(ctx, "GetSecretValue", input, &v); err != nil {
+	v, err := client.GetSecretValue(ctx, input)
+	if err := convertError(ctx, err); err != nil {
 		s.store(result{err: err, action: getSecret}, i)
 		return
 	}
-	s.store(v.result(), i)
+	s.store(secretAnswer(v.Name, v.VersionId, v.SecretString, v.SecretBinary, v.VersionStages), i)
 }
 
-// secretValue is a secret as Secrets Manager returns it.
-type secretValue struct {
-	ARN, Name     string
-	VersionID     string `json:"VersionId"`
-	SecretString  *string
-	SecretBinary  []byte
-	VersionStages []string
-}
-
-func (v secretValue) result() result {
-	a := result{name: v.Name, version: v.VersionID, text: string(v.SecretBinary)}
-	if v.SecretString != nil {
-		a.text = *v.SecretString
-	} else if v.SecretBinary == nil {
+func secretAnswer(name, version, text *string, binary []byte, stages []string) result {
+	a := result{name: aws.ToString(name), version: aws.ToString(version), text: string(binary)}
+	if text != nil {
+		a.text = *text
+	} else if binary == nil {
 		a.err = errors.New("the response has no value") // which AWS never returns
 	}
-	if len(v.VersionStages) > 0 {
-		a.version += " (" + strings.Join(v.VersionStages, ", ") + ")"
+	if len(stages) > 0 {
+		a.version += " (" + strings.Join(stages, ", ") + ")"
 	}
 	return a
 }
