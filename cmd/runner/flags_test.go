@@ -16,7 +16,7 @@ func TestFlagsAndVariables(t *testing.T) {
 			switch {
 			case !ok && (f.Name != "version" || cmd.HasParent()):
 				t.Errorf("%s: --%s names no variable", cmd.CommandPath(), f.Name)
-			case !ok:
+			case !ok, v.variable == startStepFlag.variable, v.variable == startParallelFlag.variable: // see there
 				return
 			case v.variable == "" || f.Usage == "":
 				t.Errorf("%s: --%s: variable %q, usage %q", cmd.CommandPath(), f.Name, v.variable, f.Usage)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,11 +18,16 @@ import (
 	"github.com/carlin-cicd/runner/runner/remote"
 	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/runner/terminal"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 var (
 	tagFlag    = flagSpec{"tag", "RUNNER_TAG", "", "the branch is a tag"}
 	followFlag = flagSpec{"follow", "RUNNER_FOLLOW", "", "until the pipeline ends; exit with 1 unless it succeeds"}
+	// Not those of a run: a pipeline that is started from within a task is not one of its step.
+	startStepFlag     = flagSpec{"step", "RUNNER_START_STEP", "NAME", "run this step alone"}
+	startParallelFlag = flagSpec{"parallel", "RUNNER_START_PARALLEL", "N", "with --step: divide its tests among N tasks"}
+
 	reasonFlag = flagSpec{"reason", "RUNNER_REASON", "TEXT", "why"}
 	yesFlag    = flagSpec{"yes", "RUNNER_YES", "", "do not ask"}
 )
@@ -38,31 +44,41 @@ func newPipelineCommand(o *options) *cobra.Command {
 	}
 	start := &cobra.Command{
 		Use:     "start",
-		Short:   "start the pipeline for a commit",
-		Example: "runner pipeline start --follow\nrunner pipeline start --branch v1.2.0 --tag",
+		Short:   "start the pipeline, or one of its steps, for a commit",
+		Example: "runner pipeline start --follow\nrunner pipeline start --branch v1.2.0 --tag\nrunner pipeline start --step e2e --parallel 4",
 		Args:    arguments(0),
 		RunE:    o.withPipeline(clusterPipeline.start),
 	}
 	declare(
-		start, branchFlag, shaFlag, tagFlag, environmentFlag, forceFlag.describe("even if a newer commit is live"),
+		start, startStepFlag, startParallelFlag, branchFlag, shaFlag, tagFlag, environmentFlag, forceFlag.describe("even if a newer commit is live"),
 		followFlag, clusterFlag,
 	)
 	status := &cobra.Command{
 		Use:     "status [EXECUTION]",
-		Short:   "show the steps of an execution",
+		Short:   "show stages, steps and shards of an execution, and where their reports are",
 		Example: "runner pipeline status --follow",
 		Args:    arguments(0, "EXECUTION"),
 		RunE:    o.withPipeline(clusterPipeline.status),
 	}
 	declare(status, branchFlag, followFlag, clusterFlag)
-	cmd.AddCommand(start, status)
+	retry := &cobra.Command{
+		Use:   "retry [EXECUTION]",
+		Short: "go on from the stage at which an execution failed",
+		Long: "runner pipeline retry starts an execution that goes on at the stage at which another one failed, timed out or was\n" +
+			"cancelled: of the same commit, with the same plan and builds. Its jobs are all run again.",
+		Example: "runner pipeline retry --follow",
+		Args:    arguments(0, "EXECUTION"),
+		RunE:    o.withPipeline(clusterPipeline.retry),
+	}
+	declare(retry, branchFlag, followFlag, clusterFlag)
+	cmd.AddCommand(start, status, retry)
 	for _, c := range []struct {
 		name, short, example string
 		run                  func(clusterPipeline, context.Context) error
 	}{
 		{"approve", "approve an execution that waits", `runner pipeline approve --reason "looks good"`, clusterPipeline.approve},
 		{"reject", "reject an execution that waits", "runner pipeline reject --yes", clusterPipeline.reject},
-		{"cancel", "stop an execution and its task", "runner pipeline cancel", clusterPipeline.cancel},
+		{"cancel", "stop an execution and its tasks", "runner pipeline cancel", clusterPipeline.cancel},
 	} {
 		sub := &cobra.Command{
 			Use: c.name + " [EXECUTION]", Short: c.short, Example: c.example, Args: arguments(0, "EXECUTION"),
@@ -161,21 +177,63 @@ func (p clusterPipeline) start(ctx context.Context) error {
 	if dirty {
 		p.note("runner: the workspace has changes that are not in the commit, and the pipeline will not have them")
 	}
+	step, parallel, err := p.oneStep()
+	if err != nil {
+		return err
+	}
 	name, err := p.remote.Start(ctx, remote.StartRequest{
-		Repository: p.config.GitHubName, Branch: ref.Branch, SHA: ref.SHA, Tag: p.tag, Environment: p.config.Environment,
+		Step: step, Parallel: parallel, Repository: p.config.GitHubName, Branch: ref.Branch, SHA: ref.SHA, Tag: p.tag, Environment: p.config.Environment,
 		Force: p.config.Force, StartedBy: p.actor(),
 	})
 	if err != nil {
 		return err
 	}
+	return p.started(ctx, name, ref.Branch, ref.SHA)
+}
+
+// started prints the name of an execution, and follows it if that was asked for.
+func (p clusterPipeline) started(ctx context.Context, name, branch, sha string) error {
 	if err := p.print("%s\n", name); err != nil || !p.follow {
 		return err
 	}
 	// An execution that has just been started may not be listed everywhere yet.
-	return p.show(
-		ctx,
-		remote.Execution{Name: name, Status: "RUNNING", Started: time.Now(), SHA: ref.SHA, Ref: ref.Branch},
-	)
+	return p.show(ctx, remote.Execution{Name: name, Status: "RUNNING", Started: time.Now(), SHA: sha, Ref: branch})
+}
+
+// oneStep returns the step that alone is to run, and among how many tasks its tests are divided.
+func (p clusterPipeline) oneStep() (step string, parallel int, err error) {
+	step = p.variables[startStepFlag.variable]
+	text := p.variables[startParallelFlag.variable]
+	switch {
+	case strings.Contains(step, ","):
+		return "", 0, &usageError{"one step can be started alone, not " + step, "start them one by one, or the whole pipeline"}
+	case text == "":
+		return step, 0, nil
+	case step == "":
+		return "", 0, &usageError{"--parallel needs --step", "name the step whose tests are divided"}
+	}
+	parallel, err = strconv.Atoi(text)
+	if err != nil || parallel < 1 || parallel > steps.MaxParallel {
+		return "", 0, &usageError{
+			fmt.Sprintf("%s cannot be %q", startParallelFlag.variable, text),
+			fmt.Sprintf("write a whole number from 1 to %d", steps.MaxParallel),
+		}
+	}
+	return step, parallel, nil
+}
+
+// retry goes on from an execution.
+func (p clusterPipeline) retry(ctx context.Context) error {
+	e, err := p.find(ctx, p.remote.Latest)
+	if err != nil {
+		return err
+	}
+	name, from, err := p.remote.Retry(ctx, e, p.actor())
+	if err != nil {
+		return err
+	}
+	p.note("runner: attempt %d of %s goes on at stage %d: %s", from.Number+1, cmp.Or(from.First, e.Name), from.Stage, from.What)
+	return p.started(ctx, name, from.Ref, from.SHA)
 }
 
 // find returns the execution that was named, else the one of the branch that choose finds.
@@ -245,7 +303,7 @@ func (p clusterPipeline) cancel(ctx context.Context) error {
 		return err
 	case !e.Running():
 		return &usageError{e.Name + " has ended already: " + strings.ToLower(e.Status), ""}
-	case !p.confirm(ctx, "cancel "+e.Name+"? The task that runs is stopped."):
+	case !p.confirm(ctx, "cancel "+e.Name+"? The tasks that run are stopped."):
 		return &usageError{"nothing was cancelled", "answer y, or use --yes"}
 	}
 	caller, err := p.caller(ctx)
@@ -253,10 +311,19 @@ func (p clusterPipeline) cancel(ctx context.Context) error {
 		return err
 	}
 	reason := strings.TrimSuffix("by "+caller+": "+p.variables[reasonFlag.variable], ": ")
-	if err := p.remote.Cancel(ctx, e.Name, reason); err != nil {
-		return err
+	stopped, err := p.remote.Cancel(ctx, e.Name, reason)
+	names := make([]string, len(stopped))
+	for i, s := range stopped {
+		names[i] = s.Name
 	}
-	return p.print("%s: cancelled\n", e.Name)
+	text := ""
+	if len(names) > 0 {
+		text = ", stopped " + strings.Join(names, ", ")
+	}
+	if printErr := p.print("%s: cancelled%s\n", e.Name, terminal.Escape(text)); err == nil {
+		return printErr
+	}
+	return err
 }
 
 // confirm asks unless --yes was given.

@@ -75,7 +75,8 @@ func TestFollowingAPipelinePrintsEachChangeOnce(t *testing.T) {
 	if err := watch(t, answers, &out, false); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := out.String(), "Build running\nBuild              passed   1m0s\nmain-1  succeeded, 1m40s\n"; got != want {
+	if got, want := out.String(), "Build running\nBuild              passed   1m0s\nmain-1  succeeded, 1m40s\n"+
+		"  console   https://console.aws.amazon.com/states/home?region=eu-west-1#/v2/executions/details/arn:aws:states:eu-west-1:1:execution:ci:main-1\n"; got != want {
 		t.Errorf("printed\n%s, want\n%s", got, want)
 	}
 }
@@ -89,7 +90,7 @@ func TestATerminalRedrawsThePipeline(t *testing.T) {
 	drawings := strings.Split(out.String(), "\x1b[J")
 	if len(drawings) != 3 || !strings.HasSuffix(drawings[0], "\x1b[1A") ||
 		!strings.HasSuffix(drawings[1], "\x1b[2A") ||
-		drawings[2] != "main-1  succeeded, 1m40s\n  Build              passed   1m0s\n" {
+		!strings.HasPrefix(drawings[2], "main-1  succeeded, 1m40s\n  Build              passed   1m0s\n  console ") {
 		t.Errorf("%q", drawings)
 	}
 }
@@ -111,7 +112,7 @@ func TestTextOfAnExecutionCannotMoveTheCursor(t *testing.T) {
 		Error:  "E",
 		Cause:  "one\ntwo\x1b[2Jthree\u202e\u009b " + strings.Repeat("ü", 200),
 	}
-	lines := statusLines(e, []remote.Step{{Name: "Test", Status: "failed", Reason: "a\r\nb\u2066"}})
+	lines := statusLines(e, remote.Progress{Steps: []remote.Step{{Name: "Test", Status: "failed", Reason: "a\r\nb\u2066"}}})
 	if text := strings.Join(lines, ""); strings.ContainsFunc(text, terminal.IsUnsafe) {
 		t.Errorf("%q", text)
 	}
@@ -121,5 +122,41 @@ func TestTextOfAnExecutionCannotMoveTheCursor(t *testing.T) {
 				t.Errorf("%d columns in %d: %s", n, width, line)
 			}
 		}
+	}
+}
+
+func TestStatusHasStagesAndShards(t *testing.T) {
+	began := time.Unix(1763900000, 0)
+	step := func(name string, stage, shard, shards int, status string) remote.Step {
+		s := remote.Step{Name: name, Steps: "e2e", Stage: stage, Shard: shard, Shards: shards, Status: status, Started: began}
+		if status == "passed" {
+			s.Ended = began.Add(time.Minute)
+		}
+		return s
+	}
+	p := remote.Progress{Stages: 4, Coming: []remote.Stage{{Number: 3, Name: "approval production"}}, Steps: []remote.Step{
+		step("build", 1, 0, 0, "passed"), step("lint", 2, 0, 0, "passed"), step("e2e 1/3", 2, 1, 3, "passed"), step("e2e 2/3", 2, 2, 3, "running"),
+		step("e2e 3/3", 2, 3, 3, "queued"),
+	}}
+	p.Steps[4].Reason = "MaxConcurrentTasks are running"
+	running := remote.Execution{Name: "main-1", Status: "RUNNING", Started: began, Retries: "main-0"}
+	text := strings.Join(statusLines(running, p), "\n")
+	for _, want := range []string{
+		"  goes on from main-0\n", "\n  1  build              passed   1m0s\n", "\n  2  lint               passed   1m0s\n",
+		"\n     e2e                running  3 shards: 1 passed, 1 running, 1 queued\n", "\n       e2e 1/3            passed   1m0s\n",
+		"\n       e2e 3/3            queued   for ", "  MaxConcurrentTasks are running\n", "\n  3  approval production to come",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the status has no %q:\n%s", want, text)
+		}
+	}
+	// Of many shards only those that have not passed have a line.
+	p.Steps = nil
+	for i := range 10 {
+		p.Steps = append(p.Steps, step(fmt.Sprintf("e2e %d/10", i+1), 1, i+1, 10, "passed"))
+	}
+	p.Steps[6].Status = "failed"
+	if lines := statusLines(running, p); len(lines) != 4 || !strings.Contains(lines[1], "10 shards: 9 passed, 1 failed") || !strings.Contains(lines[2], "e2e 7/10") {
+		t.Errorf("%q", lines)
 	}
 }

@@ -16,6 +16,38 @@ type Step struct {
 	Ended   time.Time
 	Reason  string // why it failed or is queued, in words
 	Task    string // the id of its task, once that is known
+
+	Stage         int    // from 1; 0 for what is of no stage
+	Steps         string // what its task runs: a step, or several separated by commas; "" for an approval
+	Environment   string
+	Shard, Shards int // 2 of 4; of a task that merges 0 of 4; else 0
+}
+
+// Stage is a stage that has not begun.
+type Stage struct {
+	Number int    // from 1
+	Name   string // "approval production", "migrate staging, deploy staging"
+}
+
+// Progress is how far an execution has come.
+type Progress struct {
+	Steps  []Step  // in the order of their start
+	Coming []Stage // as far as the machine knows them
+	Stages int     // 0 if it knows none
+
+	verdicts map[string]verdict
+}
+
+// verdict is what the machine made of a job: of a divided step, what its merge says.
+type verdict struct {
+	Label, Reason string
+	Passed        bool
+}
+
+// Verdict returns how a job has ended; known is false while it runs.
+func (p Progress) Verdict(label string) (passed bool, reason string, known bool) {
+	v, known := p.verdicts[label]
+	return v.Passed, v.Reason, known
 }
 
 // historyEvent is the part of an event that is read.
@@ -24,7 +56,7 @@ type historyEvent struct {
 	Type                string
 	Timestamp           stamp
 	Entered             struct{ Name, Input string }            `json:"stateEnteredEventDetails"`
-	Exited              struct{ Name string }                   `json:"stateExitedEventDetails"`
+	Exited              struct{ Name, Output string }           `json:"stateExitedEventDetails"`
 	Scheduled           struct{ ResourceType, Resource string } `json:"taskScheduledEventDetails"`
 	Submitted           struct{ Output string }                 `json:"taskSubmittedEventDetails"`
 	Succeeded           struct{ Output string }                 `json:"taskSucceededEventDetails"`
@@ -34,15 +66,15 @@ type historyEvent struct {
 	StartFailed         struct{ Error, Cause string }           `json:"taskStartFailedEventDetails"`
 }
 
-// Status returns an execution and its steps so far, in the order of their start. The error is an *Error.
-func (p *Pipeline) Status(ctx context.Context, name string) (Execution, []Step, error) {
+// Status returns an execution and how far it has come. The error is an *Error.
+func (p *Pipeline) Status(ctx context.Context, name string) (Execution, Progress, error) {
 	e, err := p.Describe(ctx, name)
 	if err != nil {
-		return Execution{}, nil, err
+		return Execution{}, Progress{}, err
 	}
 	events, err := p.history(ctx, name)
 	if err != nil {
-		return Execution{}, nil, err
+		return Execution{}, Progress{}, err
 	}
 	// An execution that ends early for a good reason succeeds, but has not passed.
 	if e.Status == "SUCCEEDED" {
@@ -59,7 +91,7 @@ func (p *Pipeline) Status(ctx context.Context, name string) (Execution, []Step, 
 			}
 		}
 	}
-	return e, stepsOf(events), nil
+	return e, progressOf(events), nil
 }
 
 // history returns all events of an execution. The error is an *Error.
@@ -84,31 +116,63 @@ func (p *Pipeline) history(ctx context.Context, name string) ([]historyEvent, er
 }
 
 // stepsOf reads a history: every event names the one before it in its own branch, and so the state that it belongs to.
-func stepsOf(events []historyEvent) []Step {
-	h := historyReader{state: map[int64]string{}, under: map[int64]*Step{}}
+func stepsOf(events []historyEvent) []Step { return progressOf(events).Steps }
+
+func progressOf(events []historyEvent) Progress {
+	h := historyReader{state: map[int64]stateOf{}, under: map[int64]*Step{}, verdicts: map[string]verdict{}}
 	for _, e := range events {
 		h.read(e)
 	}
-	all := make([]Step, len(h.steps))
-	for i, s := range h.steps {
-		all[i] = *s
+	p := Progress{Stages: len(h.stages), verdicts: h.verdicts}
+	for _, s := range h.steps {
+		p.Steps = append(p.Steps, *s)
 	}
-	return all
+	for i := h.stage; i < len(h.stages) && h.stage > 0; i++ {
+		if name := h.stages[i].name(); name != "" {
+			p.Coming = append(p.Coming, Stage{i + 1, name})
+		}
+	}
+	return p
 }
 
 // historyReader collects the steps of a history.
 type historyReader struct {
 	steps []*Step
-	state map[int64]string // name of the step of the state that an event belongs to
-	under map[int64]*Step  // the step that an event belongs to, once the step has begun
+	state map[int64]stateOf // the step of the state that an event belongs to
+	under map[int64]*Step   // the step that an event belongs to, once the step has begun
+
+	stage    int // the one under way, from 1; 0 before the first
+	stages   []stageInput
+	verdicts map[string]verdict
+}
+
+// exited reads what the machine has decided in a state.
+func (h *historyReader) exited(state, output string) {
+	switch state {
+	case "Stage":
+		var at struct {
+			Position int
+			Stages   []stageInput
+		}
+		if json.Unmarshal([]byte(output), &at) == nil && at.Position > 0 {
+			h.stage, h.stages = at.Position, at.Stages
+		}
+	case "Verdict":
+		var at struct{ Results []verdict }
+		_ = json.Unmarshal([]byte(output), &at) // a machine of an earlier release has none
+		for _, v := range at.Results {
+			h.verdicts[v.Label] = v
+		}
+	}
 }
 
 func (h *historyReader) read(e historyEvent) {
 	name, step := h.state[e.PreviousEventID], h.under[e.PreviousEventID]
 	at := e.Timestamp.time()
+	h.exited(e.Exited.Name, e.Exited.Output)
 	switch {
 	case strings.HasSuffix(e.Type, "StateEntered"):
-		name, step = stepName(e.Entered.Name, e.Entered.Input), nil
+		name, step = readState(e.Entered.Name, e.Entered.Input), nil
 		if e.Entered.Name == "Queued" {
 			step = h.step(name, at)
 			step.Status, step.Reason, step.Task, step.Ended = "queued", queueReason(e.Entered.Input), "", time.Time{}
@@ -137,13 +201,13 @@ func (h *historyReader) read(e historyEvent) {
 }
 
 // step returns the step of a name. Another attempt, on demand or after the queue, belongs to the same step.
-func (h *historyReader) step(name string, at time.Time) *Step {
+func (h *historyReader) step(of stateOf, at time.Time) *Step {
 	for _, s := range h.steps {
-		if s.Name == name {
+		if s.Name == of.name {
 			return s
 		}
 	}
-	s := &Step{Name: name, Started: at}
+	s := &Step{Name: of.name, Started: at, Stage: h.stage, Steps: of.steps, Environment: of.environment, Shard: of.shard, Shards: of.shards}
 	h.steps = append(h.steps, s)
 	return s
 }
@@ -168,20 +232,58 @@ func (s *Step) apply(e historyEvent) {
 	}
 }
 
-// stepName returns the name of the step that a state belongs to: the machine's input to it says which.
-func stepName(state, input string) string {
+// stateOf is the step that a state belongs to.
+type stateOf struct {
+	name               string
+	steps, environment string
+	shard, shards      int
+}
+
+// readState returns the step that a state belongs to: the machine's input to it says which.
+func readState(state, input string) stateOf {
 	var in struct {
 		Label string
+		Task  struct {
+			Step, Environment string
+			Shard, Shards     int
+		}
 		Stage struct{ Type, Environment string }
 	}
 	_ = json.Unmarshal([]byte(input), &in)
 	switch {
+	case in.Label != "" && in.Task.Shards > 1:
+		return stateOf{in.Label, in.Task.Step, in.Task.Environment, in.Task.Shard, in.Task.Shards}
 	case in.Label != "":
-		return in.Label
+		return stateOf{name: in.Label, steps: in.Task.Step, environment: in.Task.Environment}
 	case in.Stage.Type == "approval":
-		return "approval " + in.Stage.Environment
+		return stateOf{name: "approval " + in.Stage.Environment}
 	}
-	return state
+	return stateOf{name: state}
+}
+
+// stageInput is a stage as the machine has it.
+type stageInput struct {
+	Type, Environment string
+	Tasks             []struct {
+		Step, Environment string
+		Shards            int
+	}
+}
+
+// name is the stage in words; "" for one that runs nothing.
+func (s stageInput) name() string {
+	if s.Type == "approval" {
+		return "approval " + s.Environment
+	}
+	var names []string
+	for _, t := range s.Tasks {
+		name := strings.TrimSuffix(t.Step+" "+t.Environment, " ")
+		if t.Shards > 1 {
+			name += " in " + strconv.Itoa(t.Shards) + " shards"
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
 }
 
 // queueReason returns why a task is queued, from the input of the state.

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,8 +22,8 @@ import (
 type Pipeline struct {
 	Cluster Cluster
 
-	machine, table string
-	states, dynamo *awsjson.Client
+	machine, table      string
+	states, dynamo, ecs *awsjson.Client
 }
 
 // NewPipeline returns the pipeline of a cluster. The error is an *Error or a *awsjson.RegionError.
@@ -43,6 +44,10 @@ func NewPipeline(ctx context.Context, config aws.Config, cluster Cluster) (*Pipe
 		config,
 		awsjson.Service{Name: "dynamodb", ID: "DynamoDB", Target: "DynamoDB_20120810", Version: "1.0"},
 	)
+	if err != nil {
+		return nil, err
+	}
+	p.ecs, err = awsjson.New(ctx, config, awsjson.Service{Name: "ecs", ID: "ECS", Target: "AmazonEC2ContainerServiceV20141113"})
 	return p, err
 }
 
@@ -53,6 +58,8 @@ type StartRequest struct {
 	Environment             string // staging or production: deliver there, without the steps before; empty: as a push does
 	Force                   bool
 	StartedBy               string
+	Step                    string // runs it alone; empty: the pipeline
+	Parallel                int    // tasks that the tests of Step are divided among; 0 for one
 }
 
 // event is the input of an execution that a person starts.
@@ -86,7 +93,7 @@ func (p *Pipeline) Start(ctx context.Context, s StartRequest) (name string, err 
 			"sender":  s.StartedBy,
 		},
 	}
-	for key, value := range map[string]string{"repository": s.Repository, "environment": s.Environment} {
+	for key, value := range map[string]string{"repository": s.Repository, "environment": s.Environment, "step": s.Step} {
 		if value != "" {
 			e.Detail[key] = value
 		}
@@ -94,11 +101,18 @@ func (p *Pipeline) Start(ctx context.Context, s StartRequest) (name string, err 
 	if s.Force {
 		e.Detail["force"] = "true"
 	}
+	if s.Parallel > 1 {
+		e.Detail["parallel"] = strconv.Itoa(s.Parallel)
+	}
+	return p.execute(ctx, e, executionName(s.Branch, s.SHA))
+}
+
+// execute starts an execution for an event.
+func (p *Pipeline) execute(ctx context.Context, e event, name string) (string, error) {
 	input, err := json.Marshal(e)
 	if err != nil {
 		return "", err
 	}
-	name = executionName(s.Branch, s.SHA)
 	err = p.states.Call(
 		ctx,
 		"StartExecution",
@@ -123,6 +137,9 @@ type Execution struct {
 	Stopped      time.Time
 	Ref, SHA     string
 	Error, Cause string
+
+	Step    string // that it runs alone; "" for a pipeline
+	Retries string // the execution that it goes on from; "" for none
 }
 
 // Statuses that Step Functions does not have: a superseded execution is aborted, or ends as succeeded.
@@ -166,8 +183,9 @@ func (p *Pipeline) Describe(ctx context.Context, name string) (Execution, error)
 	var input struct {
 		Type   string `json:"detail-type"`
 		Detail struct {
-			Ref, After string
-			Number     any
+			Ref, After  string
+			Step, Retry any
+			Number      any
 		}
 	}
 	_ = json.Unmarshal([]byte(output.Input), &input)
@@ -180,8 +198,12 @@ func (p *Pipeline) Describe(ctx context.Context, name string) (Execution, error)
 	return Execution{
 		Name: output.Name, Status: output.Status, Started: output.StartDate.time(), Stopped: output.StopDate.time(),
 		Ref: input.Detail.Ref, SHA: input.Detail.After, Error: output.Error, Cause: output.Cause,
+		Step: textOf(input.Detail.Step), Retries: textOf(input.Detail.Retry),
 	}, nil
 }
+
+// textOf is a value of an event that may be of any kind.
+func textOf(value any) string { text, _ := value.(string); return text }
 
 // searchLimit is how many executions are searched for the newest of a branch.
 const searchLimit = 100
@@ -261,23 +283,6 @@ func (p *Pipeline) AwaitingApproval(ctx context.Context, branch string) (Executi
 		Message: fmt.Sprintf("%d executions %s wait for approval", len(waiting), of),
 		Advice:  "name the one: " + strings.Join(names, ", "),
 	}
-}
-
-// Cancel stops an execution; Step Functions stops the task that it waits for. The error is an *Error.
-func (p *Pipeline) Cancel(ctx context.Context, name, cause string) error {
-	err := p.states.Call(
-		ctx,
-		"StopExecution",
-		map[string]string{"executionArn": p.arn(name), "error": "Cancelled", "cause": cause},
-		nil,
-	)
-	if awsjson.HasCode(err, "ExecutionDoesNotExist") {
-		return &Error{
-			Message: "there is no execution " + name,
-			Advice:  "runner pipeline status, without a name, shows the newest",
-		}
-	}
-	return p.explain(ctx, "the execution cannot be cancelled", "states:StopExecution", err)
 }
 
 // Approval is what an execution asks for. Its token stays in here.

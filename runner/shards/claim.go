@@ -81,6 +81,12 @@ func (p Place) Finish(ctx context.Context, s artifacts.Store, m Merged) error {
 	return artifacts.PutJSON(ctx, s, p.merged(), m)
 }
 
+// Merged returns how the shards were merged last. The error is fs.ErrNotExist if they were not.
+func (p Place) Merged(ctx context.Context, s artifacts.Store) (m Merged, err error) {
+	err = artifacts.GetJSON(ctx, s, p.merged(), &m)
+	return m, err
+}
+
 // Done returns how the parts of a state were merged; false if they were not.
 func (p Place) Done(ctx context.Context, s artifacts.Store, state State) (m Merged, done bool, err error) {
 	err = artifacts.GetJSON(ctx, s, p.merged(), &m)

@@ -146,11 +146,10 @@ func (p Place) Look(ctx context.Context, s artifacts.Store) (State, error) {
 	state := State{Latest: map[int]Latest{}}
 	h := sha256.New()
 	for n := 1; n <= p.Of; n++ {
-		var l Latest
-		err := artifacts.GetJSON(ctx, s, p.newest(n), &l)
+		l, err := p.Newest(ctx, s, n)
 		var corrupt *artifacts.CorruptError
 		switch {
-		case errors.Is(err, fs.ErrNotExist), errors.As(err, &corrupt), err == nil && !usable(l):
+		case errors.Is(err, fs.ErrNotExist), errors.As(err, &corrupt):
 			state.Missing = append(state.Missing, n)
 			continue
 		case err != nil:
@@ -161,6 +160,15 @@ func (p Place) Look(ctx context.Context, s artifacts.Store) (State, error) {
 	}
 	state.Parts = hex.EncodeToString(h.Sum(nil)[:8])
 	return state, nil
+}
+
+// Newest returns the newest run of a shard. The error is fs.ErrNotExist if it has stored none that can be used.
+func (p Place) Newest(ctx context.Context, s artifacts.Store, shard int) (l Latest, err error) {
+	err = artifacts.GetJSON(ctx, s, p.newest(shard), &l)
+	if err == nil && !usable(l) {
+		err = fs.ErrNotExist
+	}
+	return l, err
 }
 
 // usable refuses what is not of this format: a run's id is a part of keys.
