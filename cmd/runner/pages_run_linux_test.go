@@ -18,7 +18,7 @@ import (
 // or words that stand for others. Their flags are checked by TestPagesAgreeWithTheProgram.
 var elsewhere = regexp.MustCompile(
 	`…|[<>|]|\b(NAME|RUN|ID|COMMIT|FILE|COMMAND|GLOB)\b|--open|--follow|--slack|--stack|--shard|--parallel|service/` +
-		`|^runner (trigger|promote|rollback|serve|cluster|gocacheprog|completion|secrets)\b|^runner pipeline (start|status|approve|reject|cancel)` +
+		`|^runner (trigger|promote|rollback|serve|cluster|gocacheprog|completion|secrets)\b|^runner pipeline (start|status|retry|approve|reject|cancel)` +
 		`|1f2e3d|0db1210|01kb2w|v1\.2\.0|--key |--require-signature|--step e2e`,
 )
 

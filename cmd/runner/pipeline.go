@@ -64,8 +64,8 @@ func newPipelineCommand(o *options) *cobra.Command {
 	retry := &cobra.Command{
 		Use:   "retry [EXECUTION]",
 		Short: "go on from the stage at which an execution failed",
-		Long: "runner pipeline retry starts an execution that goes on at the stage at which another one failed, timed out or was\n" +
-			"cancelled: of the same commit, with the same plan and builds. Its jobs are all run again.",
+		Long: "runner pipeline retry starts an execution that goes on at the stage at which another one failed, timed out\n" +
+			"or was cancelled: of the same commit, with the same plan and builds. Its jobs are all run again.",
 		Example: "runner pipeline retry --follow",
 		Args:    arguments(0, "EXECUTION"),
 		RunE:    o.withPipeline(clusterPipeline.retry),
