@@ -80,7 +80,7 @@ export function condition(text, item, names = {}, values = {}) {
 
 // World simulates DynamoDB, ECS, EventBridge, S3, SSM and Step Functions. What a test decides is in `ecs` and `approve`.
 export class World {
-  table = {}; objects = {}; events = []; tasks = []; stopped = []; running = new Map(); waiting = new Map(); now = () => Date.now()
+  table = {}; objects = {}; events = []; tasks = []; stopped = []; running = new Map(); ends = {}; parts = {}; merged = {}; waiting = new Map(); now = () => Date.now()
   constructor({ ecs = () => {}, approve = () => {}, environments = ['staging', 'production'], ...parameters } = {}) {
     Object.assign(this, { ecs, approve, definition: definition(parameters) })
     this.parameters = Object.fromEntries(environments.map((name) => {
@@ -102,6 +102,12 @@ export class World {
         run.error = input.Error
         run.abort()
         return {}
+      }
+      case 'aws-sdk:sfn:describeExecution': {
+        const name = input.ExecutionArn.split(':').at(-1)
+        const Status = this.running.has(input.ExecutionArn) ? 'RUNNING' : this.ends[name]
+        if (!Status) throw new Failed('Sfn.ExecutionDoesNotExistException', `Execution Does Not Exist: '${input.ExecutionArn}'`)
+        return { Name: name, Status }
       }
       case 'aws-sdk:sfn:sendTaskSuccess': {
         const waits = this.waiting.get(input.TaskToken)
@@ -144,9 +150,34 @@ export class World {
     const family = (name === 'Fork' ? step[0].toUpperCase() + step.slice(1) : name.replace(/^Branch/, '')).replace(/-(\w)/g, (_, c) => c.toUpperCase())
     this.tasks.push({ family, definition: name, group: input.Group, provider: input.CapacityProviderStrategy[0].CapacityProvider, strategy: input.CapacityProviderStrategy, environment, network: input.NetworkConfiguration, token: input.ClientToken, input })
     const TaskArn = `arn:aws:ecs:eu-west-1:123456789012:task/Cluster/${this.tasks.length}`
-    await this.ecs(family, this.tasks.filter((t) => t.family === family).length, environment)
+    const place = (environment.RUNNER_SHARD || environment.RUNNER_MERGE_SHARDS) && this.place(environment, step)
+    try {
+      await this.ecs(family, this.tasks.filter((t) => t.family === family).length, environment)
+    } catch (error) {
+      const exit = error.name === 'States.TaskFailed' && JSON.parse(error.message).Containers[0].ExitCode
+      if (place && exit === 1) this.part(place, environment, false) // the step failed; a runner that was killed leaves nothing
+      throw error
+    }
+    if (place) this.part(place, environment, true)
     if (family === 'Build') this.record(environment, TaskArn, 'a'.repeat(64))
     return { TaskArn, Containers: [{ ExitCode: 0 }] }
+  }
+
+  // place is the folder in which the shards of a step keep their parts.
+  place({ BRANCH, GIT_SHA, ARTIFACT_BUCKET = '', RUNNER_SHARD_RUN }, step) {
+    const prefix = ARTIFACT_BUCKET.replace(/^s3:\/\/[^/]+\/?/, '')
+    return `${prefix ? prefix + '/' : ''}runs/${BRANCH}/${GIT_SHA}/${step}~shards/${RUNNER_SHARD_RUN}`
+  }
+
+  // part is what a shard leaves; the last one, or a task that merges, leaves the merged record.
+  part(place, { RUNNER_SHARD, RUNNER_MERGE_SHARDS }, passed) {
+    const parts = this.parts[place] ??= {}
+    const [shard, of] = RUNNER_SHARD ? RUNNER_SHARD.split('/').map(Number) : [0, Number(RUNNER_MERGE_SHARDS)]
+    if (shard) parts[shard] = passed
+    const all = Array.from({ length: of }, (_, i) => i + 1), missing = all.filter((i) => !(i in parts)), failed = all.filter((i) => parts[i] === false)
+    if (missing.length > 0 && shard) return
+    const good = missing.length === 0 && failed.length === 0
+    this.objects[`${place}/merged.json`] = JSON.stringify({ format: 1, parts: 'p', of, run_id: 'm', key: 'k', passed: good, reason: good ? 'success' : missing.length > 0 ? 'results' : 'failure', exit_code: good ? 0 : 1, retry_allowed: false, missing, failed, ...this.merged })
   }
 
   // record is what a build leaves in the bucket.
@@ -196,16 +227,18 @@ export class World {
   }
 
   // run returns how the execution ended: { status, error, cause, visited, output }.
-  async run(event, name = 'one', { waits = {}, started = '2026-11-23T08:00:00.000Z' } = {}) {
+  async run(event, name = 'one', { waits = {}, timeouts = [], started = '2026-11-23T08:00:00.000Z' } = {}) {
     const arn = `arn:aws:states:eu-west-1:123456789012:execution:Machine:${name}`, visited = []
     const d = { ...this.definition, States: interpretable(this.definition.States) }
     const states = all(this.definition.States), of = (type) => Object.keys(states).filter((n) => states[n].Type === type)
+    const sizes = { largest: 0 }, weigh = (v) => { sizes.largest = Math.max(sizes.largest, JSON.stringify(v).length); return v }
     const handlers = Object.fromEntries(of('Task').map((n) => [n, async ({ TimeoutSeconds, ...input }) => {
       visited.push(n)
+      if (TimeoutSeconds) timeouts.push(TimeoutSeconds)
       return this.task(n, input)
     }]))
     for (const n of of('Pass').filter((n) => states[n].QueryLanguage === 'JSONata')) {
-      handlers[n] = (input) => evaluate(states[n].Output, { input, context: { Execution: { Id: arn, Name: name, StartTime: started, Input: event }, State: { Name: n, EnteredTime: new Date(this.now()).toISOString() } } })
+      handlers[n] = async (input) => weigh(await evaluate(states[n].Output, { input, context: { Execution: { Id: arn, Name: name, StartTime: started, Input: event }, State: { Name: n, EnteredTime: new Date(this.now()).toISOString() } } }))
     }
     const waitTimes = Object.fromEntries(of('Wait').map((n) => [n, waits[n] ?? 0]))
     const retries = Object.fromEntries(Object.keys(states).filter((n) => states[n].Retry).map((n) => [n, states[n].Retry.map(() => 0)]))
@@ -213,11 +246,13 @@ export class World {
     const machine = new StateMachine(d, { validationOptions: { noValidate: true } })
     const execution = machine.run(event, { overrides: { taskResourceLocalHandlers: handlers, waitTimeOverrides: waitTimes, retryIntervalOverrides: retries }, context })
     this.running.set(arn, execution)
+    this.ends[name] = 'FAILED'
     try {
       const output = await execution.result
-      return { status: execution.error ? 'ABORTED' : 'SUCCEEDED', error: execution.error, output, visited }
+      this.ends[name] = execution.error ? 'ABORTED' : 'SUCCEEDED'
+      return { status: this.ends[name], error: execution.error, output, visited, states: sizes }
     } catch (e) {
-      if (execution.error) return { status: 'ABORTED', error: execution.error, visited }
+      if (execution.error) return { status: this.ends[name] = 'ABORTED', error: execution.error, visited }
       return { status: 'FAILED', error: e.name, cause: e.message, visited }
     } finally { this.running.delete(arn) }
   }

@@ -7,7 +7,8 @@ export const secretArn = (n) => `arn:aws:secretsmanager:${REGION}:${ACCOUNT}:sec
 export const keyArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/1`
 const signingArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/2`
 const ownSteps = ['lint', 'e2e', 's3', 's4', 's5', 's6', 's7', 's8'], ownKinds = ['reports', 'k2', 'k3', 'k4']
-export const options = { OwnSteps: ownSteps, OwnArtifacts: ownKinds, SigningKeyArn: signingArn, GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), SlackBotTokenArn: secretArn('slack-bot-x1'), SlackChannel: 'C0123456789', KmsKeyArn: keyArn, ExecuteCommand: 'true' }
+const ownBuilds = ['package', 'b2', 'b3', 'b4'], ownMigrations = ['seed', 'm2', 'm3', 'm4'], ownDeploys = ['smoke', 'd2', 'd3', 'd4']
+export const options = { OwnSteps: ownSteps, OwnArtifacts: ownKinds, OwnBuildSteps: ownBuilds, OwnMigrateSteps: ownMigrations, OwnDeploySteps: ownDeploys, SigningKeyArn: signingArn, GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), SlackBotTokenArn: secretArn('slack-bot-x1'), SlackChannel: 'C0123456789', KmsKeyArn: keyArn, ExecuteCommand: 'true' }
 export const iam = (n) => `arn:aws:iam::${ACCOUNT}:role/${n}`
 const stacks = {
   '': resolve(load('cicd.yaml'), { GitHubRoles: 'true', SlackWebhookUrl: 'https://hooks.slack.com/services/x', ...options }),
@@ -175,6 +176,20 @@ export const table = {
       ]
     }),
   ],
+  'own steps with the task of build, migrate or deploy write their records, and none of others': [
+    ...ownBuilds.flatMap((n) => [
+      ...[`runs/main/${S}/${n}/1/finished.json`, `runs/v1.2/${S}/${n}/latest.json`, `runs/main/latest/${n}/latest.json`, `runs/v1.2/latest/${n}/latest.json`].flatMap((k) => [...put('yes', 'BuildRole', k), ['yes', 'BuildRole', 's3:PutObjectTagging', key(k), tag('30d')], ...put('no', 'BranchBuildRole', k), ['no', 'BranchBuildRole', 's3:PutObjectTagging', key(k), tag('30d')]]),
+      ...[`runs/feature/a/${S}/${n}/1/finished.json`, `runs/feature/a/latest/${n}/latest.json`].flatMap((k) => [...put('yes', 'BranchBuildRole', k), ['yes', 'BranchBuildRole', 's3:PutObjectTagging', key(k), tag('30d')], ['no', 'BranchBuildRole', 's3:PutObjectTagging', key(k), tag('deployed')], ['no', 'BuildRole', 's3:PutObjectTagging', key(k), tag('30d')], ...put('no', 'BuildRole', k)]),
+      ['no', 'BuildRole', 's3:PutObjectTagging', key(`runs/main/${S}/${n}/latest.json`), tag('deployed')],
+      ...['TestRole', 'ShardRole', 'staging-DeployRole'].flatMap((role) => put('no', role, `runs/main/${S}/${n}/latest.json`)),
+    ]),
+    ...put('no', 'BuildRole', `runs/main/${S}/other/latest.json`, `runs/main/${S}/package@staging/latest.json`, `runs/main/${S}/package~shards/1/2/x`),
+    ...[['Migrate', ownMigrations, 'Deploy'], ['Deploy', ownDeploys, 'Migrate']].flatMap(([kind, names, other]) => names.flatMap((n) => [
+      ...put('yes', `staging-${kind}Role`, `runs/main/${S}/${n}@staging/1/finished.json`, `runs/main/latest/${n}@staging/latest.json`),
+      ...put('no', `staging-${kind}Role`, `runs/main/${S}/${n}@production/1/finished.json`, `runs/main/${S}/${n}/latest.json`),
+      ...put('no', `staging-${other}Role`, `runs/main/${S}/${n}@staging/1/finished.json`),
+    ])),
+  ],
   'a pull request from a fork reads no secret and sees what is kept for it only': [
     ...['s3:PutObject', 's3:GetObject'].flatMap((action) => [
       ['yes', 'ForkStoreRole', action, key(`pr/5/builds/pr/5/${S}/a.js`), ofPull(5)], ['yes', 'ForkStoreRole', action, key('pr/6/runs/x'), ofPull(6)],
@@ -282,7 +297,9 @@ export const table = {
     ['no', 'MachineRole', 'ssm:GetParameter', arn('ssm', 'parameter/cicd/deploy-production/key')],
     ['yes', 'MachineRole', 's3:GetObject', key(`runs/feature/a/${S}/build/latest.json`)], ['yes', 'MachineRole', 's3:GetObject', key(`runs/main/${S}/build/plan-push.json`)], ['yes', 'MachineRole', 's3:GetObject', key(`pr/7/runs/pr/7/${S}/build/plan-pull_request.json`)], ['yes', 'MachineRole', 's3:ListBucket', bucket],
     ['yes', 'MachineRole', 's3:GetObject', key(`runs/main/${S}/test/latest.json`)], ['yes', 'MachineRole', 's3:GetObject', key(`runs/main/${S}/deploy@staging/latest.json`)],
-    ...deny('MachineRole', 's3:GetObject', 'runs/main/latest/test/latest.json', `runs/main/${S}/build/1/finished.json`, `builds/main/${S}/a.js`),
+    ...['', 'pr/5/'].map((p) => ['yes', 'MachineRole', 's3:GetObject', key(`${p}runs/${p ? 'pr/5' : 'main'}/${S}/e2e~shards/run-1/merged.json`)]),
+    ['yes', 'MachineRole', 'states:DescribeExecution', arn('states', 'execution:Machine:x')], ['no', 'MachineRole', 'states:DescribeExecution', arn('states', 'execution:Other:x')],
+    ...deny('MachineRole', 's3:GetObject', `runs/main/${S}/e2e~shards/run-1/2/r/junit.xml`, 'pr/5/runs/x/merged.json', 'runs/main/latest/test/latest.json', `runs/main/${S}/build/1/finished.json`, `builds/main/${S}/a.js`),
     ...put('no', 'MachineRole', `runs/main/${S}/build/latest.json`),
     ['yes', 'MachineRole', 'events:PutEvents', arn('events', 'event-bus/cicd'), { 'events:source': ['ci.pipeline'], 'events:detail-type': ['commit status'] }],
     ['yes', 'MachineRole', 'events:PutRule', arn('events', 'rule/StepFunctionsGetEventsForECSTaskRule')],
@@ -330,17 +347,18 @@ export const table = {
     ['yes', 'ViewerPolicy', 'states:ListExecutions', arn('states', 'stateMachine:Machine')], ['yes', 'ViewerPolicy', 'states:GetExecutionHistory', arn('states', 'execution:Machine:x')],
     ['yes', 'ViewerPolicy', 'ecs:DescribeTasks', arn('ecs', 'task/Cluster/1')], ['yes', 'ViewerPolicy', 'logs:GetLogEvents', group('production')],
     ['yes', 'ViewerPolicy', 's3:ListBucket', bucket], ['yes', 'ViewerPolicy', 's3:GetObject', key('runs/x')], ['yes', 'ViewerPolicy', 'kms:Decrypt', keyArn],
-    ['yes', 'ViewerPolicy', 'dynamodb:GetItem', tableArn, leading('approval#x')], ['no', 'ViewerPolicy', 'dynamodb:GetItem', tableArn, leading('token#staging#x')],
+    ['yes', 'ViewerPolicy', 'dynamodb:GetItem', tableArn, leading('approval#x')], ['yes', 'ViewerPolicy', 'dynamodb:GetItem', tableArn, leading('run#x')], ['no', 'ViewerPolicy', 'dynamodb:PutItem', tableArn, leading('run#x')], ['no', 'ViewerPolicy', 'ecs:StopTask', arn('ecs', 'task/Cluster/1')], ['no', 'ViewerPolicy', 'dynamodb:GetItem', tableArn, leading('token#staging#x')],
     ['no', 'ViewerPolicy', 'dynamodb:GetItem', tableArn], ['no', 'ViewerPolicy', 'dynamodb:PutItem', tableArn, leading('answer#staging#x')], ['no', 'ViewerPolicy', 'dynamodb:Scan', tableArn], ['no', 'ViewerPolicy', 's3:PutObject', key('runs/x')],
     ['no', 'ViewerPolicy', 'states:StartExecution', arn('states', 'stateMachine:Machine')], ['no', 'ViewerPolicy', 'states:SendTaskSuccess', '*'],
   ],
   'an operator starts, cancels and approves staging': [
     ['yes', 'OperatorPolicy', 'states:StartExecution', arn('states', 'stateMachine:Machine')], ['yes', 'OperatorPolicy', 'states:StopExecution', arn('states', 'execution:Machine:x')],
+    ['yes', 'OperatorPolicy', 'ecs:StopTask', arn('ecs', 'task/Cluster/1')], ['no', 'OperatorPolicy', 'ecs:StopTask', arn('ecs', 'task/other/1')], ['no', 'OperatorPolicy', 'ecs:RunTask', family('BranchTest'), here],
     ['yes', 'OperatorPolicy', 'states:SendTaskSuccess', '*'], ['yes', 'OperatorPolicy', 'states:SendTaskFailure', '*'],
     ['yes', 'OperatorPolicy', 'dynamodb:GetItem', tableArn, leading('token#staging#x')], ['yes', 'OperatorPolicy', 'dynamodb:GetItem', tableArn, leading('token#forks#x')],
     ['no', 'OperatorPolicy', 'dynamodb:GetItem', tableArn, leading('token#production#x')], ['no', 'OperatorPolicy', 'dynamodb:GetItem', tableArn, leading('token#staging#x', 'token#production#x')], ['no', 'OperatorPolicy', 'dynamodb:GetItem', tableArn],
     ...['staging', 'forks'].map((e) => ['yes', 'OperatorPolicy', 'dynamodb:PutItem', tableArn, leading(`answer#${e}#x`)]),
-    ...['answer#production#x', 'answer#staging-2#x', 'answer#x', 'token#staging#x', 'approval#x', 'ref#x'].map((k) => ['no', 'OperatorPolicy', 'dynamodb:PutItem', tableArn, leading(k)]), ['no', 'OperatorPolicy', 'dynamodb:PutItem', tableArn],
+    ...['answer#production#x', 'answer#staging-2#x', 'answer#x', 'token#staging#x', 'approval#x', 'ref#x', 'run#x'].map((k) => ['no', 'OperatorPolicy', 'dynamodb:PutItem', tableArn, leading(k)]), ['no', 'OperatorPolicy', 'dynamodb:PutItem', tableArn],
     ['no', 'OperatorPolicy', 'dynamodb:UpdateItem', tableArn, leading('answer#production#x')],
   ],
   'a releaser approves production and starts nothing': [

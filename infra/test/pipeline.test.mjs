@@ -2,35 +2,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { World, ended, push, sha } from './machine.mjs'
+import { at, example, failures, jobs, main, manual, planned, pullRequest } from './plan.mjs'
 
-const main = 'refs/heads/main'
-const failures = (w) => w.events.filter((e) => e.type === 'pipeline failed').map((e) => [e.step, e.error, e.reason])
-const manual = (detail) => ({ id: 'e', source: 'ci.manual', 'detail-type': 'manual', detail })
 const schedule = (steps) => ({ source: 'ci.schedule', 'detail-type': 'schedule', detail: { version: '1', repository: 'acme/shop', ref: main, after: sha, steps } })
-const pullRequest = { source: 'ci.github', 'detail-type': 'pull_request', detail: { version: '1', repository: 'acme/shop', ref: 'refs/heads/fix', after: sha, number: 7, fork: true, action: 'opened', delivery: 'd' } }
-
-// A world whose builds store a plan with these stages after the build's own.
-const OwnSteps = ['lint', 'e2e']
-const planned = (stages, { plan = {}, entry = [{ jobs: [{ steps: ['build'] }] }], ...given } = {}) => {
-  const w = new World({ OwnSteps, ...given })
-  const record = w.record
-  w.record = (environment, ...more) => {
-    record.call(w, environment, ...more)
-    const { BRANCH, GIT_SHA, RUNNER_EVENT, ARTIFACT_BUCKET = '' } = environment
-    const prefix = ARTIFACT_BUCKET.replace(/^s3:\/\/[^/]+\//, '')
-    w.objects[`${prefix ? prefix + '/' : ''}runs/${BRANCH}/${GIT_SHA}/build/plan-${RUNNER_EVENT}.json`] =
-      JSON.stringify({ format: 1, event: RUNNER_EVENT, branch: BRANCH, sha: GIT_SHA, stages: [...entry, ...stages], skipped: [], ...plan })
-  }
-  return w
-}
-const jobs = (...names) => ({ jobs: names.map((n) => ({ steps: [n].flat() })) })
-const at = (environment, ...steps) => ({ environment, steps })
 const side = ['Test', 'lint', 'e2e'] // jobs side by side start in any order
 const steps = (w) => {
   const all = w.tasks.map((t) => t.environment.PIPELINE_STEP ?? t.family), order = (i) => (side.includes(all[i]) ? all.findIndex((n) => side.includes(n)) + side.indexOf(all[i]) / 10 : i)
   return w.tasks.map((t, i) => [order(i), [all[i], t.definition].join(':')]).sort(([a], [b]) => a - b).map(([, text]) => text)
 }
-const example = [jobs('test', 'lint', 'e2e'), at('staging', 'migrate', 'deploy'), { approval: 'production' }, at('production', 'migrate', 'deploy')]
 
 test('the order is that of the plan: side by side, by environment, after an approval', async () => {
   const w = planned(example)
@@ -101,7 +80,7 @@ test('what the plan may not ask for is refused by name, before anything of it ru
     [push(main), [jobs('test')], { plan: { event: 'tag' } }, /not of this commit, event/],
     [push(main), [jobs('test')], { plan: { format: 2 } }, /format/],
     [push(main), [jobs('test')], { entry: [jobs('lint')] }, /does not begin with build/],
-    [push(main), [jobs(...Array(41).fill('test'))], {}, /more than 40 jobs/],
+    [push(main), [jobs(...Array(41).fill('test'))], {}, /40 jobs side by side/],
     [push(main), Array(20).fill(jobs('test')), {}, /more than 20 stages/],
   ]) {
     const w = planned(stages, more)

@@ -283,7 +283,7 @@ test('names that mean something else, or that would end up as a pattern or as JS
     assert.match(env(e).join(), /cannot be called/, e)
   }
   for (const e of ['staging', 'build', 'a-1']) assert.deepEqual(env(e), [])
-  for (const s of ['build', 'test', 'migrate', 'deploy']) assert.match(name({ OwnSteps: `lint,${s}` }).join(), /^OwnSteps cannot have/, s)
+  for (const s of ['build', 'test', 'migrate', 'deploy']) for (const p of ['OwnSteps', 'OwnBuildSteps', 'OwnMigrateSteps', 'OwnDeploySteps']) assert.match(name({ [p]: `lint,${s}` }).join(), new RegExp(`^${p} cannot have`), s)
   for (const k of ['builds', 'coverage', 'manifests', 'runs', 'tests', 'deployments', 'locks', 'cache', 'pr']) assert.match(name({ OwnArtifacts: `reports,${k}` }).join(), /^OwnArtifacts cannot have/, k)
   for (const t of ['h', 'heads', 'heads/', 'in', 'index/']) assert.match(name({ TagPrefix: t }).join(), /^TagPrefix cannot be/, t)
   for (const [p, v] of [['Environments', 'dev, eu'], ['Environments', 'dev","x'], ['ApprovalEnvironments', 'Production'], ['OwnSteps', 'lint,*'], ['OwnSteps', 'a/b'], ['OwnArtifacts', '*'], ['OwnArtifacts', 'a/b'], ['ScheduleSteps', 'a"b'], ['OperatorApprovals', 'staging,*'], ['MainBranch', 'ma*n'], ['TagPrefix', '*'], ['ArtifactBucket', 'a*']]) assert.deepEqual(name({ [p]: v }), [p], `${p}=${v}`)
