@@ -116,19 +116,10 @@ var cluster string
 func (s *Server) Deploy(ctx context.Context, stack, image string, subnets ...string) error {
 	parameters := []types.Parameter{{ParameterKey: aws.String("Image"), ParameterValue: &image}}
 	if len(subnets) > 0 {
-		parameters = append(
-			parameters,
-			types.Parameter{
-				ParameterKey:   aws.String("SubnetIds"),
-				ParameterValue: aws.String(strings.Join(subnets, ",")),
-			},
-		)
+		joined := strings.Join(subnets, ",")
+		parameters = append(parameters, types.Parameter{ParameterKey: aws.String("SubnetIds"), ParameterValue: &joined})
 	}
-	_, err := cloudformation.NewFromConfig(
-		s.Config(),
-	).CreateStack(
-		ctx,
-		&cloudformation.CreateStackInput{StackName: &stack, TemplateBody: &cluster, Parameters: parameters},
-	)
+	input := &cloudformation.CreateStackInput{StackName: &stack, TemplateBody: &cluster, Parameters: parameters}
+	_, err := cloudformation.NewFromConfig(s.Config()).CreateStack(ctx, input)
 	return err
 }

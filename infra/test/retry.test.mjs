@@ -21,7 +21,7 @@ test('each stage is on record before it begins', async () => {
   const { what, attempt, first, retries, sha: commit, ref, build, digests, arn } = note(w, 'one')
   assert.deepEqual([what, attempt, first, retries, commit, ref], ['end', 1, 'one', '', sha, main])
   assert.deepEqual([build, digests, arn], ['arn:aws:ecs:eu-west-1:123456789012:task/Cluster/1', `builds=${'a'.repeat(64)}`, 'arn:aws:states:eu-west-1:123456789012:execution:Machine:one'])
-  assert.deepEqual(Object.values(w.table['run#one']).map((v) => Object.keys(v)[0]).sort().join(''), 'N'.repeat(4) + 'S'.repeat(11))
+  assert.deepEqual(Object.values(w.table['run#one']).map((v) => Object.keys(v)[0]).sort().join(''), 'N'.repeat(4) + 'S'.repeat(12))
 })
 
 test('a retry goes on from the stage that failed, wherever that is, and asks for approvals again', async () => {
