@@ -114,9 +114,10 @@ func Collect(workspace string, file *File) Catalogue {
 
 func collect(workspace string, overrides []override, origin func(ast.Node) string) Catalogue {
 	var all []Step
+	known := stepObject().declared().names().known
 	for _, s := range builtins(PackageManager(workspace)) {
 		s.Origin = map[string]string{}
-		for _, name := range stepObject().declared().names().known {
+		for _, name := range known {
 			s.Origin[name] = FromBuiltIn
 		}
 		all = append(all, s)

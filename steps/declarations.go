@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
@@ -34,8 +35,10 @@ func variableNames() kind[[]string] {
 	return namesOf(matching(variableName, "use letters, digits and underscores, and begin with no digit"))
 }
 
-// stepObject are the keys of a step.
-func stepObject() object[Step] {
+// stepObject are the keys of a step. They are declared once, as they are many, and asked for by each step of a file.
+var stepObject = sync.OnceValue(declareStep)
+
+func declareStep() object[Step] {
 	line, lines := command().ref("command"), hook(command().ref("command")).ref("hook")
 	line.read, lines.read = command().read, hook(command()).read
 	wait := duration()

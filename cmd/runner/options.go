@@ -31,6 +31,7 @@ type options struct {
 	signals        chan os.Signal
 	started        time.Time
 	terminal       bool // stdout is a terminal
+	collection     collection
 }
 
 // variables returns the environment, overlaid with the flags that were given.
@@ -53,7 +54,7 @@ func (o *options) variables(cmd *cobra.Command) map[string]string {
 func (o *options) invocation(variables map[string]string) runner.Invocation {
 	in := runner.Invocation{
 		Variables: variables, Stdout: o.stdout, Stderr: o.stderr, Terminal: o.terminal, Color: o.color(variables),
-		Signals: o.signals, Version: release(), Program: program(), Started: o.started, Frugal: collectOften,
+		Signals: o.signals, Version: release(), Program: program(), Started: o.started, Frugal: o.collection.often,
 		Roomy: makeRoom,
 	}
 	if o.terminal && variables["TERM"] != "dumb" {

@@ -73,7 +73,11 @@ func NewID() string { return strings.ToLower(ulid.Make().String()) }
 func (s *Session) Identify() error {
 	c := s.Config
 	s.Ref = artifacts.Ref{Branch: cmp.Or(c.Branch, c.GitHubBranch), SHA: cmp.Or(c.SHA, c.GitHubSHA)}
-	commit, err := source.Describe(s.Stop.Work, s.Git, c.Workspace, generated(c)...)
+	var leaves []string
+	if source.HasRepository(c.Workspace) {
+		leaves = generated(c)
+	}
+	commit, err := source.Describe(s.Stop.Work, s.Git, c.Workspace, leaves...)
 	if err == nil {
 		s.Head = commit.SHA
 		if strings.HasPrefix(commit.SHA, strings.ToLower(s.Ref.SHA)) { // it is not set, or abbreviated

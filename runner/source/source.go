@@ -102,6 +102,9 @@ func isGenerated(name string, patterns []string) bool {
 	})
 }
 
+// HasRepository reports whether a folder is in a repository of git.
+func HasRepository(dir string) bool { return findRepository(dir) != "" }
+
 // findRepository returns the folder whose .git git would use in dir, or "".
 func findRepository(dir string) string {
 	dir = realPath(dir)
