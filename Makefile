@@ -19,7 +19,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
 export CGO_ENABLED := 0
 
-.PHONY: help build man webhook run test test-report screenshots test-image test-e2e infra-test image image-push release lint vulnerabilities bench bench-s3 bench-latency bench-cache clean
+.PHONY: help build man webhook run test test-report screenshots test-image test-e2e infra-test image image-push release lint vulnerabilities bench bench-s3 bench-latency bench-cache equal-shards clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
@@ -154,6 +154,9 @@ bench-cache: $(TOOLS)/bin/versitygw ## caches beside tar, zstd and aws, and rclo
 
 bench-latency: build $(TOOLS)/bin/versitygw ## what a run waits for around its command at 15, 30 and 60 ms, beside aws s3 sync: artifacts/bench/README.md
 	go run ./artifacts/bench/latency --runner bin/runner --gateway $(TOOLS)/bin/versitygw $(BENCH)
+
+equal-shards: build ## merged shards beside whole runs of projects with jest, vitest or go: make equal-shards PROJECTS="DIR..."
+	go run ./runner/shards/equal --runner bin/runner $(PROJECTS)
 
 clean: ## everything that make made, the tools too
 	rm -rf bin $(TOOLS) infra/test/node_modules $(SAMPLE)/node_modules $(SAMPLE)/packages/*/node_modules $(SAMPLE)/dist $(SAMPLE)/coverage $(SAMPLE)/.runner $(FLAKY)/node_modules

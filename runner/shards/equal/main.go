@@ -96,11 +96,12 @@ func (s settings) project(ctx context.Context, dir string, stdout, stderr io.Wri
 	if err != nil {
 		return nil, err
 	}
-	one, err := s.result(ctx, stderr, whole, config, filepath.Join(scratch, "whole"))
+	sha := commitOf(ctx, dir)
+	one, err := s.result(ctx, stderr, sha, whole, config, filepath.Join(scratch, "whole"))
 	if err != nil {
 		return nil, err
 	}
-	merged, err := s.result(ctx, stderr, dir, config, filepath.Join(scratch, "merged"), "--parallel", fmt.Sprint(s.shards))
+	merged, err := s.result(ctx, stderr, sha, dir, config, filepath.Join(scratch, "merged"), "--parallel", fmt.Sprint(s.shards))
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +118,7 @@ func (s settings) project(ctx context.Context, dir string, stdout, stderr io.Wri
 }
 
 // result runs the tests in a folder and reads what the runner has stored of them.
-func (s settings) result(ctx context.Context, stderr io.Writer, dir, config, store string, more ...string) (result, error) {
+func (s settings) result(ctx context.Context, stderr io.Writer, sha, dir, config, store string, more ...string) (result, error) {
 	if err := os.RemoveAll(store); err != nil {
 		return result{}, err
 	}
@@ -128,7 +129,7 @@ func (s settings) result(ctx context.Context, stderr io.Writer, dir, config, sto
 		cmd.Env = append(cmd.Env, "RUNNER_CONFIG="+config)
 	}
 	output, err := cmd.CombinedOutput() // a failed test is a result, too
-	r, readErr := readResult(store, dir)
+	r, readErr := readResult(store, sha, dir)
 	if readErr != nil {
 		lines := strings.Split(strings.TrimSpace(string(output)), "\n")
 		fmt.Fprintln(stderr, strings.Join(lines[max(len(lines)-40, 0):], "\n"))

@@ -1,19 +1,27 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 )
 
-// The runs are of a commit and a branch of their own: they are about what is in the folder.
-const (
-	branch = "equal"
-	sha    = "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
-)
+// branch is one of the runs' own: they are about what is in the folder.
+const branch = "equal"
+
+// commitOf is the commit of the folder; of one that is not in git, one that does not exist.
+func commitOf(ctx context.Context, dir string) string {
+	out, err := exec.CommandContext(ctx, "git", "-C", dir, "rev-parse", "HEAD").Output()
+	if err != nil {
+		return strings.Repeat("e", 40)
+	}
+	return strings.TrimSpace(string(out))
+}
 
 const jestConfig = `version: 1
 steps:

@@ -43,7 +43,7 @@ func (r result) slowest() (seconds float64) {
 }
 
 // readResult reads the record of the only run in a store, its reports and its coverage.
-func readResult(store, dir string) (r result, err error) {
+func readResult(store, sha, dir string) (r result, err error) {
 	runs, err := filepath.Glob(filepath.Join(store, "runs", branch, sha, "test", "*", "finished.json"))
 	if err != nil || len(runs) != 1 {
 		return r, fmt.Errorf("%d records of a run are in %s", len(runs), store)
