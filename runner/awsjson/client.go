@@ -26,7 +26,8 @@ import (
 
 // Service is how one of AWS's services is addressed.
 type Service struct {
-	Name    string // in host names and signatures
+	Name    string // in signatures, and in host names
+	Host    string // in host names, if it is another one
 	ID      string // in AWS_ENDPOINT_URL_…, with blanks
 	Target  string // the prefix of X-Amz-Target, before the operation's name
 	Version string // of the JSON protocol; "" is 1.1
@@ -105,12 +106,14 @@ func (c *Client) Call(ctx context.Context, operation string, input, output any) 
 
 // Request is a request as it is sent at every attempt.
 type Request struct {
+	Method string // "" is POST
+	Path   string // after the endpoint, with its query
 	Header map[string]string
 	Body   []byte
 	Read   func(response *http.Response, text []byte) error // returns an *APIError for a response that is one
 }
 
-// Send posts a request, whatever protocol it speaks. It retries transient errors until ctx ends. The error is the
+// Send sends a request, whatever protocol it speaks. It retries transient errors until ctx ends. The error is the
 // context's, or one of this package's.
 func (c *Client) Send(ctx context.Context, r Request) error {
 	releaseToken := func(error) error { return nil } // returns the retry token if the retry succeeded
@@ -154,7 +157,9 @@ func (c *Client) attempt(ctx context.Context, r Request) error {
 	if err != nil {
 		return &CredentialsError{err}
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Endpoint, bytes.NewReader(r.Body))
+	request, err := http.NewRequestWithContext(
+		ctx, cmp.Or(r.Method, http.MethodPost), strings.TrimSuffix(c.Endpoint, "/")+r.Path, bytes.NewReader(r.Body),
+	)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package awsjson
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"strings"
@@ -21,6 +22,14 @@ var partitions = []partition{
 	{"eu-isoe-", "aws-iso-e", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"},
 	{"us-isof-", "aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov"},
 	{"", "aws", "amazonaws.com", "api.aws"},
+}
+
+// GlobalRegion returns the region of a partition whose endpoints serve all of it, as IAM's do.
+func GlobalRegion(region string) string {
+	return map[string]string{
+		"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-eusc": "eusc-de-east-1", "aws-iso": "us-iso-east-1",
+		"aws-iso-b": "us-isob-east-1", "aws-iso-e": "eu-isoe-west-1", "aws-iso-f": "us-isof-south-1", "aws": "us-east-1",
+	}[Partition(region)]
 }
 
 // Partition returns the name of a region's partition, as ARNs have it.
@@ -44,7 +53,13 @@ type variant struct {
 // exceptions are the hosts that do not follow the rules of their partition; REGION stands for the region. Some of
 // GovCloud's plain endpoints are the FIPS ones, and Secrets Manager's plain endpoints speak IPv6.
 var exceptions = map[variant]string{
+	{"api.ecr", "aws", true, false}:               "ecr-fips.REGION.amazonaws.com",
+	{"api.ecr", "aws-us-gov", true, false}:        "ecr-fips.REGION.amazonaws.com",
 	{"cloudformation", "aws-us-gov", true, false}: "cloudformation.REGION.amazonaws.com",
+	{"iam", "aws", false, false}:                  "iam.amazonaws.com",
+	{"iam", "aws", true, false}:                   "iam-fips.amazonaws.com",
+	{"iam", "aws-us-gov", false, false}:           "iam.us-gov.amazonaws.com",
+	{"iam", "aws-us-gov", true, false}:            "iam.us-gov.amazonaws.com",
 	{"dynamodb", "aws-us-gov", true, false}:       "dynamodb.REGION.amazonaws.com",
 	{"logs", "aws-us-gov", true, false}:           "logs.REGION.amazonaws.com",
 	{"ssm", "aws-us-gov", true, false}:            "ssm.REGION.amazonaws.com",
@@ -118,7 +133,7 @@ func Endpoint(ctx context.Context, config aws.Config, s Service, region string) 
 		return s.GetUseDualStackEndpoint(ctx)
 	})
 	host := hostName(
-		s.Name, region, fips == aws.FIPSEndpointStateEnabled, dualStack == aws.DualStackEndpointStateEnabled,
+		cmp.Or(s.Host, s.Name), region, fips == aws.FIPSEndpointStateEnabled, dualStack == aws.DualStackEndpointStateEnabled,
 	)
 	return "https://" + host, nil
 }

@@ -11,6 +11,8 @@ import (
 var (
 	secretsManager = Service{Name: "secretsmanager", ID: "Secrets Manager", Target: "secretsmanager"}
 	stacks         = Service{Name: "cloudformation", ID: "CloudFormation"}
+	images         = Service{Name: "ecr", ID: "ECR", Host: "api.ecr"}
+	roles          = Service{Name: "iam", ID: "IAM"}
 	parameterStore = Service{Name: "ssm", ID: "SSM", Target: "AmazonSSM"}
 )
 
@@ -36,6 +38,11 @@ func TestEndpointsAreThoseOfTheRegionsPartition(t *testing.T) {
 		{secretsManager, "us-east-1", fips, "https://secretsmanager-fips.us-east-1.amazonaws.com"},
 		{stacks, "us-gov-west-1", fips, "https://cloudformation.us-gov-west-1.amazonaws.com"},
 		{stacks, "us-east-1", fips, "https://cloudformation-fips.us-east-1.amazonaws.com"},
+		{images, "eu-west-1", nil, "https://api.ecr.eu-west-1.amazonaws.com"},
+		{images, "us-east-1", fips, "https://ecr-fips.us-east-1.amazonaws.com"},
+		{roles, GlobalRegion("eu-west-1"), nil, "https://iam.amazonaws.com"},
+		{roles, GlobalRegion("cn-northwest-1"), nil, "https://iam.cn-north-1.amazonaws.com.cn"},
+		{roles, GlobalRegion("us-gov-east-1"), nil, "https://iam.us-gov.amazonaws.com"},
 		{secretsManager, "us-gov-west-1", fips, "https://secretsmanager-fips.us-gov-west-1.amazonaws.com"},
 		{parameterStore, "us-gov-west-1", fips, "https://ssm.us-gov-west-1.amazonaws.com"},
 		{parameterStore, "us-east-1", dual, "https://ssm.us-east-1.api.aws"},

@@ -21,6 +21,7 @@ type Service struct {
 	Name    string // in host names and signatures
 	ID      string // in AWS_ENDPOINT_URL_…, with blanks
 	Version string // of the API
+	Global  bool   // whether one endpoint serves the partition
 	EC2     bool   // whether it is EC2's dialect: lists are not wrapped
 }
 
@@ -32,6 +33,9 @@ type Client struct {
 
 // New returns a client for the configuration's region. The error is a *awsjson.RegionError.
 func New(ctx context.Context, config aws.Config, service Service) (*Client, error) {
+	if service.Global {
+		config.Region = awsjson.GlobalRegion(config.Region)
+	}
 	c, err := awsjson.New(ctx, config, awsjson.Service{Name: service.Name, ID: service.ID})
 	if err != nil {
 		return nil, err

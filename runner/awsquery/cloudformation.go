@@ -126,3 +126,24 @@ func (c *CloudFormation) DeleteChangeSet(
 ) (*cloudformation.DeleteChangeSetOutput, error) {
 	return call[cloudformation.DeleteChangeSetOutput](ctx, c, "DeleteChangeSet", in)
 }
+
+// DetectStackDrift calls the operation of this name.
+func (c *CloudFormation) DetectStackDrift(
+	ctx context.Context, in *cloudformation.DetectStackDriftInput, _ ...options,
+) (*cloudformation.DetectStackDriftOutput, error) {
+	return call[cloudformation.DetectStackDriftOutput](ctx, c, "DetectStackDrift", in)
+}
+
+// DescribeStackDriftDetectionStatus calls the operation of this name.
+func (c *CloudFormation) DescribeStackDriftDetectionStatus(
+	ctx context.Context, in *cloudformation.DescribeStackDriftDetectionStatusInput, _ ...options,
+) (*cloudformation.DescribeStackDriftDetectionStatusOutput, error) {
+	return call[cloudformation.DescribeStackDriftDetectionStatusOutput](ctx, c, "DescribeStackDriftDetectionStatus", in)
+}
+
+// DescribeStackResourceDrifts calls the operation of this name.
+func (c *CloudFormation) DescribeStackResourceDrifts(
+	ctx context.Context, in *cloudformation.DescribeStackResourceDriftsInput, _ ...options,
+) (*cloudformation.DescribeStackResourceDriftsOutput, error) {
+	return call[cloudformation.DescribeStackResourceDriftsOutput](ctx, c, "DescribeStackResourceDrifts", in)
+}

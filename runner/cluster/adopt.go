@@ -67,7 +67,8 @@ type facts struct {
 	oidcProvider string // ARN
 }
 
-var iamService = awsquery.Service{Name: "iam", ID: "IAM", Version: "2010-05-08"}
+// iamService is IAM.
+var iamService = awsquery.Service{Name: "iam", ID: "IAM", Version: "2010-05-08", Global: true}
 
 // gitHubIssuer is what the ARN of the provider of GitHub's tokens ends with.
 const gitHubIssuer = "oidc-provider/token.actions.githubusercontent.com"

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 
@@ -50,16 +51,29 @@ type Resource struct {
 	Properties map[string]any `yaml:"Properties"`
 }
 
-// LoadTemplate reads one of the embedded templates. It fails only if the program was built wrong.
+// LoadTemplate returns one of the embedded templates, which must not be changed: it is read once. It fails only if the
+// program was built wrong.
 func LoadTemplate(name string) (*Template, error) {
-	t := &Template{Name: name, Text: infra.Template(name)}
-	if t.Text == "" {
-		return nil, fmt.Errorf("there is no template %s in this program", name)
+	if load, ok := loaders[name]; ok {
+		return load()
 	}
-	if err := yaml.Unmarshal([]byte(t.Text), t); err != nil {
-		return nil, fmt.Errorf("the template %s cannot be read: %w", name, err)
-	}
-	return t, nil
+	return nil, fmt.Errorf("there is no template %s in this program", name)
+}
+
+// loaders read the templates when they are first asked for.
+var loaders = map[string]func() (*Template, error){
+	baseTemplate: loader(baseTemplate), pipelineTemplate: loader(pipelineTemplate),
+	environmentTemplate: loader(environmentTemplate), targetTemplate: loader(targetTemplate), webhookTemplate: loader(webhookTemplate),
+}
+
+func loader(name string) func() (*Template, error) {
+	return sync.OnceValues(func() (*Template, error) {
+		t := &Template{Name: name, Text: infra.Template(name)}
+		if err := yaml.Unmarshal([]byte(t.Text), t); err != nil {
+			return nil, fmt.Errorf("the template %s cannot be read: %w", name, err)
+		}
+		return t, nil
+	})
 }
 
 // takes returns those of the values that the template has parameters for.
