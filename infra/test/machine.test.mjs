@@ -33,6 +33,10 @@ test('what runs in JSONata uses no field of JSONPath, and the reverse', () => {
   }
 })
 
+test('numbers of items are text that is computed in JSONata', () => {
+  for (const [name, s] of Object.entries(all(definition().States))) assert.doesNotMatch(JSON.stringify(s.Parameters ?? {}), /"N\.\$":"States\.Format/, name)
+})
+
 test('the simulated DynamoDB and JSONata notice mistakes', async () => {
   const item = { a: { S: 'x' }, n: { N: '5' } }
   assert.equal(condition('attribute_not_exists(b) AND (a = :x OR n > :n)', item, {}, { ':x': { S: 'y' }, ':n': { N: '4' } }), true)

@@ -9,7 +9,7 @@ import (
 )
 
 // Settings are what runner.yaml says of the task of a job, in the form of RunTask. What it does not say is left out: the
-// task definition has it.
+// task definition has it. The machine of infra/cicd.yaml bounds them, and refuses a plan that asks for more.
 type Settings struct {
 	Task           string `json:"task,omitempty"   redact:"-"` // build, test, migrate or deploy
 	CPU            string `json:"cpu,omitempty"    redact:"-"` // units of 1/1024 vCPU
