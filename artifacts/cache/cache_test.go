@@ -370,7 +370,7 @@ func TestAChangeWithOldTimesIsSaved(t *testing.T) {
 	p.save(c, "k1", nil)
 	q := newProject(t)
 	r := q.restore(c, "k2")
-	for i, n := range r.tree.nodes { // as if the restore had taken longer: what was just written does not count as untouched
+	for i, n := range r.tree.nodes { // as if the restore had taken longer, since what is new does not count as untouched
 		var s unix.Stat_t
 		artifactstest.Must(t, unix.Lstat(q.path(n.path), &s))
 		r.stats[i] = statOf(&s)

@@ -57,7 +57,7 @@ type filled struct {
 }
 
 // senders is how many blocks are sent at a time.
-const senders = 8
+const senders = 6
 
 func newPacker(ctx context.Context, c *Cache, now time.Time) *packer {
 	p := &packer{cache: c, now: now.Unix(), index: -1, packing: make(chan filled)}
@@ -151,7 +151,7 @@ func (p *packer) flush() error {
 // pack packs blocks until there are no more, and has them sent.
 func (p *packer) pack() error {
 	for f := range p.packing {
-		text := p.encoder.EncodeAll(f.content, make([]byte, 0, len(f.content)/2+1024))
+		text := p.encoder.EncodeAll(f.content, make([]byte, 0, len(f.content)*3/8+1024))
 		p.raw <- f.content
 		sum := sha256.Sum256(text)
 		p.mu.Lock()
@@ -171,7 +171,7 @@ func (p *packer) pack() error {
 // put stores a block. One that is there already is replaced: it may be damaged.
 func (p *packer) put(ctx context.Context, sum [sha256.Size]byte, text []byte) error {
 	_, err := p.cache.Store.Put(ctx, artifacts.Object{
-		Key: keys.CacheBlock(p.cache.Branch, p.cache.Name, sum), Body: &summed{bytes.NewReader(text), sum},
+		Key: keys.CacheBlock(p.cache.Branch, p.cache.Name, sum), Body: &summed{bytes.NewReader(text), text, sum},
 		Size: int64(len(text)), Type: "application/zstd", Batch: true,
 	})
 	if err == nil {
@@ -180,11 +180,15 @@ func (p *packer) put(ctx context.Context, sum [sha256.Size]byte, text []byte) er
 	return err
 }
 
-// summed is a body whose checksum is known, so that the store need not calculate it.
+// summed is a body in memory whose checksum is known, so that the store need neither copy it nor calculate that.
 type summed struct {
 	*bytes.Reader
-	sum [sha256.Size]byte
+	text []byte
+	sum  [sha256.Size]byte
 }
+
+// Content returns the whole body.
+func (s *summed) Content() []byte { return s.text }
 
 func (s *summed) SHA256() (sum [sha256.Size]byte, ok bool) { return s.sum, true }
 
@@ -199,6 +203,7 @@ func (p *packer) finish(err error) ([]block, error) {
 	close(p.packing)
 	_ = p.packers.Wait() // they return none
 	sendErr := p.senders.Wait()
+	p.raw, p.current, p.scratch = nil, nil, nil // the tree needs the memory now
 	cause := context.Cause(p.ctx)
 	p.stop(nil)
 	switch {

@@ -101,6 +101,7 @@ type saver struct {
 	now     time.Time
 
 	known  pieces
+	room   []piece // for the pieces of the next files
 	packer *packer
 }
 
@@ -114,11 +115,13 @@ func (s *saver) store(ctx context.Context) (*tree, error) {
 			break
 		}
 	}
-	if blocks, packErr := s.packer.finish(err); packErr != nil {
-		return nil, packErr
-	} else {
-		return s.compact(&tree{s.options.Declared, blocks, s.walk.nodes}), nil
+	blocks, err := s.packer.finish(err)
+	if err != nil {
+		return nil, err
 	}
+	s.known, s.base.tree, s.base.stats = nil, nil, nil // the tree needs the memory now
+	s.walk.base, s.walk.stats = nil, nil
+	return s.compact(&tree{s.options.Declared, blocks, s.walk.nodes}), nil
 }
 
 // unusable is the block of a piece of the base that has to be stored again.
@@ -253,6 +256,9 @@ func (s *saver) file(ctx context.Context, n *node, f *os.File) error {
 			if p, err = s.packer.add(held[:length], sum); err != nil {
 				return err
 			}
+		}
+		if n.pieces == nil {
+			n.pieces = takePieces(&s.room, 1)[:0]
 		}
 		n.pieces = append(n.pieces, p)
 		if !found {

@@ -206,13 +206,13 @@ func (p *parser) sum() (sum [sha256.Size]byte) {
 
 func (p *parser) text(most int64) string { return string(p.bytes(int(p.number(most)))) }
 
-// newPieces returns room for those of a file.
-func (p *parser) newPieces(n int) []piece {
-	if n > len(p.room) {
-		p.room = make([]piece, max(n, 512))
+// takePieces returns n pieces of what is left of a larger allocation.
+func takePieces(room *[]piece, n int) []piece {
+	if n > len(*room) {
+		*room = make([]piece, max(n, 512))
 	}
-	taken := p.room[:n:n]
-	p.room = p.room[n:]
+	taken := (*room)[:n:n]
+	*room = (*room)[n:]
 	return taken
 }
 
@@ -296,7 +296,7 @@ func (p *parser) node(t *tree, last string) (n node) {
 func (p *parser) pieces(t *tree, n *node) {
 	count := p.number(int64(len(p.rest)) / sha256.Size)
 	if count > 0 {
-		n.pieces = p.newPieces(int(count))
+		n.pieces = takePieces(&p.room, int(count))
 	}
 	total := int64(0)
 	for i := range n.pieces {

@@ -204,7 +204,7 @@ func (w *writer) create(folder int, name string, i int, content []byte) error {
 // seal sets the time of a file that is complete, and its mode where the umask did not leave it as it is meant.
 func (w *writer) seal(folder int, name string, fd, i int) error {
 	n := &w.tree.nodes[i]
-	if err := setOpenTime(fd, folder, name, n.mtime); err != nil {
+	if err := setTime(folder, name, n.mtime); err != nil {
 		return err
 	}
 	var s unix.Stat_t

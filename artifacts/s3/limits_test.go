@@ -2,7 +2,9 @@ package s3
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -109,3 +111,30 @@ func TestObjectsHaveTheRequestedSettings(t *testing.T) {
 		})
 	}
 }
+
+// A body that is in memory already is not copied: it is stored while all memory for copies is taken.
+func TestAResidentBodyIsNotCopied(t *testing.T) {
+	bucket := s3test.Buckets(t)[0]
+	s := storeAt(t, bucket.Endpoint, bucket.Name, time.Minute)
+	text := random(1 << 20)
+	artifactstest.Must(t, s.rest.memory.free.Acquire(t.Context(), s.rest.memory.limit))
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err := s.Put(ctx, artifacts.Object{Key: "k", Body: &residentBody{bytes.NewReader(text), text}, Size: int64(len(text))})
+	artifactstest.Must(t, err)
+	r, err := s.Get(t.Context(), "k")
+	artifactstest.Must(t, err)
+	defer r.Close()
+	stored, err := io.ReadAll(r)
+	artifactstest.Must(t, err)
+	if !bytes.Equal(stored, text) {
+		t.Errorf("%d bytes were stored as %d others", len(text), len(stored))
+	}
+}
+
+type residentBody struct {
+	*bytes.Reader
+	text []byte
+}
+
+func (b *residentBody) Content() []byte { return b.text }

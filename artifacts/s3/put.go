@@ -99,31 +99,42 @@ func (s *Store) putHeader(o artifacts.Object, only precondition) http.Header {
 // again.
 func (s *Store) putSmall(
 	ctx context.Context, o artifacts.Object, body *sizedReader, only precondition,
-) (version, etag string, err error) {
-	buffer, err := s.rest.memory.acquire(ctx, int(o.Size))
-	if err != nil {
-		return "", "", err
-	}
+) (version, etag string, failure error) {
+	var content []byte
 	tries := 0
-	defer func() {
-		if tries > 1 || err != nil {
-			s.rest.memory.drop(buffer) // the transport may still send it
-			return
+	if r, ok := o.Body.(resident); ok && int64(len(r.Content())) == o.Size {
+		content = r.Content()
+	} else {
+		buffer, err := s.rest.memory.acquire(ctx, int(o.Size))
+		if err != nil {
+			return "", "", err
 		}
-		s.rest.memory.release(buffer)
-	}()
-	if _, err := io.ReadFull(body, buffer.bytes); err != nil {
-		return "", "", err
-	}
-	if err := body.expectEOF(); err != nil {
-		return "", "", err
+		defer func() {
+			if tries > 1 || failure != nil {
+				s.rest.memory.drop(buffer) // the transport may still send it
+				return
+			}
+			s.rest.memory.release(buffer)
+		}()
+		content = buffer.bytes
+		if _, err := io.ReadFull(body, content); err != nil {
+			return "", "", err
+		}
+		if err := body.expectEOF(); err != nil {
+			return "", "", err
+		}
 	}
 	request := apiRequest{
-		key: s.key(o.Key), header: s.putHeader(o, only), body: buffer.bytes, sum: digest(o.Body, buffer.bytes),
-		tries: &tries,
+		key: s.key(o.Key), header: s.putHeader(o, only), body: content, sum: digest(o.Body, content), tries: &tries,
 	}
-	s.addChecksum(request.header, request.sum, func() [md5.Size]byte { return md5.Sum(buffer.bytes) })
+	s.addChecksum(request.header, request.sum, func() [md5.Size]byte { return md5.Sum(content) })
 	return s.sendPut(ctx, request)
+}
+
+// resident is a body that is in memory already, whole. It is sent from there, and never changed: the transport may still
+// send it when Put has failed.
+type resident interface {
+	Content() []byte
 }
 
 // addChecksum adds a checksum for the service to verify: SHA-256, which it stores with the object, or MD5 for a service
