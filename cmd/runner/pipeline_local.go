@@ -115,7 +115,7 @@ func renderPlan(p pipeline.Plan) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s at %.12s\n", p.Event, terminal.Escape(p.Branch), p.SHA)
 	row := func(stage, what, more string) {
-		line := fmt.Sprintf("  %-3s %-20s %s", stage, terminal.Escape(what), terminal.Escape(more))
+		line := fmt.Sprintf("  %-3s %-22s %s", stage, terminal.Escape(what), terminal.Escape(more))
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	for i, s := range p.Stages {
