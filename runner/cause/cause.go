@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/record"
@@ -39,6 +40,7 @@ func Of(f Failure) *record.Cause {
 	if len(c.Lines) > maxLines {
 		c.Lines = c.Lines[:maxLines]
 	}
+	advise(&c)
 	for i := range c.Lines {
 		c.Lines[i] = clip(c.Lines[i], maxLineLength)
 	}
@@ -129,10 +131,12 @@ func (f Failure) service() record.Cause {
 // tests names the failed tests; the first few with what they say.
 func (f Failure) tests() record.Cause {
 	const shown = 3
-	first := f.Tests.Failures[0]
+	failures := withoutParents(f.Tests.Failures)
+	parents := len(f.Tests.Failures) - len(failures)
+	first := failures[0]
 	c := record.Cause{
 		Kind: record.CauseTests, Path: first.Path, Line: first.Line,
-		More: max(f.Tests.Failed+f.Tests.Errored, len(f.Tests.Failures)) - 1,
+		More: max(f.Tests.Failed+f.Tests.Errored-parents, len(failures)) - 1,
 	}
 	c.Summary = testLine(first)
 	says, _, _ := strings.Cut(first.Excerpt, "\n")
@@ -143,7 +147,7 @@ func (f Failure) tests() record.Cause {
 	if says != "" {
 		c.Summary += ": " + says
 	}
-	for i, failed := range f.Tests.Failures {
+	for i, failed := range failures {
 		if i == shown || len(c.Lines) >= maxLines-1 {
 			break
 		}
@@ -157,6 +161,22 @@ func (f Failure) tests() record.Cause {
 		}
 	}
 	return c
+}
+
+// withoutParents leaves out the tests of Go that failed for the sake of one of their own, as their names tell.
+func withoutParents(failures []record.FailedTest) []record.FailedTest {
+	type test struct{ class, name string }
+	parents := map[test]bool{}
+	for _, failed := range failures {
+		for i, c := range failed.Name {
+			if c == '/' {
+				parents[test{failed.Class, failed.Name[:i]}] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(failures), func(failed record.FailedTest) bool {
+		return parents[test{failed.Class, failed.Name}]
+	})
 }
 
 // testLine names a test and its place: "price › adds the tax (src/price.test.ts:12)".

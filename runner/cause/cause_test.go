@@ -45,6 +45,20 @@ func TestWhatTheCauseIsMadeOf(t *testing.T) {
 			}},
 			record.CauseTests, "TestTax (shop/price_test.go:3): got 119, want 121", "TestTax (shop", "",
 		},
+		"a test of Go that failed for the sake of its own": {
+			Failure{Reason: record.Failure, Tests: &record.Tests{
+				Counts: results.Counts{Total: 3, Failed: 2},
+				Failures: []record.FailedTest{
+					{Case: results.Case{Name: "TestTax", Class: "shop", Message: "Failed"}},
+					{Case: results.Case{Name: "TestTax/of_books", Class: "shop", Message: "got 19, want 7"}},
+				},
+			}},
+			record.CauseTests, "shop › TestTax/of_books: got 19, want 7", "shop › TestTax/of_books|  got 19, want 7", "",
+		},
+		"a full disk": {
+			Failure{Reason: record.Failure, Output: output("tar: a: No space left on device\nerror: no space left on device\n")},
+			record.CauseOutput, "error: no space", "", "ephemeralStorage",
+		},
 		"a passed command with red reports": {
 			Failure{Reason: record.Results, Tests: failing}, record.CauseTests, "cart › adds (a.test.ts:12): expected 3", "cart ›", "",
 		},

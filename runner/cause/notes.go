@@ -31,8 +31,13 @@ func (t *tally) add(p problem.Problem) {
 	if t.count > 0 && (p.Tool != t.first[0].Tool || p.At-t.last > sameTool) {
 		*t = tally{}
 	}
-	if t.count++; len(t.first) < maxTallied {
-		t.first = append(t.first, p)
+	again := slices.ContainsFunc(t.first, func(q problem.Problem) bool {
+		return q.Path != "" && q.Path == p.Path && q.Line == p.Line && q.Column == p.Column && q.Message == p.Message
+	})
+	if !again {
+		if t.count++; len(t.first) < maxTallied {
+			t.first = append(t.first, p)
+		}
 	}
 	t.last = max(p.At, p.To)
 }

@@ -66,21 +66,36 @@ func (w *Watch) End(tail []byte, first, base int, failed bool) Output {
 	if !failed {
 		return out
 	}
-	best := tallied(problems)
-	for _, find := range []func([]string) telling{traces, shellErrors, genericErrors, wrappers} {
-		t := find(lines)
-		if t.weight != nothing {
-			t.at, t.to = t.at+first, t.to+first
-		}
-		best = best.or(t)
-	}
+	best := mostTelling(tallied(problems), lines, first)
 	best.context(lines, first)
+	if p := failedPart(lines); p != nil {
+		if t := p.tell(first); t.weight >= generic {
+			for _, q := range t.problems {
+				w.notes.problem(q)
+			}
+			out.Annotations = w.notes.all(base)
+			best = t
+		}
+	}
 	if out.telling = best; best.weight != nothing {
 		out.telling.at += base
 	}
 	out.last, out.lastAt = lastOf(lines)
 	out.lastAt += first + base
 	return out
+}
+
+// mostTelling returns what says most of why a command failed: the errors of a tool, or another part of the lines, whose
+// first has the number first.
+func mostTelling(best telling, lines []string, first int) telling {
+	for _, find := range []func([]string) telling{traces, suites, shellErrors, genericErrors, wrappers} {
+		t := find(lines)
+		if t.weight != nothing {
+			t.at, t.to = t.at+first, t.to+first
+		}
+		best = best.or(t)
+	}
+	return best
 }
 
 // rest reads the tail: for problems that do not call themselves errors, and for what came after the beginning.

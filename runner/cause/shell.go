@@ -50,6 +50,9 @@ func shellError(line string) telling {
 			return missing(f[1])
 		}
 	}
+	if f := noVariable.FindStringSubmatch(line); f != nil {
+		return telling{summary: f[1] + ": " + f[2], hint: variableAdvice(f[1])}
+	}
 	if f := noSuchFile.FindStringSubmatch(line); f != nil {
 		return telling{
 			summary: f[1] + ": no such file",
@@ -85,6 +88,11 @@ func missing(program string) telling {
 	return telling{summary: program + ": not found", hint: InstallAdvice(program)}
 }
 
+// variableAdvice says how a command gets a variable.
+func variableAdvice(name string) string {
+	return "set " + name + " in environment: or secrets: of the step in runner.yaml, or in the task definition"
+}
+
 // executableAdvice says how a file becomes executable, in git, too.
 func executableAdvice(name string) string {
 	return "if it is a program of the project: chmod +x " + name + " && git update-index --chmod=+x " + name +
@@ -102,6 +110,9 @@ var (
 		pattern.New(`^(?:\S*Error: )?spawn (\S+) ENOENT$`),
 		pattern.New(`^\S+: \d+: ([^\s:]+): not found$`), // dash, in a script
 	}
+	// noVariable matches what set -u and ${NAME:?message} print.
+	noVariable = pattern.New(`^(?:\S*/)?\S+: (?:line )?\d+: ([A-Z_][A-Z0-9_]*): (.*\b(?:set|unset|unbound|` +
+		`null|empty|required|missing|needed|define[ds]?)\b.*)$`)
 	noSuchFile = pattern.New(`^(?:\S+: )?(?:line )?(?:\d+: )?(\.{0,2}/[^\s:]+): (?:No such file or directory|not found)$`)
 	denied     = pattern.New(`^(?:\S*/)?\S*: (?:(?:line )?\d+: )?([^\s:]+): (?:Permission denied|[Ii]s a directory)$`)
 	badFormat  = pattern.New(`^(?:\S*/)?\S*: (?:(?:line )?\d+: )?([^\s:]+): ` +
@@ -110,7 +121,7 @@ var (
 		`^(?:\S+: (?:line )?\d+: +\d+ )?(Aborted|Segmentation fault|Killed|Bus error|Illegal instruction|` +
 			`Floating point exception)(?: \(core dumped\))?( .*)?$`,
 	)
-	deathWords = pattern.New(`Assertion|terminate called|what\(\):|FATAL ERROR|stack smashing|` +
+	deathWords = pattern.New(`Assertion|Unhandled exception|Fatal Python error|terminate called|what\(\):|FATAL ERROR|stack smashing|` +
 		`free\(\)|malloc\(\)|corrupted|ERROR: AddressSanitizer`)
 )
 

@@ -22,6 +22,8 @@ func traces(lines []string) (last telling) {
 		case strings.HasPrefix(line, "thread '") && strings.Contains(line, "' panicked at "),
 			strings.HasPrefix(line, "thread '") && strings.Contains(line, ") panicked at "):
 			t = rustPanic(lines, i)
+		case strings.HasSuffix(line, ")") && rubyHead.MatchString(line):
+			t = rubyTrace(lines, i)
 		case isFrame(line) && i > 0 && !isFrame(lines[i-1]):
 			t = frames(lines, i)
 		}
@@ -63,6 +65,10 @@ func pythonTrace(lines []string, at int) telling {
 // goPanic reads what go's runtime prints, whose first goroutine is the one that failed.
 func goPanic(lines []string, at int) telling {
 	t := telling{weight: strong, tool: "go", at: at, to: at, summary: lines[at], lines: []string{lines[at]}}
+	if at+2 < len(lines) && strings.TrimSpace(lines[at+1]) == "running tests:" {
+		name := strings.TrimSpace(lines[at+2])
+		t.summary, t.lines = t.summary+" in "+name, append(t.lines, strings.TrimSpace(lines[at+1]), name)
+	}
 	function, running := "", false
 	for i := at + 1; i < min(len(lines), at+maxTrace); i++ {
 		line := lines[i]
@@ -87,6 +93,26 @@ func goPanic(lines []string, at int) telling {
 	}
 	if !running {
 		return telling{}
+	}
+	return t
+}
+
+// rubyTrace reads an error that nothing has rescued: its first frame stands in front of what it says.
+func rubyTrace(lines []string, at int) telling {
+	f := rubyHead.FindStringSubmatch(lines[at])
+	t := telling{weight: strong, tool: "ruby", at: at, to: at, summary: f[4] + ": " + f[3], lines: []string{lines[at]}}
+	if isOwn(f[1]) {
+		t.path, t.line = f[1], number(f[2])
+	}
+	for i := at + 1; i < min(len(lines), at+maxTrace); i++ {
+		f := rubyFrom.FindStringSubmatch(lines[i])
+		if f == nil {
+			break
+		}
+		if t.to = i; t.path == "" && isOwn(f[1]) {
+			t.path, t.line = f[1], number(f[2])
+			t.lines = append(t.lines, strings.TrimSpace(lines[i]))
+		}
 	}
 	return t
 }
@@ -145,7 +171,7 @@ func frames(lines []string, at int) telling {
 	t.lines = trimmed(lines[head:min(at, head+6)])
 	for i := at; i < min(len(lines), at+maxTrace) && (isFrame(lines[i]) || strings.HasPrefix(strings.TrimSpace(lines[i]), "...")); i++ {
 		t.to = i
-		if f := framePlace.FindStringSubmatch(lines[i]); f != nil && t.path == "" && isOwn(f[1]) {
+		if f := framePlace.FindStringSubmatch(lines[i]); f != nil && t.path == "" && isOwn(f[1]) && !libraryFrame.MatchString(lines[i]) {
 			t.path, t.line, t.column = f[1], number(f[2]), number(f[3])
 			t.lines = append(t.lines, strings.TrimSpace(lines[i]))
 		}
@@ -176,7 +202,7 @@ func (t *telling) place(lines []string, head int) {
 func isOwn(name string) bool {
 	for _, part := range []string{
 		"node_modules/", "node:", "site-packages/", "dist-packages/", "/lib/python", "<", "/rustc/", "/usr/local/go/",
-		"/usr/lib/", "/go/pkg/mod/", "internal/", "/.cargo/",
+		"/usr/lib/", "/go/pkg/mod/", "internal/", "/.cargo/", "/gems/", "lib/ruby/",
 	} {
 		if strings.Contains(name, part) {
 			return false
@@ -222,7 +248,12 @@ var (
 	atFrame     = pattern.New(`^at (?:.*[:(].*|[\w.$<>/]+)$`)
 	framePlace  = pattern.New(`[ (](?:file://)?((?:[A-Za-z]:)?[^\s():]+\.\w+):(\d+)(?::(\d+))?\)?$`)
 	sourcePlace = pattern.New(`^(?:file://)?(\S+\.\w+):(\d+)$`)
-	errorHead   = pattern.New(
+	// libraryFrame matches the frames of Java's own classes and of its test tools.
+	libraryFrame = pattern.New(`^\s+at (?:java|jdk|javax|sun|kotlin|scala|org\.junit|junit|org\.(?:opentest4j|assertj|mockito|testng|` +
+		`hamcrest|gradle|apache\.maven))[./]`)
+	rubyHead  = pattern.New("^(\\S+\\.rb|\\S*/[^:\\s]+):(\\d+):in [`'].*?': (.+) \\(([A-Z][\\w:]*)\\)$")
+	rubyFrom  = pattern.New(`^\s+from ([^:\s]+):(\d+):in `)
+	errorHead = pattern.New(
 		`^(?:Uncaught |Exception in thread "[^"]*" |Caused by: |Unhandled exception\. |\[?)(?:[A-Za-z_$][\w$.]*(?:Error|Exception|Throwable)|Error)\b[^\n]*$`,
 	)
 )

@@ -31,7 +31,7 @@ func (m *Matcher) one(n int, line string) (Problem, bool) {
 func (m *Matcher) coloned(n int, line string) (Problem, bool) {
 	p := Problem{At: n, To: n, Text: line}
 	if strings.Contains(line, ".py:") {
-		if at := pytestPlace.FindStringSubmatch(line); at != nil {
+		if at := pytestPlace.FindStringSubmatch(line); at != nil && !checker.MatchString(line[len(at[1]):]) {
 			m.place = position{at[1], number(at[2]), n}
 			return p, false
 		}
@@ -58,9 +58,16 @@ func (m *Matcher) coloned(n int, line string) (Problem, bool) {
 	case diagnostic.MatchString(rest):
 		d := diagnostic.FindStringSubmatch(rest)
 		p.Tool, p.Warning, p.Message = "gcc", d[1] == "warning", d[2]
-		if strings.HasSuffix(f[1], ".go") {
-			p.Tool = "go"
+		p.Tool = compilerOf(f[1])
+		if code := bracketed.FindStringSubmatch(p.Message); code != nil && p.Tool == "mypy" {
+			p.Message, p.Code = code[1], code[2]
 		}
+	case strings.HasSuffix(f[1], ".rb") && offense.MatchString(rest):
+		o := offense.FindStringSubmatch(rest)
+		p.Tool, p.Code, p.Message = "rubocop", o[2], o[3] // each offense fails the check
+	case strings.HasSuffix(f[1], ".py") && violation.MatchString(rest):
+		v := violation.FindStringSubmatch(rest)
+		p.Tool, p.Code, p.Message = "ruff", v[1], v[2]
 	case strings.HasSuffix(f[1], ".go") && p.Column > 0:
 		p.Tool, p.Message, p.Path = "go", rest, strings.TrimPrefix(f[1], "vet: ")
 	default:
@@ -68,6 +75,18 @@ func (m *Matcher) coloned(n int, line string) (Problem, bool) {
 	}
 	p.Message = clip(p.Message)
 	return p, p.Message != ""
+}
+
+// compilerOf names the tool that reports errors of a file as gcc does, by the file's name.
+func compilerOf(path string) string {
+	for suffix, tool := range map[string]string{
+		".go": "go", ".java": "javac", ".py": "mypy", ".swift": "swiftc", ".kt": "kotlin", ".rs": "rustc", ".rb": "ruby",
+	} {
+		if strings.HasSuffix(path, suffix) {
+			return tool
+		}
+	}
+	return "gcc"
 }
 
 // linker reads what ld says: it knows objects, and no lines.
@@ -96,6 +115,9 @@ func compiled(n int, line string, f []string) Problem {
 // heads reads lines that begin with what they are, and starts of problems of several lines.
 func (m *Matcher) heads(n int, line string) (p Problem, ok bool) {
 	p = Problem{At: n, To: n, Text: line}
+	if c := line[0]; (c == '[' || c == 'e' || c == 'w') && p.ofJVM(line) {
+		return p, true
+	}
 	switch line[0] {
 	case 'e', 'w':
 		if f := rustHead.FindStringSubmatch(line); f != nil {
@@ -124,8 +146,11 @@ func (m *Matcher) heads(n int, line string) (p Problem, ok bool) {
 		}
 	case '-':
 		if name, found := strings.CutPrefix(line, "--- FAIL: "); found {
-			p.Tool, p.Text = "go test", cutTime(name)
-			m.begin(p, 3)
+			m.goTest(p, cutTime(name))
+		}
+	case '=':
+		if f := goRun.FindStringSubmatch(line); f != nil {
+			m.goName = f[1]
 		}
 	case 'm', 'g':
 		if f := makeStop.FindStringSubmatch(line); f != nil {
@@ -198,8 +223,9 @@ func (m *Matcher) indented(n int, line string) (p Problem, ok bool) {
 			p.Tool, p.Text = "jest", name
 			m.begin(p, 6)
 		} else if name, found := strings.CutPrefix(text, "--- FAIL: "); found {
-			p.Tool, p.Text = "go test", cutTime(name)
-			m.begin(p, 3)
+			m.goTest(p, cutTime(name))
+		} else if m.goName != "" {
+			m.goLine(n, line)
 		}
 	}
 	return p, false
@@ -218,6 +244,14 @@ var (
 	unix          = pattern.New(`^(.*) \[(Error|Warning)(?:/(.+))?\]$`)
 	diagnostic    = pattern.New(`^(?:fatal )?(error|warning): (.*)$`)
 	undefined     = pattern.New("(undefined reference to .*|multiple definition of .*|cannot find -l\\S+.*)$")
+
+	// checker matches what mypy prints after a name.
+	checker   = pattern.New(`^:\d+:(?:\d+:)? (?:error|warning|note|[A-Z]+\d+)\b`)
+	bracketed = pattern.New(`^(.*?) +\[([\w-]+)\]$`)
+	offense   = pattern.New(`^([CWEFRI]): (?:\[\w+\] )?(?:([A-Z]\w*/[\w/]+): )?(.+)$`)
+	violation = pattern.New(`^([A-Z]{1,5}\d{2,4}):? (?:\[\*\] )?(.+)$`)
+
+	goRun = pattern.New(`^=== (?:RUN|NAME|CONT) +(\S+)$`)
 
 	rustHead    = pattern.New(`^(error|warning)(?:\[(\w+)\])?: (.*)$`)
 	webpackHead = pattern.New(`^ERROR in (\S+?)(?: |:)?(?:(\d+):(\d+)(?:-\d+(?::\d+)?)?)?$`)

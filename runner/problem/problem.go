@@ -31,11 +31,14 @@ const (
 
 // Matcher finds problems line by line. Its zero value is at the start of an output.
 type Matcher struct {
-	file  string // eslint: of the lines that follow
-	await *Problem
-	until int      // the last line on which the rest of await may be
-	place position // pytest: the newest location
-	found []Problem
+	file      string // eslint: of the lines that follow
+	await     *Problem
+	until     int                // the last line on which the rest of await may be
+	place     position           // pytest: the newest location
+	goName    string             // go test -v: the test that prints
+	goSaid    map[string]Problem // go test -v: what says most of why a test fails, by its name
+	goParents map[string]bool    // go test: those of failed tests
+	found     []Problem
 }
 
 type position struct {
@@ -176,6 +179,9 @@ func (m *Matcher) test(n int, line, text string) bool {
 	switch {
 	case text == "" || strings.HasPrefix(text, "●"):
 		return text == ""
+	case p.Tool == "mocha" && strings.HasPrefix(text, "Failure/Error:"): // rspec
+		m.await = nil
+		return false
 	case p.Tool == "mocha" && !hasError(text):
 		if strings.HasSuffix(text, ":") {
 			p.Text = strings.TrimSuffix(p.Text+" › "+text, ":")
@@ -185,12 +191,7 @@ func (m *Matcher) test(n int, line, text string) bool {
 		return false
 	}
 	if p.Tool == "go test" {
-		at := goTest.FindStringSubmatch(line)
-		if at == nil {
-			m.await = nil
-			return false
-		}
-		p.Path, p.Line, text = at[1], number(at[2]), at[3]
+		return m.goTestLine(n, line)
 	}
 	p.Message, p.To = clip(text), n
 	p.Text += ": " + p.Message
@@ -240,5 +241,4 @@ var (
 	colon    = pattern.New(`^(.+?):(\d+):(\d+):`)
 
 	pytestPlace = pattern.New(`^((?:\.\./|[\w/@. -])[^:]*\.py):(\d+): (?:in |\w|$)`)
-	goTest      = pattern.New(`^\s+(\S+\.go):(\d+): (.*)$`)
 )

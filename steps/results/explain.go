@@ -19,6 +19,9 @@ func (c *Case) explain(why junit.Error, t *testCase) {
 		c.Message = joinLines(message[at : at+n])
 		rest = slices.Concat(message[:at], message[at+n:], withoutRepetition(body, message, why.Type))
 	} else if at := mostTelling(body, t.Name); at >= 0 {
+		if goLine.MatchString(body[at]) { // it logs, then it fails
+			at = goTestFailure(body)
+		}
 		n := joinedLines(body[at:])
 		c.Message = joinLines(body[at : at+n])
 		rest = body
