@@ -78,6 +78,7 @@ func TestTheChain(t *testing.T) {
 		{"a build that is replaced between approval and deployment is not deployed", func(t *testing.T) { c.replaced(t, replaced) }},
 		{"a commit whose test fails goes nowhere", func(t *testing.T) { c.nowhere(t, red) }},
 		{"a deployment that does not work is taken back", func(t *testing.T) { c.takenBack(t, unfit) }},
+		{"tests are divided between two tasks, and what has not changed is left out", func(t *testing.T) { c.divided(t, repository, unfit) }},
 		{"steps are run by hand", func(t *testing.T) { c.triggers(t, green, red) }},
 	} {
 		if !t.Run(part.name, part.run) {
@@ -189,6 +190,58 @@ func (c *chain) takenBack(t *testing.T, unfit string) {
 		t.Errorf("the stack was %s and is %s\n%s", before, after, c.logs(t, ran))
 	}
 	c.unlocked(t)
+}
+
+// divided pushes a commit whose pipeline divides the tests by two, and has a step whose paths have not changed since it
+// passed. The commit before has passed that step, and all of the tests in one task.
+func (c *chain) divided(t *testing.T, r shopRepository, before string) {
+	lint := exec.Command(c.runner, "lint")
+	lint.Dir, lint.Env = r.dir, append(os.Environ(), "ARTIFACT_BUCKET="+c.store.bucket, "BRANCH=main", "GIT_SHA="+before)
+	if said, err := lint.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	sha := r.commit(t, "a change of the prices", map[string]string{
+		"packages/core/src/price.ts": "// Prices.\n" + r.read(t, "packages/core/src/price.ts"),
+		"runner.yaml": steps("true") + `pipeline:
+  - build
+  - [{ step: test, parallel: 2, paths: ["packages/**"] }, { step: lint, paths: ["scripts/**"] }]
+`,
+	})
+	ran := c.push(t, sha, nil)
+	if ran.Status != "SUCCEEDED" || ran.families() != "ci-Build ci-Test ci-Test" {
+		t.Fatalf("%s\n%s\ndenied: %v", ran.text, c.logs(t, ran), refusals(t, c.cloud))
+	}
+	whole, merged := c.store.of(t, "main", before, "test"), c.store.of(t, "main", sha, "test")
+	if !merged.Passed || merged.Tests != whole.Tests || merged.Tests.Total == 0 {
+		t.Errorf("the shards together: %+v, and in one task: %+v", merged, whole)
+	}
+	all := c.store.keys(t)
+	for _, key := range []string{"coverage/main/" + sha + "/lcov.info", "runs/main/" + sha + "/build/plan-push.json"} {
+		if !slices.Contains(all, key) {
+			t.Errorf("there is no %s", key)
+		}
+	}
+	found := func(part string) (n int) {
+		for _, key := range all {
+			if strings.HasPrefix(key, "runs/main/"+sha+"/"+part) && strings.HasSuffix(key, ".json") {
+				n++
+			}
+		}
+		return n
+	}
+	if plan := string(c.store.get(t, "runs/main/"+sha+"/build/plan-push.json")); !strings.Contains(plan, "nothing of scripts/** has changed since") ||
+		!strings.Contains(plan, "packages/core/src/price.ts has changed since") {
+		t.Errorf("the plan is %s", plan)
+	}
+	if found("lint") != 0 || found("test~shards/") == 0 {
+		t.Errorf("there are %d files of lint and %d of shards", found("lint"), found("test~shards/"))
+	}
+	for _, d := range refusals(t, c.cloud) {
+		// No role deletes, so that the lifecycle removes what a set no longer has.
+		if d.Action != "s3:DeleteObject" && (strings.Contains(d.Role, "ShardRole") || strings.Contains(d.Role, "MachineRole")) {
+			t.Errorf("%s was refused %s on %s (%v)", d.Role, d.Action, d.Resource, d.Context)
+		}
+	}
 }
 
 // triggers runs steps by hand, from a shell: the same tasks, their logs live, their exit codes.
@@ -311,6 +364,7 @@ steps:
   seven: { command: "echo seven; exit 7" }
   hungry: { command: [node, -e, "const all = []; for (;;) all.push(Buffer.alloc(64 << 20, 1))"] }
   wait: { command: "echo waiting for a signal; sleep 300" }
+  lint: { command: "true" }
 `, verify)
 }
 
@@ -334,6 +388,15 @@ func (r shopRepository) git(t *testing.T, args ...string) string {
 		t.Fatalf("git %v: %v\n%s", args, err, out)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+func (r shopRepository) read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(r.dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 // write writes files; an empty text removes one.
@@ -478,7 +541,7 @@ func newPipeline(t *testing.T, cloud *ecs.Server, base map[string]string, p proj
 		"ArtifactBucket": p.bucket, "GitHubRepository": p.repository, "ImageTag": "0123abc",
 		// moto requires a name, does not split the defaults of lists, and resolves outputs whose condition is false.
 		"RepositoryName": "ci/" + p.name, "Environments": names, "ApprovalEnvironments": p.approvals,
-		"ReleaseEnvironments": "production", "OperatorApprovals": "staging,forks",
+		"ReleaseEnvironments": "production", "OperatorApprovals": "staging,forks", "OwnSteps": "lint",
 		"GitHubRoles": "true", "GitHubOidcProviderArn": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
 	})
 	for environment, parameters := range p.environments {
