@@ -14,6 +14,7 @@ GOCYCLO     := github.com/fzipp/gocyclo/cmd/gocyclo@v0.6.0
 TOOLS   := $(CURDIR)/.tools
 SAMPLE  := image/sample
 FLAKY   := image/flaky
+SDK     := github.com/aws/aws-sdk-go-v2/...
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
@@ -25,8 +26,9 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
 
 # HTTP/2 is left out, as S3 and Secrets Manager speak HTTP/1.1 only and nobody else here gains from it: 350 KB less.
+# Nothing of the SDK is inlined, which does not show beside a request: 640 KB less.
 build: ## the static, reproducible binary: bin/runner
-	go build -trimpath -buildvcs=false -tags nethttpomithttp2 -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/runner ./cmd/runner
+	go build -trimpath -buildvcs=false -tags nethttpomithttp2 -gcflags=$(SDK)=-l -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/runner ./cmd/runner
 
 # The command that writes them is in a build of its own, so that the binary does not link the generator.
 man: ## the manual pages: bin/man

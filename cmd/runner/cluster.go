@@ -34,7 +34,7 @@ func newClusterCommand(o *options) *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: requireSubcommand,
 	}
-	cmd.AddCommand(newClusterDeployCommand(o), newClusterCheckCommand(o))
+	cmd.AddCommand(newClusterDeployCommand(o), newClusterImageCommand(o), newClusterCheckCommand(o))
 	return cmd
 }
 

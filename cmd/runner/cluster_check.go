@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"os/exec"
@@ -88,17 +87,8 @@ func (c clusterCommand) check(ctx context.Context) error {
 
 // inspection is a look at what is deployed, with what the workspace knows of it.
 func (c clusterCommand) inspection(ctx context.Context) (*cluster.Inspection, error) {
-	d := c.deployment
-	d.Settings = c.settings
-	if c.fromOrigin {
-		d.Settings.Repository = ""
-	}
-	deployed, err := d.Adopt(ctx)
+	d, deployed, err := c.adopted(ctx)
 	if err != nil {
-		return nil, err
-	}
-	d.Settings.Repository = cmp.Or(d.Settings.Repository, c.settings.Repository, "owner/name")
-	if err := d.Settings.Complete(); err != nil {
 		return nil, err
 	}
 	i := &cluster.Inspection{

@@ -269,10 +269,7 @@ func (c clusterCommand) showNext(outputs map[string]map[string]string) error {
 	if hook := outputs[s.WebhookStack()]; hook["Url"] != "" {
 		fmt.Fprintf(&b, "webhook  %s, content type application/json; its secret is in Secrets Manager: %s\n", hook["Url"], hook["SecretArn"])
 	}
-	stackFlag := ""
-	if s.Stack != cluster.DefaultStack {
-		stackFlag = " --stack " + s.Stack
-	}
+	stackFlag := c.stackWords()
 	if pipeline["ImageTag"] == cluster.NoImage {
 		fmt.Fprintf(&b, "next     runner cluster image%s, which builds and pushes the image of the steps\n", stackFlag)
 	} else {

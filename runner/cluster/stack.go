@@ -20,12 +20,16 @@ import (
 type request struct {
 	name       string
 	body, url  string // of the template: one of them
+	previous   bool   // the template stays as it is
 	role       string // that CloudFormation uses for the stack, or ""
 	parameters []types.Parameter
 }
 
 func (r request) template() (body, url *string) {
-	if r.url != "" {
+	switch {
+	case r.previous:
+		return nil, nil
+	case r.url != "":
 		return nil, &r.url
 	}
 	return &r.body, nil
@@ -82,6 +86,9 @@ func (a *Account) changes(ctx context.Context, r request, now time.Time) (*chang
 	}
 	if r.role != "" {
 		in.RoleARN = &r.role
+	}
+	if r.previous {
+		in.UsePreviousTemplate = &r.previous
 	}
 	made, err := a.stacks.CreateChangeSet(ctx, in)
 	switch {
