@@ -83,10 +83,10 @@ infra-test: $(INFRA) ## the templates: linted, deployed to moto, the machine run
 	CARLIN=$(TOOLS)/carlin/node_modules/carlin/bin/carlin.js node --test infra/test/*.test.mjs
 
 # Containers are a matter of the system's packages, too.
-CONTAINERS := podman runc busybox-static qemu-user
+CONTAINERS := podman runc busybox-static qemu-user buildah
 define HAVE_CONTAINERS
-command -v podman runc busybox qemu-aarch64 >/dev/null && podman --version || { test -n "$$CI" && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(CONTAINERS) >/dev/null; } || \
-  { echo "install podman, runc, busybox and qemu-user; on Debian: apt-get install $(CONTAINERS)"; exit 1; }
+command -v podman runc busybox qemu-aarch64 buildah >/dev/null && podman --version || { test -n "$$CI" && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(CONTAINERS) >/dev/null; } || \
+  { echo "install podman, runc, busybox, qemu-user and buildah; on Debian: apt-get install $(CONTAINERS)"; exit 1; }
 endef
 
 test-image: $(TOOLS)/bin/crane $(TOOLS)/bin/moto_server $(TOOLS)/npm/node_modules/.bin/pnpm ## the image in containers, as Fargate runs it: needs podman, runc, busybox, qemu-user, databases and chromium

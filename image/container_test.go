@@ -150,6 +150,8 @@ steps:
 
 	t.Run("has services and caches beside the command", func(t *testing.T) { e.serves(t, store, in) })
 
+	t.Run("builds images as far as Fargate lets it", func(t *testing.T) { e.buildsImages(t, pulled, in) })
+
 	t.Run("is stopped as ECS stops it", func(t *testing.T) {
 		name := containerName(t)
 		e.remove(t, name)

@@ -104,21 +104,13 @@ const (
 func (e *engine) sidecar(t *testing.T) {
 	t.Helper()
 	// The tasks of a test share this machine's ports: one waits until that of another is free.
-	const server = `["sh", "-c", "echo serving; while :; do httpd -f -p 127.0.0.1:$SERVICE_PORT -h /www; sleep 0.2; done"]`
-	root := t.TempDir()
-	script := `mkdir -p bin www; cp "$(command -v busybox)" bin/; for name in sh httpd sleep nc; do ln -s busybox bin/$name; done
-echo "a word from beside" >www/said; tar -cf - . | podman import --quiet -c 'ENV PATH=/bin' -c 'CMD ` + server + `' - ` + sidecarImage
-	c := exec.Command("sh", "-ec", script)
-	c.Dir, c.Env = root, e.env
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	e.busybox(t, sidecarImage, `["sh", "-c", "trap 'exit 0' TERM; while :; do httpd -f -p 127.0.0.1:$SERVICE_PORT -h /www & wait; sleep 0.2; done"]`, "WORKDIR /", "httpd")
 }
 
 // hasBeside fails unless the test of a commit had its sidecar, and its build the cache.
 func (c *chain) hasBeside(t *testing.T, ran execution, sha, hit, save string) {
 	t.Helper()
-	c.lines(t, ran, "ci-Test", "a word from beside")
+	c.lines(t, ran, "ci-Test", "the answer is 42")
 	if f := c.store.beside(t, "main", sha, "test"); len(f.Services) != 1 || f.Services[0].Kind != "sidecar" || f.Services[0].Ready == 0 {
 		t.Errorf("the services of the test: %+v", f.Services)
 	}
