@@ -34,7 +34,9 @@ func newClusterCommand(o *options) *cobra.Command {
 		Args: cobra.ArbitraryArgs,
 		RunE: requireSubcommand,
 	}
-	cmd.AddCommand(newClusterDeployCommand(o), newClusterImageCommand(o), newClusterCheckCommand(o))
+	cmd.AddCommand(newClusterDeployCommand(o), newClusterImageCommand(o), newClusterCheckCommand(o), newClusterUpgradeCommand(o),
+		newClusterDestroyCommand(o),
+	)
 	return cmd
 }
 

@@ -55,6 +55,41 @@ func newClusterDeployCommand(o *options) *cobra.Command {
 	return cmd
 }
 
+// newClusterUpgradeCommand deploys the templates of this version over what is deployed.
+func newClusterUpgradeCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "upgrade",
+		Short: "bring what is deployed to the templates of this runner",
+		Long: "runner cluster upgrade shows what changes between the templates that are deployed and those of this runner, resource\n" +
+			"by resource, and asks. Parameters keep their values; new ones get their defaults.",
+		Example: "runner cluster upgrade --dry-run\nrunner cluster upgrade --yes",
+		Args:    arguments(0),
+		RunE:    o.withCluster(clusterCommand.upgrade),
+	}
+	declare(
+		cmd, webhookZipFlag, dryRunFlag.describe("print what changes, and change nothing"), yesFlag,
+		jsonFlag.describe("the plan as JSON"),
+	)
+	declare(cmd, clusterFlags...)
+	return cmd
+}
+
+func (c clusterCommand) upgrade(ctx context.Context) error {
+	current, err := c.deployment.Account.Status(ctx, cmp.Or(c.settings.Stack, cluster.DefaultStack))
+	if err != nil {
+		return err
+	}
+	if current.Missing() {
+		return &usageError{
+			"there is no stack " + cmp.Or(c.settings.Stack, cluster.DefaultStack) + " to upgrade", "runner cluster deploy makes it",
+		}
+	}
+	if err := c.print("to the templates of runner %s\n", number); err != nil {
+		return err
+	}
+	return c.deploy(ctx)
+}
+
 func (c clusterCommand) deploy(ctx context.Context) error {
 	dryRun, err := boolean(c.variables, dryRunFlag.variable)
 	if err != nil {

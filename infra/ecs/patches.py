@@ -126,6 +126,7 @@ def deploy_as_cloudformation_does():
     from moto.cloudformation.models import Change, ChangeSet, CloudFormationBackend, Stack
     from moto.cloudformation.parsing import OutputMap, ResourceMap
     from moto.cloudformation.utils import yaml_tag_constructor
+    from moto.ec2.models import EC2Backend
     from moto.ecr.models import Repository
     from moto.s3.models import FakeBucket
 
@@ -181,6 +182,23 @@ def deploy_as_cloudformation_does():
     ChangeSet._parse_template = parse
 
     resources.register()
+    remove, remove_vpc = ResourceMap.delete, EC2Backend.delete_vpc
+
+    def delete(self):
+        """moto does not know RetainExceptOnCreate."""
+        for resource in self._resource_json_map.values():
+            if resource.get("DeletionPolicy") == "RetainExceptOnCreate":
+                resource["DeletionPolicy"] = "Retain"
+        remove(self)
+
+    def delete_vpc(self, vpc_id):
+        """moto leaves a route table behind that it made for the stack, and refuses the VPC for it."""
+        for table in self.describe_route_tables(filters={"vpc-id": vpc_id}):
+            if table.main_association_id is None:
+                self.route_tables.pop(table.id, None)
+        return remove_vpc(self, vpc_id)
+
+    ResourceMap.delete, EC2Backend.delete_vpc = delete, delete_vpc
     clean = parsing.clean_json
 
     def clean_json(value, known):

@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"context"
-	"encoding/xml"
 	"fmt"
 	"net/http"
 	"slices"
@@ -128,26 +127,11 @@ func (r lifecycleRule) expires(prefix string) bool {
 
 // lifecycle returns the rules of a bucket.
 func (i *Inspection) lifecycle(ctx context.Context, bucket string) ([]lifecycleRule, error) {
-	client, err := awsjson.New(ctx, i.Account.config, awsjson.Service{Name: "s3", ID: "S3"})
-	if err != nil {
-		return nil, err
-	}
-	const ofNothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" // the SHA-256
 	var configuration struct{ Rule []lifecycleRule }
-	err = client.Send(ctx, awsjson.Request{
-		Method: http.MethodGet, Path: "/" + bucket + "?lifecycle=", Header: map[string]string{"X-Amz-Content-Sha256": ofNothing},
-		Read: func(response *http.Response, text []byte) error {
-			if response.StatusCode == http.StatusOK {
-				return xml.Unmarshal(text, &configuration)
-			}
-			e := &awsjson.APIError{Status: response.StatusCode}
-			_ = xml.Unmarshal(text, e)
-			if e.Code == "NoSuchLifecycleConfiguration" {
-				return nil
-			}
-			return e
-		},
-	})
+	err := i.Account.s3(ctx, http.MethodGet, "/"+bucket+"?lifecycle=", nil, &configuration)
+	if awsjson.HasCode(err, "NoSuchLifecycleConfiguration") {
+		err = nil
+	}
 	return configuration.Rule, err
 }
 

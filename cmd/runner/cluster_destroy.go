@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/spf13/cobra"
+
+	"github.com/carlin-cicd/runner/runner/cluster"
+)
+
+var allFlag = flagSpec{
+	"all", "RUNNER_CLUSTER_ALL", "", "also the bucket, the images, the webhook's secret and the base of the account",
+}
+
+func newClusterDestroyCommand(o *options) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "destroy",
+		Short: "delete the stacks of the cluster; its bucket and its images only with --all",
+		Long: "runner cluster destroy says what it deletes and what it keeps, and asks. What the pipeline deployed stays; so do\n" +
+			"the bucket, the images, the webhook's secret and the base, unless --all is given.",
+		Example: "runner cluster destroy --dry-run\nrunner cluster destroy --all",
+		Args:    arguments(0),
+		RunE:    o.withCluster(clusterCommand.destroy),
+	}
+	declare(
+		cmd, allFlag, dryRunFlag.describe("say what would be deleted, and delete nothing"), yesFlag,
+		jsonFlag.describe("what is deleted and kept as JSON"),
+	)
+	declare(cmd, clusterFlags...)
+	return cmd
+}
+
+func (c clusterCommand) destroy(ctx context.Context) error {
+	var all, dryRun bool
+	var err error
+	for f, to := range map[flagSpec]*bool{allFlag: &all, dryRunFlag: &dryRun} {
+		if *to, err = boolean(c.variables, f.variable); err != nil {
+			return err
+		}
+	}
+	d, _, err := c.adopted(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.openTargets(ctx); err != nil {
+		return err
+	}
+	removal, err := d.Removal(ctx, all)
+	if err != nil {
+		return err
+	}
+	if err := c.showRemoval(removal); err != nil || dryRun || len(removal.Stacks) == 0 {
+		return err
+	}
+	if !c.yes && !c.confirm(ctx, "delete this?") {
+		return &usageError{"nothing was deleted", "answer y, or use --yes"}
+	}
+	*c.started = true
+	if err := d.Destroy(ctx, removal); err != nil {
+		return err
+	}
+	return c.print("deleted\n")
+}
+
+func (c clusterCommand) showRemoval(r *cluster.Removal) error {
+	if c.json {
+		text, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		return c.printJSON(append(text, '\n'))
+	}
+	if len(r.Stacks) == 0 {
+		return c.print("there is nothing to delete: no stack %s in %s\n", c.deployment.Settings.Stack, c.deployment.Account.Region)
+	}
+	return c.print("%s", r)
+}

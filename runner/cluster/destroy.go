@@ -1,0 +1,176 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/carlin-cicd/runner/runner/awsjson"
+	"github.com/carlin-cicd/runner/runner/deploy/stack"
+)
+
+// Removal is what Destroy removes, and what it keeps.
+type Removal struct {
+	Stacks  []string `json:"stacks"`  // in this order
+	Removed []string `json:"removed"` // what is removed besides the stacks
+	Kept    []string `json:"kept"`    // and how to remove it
+
+	parts                 []doomed
+	buckets, repositories []string
+	secret                string
+}
+
+// doomed is a stack that is removed.
+type doomed struct {
+	account *Account
+	name    string
+}
+
+// Removal finds out what would be removed. All also removes what a stack keeps when it is deleted, and the base, which
+// other pipelines of the account may use.
+func (d *Deployment) Removal(ctx context.Context, all bool) (*Removal, error) {
+	s := d.Settings
+	r := &Removal{}
+	add := func(a *Account, name string) (stack.Snapshot, error) {
+		current, err := a.stack(name).Snapshot(ctx)
+		if err == nil && current.Status != stack.Absent {
+			r.parts = append(r.parts, doomed{a, name})
+			r.Stacks = append(r.Stacks, name)
+		}
+		return current, err
+	}
+	for _, e := range s.Environments {
+		if there, ok := d.Targets[e.Name]; ok {
+			if _, err := add(there, s.TargetStack(e.Name)); err != nil {
+				return nil, err
+			}
+		}
+		// It attaches policies to the machine's role, so it goes before the pipeline.
+		environment, err := add(d.Account, s.EnvironmentStack(e.Name))
+		if err != nil {
+			return nil, err
+		}
+		if name := valuesOf(environment)["StackName"]; name != "" {
+			r.Kept = append(r.Kept, "stack "+name+", which the pipeline deployed: aws cloudformation delete-stack --stack-name "+name)
+		}
+	}
+	hook, err := add(d.Account, s.WebhookStack())
+	if err != nil {
+		return nil, err
+	}
+	pipeline, err := add(d.Account, s.Stack)
+	if err != nil {
+		return nil, err
+	}
+	r.chooseWhatIsLeft(hook, pipeline, all)
+	if !all {
+		r.Kept = append(r.Kept, "stack "+s.Base+", which the pipelines of the account share")
+		return r, nil
+	}
+	base, err := add(d.Account, s.Base)
+	if err != nil {
+		return nil, err
+	}
+	if bucket := base.Outputs["TemplateBucket"]; bucket != "" {
+		r.buckets = append(r.buckets, bucket)
+		r.Removed = append(r.Removed, "the bucket "+bucket+" with the templates")
+	}
+	if key := base.Outputs["KmsKeyArn"]; key != "" {
+		r.Kept = append(r.Kept, "the key "+key+": aws kms schedule-key-deletion --key-id "+lastPart(key))
+	}
+	return r, nil
+}
+
+// chooseWhatIsLeft decides on what stacks keep when they are deleted. A bucket or a repository of the user's own, which
+// is a parameter, is never removed.
+func (r *Removal) chooseWhatIsLeft(hook, pipeline stack.Snapshot, all bool) {
+	have := valuesOf(pipeline)
+	bucket, repository, secret := pipeline.Outputs["ArtifactBucket"], pipeline.Outputs["RepositoryName"], hook.Outputs["SecretArn"]
+	if bucket != "" && (have["ArtifactBucket"] != "" || !all) {
+		r.Kept = append(r.Kept, "the bucket "+bucket+" with builds and records")
+	} else if bucket != "" {
+		r.buckets = append(r.buckets, bucket)
+		r.Removed = append(r.Removed, "the bucket "+bucket+" with builds and records")
+	}
+	if repository != "" && (have["RepositoryName"] != "" || !all) {
+		r.Kept = append(r.Kept, "the images in "+repository)
+	} else if repository != "" {
+		r.repositories = append(r.repositories, repository)
+		r.Removed = append(r.Removed, "the images in "+repository)
+	}
+	if secret != "" && (valuesOf(hook)["SecretArn"] != "" || !all) {
+		r.Kept = append(r.Kept, "the webhook's secret "+secret)
+	} else if secret != "" {
+		r.secret = secret
+		r.Removed = append(r.Removed, "the webhook's secret "+secret)
+	}
+	if len(r.parts) > 0 {
+		r.Kept = append(r.Kept, "old revisions of task definitions, which cost nothing, and the role of ECS")
+	}
+}
+
+// Destroy removes what Removal found.
+func (d *Deployment) Destroy(ctx context.Context, r *Removal) error {
+	for _, p := range r.parts {
+		d.note("deleting stack " + p.name)
+		err := p.account.remove(ctx, p.name, func(e stack.Event) {
+			if e.OfStack || e.Failed() {
+				d.note(eventLine(p.name, e))
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, bucket := range r.buckets {
+		d.note("deleting bucket " + bucket)
+		if err := d.Account.removeBucket(ctx, bucket, d.note); err != nil {
+			return err
+		}
+	}
+	for _, repository := range r.repositories {
+		d.note("deleting the images in " + repository)
+		err := d.callOnce(ctx, ecrService, "DeleteRepository", map[string]any{"repositoryName": repository, "force": true})
+		if err != nil && !awsjson.HasCode(err, "RepositoryNotFoundException") {
+			return requestError(ctx, "ecr:DeleteRepository", repository, err)
+		}
+	}
+	if r.secret == "" {
+		return nil
+	}
+	err := d.callOnce(ctx, secretsService, "DeleteSecret", map[string]any{"SecretId": r.secret})
+	if err != nil && !awsjson.HasCode(err, "ResourceNotFoundException") {
+		return requestError(ctx, "secretsmanager:DeleteSecret", r.secret, err)
+	}
+	d.note(fmt.Sprintf("the secret %s is deleted in 30 days; aws secretsmanager restore-secret restores it until then", r.secret))
+	return nil
+}
+
+// callOnce calls a service whose answer does not matter.
+func (d *Deployment) callOnce(ctx context.Context, s awsjson.Service, operation string, input any) error {
+	client, err := awsjson.New(ctx, d.Account.config, s)
+	if err != nil {
+		return err
+	}
+	return client.Call(ctx, operation, input, nil)
+}
+
+// String is the removal for people.
+func (r *Removal) String() string {
+	var b strings.Builder
+	write := func(title string, lines []string) {
+		for n, line := range lines {
+			if n > 0 {
+				title = ""
+			}
+			fmt.Fprintf(&b, "%-8s %s\n", title, line)
+		}
+	}
+	var stacks []string
+	for _, name := range r.Stacks {
+		stacks = append(stacks, "stack "+name)
+	}
+	write("deletes", append(stacks, r.Removed...))
+	write("keeps", r.Kept)
+	return b.String()
+}
