@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,6 +63,43 @@ func TestTheEndOfARunIsListedWhateverItsStartIsDoing(t *testing.T) {
 	}
 	if text := logged(); strings.Contains(text, "index") {
 		t.Errorf("the log says %s", text)
+	}
+}
+
+// counting counts the heads of indexes that are stored.
+type counting struct {
+	*folder.Store
+	heads atomic.Int32
+}
+
+func (c *counting) Swap(ctx context.Context, o artifacts.Object, tag string) (string, error) {
+	if strings.HasSuffix(o.Key, "head.json.gz") {
+		c.heads.Add(1)
+	}
+	return c.Store.Swap(ctx, o, tag)
+}
+
+func TestARunOfAMomentIsListedOnce(t *testing.T) {
+	for _, c := range []struct {
+		began time.Time
+		heads int32 // of the branch and of the repository
+	}{{time.Now().Add(time.Hour), 2}, {time.Now().Add(-momentaryRun), 4}} {
+		r, s, _ := indexedRun(t)
+		store := &counting{Store: s}
+		r.Store, r.Began = store, c.began
+		r.indexStart(r.startedRecord())
+		if c.heads == 4 {
+			for store.heads.Load() < 2 { // it is listed as running
+				time.Sleep(time.Millisecond)
+			}
+		} else {
+			time.Sleep(50 * time.Millisecond)
+		}
+		r.indexEnd(r.buildRecord(outcome.Of(nil)))
+		r.awaitIndex()
+		if n := store.heads.Load(); n != c.heads {
+			t.Errorf("%d heads are stored, not %d", n, c.heads)
+		}
 	}
 }
 
