@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
-	"slices"
+	"sort"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts/keys"
@@ -53,8 +53,9 @@ func ListSets(ctx context.Context, l Lister, kind, branch string) ([]SetInfo, er
 			sets = append(sets, SetInfo{kind, ref, e.Modified})
 		}
 	}
-	slices.SortStableFunc(sets, func(a, b SetInfo) int {
-		return cmp.Or(b.Modified.Compare(a.Modified), cmp.Compare(a.Kind, b.Kind))
+	sort.SliceStable(sets, func(i, j int) bool {
+		a, b := sets[i], sets[j]
+		return cmp.Or(b.Modified.Compare(a.Modified), cmp.Compare(a.Kind, b.Kind)) < 0
 	})
 	return sets, nil
 }

@@ -1,9 +1,8 @@
 package artifacts
 
 import (
-	"cmp"
 	"context"
-	"slices"
+	"sort"
 
 	"github.com/carlin-cicd/runner/artifacts/keys"
 )
@@ -38,6 +37,6 @@ func Runs(
 			runs = append(runs, StoredRun{Ref{Branch: branch, SHA: sha}, id, e.Key})
 		}
 	}
-	slices.SortFunc(runs, func(a, b StoredRun) int { return cmp.Compare(b.ID, a.ID) }) // ids sort by time
+	sort.Slice(runs, func(i, j int) bool { return runs[i].ID > runs[j].ID }) // ids sort by time
 	return runs[:min(most, len(runs))], seen <= maxListed, nil
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
@@ -131,8 +132,9 @@ func List(ctx context.Context, s artifacts.Lister, prefix string) (entries []Lis
 			}
 		}
 	}
-	slices.SortStableFunc(entries, func(a, b Listed) int {
-		return cmp.Or(b.Modified.Compare(a.Modified), cmp.Compare(a.Key, b.Key))
+	sort.SliceStable(entries, func(i, j int) bool {
+		a, b := entries[i], entries[j]
+		return cmp.Or(b.Modified.Compare(a.Modified), cmp.Compare(a.Key, b.Key)) < 0
 	})
 	return entries, tools, nil
 }

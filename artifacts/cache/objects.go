@@ -13,6 +13,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"sort"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -342,7 +343,7 @@ func (o *Objects) prune(ctx context.Context, limit int64) (Pruned, error) {
 		all = append(all, e)
 		p.Kept += e.Size
 	}
-	slices.SortFunc(all, func(a, b artifacts.Entry) int { return a.Modified.Compare(b.Modified) })
+	sort.Slice(all, func(i, j int) bool { return all[i].Modified.Before(all[j].Modified) })
 	var gone []string
 	for _, e := range all {
 		if p.Kept <= limit {

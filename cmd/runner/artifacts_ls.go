@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -224,7 +225,7 @@ func (s artifactStore) manifests(ctx context.Context, sets []artifacts.SetInfo) 
 		}
 	}
 	read = slices.DeleteFunc(read, func(m artifacts.Manifest) bool { return m.Version == 0 })
-	slices.SortStableFunc(read, func(a, b artifacts.Manifest) int { return b.Created.Compare(a.Created) })
+	sort.SliceStable(read, func(i, j int) bool { return read[i].Created.After(read[j].Created) })
 	return read, nil
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"cmp"
 	"slices"
+	"sort"
 )
 
 // PricesAsOf is when the list prices were looked up, and PricesFrom where.
@@ -63,8 +64,9 @@ func sumPrices(prices []Price) []Price {
 		sums[at].Number += p.Number
 		sums[at].Dollars += p.Dollars
 	}
-	slices.SortFunc(sums, func(a, b Price) int {
-		return cmp.Or(cmp.Compare(b.Dollars, a.Dollars), cmp.Compare(a.What, b.What))
+	sort.Slice(sums, func(i, j int) bool {
+		a, b := sums[i], sums[j]
+		return cmp.Or(cmp.Compare(b.Dollars, a.Dollars), cmp.Compare(a.What, b.What)) < 0
 	})
 	return sums
 }

@@ -1,10 +1,10 @@
 package cluster
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 
@@ -127,7 +127,7 @@ func countByType(resources map[string]Resource) []Count {
 	for _, name := range slices.Sorted(maps.Keys(numbers)) {
 		counts = append(counts, Count{name, numbers[name]})
 	}
-	slices.SortStableFunc(counts, func(a, b Count) int { return cmp.Compare(b.Number, a.Number) })
+	sort.SliceStable(counts, func(i, j int) bool { return counts[i].Number > counts[j].Number })
 	return counts
 }
 

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -115,7 +116,10 @@ func (d *Difference) tests(before, after map[string]Test) {
 			d.Removed = append(d.Removed, before[id].Name)
 		}
 	}
-	slices.SortStableFunc(d.Slower, func(a, b Slower) int { return cmp.Compare(b.After-b.Before, a.After-a.Before) })
+	sort.SliceStable(d.Slower, func(i, j int) bool {
+		a, b := d.Slower[i], d.Slower[j]
+		return cmp.Compare(b.After-b.Before, a.After-a.Before) < 0
+	})
 }
 
 func sizes(a, b []record.Artifact) []ArtifactSizes {

@@ -4,6 +4,7 @@ package digest
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/record"
@@ -67,7 +68,7 @@ func Of(all []record.Entry, from, to time.Time) Digest {
 			entries = append(entries, e)
 		}
 	}
-	slices.SortStableFunc(entries, record.Newer)
+	sort.SliceStable(entries, func(i, j int) bool { return record.Newer(entries[i], entries[j]) < 0 })
 	decided := 0
 	for _, e := range entries {
 		d.Runs++
@@ -123,8 +124,9 @@ func steps(entries []record.Entry, now time.Time) []Step {
 	for i := range all {
 		all[i].Median = median(times[place{step: all[i].Name, environment: all[i].Environment}])
 	}
-	slices.SortStableFunc(all, func(a, b Step) int {
-		return cmp.Or(cmp.Compare(b.Failed, a.Failed), cmp.Compare(b.Runs, a.Runs), cmp.Compare(a.Name, b.Name))
+	sort.SliceStable(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		return cmp.Or(cmp.Compare(b.Failed, a.Failed), cmp.Compare(b.Runs, a.Runs), cmp.Compare(a.Name, b.Name)) < 0
 	})
 	return all
 }
@@ -152,7 +154,7 @@ func failing(entries []record.Entry, now time.Time) []Failing {
 		f.SHA, f.Since = e.SHA, e.Started
 		f.Runs++
 	}
-	slices.SortStableFunc(found, func(a, b Failing) int { return a.Since.Compare(b.Since) })
+	sort.SliceStable(found, func(i, j int) bool { return found[i].Since.Before(found[j].Since) })
 	return found[:min(len(found), shown)]
 }
 
@@ -175,7 +177,10 @@ func tests(entries []record.Entry, of func(*record.EntryTests) []record.SlowTest
 		key := [2]string{all[i].Step, all[i].Name}
 		all[i].Runs, all[i].Seconds = len(times[key]), median(times[key])
 	}
-	slices.SortStableFunc(all, func(a, b Test) int { return cmp.Or(order(a, b), cmp.Compare(a.Name, b.Name)) })
+	sort.SliceStable(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		return cmp.Or(order(a, b), cmp.Compare(a.Name, b.Name)) < 0
+	})
 	return all[:min(len(all), shown)]
 }
 

@@ -1,9 +1,9 @@
 package present
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -29,7 +29,7 @@ const stepsOfPost = 40
 // inOrder returns the steps by when they began.
 func (c Commit) inOrder() []record.Shown {
 	all := slices.Clone(c.Steps)
-	slices.SortStableFunc(all, func(a, b record.Shown) int { return cmp.Compare(a.Run.RunID, b.Run.RunID) })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].Run.RunID < all[j].Run.RunID })
 	return all[:min(len(all), stepsOfPost)]
 }
 

@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strconv"
 	"strings"
 	"syscall"
@@ -79,7 +79,7 @@ func (t *tree) scan() (living, dead []member) {
 			dead = append(dead, p)
 		}
 	}
-	slices.SortFunc(living, func(a, b member) int { return a.pid - b.pid })
+	sort.Slice(living, func(i, j int) bool { return living[i].pid < living[j].pid })
 	return living, dead
 }
 

@@ -1,9 +1,9 @@
 package process
 
 import (
-	"cmp"
 	"path/filepath"
 	"slices"
+	"sort"
 	"syscall"
 	"time"
 )
@@ -120,7 +120,7 @@ func (u Usage) Add(o Usage, offset time.Duration) Usage {
 		s.At += offset
 		u.Samples = append(u.Samples, s)
 	}
-	slices.SortStableFunc(u.Samples, func(a, b Sample) int { return cmp.Compare(a.At, b.At) })
+	sort.SliceStable(u.Samples, func(i, j int) bool { return u.Samples[i].At < u.Samples[j].At })
 	return u
 }
 

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
-	"slices"
+	"sort"
 	"strings"
 	"sync"
 )
@@ -232,7 +232,10 @@ func mapPlan(key, element plan) plan {
 		clean := reflect.MakeMapWithSize(v.Type(), v.Len())
 		keys := v.MapKeys()
 		if key != nil {
-			slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(keyText(a), keyText(b)) })
+			sort.Slice(keys, func(i, j int) bool {
+				a, b := keys[i], keys[j]
+				return strings.Compare(keyText(a), keyText(b)) < 0
+			})
 		}
 		for _, k := range keys {
 			value := settable(v.MapIndex(k))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -71,7 +72,7 @@ func NewestOf(
 		list.Branches = append(list.Branches, h.Branches...)
 		list.Live = mergeLive(list.Live, h.Live)
 	}
-	slices.SortStableFunc(list.Branches, func(a, b Branch) int { return strings.Compare(b.Newest, a.Newest) })
+	sort.SliceStable(list.Branches, func(i, j int) bool { return list.Branches[i].Newest > list.Branches[j].Newest })
 	list.Branches = slices.CompactFunc(list.Branches, func(a, b Branch) bool { return a.Newest == b.Newest })
 	pages := pagesOf(folders, heads)
 	read := 0
@@ -185,7 +186,7 @@ func pagesOf(folders []string, heads []Head) []storedPage {
 			all = append(all, storedPage{p, keys.RunIndexPage(folders[i], h.Dropped+n+1)})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b storedPage) int { return cmp.Compare(b.Last, a.Last) })
+	sort.SliceStable(all, func(i, j int) bool { return all[i].Last > all[j].Last })
 	return all
 }
 
@@ -214,8 +215,9 @@ func mergeLive(a, b []record.LiveRevision) []record.LiveRevision {
 			all[i] = l
 		}
 	}
-	slices.SortFunc(all, func(a, b record.LiveRevision) int {
-		return cmp.Or(cmp.Compare(a.Environment, b.Environment), cmp.Compare(a.Scope, b.Scope))
+	sort.Slice(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		return cmp.Or(cmp.Compare(a.Environment, b.Environment), cmp.Compare(a.Scope, b.Scope)) < 0
 	})
 	return all
 }

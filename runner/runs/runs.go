@@ -23,6 +23,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -280,16 +281,12 @@ func loadPage(ctx context.Context, s Store, key string) ([]record.Entry, string,
 // Merge returns the runs of several lists, the newest first, each once.
 func Merge(lists ...[]record.Entry) []record.Entry {
 	all := slices.Concat(lists...)
-	slices.SortStableFunc(all, func(a, b record.Entry) int {
-		switch by := record.Newer(a, b); {
-		case by != 0:
-			return by
-		case a.Supersedes(b):
-			return -1
-		case b.Supersedes(a):
-			return 1
+	sort.SliceStable(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		if by := record.Newer(a, b); by != 0 {
+			return by < 0
 		}
-		return 0
+		return a.Supersedes(b)
 	})
 	return slices.CompactFunc(all, func(a, b record.Entry) bool { return a.RunID == b.RunID })
 }

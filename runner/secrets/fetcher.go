@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
+	"sort"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -93,10 +93,10 @@ func (s *fetcher) fetch(ctx context.Context, items []item) {
 	}
 	var requests sync.WaitGroup
 	for to, items := range groups {
-		slices.SortFunc(
-			items,
-			func(a, b item) int { return strings.Compare(a.id+a.version+a.stage, b.id+b.version+b.stage) },
-		)
+		sort.Slice(items, func(i, j int) bool {
+			a, b := items[i], items[j]
+			return a.id+a.version+a.stage < b.id+b.version+b.stage
+		})
 		a, err := s.newClient(ctx, to.kind, to.region)
 		if err != nil {
 			s.store(result{err: err}, items...)

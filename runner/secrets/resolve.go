@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -33,12 +34,14 @@ func (r *Resolver) Resolve(ctx context.Context, references map[string]reference.
 	if len(places) > 0 {
 		res.fetch(ctx, places)
 	}
-	slices.SortFunc(res.resolved.Secrets, func(a, b Secret) int { return strings.Compare(a.Variable, b.Variable) })
+	all := res.resolved.Secrets
+	sort.Slice(all, func(i, j int) bool { return all[i].Variable < all[j].Variable })
 	if res.failures == nil {
 		return res.resolved, nil
 	}
-	slices.SortFunc(res.failures, func(a, b Failure) int {
-		return cmp.Or(strings.Compare(a.Variable, b.Variable), strings.Compare(a.Problem, b.Problem))
+	sort.Slice(res.failures, func(i, j int) bool {
+		a, b := res.failures[i], res.failures[j]
+		return cmp.Or(strings.Compare(a.Variable, b.Variable), strings.Compare(a.Problem, b.Problem)) < 0
 	})
 	return res.resolved, &Error{res.failures}
 }

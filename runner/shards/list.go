@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -35,7 +36,7 @@ func (w Way) Parse(output []byte, dir string) ([]Unit, error) {
 			Advice:  "have the command of split.list print nothing but a file a line to stdout; for pnpm that is pnpm --silent",
 		}
 	}
-	slices.SortFunc(units, func(a, b Unit) int { return strings.Compare(a.Name, b.Name) })
+	sort.Slice(units, func(i, j int) bool { return units[i].Name < units[j].Name })
 	return slices.CompactFunc(units, func(a, b Unit) bool { return a.Name == b.Name }), nil
 }
 
@@ -152,7 +153,10 @@ func parseVitest(output []byte, dir, within string) ([]Unit, error) {
 		}
 		units = append(units, unitOf(name))
 	}
-	slices.SortFunc(units, func(a, b Unit) int { return cmp.Or(len(a.Name)-len(b.Name), strings.Compare(a.Name, b.Name)) })
+	sort.Slice(units, func(i, j int) bool {
+		a, b := units[i], units[j]
+		return cmp.Or(len(a.Name)-len(b.Name), strings.Compare(a.Name, b.Name)) < 0
+	})
 	units = slices.CompactFunc(units, func(a, b Unit) bool { return a.Name == b.Name })
 	var apart []Unit
 	for _, u := range units {

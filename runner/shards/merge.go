@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/carlin-cicd/runner/runner/outcome"
@@ -61,13 +62,15 @@ func Results(parts []Part) *results.Results {
 		return nil
 	}
 	for _, list := range []*[]results.Case{&all.Failures, &all.FlakyCases, &all.QuarantinedCases} {
-		slices.SortStableFunc(*list, func(a, b results.Case) int {
-			return cmp.Or(strings.Compare(a.File, b.File), strings.Compare(a.Class, b.Class))
+		sort.SliceStable(*list, func(i, j int) bool {
+			a, b := (*list)[i], (*list)[j]
+			return cmp.Or(strings.Compare(a.File, b.File), strings.Compare(a.Class, b.Class)) < 0
 		})
 		*list = (*list)[:min(len(*list), maxCases)]
 	}
-	slices.SortStableFunc(all.Slowest, func(a, b results.Case) int {
-		return cmp.Or(cmp.Compare(b.Duration, a.Duration), strings.Compare(a.Name, b.Name))
+	sort.SliceStable(all.Slowest, func(i, j int) bool {
+		a, b := all.Slowest[i], all.Slowest[j]
+		return cmp.Or(cmp.Compare(b.Duration, a.Duration), strings.Compare(a.Name, b.Name)) < 0
 	})
 	all.Slowest = all.Slowest[:min(len(all.Slowest), maxSlowest)]
 	return &all
@@ -76,7 +79,7 @@ func Results(parts []Part) *results.Results {
 // inOrder are the parts in the order of their shards.
 func inOrder(parts []Part) []Part {
 	parts = slices.Clone(parts)
-	slices.SortFunc(parts, func(a, b Part) int { return a.Shard - b.Shard })
+	sort.Slice(parts, func(i, j int) bool { return parts[i].Shard < parts[j].Shard })
 	return parts
 }
 
@@ -251,6 +254,6 @@ func Records(parts []Part, missing []int) []record.Shard {
 	for _, n := range missing {
 		all = append(all, record.Shard{Shard: n, Missing: true})
 	}
-	slices.SortFunc(all, func(a, b record.Shard) int { return a.Shard - b.Shard })
+	sort.Slice(all, func(i, j int) bool { return all[i].Shard < all[j].Shard })
 	return all
 }

@@ -3,7 +3,7 @@ package shards
 import (
 	"cmp"
 	"slices"
-	"strings"
+	"sort"
 
 	"github.com/carlin-cicd/runner/steps/history"
 )
@@ -47,7 +47,8 @@ func Pack(units []Unit, times history.FileTimes, n int) Packing {
 		share.Units, share.Milliseconds = append(share.Units, units[i]), share.Milliseconds+weights[i]
 	}
 	for s := range p.Shares {
-		slices.SortFunc(p.Shares[s].Units, func(a, b Unit) int { return strings.Compare(a.Name, b.Name) })
+		units := p.Shares[s].Units
+		sort.Slice(units, func(i, j int) bool { return units[i].Name < units[j].Name })
 	}
 	if len(order) > 0 {
 		p.Longest = units[order[0]]

@@ -1,10 +1,10 @@
 package sizing
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -132,7 +132,7 @@ func timesOf(step string, found []sizedRun) (t StepTimes, ok bool) {
 	if len(found) == 0 {
 		return t, false
 	}
-	slices.SortFunc(found, func(a, b sizedRun) int { return cmp.Compare(b.RunID, a.RunID) }) // ids sort by time
+	sort.Slice(found, func(i, j int) bool { return found[i].RunID > found[j].RunID }) // ids sort by time
 	newest := found[0]
 	t = StepTimes{Step: step, Size: newest.Cost.Size, Shards: len(newest.Shards), terms: termsOf(newest.Cost)}
 	whole := slices.DeleteFunc(slices.Clone(found), func(r sizedRun) bool { return r.Reason != record.Success })

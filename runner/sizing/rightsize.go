@@ -1,12 +1,12 @@
 package sizing
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"sort"
 	"time"
 
 	"github.com/carlin-cicd/runner/runner/session"
@@ -165,7 +165,7 @@ func readRuns(ctx context.Context, store artifacts.Store, runs []artifacts.Store
 
 // judge sums the runs up and finds the size.
 func (s *RightSizing) judge(found []sizedRun) {
-	slices.SortFunc(found, func(a, b sizedRun) int { return cmp.Compare(b.RunID, a.RunID) }) // ids sort by time
+	sort.Slice(found, func(i, j int) bool { return found[i].RunID > found[j].RunID }) // ids sort by time
 	newest := found[0]
 	s.Runs, s.From, s.To = len(found), found[len(found)-1].StartedAt, newest.StartedAt
 	s.MemoryLimit, s.CPULimit = newest.Usage.MemoryLimit, newest.Usage.CPULimit

@@ -3,6 +3,7 @@ package verdict
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -98,8 +99,9 @@ func (v *Verdict) All() (rows []record.TestRow, beyond int) {
 		}
 		rows[at] = row.TestRow
 	}
-	slices.SortStableFunc(rows, func(a, b record.TestRow) int {
-		return cmp.Or(order(a.State)-order(b.State), strings.Compare(a.File, b.File), strings.Compare(a.Class, b.Class))
+	sort.SliceStable(rows, func(i, j int) bool {
+		a, b := rows[i], rows[j]
+		return cmp.Or(order(a.State)-order(b.State), strings.Compare(a.File, b.File), strings.Compare(a.Class, b.Class)) < 0
 	})
 	return rows, l.beyond
 }

@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"syscall"
 	"time"
@@ -127,7 +128,7 @@ func Read(dir, root string, since time.Time) (Result, error) {
 		return Result{}, &NotFoundError{Dir: dir, Reports: s.stale, Unread: s.unread}
 	}
 	m := newMerger(newNames(dir, root, len(s.found) > 1))
-	slices.SortFunc(s.found, found.compare)
+	sort.Slice(s.found, func(i, j int) bool { return s.found[i].compare(s.found[j]) < 0 })
 	for _, f := range s.found {
 		if err := f.read(folder); err != nil {
 			return Result{}, err
@@ -139,7 +140,7 @@ func Read(dir, root string, since time.Time) (Result, error) {
 	for _, u := range s.unread {
 		result.Reports = append(result.Reports, Report{Path: u.Path, Format: u.What, Use: UseUnread})
 	}
-	slices.SortFunc(result.Reports, func(a, b Report) int { return strings.Compare(a.Path, b.Path) })
+	sort.Slice(result.Reports, func(i, j int) bool { return result.Reports[i].Path < result.Reports[j].Path })
 	return result, nil
 }
 
@@ -168,7 +169,10 @@ func ReadAll(parts []Part, dir, root string) (Result, Union, error) {
 		return Result{}, Union{}, none
 	}
 	// The formats of one run are told from each other by what was merged before: all runs of a format come first.
-	slices.SortStableFunc(all, func(a, b partOf) int { return cmp.Or(a.compare(b.found), a.run-b.run) })
+	sort.SliceStable(all, func(i, j int) bool {
+		a, b := all[i], all[j]
+		return cmp.Or(a.compare(b.found), a.run-b.run) < 0
+	})
 	m := newMerger(names{})
 	for _, p := range all {
 		m.names = newNames(dir, root, p.several)

@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/carlin-cicd/runner/steps"
@@ -179,7 +180,7 @@ func candidates(t *tree) []candidate {
 			all = append(all, candidate{ecosystem: e, project: project{tree: t, dir: dir}})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(depth(a.dir), depth(b.dir)) })
+	sort.SliceStable(all, func(i, j int) bool { return depth(all[i].dir) < depth(all[j].dir) })
 	return all
 }
 

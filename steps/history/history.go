@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"math/bits"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -167,8 +168,8 @@ func (h *History) prune(tests, described int) {
 			rest = append(rest, k)
 		}
 	}
-	slices.SortFunc(telling, key.compare)
-	slices.SortFunc(rest, key.compare)
+	sort.Slice(telling, func(i, j int) bool { return telling[i].compare(telling[j]) < 0 })
+	sort.Slice(rest, func(i, j int) bool { return rest[i].compare(rest[j]) < 0 })
 	for i, k := range append(telling, rest...) {
 		switch t := h.tests[k]; {
 		case i >= tests:

@@ -3,6 +3,7 @@ package history
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -58,7 +59,7 @@ func (h *History) Tests() []Test {
 	for k, t := range h.tests {
 		all = append(all, h.test(k, t))
 	}
-	slices.SortFunc(all, byName)
+	sort.Slice(all, func(i, j int) bool { return byName(all[i], all[j]) < 0 })
 	return all
 }
 
@@ -120,12 +121,15 @@ func (h *History) Lists() Lists {
 			l.Slowest = append(l.Slowest, t)
 		}
 	}
-	slices.SortStableFunc(l.Failing, func(a, b Test) int { return a.Note.Since.At.Compare(b.Note.Since.At) })
-	slices.SortStableFunc(l.Flaky, func(a, b Test) int {
-		return cmp.Or(b.Note.Flaky-a.Note.Flaky, a.Note.Of-b.Note.Of)
+	sort.SliceStable(l.Failing, func(i, j int) bool {
+		return l.Failing[i].Note.Since.At.Before(l.Failing[j].Note.Since.At)
 	})
-	slices.SortStableFunc(l.Slowest, func(a, b Test) int { return cmp.Compare(b.Typical, a.Typical) })
-	slices.SortStableFunc(l.Missing, func(a, b Test) int { return b.Seen - a.Seen })
+	sort.SliceStable(l.Flaky, func(i, j int) bool {
+		a, b := l.Flaky[i], l.Flaky[j]
+		return cmp.Or(b.Note.Flaky-a.Note.Flaky, a.Note.Of-b.Note.Of) < 0
+	})
+	sort.SliceStable(l.Slowest, func(i, j int) bool { return l.Slowest[i].Typical > l.Slowest[j].Typical })
+	sort.SliceStable(l.Missing, func(i, j int) bool { return l.Missing[i].Seen > l.Missing[j].Seen })
 	return l
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -352,8 +353,9 @@ func (c *collector) finish(commandPassed bool) {
 	}
 	c.Failures = slices.DeleteFunc(c.Failures, func(f Case) bool { return f.Status == Passed })
 	for _, list := range [][]Case{c.Failures, c.FlakyCases} {
-		slices.SortStableFunc(list, func(a, b Case) int {
-			return cmp.Or(strings.Compare(a.File, b.File), strings.Compare(a.Class, b.Class))
+		sort.SliceStable(list, func(i, j int) bool {
+			a, b := list[i], list[j]
+			return cmp.Or(strings.Compare(a.File, b.File), strings.Compare(a.Class, b.Class)) < 0
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/joshdk/go-junit"
@@ -207,9 +208,9 @@ type candidate struct {
 // differences, and the first frame of the project's own code.
 func excerpt(message string, rest []string, name string) string {
 	candidates := candidatesOf(message, rest, name)
-	slices.SortStableFunc(candidates, func(a, b candidate) int { return int(b.weight - a.weight) })
+	sort.SliceStable(candidates, func(i, j int) bool { return candidates[i].weight > candidates[j].weight })
 	candidates = candidates[:min(len(candidates), maxExcerptLines-1)]
-	slices.SortFunc(candidates, func(a, b candidate) int { return a.at - b.at })
+	sort.Slice(candidates, func(i, j int) bool { return candidates[i].at < candidates[j].at })
 	picked := []string{shorten(message, maxExcerptLine)}
 	for _, c := range candidates {
 		line := strings.TrimRight(rest[c.at], " ")

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
+	"sort"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -127,7 +127,7 @@ func (s *Stack) SnapshotOf(ctx context.Context, state State) (Snapshot, error) {
 		}
 		snap.Parameters = append(snap.Parameters, one)
 	}
-	slices.SortFunc(snap.Parameters, func(a, b Parameter) int { return strings.Compare(a.Key, b.Key) })
+	sort.Slice(snap.Parameters, func(i, j int) bool { return snap.Parameters[i].Key < snap.Parameters[j].Key })
 	snap.Tags, snap.Outputs = map[string]string{}, map[string]string{}
 	for _, t := range found.Tags {
 		snap.Tags[aws.ToString(t.Key)] = aws.ToString(t.Value)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -283,8 +284,9 @@ func lastOfBranches(x Index) map[string][]record.Entry {
 	}
 	_, columns := gridOf(x)
 	for _, runs := range last {
-		slices.SortStableFunc(runs, func(a, b record.Entry) int {
-			return cmp.Compare(slices.Index(columns, columnName(a)), slices.Index(columns, columnName(b)))
+		sort.SliceStable(runs, func(i, j int) bool {
+			a, b := runs[i], runs[j]
+			return cmp.Compare(slices.Index(columns, columnName(a)), slices.Index(columns, columnName(b))) < 0
 		})
 	}
 	return last

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -187,7 +188,7 @@ func (w *writer) indexTests(x Index) {
 		if len(all) == 0 {
 			continue
 		}
-		slices.SortStableFunc(all, list.order)
+		sort.SliceStable(all, func(i, j int) bool { return list.order(all[i], all[j]) < 0 })
 		w.put("<div><h3>%s</h3>\n", list.title)
 		w.startTable("list of the tests "+strings.ToLower(list.title), "slowest", column{title: "test"}, column{title: list.figure, class: "n"}, column{title: "last", class: "n"})
 		for _, f := range all[:min(len(all), most)] {
@@ -224,7 +225,7 @@ func weeksOf(x Index) []week {
 			all[i].failed++
 		}
 	}
-	slices.SortFunc(all, func(a, b week) int { return b.monday.Compare(a.monday) })
+	sort.Slice(all, func(i, j int) bool { return all[i].monday.After(all[j].monday) })
 	return all[:min(len(all), shownWeeks)]
 }
 

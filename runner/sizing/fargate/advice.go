@@ -1,10 +1,10 @@
 package fargate
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -162,7 +162,7 @@ func enough(loads []Load) float64 {
 // Percentile is the number of cores that were not exceeded in the given part of the time.
 func Percentile(loads []Load, part float64) float64 {
 	sorted := slices.Clone(loads)
-	slices.SortFunc(sorted, func(a, b Load) int { return cmp.Compare(a.Cores, b.Cores) })
+	sort.Slice(sorted, func(i, j int) bool { return sorted[i].Cores < sorted[j].Cores })
 	var all, seen time.Duration
 	for _, l := range sorted {
 		all += l.For
