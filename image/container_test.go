@@ -33,10 +33,12 @@ import (
 const (
 	imageTag = "localhost/runner:test"
 	baseTag  = "localhost/runner-base:test"
-	bucket   = "artifacts-of-a-container"
-	theTask  = "arn:aws:ecs:eu-central-1:123456789012:task/ci/0123456789abcdef0123456789abcdef"
-	password = "correct-horse-battery-staple"
-	apiKey   = "k3y-of-the-parameter-store"
+
+	debianTag = "localhost/runner-debian:test"
+	bucket    = "artifacts-of-a-container"
+	theTask   = "arn:aws:ecs:eu-central-1:123456789012:task/ci/0123456789abcdef0123456789abcdef"
+	password  = "correct-horse-battery-staple"
+	apiKey    = "k3y-of-the-parameter-store"
 )
 
 func TestTheImage(t *testing.T) {
@@ -50,11 +52,20 @@ func TestTheImage(t *testing.T) {
 		e.bases(t)
 		e.build(t, "runner-base", baseTag)
 		e.build(t, "runner", imageTag)
+		e.build(t, "debian", debianTag)
 	})
 	pulled := ""
 	step("is pushed to a registry and pulled by its digest", func(t *testing.T) { pulled = e.pushAndPull(t) })
 	step("is little more than its base", func(t *testing.T) { e.sizes(t) })
 	step("has no secret and no source of ours in it", func(t *testing.T) { e.layers(t) })
+	t.Run("has the pnpm that a project pins", func(t *testing.T) { e.bakesPnpm(t) })
+	t.Run("is built on bases that are pinned by digest", func(t *testing.T) { e.pinsBases(t) })
+	t.Run("is built on Debian too", func(t *testing.T) {
+		r := e.run(t, "--entrypoint", "sh", debianTag, "-c", "runner version && which bash git ssh pnpm && pnpm --version && id -u && ls -A /var/lib/apt/lists 2>/dev/null")
+		if r.code != 0 || !strings.Contains(r.out, "10.") || !strings.HasSuffix(r.out, "\n1000\n") {
+			t.Errorf("exit %d\n%s%s", r.code, r.out, r.stderr)
+		}
+	})
 
 	t.Setenv("PYTHONPATH", filepath.Join(top(t), "image/standin/moto"))
 	cloud := awstest.Moto(t)
@@ -285,7 +296,7 @@ func (e *engine) layers(t *testing.T) {
 		"{{json .Config.Labels}} {{json .Config.Entrypoint}} {{.Config.User}}",
 		imageTag,
 	)
-	for _, want := range []string{"org.opencontainers.image.source", "org.opencontainers.image.licenses", `["/usr/local/bin/runner"]`, "1000"} {
+	for _, want := range []string{"org.opencontainers.image.source", "org.opencontainers.image.licenses", `org.opencontainers.image.version":"0`, `["/usr/local/bin/runner"]`, "1000"} {
 		if !strings.Contains(labels, want) {
 			t.Errorf("no %s in %s", want, labels)
 		}

@@ -121,7 +121,12 @@ func (e *engine) try(t *testing.T, args ...string) (stdout, stderr string, code 
 // names.
 func (e *engine) bases(t *testing.T) {
 	t.Helper()
-	for kind, name := range map[string]string{"go": "docker.io/library/golang:1.26-alpine", "node": "docker.io/library/node:24-alpine"} {
+	for _, base := range [][2]string{
+		{"go", "docker.io/library/golang:1.26-alpine"},
+		{"node", "docker.io/library/node:24-alpine"},
+		{"debian", "docker.io/library/node:24-bookworm-slim"}, // its stand-in is made of the one before
+	} {
+		kind, name := base[0], base[1]
 		if _, _, code := e.try(t, "image", "exists", name); code == 0 {
 			continue
 		}
