@@ -49,7 +49,17 @@ func revision() string {
 			return s.Value
 		}
 	}
-	return ""
+	return commitOf(info.Main.Version)
+}
+
+// commitOf is the commit in the version that go install gives a module without a tag: v0.2.1-0.20261130180955-c3d85612e895.
+func commitOf(version string) string {
+	i := strings.LastIndexByte(version, '-')
+	last := version[i+1:]
+	if i < 14 || len(last) != 12 || strings.Trim(last, "0123456789abcdef") != "" {
+		return ""
+	}
+	return last
 }
 
 // shortVersion is one line.
