@@ -10,6 +10,7 @@ CRANE       := github.com/google/go-containerregistry/cmd/crane@v0.22.1
 ACTIONLINT  := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 DEADCODE    := golang.org/x/tools/cmd/deadcode@v0.52.0
 GOCYCLO     := github.com/fzipp/gocyclo/cmd/gocyclo@v0.6.0
+NFPM        := github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 
 TOOLS   := $(CURDIR)/.tools
 SAMPLE  := image/sample
@@ -20,7 +21,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
 export CGO_ENABLED := 0
 
-.PHONY: help build man webhook run test test-report screenshots test-image test-e2e infra-test image image-push release lint vulnerabilities bench bench-s3 bench-latency bench-cache equal-shards clean
+.PHONY: help build man webhook run test test-report screenshots test-image test-e2e infra-test image image-push image-soci update-bases release test-release lint vulnerabilities bench bench-s3 bench-latency bench-cache equal-shards clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
@@ -109,18 +110,37 @@ PLATFORMS ?= linux/amd64,linux/arm64
 image: ## the image: make image TARGET=runner IMAGE=name
 	$(ENGINE) build --file image/Dockerfile --target $(TARGET) --build-arg COMMIT=$(COMMIT) --tag $(IMAGE) .
 
-image-push: ## an image index for both architectures, pushed: make image-push IMAGE=registry/name:tag
+# COMPRESSION is zstd or gzip, which a SOCI index needs: image/README.md has what each costs.
+COMPRESSION ?= zstd
+
+image-push: ## an image index for both architectures, pushed: make image-push IMAGE=registry/name:tag COMPRESSION=gzip
 	@case "$(IMAGE)" in */*) ;; *) echo "say where to: make image-push IMAGE=registry/name:tag"; exit 1 ;; esac
+	@case "$(COMPRESSION)" in zstd | gzip) ;; *) echo "COMPRESSION is zstd or gzip, not $(COMPRESSION)"; exit 1 ;; esac
 ifeq ($(notdir $(ENGINE)),docker)
-	docker buildx build --file image/Dockerfile --target $(TARGET) --build-arg COMMIT=$(COMMIT) --platform $(PLATFORMS) --tag $(IMAGE) --push .
+	docker buildx build --file image/Dockerfile --target $(TARGET) --build-arg COMMIT=$(COMMIT) --platform $(PLATFORMS) \
+	  --output type=image,name=$(IMAGE),push=true,oci-mediatypes=true,compression=$(COMPRESSION),force-compression=true .
 else
 	-podman manifest rm $(IMAGE) 2>/dev/null
 	podman build --file image/Dockerfile --target $(TARGET) --build-arg COMMIT=$(COMMIT) --platform $(PLATFORMS) --manifest $(IMAGE) .
-	podman manifest push --all $(PUSH) $(IMAGE) docker://$(IMAGE)
+	podman manifest push --all --format oci --compression-format $(COMPRESSION) $(PUSH) $(IMAGE) docker://$(IMAGE)
 endif
 
-release: ## binaries for both architectures, bills of materials and checksums: bin/release
-	image/release
+image-soci: $(TOOLS)/bin/crane ## a SOCI index for a pushed image with gzip layers, pushed as IMAGE-soci: needs soci (github.com/awslabs/soci-snapshotter)
+	@command -v soci >/dev/null || { echo "install soci: https://github.com/awslabs/soci-snapshotter/releases"; exit 1; }
+	set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	  crane pull --format oci $(CRANE_OPTIONS) $(IMAGE) "$$work/image"; \
+	  soci convert --standalone --format oci-dir "$$work/image" "$$work/soci"; \
+	  crane push --index $(CRANE_OPTIONS) "$$work/soci" $(IMAGE)-soci
+
+update-bases: $(TOOLS)/bin/crane ## pins the base images of the Dockerfile to what their tags are now: asks the registry
+	image/update-bases
+
+release: $(TOOLS)/bin/nfpm ## binaries, packages for npm, Debian, RPM and Homebrew, bills of materials, checksums: bin/release
+	image/release/build
+
+test-release: $(TOOLS)/bin/nfpm ## builds the release twice, compares, and installs its packages: needs dpkg, rpm, ruby and npm
+	image/release/build --check
+	go test -tags release -count 1 -v -run TestTheRelease ./image/release
 
 # Scanners of terminal output, tables of a test and fakes are exempt from the limit of complexity.
 SIMPLE := _test\.go$$|artifactstest/|notifytest/|steps/ansi/|page/ansi\.go
@@ -135,6 +155,7 @@ lint: $(TOOLS)/bin/gofumpt $(TOOLS)/bin/staticcheck $(TOOLS)/bin/deadcode $(TOOL
 	go vet -tags browser ./runner/present/page ./runner/serve
 	go vet -tags container ./image
 	go vet -tags man ./cmd/runner
+	go vet -tags release ./image/release
 	staticcheck ./...
 	GOOS=darwin go vet ./...
 	@! go list -deps ./runner/present/... | grep -E 'aws-sdk|runner/redact$$|carlin-cicd/runner/artifacts$$|artifacts/s3$$' || { echo "runner/present must not import these"; exit 1; }
@@ -183,6 +204,9 @@ $(TOOLS)/bin/gotestsum:
 
 $(TOOLS)/bin/crane:
 	GOBIN=$(TOOLS)/bin go install $(CRANE)
+
+$(TOOLS)/bin/nfpm:
+	GOBIN=$(TOOLS)/bin go install $(NFPM)
 
 $(TOOLS)/bin/actionlint:
 	GOBIN=$(TOOLS)/bin go install $(ACTIONLINT)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -150,13 +151,13 @@ func TestTheWorkflowPassesTheInputsOfTheAction(t *testing.T) {
 
 // The action fetches files that make release makes, by their names in SHA256SUMS.
 func TestTheActionFetchesFilesOfARelease(t *testing.T) {
-	release, err := os.ReadFile("../../image/release")
+	release, err := os.ReadFile("../../image/release/build")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, part := range []string{`for arch in amd64 arm64; do`, `-o "$1/runner-linux-$arch" ./cmd/runner`, `sha256sum runner-linux-* >SHA256SUMS`} {
+	for _, part := range []string{`for platform in linux-amd64 linux-arm64 `, `-o "$1/runner-$platform" ./cmd/runner`, `sha256sum >SHA256SUMS`} {
 		if !strings.Contains(string(release), part) {
-			t.Errorf("image/release does not have %s", part)
+			t.Errorf("image/release/build does not have %s", part)
 		}
 	}
 	action := read(t, "action.yml")
@@ -166,8 +167,8 @@ func TestTheActionFetchesFilesOfARelease(t *testing.T) {
 		}
 	}
 	for name, input := range action.Inputs {
-		if input.Required == (input.Default != "") && name != "step" && name != "environment" && name != "branch" &&
-			name != "sha" {
+		optional := slices.Contains([]string{"step", "environment", "branch", "sha", "version", "sha256"}, name)
+		if input.Required == (input.Default != "") && !optional {
 			t.Errorf("%s is not required and has no default", name)
 		}
 	}
@@ -294,7 +295,7 @@ func TestTheActionRunsOnlyWhatMatchesItsChecksum(t *testing.T) {
 		"arm64":            {"Linux", "ARM64", right, action.Inputs["releases"].Default, 0, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-arm64"},
 		"from elsewhere":   {"Linux", "X64", right, "https://example.com/r", 0, "https://example.com/r/v1.2.3/runner-linux-amd64"},
 		"another checksum": {"Linux", "X64", strings.Repeat("0", 64), action.Inputs["releases"].Default, 1, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-amd64"},
-		"no checksum":      {"Linux", "X64", "", action.Inputs["releases"].Default, 1, "https://github.com/carlin-cicd/runner/releases/download/v1.2.3/runner-linux-amd64"},
+		"no checksum":      {"Linux", "X64", "", action.Inputs["releases"].Default, 1, ""},
 		"a Mac":            {"macOS", "ARM64", right, "", 1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -304,7 +305,7 @@ func TestTheActionRunsOnlyWhatMatchesItsChecksum(t *testing.T) {
 				"RUNNER_ARCH="+c.arch,
 				"SHA256="+c.checksum,
 				"RELEASES="+c.releases,
-				"VERSION=v1.2.3",
+				"VERSION=v1.2.3", "RELEASE=", "RELEASE_AMD64=", "RELEASE_ARM64=",
 			)
 			s.write("release", binary)
 			s.program(
@@ -356,6 +357,44 @@ func TestTheActionRunsOnlyWhatMatchesItsChecksum(t *testing.T) {
 			}
 			if _, err := os.Stat(filepath.Join(s.dir, "pwned")); err == nil {
 				t.Error("the shell executed a branch's name")
+			}
+		})
+	}
+}
+
+// A copy that a release has pinned needs neither version nor checksum, and lends its checksum to no other version.
+func TestAPinnedActionNeedsNoInputs(t *testing.T) {
+	install := shellOf(t, read(t, "action.yml"), "Install the runner")
+	const amd64, arm64 = "binary of amd64", "binary of arm64"
+	sum := func(text string) string {
+		digest := sha256.Sum256([]byte(text))
+		return hex.EncodeToString(digest[:])
+	}
+	for name, c := range map[string]struct {
+		arch, version, checksum, release, served string
+		code                                     int
+		says                                     string
+	}{
+		"pinned":                        {"X64", "", "", "v1.2.3", amd64, 0, ""},
+		"pinned, arm64":                 {"ARM64", "", "", "v1.2.3", arm64, 0, ""},
+		"pinned, the version named":     {"X64", "v1.2.3", "", "v1.2.3", amd64, 0, ""},
+		"pinned, another binary":        {"X64", "", "", "v1.2.3", arm64, 1, "checksum"},
+		"pinned, another version":       {"X64", "v9", "", "v1.2.3", amd64, 1, "not pinned to v9"},
+		"pinned, with another checksum": {"X64", "v9", sum("nine"), "v1.2.3", "nine", 0, ""},
+		"not pinned":                    {"X64", "", "", "", amd64, 1, "not pinned to a release"},
+		"not pinned, a checksum alone":  {"X64", "", sum(amd64), "", amd64, 1, "not pinned to a release"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(t, "RUNNER_OS=Linux", "RUNNER_ARCH="+c.arch, "VERSION="+c.version, "SHA256="+c.checksum,
+				"RELEASES=https://example.com", "RELEASE="+c.release, "RELEASE_AMD64=", "RELEASE_ARM64=")
+			if c.release != "" {
+				s.env = append(s.env, "RELEASE_AMD64="+sum(amd64), "RELEASE_ARM64="+sum(arm64))
+			}
+			s.write("release", c.served)
+			s.program("curl", `while [ "$1" != --output ]; do shift; done; cp "$STAGE/release" "$2"`)
+			said, code := s.run(install)
+			if code != c.code || !strings.Contains(said, c.says) {
+				t.Errorf("exit %d: %s", code, said)
 			}
 		})
 	}
