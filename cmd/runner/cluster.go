@@ -96,6 +96,9 @@ func (o *options) openCluster(ctx context.Context, variables map[string]string) 
 	if err := c.applyFlags(ctx, settings.Workspace); err != nil {
 		return c, err
 	}
+	if c.variables[templateFlag.variable] != "" {
+		return c, nil // it deploys nothing
+	}
 	awsConfig, err := session.NewAWS(nil)(ctx)
 	if err != nil {
 		return c, err

@@ -33,6 +33,9 @@ var (
 	webhookZipFlag = flagSpec{
 		"webhook-zip", "RUNNER_CLUSTER_WEBHOOK_ZIP", "FILE", "the webhook's function (default that of this release)",
 	}
+	templateFlag = flagSpec{
+		"template", "RUNNER_CLUSTER_TEMPLATE", "FOLDER", "write the templates and parameters there, and deploy nothing",
+	}
 	imageTagFlag = flagSpec{"image-tag", "RUNNER_CLUSTER_IMAGE_TAG", "TAG", "the image of the steps (default as it is)"}
 )
 
@@ -48,7 +51,7 @@ func newClusterDeployCommand(o *options) *cobra.Command {
 		RunE: o.withCluster(clusterCommand.deploy),
 	}
 	declare(
-		cmd, repositoryFlag, environmentsFlag, networkFlag, doorFlag, sizeFlag, alarmEmailFlag, imageTagFlag, webhookZipFlag,
+		cmd, repositoryFlag, environmentsFlag, networkFlag, doorFlag, sizeFlag, alarmEmailFlag, imageTagFlag, webhookZipFlag, templateFlag,
 		dryRunFlag.describe("print the plan and change nothing"), yesFlag, jsonFlag.describe("the plan as JSON"),
 	)
 	declare(cmd, clusterFlags...)
@@ -90,7 +93,25 @@ func (c clusterCommand) upgrade(ctx context.Context) error {
 	return c.deploy(ctx)
 }
 
+// writeTemplates writes what deploy would deploy. It needs no credentials.
+func (c clusterCommand) writeTemplates(folder string) error {
+	if err := c.applyDeployFlags(); err != nil {
+		return err
+	}
+	if err := c.settings.Complete(); err != nil {
+		return err
+	}
+	commands, err := (&cluster.Deployment{Settings: c.settings}).Write(folder)
+	if err != nil {
+		return err
+	}
+	return c.print("%s\n", strings.Join(commands, "\n\n"))
+}
+
 func (c clusterCommand) deploy(ctx context.Context) error {
+	if folder := c.variables[templateFlag.variable]; folder != "" {
+		return c.writeTemplates(folder)
+	}
 	dryRun, err := boolean(c.variables, dryRunFlag.variable)
 	if err != nil {
 		return err

@@ -11,10 +11,9 @@ import (
 	"github.com/carlin-cicd/runner/runner/cluster"
 )
 
-var (
-	imageNameFlag = flagSpec{"tag", "RUNNER_CLUSTER_TAG", "TAG", "of the image (default the commit)"}
-	engineFlag    = flagSpec{"engine", "RUNNER_CLUSTER_ENGINE", "NAME", "podman or docker (default whichever is there)"}
-)
+var engineFlag = flagSpec{
+	"engine", "RUNNER_CLUSTER_ENGINE", "NAME", "podman or docker (default whichever is there)",
+}
 
 func newClusterImageCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
@@ -22,11 +21,11 @@ func newClusterImageCommand(o *options) *cobra.Command {
 		Short: "build the image of the steps, push it, and let every step run it",
 		Long: "runner cluster image builds the Dockerfile of the workspace by podman or docker and pushes it to the repository\n" +
 			"that the pipeline's stack made. A tag that is there already is not built again.",
-		Example: "runner cluster image\nrunner cluster image --tag 1.4.2",
+		Example: "runner cluster image\nrunner cluster image --image-tag 1.4.2",
 		Args:    arguments(0),
 		RunE:    o.withCluster(clusterCommand.image),
 	}
-	declare(cmd, imageNameFlag, engineFlag)
+	declare(cmd, imageTagFlag.describe("the tag of the image (default the commit)"), engineFlag)
 	declare(cmd, clusterFlags...)
 	return cmd
 }
@@ -38,7 +37,7 @@ func (c clusterCommand) image(ctx context.Context) error {
 	}
 	workspace := cmp.Or(c.variables[workspaceFlag.variable], ".")
 	image := &cluster.Image{
-		Deployment: d, Workspace: workspace, Tag: c.variables[imageNameFlag.variable],
+		Deployment: d, Workspace: workspace, Tag: c.variables[imageTagFlag.variable],
 		Engine: c.variables[engineFlag.variable], Output: c.stderr,
 	}
 	if e := image.Engine; e != "" && e != "podman" && e != "docker" {

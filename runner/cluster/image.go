@@ -122,7 +122,7 @@ func (i *Image) findEngine() (string, error) {
 	}
 	return "", &Error{
 		Message: "there is neither podman nor docker on PATH",
-		Advice:  "install one of them, or build and push the image elsewhere and name it: --tag TAG",
+		Advice:  "install one of them, or build and push the image elsewhere and name it: --image-tag TAG",
 	}
 }
 
@@ -244,7 +244,7 @@ func TagOf(ctx context.Context, workspace string, now time.Time) (tag string, ch
 	}
 	commit, err := git("rev-parse", "HEAD")
 	if err != nil {
-		return "", false, &Error{Message: "the commit is not known", Advice: "run the command in a checkout, or set --tag TAG"}
+		return "", false, &Error{Message: "the commit is not known", Advice: "run the command in a checkout, or set --image-tag TAG"}
 	}
 	status, err := git("status", "--porcelain")
 	if err == nil && status == "" {
