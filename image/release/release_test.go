@@ -142,6 +142,34 @@ func TestTheModuleCanBeInstalledByGo(t *testing.T) {
 	}
 }
 
+// The linker ignores a variable that is not there, and then the runner would not know its webhook.
+func TestTheBuildSetsVariablesThatTheRunnerHas(t *testing.T) {
+	build := read(t, "build")
+	set := regexp.MustCompile(`-X main\.(\w+)=`).FindAllStringSubmatch(build, -1)
+	if len(set) < 2 {
+		t.Fatalf("%v", set)
+	}
+	sources, err := filepath.Glob("../../cmd/runner/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := ""
+	for _, name := range sources {
+		all += read(t, name)
+	}
+	for _, v := range set {
+		if !regexp.MustCompile(`(?m)^(var|\t)\s*` + v[1] + `\s+(string|=)`).MatchString(all) {
+			t.Errorf("cmd/runner has no variable %s", v[1])
+		}
+	}
+	// The same flags as make build, so that its size and its tests speak of what is released.
+	flags := regexp.MustCompile(`-tags nethttpomithttp2 -gcflags=(\S+)=-l`)
+	made := strings.ReplaceAll(read(t, "../../Makefile"), "$(SDK)", "github.com/aws/aws-sdk-go-v2/...")
+	if a, b := flags.FindString(build), flags.FindString(made); a == "" || a != b {
+		t.Errorf("image/release/build has %q, the Makefile %q", a, b)
+	}
+}
+
 func TestTheSameInputGivesTheSameBytes(t *testing.T) {
 	t.Setenv("TZ", "Asia/Tokyo")
 	again := t.TempDir()
