@@ -94,6 +94,8 @@ func (s store) beside(t *testing.T, branch, commit, step string) (f beside) {
 const (
 	sidecarImage = "localhost/runner-beside:test"
 	sidecarPort  = "8097"
+	// The tasks of a test share this machine's ports: one waits until that of another is free.
+	sidecarCommand = `["sh", "-c", "trap 'exit 0' TERM; while :; do httpd -f -p 127.0.0.1:$SERVICE_PORT -h /www & wait; sleep 0.2; done"]`
 	// besideSteps are the steps of the chain with something beside their commands.
 	besideSteps = "" +
 		"  test: { before: \"wget -qO- http://127.0.0.1:$SERVICE_WEB_PORT/said\", services: { web: { image: \"" + sidecarImage + "\" } } }\n" +
@@ -103,8 +105,7 @@ const (
 // sidecar makes the image of the sidecar.
 func (e *engine) sidecar(t *testing.T) {
 	t.Helper()
-	// The tasks of a test share this machine's ports: one waits until that of another is free.
-	e.busybox(t, sidecarImage, `["sh", "-c", "trap 'exit 0' TERM; while :; do httpd -f -p 127.0.0.1:$SERVICE_PORT -h /www & wait; sleep 0.2; done"]`, "WORKDIR /", "httpd")
+	e.busybox(t, sidecarImage, sidecarCommand, "WORKDIR /", "httpd", "wget")
 }
 
 // hasBeside fails unless the test of a commit had its sidecar, and its build the cache.

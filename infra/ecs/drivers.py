@@ -55,6 +55,12 @@ class ProcessHandle:
         shutil.rmtree(self.root, ignore_errors=True)
         return code if code >= 0 else 128 - code
 
+    def execute(self, script, timeout):
+        try:
+            return subprocess.run(["sh", "-c", script], cwd=self.root, capture_output=True, timeout=timeout).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
+
     def stop(self, timeout):
         self.child.send_signal(signal.SIGTERM)
         try:
@@ -106,6 +112,12 @@ class PodmanHandle:
         subprocess.run(["podman", "rm", "--force", self.id], capture_output=True)
         shutil.rmtree(self.work, ignore_errors=True)
         return int(code or 255)
+
+    def execute(self, script, timeout):
+        try:
+            return subprocess.run(["podman", "--runtime", "runc", "exec", self.id, "sh", "-c", script], capture_output=True, timeout=timeout).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
 
     def stop(self, timeout):
         subprocess.run(["podman", "stop", "--time", str(int(timeout)), self.id], capture_output=True)

@@ -61,7 +61,7 @@ def container_of(task):
         },
         "DesiredStatus": task.desired_status, "KnownStatus": task.last_status, "Limits": {"CPU": 2},
         "CreatedAt": stamp(task.created_at), "StartedAt": stamp(getattr(task, "started_at", None)), "Type": "NORMAL",
-        "ContainerARN": task.containers[0].container_arn, "LogDriver": "awslogs", "Networks": [],
+        "ContainerARN": task.runner.container_arn, "LogDriver": "awslogs", "Networks": [],
     }
 
 

@@ -1,6 +1,7 @@
 """The statuses of a task: PROVISIONING, PENDING, RUNNING, DEACTIVATING, STOPPED, as DescribeTasks returns them."""
 
 import collections
+import copy
 import re
 import threading
 import time
@@ -13,6 +14,33 @@ from moto.ssm.models import ssm_backends
 
 STOP_TIMEOUT = 30  # seconds, ECS's default
 KILLED = 137
+
+
+class Sidecar:
+    """A container that is not essential: neither its end nor its health ends the task."""
+
+    def __init__(self, handle, log):
+        self.handle, self.log, self.ended = handle, log, threading.Event()
+
+    def follow(self, container, check):
+        if check:
+            threading.Thread(target=self.check, args=(container, check), daemon=True).start()
+        for line in self.handle.lines():
+            self.log.line(line)
+        self.log.close()
+        container.exitCode = self.handle.wait()
+        container.last_status = "STOPPED"
+        self.ended.set()
+
+    def check(self, container, check):
+        while not self.ended.wait(check.get("interval", 30)):
+            healthy = self.handle.execute(check["command"][1], check.get("timeout", 5))
+            container.health_status = "HEALTHY" if healthy else "UNHEALTHY"
+
+    def stop(self, timeout):
+        if not self.ended.is_set():
+            self.handle.stop(timeout)
+            self.ended.wait(timeout + 60)  # it is removed, too
 
 
 class Tasks:
@@ -39,12 +67,12 @@ class Tasks:
 
     def start(self, task, definition):
         task.created_at, task.last_status, task.containers[0].exitCode = time.time(), "PROVISIONING", None
-        task.definition, task.handle = definition, None
+        task.definition, task.handle, task.runner, task.beside = definition, None, task.containers[0], []
         self.by_id[task.id] = task
         threading.Thread(target=self.run, args=(task,), daemon=True).start()
 
     def run(self, task):
-        container, definition = task.containers[0], task.definition.container_definitions[0]
+        container, definition = task.runner, task.definition.container_definitions[0]
         overrides = next((o for o in task.overrides.get("containerOverrides", []) if o["name"] == definition["name"]), {})
         try:
             time.sleep(self.phase)
@@ -58,6 +86,7 @@ class Tasks:
                 image = self.image or definition["image"]
                 memory = task.overrides.get("memory") or task.definition.memory or definition.get("memory")
                 cpu = task.overrides.get("cpu") or task.definition.cpu
+                self.start_sidecars(task, cpu and int(cpu), memory and int(memory))
                 command = overrides.get("command") or definition.get("command") or []
                 task.handle = self.driver.start(task.id, image, command, environment, cpu and int(cpu), memory and int(memory))
                 task.pull_stopped_at = task.started_at = time.time()
@@ -78,13 +107,32 @@ class Tasks:
             container.reason = "OutOfMemoryError: Container killed due to memory usage"
         self.ended(task, "EssentialContainerExited", "Essential container in task exited")
 
+    def start_sidecars(self, task, cpu, memory):
+        """Starts the other containers of a task: those that the runner depends on. They share its limits on Fargate; here each has them."""
+        for number, definition in enumerate(task.definition.container_definitions[1:], 1):
+            environment = self.environment(task, definition, {})
+            log = awslogs.open_stream(task, definition, self.log_delay)
+            command = definition.get("command") or []
+            sidecar = Sidecar(self.driver.start(f"{task.id}-{number}", definition["image"], command, environment, cpu, memory), log)
+            task.beside.append(sidecar)
+            container = copy.copy(task.runner)
+            container.name, container.image, container.runtime_id = definition["name"], definition["image"], sidecar.handle.id
+            container.container_arn += f"-{number}"
+            container.last_status, container.health_status, container.environment = "RUNNING", "UNKNOWN", definition.get("environment")
+            task.containers.insert(0, container)  # in no order that one could rely on
+            threading.Thread(target=sidecar.follow, args=(container, definition.get("healthCheck")), daemon=True).start()
+
     def ended(self, task, code, reason):
+        for sidecar, definition in zip(task.beside, task.definition.container_definitions[1:]):
+            sidecar.stop(float(definition.get("stopTimeout") or STOP_TIMEOUT))
         with self.lock:
             if task.desired_status != "STOPPED":
                 task.stop_code, task.stopped_reason = code, reason
             task.desired_status = "STOPPED"
         task.stopping_at = task.execution_stopped_at = task.stopped_at = time.time()
-        task.containers[0].last_status = task.last_status = "STOPPED"
+        for container in task.containers:
+            container.last_status = "STOPPED"
+        task.last_status = "STOPPED"
 
     def stop(self, task, code, reason):
         with self.lock:
@@ -102,6 +150,8 @@ class Tasks:
         for task in list(self.by_id.values()):
             if task.handle and task.last_status != "STOPPED":
                 task.handle.kill()
+                for sidecar in task.beside:
+                    sidecar.handle.kill()
 
     def environment(self, task, definition, overrides):
         environment = {
