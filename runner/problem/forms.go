@@ -12,6 +12,9 @@ func (m *Matcher) one(n int, line string) (Problem, bool) {
 	if c := line[0]; c == ' ' || c == '\t' {
 		return m.indented(n, line)
 	}
+	if p, ok := ofJVM(n, line); ok {
+		return p, ok
+	}
 	if p, ok := m.heads(n, line); ok || m.await != nil && m.await.At == n {
 		return p, ok
 	}
@@ -115,9 +118,6 @@ func compiled(n int, line string, f []string) Problem {
 // heads reads lines that begin with what they are, and starts of problems of several lines.
 func (m *Matcher) heads(n int, line string) (p Problem, ok bool) {
 	p = Problem{At: n, To: n, Text: line}
-	if c := line[0]; (c == '[' || c == 'e' || c == 'w') && p.ofJVM(line) {
-		return p, true
-	}
 	switch line[0] {
 	case 'e', 'w':
 		if f := rustHead.FindStringSubmatch(line); f != nil {
