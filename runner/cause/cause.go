@@ -182,7 +182,7 @@ func withoutParents(failures []record.FailedTest) []record.FailedTest {
 // testLine names a test and its place: "price › adds the tax (src/price.test.ts:12)".
 func testLine(t record.FailedTest) string {
 	text := t.Name
-	if t.Class != "" && !strings.Contains(t.Name, t.Class) {
+	if t.Class != "" && t.Class != t.File && !strings.Contains(t.Name, t.Class) { // vitest: the class is the file
 		text = t.Class + " › " + text
 	}
 	if t.Path != "" {

@@ -38,6 +38,15 @@ func TestWhatTheCauseIsMadeOf(t *testing.T) {
 			record.CauseTests, "cart › adds (a.test.ts:12): expected 3",
 			"cart › adds (a.test.ts:12)|  expected 3|  received 4|starts|  boom", "",
 		},
+		"a test of vitest, whose class is its file": {
+			Failure{Reason: record.Failure, Tests: &record.Tests{
+				Counts: results.Counts{Total: 1, Failed: 1},
+				Failures: []record.FailedTest{{
+					Case: results.Case{Name: "price > adds", Class: "src/price.test.ts", File: "src/price.test.ts", Message: "expected 1 to be 2"}, Path: "app/src/price.test.ts", Line: 3,
+				}},
+			}},
+			record.CauseTests, "price > adds (app/src/price.test.ts:3): expected 1 to be 2", "price > adds (app", "",
+		},
 		"a failed test of Go": {
 			Failure{Reason: record.Failure, Tests: &record.Tests{
 				Counts:   results.Counts{Total: 1, Failed: 1},

@@ -53,7 +53,7 @@ func TestName(c results.Case) string {
 
 func classAndName(c results.Case) string {
 	name := c.Name
-	if c.Class != "" && !strings.Contains(name, c.Class) {
+	if c.Class != "" && c.Class != c.File && !strings.Contains(name, c.Class) {
 		name = c.Class + " › " + name
 	}
 	return name + Project(c)

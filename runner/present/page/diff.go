@@ -40,6 +40,7 @@ func (k kind) class() markup {
 const (
 	expectedWord = `(expected|want(ed)?)\b`
 	actualWord   = `(actual|received|got)\b`
+	label        = `[^:"'{\[]{0,40}: *\S` // "Expected number of calls: 2", but no "expected { a: 1 } to equal { a: 2 }"
 )
 
 // patterns classify lines. They are compiled with the first page, since most starts of the runner need none.
@@ -68,8 +69,8 @@ var known = sync.OnceValue(func() *patterns {
 			`(?i)^-{1,3} ?` + actualWord + `|\+ ?` + expectedWord + `,? ?- ?` + actualWord + `|- ?` + actualWord + `,? ?\+ ?` + expectedWord,
 		),
 
-		labelsWant: regexp.MustCompile(`(?i)^` + expectedWord + `[^:]{0,40}: *\S`),
-		labelsGot:  regexp.MustCompile(`(?i)^` + actualWord + `[^:]{0,40}: *\S`),
+		labelsWant: regexp.MustCompile(`(?i)^` + expectedWord + label),
+		labelsGot:  regexp.MustCompile(`(?i)^` + actualWord + label),
 
 		isFrame: regexp.MustCompile(`^at .*(:\d+|\)|>)$|^❯ .*:\d+$|^File ".*", line \d+`),
 		foreign: regexp.MustCompile(`node_modules|node:internal|site-packages|/go/src/`),

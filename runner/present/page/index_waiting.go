@@ -107,6 +107,6 @@ func (w *writer) waiting(x Index) {
 			clip(command.String(), maxName))
 	}
 	w.endTable()
-	w.raw("<p class=\"note\">By the runs of pipelines in runner.yaml: what comes before the approval has passed, and nothing of the environment has run since. " +
+	w.raw("<p class=\"note\">By the pipeline in runner.yaml, or else that of the cluster: what comes before the approval has passed, and nothing of the environment has run since. " +
 		"A rejection is known to the cluster alone: <code>runner pipeline status</code>.</p>\n</section>\n")
 }
