@@ -76,10 +76,13 @@ func (r *run) indexEnd(ended record.Run) {
 	r.index(listing{entry, redact.Value(r.Redactor, r.delivery.Live(r.now()))})
 }
 
-// awaits returns the approval that the pipeline of runner.yaml asks for after this run; nil if none does, or that is not
-// known.
+// awaits returns the approval that the pipeline asks for after this run, that of runner.yaml or else the cluster's; nil if
+// none does, or that is not known.
 func (r *run) awaits(ended record.Run) *record.Awaits {
 	stages := r.steps.Pipeline()
+	if c := r.Config; len(stages) == 0 && ended.Passed && !r.isPartial() && c.Event == "push" && r.Ref.Branch == c.MainBranch {
+		return pipeline.DefaultAwaits(c.Environments, c.Approvals, ended.Step, ended.Environment)
+	}
 	if !ended.Passed || r.isPartial() || !slices.ContainsFunc(stages, func(s steps.Stage) bool { return s.Approval != "" }) {
 		return nil
 	}

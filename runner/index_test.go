@@ -163,3 +163,42 @@ func TestWhereARunIsListed(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Without a pipeline in runner.yaml, the cluster's own says what waits for an approval.
+func TestWhatTheClustersPipelineWaitsFor(t *testing.T) {
+	r, _, _ := indexedRun(t)
+	r.Config.MainBranch, r.Config.Event = "main", "push"
+	r.Config.Environments, r.Config.Approvals = []string{"staging", "production"}, []string{"production"}
+	for _, c := range []struct {
+		step, environment, want string
+		failed                  bool
+	}{
+		{"test", "", "", false},
+		{"deploy", "staging", "production after deploy@staging", false},
+		{"deploy", "staging", "", true},
+		{"migrate", "staging", "", false},
+		{"deploy", "production", "", false},
+		{"deploy", "elsewhere", "", false},
+	} {
+		got := ""
+		if a := r.awaits(record.Run{Passed: !c.failed, Identity: record.Identity{Step: c.step, Environment: c.environment}}); a != nil {
+			got = a.Environment + " after " + strings.Join(a.Steps, ", ")
+		}
+		if got != c.want {
+			t.Errorf("%s of %q: %q", c.step, c.environment, got)
+		}
+	}
+	tested := record.Run{Passed: true, Identity: record.Identity{Step: "test"}}
+	r.Config.Approvals = []string{"staging"}
+	if a := r.awaits(tested); a == nil || a.Environment != "staging" || strings.Join(a.Steps, " ") != "build test" {
+		t.Errorf("%+v", a)
+	}
+	r.Config.Event = "schedule"
+	if a := r.awaits(tested); a != nil {
+		t.Errorf("a schedule waits for %+v", a)
+	}
+	r.Config.Event, r.Ref.Branch = "push", "feature/x"
+	if a := r.awaits(tested); a != nil {
+		t.Errorf("a branch waits for %+v", a)
+	}
+}

@@ -19,6 +19,9 @@ test('the order is that of the plan: side by side, by environment, after an appr
   assert.equal(w.table['ref#acme/shop#refs/heads/main'].phase.S, 'delivering')
   assert.equal(w.tasks.at(-1).environment.RUNNER_ARTIFACT_DIGESTS, `builds=${'a'.repeat(64)}`)
   assert.deepEqual([...new Set(w.tasks.map((t) => t.environment.RUNNER_EVENT))], ['push'])
+  for (const { environment: e } of w.tasks) { // for the page of all runs, which shows what waits
+    assert.deepEqual([e.RUNNER_ENVIRONMENTS, e.RUNNER_APPROVAL_ENVIRONMENTS], ['staging,production', 'production'])
+  }
 })
 
 test('without a plan the order is as it was', async () => {
@@ -49,6 +52,7 @@ test('a branch, a schedule and a tag run the plan of their event', async () => {
   assert.equal((await nightly.run(schedule('pipeline'))).status, 'SUCCEEDED', JSON.stringify(failures(nightly)))
   assert.deepEqual(steps(nightly), ['Build:Build', 'e2e:Test'])
   assert.equal(nightly.tasks[0].environment.RUNNER_EVENT, 'schedule')
+  assert.equal(nightly.tasks[0].environment.RUNNER_ENVIRONMENTS, undefined)
 
   const tag = planned(example)
   await tag.run(push('refs/tags/v1.2.3'))

@@ -21,59 +21,61 @@ import (
 
 // Config is what the environment and the flags say of a run. Empty means not set.
 type Config struct {
-	Step           string `env:"PIPELINE_STEP" envDefault:"build"`
-	StackName      string `env:"STACK_NAME"`
-	Environment    string `env:"ENVIRONMENT"`
-	Branch         string `env:"BRANCH"`
-	SHA            string `env:"GIT_SHA"`
-	Artifacts      string `env:"ARTIFACT_BUCKET"`
-	Workspace      string `env:"RUNNER_WORKSPACE"`
-	File           string `env:"RUNNER_CONFIG"`
-	CacheFrom      string `env:"RUNNER_CACHE_FROM"` // where caches are read from; then none are saved. "": the artifacts' store
-	LogFormat      string `env:"RUNNER_LOG_FORMAT" envDefault:"auto"`
-	LogLevel       string `env:"RUNNER_LOG_LEVEL" envDefault:"info"`
-	DryRun         bool   `env:"RUNNER_DRY_RUN"`
-	Repository     string `env:"REPOSITORY_URL"`
-	GitHubName     string `env:"GITHUB_REPOSITORY"`
-	KnownHosts     string `env:"RUNNER_SSH_KNOWN_HOSTS"`
-	MainBranch     string `env:"RUNNER_MAIN_BRANCH" envDefault:"main"` // whose records count for tags, too
-	Protected      string `env:"RUNNER_PROTECTED_BRANCHES"`            // globs, separated by commas; "": the main branch
-	Event          string `env:"RUNNER_EVENT" envDefault:"push"`       // what started the pipeline
-	Digests        string `env:"RUNNER_ARTIFACT_DIGESTS"`              // KIND=SHA256, separated by commas: the sets that may be fetched
-	SigningKey     string `env:"RUNNER_SIGNING_KEY"`                   // of KMS: an id, an alias or an ARN
-	GitHubBranch   string `env:"GITHUB_REF_NAME"`
-	GitHubSHA      string `env:"GITHUB_SHA"`
-	StepSummary    string `env:"GITHUB_STEP_SUMMARY"` // a file that Markdown is added to
-	GitHubAPI      string `env:"GITHUB_API_URL"`      // "": github.com's
-	GitHubServer   string `env:"GITHUB_SERVER_URL"`
-	GitHubStatus   string `env:"RUNNER_GITHUB_STATUS" envDefault:"auto"` // auto, on or off
-	GitHubComment  string `env:"RUNNER_GITHUB_COMMENT" envDefault:"off"` // on or off
-	SlackChannel   string `env:"SLACK_CHANNEL"`
-	SlackAPI       string `env:"SLACK_API_URL"`      // "": slack.com's
-	SlackUsers     string `env:"RUNNER_SLACK_USERS"` // EMAIL=ID, separated by commas: see SlackUser
-	Actor          string `env:"GITHUB_ACTOR"`       // who has caused the run
-	S3Encryption   string `env:"RUNNER_S3_ENCRYPTION"`
-	S3KMSKey       string `env:"RUNNER_S3_KMS_KEY"`
-	S3StorageClass string `env:"RUNNER_S3_STORAGE_CLASS"`
-	S3Tags         string `env:"RUNNER_S3_TAGS"`
-	S3Owner        string `env:"RUNNER_S3_BUCKET_OWNER"`
-	StoreRole      string `env:"RUNNER_STORE_ROLE"` // assumed for the store, with its prefix as a session tag
-	Metadata       string `env:"ECS_CONTAINER_METADATA_URI_V4"`
-	TraceParent    string `env:"TRACEPARENT"`
-	Role           string `env:"RUNNER_ROLE"`        // see steps.Step: these override runner.yaml, since the task decides
-	ExternalID     string `env:"RUNNER_EXTERNAL_ID"` // of the role's trust policy
-	Account        string `env:"RUNNER_ACCOUNT"`
-	Region         string `env:"RUNNER_REGION"`
-	Credentials    string `env:"RUNNER_CREDENTIALS"` // "", task or none
-	Force          bool   `env:"RUNNER_FORCE"`
-	Only           string `env:"RUNNER_ONLY"`              // tests, a line each: see OnlyWords
-	Capacity       string `env:"RUNNER_CAPACITY_PROVIDER"` // the task's, which its metadata does not tell
-	Shard          string `env:"RUNNER_SHARD"`             // 2/4: this run is the second of four shards
-	ShardRun       string `env:"RUNNER_SHARD_RUN"`         // the same for all shards that belong together
-	ShardHistory   string `env:"RUNNER_SHARD_HISTORY"`     // of the plan: digest of the times by which tests are divided
-	ShardMerge     string `env:"RUNNER_SHARD_MERGE" envDefault:"last"`
-	ShardOrigin    string `env:"RUNNER_SHARD_ORIGIN"` // the folder that the workspace is a copy of
-	MergeShards    int    `env:"RUNNER_MERGE_SHARDS"` // merges so many shards instead of running the step
+	Step           string   `env:"PIPELINE_STEP" envDefault:"build"`
+	StackName      string   `env:"STACK_NAME"`
+	Environment    string   `env:"ENVIRONMENT"`
+	Branch         string   `env:"BRANCH"`
+	SHA            string   `env:"GIT_SHA"`
+	Artifacts      string   `env:"ARTIFACT_BUCKET"`
+	Workspace      string   `env:"RUNNER_WORKSPACE"`
+	File           string   `env:"RUNNER_CONFIG"`
+	CacheFrom      string   `env:"RUNNER_CACHE_FROM"` // where caches are read from; then none are saved. "": the artifacts' store
+	LogFormat      string   `env:"RUNNER_LOG_FORMAT" envDefault:"auto"`
+	LogLevel       string   `env:"RUNNER_LOG_LEVEL" envDefault:"info"`
+	DryRun         bool     `env:"RUNNER_DRY_RUN"`
+	Repository     string   `env:"REPOSITORY_URL"`
+	GitHubName     string   `env:"GITHUB_REPOSITORY"`
+	KnownHosts     string   `env:"RUNNER_SSH_KNOWN_HOSTS"`
+	MainBranch     string   `env:"RUNNER_MAIN_BRANCH" envDefault:"main"` // whose records count for tags, too
+	Protected      string   `env:"RUNNER_PROTECTED_BRANCHES"`            // globs, separated by commas; "": the main branch
+	Event          string   `env:"RUNNER_EVENT" envDefault:"push"`       // what started the pipeline
+	Environments   []string `env:"RUNNER_ENVIRONMENTS"`                  // that the cluster delivers to where runner.yaml has no pipeline
+	Approvals      []string `env:"RUNNER_APPROVAL_ENVIRONMENTS"`         // those of them that it asks for
+	Digests        string   `env:"RUNNER_ARTIFACT_DIGESTS"`              // KIND=SHA256, separated by commas: the sets that may be fetched
+	SigningKey     string   `env:"RUNNER_SIGNING_KEY"`                   // of KMS: an id, an alias or an ARN
+	GitHubBranch   string   `env:"GITHUB_REF_NAME"`
+	GitHubSHA      string   `env:"GITHUB_SHA"`
+	StepSummary    string   `env:"GITHUB_STEP_SUMMARY"` // a file that Markdown is added to
+	GitHubAPI      string   `env:"GITHUB_API_URL"`      // "": github.com's
+	GitHubServer   string   `env:"GITHUB_SERVER_URL"`
+	GitHubStatus   string   `env:"RUNNER_GITHUB_STATUS" envDefault:"auto"` // auto, on or off
+	GitHubComment  string   `env:"RUNNER_GITHUB_COMMENT" envDefault:"off"` // on or off
+	SlackChannel   string   `env:"SLACK_CHANNEL"`
+	SlackAPI       string   `env:"SLACK_API_URL"`      // "": slack.com's
+	SlackUsers     string   `env:"RUNNER_SLACK_USERS"` // EMAIL=ID, separated by commas: see SlackUser
+	Actor          string   `env:"GITHUB_ACTOR"`       // who has caused the run
+	S3Encryption   string   `env:"RUNNER_S3_ENCRYPTION"`
+	S3KMSKey       string   `env:"RUNNER_S3_KMS_KEY"`
+	S3StorageClass string   `env:"RUNNER_S3_STORAGE_CLASS"`
+	S3Tags         string   `env:"RUNNER_S3_TAGS"`
+	S3Owner        string   `env:"RUNNER_S3_BUCKET_OWNER"`
+	StoreRole      string   `env:"RUNNER_STORE_ROLE"` // assumed for the store, with its prefix as a session tag
+	Metadata       string   `env:"ECS_CONTAINER_METADATA_URI_V4"`
+	TraceParent    string   `env:"TRACEPARENT"`
+	Role           string   `env:"RUNNER_ROLE"`        // see steps.Step: these override runner.yaml, since the task decides
+	ExternalID     string   `env:"RUNNER_EXTERNAL_ID"` // of the role's trust policy
+	Account        string   `env:"RUNNER_ACCOUNT"`
+	Region         string   `env:"RUNNER_REGION"`
+	Credentials    string   `env:"RUNNER_CREDENTIALS"` // "", task or none
+	Force          bool     `env:"RUNNER_FORCE"`
+	Only           string   `env:"RUNNER_ONLY"`              // tests, a line each: see OnlyWords
+	Capacity       string   `env:"RUNNER_CAPACITY_PROVIDER"` // the task's, which its metadata does not tell
+	Shard          string   `env:"RUNNER_SHARD"`             // 2/4: this run is the second of four shards
+	ShardRun       string   `env:"RUNNER_SHARD_RUN"`         // the same for all shards that belong together
+	ShardHistory   string   `env:"RUNNER_SHARD_HISTORY"`     // of the plan: digest of the times by which tests are divided
+	ShardMerge     string   `env:"RUNNER_SHARD_MERGE" envDefault:"last"`
+	ShardOrigin    string   `env:"RUNNER_SHARD_ORIGIN"` // the folder that the workspace is a copy of
+	MergeShards    int      `env:"RUNNER_MERGE_SHARDS"` // merges so many shards instead of running the step
 
 	Timeout    time.Duration `env:"RUNNER_TIMEOUT"` // 0: the step's own, else DefaultTimeout
 	Grace      time.Duration `env:"RUNNER_GRACE" envDefault:"20s"`

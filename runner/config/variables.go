@@ -46,6 +46,8 @@ func Variables() []VariableGroup {
 			{"RUNNER_SSH_KEY", "a private key to fetch over ssh, or a reference to one; no file ever holds it, the command does not get it"},
 			{"RUNNER_SSH_KNOWN_HOSTS", "lines of known hosts, to fetch over ssh"},
 			{"RUNNER_EVENT", "what started the pipeline: push, tag, schedule, manual or pull_request; push by default"},
+			{"RUNNER_ENVIRONMENTS", "environments, separated by commas, that the cluster delivers the main branch to in this order where runner.yaml has no pipeline; the pipeline sets it"},
+			{"RUNNER_APPROVAL_ENVIRONMENTS", "those of them that wait for an approval, which the page of all runs shows; the pipeline sets it"},
 			{"RUNNER_MAIN_BRANCH", "the branch whose records and sets count for all branches and tags; main by default"},
 			{"RUNNER_PROTECTED_BRANCHES", "names or patterns, separated by commas, of branches whose sets are never replaced; the main branch by default"},
 		}},
