@@ -35,7 +35,7 @@ func TestClassify(t *testing.T) {
 		"jest, of two values": " Error: expect(received).toBe(expected) // Object.is equality\n \nwExpected: 4149\ngReceived: 4150\n|    at new Promise (<anonymous>)\n",
 		"jest, of calls":      " Error: expect(jest.fn()).toHaveBeenCalledTimes(expected)\n \nwExpected number of calls: 1\ngReceived number of calls: 0\n",
 		"vitest":              " AssertionError: expected 1 to be 2 // Object.is equality\n \nw- Expected\ng+ Received\n \nw- 2\ng+ 1\n \n| ❯ flaky.test.js:6:56\n",
-		"vitest, of objects": " expected { items: [ …(2) ], total: 12 } to deeply equal { items: [ …(2) ], total: 14 }\nw- Expected\ng+ Received\nw-   \"total\": 14,\ng+   \"total\": 12,\n",
+		"vitest, of objects":  " expected { items: [ …(2) ], total: 12 } to deeply equal { items: [ …(2) ], total: 14 }\nw- Expected\ng+ Received\nw-   \"total\": 14,\ng+   \"total\": 12,\n",
 		"node:assert":         " Expected values to be strictly deep-equal:\n@+ actual - expected\n \n   {\n     a: [\n       1,\ng+     2\nw-     3\n     ],\ng+   b: '<x> & y'\n",
 		"mocha":               " Error: expected 138 to equal 119\n@      + expected - actual\n \ng      -138.04\nw      +119\n|      at Context.<anonymous> (test/price.js:12:23)\n",
 		"ava":                 "   Difference (- actual, + expected):\n \ng  - 138.04\nw  + 119\n",

@@ -188,6 +188,7 @@ if (byId("packed")) (() => {
       row.search = `${row.title}\n${row.file}`.toLowerCase();
       return row;
     });
+    body.parentNode.classList.toggle("young", !data.some((row) => strip(row.past)));
     states.forEach(([, word], i) => {
       const n = data.filter((row) => row.state === i).length;
       if (n) state.append(make("option", { value: i }, `${word} (${n})`));
