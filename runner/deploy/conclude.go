@@ -177,9 +177,9 @@ func (d *Deployment) compareStackName(started time.Time) {
 	}
 }
 
-// retainBuilds tags what is deployed, so that the bucket's lifecycle keeps it, side by side with the command: there is a
-// request for each file of a set that is deployed for the first time. What a command that fails has deployed is kept, too,
-// since it may be live in part.
+// retainBuilds tags what is deployed, so that the bucket's lifecycle keeps it, side by side with the command: there is
+// a request for each file of a set that is deployed for the first time. What a command that fails has deployed is kept,
+// too, since it may be live in part.
 func (d *Deployment) retainBuilds() {
 	if d.step.Lock != steps.LockStack || len(d.step.Fetch) == 0 {
 		return

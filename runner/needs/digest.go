@@ -39,9 +39,11 @@ func CheckDigest(ctx context.Context, s *session.Session, publishers []string, m
 	return checkDigest(s, publishers, m, lookUp(ctx, s, m.Kind, publishers))
 }
 
-// lookUp finds the newest runs of the steps that publish a set, if CheckDigest goes by them, side by side with each other
-// and with the caller, who asks for one of them by what it returns.
-func lookUp(ctx context.Context, s *session.Session, kind string, names []string) func(i int) (record.Latest, error) {
+// lookUp finds the newest runs of the steps that publish a set, if CheckDigest goes by them, side by side with each
+// other and with the caller, who asks for one of them by what it returns.
+func lookUp(
+	ctx context.Context, s *session.Session, kind string, names []string,
+) func(i int) (record.Latest, error) {
 	found, problems := make([]record.Latest, len(names)), make([]error, len(names))
 	var beside sync.WaitGroup
 	if s.Config.Digests != config.NoDigests && s.Config.ArtifactDigests()[kind] == "" {
