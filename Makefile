@@ -26,7 +26,7 @@ export CGO_ENABLED := 0
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
 
-# HTTP/2 is left out, as S3 and Secrets Manager speak HTTP/1.1 only and nobody else here gains from it: 350 KB less.
+# HTTP/2 is left out, as S3 and Secrets Manager speak HTTP/1.1 only and no other host that it calls needs it: 350 KB less.
 # Nothing of the SDK is inlined, which does not show beside a request: 640 KB less.
 build: ## the static, reproducible binary: bin/runner
 	go build -trimpath -buildvcs=false -tags nethttpomithttp2 -gcflags=$(SDK)=-l -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/runner ./cmd/runner
@@ -63,7 +63,7 @@ test: lint $(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.y
 	GORACE=atexit_sleep_ms=0 CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -vet off -timeout 20m ./...
 	cd runner/awsjson/endpointtest && go test ./...
 
-# A browser is a matter of the system's packages: CI on Debian installs it, elsewhere one is told of it.
+# A browser is a matter of the system's packages: CI on Debian installs it, elsewhere a message names it.
 define HAVE_CHROMIUM
 command -v chromium >/dev/null || { test -n "$$CI" && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } || \
   { echo "no chromium on PATH: install Debian's package chromium, or a Chromium under that name"; exit 1; }

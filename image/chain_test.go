@@ -77,7 +77,7 @@ func TestTheChain(t *testing.T) {
 		{"a good commit goes all the way, and waits for approval before production", func(t *testing.T) { c.allTheWay(t, green) }},
 		{"a build that is replaced between approval and deployment is not deployed", func(t *testing.T) { c.replaced(t, replaced) }},
 		{"a commit whose test fails goes nowhere", func(t *testing.T) { c.nowhere(t, red) }},
-		{"a deployment that does not work is taken back", func(t *testing.T) { c.takenBack(t, unfit) }},
+		{"a deployment that does not work is rolled back", func(t *testing.T) { c.takenBack(t, unfit) }},
 		{"tests are divided between two tasks, and what has not changed is left out", func(t *testing.T) { c.divided(t, repository, unfit) }},
 		{"steps are run by hand", func(t *testing.T) { c.triggers(t, green, red) }},
 	} {

@@ -293,7 +293,7 @@ func (w *indexWriter) add(ctx context.Context, l listing) error {
 	return w.page(ctx)
 }
 
-// page stores the page, whoever else does.
+// page stores the page, even if another run stores it at the same time.
 func (w *indexWriter) page(ctx context.Context) error {
 	w.draft = nil
 	err := overview.Write(ctx, w.store, w.about, w.branch)

@@ -261,7 +261,7 @@ func dotnetTest(p *paragraphOf, head []string) {
 	})
 }
 
-// gradleTest prints the exception alone, unless it is told to print more.
+// gradleTest prints the exception alone, unless it is configured to print more.
 func gradleTest(p *paragraphOf, head []string) {
 	p.name = head[1] + " › " + head[2]
 	if next := p.next(); next != "" && strings.HasPrefix(p.all[p.index+1], " ") {

@@ -216,7 +216,7 @@ func (i *Inspection) checkReceivers(ctx context.Context) ([]artifacts.Finding, e
 	var found []artifacts.Finding
 	for _, s := range list.Subscriptions {
 		if s.SubscriptionArn == "PendingConfirmation" {
-			found = append(found, warning(s.Endpoint+" has not confirmed its subscription, and is told nothing",
+			found = append(found, warning(s.Endpoint+" has not confirmed its subscription, and gets no messages",
 				"open the link in the message of AWS; runner cluster deploy does not send it again, the console does"))
 		}
 	}

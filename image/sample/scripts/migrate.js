@@ -2,7 +2,7 @@
 //
 // Each is made on a copy, which takes the file's place when it is done: a migration that is killed, at any moment, leaves
 // the file as it was. (In place, SQLite's lock, here a folder, would outlive the process and stop every later migration.)
-// Nobody else may write to the file meanwhile; that only one migrates at a time is seen to by who runs this.
+// No other process may write to the file meanwhile: the runner allows one migration at a time.
 const { createHash } = require('node:crypto');
 const { closeSync, copyFileSync, existsSync, fsyncSync, mkdirSync, mkdtempSync, openSync } = require('node:fs');
 const { readFileSync, readdirSync, renameSync, rmSync } = require('node:fs');

@@ -57,7 +57,7 @@ func Start(program string, r Request) (*Keeper, error) {
 	return k, nil
 }
 
-// note is what a keeper is told after the request.
+// note is what is sent to a keeper after the request.
 type note struct {
 	Group     int  `json:",omitempty"` // the process group of the command that was started last
 	Dismissed bool `json:",omitempty"` // the keeper ends without a word to the store
