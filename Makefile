@@ -130,7 +130,7 @@ image-soci: $(TOOLS)/bin/crane ## a SOCI index for a pushed image with gzip laye
 	set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
 	  crane pull --format oci $(CRANE_OPTIONS) $(IMAGE) "$$work/image"; \
 	  soci convert --standalone --format oci-dir "$$work/image" "$$work/soci"; \
-	  crane push --index $(CRANE_OPTIONS) "$$work/soci" $(IMAGE)-soci
+	  crane push $(CRANE_OPTIONS) "$$work/soci" $(IMAGE)-soci
 
 update-bases: $(TOOLS)/bin/crane ## pins the base images of the Dockerfile to what their tags are now: asks the registry
 	image/update-bases
