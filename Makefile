@@ -21,7 +21,7 @@ COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
 export CGO_ENABLED := 0
 
-.PHONY: help build man webhook run test test-report screenshots test-image test-e2e infra-test image image-push image-soci update-bases release test-release lint vulnerabilities bench bench-s3 bench-latency bench-cache equal-shards clean
+.PHONY: help build man webhook run test test-aws test-report screenshots test-image test-e2e infra-test image image-push image-soci update-bases release test-release lint vulnerabilities bench bench-s3 bench-latency bench-cache equal-shards clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
@@ -82,6 +82,11 @@ INFRA := $(TOOLS)/bin/moto_server $(TOOLS)/bin/cfn-lint $(TOOLS)/bin/aws $(TOOLS
 
 infra-test: $(INFRA) ## the templates: linted, deployed to moto, the machine run, permissions and alarms checked
 	CARLIN=$(TOOLS)/carlin/node_modules/carlin/bin/carlin.js node --test infra/test/*.test.mjs
+
+test-aws: build webhook ## the cluster in an account of yours: ACCOUNT=… REGION=… REPOSITORY=… CHECKOUT=…; infra/conformance/README.md
+	@test -n "$(ACCOUNT)" -a -n "$(REGION)" -a -n "$(REPOSITORY)" -a -n "$(CHECKOUT)" || { echo "say where: make test-aws ACCOUNT=… REGION=… REPOSITORY=owner/name CHECKOUT=folder"; exit 1; }
+	ACCOUNT=$(ACCOUNT) REGION=$(REGION) REPOSITORY=$(REPOSITORY) CHECKOUT=$(abspath $(CHECKOUT)) RUNNER=$(CURDIR)/bin/runner WEBHOOK_ZIP=$(CURDIR)/bin/webhook.zip \
+	  go test -tags aws -count 1 -timeout 3h -v -run '^TestAWS$$' ./infra/conformance
 
 # Containers are a matter of the system's packages, too.
 CONTAINERS := podman runc busybox-static qemu-user buildah
