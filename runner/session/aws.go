@@ -78,7 +78,8 @@ func (s *Session) OpenStore(ctx context.Context, owner lease.Owner, waiting func
 	c := s.Config
 	owner.Name = cmp.Or(owner.Name, LocalOwner())
 	store, place, err := location.Open(ctx, c.Artifacts, location.Options{
-		Workspace: c.Workspace, AWS: s.AWS,
+		// Shards in copies of a workspace share its store.
+		Workspace: cmp.Or(c.ShardOrigin, c.Workspace), AWS: s.AWS,
 		Getenv: func(name string) string { return s.Variables[name] },
 		OnMove: func(from, to string) {
 			s.Log.Info("moved the local store out of the workspace", "from", from, "to", to)
