@@ -61,7 +61,7 @@ func TestTheImage(t *testing.T) {
 	t.Run("has the pnpm that a project pins", func(t *testing.T) { e.bakesPnpm(t) })
 	t.Run("is built on bases that are pinned by digest", func(t *testing.T) { e.pinsBases(t) })
 	t.Run("is built on Debian too", func(t *testing.T) {
-		r := e.run(t, "--entrypoint", "sh", debianTag, "-c", "runner version && which bash git ssh pnpm && pnpm --version && id -u && ls -A /var/lib/apt/lists 2>/dev/null")
+		r := e.run(t, "--entrypoint", "sh", debianTag, "-c", "runner version && which bash git ssh pnpm && pnpm --version && id -u")
 		if r.code != 0 || !strings.Contains(r.out, "10.") || !strings.HasSuffix(r.out, "\n1000\n") {
 			t.Errorf("exit %d\n%s%s", r.code, r.out, r.stderr)
 		}

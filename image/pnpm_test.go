@@ -66,7 +66,7 @@ func (e *engine) bakesPnpm(t *testing.T) {
 	if said := build(t, "pnpm@"+pinned+"+sha512."+strings.Repeat("ab", 64)); !strings.Contains(said, "does not have the hash in packageManager") {
 		t.Errorf("another hash than that of what was installed: %s", said)
 	}
-	listing := run(t, baseTag, "find /root/.npm /root/.cache /home/node/.npm /home/node/.cache /tmp -mindepth 1 2>/dev/null; true")
+	listing := run(t, baseTag, "find /root/.npm /home/node/.npm /home/node/.cache /tmp -mindepth 1 2>/dev/null; true")
 	if listing != "" {
 		t.Errorf("caches in the image:\n%s", listing)
 	}
