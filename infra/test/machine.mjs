@@ -226,6 +226,9 @@ export class World {
     return { ALL_OLD: before ? { Attributes: before } : {}, ALL_NEW: { Attributes: copy(item) } }[input.ReturnValues] ?? {}
   }
 
+  // watch is called for each execution that begins.
+  watch() {}
+
   // run returns how the execution ended: { status, error, cause, visited, output }.
   async run(event, name = 'one', { waits = {}, timeouts = [], started = '2026-11-23T08:00:00.000Z' } = {}) {
     const arn = `arn:aws:states:eu-west-1:123456789012:execution:Machine:${name}`, visited = []
@@ -246,6 +249,7 @@ export class World {
     const machine = new StateMachine(d, { validationOptions: { noValidate: true } })
     const execution = machine.run(event, { overrides: { taskResourceLocalHandlers: handlers, waitTimeOverrides: waitTimes, retryIntervalOverrides: retries }, context })
     this.running.set(arn, execution)
+    this.watch(name, execution, states)
     this.ends[name] = 'FAILED'
     try {
       const output = await execution.result
