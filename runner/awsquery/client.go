@@ -1,8 +1,8 @@
 // Package awsquery calls AWS services that speak the query protocol: a form in, XML out. Input and output are structs of
 // the SDK, whose fields have the names of the protocol.
 //
-// The SDK's own clients have code for each operation and each structure of a service; what the runner needs of
-// CloudFormation takes a third of a megabyte there.
+// It is for services of which the runner needs one or two operations: the SDK's own clients have code for each structure,
+// and EC2's is several megabytes.
 package awsquery
 
 import (

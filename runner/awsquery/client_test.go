@@ -1,7 +1,6 @@
 package awsquery
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -38,7 +37,7 @@ func serve(t *testing.T, status int, answer string) (aws.Config, *[]url.Values) 
 }
 
 // The SDK's client and this one send the same form, and read the same from the same response.
-func TestCloudFormationIsCalledAsTheSDKDoes(t *testing.T) {
+func TestAServiceIsCalledAsTheSDKDoes(t *testing.T) {
 	const answer = `<R xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/"><XResult>
 <Stacks><member><StackId>arn:1</StackId><StackName>ci</StackName><StackStatus>CREATE_COMPLETE</StackStatus>
 <CreationTime>2026-11-23T10:00:00.123Z</CreationTime><EnableTerminationProtection>true</EnableTerminationProtection>
@@ -51,40 +50,58 @@ func TestCloudFormationIsCalledAsTheSDKDoes(t *testing.T) {
 	parameters := []types.Parameter{
 		{ParameterKey: aws.String("A"), ParameterValue: aws.String("")}, {ParameterKey: aws.String("B"), UsePreviousValue: aws.Bool(true)},
 	}
-	for action, call := range map[string]func(c api) (any, error){
-		"DescribeStacks": func(c api) (any, error) {
-			return c.DescribeStacks(t.Context(), &cloudformation.DescribeStacksInput{StackName: aws.String("ci")})
+	for action, c := range map[string]struct {
+		input, output any
+		call          func(c *cloudformation.Client, input any) (any, error)
+	}{
+		"DescribeStacks": {
+			&cloudformation.DescribeStacksInput{StackName: aws.String("ci")}, &cloudformation.DescribeStacksOutput{},
+			func(c *cloudformation.Client, input any) (any, error) {
+				return c.DescribeStacks(t.Context(), input.(*cloudformation.DescribeStacksInput))
+			},
 		},
-		"GetTemplate": func(c api) (any, error) {
-			return c.GetTemplate(t.Context(), &cloudformation.GetTemplateInput{
+		"GetTemplate": {
+			&cloudformation.GetTemplateInput{
 				StackName: aws.String("ci"), TemplateStage: types.TemplateStageOriginal,
-			})
+			}, &cloudformation.GetTemplateOutput{},
+			func(c *cloudformation.Client, input any) (any, error) {
+				return c.GetTemplate(t.Context(), input.(*cloudformation.GetTemplateInput))
+			},
 		},
-		"UpdateStack": func(c api) (any, error) {
-			return c.UpdateStack(t.Context(), &cloudformation.UpdateStackInput{
+		"UpdateStack": {
+			&cloudformation.UpdateStackInput{
 				StackName: aws.String("ci"), TemplateBody: aws.String("{}"), Parameters: parameters, Tags: []types.Tag{},
 				Capabilities: []types.Capability{types.CapabilityCapabilityIam}, NotificationARNs: []string{"arn:3", "arn:4"},
-			})
+			}, &cloudformation.UpdateStackOutput{},
+			func(c *cloudformation.Client, input any) (any, error) {
+				return c.UpdateStack(t.Context(), input.(*cloudformation.UpdateStackInput))
+			},
 		},
-		"CreateChangeSet": func(c api) (any, error) {
-			return c.CreateChangeSet(t.Context(), &cloudformation.CreateChangeSetInput{
+		"CreateChangeSet": {
+			&cloudformation.CreateChangeSetInput{
 				StackName: aws.String("ci"), ChangeSetName: aws.String("one"), ChangeSetType: types.ChangeSetTypeUpdate,
 				Parameters: parameters, TemplateURL: aws.String("https://b.s3.amazonaws.com/k"),
-			})
+			}, &cloudformation.CreateChangeSetOutput{},
+			func(c *cloudformation.Client, input any) (any, error) {
+				return c.CreateChangeSet(t.Context(), input.(*cloudformation.CreateChangeSetInput))
+			},
 		},
-		"DescribeChangeSet": func(c api) (any, error) {
-			return c.DescribeChangeSet(t.Context(), &cloudformation.DescribeChangeSetInput{ChangeSetName: aws.String("one")})
+		"DescribeChangeSet": {
+			&cloudformation.DescribeChangeSetInput{ChangeSetName: aws.String("one")}, &cloudformation.DescribeChangeSetOutput{},
+			func(c *cloudformation.Client, input any) (any, error) {
+				return c.DescribeChangeSet(t.Context(), input.(*cloudformation.DescribeChangeSetInput))
+			},
 		},
 	} {
 		t.Run(action, func(t *testing.T) {
 			text := strings.ReplaceAll(answer, "XResult", action+"Result")
 			config, forms := serve(t, http.StatusOK, text)
-			ours, err := NewCloudFormation(t.Context(), config, nil)
+			ours, err := New(t.Context(), config, Service{Name: "cloudformation", ID: "CloudFormation", Version: "2010-05-15"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, gotErr := call(ours)
-			want, wantErr := call(cloudformation.NewFromConfig(config))
+			got, gotErr := c.output, ours.Call(t.Context(), action, c.input, c.output)
+			want, wantErr := c.call(cloudformation.NewFromConfig(config), c.input)
 			if gotErr != nil || wantErr != nil {
 				t.Fatal(gotErr, wantErr)
 			}
@@ -97,25 +114,6 @@ func TestCloudFormationIsCalledAsTheSDKDoes(t *testing.T) {
 			}
 		})
 	}
-}
-
-// api are the operations of the test.
-type api interface {
-	DescribeStacks(
-		context.Context, *cloudformation.DescribeStacksInput, ...func(*cloudformation.Options),
-	) (*cloudformation.DescribeStacksOutput, error)
-	GetTemplate(
-		context.Context, *cloudformation.GetTemplateInput, ...func(*cloudformation.Options),
-	) (*cloudformation.GetTemplateOutput, error)
-	UpdateStack(
-		context.Context, *cloudformation.UpdateStackInput, ...func(*cloudformation.Options),
-	) (*cloudformation.UpdateStackOutput, error)
-	CreateChangeSet(
-		context.Context, *cloudformation.CreateChangeSetInput, ...func(*cloudformation.Options),
-	) (*cloudformation.CreateChangeSetOutput, error)
-	DescribeChangeSet(
-		context.Context, *cloudformation.DescribeChangeSetInput, ...func(*cloudformation.Options),
-	) (*cloudformation.DescribeChangeSetOutput, error)
 }
 
 func TestErrorsHaveTheCodeAndTheMessageOfAWS(t *testing.T) {

@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/location"
-	"github.com/carlin-cicd/runner/runner/awsquery"
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 )
 
@@ -25,7 +25,7 @@ type Account struct {
 	Poll   time.Duration // between two looks at a stack; 0: the default
 
 	config aws.Config
-	stacks *awsquery.CloudFormation
+	stacks *cloudformation.Client
 }
 
 // Open finds out whose the credentials are. The error is an *Error, or the context's.
@@ -40,10 +40,7 @@ func Open(ctx context.Context, config aws.Config, region string) (*Account, erro
 	if err != nil {
 		return nil, requestError(ctx, "sts:GetCallerIdentity", "the caller", err)
 	}
-	stacks, err := awsquery.NewCloudFormation(ctx, config, nil)
-	if err != nil {
-		return nil, err
-	}
+	stacks := cloudformation.NewFromConfig(config)
 	return &Account{ID: aws.ToString(caller.Account), Region: config.Region, config: config, stacks: stacks}, nil
 }
 

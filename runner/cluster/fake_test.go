@@ -16,8 +16,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
-	"github.com/carlin-cicd/runner/runner/awsquery"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -288,10 +288,7 @@ func (f *fakeAWS) inspect(t *testing.T) *Inspection {
 	config := aws.Config{
 		Region: "eu-west-1", BaseEndpoint: &f.URL, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 	}
-	client, err := awsquery.NewCloudFormation(t.Context(), config, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := cloudformation.NewFromConfig(config)
 	account := &Account{ID: "123456789012", Region: "eu-west-1", Poll: time.Millisecond, config: config, stacks: client}
 	d := &Deployment{Account: account, Settings: Settings{Cluster: steps.Cluster{Stack: "ci", Base: "ci-base"}}}
 	if _, err := d.Adopt(t.Context()); err != nil {

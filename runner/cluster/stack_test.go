@@ -12,8 +12,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
-	"github.com/carlin-cicd/runner/runner/awsquery"
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 )
 
@@ -78,13 +78,10 @@ func TestAFailedFirstCreationIsCleanedUpAndExplained(t *testing.T) {
 	config := aws.Config{
 		Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("a", "b", ""),
 	}
-	client, err := awsquery.NewCloudFormation(t.Context(), config, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	client := cloudformation.NewFromConfig(config)
 	account := &Account{Region: "eu-west-1", Poll: time.Millisecond, config: config, stacks: client}
 	var seen []string
-	err = account.create(t.Context(), request{name: "ci", body: "{}"}, func(e stack.Event) {
+	err := account.create(t.Context(), request{name: "ci", body: "{}"}, func(e stack.Event) {
 		seen = append(seen, e.Resource+" "+e.Status)
 	})
 	var failed *Error

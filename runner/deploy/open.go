@@ -1,14 +1,15 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/url"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
-	"github.com/carlin-cicd/runner/runner/awsquery"
 	"github.com/carlin-cicd/runner/runner/deploy/carlin"
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/runner/record"
@@ -23,7 +24,7 @@ func (d *Deployment) runsCarlin() bool {
 }
 
 // cloudFormation returns a client for the account and the region in which the command works.
-func (d *Deployment) cloudFormation(ctx context.Context) (*awsquery.CloudFormation, error) {
+func (d *Deployment) cloudFormation(ctx context.Context) (*cloudformation.Client, error) {
 	config, err := d.account.AWS(ctx)
 	if err == nil && config.Region == "" {
 		err = errors.New("no region is known")
@@ -31,7 +32,9 @@ func (d *Deployment) cloudFormation(ctx context.Context) (*awsquery.CloudFormati
 	if err != nil {
 		return nil, err
 	}
-	return awsquery.NewCloudFormation(ctx, config, d.account.Endpoint("CLOUDFORMATION"))
+	return cloudformation.NewFromConfig(config, func(o *cloudformation.Options) {
+		o.BaseEndpoint = cmp.Or(d.account.Endpoint("CLOUDFORMATION"), o.BaseEndpoint)
+	}), nil
 }
 
 // open returns the stack as the command's credentials see it. The error is a *stack.ServiceError.

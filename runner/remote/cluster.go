@@ -10,8 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/smithy-go"
-
-	"github.com/carlin-cicd/runner/runner/awsquery"
 )
 
 // Cluster is a cluster in an account: the outputs of a stack of infra/cicd.yaml.
@@ -43,10 +41,7 @@ func FindCluster(ctx context.Context, config aws.Config, stack string) (Cluster,
 	if config.Region == "" {
 		return Cluster{}, &Error{Message: "there is no AWS region", Advice: "set AWS_REGION, or AWS_PROFILE"}
 	}
-	client, err := awsquery.NewCloudFormation(ctx, config, nil)
-	if err != nil {
-		return Cluster{}, err
-	}
+	client := cloudformation.NewFromConfig(config)
 	found, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack})
 	var api smithy.APIError
 	switch {
