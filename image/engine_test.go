@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,7 +52,7 @@ func newEngine(t *testing.T) *engine {
 		fmt.Sprintf(
 			"[storage]\ndriver=\"overlay\"\ngraphroot=%q\nrunroot=%q\n",
 			filepath.Join(own, "storage"),
-			filepath.Join(os.TempDir(), fmt.Sprintf("runner-containers-%d", os.Getuid())),
+			filepath.Join(os.TempDir(), fmt.Sprintf("runner-containers-%d-%08x", os.Getuid(), crc32.ChecksumIEEE([]byte(own)))),
 		),
 	)
 	e := &engine{env: append(os.Environ(), "CONTAINERS_CONF="+conf, "CONTAINERS_STORAGE_CONF="+storage)}

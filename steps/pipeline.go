@@ -36,7 +36,7 @@ type Job struct {
 
 // Filter says for which events something runs. An empty list allows all.
 type Filter struct {
-	Paths    []string // globs of files, of which one must have changed
+	Paths    []string // globs of files, of which one must have changed; after "!": of files that do not count
 	Branches []string // globs
 	Tags     []string // globs
 	Events   []string // push, tag, schedule, manual, pull_request
@@ -92,11 +92,27 @@ func filterKeys[S any](at func(*S) *Filter) []key[S] {
 func pathsKey() key[Job] {
 	return newKey(
 		"paths",
-		"Only if a file that matches one of these globs has changed since the step last passed on the branch, else on the "+
-			"main branch.",
-		listOf(globKind(), "glob"),
+		"Only if a file that matches these globs has changed since the step last passed on the branch, else on the main "+
+			"branch. A glob after ! leaves out what those before it match, or of all files if it is the first.",
+		listOf(changedGlob(), "glob"),
 		func(j *Job) *[]string { return &j.Filter.Paths },
 	).alias("changes", "changed")
+}
+
+// changedGlob is a glob of files, or one after an exclamation mark.
+func changedGlob() kind[string] {
+	glob := globKind()
+	read := glob.read
+	glob.read = func(d *decoder, n ast.Node, what string, to *string) error {
+		if err := read(d, n, what, to); err != nil || !strings.HasPrefix(*to, "!") {
+			return err
+		}
+		if rest := (*to)[1:]; rest == "" || rest[0] == '!' || outside.MatchString(rest) {
+			return d.invalid(n, what, *to, `write a pattern inside the workspace after the "!", such as "!docs/**"`)
+		}
+		return nil
+	}
+	return glob
 }
 
 // refGlob is a glob of branches or tags.

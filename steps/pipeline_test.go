@@ -113,6 +113,8 @@ func TestPipelineErrorsNameTheirPlace(t *testing.T) {
 		"  - build\n  - [lint, { step: test, parallel: 40 }]\n": `runner.yaml:5:5: the stage has 41 jobs side by side; the most is 40`,
 		"  - build\n  - [test, tset]\n":                         `runner.yaml:5:12: the pipeline has "tset", which is not a step`,
 		"  - build\n  - { stp: test }\n":                        `runner.yaml:5:7: unknown key "stp" in a job`,
+		"  - build\n  - { step: test, paths: [\"!../x\"] }\n":   `runner.yaml:5:27: invalid glob in paths "!../x"`,
+		"  - build\n  - { step: test, paths: [\"!\"] }\n":       `runner.yaml:5:27: invalid glob in paths "!"`,
 		"  - build\n  - { environment: staging }\n":             "runner.yaml:5:5: a stage has no steps",
 		"  - deploy\n": `runner.yaml:4:5: step "deploy" changes an environment`,
 	} {

@@ -214,7 +214,7 @@ func unchanged(ctx context.Context, job steps.Job, e Event, compare Compare) (pa
 			return nil, unknown
 		}
 		for _, file := range changes.Files {
-			if slices.ContainsFunc(job.Filter.Paths, func(glob string) bool { return matchPath(glob, file) }) {
+			if counts(job.Filter.Paths, file) {
 				return nil, fmt.Sprintf("%s has changed since %.7s", file, changes.Since)
 			}
 		}
@@ -228,6 +228,19 @@ func unchanged(ctx context.Context, job steps.Job, e Event, compare Compare) (pa
 	slices.Sort(since)
 	return passed, fmt.Sprintf("nothing of %s has changed since %s, where it passed",
 		strings.Join(job.Filter.Paths, ", "), strings.Join(slices.Compact(since), " and "))
+}
+
+// counts reports whether the last of the globs that match the file is one without "!". Before a first glob with "!", all
+// files do.
+func counts(globs []string, file string) bool {
+	yes := strings.HasPrefix(globs[0], "!")
+	for _, glob := range globs {
+		rest, without := strings.CutPrefix(glob, "!")
+		if matchPath(rest, file) {
+			yes = !without
+		}
+	}
+	return yes
 }
 
 // matchPath matches a file, or a folder that holds it.

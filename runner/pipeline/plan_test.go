@@ -149,6 +149,26 @@ func TestResolve(t *testing.T) {
 }
 
 // A branch that looks like the main one, or like a part of it, is another branch.
+func TestGlobsAfterAnExclamationMarkLeaveFilesOut(t *testing.T) {
+	for _, c := range []struct {
+		globs []string
+		file  string
+		want  bool
+	}{
+		{[]string{"web/**"}, "web/a.ts", true},
+		{[]string{"web/**"}, "api/a.ts", false},
+		{[]string{"web/**", "!web/docs/**"}, "web/docs/a.md", false},
+		{[]string{"web/**", "!web/docs"}, "web/docs/a.md", false},
+		{[]string{"web/**", "!web/docs/**", "web/docs/api.json"}, "web/docs/api.json", true},
+		{[]string{"!web/**"}, "web/a.ts", false},
+		{[]string{"!web/**"}, "api/a.ts", true},
+	} {
+		if got := counts(c.globs, c.file); got != c.want {
+			t.Errorf("%v of %s: %v, want %v", c.globs, c.file, got, c.want)
+		}
+	}
+}
+
 func TestOnlyTheMainBranchReachesAnEnvironment(t *testing.T) {
 	file, err := steps.Parse("runner.yaml", []byte(example))
 	if err != nil {
