@@ -232,7 +232,7 @@ func (p clusterPipeline) retry(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.note("runner: attempt %d of %s goes on at stage %d: %s", from.Number+1, cmp.Or(from.First, e.Name), from.Stage, from.What)
+	p.note("runner: attempt %d of %s goes on at %s", from.Number+1, cmp.Or(from.First, e.Name), from.What)
 	return p.started(ctx, name, from.Ref, from.SHA)
 }
 

@@ -158,7 +158,7 @@ func (o *options) runPlan(ctx context.Context, variables map[string]string, _ []
 	local := pipeline.Local{Environment: variables[environmentFlag.variable], Until: variables[untilFlag.variable]}
 	for _, name := range []string{local.Environment, local.Until} {
 		if name != "" && !plan.Has(name) {
-			return &usageError{fmt.Sprintf("the plan has no %q", name), "runner pipeline plan shows what it has"}
+			return &usageError{plan.Missing(name), "runner pipeline plan shows what it has"}
 		}
 	}
 	self, err := os.Executable()

@@ -65,7 +65,7 @@ test('a pipeline is started, shown with its stages and shards, retried from wher
   world.ecs = async () => {}
   const before = world.tasks.length
   const { out, err } = await runner('retry')
-  assert.match(err, new RegExp(`attempt 2 of ${one} goes on at stage 2: test,lint, e2e`))
+  assert.match(err, new RegExp(`attempt 2 of ${one} goes on at test,lint, e2e`))
   const two = out.trim(), waiting = await until(two, /approval production +waiting/)
   assert.match(waiting, new RegExp(`goes on from ${one}`))
   assert.match(waiting, /attempt +2, of main-/)

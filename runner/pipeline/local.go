@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -142,4 +143,14 @@ func (p Plan) Has(name string) bool {
 		return s.Environment == name || slices.Contains(s.Steps, name) ||
 			slices.ContainsFunc(s.Jobs, func(j Job) bool { return slices.Contains(j.Steps, name) })
 	})
+}
+
+// Missing says that the plan does not have a step or an environment, and why if it was left out.
+func (p Plan) Missing(name string) string {
+	for _, s := range p.Skipped {
+		if s.Environment == name || slices.Contains(s.Steps, name) {
+			return fmt.Sprintf("the plan leaves %s out: %s", name, s.Reason)
+		}
+	}
+	return fmt.Sprintf("the plan has no %q", name)
 }

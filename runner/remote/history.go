@@ -123,13 +123,13 @@ func progressOf(events []historyEvent) Progress {
 	for _, e := range events {
 		h.read(e)
 	}
-	p := Progress{Stages: len(h.stages), verdicts: h.verdicts}
+	p := Progress{Stages: h.number(len(h.stages)), verdicts: h.verdicts}
 	for _, s := range h.steps {
 		p.Steps = append(p.Steps, *s)
 	}
 	for i := h.stage; i < len(h.stages) && h.stage > 0; i++ {
 		if name := h.stages[i].name(); name != "" {
-			p.Coming = append(p.Coming, Stage{i + 1, name})
+			p.Coming = append(p.Coming, Stage{h.number(i + 1), name})
 		}
 	}
 	return p
@@ -144,6 +144,18 @@ type historyReader struct {
 	stage    int // the one under way, from 1; 0 before the first
 	stages   []stageInput
 	verdicts map[string]verdict
+}
+
+// number is the number of a stage among those that run something: between the checks and the environments, the machine
+// has one in which it only begins the delivery.
+func (h *historyReader) number(position int) int {
+	n := 0
+	for _, s := range h.stages[:min(position, len(h.stages))] {
+		if s.name() != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // exited reads what the machine has decided in a state.
@@ -207,7 +219,7 @@ func (h *historyReader) step(of stateOf, at time.Time) *Step {
 			return s
 		}
 	}
-	s := &Step{Name: of.name, Started: at, Stage: h.stage, Steps: of.steps, Environment: of.environment, Shard: of.shard, Shards: of.shards}
+	s := &Step{Name: of.name, Started: at, Stage: h.number(h.stage), Steps: of.steps, Environment: of.environment, Shard: of.shard, Shards: of.shards}
 	h.steps = append(h.steps, s)
 	return s
 }

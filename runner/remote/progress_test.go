@@ -70,7 +70,7 @@ func TestProgressHasStagesAndShards(t *testing.T) {
 	if !slices.Equal(steps, want) {
 		t.Errorf("%q", steps)
 	}
-	if got, want := fmt.Sprint(p.Stages, p.Coming), "5 [{3 approval production} {5 deploy production}]"; got != want {
+	if got, want := fmt.Sprint(p.Stages, p.Coming), "4 [{3 approval production} {4 deploy production}]"; got != want {
 		t.Errorf("to come: %s, want %s", got, want)
 	}
 	if _, _, known := p.Verdict("e2e"); known {
