@@ -154,7 +154,8 @@ func (f *finder) imageSnapshots() {
 			continue
 		}
 		for _, name := range f.files(path.Join(folder, "__diff_output__"), ".png") {
-			id := strings.TrimSuffix(path.Base(name), "-diff.png")
+			// Version 6 ends the name with "-snap-diff.png", those before it with "-diff.png".
+			id := strings.TrimSuffix(strings.TrimSuffix(path.Base(name), "-diff.png"), "-snap")
 			text := strings.TrimRight(letters(id), "0123456789")
 			before := len(f.found)
 			f.addMatch(name, func(c results.Case) bool {
