@@ -89,6 +89,14 @@ var suiteForms = []suite{
 	{"next", ":", pattern.New(`^(\.?/?[\w@./-]+\.\w+):(\d+):\d+$`), next},
 	{"ruff", " ", pattern.New(`^([A-Z]{1,5}\d{3,4}) (?:\[\*\] )?(\S.*)$`), ruff},
 	{"terraform", "Error: ", pattern.New(`^(?:│ )?Error: (\S.*)$`), terraform},
+	{"git", "rejected] ", pattern.New(`^ ! \[((?:remote )?rejected)\] +(\S+ +-> \S+) \((.+)\)$`), gitPush},
+	{"black", "ould reformat", pattern.New(`^([wW])ould reformat:? (\S+)$`), unformatted},
+	{"black", "cannot format ", pattern.New(`^error: cannot format (\S+): (.+)$`), unreadable},
+	{"eslint", "many warnings", pattern.New(`^ESLint found too many warnings \(maximum: (\d+)\)\.$`), manyWarnings},
+	{"scalac", "[error] -- ", pattern.New(`^\[error\] -- (?:\[E\d+\] )?(\S.*): (\S+\.scala):(\d+):\d+ *$`), scala3},
+	{"scalac", "[error] /", pattern.New(`^\[error\] (/\S+\.(?:scala|java|sbt)):(\d+):(?:\d+:)? (\S.*)$`), scala2},
+	{"scalatest", "*** FAILED", pattern.New(`^\[info\] - (\S.*?) \*\*\* FAILED \*\*\*`), scalaTest},
+	{"munit", "==> X ", pattern.New(`^\[error\] ==> X (\S.*?) +[\d.]+s +(\S.*)$`), munit},
 }
 
 var (
