@@ -255,8 +255,11 @@ func (r *run) ofShards(f *record.Run) {
 // finishMerge says that the parts are merged, and how.
 func (r *run) finishMerge(ended record.Run) {
 	m := r.merging
-	if m == nil || !ended.Recorded || ended.Reason == record.Cancelled || len(m.parts)+len(m.missing) == 0 {
+	if m == nil || !ended.Recorded || len(m.parts)+len(m.missing) == 0 {
 		return // another merge takes over
+	}
+	if sig, _ := r.Stop.Signal(); sig != 0 && ended.Reason == record.Cancelled {
+		return // as above; without a signal, it is a shard that was cancelled
 	}
 	ctx, cancel := r.Stop.RecordContext()
 	defer cancel()
