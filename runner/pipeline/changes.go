@@ -12,6 +12,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/runs"
 	"github.com/carlin-cicd/runner/runner/session"
+	"github.com/carlin-cicd/runner/runner/source"
 )
 
 // Changed returns the files that differ between an earlier commit and the session's.
@@ -35,8 +36,8 @@ func Since(s *session.Session, changed Changed) Compare {
 			}
 			list, there := files[run.SHA]
 			if !there {
-				if list, err = changed(ctx, run.SHA); err != nil {
-					return Changes{}, fmt.Sprintf("commit %.7s, where %s passed, is not there: %v", run.SHA, step, err)
+				if list, err = since(ctx, s, changed, run.SHA); err != nil {
+					return Changes{}, incomparable(run, err)
 				}
 				files[run.SHA] = list
 			}
@@ -44,6 +45,25 @@ func Since(s *session.Session, changed Changed) Compare {
 		}
 		return Changes{}, step + " has not passed yet"
 	}
+}
+
+// since returns the files that differ between an earlier commit and the workspace.
+func since(ctx context.Context, s *session.Session, changed Changed, earlier string) ([]string, error) {
+	files, err := changed(ctx, earlier)
+	if err != nil {
+		return nil, err
+	}
+	uncommitted, err := s.Uncommitted(ctx)
+	return append(files, uncommitted...), err
+}
+
+// incomparable says why the workspace cannot be compared with the commit at which a step passed.
+func incomparable(run record.Entry, err error) string {
+	var missing *source.NotFoundError
+	if errors.As(err, &missing) {
+		return fmt.Sprintf("commit %.7s, where %s passed, is not in the repository", run.SHA, run.Step)
+	}
+	return fmt.Sprintf("commit %.7s, where %s passed, cannot be compared with: %v", run.SHA, run.Step, err)
 }
 
 // newest returns the newest run of a step on a branch that has ended; the zero value if there is none.

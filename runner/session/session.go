@@ -184,6 +184,14 @@ func (s *Session) EarlierBranches() []string {
 	return all
 }
 
+// Uncommitted returns the files of the workspace that differ from its commit or are not in it, without what steps leave.
+func (s *Session) Uncommitted(ctx context.Context) ([]string, error) {
+	if !s.Dirty {
+		return nil, nil
+	}
+	return source.Uncommitted(ctx, s.Git, s.Config.Workspace, generated(s.Config)...)
+}
+
 // generated returns patterns of what the steps of the workspace leave there, which is not a change of it: reports,
 // coverage and artifacts.
 func generated(c config.Config) []string {

@@ -1,7 +1,10 @@
 package source
 
 import (
+	"cmp"
 	"context"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -44,3 +47,41 @@ func Changed(ctx context.Context, run Runner, o Options, earlier string) ([]stri
 	slices.Sort(files)
 	return files, nil
 }
+
+// Uncommitted returns the files of a workspace that differ from its commit or are not in it, relative to dir. Those that
+// git ignores and untracked ones that match a pattern, as for Describe, are left out.
+func Uncommitted(ctx context.Context, run Runner, dir string, generated ...string) (files []string, err error) {
+	git := func(args ...string) (string, error) {
+		out, err := run(ctx, dir, gitEnvironment(), slices.Concat(settings(dir), args)...)
+		if err != nil {
+			err = &Error{Message: "the changes of the workspace are not known: " + cmp.Or(lastLines(out), err.Error())}
+		}
+		return out, err
+	}
+	prefix, err := git("rev-parse", "--show-prefix")
+	if err != nil {
+		return nil, err
+	}
+	out, err := git(
+		"status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".", ":(exclude).runner",
+	)
+	if err != nil {
+		return nil, err
+	}
+	for entry := range strings.SplitSeq(strings.TrimSuffix(out, "\x00"), "\x00") {
+		if entry == "" {
+			continue
+		}
+		if len(out) >= maxChanged || !entryForm.MatchString(entry) { // a warning may be among them
+			return nil, &Error{Message: "the changes of the workspace are not known"}
+		}
+		name, within := strings.CutPrefix(entry[3:], strings.TrimSuffix(prefix, "\n")) // from the root of the repository
+		if within && (entry[:2] != "??" || !isGenerated(path.Clean(name), generated)) {
+			files = append(files, name)
+		}
+	}
+	return files, nil
+}
+
+// entryForm is what status prints for a file: two letters, a blank and its name.
+var entryForm = regexp.MustCompile(`(?s)^[ MTADRCU?]{2} .`)

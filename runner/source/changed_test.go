@@ -53,6 +53,37 @@ func TestChanged(t *testing.T) {
 	}
 }
 
+func TestUncommitted(t *testing.T) {
+	top := t.TempDir()
+	git(t, top, "init", "-q")
+	for _, name := range []string{"app/edited", "app/removed", "app/same", "app/old", "edited"} {
+		write(t, top, name, name)
+	}
+	write(t, top, ".gitignore", "ignored\n")
+	git(t, top, "add", "-A")
+	git(t, top, "commit", "-q", "-m", "first")
+	dir := filepath.Join(top, "app")
+	r := &recorder{}
+	if got, err := Uncommitted(t.Context(), r.run, dir); err != nil || len(got) > 0 {
+		t.Errorf("nothing is changed: %q, %v", got, err)
+	}
+	write(t, top, "edited", "two")
+	for _, name := range []string{"edited", "new/ä\n\"b\".ts", "ignored", ".runner/state", "out/junit.xml", "out/notes"} {
+		write(t, dir, name, "two")
+	}
+	git(t, dir, "mv", "old", "to")
+	git(t, dir, "rm", "-q", "removed")
+	got, err := Uncommitted(t.Context(), r.run, dir, "out/*.xml")
+	slices.Sort(got)
+	want := []string{"edited", "new/ä\n\"b\".ts", "old", "out/notes", "removed", "to"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+	if got, err := Uncommitted(t.Context(), r.run, t.TempDir()); err == nil {
+		t.Errorf("without a repository: %q", got)
+	}
+}
+
 // Nothing that a repository configures is started by the comparison.
 func TestChangedStartsNothing(t *testing.T) {
 	dir := t.TempDir()

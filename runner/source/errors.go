@@ -23,7 +23,11 @@ func (e *NotFoundError) Error() string {
 			"commit %s is not in %s, and not in the history of %s: %s", e.SHA, e.URL, e.Branch, e.Message,
 		)
 	}
-	return fmt.Sprintf("commit %s is not in %s: %s", e.SHA, e.URL, e.Message)
+	text := fmt.Sprintf("commit %s is not in %s", e.SHA, e.URL)
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	return text
 }
 
 // Hint returns the usual reasons.
