@@ -30,7 +30,12 @@ func checkSharding(variables map[string]string, names []string) error {
 			given = append(given, f)
 		}
 	}
+	merged, err := strconv.Atoi(variables[mergeShardsFlag.variable])
 	switch {
+	case err == nil && merged == 0: // it would run the whole step
+		return &usageError{
+			mergeShardsFlag.variable + " cannot be 0", fmt.Sprintf("write a whole number from 1 to %d", steps.MaxParallel),
+		}
 	case len(given) > 1:
 		return &usageError{
 			fmt.Sprintf("--%s and --%s exclude each other", given[0].name, given[1].name),
@@ -90,6 +95,15 @@ func newParallel(ctx context.Context, o *options, variables map[string]string, n
 	}
 	if err := s.CheckHere(); err != nil {
 		return nil, err
+	}
+	if !s.AwaitsCheckout() { // else each shard would refuse the step
+		catalogue, err := config.LoadSteps(settings)
+		if err == nil {
+			_, err = catalogue.Find(settings.Step)
+		}
+		if err != nil {
+			return nil, outcome.Refused(err)
+		}
 	}
 	self, err := os.Executable()
 	if err != nil {

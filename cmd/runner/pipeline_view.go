@@ -156,7 +156,7 @@ func row(t pipeline.Task) string {
 	}
 	more := terminal.Escape(t.Reason)
 	if t.State == pipeline.Failed {
-		more = fmt.Sprintf("exit code %d", t.ExitCode)
+		more = strings.TrimLeft(more+fmt.Sprintf(", exit code %d", t.ExitCode), ", ")
 	}
 	line := fmt.Sprintf("  %-3d %-24s %-8s %7s  %s", t.Stage, taskName(t), t.State, took, more)
 	return strings.TrimRight(line, " ")

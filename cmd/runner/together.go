@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -38,6 +39,9 @@ func (o *options) runTogether(ctx context.Context, variables map[string]string, 
 		in.Follows = i > 0
 		in.Signals = signals.next()
 		if err := o.run(ctx, in); err != nil {
+			if rest := names[i+1:]; len(rest) > 0 {
+				fmt.Fprintf(o.stderr, "runner: %s did not pass, so these did not run: %s\n", name, strings.Join(rest, ", "))
+			}
 			return err
 		}
 		if sig := signals.received(); sig != 0 { // it came while the step ended

@@ -20,6 +20,9 @@ const (
 	Left    State = "skipped" // not selected, or after a failure
 )
 
+// cancelled is the reason of a task that a signal stopped, or kept from starting.
+const cancelled = "cancelled"
+
 // Task is one job, or one step of an environment, while a plan runs.
 type Task struct {
 	Stage       int      `json:"stage"` // from 1
@@ -29,7 +32,7 @@ type Task struct {
 	Approval    string   `json:"approval,omitempty"`
 	State       State    `json:"state"`
 	ExitCode    int      `json:"exit_code"`
-	Reason      string   `json:"reason,omitempty"` // why it was left out
+	Reason      string   `json:"reason,omitempty"` // why it was left out, or cancelled
 
 	Started time.Time `json:"started,omitzero"`
 	Seconds float64   `json:"seconds,omitempty"`
@@ -62,10 +65,10 @@ func (l Local) Run(ctx context.Context, p Plan) (tasks []Task, exitCode int) {
 				continue
 			}
 			switch {
+			case ctx.Err() != nil:
+				set(i, func(t *Task) { t.State, t.Reason = Left, cancelled })
 			case exitCode != 0:
 				set(i, func(t *Task) { t.State, t.Reason = Left, "an earlier step failed" })
-			case ctx.Err() != nil:
-				set(i, func(t *Task) { t.State, t.Reason = Left, "cancelled" })
 			case p.Stages[stage-1].Environment != "" || p.Stages[stage-1].Approval != "":
 				exitCode = l.run(ctx, tasks[i], i, set)
 			default:
@@ -97,6 +100,9 @@ func (l Local) run(ctx context.Context, t Task, i int, set func(int, func(*Task)
 		t.State, t.ExitCode, t.Seconds = Passed, exitCode, time.Since(started).Round(time.Millisecond).Seconds()
 		if exitCode != 0 {
 			t.State = Failed
+			if ctx.Err() != nil {
+				t.Reason = cancelled
+			}
 		}
 	})
 	return exitCode
