@@ -15,7 +15,7 @@ func CallerARN(ctx context.Context, config aws.Config) (string, error) {
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case err != nil:
-		return "", &Error{Message: "could not find out whose credentials these are", Advice: "check that the network lets this machine reach STS, and that there are credentials", Err: err}
+		return "", unanswered("could not find out whose credentials these are", "STS", err)
 	}
 	return aws.ToString(caller.Arn), nil
 }

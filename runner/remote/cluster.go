@@ -66,17 +66,29 @@ func FindCluster(ctx context.Context, config aws.Config, stack string) (Cluster,
 			Err:     fmt.Errorf("%s: %s", api.ErrorCode(), api.ErrorMessage()),
 		}
 	default:
-		return Cluster{}, &Error{
-			Message: fmt.Sprintf("the stack %s cannot be described", stack),
-			Advice:  "check that the network lets this machine reach CloudFormation, and that there are credentials",
-			Err:     err,
-		}
+		return Cluster{}, unanswered(fmt.Sprintf("the stack %s cannot be described", stack), "CloudFormation", err)
 	}
 	c := Cluster{Stack: stack, Outputs: map[string]string{}}
 	for _, o := range found.Stacks[0].Outputs {
 		c.Outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 	}
 	return c, nil
+}
+
+// unanswered is a request that a service did not answer: without credentials it was never sent, which the error of the
+// credentials says without the SDK's words around it.
+func unanswered(message, service string, err error) *Error {
+	var unsigned interface {
+		error
+		Hint() string
+	}
+	if errors.As(err, &unsigned) {
+		return &Error{Message: message, Advice: unsigned.Hint(), Err: unsigned}
+	}
+	return &Error{
+		Message: message, Err: err,
+		Advice: "check that the network lets this machine reach " + service + ", and that there are credentials",
+	}
 }
 
 // output returns an output that must exist.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go/logging"
 
 	"github.com/carlin-cicd/runner/runner/config"
 )
@@ -52,5 +53,16 @@ func TestTheStoreIsUsedWithARoleOfItsOwnConfinedToThePrefix(t *testing.T) {
 	s = New(t.Context(), nil, config.Config{})
 	if got, err := s.scope(own, "pr/5").Credentials.Retrieve(t.Context()); err != nil || got.AccessKeyID != "AKIATASK" {
 		t.Errorf("without a role the store is used with %s, %v", got.AccessKeyID, err)
+	}
+}
+
+// The SDK's own lines would stand between those of the log, which a machine reads.
+func TestTheSDKWritesNoLines(t *testing.T) {
+	c, err := LoadAWS(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, silent := c.Logger.(logging.Nop); !silent {
+		t.Errorf("the SDK's logger is %T", c.Logger)
 	}
 }
