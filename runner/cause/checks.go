@@ -26,7 +26,8 @@ func gitPush(p *paragraphOf, head []string) {
 	}
 	switch head[3] {
 	case "fetch first", "non-fast-forward", "stale info", "remote ref updated since checkout":
-		p.hint = "the remote has commits that this checkout does not have: fetch and rebase before the push, and let one run at a time push"
+		p.hint = "the remote has commits that this checkout does not have: fetch and rebase before the push, and let one run " +
+			"at a time push"
 	default:
 		p.hint = "the remote refuses the push: see its rules for the branch, and the rights of the token"
 	}
@@ -82,7 +83,8 @@ func scala3(p *paragraphOf, head []string) {
 	p.below(func(i int, text string) bool {
 		_, text, found := strings.Cut(text, " |")
 		text = strings.TrimSpace(text)
-		if found && strings.Trim(text, "^~- ") != "" && !strings.HasPrefix(text, "longer explanation") && !scalaCode.MatchString(p.all[i]) {
+		if found && strings.Trim(text, "^~- ") != "" && !strings.HasPrefix(text, "longer explanation") &&
+			!scalaCode.MatchString(p.all[i]) {
 			p.say(text)
 		}
 		return found
@@ -123,7 +125,7 @@ func munit(p *paragraphOf, head []string) {
 	p.name = head[1]
 	p.below(func(_ int, text string) bool {
 		text, found := strings.CutPrefix(text, "[error] ")
-		if !found || strings.HasPrefix(text, "=> Diff") || strings.HasPrefix(text, "Failed") || strings.HasPrefix(text, "==> X ") {
+		if !found || munitEnd.MatchString(text) {
 			return false
 		}
 		if !scalaLine.MatchString(text) {
@@ -140,6 +142,7 @@ func munit(p *paragraphOf, head []string) {
 var (
 	blackPlace  = pattern.New(`\b(\d+):\d+: `)
 	warningLine = pattern.New(`^ +(\d+):\d+ +warning +(.*?)(?:\s{2,}(\S+))?$`)
+	munitEnd    = pattern.New(`^(?:=> Diff|Failed|==> )`)
 	scalaLine   = pattern.New(`^\d+:`)
 	scalaCode   = pattern.New(`^\[error\] *\d+ \|`)
 )
