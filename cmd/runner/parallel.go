@@ -81,6 +81,8 @@ type parallel struct {
 	copies    *workcopy.Copies
 	n         int
 	out       lockedWriter
+	signals   <-chan os.Signal
+	children  *children
 }
 
 // newParallel decides what all shards share: the commit, so that a copy need not be in git, and what they belong to.
@@ -113,7 +115,9 @@ func newParallel(ctx context.Context, o *options, variables map[string]string, n
 	if err != nil {
 		return nil, err
 	}
-	p := &parallel{self: self, workspace: settings.Workspace, copies: copies, n: n, out: lockedWriter{to: o.stdout}}
+	p := &parallel{
+		self: self, workspace: settings.Workspace, copies: copies, n: n, out: lockedWriter{to: o.stdout}, signals: o.signals,
+	}
 	p.variables = maps.Clone(variables)
 	delete(p.variables, parallelFlag.variable)
 	p.variables["BRANCH"], p.variables["GIT_SHA"] = s.Ref.Branch, s.Ref.SHA
@@ -125,6 +129,8 @@ func (p *parallel) close() { _ = p.copies.Remove() }
 
 // run runs the shards side by side. How they ended is in what they store.
 func (p *parallel) run(ctx context.Context) error {
+	p.children = newChildren(ctx, p.signals)
+	defer p.children.stop()
 	var side sync.WaitGroup
 	problems := make([]error, p.n)
 	for i := range p.n {
@@ -159,10 +165,11 @@ func (p *parallel) shard(ctx context.Context, index shards.Index) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute // more than its own budget to stop
-	if err := cmd.Start(); err != nil {
+	wait, err := p.children.start(cmd)
+	if err != nil {
 		return &process.StartError{Path: p.self, Err: err}
 	}
-	_ = cmd.Wait() // what it found, it has stored; one that stored nothing is named by the merge
+	_ = wait() // what it found, it has stored; one that stored nothing is named by the merge
 	return nil
 }
 

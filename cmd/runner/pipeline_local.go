@@ -171,8 +171,10 @@ func (o *options) runPlan(ctx context.Context, variables map[string]string, _ []
 	local.Approve = func(ctx context.Context, environment string) bool {
 		return yes || o.confirm(ctx, "deploy to "+environment+"?")
 	}
+	children := newChildren(ctx, o.signals)
+	defer children.stop()
 	local.Execute = func(ctx context.Context, t pipeline.Task) int {
-		return view.show(t, func(out io.Writer) int { return executeSteps(ctx, self, variables, t, out) })
+		return view.show(t, func(out io.Writer) int { return executeSteps(ctx, children, self, variables, t, out) })
 	}
 	tasks, code := local.Run(ctx, plan)
 	if err := view.summarize(tasks); err != nil {
@@ -190,7 +192,7 @@ func (o *options) runPlan(ctx context.Context, variables map[string]string, _ []
 // executeSteps runs steps in a process of their own. Only the signals that are passed on reach it: the terminal would
 // send Ctrl-C to it as well, and a second signal kills.
 func executeSteps(
-	ctx context.Context, self string, variables map[string]string, t pipeline.Task, out io.Writer,
+	ctx context.Context, children *children, self string, variables map[string]string, t pipeline.Task, out io.Writer,
 ) (exitCode int) {
 	environment := map[string]string{}
 	for name, value := range variables {
@@ -213,7 +215,10 @@ func executeSteps(
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute // more than its own budget to stop
-	err := cmd.Run()
+	wait, err := children.start(cmd)
+	if err == nil {
+		err = wait()
+	}
 	switch {
 	case cmd.ProcessState != nil && cmd.ProcessState.ExitCode() >= 0:
 		return cmd.ProcessState.ExitCode()
