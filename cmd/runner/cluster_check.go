@@ -26,8 +26,8 @@ func newClusterCheckCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "check the cluster that is deployed: a line each, with what to do",
-		Long: "runner cluster check looks at the stacks, the image, triggers, the bucket, the network, alarms, secrets, quotas,\n" +
-			"roles and the webhook. It exits with 1 if something will make a pipeline fail.",
+		Long: "runner cluster check looks at the stacks, the image, triggers, the bucket, the network, alarms, secrets,\n" +
+			"quotas, roles and the webhook. It exits with 1 if something will make a pipeline fail.",
 		Example: "runner cluster check\nrunner cluster check --ping --json",
 		Args:    arguments(0),
 		RunE:    o.withCluster(clusterCommand.check),

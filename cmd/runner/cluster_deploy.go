@@ -63,8 +63,8 @@ func newClusterUpgradeCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "upgrade",
 		Short: "bring what is deployed to the templates of this runner",
-		Long: "runner cluster upgrade shows what changes between the templates that are deployed and those of this runner, resource\n" +
-			"by resource, and asks. Parameters keep their values; new ones get their defaults.",
+		Long: "runner cluster upgrade shows what changes between the templates that are deployed and those of this runner,\n" +
+			"resource by resource, and asks. Parameters keep their values; new ones get their defaults.",
 		Example: "runner cluster upgrade --dry-run\nrunner cluster upgrade --yes",
 		Args:    arguments(0),
 		RunE:    o.withCluster(clusterCommand.upgrade),

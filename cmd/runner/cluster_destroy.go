@@ -17,8 +17,8 @@ func newClusterDestroyCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "destroy",
 		Short: "delete the stacks of the cluster; its bucket and its images only with --all",
-		Long: "runner cluster destroy says what it deletes and what it keeps, and asks. What the pipeline deployed stays; so do\n" +
-			"the bucket, the images, the webhook's secret and the base, unless --all is given.",
+		Long: "runner cluster destroy says what it deletes and what it keeps, and asks. What the pipeline deployed stays;\n" +
+			"so do the bucket, the images, the webhook's secret and the base, unless --all is given.",
 		Example: "runner cluster destroy --dry-run\nrunner cluster destroy --all",
 		Args:    arguments(0),
 		RunE:    o.withCluster(clusterCommand.destroy),

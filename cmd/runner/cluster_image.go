@@ -19,8 +19,8 @@ func newClusterImageCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image",
 		Short: "build the image of the steps, push it, and let every step run it",
-		Long: "runner cluster image builds the Dockerfile of the workspace by podman or docker and pushes it to the repository\n" +
-			"that the pipeline's stack made. A tag that is there already is not built again.",
+		Long: "runner cluster image builds the Dockerfile of the workspace by podman or docker and pushes it to the\n" +
+			"repository that the pipeline's stack made. A tag that is there already is not built again.",
 		Example: "runner cluster image\nrunner cluster image --image-tag 1.4.2",
 		Args:    arguments(0),
 		RunE:    o.withCluster(clusterCommand.image),
