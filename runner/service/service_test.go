@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -256,6 +257,28 @@ func TestASidecarIsWaitedForAtItsPort(t *testing.T) {
 	}
 	set.Stop(t.Context())
 	if got := set.Record()[0]; got.Kind != record.ServiceSidecar || got.Error != "" || !exists(home) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// Zero seconds are for what was never ready.
+func TestASidecarThatListensAlreadyIsReady(t *testing.T) {
+	server, err := net.Listen("tcp", Host+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	port := server.Addr().(*net.TCPAddr).Port
+	set, err := newSet(t, func(s *Setting) { s.Sidecars = []Sidecar{{"postgres", "postgres:17", port}} },
+		steps.Service{Name: "db", Image: "postgres:17", Ready: steps.Ready{Port: "5432", Timeout: time.Minute}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := set.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	set.Stop(t.Context())
+	if got := set.Record()[0]; got.Ready == 0 {
 		t.Errorf("%+v", got)
 	}
 }

@@ -57,9 +57,9 @@ func (s *Set) startAfter(ctx context.Context, one *service) error {
 	if err := s.awaitReady(ctx, one); err != nil {
 		return err
 	}
-	one.note(func(r *record.Service) { r.Ready = record.Seconds(time.Since(began)) })
-	s.setting.Log.Info("service ready", "service", one.Name, "kind", string(one.kind), "port", one.port,
-		"seconds", record.Seconds(time.Since(began)))
+	took := max(record.Seconds(time.Since(began)), 0.001) // 0 is for one that never was
+	one.note(func(r *record.Service) { r.Ready = took })
+	s.setting.Log.Info("service ready", "service", one.Name, "kind", string(one.kind), "port", one.port, "seconds", took)
 	return nil
 }
 
