@@ -57,6 +57,7 @@ func TestTheChain(t *testing.T) {
 	e.bases(t)
 	repository := newShop(t)
 	e.build(t, "runner", "localhost/runner-chain:base", "--build-arg", "CARLIN_VERSION="+carlinVersion)
+	e.sidecar(t)
 	c := newChain(t, e, e.derive(t, "localhost/runner-chain:base", repository.url))
 
 	// Each goes on from what the one before has left.
@@ -112,6 +113,7 @@ func (c *chain) allTheWay(t *testing.T, green string) {
 		}
 	}
 	c.lines(t, ran, "ci-Test", `"msg":"step passed"`, `"_aws"`)
+	c.hasBeside(t, ran, green, "miss", "saved")
 	c.tells(t, "approval needed", green)
 	c.unlocked(t)
 }
@@ -138,6 +140,7 @@ func (c *chain) replaced(t *testing.T, sha string) {
 	if ran.Status != "FAILED" || !strings.HasSuffix(ran.families(), "ci-Deploy-staging ci-Migrate-production ci-Deploy-production") {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
 	}
+	c.hasBeside(t, ran, sha, "exact", "unchanged")
 	if f := c.store.of(t, "main", sha, "deploy@staging"); !f.Passed {
 		t.Errorf("what was built is not deployed to staging: %+v", f)
 	}
@@ -365,7 +368,7 @@ steps:
   hungry: { command: [node, -e, "const all = []; for (;;) all.push(Buffer.alloc(64 << 20, 1))"] }
   wait: { command: "echo waiting for a signal; sleep 300" }
   lint: { command: "true" }
-`, verify)
+`+besideSteps, verify)
 }
 
 // template is a stack with one more resource than a topic.
@@ -470,6 +473,7 @@ type project struct {
 	// The parameters of each environment's stack, by its name, beside those that the pipeline's outputs are.
 	environments map[string]map[string]string
 	approvals    string // environments that wait for one
+	services     string // beside tests
 }
 
 func newChain(t *testing.T, e *engine, image string) *chain {
@@ -477,7 +481,7 @@ func newChain(t *testing.T, e *engine, image string) *chain {
 	cloud := newCloud(t, e, image)
 	return newPipeline(t, cloud, newBase(t, cloud), project{pipeline, shop, "shop-artifacts", map[string]map[string]string{
 		"staging": {"StackName": "Shop-Staging"}, "production": {"StackName": "Shop-Production"},
-	}, "production"})
+	}, "production", "web=" + sidecarImage + ":" + sidecarPort})
 }
 
 // newCloud starts an AWS whose tasks run the image, for this test and what it starts.
@@ -540,7 +544,7 @@ func newPipeline(t *testing.T, cloud *ecs.Server, base map[string]string, p proj
 	outputs := c.deploy(t, p.name, "cicd.yaml", "", base, map[string]string{
 		"ArtifactBucket": p.bucket, "GitHubRepository": p.repository, "ImageTag": "0123abc",
 		// moto requires a name, does not split the defaults of lists, and resolves outputs whose condition is false.
-		"RepositoryName": "ci/" + p.name, "Environments": names, "ApprovalEnvironments": p.approvals,
+		"RepositoryName": "ci/" + p.name, "Environments": names, "ApprovalEnvironments": p.approvals, "TestServices": p.services,
 		"ReleaseEnvironments": "production", "OperatorApprovals": "staging,forks", "OwnSteps": "lint",
 		"GitHubRoles": "true", "GitHubOidcProviderArn": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
 	})

@@ -44,10 +44,10 @@ func TestTheChainOfACompany(t *testing.T) {
 
 	shops := newPipeline(t, cloud, base, project{"shop", shop, "shop-artifacts", map[string]map[string]string{
 		"staging": {"StackName": "Shop-Staging"},
-	}, "none"})
+	}, "none", ""})
 	target := deployTarget(t, cloud, "books")
 	target["StackName"] = "Books"
-	books := newPipeline(t, cloud, base, project{"books", "acme/books", "books-artifacts", map[string]map[string]string{"abroad": target}, "none"})
+	books := newPipeline(t, cloud, base, project{"books", "acme/books", "books-artifacts", map[string]map[string]string{"abroad": target}, "none", ""})
 	books.trust(t, target)
 	for _, name := range []string{"shop/test/npm", "books/test/npm"} {
 		if _, err := secretsmanager.NewFromConfig(settings(t)).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{

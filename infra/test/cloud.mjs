@@ -87,7 +87,7 @@ class Cloud extends World {
     for (;;) {
       const { tasks: [now] } = await ecs('DescribeTasks', { cluster: input.cluster, tasks: [task.taskArn] })
       if (now.lastStatus === 'STOPPED') {
-        this.tasks.push({ arn: now.taskArn, family: now.taskDefinitionArn.split('/')[1].split(':')[0], exitCode: now.containers[0].exitCode, stopCode: now.stopCode, reason: now.stoppedReason })
+        this.tasks.push({ arn: now.taskArn, family: now.taskDefinitionArn.split('/')[1].split(':')[0], exitCode: now.containers.find((c) => c.name === 'runner').exitCode, stopCode: now.stopCode, reason: now.stoppedReason })
         if (now.containers.filter((c) => c.name === 'runner').every((c) => c.exitCode === 0)) return capital(now)
         throw new Failed('States.TaskFailed', JSON.stringify(capital(now)))
       }
