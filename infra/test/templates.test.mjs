@@ -17,7 +17,9 @@ const ours = templates.filter((n) => n !== 'webhook.yaml')
 const regions = ['us-east-1', 'eu-west-1', 'us-gov-west-1', 'us-gov-east-1', 'cn-north-1', 'cn-northwest-1']
 
 test('cfn-lint finds nothing in any partition', () => {
-  execFileSync('cfn-lint', ['--regions', ...regions, '--', ...templates.map((n) => infra + n)], { stdio: ['ignore', 'inherit', 'inherit'] })
+  for (const region of regions) { // one at a time: it tries what functions may result in for all of them together
+    execFileSync('cfn-lint', ['--regions', region, '--', ...templates.map((n) => infra + n)], { stdio: ['ignore', 'inherit', 'inherit'] })
+  }
 })
 
 test('no ARN is written for one partition only', () => {
