@@ -65,7 +65,7 @@ for (const [what, event, want] of [
 test('an event that names another repository counts for this one', async () => {
   const w = new World()
   await w.run({ source: 'ci.manual', 'detail-type': 'manual', detail: { repository: 'acme/other', ref: 'refs/heads/x', after: sha } })
-  assert.deepEqual(Object.keys(w.table), ['ref#acme/shop#refs/heads/x'])
+  assert.deepEqual(Object.keys(w.table), ['ref#acme/shop#refs/heads/x', 'run#one'])
 })
 
 test('pull requests from forks run at once where that is wanted', async () => {
