@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/scratch"
 	"github.com/carlin-cicd/runner/runner/shards"
+	"github.com/carlin-cicd/runner/steps"
 	"github.com/carlin-cicd/runner/steps/coverage"
 	"github.com/carlin-cicd/runner/steps/results"
 )
@@ -94,22 +94,14 @@ func (r *run) publishMerged(runErr error) error {
 	if len(r.merging.parts) == 0 {
 		return runErr
 	}
-	r.recordSoFar(runErr)
-	var failed error
-	for _, a := range r.step.Artifacts {
-		if !a.When.Includes(runErr == nil) {
-			continue
-		}
-		err := r.timed("publish "+a.Name, func() error {
-			ctx, cancel := r.Stop.PublishContext()
-			defer cancel()
-			return r.publishSet(ctx, artifacts.Set{
-				Kind: a.Name, Ref: r.Ref, RunID: r.ID, Dirty: r.Dirty, Dir: filepath.Join(r.merging.dir, a.Name),
-				Within: r.merging.dir, Include: append(slices.Clone(a.Include), "**"), Mirror: a.Mirror,
-			}, a, a.Optional || runErr != nil)
-		})
-		failed = cmp.Or(failed, err)
-	}
+	failed := r.publishEach(runErr, func(a steps.Artifact) error {
+		ctx, cancel := r.Stop.PublishContext()
+		defer cancel()
+		return r.publishSet(ctx, artifacts.Set{
+			Kind: a.Name, Ref: r.Ref, RunID: r.ID, Dirty: r.Dirty, Dir: filepath.Join(r.merging.dir, a.Name),
+			Within: r.merging.dir, Include: append(slices.Clone(a.Include), "**"), Mirror: a.Mirror,
+		}, a, a.Optional || runErr != nil)
+	})
 	if runErr == nil && failed != nil {
 		return outcome.ArtifactsError{Err: failed}
 	}

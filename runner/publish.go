@@ -27,32 +27,21 @@ func (r *run) publishArtifacts(runErr error) error {
 	if errors.As(runErr, &start) || r.result == nil {
 		return runErr // the files there are not of this run
 	}
-	r.recordSoFar(runErr)
-	var failed error
-	for _, a := range r.step.Artifacts {
-		if !a.When.Includes(runErr == nil) {
-			continue
+	failed := r.publishEach(runErr, func(a steps.Artifact) error {
+		ctx, cancel := r.Stop.PublishContext()
+		r.publishing = append(r.publishing, cancel)
+		dir := filepath.Join(r.directory(), filepath.FromSlash(a.Path))
+		if runErr != nil && untouched(dir, r.result.Started) {
+			r.Log.Warn(
+				"no file is newer than the command, so the artifact is not published", "artifact", a.Name, "path", a.Path,
+			)
+			return nil
 		}
-		err := r.timed("publish "+a.Name, func() error {
-			ctx, cancel := r.Stop.PublishContext()
-			r.publishing = append(r.publishing, cancel)
-			dir := filepath.Join(r.directory(), filepath.FromSlash(a.Path))
-			if runErr != nil && untouched(dir, r.result.Started) {
-				r.Log.Warn(
-					"no file is newer than the command, so the artifact is not published", "artifact", a.Name, "path",
-					a.Path,
-				)
-				return nil
-			}
-			return r.publishSet(ctx, artifacts.Set{
-				Kind: a.Name, Ref: r.Ref, RunID: r.ID, Dirty: r.Dirty,
-				Dir: dir, Within: r.Config.Workspace, Include: a.Include, Mirror: a.Mirror,
-			}, a, a.Optional || runErr != nil)
-		})
-		if failed == nil {
-			failed = err
-		}
-	}
+		return r.publishSet(ctx, artifacts.Set{
+			Kind: a.Name, Ref: r.Ref, RunID: r.ID, Dirty: r.Dirty,
+			Dir: dir, Within: r.Config.Workspace, Include: a.Include, Mirror: a.Mirror,
+		}, a, a.Optional || runErr != nil)
+	})
 	switch sig, _ := r.Stop.Signal(); {
 	case runErr != nil || failed == nil:
 		return runErr
@@ -61,6 +50,22 @@ func (r *run) publishArtifacts(runErr error) error {
 	default:
 		return outcome.ArtifactsError{Err: failed}
 	}
+}
+
+// publishEach publishes those of the step's artifacts that are wanted after this end of the command. A failure does not
+// keep the others from being published; the error is the first one.
+func (r *run) publishEach(runErr error, publish func(steps.Artifact) error) error {
+	r.recordSoFar(runErr)
+	var failed error
+	for _, a := range r.step.Artifacts {
+		if !a.When.Includes(runErr == nil) {
+			continue
+		}
+		if err := r.timed("publish "+a.Name, func() error { return publish(a) }); failed == nil {
+			failed = err
+		}
+	}
+	return failed
 }
 
 // untouched reports whether a folder has files, all of them older than the command: a command that failed early leaves

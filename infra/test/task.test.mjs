@@ -25,7 +25,7 @@ test('each shard, and what merges them, has the size of the step', async () => {
   assert.deepEqual([all.length, ...new Set(all.map((t) => [t.input.Overrides.Memory, t.provider, t.environment.RUNNER_TIMEOUT].join(' ')))], [3, '4096 FARGATE 0s'])
 })
 
-test('Spot is for whoever wants it, where the template has it', async () => {
+test('a step runs on Spot if it asks for it and the template has it', async () => {
   const stages = [job({ spot: false }), job({ spot: true }, 'lint')]
   const w = planned(stages)
   await w.run(push(main))

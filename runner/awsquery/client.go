@@ -1,5 +1,5 @@
-// Package awsquery calls AWS services that speak the query protocol: a form in, XML out. Input and output are structs of
-// the SDK, whose fields have the names of the protocol.
+// Package awsquery calls AWS services that speak the query protocol: a form in, XML out. Input and output are structs
+// whose fields have the names of the protocol, as those of the SDK have.
 //
 // It is for services of which the runner needs one or two operations: the SDK's own clients have code for each structure,
 // and EC2's is several megabytes.
