@@ -54,6 +54,8 @@ type Set struct {
 	mu     sync.Mutex
 	cause  *Error
 	ending bool // they are being stopped: an end is not a failure
+
+	watchers sync.WaitGroup // of the ends of the services
 }
 
 // service is one of them.
@@ -169,8 +171,10 @@ func (s *Set) Record() []record.Service {
 	}
 	var all []record.Service
 	for _, one := range s.all {
-		one.note(func(r *record.Service) { r.Lines, r.Dropped = one.lines.shown() })
-		all = append(all, one.was)
+		one.note(func(r *record.Service) {
+			r.Lines, r.Dropped = one.lines.shown()
+			all = append(all, *r)
+		})
 	}
 	return all
 }

@@ -79,7 +79,7 @@ func (s *Set) launch(ctx context.Context, one *service) error {
 		_ = output.Close()
 		return &Error{Service: one.Name, Message: "cannot be started: " + err.Error(), Err: err}
 	}
-	go s.watch(one)
+	s.watchers.Go(func() { s.watch(one) })
 	select {
 	case <-one.supervisor.started:
 		return nil

@@ -95,6 +95,7 @@ func (s *Set) stop(ctx context.Context) {
 		})
 	}
 	all.Wait()
+	s.watchers.Wait() // the record says how each ended
 	s.removeData()
 }
 
