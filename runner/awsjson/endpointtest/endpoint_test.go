@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -34,6 +35,13 @@ var resolvers = map[awsjson.Service]resolver{
 	{Name: "states", ID: "SFN"}: func(ctx context.Context, region string, fips, dualStack bool) (url.URL, error) {
 		e, err := sfn.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx,
 			sfn.EndpointParameters{Region: &region, UseFIPS: &fips, UseDualStack: &dualStack})
+		return e.URI, err
+	},
+	{Name: "cloudformation", ID: "CloudFormation"}: func(
+		ctx context.Context, region string, fips, dualStack bool,
+	) (url.URL, error) {
+		e, err := cloudformation.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx,
+			cloudformation.EndpointParameters{Region: &region, UseFIPS: &fips, UseDualStack: &dualStack})
 		return e.URI, err
 	},
 	{Name: "dynamodb", ID: "DynamoDB"}: func(ctx context.Context, region string, fips, dualStack bool) (url.URL, error) {
