@@ -99,6 +99,9 @@ func IsEnvironmentName(s string) bool { return clusterEnvironment.MatchString(s)
 // IsRepositoryName reports whether a text is owner/name.
 func IsRepositoryName(s string) bool { return clusterRepository.MatchString(s) }
 
+// IsEmailAddress reports whether a text can get the pipeline's messages.
+func IsEmailAddress(s string) bool { return clusterEmail.MatchString(s) }
+
 // clusterObject are the keys of cluster.
 func clusterObject() object[Cluster] {
 	stack := matching(clusterStack, "use letters, digits and dashes, and begin with a letter")

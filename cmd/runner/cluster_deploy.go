@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -18,7 +19,8 @@ import (
 var (
 	environmentsFlag = flagSpec{
 		"environments", "RUNNER_CLUSTER_ENVIRONMENTS", "NAMES",
-		"where the main branch is deployed to, with commas; ! after those that wait for an approval (default staging,production!)",
+		"where the main branch is deployed to, with commas; ! after those that wait for an approval, @PROFILE after those in the " +
+			"account of a profile (default staging,production!)",
 	}
 	networkFlag = flagSpec{
 		"network", "RUNNER_CLUSTER_NETWORK", "PLACE", "new, or VPC:SUBNET,SUBNET of subnets that exist (default new)",
@@ -129,9 +131,9 @@ func (c clusterCommand) deploy(ctx context.Context) error {
 		d.Discard(ctx, plan)
 		return err
 	}
-	if !c.yes && !c.confirm(ctx, "deploy this?") {
+	if err := c.confirmed(ctx, "deploy this?", "nothing was deployed"); err != nil {
 		d.Discard(ctx, plan)
-		return &usageError{"nothing was deployed", "answer y, or use --yes"}
+		return err
 	}
 	*c.started = true
 	outputs, err := d.Apply(ctx, plan)
@@ -200,32 +202,53 @@ func (c *clusterCommand) findZip(ctx context.Context) error {
 func (c *clusterCommand) openTargets(ctx context.Context) error {
 	d := c.deployment
 	d.Targets = map[string]*cluster.Account{}
-	for _, e := range d.Settings.Environments {
-		if !d.Settings.Elsewhere(e, d.Account.ID, d.Account.Region) {
+	for i := range d.Settings.Environments {
+		e := &d.Settings.Environments[i]
+		if e.Profile == "" && !d.Settings.Elsewhere(*e, d.Account.ID, d.Account.Region) {
 			continue
 		}
-		var options []func(*awsconfig.LoadOptions) error
-		if e.Profile != "" {
-			options = append(options, awsconfig.WithSharedConfigProfile(e.Profile))
-		}
-		config, err := session.LoadAWS(ctx, nil, options...)
+		there, err := c.openTarget(ctx, *e)
 		if err != nil {
 			return err
 		}
-		there, err := cluster.Open(ctx, config, cmp.Or(e.Region, d.Account.Region))
-		if err != nil {
-			return err
+		e.Account = there.ID // of a profile that nothing else is known of
+		if d.Settings.Elsewhere(*e, d.Account.ID, d.Account.Region) {
+			d.Targets[e.Name] = there
 		}
-		if e.Account != "" && there.ID != e.Account {
-			return &usageError{
-				fmt.Sprintf("environment %s is in account %s, and the credentials for it are those of %s", e.Name, e.Account, there.ID),
-				"name its profile: profile: of the environment, below cluster: in runner.yaml",
-			}
-		}
-		there.Poll = d.Account.Poll
-		d.Targets[e.Name] = there
 	}
 	return nil
+}
+
+// openTarget opens the account and region of an environment.
+func (c *clusterCommand) openTarget(ctx context.Context, e steps.ClusterEnvironment) (*cluster.Account, error) {
+	here := c.deployment.Account
+	var options []func(*awsconfig.LoadOptions) error
+	if e.Profile != "" {
+		options = append(options, awsconfig.WithSharedConfigProfile(e.Profile))
+	}
+	config, err := session.LoadAWS(ctx, nil, options...)
+	var unknown awsconfig.SharedConfigProfileNotExistError
+	if errors.As(err, &unknown) {
+		return nil, &usageError{
+			fmt.Sprintf("environment %s is in the account of the profile %s, which the AWS CLI does not have", e.Name, e.Profile),
+			"aws configure --profile " + e.Profile + ", or name another one",
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	there, err := cluster.Open(ctx, config, cmp.Or(e.Region, here.Region))
+	if err != nil {
+		return nil, err
+	}
+	if e.Account != "" && there.ID != e.Account {
+		return nil, &usageError{
+			fmt.Sprintf("environment %s is in account %s, and the credentials for it are those of %s", e.Name, e.Account, there.ID),
+			"name its profile: profile: of the environment, below cluster: in runner.yaml",
+		}
+	}
+	there.Poll = here.Poll
+	return there, nil
 }
 
 // applyDeployFlags are the flags that only deploy has.

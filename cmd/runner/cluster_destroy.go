@@ -53,8 +53,8 @@ func (c clusterCommand) destroy(ctx context.Context) error {
 	if err := c.showRemoval(removal); err != nil || dryRun || len(removal.Stacks) == 0 {
 		return err
 	}
-	if !c.yes && !c.confirm(ctx, "delete this?") {
-		return &usageError{"nothing was deleted", "answer y, or use --yes"}
+	if err := c.confirmed(ctx, "delete this?", "nothing was deleted"); err != nil {
+		return err
 	}
 	*c.started = true
 	if err := d.Destroy(ctx, removal); err != nil {

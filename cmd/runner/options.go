@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -32,6 +33,15 @@ type options struct {
 	started        time.Time
 	terminal       bool // stdout is a terminal
 	collection     collection
+	typed          *bufio.Reader // of stdin
+}
+
+// answers returns what is typed. There is one reader of it, since a reader may have read further lines already.
+func (o *options) answers() *bufio.Reader {
+	if o.typed == nil {
+		o.typed = bufio.NewReader(o.stdin)
+	}
+	return o.typed
 }
 
 // variables returns the environment, overlaid with the flags that were given.

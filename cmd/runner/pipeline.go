@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -337,9 +336,9 @@ func (o *options) confirm(ctx context.Context, question string) bool {
 		return false
 	}
 	o.ask("%s [y/N] ", question)
-	answers := make(chan string, 1)
+	answers, typed := make(chan string, 1), o.answers()
 	go func() {
-		answer, _ := bufio.NewReader(o.stdin).ReadString('\n')
+		answer, _ := typed.ReadString('\n')
 		answers <- strings.ToLower(strings.TrimSpace(answer))
 	}()
 	select {

@@ -50,6 +50,9 @@ func (d *Deployment) Removal(ctx context.Context, all bool) (*Removal, error) {
 		if err != nil {
 			return nil, err
 		}
+		if _, known := d.Targets[e.Name]; !known {
+			r.keepTarget(s.TargetStack(e.Name), e.Name, valuesOf(environment))
+		}
 		if name := valuesOf(environment)["StackName"]; name != "" {
 			r.Kept = append(r.Kept, "stack "+name+", which the pipeline deployed: aws cloudformation delete-stack --stack-name "+name)
 		}
@@ -79,6 +82,18 @@ func (d *Deployment) Removal(ctx context.Context, all bool) (*Removal, error) {
 		r.Kept = append(r.Kept, "the key "+key+": aws kms schedule-key-deletion --key-id "+lastPart(key))
 	}
 	return r, nil
+}
+
+// keepTarget names the stack of an environment that is elsewhere, whose credentials were not named.
+func (r *Removal) keepTarget(name, environment string, have map[string]string) {
+	arn := strings.Split(have["TargetRoleArn"], ":")
+	if len(arn) < 6 {
+		return
+	}
+	r.Kept = append(r.Kept, fmt.Sprintf(
+		"stack %s in account %s, %s: name its profile below cluster: in runner.yaml, as that of environment %s",
+		name, arn[4], have["TargetRegion"], environment,
+	))
 }
 
 // chooseWhatIsLeft decides on what stacks keep when they are deleted. A bucket or a repository of the user's own, which

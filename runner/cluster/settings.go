@@ -47,7 +47,7 @@ func (s *Settings) Complete() error {
 			}
 		}
 	}
-	return s.checkSizes()
+	return s.CheckSizes()
 }
 
 // stackNameOf returns the name of an environment's stack: Shop-Staging for acme/shop and staging.
@@ -67,8 +67,8 @@ func stackNameOf(repository, environment string) string {
 	return joined
 }
 
-// checkSizes refuses sizes that the templates do not have.
-func (s *Settings) checkSizes() error {
+// CheckSizes refuses sizes that the templates do not have. The error is an *Error.
+func (s *Settings) CheckSizes() error {
 	t, err := LoadTemplate(pipelineTemplate)
 	if err != nil {
 		return err
