@@ -12,6 +12,9 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/keys"
@@ -204,9 +207,21 @@ func (f *Store) mkdir(dir string) error {
 	defer f.mu.Unlock()
 	for d := dir; !f.known[d]; d = path.Dir(d) {
 		f.known[d] = true
-		f.dirty[path.Dir(d)] = true
+		if above := path.Dir(d); !f.settled(above) {
+			f.dirty[above] = true
+		}
 	}
 	return nil
+}
+
+// settledAfter is when a name is on disk without being synced: the longest that a system keeps it to itself, to save the
+// battery, is ten minutes.
+const settledAfter = 15 * time.Minute
+
+// settled reports whether all names in a folder are on disk, even if who made them died before they were synced.
+func (f *Store) settled(dir string) bool {
+	info, err := f.root.Lstat(dir)
+	return err == nil && time.Since(info.ModTime()) > settledAfter
 }
 
 func (f *Store) forget(dir string) {
@@ -225,18 +240,24 @@ func (f *Store) sync() error {
 	dirs := f.dirty
 	f.dirty = map[string]bool{}
 	f.mu.Unlock()
+	var beside errgroup.Group // the disk writes what is synced at the same time at once
+	beside.SetLimit(syncsAtOnce)
 	for dir := range dirs {
-		if err := f.syncDir(dir); err != nil {
-			f.mu.Lock()
-			for d := range dirs {
-				f.dirty[d] = true
-			}
-			f.mu.Unlock()
-			return err
+		beside.Go(func() error { return f.syncDir(dir) })
+	}
+	err := beside.Wait()
+	if err != nil {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		for d := range dirs {
+			f.dirty[d] = true
 		}
 	}
-	return nil
+	return err
 }
+
+// syncsAtOnce bounds the threads that wait for the disk.
+const syncsAtOnce = 16
 
 func (f *Store) syncDir(dir string) error {
 	d, err := f.root.Open(dir)

@@ -204,7 +204,9 @@ func (s *supervisor) clear() {
 	}
 	// A process with several threads is a zombie once its first thread has ended, but can be reaped only after its last
 	// one has. Its usage is known then, and not before.
-	s.wait(time.After(leftoverGrace), func() bool { s.sweep(); return s.dying == 0 })
+	if s.dying > 0 {
+		s.wait(time.After(leftoverGrace), func() bool { s.sweep(); return s.dying == 0 })
+	}
 }
 
 // clearGroup ends the command's process group where processes cannot be listed. The group cannot be asked whether it is

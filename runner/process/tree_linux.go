@@ -72,7 +72,7 @@ func (t *tree) scan() (living, dead []member) {
 	for pid, p := range all {
 		switch {
 		case lineage[pid]: // we and our ancestors, even with the marker
-		case !t.descends(p, all) && !(!p.dead && t.marked(pid) && !t.isKept(p, all)):
+		case !t.descends(p, all) && !t.escaped(p, all):
 		case !p.dead:
 			living = append(living, p)
 		case p.parent == t.self:
@@ -125,6 +125,12 @@ func (t *tree) descends(p member, all map[int]member) bool {
 		p = parent
 	}
 	return false
+}
+
+// escaped reports whether p does not descend from us any longer, and has the marker of the run: a process that existed
+// before the command has it from an earlier one, so its environment, as that of most of the machine, is not read.
+func (t *tree) escaped(p member, all map[int]member) bool {
+	return !p.dead && !t.old(p) && t.marked(p.pid) && !t.isKept(p, all)
 }
 
 // isKept reports whether p, or a process that it descends from, was kept after an earlier command of the run, such as a
@@ -258,8 +264,15 @@ func parseStat(text string) (member, error) {
 		return member{}, errStat
 	}
 	const state, ppid, pgrp, utime, cstime, starttime, rss = 0, 1, 2, 11, 14, 19, 21 // after the name
-	fields := strings.Fields(text[closed+1:])
-	if len(fields) <= rss {
+	var fields [rss + 1]string
+	n := 0
+	for field := range strings.FieldsSeq(text[closed+1:]) {
+		if fields[n] = field; n == rss {
+			break
+		}
+		n++
+	}
+	if n < rss {
 		return member{}, errStat
 	}
 	p := member{
