@@ -87,6 +87,7 @@ type Catalogue struct {
 	steps    []Step
 	setup    Setup
 	pipeline Pipeline
+	image    ClusterImage
 }
 
 // Setup is the command that installs the dependencies of the workspace.
@@ -94,6 +95,9 @@ func (c Catalogue) Setup() Setup { return c.setup }
 
 // Pipeline is the order of the steps on the cluster; empty if runner.yaml has none.
 func (c Catalogue) Pipeline() Pipeline { return c.pipeline }
+
+// Image is how the image of the steps is built.
+func (c Catalogue) Image() ClusterImage { return c.image }
 
 // Collect applies the file to the built-in steps. The file may be nil.
 func Collect(workspace string, file *File) Catalogue {
@@ -105,7 +109,7 @@ func Collect(workspace string, file *File) Catalogue {
 	for i := range c.steps {
 		c.steps[i].Checkout = c.steps[i].Checkout.Or(file.Checkout)
 	}
-	c.setup, c.pipeline = defaultSetup(workspace), file.Pipeline
+	c.setup, c.pipeline, c.image = defaultSetup(workspace), file.Pipeline, file.Cluster.Image
 	if file.Setup != nil {
 		c.setup = *file.Setup
 	}

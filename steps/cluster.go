@@ -70,6 +70,8 @@ type ClusterImage struct {
 	Dockerfile string
 	Context    string
 	Target     string
+	Further    []string // patterns of files that the image is made of, beside those that are known
+	Pinned     bool     // the pipeline does not build it anew
 }
 
 // ClusterParameters are further parameters of the templates.
@@ -217,6 +219,10 @@ func clusterImageObject() object[ClusterImage] {
 			func(i *ClusterImage) *string { return &i.Context }).otherwise("."),
 		newKey("target", "The stage of the Dockerfile; by default the last one.",
 			matching(clusterProfile, "write the name of a stage"), func(i *ClusterImage) *string { return &i.Target }),
+		newKey("inputs", "Patterns of further files whose changes on the main branch rebuild the image, beside the Dockerfile, .dockerignore, lockfiles "+
+			"and the versions that package.json pins.", listOf(globKind(), "pattern"), func(i *ClusterImage) *[]string { return &i.Further }),
+		newKey("pinned", "Whether the tag of the image is its commit, and the pipeline never rebuilds it.", boolean(),
+			func(i *ClusterImage) *bool { return &i.Pinned }).otherwise("false"),
 	}}
 }
 

@@ -112,6 +112,10 @@ func Plan(ref Ref, step, event string) string {
 	return runFolder(ref, step, "") + "plan-" + segment(event) + ".json"
 }
 
+// Image returns the key of what a step says that its image has to be made of, before it is built anew:
+// "runs/<branch>/<sha>/<step>/image.json".
+func Image(ref Ref, step string) string { return runFolder(ref, step, "") + "image.json" }
+
 // LatestRunOnBranch returns the key of the record of how a step last ended on a branch:
 // "runs/<branch>/latest/<step>[@<environment>]/latest.json".
 func LatestRunOnBranch(branch, step, environment string) string {
