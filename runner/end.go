@@ -27,7 +27,7 @@ func (r *run) end(err error) outcome.Outcome {
 		return o
 	}
 	r.logEnd(ended)
-	if r.shard == nil { // the metrics of a step are those of its merged run
+	if r.shard == nil && !r.awaitsImage { // the metrics of a step are those of its merged run
 		r.sink.Raw(present.EMF(ended, time.Now()))
 	}
 	if dropped := r.sink.Dropped(); dropped > 0 {

@@ -141,7 +141,7 @@ func (r *run) notifyEnd(ended record.Run) (wait func()) {
 	shown := r.in.Terminal && !ended.Recorded // refused input at a terminal concerns only the person there
 	toGitHub, toSlack := r.notifiesGitHub() && (!shown || n.started != nil), r.notifiesSlack() && !shown
 	comments := r.comments() && ended.Recorded
-	if n.ended || !toGitHub && !toSlack && !comments {
+	if n.ended || r.awaitsImage || !toGitHub && !toSlack && !comments {
 		return func() {}
 	}
 	n.ended = true

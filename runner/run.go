@@ -107,6 +107,7 @@ type run struct {
 	source        *checkout.Checkout
 	shard         *shard   // nil for a run of all tests
 	merging       *merging // nil for a run of the step
+	awaitsImage   bool     // the step is started again with another image: see checkImage
 }
 
 // Run runs the step, reports how it ended, and returns the same. The last shard of a step that is divided merges.
@@ -261,6 +262,7 @@ func (r *run) prepare() error {
 	}{
 		{"record", r.recordStart},
 		{"source", r.checkout},
+		{"", r.checkImage},
 		{"", r.storePlan},
 		{"guard", r.checkPrerequisites},
 		{"secrets", func() error { return r.resolveSecrets(r.env) }},

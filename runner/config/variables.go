@@ -45,6 +45,7 @@ func Variables() []VariableGroup {
 			{"REPOSITORY_URL", "with GIT_SHA: the commit is fetched from there if the workspace is not at it"},
 			{"RUNNER_SSH_KEY", "a private key to fetch over ssh, or a reference to one; no file ever holds it, the command does not get it"},
 			{"RUNNER_SSH_KNOWN_HOSTS", "lines of known hosts, to fetch over ssh"},
+			{"RUNNER_IMAGE_INPUTS", "what the image of the task was built from; if the commit has something else, a build ends before it begins, and the pipeline builds the image anew; the pipeline sets it"},
 			{"RUNNER_EVENT", "what started the pipeline: push, tag, schedule, manual or pull_request; push by default"},
 			{"RUNNER_ENVIRONMENTS", "environments, separated by commas, that the cluster delivers the main branch to in this order where runner.yaml has no pipeline; the pipeline sets it"},
 			{"RUNNER_APPROVAL_ENVIRONMENTS", "those of them that wait for an approval, which the page of all runs shows; the pipeline sets it"},
