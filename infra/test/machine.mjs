@@ -80,7 +80,7 @@ export function condition(text, item, names = {}, values = {}) {
 
 // World simulates DynamoDB, ECS, EventBridge, S3, SSM and Step Functions. What a test decides is in `ecs` and `approve`.
 export class World {
-  table = {}; objects = {}; events = []; tasks = []; stopped = []; running = new Map(); ends = {}; parts = {}; merged = {}; waiting = new Map(); now = () => Date.now()
+  table = {}; objects = {}; events = []; tasks = []; stopped = []; running = new Map(); ends = {}; parts = {}; images = []; merged = {}; waiting = new Map(); now = () => Date.now()
   constructor({ ecs = () => {}, approve = () => {}, environments = ['staging', 'production'], ...parameters } = {}) {
     Object.assign(this, { ecs, approve, definition: definition(parameters) })
     this.parameters = Object.fromEntries(environments.map((name) => {
@@ -138,6 +138,11 @@ export class World {
         } finally { this.waiting.delete(input.Item.token.S) }
       }
       case 'ecs:runTask.sync': return this.runTask(input)
+      case 'codebuild:startBuild.sync': {
+        const variables = Object.fromEntries(input.EnvironmentVariablesOverride.map((e) => [e.Name, e.Value]))
+        this.images.push({ project: input.ProjectName, variables })
+        return { Build: await this.codebuild(variables, this.images.length) ?? { BuildStatus: 'SUCCEEDED', ExportedEnvironmentVariables: [{ Name: 'IMAGE_DIGEST', Value: `sha256:${'d'.repeat(64)}` }] } }
+      }
     }
     throw new Error(`${service} is not simulated`)
   }
@@ -225,6 +230,9 @@ export class World {
     }
     return { ALL_OLD: before ? { Attributes: before } : {}, ALL_NEW: { Attributes: copy(item) } }[input.ReturnValues] ?? {}
   }
+
+  // codebuild is called for each build of the image.
+  codebuild() {}
 
   // watch is called for each execution that begins.
   watch() {}

@@ -8,7 +8,7 @@ export const keyArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/1`
 const signingArn = `arn:aws:kms:${REGION}:${ACCOUNT}:key/2`
 const ownSteps = ['lint', 'e2e', 's3', 's4', 's5', 's6', 's7', 's8'], ownKinds = ['reports', 'k2', 'k3', 'k4']
 const ownBuilds = ['package', 'b2', 'b3', 'b4'], ownMigrations = ['seed', 'm2', 'm3', 'm4'], ownDeploys = ['smoke', 'd2', 'd3', 'd4']
-export const options = { OwnSteps: ownSteps, OwnArtifacts: ownKinds, OwnBuildSteps: ownBuilds, OwnMigrateSteps: ownMigrations, OwnDeploySteps: ownDeploys, SigningKeyArn: signingArn, GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), SlackBotTokenArn: secretArn('slack-bot-x1'), SlackChannel: 'C0123456789', KmsKeyArn: keyArn, ExecuteCommand: 'true' }
+export const options = { BaseRepository: 'team/base', OwnSteps: ownSteps, OwnArtifacts: ownKinds, OwnBuildSteps: ownBuilds, OwnMigrateSteps: ownMigrations, OwnDeploySteps: ownDeploys, SigningKeyArn: signingArn, GitHubTokenArn: secretArn('github-x1'), ForkTokenArn: secretArn('fork-x1'), SlackWebhookArn: secretArn('slack-x1'), SlackBotTokenArn: secretArn('slack-bot-x1'), SlackChannel: 'C0123456789', KmsKeyArn: keyArn, ExecuteCommand: 'true' }
 export const iam = (n) => `arn:aws:iam::${ACCOUNT}:role/${n}`
 const stacks = {
   '': resolve(load('cicd.yaml'), { GitHubRoles: 'true', SlackWebhookUrl: 'https://hooks.slack.com/services/x', ...options }),
@@ -67,6 +67,10 @@ const group = (n) => arn('logs', `log-group:/carlin-cicd/cicd/${n}:log-stream:x`
 const put = (want, role, ...keys) => keys.map((k) => [want, role, 's3:PutObject', key(k)])
 const ofPull = (n) => ({ 'aws:PrincipalTag/prefix': `pr/${n}` })
 const deny = (role, action, ...keys) => keys.map((k) => ['no', role, action, key(k)])
+
+const images = arn('ecr', 'repository/Repository')
+// The roles of tasks and their execution roles, of workflows and of people, but for the image's own and the machine's.
+const everyTask = ['BuildRole', 'TestRole', 'ShardRole', 'BranchBuildRole', 'BranchTestRole', 'BranchShardRole', 'ForkRole', 'ForkStoreRole', 'BuildExecutionRole', 'TestExecutionRole', 'ForkExecutionRole', 'staging-DeployRole', 'production-MigrateRole', 'GitHubTriggerRole', 'GitHubBranchRole', 'GitHubDeployRole', 'StartRole', 'OperatorPolicy', 'ViewerPolicy', 'ReleaserPolicy', 'TriggerPolicy']
 
 export const table = {
   'the main branch builds: it writes builds and its own records, nothing else': [
@@ -304,6 +308,19 @@ export const table = {
     ['yes', 'MachineRole', 'events:PutEvents', arn('events', 'event-bus/cicd'), { 'events:source': ['ci.pipeline'], 'events:detail-type': ['commit status'] }],
     ['yes', 'MachineRole', 'events:PutRule', arn('events', 'rule/StepFunctionsGetEventsForECSTaskRule')],
     ['yes', 'MachineRole', 'logs:CreateLogDelivery', '*'],
+    ...['StartBuild', 'StopBuild', 'BatchGetBuilds'].flatMap((a) => [['yes', 'MachineRole', `codebuild:${a}`, arn('codebuild', 'project/cicd-image')], ['no', 'MachineRole', `codebuild:${a}`, arn('codebuild', 'project/other-image')]]),
+    ['yes', 'MachineRole', 'events:PutRule', arn('events', 'rule/StepFunctionsGetEventForCodeBuildStartBuildRule')],
+    ['yes', 'MachineRole', 's3:GetObject', key(`runs/main/${S}/build/image.json`)], ...deny('MachineRole', 's3:GetObject', `runs/feature/${S}/build/image.json`, `pr/5/runs/pr/5/${S}/build/image.json`),
+  ],
+  'the image is built from what it is given, and pushed to one repository; nothing but the machine starts that': [
+    ...['DescribeImages', 'BatchGetImage', 'BatchCheckLayerAvailability', 'GetDownloadUrlForLayer', 'InitiateLayerUpload', 'UploadLayerPart', 'CompleteLayerUpload', 'PutImage'].flatMap((a) => [['yes', 'ImageRole', `ecr:${a}`, images], ['no', 'ImageRole', `ecr:${a}`, arn('ecr', 'repository/other')]]),
+    ...['team/base'].flatMap((n) => ['BatchGetImage', 'BatchCheckLayerAvailability', 'GetDownloadUrlForLayer'].map((a) => ['yes', 'ImageRole', `ecr:${a}`, arn('ecr', `repository/${n}`)]).concat(['PutImage', 'UploadLayerPart'].map((a) => ['no', 'ImageRole', `ecr:${a}`, arn('ecr', `repository/${n}`)]))),
+    ['yes', 'ImageRole', 'ecr:GetAuthorizationToken', '*'], ['no', 'ImageRole', 'ecr:BatchDeleteImage', images], ['no', 'ImageRole', 'ecr:PutImageTagMutability', images],
+    ['yes', 'ImageRole', 's3:GetObject', key('image-sources/1.tar.gz')], ...deny('ImageRole', 's3:GetObject', `builds/main/${S}/a.js`, `runs/main/${S}/build/image.json`), ...put('no', 'ImageRole', 'image-sources/1.tar.gz', `builds/main/${S}/a.js`),
+    ['yes', 'ImageRole', 'secretsmanager:GetSecretValue', secretArn('github-x1')], ['no', 'ImageRole', 'secretsmanager:GetSecretValue', secretArn('cicd/build/npm-x1')],
+    ...['CreateLogStream', 'PutLogEvents'].flatMap((a) => [['yes', 'ImageRole', `logs:${a}`, arn('logs', 'log-group:ImageLogs:log-stream:x')], ['no', 'ImageRole', `logs:${a}`, arn('logs', 'log-group:BuildLogs:log-stream:x')]]),
+    ...everyTask.flatMap((role) => [['no', role, 'codebuild:StartBuild', arn('codebuild', 'project/cicd-image')], ['no', role, 'ecr:PutImage', images], ['no', role, 'dynamodb:PutItem', tableArn, leading('image')], ...put('no', role, 'image-sources/1.tar.gz')]),
+    ...['BranchBuildRole', 'BranchTestRole', 'BranchShardRole', 'TestRole', 'ShardRole', 'ForkStoreRole', 'staging-DeployRole'].flatMap((role) => put('no', role, `runs/main/${S}/build/image.json`)), ...put('yes', 'BuildRole', `runs/main/${S}/build/image.json`),
   ],
   'rules and the schedule start the machine, and leave in the queue what they cannot deliver': [
     ['yes', 'StartRole', 'states:StartExecution', arn('states', 'stateMachine:Machine')],

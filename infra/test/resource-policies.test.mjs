@@ -35,6 +35,7 @@ const table = {
   'tasks of this account and region have the roles': tasks.flatMap((id) => assumed(id, 'ecs-tasks', from('ecs', 'task/x'))),
   'services act for this account': [
     ...assumed('MachineRole', 'states', from('states', 'stateMachine:Machine')), ...assumed('PostRole', 'events', from('events', 'rule/x')),
+    ...assumed('ImageRole', 'codebuild', from('codebuild', 'project/cicd-image')), ['no', 'ImageRole', 'codebuild.amazonaws.com', 'sts:AssumeRole', iam('ImageRole'), { ...mine, ...from('codebuild', 'project/other') }],
     ...assumed('StartRole', 'events', from('events', 'rule/cicd/BranchRule')), ...assumed('StartRole', 'scheduler', from('scheduler', 'schedule-group/default')), ['no', 'StartRole', 'events.amazonaws.com', 'sts:AssumeRole', iam('StartRole'), { ...mine, ...from('events', 'rule/other/x') }],
     ['yes', 'webhook.yaml Role', 'lambda.amazonaws.com', 'sts:AssumeRole', iam('Role'), mine], ['no', 'webhook.yaml Role', 'lambda.amazonaws.com', 'sts:AssumeRole', iam('Role'), foreign],
     ...['staging', 'production', 'target'].flatMap((e) => [['yes', `${e}-StackRole`, 'cloudformation.amazonaws.com', 'sts:AssumeRole', iam(`${e}-StackRole`)], ['no', `${e}-StackRole`, 'ecs-tasks.amazonaws.com', 'sts:AssumeRole', iam(`${e}-StackRole`)]]),

@@ -56,10 +56,12 @@ const meant = {
   'ct-s3-pr-4': 'nothing reacts to new objects',
   'ct-s3-pr-9': 'an object lock would keep what the lifecycle deletes',
   'ct-s3-pr-10': 'encrypted with keys of S3; a key of your own by KmsKeyArn',
+  'ct-codebuild-pr-4': "Docker's daemon runs in it; nothing but the machine starts it, for commits of the main branch",
   'ct-dynamodb-pr-1': 'what is under way now is of no use tomorrow',
   'ct-dynamodb-pr-2': 'encrypted with a key of DynamoDB; a key of your own by KmsKeyArn',
   'ct-cloudwatch-pr-2': 'retention is a parameter, 90 days by default',
   'ct-cloudwatch-pr-3': 'encrypted with keys of CloudWatch; a key of your own by KmsKeyArn',
+  'ct-ecr-pr-3': 'one tag moves, that of the image which the pipeline keeps up to date; all others are immutable',
   'ct-ecs-pr-2': 'Container Insights are paid by the metric, and the runner measures its own memory and CPU',
   'ct-ecs-pr-3': "the user is the image's",
   'ct-ecs-pr-6': 'a step writes all over its checkout, and Fargate has no tmpfs',
@@ -117,7 +119,7 @@ test('objects expire unless they are deployed builds, locks, deployments or hist
   const ends = (key, tags = {}) => rules.some((r) => r.ExpirationInDays && key.startsWith(r.Prefix ?? '') && (r.TagFilters ?? []).every((t) => tags[t.Key] === t.Value))
   const build = load('cicd.yaml').Resources.BuildTask.Properties.ContainerDefinitions[0].Environment.find((e) => e.Name === 'RUNNER_S3_TAGS').Value
   const tags = Object.fromEntries(new URLSearchParams(build))
-  for (const key of ['coverage/main/1/a', 'manifests/coverage/main/1.json', 'runs/main/1/test/2/finished.json', 'cache/main/pnpm/1', 'pr/5/builds/pr/5/1/a.js']) assert.ok(ends(key), key)
+  for (const key of ['coverage/main/1/a', 'manifests/coverage/main/1.json', 'runs/main/1/test/2/finished.json', 'cache/main/pnpm/1', 'pr/5/builds/pr/5/1/a.js', 'image-sources/1.tar.gz']) assert.ok(ends(key), key)
   for (const key of ['builds/main/1/a.js', 'manifests/builds/main/1.json']) {
     assert.ok(ends(key, tags), `${key} as the build task puts it`)
     assert.ok(!ends(key, { retention: 'deployed' }), `${key} once it is deployed`)
@@ -269,7 +271,7 @@ test('a key of your own encrypts what is stored', () => {
   const KmsKeyArn = 'arn:aws:kms:eu-west-1:123456789012:key/1', r = resolve(load('cicd.yaml'), { KmsKeyArn, ArtifactBucket: '', RepositoryName: '' })
   const found = {
     Bucket: r.Bucket.Properties.BucketEncryption.ServerSideEncryptionConfiguration[0].ServerSideEncryptionByDefault.KMSMasterKeyID, Repository: r.Repository.Properties.EncryptionConfiguration.KmsKey,
-    BuildLogs: r.BuildLogs.Properties.KmsKeyId, MachineLogs: r.MachineLogs.Properties.KmsKeyId, Table: r.Table.Properties.SSESpecification.KMSMasterKeyId, Dlq: r.Dlq.Properties.KmsMasterKeyId, Topic: r.Topic.Properties.KmsMasterKeyId,
+    BuildLogs: r.BuildLogs.Properties.KmsKeyId, ImageLogs: r.ImageLogs.Properties.KmsKeyId, MachineLogs: r.MachineLogs.Properties.KmsKeyId, Table: r.Table.Properties.SSESpecification.KMSMasterKeyId, Dlq: r.Dlq.Properties.KmsMasterKeyId, Topic: r.Topic.Properties.KmsMasterKeyId,
     Logs: environment('staging', { KmsKeyArn }).Logs.Properties.KmsKeyId, Secret: resolve(load('webhook.yaml'), { ...sample('webhook.yaml'), KmsKeyArn }).Secret.Properties.KmsKeyId,
   }
   for (const [id, key] of Object.entries(found)) assert.equal(key, KmsKeyArn, id)
