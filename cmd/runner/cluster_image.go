@@ -11,21 +11,28 @@ import (
 	"github.com/carlin-cicd/runner/runner/cluster"
 )
 
-var engineFlag = flagSpec{
-	"engine", "RUNNER_CLUSTER_ENGINE", "NAME", "podman or docker (default whichever is there)",
-}
+var (
+	engineFlag = flagSpec{
+		"engine", "RUNNER_CLUSTER_ENGINE", "NAME", "podman or docker (default whichever is there)",
+	}
+	remoteFlag = flagSpec{
+		"remote", "RUNNER_CLUSTER_REMOTE", "", "build it in the account, by CodeBuild (default if neither engine is there)",
+	}
+)
 
 func newClusterImageCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image",
 		Short: "build the image of the steps, push it, and let every step run it",
-		Long: "runner cluster image builds the Dockerfile of the workspace by podman or docker and pushes it to the\n" +
-			"repository that the pipeline's stack made. A tag that is there already is not built again.",
-		Example: "runner cluster image\nrunner cluster image --image-tag 1.4.2",
+		Long: "runner cluster image builds the Dockerfile of the workspace by podman or docker, or in the account, and pushes\n" +
+			"it to the repository that the pipeline's stack made. A tag that is there already is not built again. The steps\n" +
+			"run the tag " + cluster.CurrentTag + ", which moves to it; when what the image is built from changes on the main branch, the\n" +
+			"pipeline rebuilds it. With pinned: true below cluster: image: in runner.yaml they run this very tag.",
+		Example: "runner cluster image\nrunner cluster image --remote\nrunner cluster image --image-tag 1.4.2",
 		Args:    arguments(0),
 		RunE:    o.withCluster(clusterCommand.image),
 	}
-	declare(cmd, imageTagFlag.describe("the tag of the image (default the commit)"), engineFlag)
+	declare(cmd, imageTagFlag.describe("the tag of the image (default the commit)"), engineFlag, remoteFlag)
 	declare(cmd, clusterFlags...)
 	return cmd
 }
@@ -39,6 +46,12 @@ func (c clusterCommand) image(ctx context.Context) error {
 	image := &cluster.Image{
 		Deployment: d, Workspace: workspace, Tag: c.variables[imageTagFlag.variable],
 		Engine: c.variables[engineFlag.variable], Output: c.stderr,
+	}
+	if image.Remote, err = boolean(c.variables, remoteFlag.variable); err != nil {
+		return err
+	}
+	if image.Remote && image.Engine != "" {
+		return &usageError{"--remote and --engine say different things", "leave one of them out"}
 	}
 	if e := image.Engine; e != "" && e != "podman" && e != "docker" {
 		return &usageError{fmt.Sprintf("--engine cannot be %q", e), "write podman or docker"}

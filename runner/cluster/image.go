@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/carlin-cicd/runner/runner/awsjson"
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 // Image is the image of the steps, as it is built and pushed.
@@ -23,9 +25,12 @@ type Image struct {
 	Workspace string
 	Tag       string
 	Engine    string    // podman or docker; "" is whichever is there
+	Remote    bool      // build it in the account, by CodeBuild
 	Output    io.Writer // of the engine
 
 	repository, architecture string
+	commit                   string            // of the workspace; "" if it is not known
+	inputs                   steps.ImageInputs // what the image is built from; nil if it is not known
 }
 
 // engines are the programs that build images, in the order in which they are looked for.
@@ -54,10 +59,46 @@ func (i *Image) Publish(ctx context.Context) error {
 	}
 	if there {
 		i.note(fmt.Sprintf("%s:%s is there already", i.repository, i.Tag))
-	} else if err := i.buildAndPush(ctx, registry); err != nil {
+		if err := i.readLabels(ctx, registry, pipeline.Outputs["RepositoryName"]); err != nil {
+			i.note("its labels cannot be read: " + err.Error())
+		}
+	} else if err := i.build(ctx, registry, pipeline); err != nil {
 		return err
 	}
-	return i.point(ctx)
+	return i.point(ctx, registry, pipeline)
+}
+
+// readLabels reads of which commit an image is that was there, and what it was built from.
+func (i *Image) readLabels(ctx context.Context, registry *awsjson.Client, repository string) error {
+	labels, err := imageLabels(ctx, registry, http.DefaultClient, repository, i.Tag)
+	if err != nil {
+		return err
+	}
+	i.commit = labels[revisionLabel]
+	if text := labels[inputsLabel]; text != "" {
+		i.inputs, err = steps.ParseImageInputs(text)
+	}
+	return err
+}
+
+// build builds and pushes the image, in the account if it is asked for or there is no engine here.
+func (i *Image) build(ctx context.Context, registry *awsjson.Client, pipeline stack.Snapshot) (err error) {
+	i.commit, _ = git(ctx, i.Workspace, "rev-parse", "HEAD") // without it the image has no such label
+	if i.inputs, err = i.Settings.Image.Inputs(i.Workspace); err != nil {
+		return &Error{Message: "what the image is built from cannot be read", Err: err, Advice: "correct image: below cluster: in runner.yaml"}
+	}
+	if i.Remote {
+		return i.buildRemotely(ctx, pipeline)
+	}
+	engine, err := i.findEngine()
+	switch {
+	case err == nil:
+		return i.buildAndPush(ctx, registry, engine)
+	case i.Engine != "" || pipeline.Outputs["ImageProject"] == "":
+		return err
+	}
+	i.note("there is neither podman nor docker on PATH, so the image is built in the account")
+	return i.buildRemotely(ctx, pipeline)
 }
 
 // isPushed reports whether the repository has the tag.
@@ -75,26 +116,38 @@ func (i *Image) isPushed(ctx context.Context, registry *awsjson.Client, reposito
 	return len(images.ImageDetails) > 0, nil
 }
 
-func (i *Image) buildAndPush(ctx context.Context, registry *awsjson.Client) error {
-	engine, err := i.findEngine()
-	if err != nil {
-		return err
-	}
-	settings := i.Settings.Image
-	file := filepath.Join(i.Workspace, cmp.Or(settings.Dockerfile, "Dockerfile"))
+// checkDockerfile refuses a workspace without one.
+func (i *Image) checkDockerfile() error {
+	dockerfile, _ := i.Settings.Image.Files()
+	file := filepath.Join(i.Workspace, dockerfile)
 	if _, err := os.Stat(file); err != nil {
 		return &Error{
 			Message: "there is no Dockerfile for the image of the steps: " + file,
 			Advice:  "write one that begins with FROM and the runner's image, as image/README.md shows; or set image: below cluster:",
 		}
 	}
+	return nil
+}
+
+func (i *Image) buildAndPush(ctx context.Context, registry *awsjson.Client, engine string) error {
+	if err := i.checkDockerfile(); err != nil {
+		return err
+	}
+	settings := i.Settings.Image
+	dockerfile, folder := settings.Files()
 	reference := i.repository + ":" + i.Tag
-	build := []string{"build", "--file", file, "--platform", "linux/" + i.architecture, "--tag", reference}
+	build := []string{
+		"build", "--file", filepath.Join(i.Workspace, dockerfile), "--platform", "linux/" + i.architecture, "--tag", reference,
+		"--label", inputsLabel + "=" + i.inputs.String(),
+	}
+	if i.commit != "" {
+		build = append(build, "--label", revisionLabel+"="+i.commit)
+	}
 	if settings.Target != "" {
 		build = append(build, "--target", settings.Target)
 	}
 	i.note("building " + reference + " by " + engine)
-	if err := i.run(ctx, nil, engine, append(build, filepath.Join(i.Workspace, settings.Context))...); err != nil {
+	if err := i.run(ctx, nil, engine, append(build, filepath.Join(i.Workspace, folder))...); err != nil {
 		return &Error{Message: engine + " could not build the image", Err: err, Advice: "mend what it printed, and run the command again"}
 	}
 	login, err := logIn(ctx, registry)
@@ -122,7 +175,7 @@ func (i *Image) findEngine() (string, error) {
 	}
 	return "", &Error{
 		Message: "there is neither podman nor docker on PATH",
-		Advice:  "install one of them, or build and push the image elsewhere and name it: --image-tag TAG",
+		Advice:  "install one of them, build the image in the account: --remote, or push one from elsewhere and name it: --image-tag TAG",
 	}
 }
 
@@ -191,64 +244,20 @@ func (l *login) push(ctx context.Context, engine, reference string) (args, envir
 	return []string{"--config", l.folder, "push", reference}, environ
 }
 
-// point lets every step run the image: the stacks are updated with nothing but another tag.
-func (i *Image) point(ctx context.Context) error {
-	names := []string{i.Settings.Stack}
-	for _, e := range i.Settings.Environments {
-		names = append(names, i.Settings.EnvironmentStack(e.Name))
-	}
-	for _, name := range names {
-		s := i.Account.stack(name)
-		if _, err := s.WaitUntilIdle(ctx, func(stack.State) { i.note("waiting for stack " + name) }); err != nil {
-			return err
-		}
-		current, err := s.Snapshot(ctx)
-		if err != nil {
-			return err
-		}
-		if current.Missing() || valuesOf(current)["ImageTag"] == i.Tag {
-			continue
-		}
-		if err := i.pointStack(ctx, name, current); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (i *Image) pointStack(ctx context.Context, name string, current stack.Snapshot) error {
-	if problem, advice := current.Blocked(name); problem != "" {
-		return &Error{Message: fmt.Sprintf("stack %s cannot be updated: %s", name, problem), Advice: advice}
-	}
-	all := &Template{Parameters: map[string]Parameter{}}
-	for _, p := range current.Parameters {
-		all.Parameters[p.Key] = Parameter{}
-	}
-	r := request{
-		name: name, previous: true, role: current.RoleARN,
-		parameters: parametersOf(all, map[string]string{"ImageTag": i.Tag}, current),
-	}
-	change, err := i.Account.changes(ctx, r, time.Now())
-	if err != nil || change == nil {
-		return err
-	}
-	i.note(fmt.Sprintf("updating stack %s: ImageTag %s", name, i.Tag))
-	return i.Account.execute(ctx, name, change, func(e stack.Event) { i.note(eventLine(name, e)) })
-}
-
 // TagOf is the tag of the image of a workspace: its commit. A workspace with changes has another one each time.
 func TagOf(ctx context.Context, workspace string, now time.Time) (tag string, changed bool, err error) {
-	git := func(args ...string) (string, error) {
-		out, err := exec.CommandContext(ctx, "git", append([]string{"-C", workspace}, args...)...).Output()
-		return strings.TrimSpace(string(out)), err
-	}
-	commit, err := git("rev-parse", "HEAD")
+	commit, err := git(ctx, workspace, "rev-parse", "HEAD")
 	if err != nil {
 		return "", false, &Error{Message: "the commit is not known", Advice: "run the command in a checkout, or set --image-tag TAG"}
 	}
-	status, err := git("status", "--porcelain")
+	status, err := git(ctx, workspace, "status", "--porcelain")
 	if err == nil && status == "" {
 		return commit, false, nil
 	}
 	return commit + "-" + now.UTC().Format("20060102150405"), true, nil
+}
+
+func git(ctx context.Context, workspace string, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, "git", append([]string{"-C", workspace}, args...)...).Output()
+	return strings.TrimSpace(string(out)), err
 }
