@@ -16,6 +16,7 @@ TOOLS   := $(CURDIR)/.tools
 SAMPLE  := image/sample
 FLAKY   := image/flaky
 SDK     := github.com/aws/aws-sdk-go-v2/...
+YAML    := github.com/goccy/go-yaml/...
 COMMIT  := $(shell git rev-parse HEAD 2>/dev/null)
 
 export PATH := $(TOOLS)/bin:$(TOOLS)/npm/node_modules/.bin:$(PATH)
@@ -27,9 +28,9 @@ help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | column -t -s "$$(printf '\t')"
 
 # HTTP/2 is left out, as S3 and Secrets Manager speak HTTP/1.1 only and no other host that it calls needs it: 350 KB less.
-# Nothing of the SDK is inlined, which does not show beside a request: 640 KB less.
+# Nothing of the SDK is inlined, which does not show beside a request, nor of the reader of YAML: 640 KB and 120 KB less.
 build: ## the static, reproducible binary: bin/runner
-	go build -trimpath -buildvcs=false -tags nethttpomithttp2 -gcflags=$(SDK)=-l -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/runner ./cmd/runner
+	go build -trimpath -buildvcs=false -tags nethttpomithttp2 -gcflags=$(SDK)=-l -gcflags=$(YAML)=-l -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/runner ./cmd/runner
 
 # The command that writes them is in a build of its own, so that the binary does not link the generator.
 man: ## the manual pages: bin/man
