@@ -155,10 +155,7 @@ func TestInABrowser(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, %s at %d px", name, scheme, width), func(t *testing.T) {
 					w := browse(t, browser, file, width, scheme)
 					w.shoot(t, fmt.Sprintf("%s-%s-%d", name, scheme, width))
-					overflow := ask(
-						t, w,
-						chromedp.Evaluate[int](unfold+`; document.documentElement.scrollWidth - window.innerWidth`),
-					)
+					overflow := said[int](t, w, unfold+`; document.documentElement.scrollWidth - window.innerWidth`)
 					if name == "big" { // a page of thousands of lines keeps axe busy for a minute
 						if width == 320 {
 							return
@@ -196,7 +193,7 @@ func (w *window) shoot(t *testing.T, name string) {
 	if dir == "" {
 		return
 	}
-	height := ask(t, w, chromedp.Evaluate[int](`document.documentElement.scrollHeight`))
+	height := said[int](t, w, `document.querySelectorAll("main > section, .case").forEach((s) => { s.style.contentVisibility = "visible"; }), document.documentElement.scrollHeight`)
 	for i := 0; i*900 < height && i < 9; i++ {
 		ask(t, w, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`scrollTo(0, %d)`, i*900)))
 		time.Sleep(250 * time.Millisecond)

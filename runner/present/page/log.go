@@ -19,9 +19,6 @@ const (
 	minLineMarkup = 65        // bytes of a line without text
 )
 
-// chunkLines is how many lines a browser lays out together, once they come into view.
-const chunkLines = 200
-
 // logView is the log as the page shows it.
 type logView struct {
 	Log
@@ -130,21 +127,6 @@ func (w *writer) foldTitle(v *logView, s workflow.Section) {
 	w.put("<span class=\"at\">%d</span>", n)
 	w.line(clipBytes([]byte(s.Title), maxName), style{})
 	w.raw("\n</span>")
-}
-
-// chunks writes the lines from one to before another, by their indexes.
-func (w *writer) chunks(v *logView, from, to int) {
-	for from < to {
-		next := min(from+chunkLines, to)
-		class := "rest" // it has another height than a whole chunk
-		if next-from == chunkLines {
-			class = "chunk"
-		}
-		w.put("<span class=\"%s\">", class)
-		w.raw(v.span(from, next))
-		w.raw("</span>")
-		from = next
-	}
 }
 
 // lastState returns what a terminal shows of a line at the end: a progress bar is many states of one line.
@@ -267,6 +249,9 @@ func (w *writer) log(run record.Run, v *logView) {
 		w.raw("</p>\n")
 	}
 	w.raw("<p class=\"warning\" id=\"elsewhere\" hidden></p>\n")
+	if v.soon() > v.shown {
+		w.raw("<p class=\"note\" id=\"unread\">A browser that refuses the page's script shows the end of the log only.</p>\n")
+	}
 	w.put("<p class=\"note paper\">On paper: the last %d lines.</p>\n", linesOnPaper)
 	timed := markup("")
 	if len(v.Times) > 0 {
@@ -301,33 +286,6 @@ func markedLines(run record.Run) map[int]markup {
 }
 
 const isError markup = " e"
-
-// logLines writes the lines, each section as a fold. One with an error is open.
-func (w *writer) logLines(v *logView) {
-	next := v.shown
-	for _, s := range v.sections {
-		if s.From < next || s.To-s.From < 2 { // its title is not shown, or there is nothing to fold
-			continue
-		}
-		w.chunks(v, next, s.From)
-		w.put("<details class=\"fold\"%s><summary>", opened(s.Open || v.hasError(s)))
-		w.foldTitle(v, s)
-		w.put("<span class=\"count\">%s</span></summary>", units.Count(s.To-s.From-1, "line"))
-		w.chunks(v, s.From+1, s.To)
-		w.raw("</details>")
-		next = s.To
-	}
-	w.chunks(v, next, len(v.lines))
-}
-
-func (v *logView) hasError(s workflow.Section) bool {
-	for n, class := range v.marked {
-		if class == isError && n > v.First+s.From && n < v.First+s.To {
-			return true
-		}
-	}
-	return false
-}
 
 func opened(yes bool) markup {
 	if yes {

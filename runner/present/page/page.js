@@ -18,6 +18,7 @@ if (performance.getEntriesByType("navigation")[0]?.serverTiming?.some((t) => t.n
 }
 // Paper has no folds.
 addEventListener("beforeprint", () => {
+  makeAll();
   for (const fold of all("details.case:not([open]), details.fold:not([open]), section > details:not([open])")) {
     fold.open = true;
     fold.dataset.shut = "";
@@ -33,12 +34,19 @@ addEventListener("afterprint", () => {
 const unfold = (node) => {
   for (let fold = node?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
 };
-const showLinked = () => {
+const showLinked = (event) => {
   const id = location.hash.slice(1);
-  const node = byId(id);
+  const isLine = /^L\d+$/.test(id);
+  let node = byId(id);
+  if (isLine && later.length) {
+    makeAll();
+    if (!node && byId(id) && event) location.replace(location.hash); // which marks it as what is linked to
+    node = byId(id);
+  }
+  if (isLine) placed = true;
   const missing = byId("elsewhere");
   if (missing) {
-    missing.hidden = Boolean(node) || !/^L\d+$/.test(id);
+    missing.hidden = Boolean(node) || !isLine;
     if (!missing.hidden) {
       const first = byId("lines").dataset.first;
       missing.textContent = `Line ${id.slice(1)} is not on this page, which has the log from line ${first} on: see the raw log.`;
@@ -51,17 +59,42 @@ const showLinked = () => {
 };
 addEventListener("hashchange", showLinked);
 const lines = byId("lines");
+// All but the end of a long log is text at first, in noscript: making its elements would take longer than the rest of the page.
+const later = lines ? all("noscript", lines) : [];
+const makeNext = () => {
+  const next = later.pop(); // the lines before those that are there
+  next.outerHTML = next.textContent;
+};
+const makeAll = () => { while (later.length) makeNext(); };
 // The log is shown from its error on, else its end. What comes into view gets another height than it had before.
+let placed = false; // by what is linked to, by a search or by a person
 const showTail = () => {
+  if (placed) return;
   const error = lines.querySelector(".l.e");
   if (error?.checkVisibility()) lines.scrollTop += error.getBoundingClientRect().top - lines.getBoundingClientRect().top - lines.clientHeight / 4;
   else lines.scrollTop = lines.scrollHeight;
 };
+if (byId("unread")) byId("unread").hidden = true;
+if (lines) {
+  for (const by of ["wheel", "pointerdown", "touchstart", "keydown"]) lines.addEventListener(by, () => { placed = true; }, { once: true, passive: true });
+  const idle = window.requestIdleCallback ?? ((does) => setTimeout(() => does({ timeRemaining: () => 0 }), 10));
+  const makeSome = (time) => {
+    do if (later.length) makeNext(); while (later.length && time.timeRemaining() > 5);
+    if (later.length) idle(makeSome);
+  };
+  requestAnimationFrame(() => { // before the first picture of the page
+    if (lines.closest("section").getBoundingClientRect().top < innerHeight) showTail();
+    if (later.length) setTimeout(() => idle(makeSome));
+  });
+  new IntersectionObserver((seen, observer) => {
+    if (!seen.some((s) => s.isIntersecting)) return;
+    observer.disconnect();
+    makeAll();
+    showTail();
+    requestAnimationFrame(showTail);
+  }, { rootMargin: "600px" }).observe(lines);
+}
 if (location.hash) showLinked();
-else if (lines) requestAnimationFrame(() => { // before the first picture of the page, and once more after it
-  showTail();
-  requestAnimationFrame(showTail);
-});
 lines?.addEventListener("click", (event) => {
   if (!event.target.matches(".at")) return;
   event.preventDefault(); // it is in the title of a fold
@@ -84,6 +117,7 @@ if (byId("search")) (() => {
     if (!hits.length) return;
     at = (next + hits.length) % hits.length;
     hits[at].classList.add("here");
+    placed = true;
     unfold(hits[at]);
     hits[at].scrollIntoView({ block: "center" });
     found.textContent = `${at + 1} of ${hits.length}`;
@@ -91,6 +125,7 @@ if (byId("search")) (() => {
   const search = () => {
     clearTimeout(waiting);
     waiting = undefined;
+    makeAll();
     rows ??= all(".l", lines);
     text ??= rows.map((row) => row.textContent.slice(row.firstChild.textContent.length).toLowerCase());
     for (const row of hits) row.classList.remove("hit", "here");
@@ -245,8 +280,10 @@ for (const pair of all(".pair")) {
   let here = -1;
   let fading;
   const go = (step) => {
+    makeAll();
     const failures = all("details.case.t, .case.bare[id^=t], #lines .l.e");
     if (!failures.length) return;
+    placed = true;
     here = here < 0 ? (step > 0 ? 0 : failures.length - 1) : (here + step + failures.length) % failures.length;
     const node = failures[here];
     unfold(node);

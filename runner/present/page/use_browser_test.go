@@ -5,12 +5,9 @@ package page
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -23,8 +20,11 @@ func at(t *testing.T, browser context.Context, file, fragment string) *window {
 	return browse(t, browser, file+fragment, 1400, "light")
 }
 
-// settle waits until what the page does by itself is done.
-const settle = `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50))))`
+// settle waits until what the page does by itself is done: the log is whole, and shown at its error or end.
+const settle = `new Promise((done) => {
+	const look = () => (document.querySelector("#lines noscript") ? setTimeout(look, 10) : requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 50))));
+	requestAnimationFrame(() => requestAnimationFrame(look));
+})`
 
 // clear empties the field that has the focus.
 const clear = `document.activeElement.value = ""`
@@ -46,7 +46,7 @@ func TestALinkToALine(t *testing.T) {
 	p := big()
 	file := stored(t, p)
 	const folded = 99_510 // a line within a fold that is shut
-	if n := ask(t, at(t, browser, file, ""), chromedp.Evaluate[bool](`document.getElementById("L99510").closest("details").open`)); n {
+	if n := said[bool](t, at(t, browser, file, ""), `document.getElementById("L99510").closest("details").open`); n {
 		t.Fatal("the fold is open")
 	}
 	for _, n := range []int{99_120, 99_999, folded} {
@@ -59,7 +59,7 @@ func TestALinkToALine(t *testing.T) {
 		}
 	}
 	w := at(t, browser, file, "")
-	ask(t, w, chromedp.Evaluate[chromedp.Void](`scrollTo(0, document.getElementById("lines").offsetTop - 100)`))
+	ask(t, w, chromedp.Evaluate[chromedp.Void](`scrollBy(0, document.getElementById("lines").getBoundingClientRect().top - 100)`))
 	if !said[bool](t, w, inView+`("L99120")`) {
 		t.Error("the log is not shown at its error")
 	}
@@ -145,8 +145,8 @@ func TestTheListOfAllTests(t *testing.T) {
 
 func TestKeys(t *testing.T) {
 	browser := startBrowser(t)
-	p := big()
-	w := at(t, browser, stored(t, p), "")
+	file := stored(t, big())
+	w := at(t, browser, file, "")
 	press := func(keys string) { t.Helper(); ask(t, w, chromedp.KeyEvent(keys)) }
 	where := func() string {
 		t.Helper()
@@ -193,54 +193,17 @@ func TestKeys(t *testing.T) {
 		t.Error("what is found is not in view")
 	}
 	w.quiet(t)
-}
 
-// How long the page of 5,000 tests and 100,000 lines takes, by the browser's own clocks: the processor's time of the
-// page's main thread until nothing is left to do, and when it was loaded and painted. They are printed, not asserted: a
-// busy machine is not a slow page.
-func TestHowSoonThePageIsThere(t *testing.T) {
-	browser := startBrowser(t)
-	for name, p := range map[string]sample{"5,000 tests and 100,000 lines": big(), "27 tests": jest(t), "no test": build()} {
-		file := stored(t, p)
-		info, err := os.Stat(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if info.Size() >= 1_000_000 {
-			t.Errorf("%s: the page has %d bytes", name, info.Size())
-		}
-		for range 3 {
-			w := browse(t, browser, "/dev/null", 1400, "light")
-			before := threadTime(t, w)
-			if err := chromedp.Do(w, chromedp.Navigate("file://"+file)); err != nil {
-				t.Fatal(err)
-			}
-			said[bool](t, w, `true`)
-			took := threadTime(t, w) - before
-			t.Logf("%s, %d KB: %.0f ms of the processor; %s", name, info.Size()/1000, took, ask(t, w, chromedp.Evaluate[string](`(() => {
-				const n = performance.getEntriesByType("navigation")[0];
-				const paint = performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? NaN;
-				return ["loaded after " + n.loadEventEnd.toFixed(0), "painted after " + paint.toFixed(0)].join(", ") + " ms";
-			})()`)))
-		}
+	// Before the page has made elements of the whole log.
+	w = at(t, browser, file, "")
+	found := ask(t, w, chromedp.Evaluate[string](`(() => {
+		const input = document.getElementById("search"), before = document.querySelectorAll("#lines noscript").length;
+		input.value = "Received: 138.04";
+		input.dispatchEvent(new Event("input"));
+		document.getElementById("next").click();
+		return [before > 0 || document.getElementById("L99120") !== null, document.getElementById("found").textContent, document.querySelector(".here").id].join();
+	})()`))
+	if found != "true,1 of 1,L99120" {
+		t.Errorf("an early search finds %s", found)
 	}
-}
-
-// threadTime is how long the main thread of a page has worked, in milliseconds.
-func threadTime(t *testing.T, w *window) float64 {
-	t.Helper()
-	total := 0.0
-	ask(t, w, chromedp.Action[chromedp.Void](func(ctx context.Context, tab *chromedp.Target) (none chromedp.Void, err error) {
-		if _, err = cdp.Call(ctx, tab, performance.Enable, performance.EnableParams{TimeDomain: "threadTicks"}); err != nil {
-			return none, err
-		}
-		r, err := cdp.Call(ctx, tab, performance.GetMetrics, cdp.Empty{})
-		for _, m := range r.Metrics {
-			if m.Name == "TaskDuration" {
-				total = 1000 * m.Value
-			}
-		}
-		return none, err
-	}))
-	return total
 }
