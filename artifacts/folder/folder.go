@@ -139,11 +139,20 @@ func (s *bodyReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// smallObject is below which an object needs no buffer of the usual size.
+const smallObject = 16 << 10
+
 func (f *Store) write(temp *os.File, body io.Reader, o artifacts.Object) error {
-	buffer := f.buffers.Get().(*[128 << 10]byte)
-	defer f.buffers.Put(buffer)
+	var buffer []byte
+	if o.Size < smallObject {
+		buffer = make([]byte, o.Size+1)
+	} else {
+		pooled := f.buffers.Get().(*[128 << 10]byte)
+		defer f.buffers.Put(pooled)
+		buffer = pooled[:]
+	}
 	// The struct hides ReadFrom, which would allocate a buffer of its own.
-	n, err := io.CopyBuffer(struct{ io.Writer }{temp}, body, buffer[:])
+	n, err := io.CopyBuffer(struct{ io.Writer }{temp}, body, buffer)
 	if err != nil {
 		return err
 	}
@@ -273,18 +282,27 @@ func (f *Store) syncDir(dir string) error {
 
 // Get implements artifacts.Store.
 func (f *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
-	if err := keys.Check(key); err != nil {
+	file, _, err := f.open(ctx, key)
+	if err != nil {
 		return nil, err
 	}
+	return file, nil
+}
+
+// open opens an object and returns its size.
+func (f *Store) open(ctx context.Context, key string) (*os.File, int64, error) {
+	if err := keys.Check(key); err != nil {
+		return nil, 0, err
+	}
 	if err := artifacts.ContextError(ctx); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	file, err := f.root.OpenFile(key, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ENOTDIR) {
 		err = fs.ErrNotExist
 	}
 	if err != nil {
-		return nil, f.storeError("get", key, err)
+		return nil, 0, f.storeError("get", key, err)
 	}
 	info, err := file.Stat()
 	if err == nil && !info.Mode().IsRegular() {
@@ -292,9 +310,9 @@ func (f *Store) Get(ctx context.Context, key string) (io.ReadCloser, error) {
 	}
 	if err != nil {
 		file.Close()
-		return nil, f.storeError("get", key, err)
+		return nil, 0, f.storeError("get", key, err)
 	}
-	return file, nil
+	return file, info.Size(), nil
 }
 
 // Delete implements artifacts.Store.

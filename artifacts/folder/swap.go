@@ -1,6 +1,7 @@
 package folder
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,12 +16,14 @@ import (
 
 // Load implements artifacts.Swapper. The tag is the SHA-256 of the content.
 func (f *Store) Load(ctx context.Context, key string) ([]byte, string, error) {
-	r, err := f.Get(ctx, key)
+	r, size, err := f.open(ctx, key)
 	if err != nil {
 		return nil, "", err
 	}
 	defer r.Close()
-	body, err := io.ReadAll(io.LimitReader(r, artifacts.MaxSwapSize+1))
+	text := bytes.NewBuffer(make([]byte, 0, min(size, artifacts.MaxSwapSize)+bytes.MinRead))
+	_, err = text.ReadFrom(io.LimitReader(r, artifacts.MaxSwapSize+1))
+	body := text.Bytes()
 	if err == nil && len(body) > artifacts.MaxSwapSize {
 		err = fmt.Errorf("the object is larger than %d bytes", artifacts.MaxSwapSize)
 	}

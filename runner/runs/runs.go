@@ -294,7 +294,10 @@ func Merge(lists ...[]record.Entry) []record.Entry {
 // put stores a head or a page if the object still has the tag.
 func put(ctx context.Context, s Store, key string, v any, tag string) (string, error) {
 	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed) // each run does it twice
+	if err != nil {
+		return "", err
+	}
 	if err := json.NewEncoder(z).Encode(v); err != nil {
 		return "", err
 	}

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/carlin-cicd/runner/runner/outcome"
 	"github.com/carlin-cicd/runner/steps"
@@ -159,13 +160,13 @@ func playwright(in detect.Invocation, _ string) (Way, error) {
 func mocha(in detect.Invocation, dir string) (Way, error) {
 	for _, name := range []string{".mocharc.js", ".mocharc.cjs", ".mocharc.yaml", ".mocharc.yml", ".mocharc.json", ".mocharc.jsonc", "package.json"} {
 		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err == nil && mochaSpec.Match(text) && (name != "package.json" || strings.Contains(string(text), `"mocha": {`)) {
+		if err == nil && mochaSpec().Match(text) && (name != "package.json" || strings.Contains(string(text), `"mocha": {`)) {
 			return Way{}, fmt.Errorf("%s has a spec, which mocha runs besides the files of a shard", name)
 		}
 	}
 	var options []string
 	for i, a := range in.Args {
-		if strings.HasPrefix(a, "-") || i > 0 && mochaValue.MatchString(in.Args[i-1]) {
+		if strings.HasPrefix(a, "-") || i > 0 && mochaValue().MatchString(in.Args[i-1]) {
 			options = append(options, a)
 		}
 	}
@@ -179,11 +180,16 @@ func mocha(in detect.Invocation, dir string) (Way, error) {
 }
 
 var (
-	mochaSpec = regexp.MustCompile(`(?m)["']?\bspec["']?\s*:`)
+	mochaSpec = compiled(`(?m)["']?\bspec["']?\s*:`)
 	// mochaValue matches options whose value is the next argument.
-	mochaValue = regexp.MustCompile(`^(--(config|file|fgrep|global|globals|grep|ignore|exclude|extension|jobs|loader|import|node-option|package|` +
+	mochaValue = compiled(`^(--(config|file|fgrep|global|globals|grep|ignore|exclude|extension|jobs|loader|import|node-option|package|` +
 		`reporter|reporter-option|reporter-options|require|retries|slow|sort-by|timeout|timeouts|ui|watch-files|watch-ignore)|-[fgjnRrOstu])$`)
 )
+
+// compiled compiles an expression when it is needed: few runs divide their tests.
+func compiled(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
 
 // pytest counts the tests of each file if it is quiet enough, whatever the configuration adds.
 func pytest(in detect.Invocation, dir string) (Way, error) {
@@ -191,7 +197,7 @@ func pytest(in detect.Invocation, dir string) (Way, error) {
 	for i, a := range in.Args {
 		target, _, _ := strings.Cut(a, "::")
 		_, err := os.Stat(filepath.Join(dir, target))
-		if strings.HasPrefix(a, "-") || err != nil || i > 0 && pytestValue.MatchString(in.Args[i-1]) {
+		if strings.HasPrefix(a, "-") || err != nil || i > 0 && pytestValue().MatchString(in.Args[i-1]) {
 			options = append(options, a)
 			continue
 		}
@@ -211,7 +217,7 @@ func pytest(in detect.Invocation, dir string) (Way, error) {
 	}, nil
 }
 
-var pytestValue = regexp.MustCompile(`^(-[kmncpoWr]|--(rootdir|confcutdir|ignore|ignore-glob|deselect|junitxml|junit-xml|cov|cov-report|cov-config|` +
+var pytestValue = compiled(`^(-[kmncpoWr]|--(rootdir|confcutdir|ignore|ignore-glob|deselect|junitxml|junit-xml|cov|cov-report|cov-config|` +
 	`numprocesses|dist|durations|maxfail|tb|basetemp|log-level|timeout))$`)
 
 // goTest divides packages: tests of one may share what TestMain sets up, and -run would miss a new one.
@@ -242,12 +248,12 @@ func goWay(in detect.Invocation, before, args []string) (Way, error) {
 			packages = append(packages, a)
 		default:
 			flag := []string{a}
-			if goValue.MatchString(a) && i+1 < len(args) {
+			if goValue().MatchString(a) && i+1 < len(args) {
 				i++
 				flag = append(flag, args[i])
 			}
 			flags = append(flags, flag...)
-			if goBuild.MatchString(a) {
+			if goBuild().MatchString(a) {
 				build = append(build, flag...)
 			}
 		}
@@ -268,10 +274,10 @@ func goWay(in detect.Invocation, before, args []string) (Way, error) {
 const goFormat = `{{.ImportPath}} {{if or .TestGoFiles .XTestGoFiles}}tests{{else}}none{{end}}`
 
 var (
-	goValue = regexp.MustCompile(`^--?(bench|benchtime|blockprofile|blockprofilerate|count|covermode|coverpkg|coverprofile|cpu|cpuprofile|exec|` +
+	goValue = compiled(`^--?(bench|benchtime|blockprofile|blockprofilerate|count|covermode|coverpkg|coverprofile|cpu|cpuprofile|exec|` +
 		`fuzz|fuzztime|list|memprofile|memprofilerate|mutexprofile|mutexprofilefraction|o|outputdir|parallel|run|skip|shuffle|` +
 		`timeout|trace|vet|tags|mod|modfile|overlay|p|ldflags|gcflags|asmflags|buildmode|compiler|pkgdir|toolexec|C)$`)
-	goBuild = regexp.MustCompile(`^--?(tags|mod|modfile|overlay|race|msan|asan|C)(=|$)`)
+	goBuild = compiled(`^--?(tags|mod|modfile|overlay|race|msan|asan|C)(=|$)`)
 )
 
 // assignments are the variables in front of a command.

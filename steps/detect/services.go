@@ -39,16 +39,16 @@ var (
 	// namings are the files that name backends, and how; the first file that names one wins.
 	namings = []struct {
 		file, what string
-		pattern    *regexp.Regexp
+		pattern    string
 	}{
-		{"prisma/schema.prisma", "prisma/schema.prisma", regexp.MustCompile(`(?m)^\s*provider\s*=\s*"(\w+)"`)},
-		{"config/database.yml", "config/database.yml", regexp.MustCompile(`(?m)^\s*adapter:\s*["']?(\w+)`)},
-		{"package.json", "testcontainers in package.json", regexp.MustCompile(`"@testcontainers/(\w+)"`)},
-		{"go.mod", "testcontainers in go.mod", regexp.MustCompile(`testcontainers-go/modules/(\w+)`)},
-		{"pom.xml", "testcontainers in pom.xml", regexp.MustCompile(`<groupId>org\.testcontainers</groupId>\s*<artifactId>(\w+)<`)},
-		{"build.gradle", "testcontainers in build.gradle", regexp.MustCompile(`org\.testcontainers:(\w+)`)},
-		{"build.gradle.kts", "testcontainers in build.gradle.kts", regexp.MustCompile(`org\.testcontainers:(\w+)`)},
-		{"pyproject.toml", "testcontainers in pyproject.toml", regexp.MustCompile(`testcontainers\[(\w+)\]`)},
+		{"prisma/schema.prisma", "prisma/schema.prisma", `(?m)^\s*provider\s*=\s*"(\w+)"`},
+		{"config/database.yml", "config/database.yml", `(?m)^\s*adapter:\s*["']?(\w+)`},
+		{"package.json", "testcontainers in package.json", `"@testcontainers/(\w+)"`},
+		{"go.mod", "testcontainers in go.mod", `testcontainers-go/modules/(\w+)`},
+		{"pom.xml", "testcontainers in pom.xml", `<groupId>org\.testcontainers</groupId>\s*<artifactId>(\w+)<`},
+		{"build.gradle", "testcontainers in build.gradle", `org\.testcontainers:(\w+)`},
+		{"build.gradle.kts", "testcontainers in build.gradle.kts", `org\.testcontainers:(\w+)`},
+		{"pyproject.toml", "testcontainers in pyproject.toml", `testcontainers\[(\w+)\]`},
 	}
 )
 
@@ -58,10 +58,13 @@ func services(t *tree) []string {
 		return lines
 	}
 	for _, n := range namings {
-		text, _ := content(t, n.file)
+		text, ok := content(t, n.file)
+		if !ok {
+			continue
+		}
 		var lines, names []string
 		known := map[string]bool{}
-		for _, match := range n.pattern.FindAllStringSubmatch(text, -1) {
+		for _, match := range regexp.MustCompile(n.pattern).FindAllStringSubmatch(text, -1) {
 			p, ok := named[match[1]]
 			if !ok || known[p.id] {
 				continue
