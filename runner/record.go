@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/url"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
@@ -210,10 +211,16 @@ func (r *run) repositoryURL() string {
 
 // actor returns who caused the run: the one who pushed, or outside of a task the local user.
 func (r *run) actor() string {
-	if r.Config.Actor == "" && r.task.ARN == "" {
-		return r.Variables["USER"]
+	if r.Config.Actor != "" || r.task.ARN != "" {
+		return r.Config.Actor
 	}
-	return r.Config.Actor
+	name := cmp.Or(r.Variables["USER"], r.Variables["LOGNAME"])
+	if name == "" { // a shell without a login, such as that of a container
+		if who, err := user.Current(); err == nil {
+			name = who.Username
+		}
+	}
+	return name
 }
 
 // webURL returns the URL of a repository for a browser, without credentials.

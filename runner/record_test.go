@@ -90,3 +90,25 @@ func TestRecordHasThePlaceOfAFailedTest(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoCausedARun(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		variables map[string]string
+		actor     string
+		task      string
+		want      string // "?" for whoever runs the test
+	}{
+		{"the one who pushed", map[string]string{"USER": "ana"}, "ben", "", "ben"},
+		{"the user", map[string]string{"USER": "ana", "LOGNAME": "x"}, "", "", "ana"},
+		{"a login without USER", map[string]string{"LOGNAME": "ana"}, "", "", "ana"},
+		{"neither, as in a container", nil, "", "", "?"},
+		{"of a task it is not known", map[string]string{"USER": "root"}, "", "arn:aws:ecs:eu-west-1:1:task/x", ""},
+	} {
+		r := endedRun(t, t.TempDir(), ".", c.variables)
+		r.Config.Actor, r.task.ARN = c.actor, c.task
+		if got := r.actor(); got != c.want && (c.want != "?" || got == "") {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}

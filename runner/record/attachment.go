@@ -7,7 +7,7 @@ type Attachment struct {
 	Source string         `json:"source"`                      // its path in the workspace, or as a report has it
 	File   string         `json:"file,omitempty"   redact:"-"` // below the run's records; "" if it is not stored
 	Kind   AttachmentKind `json:"kind,omitempty"`
-	Role   string         `json:"role,omitempty"   redact:"-"` // in a comparison: expected, actual, difference, or side for all three in one
+	Role   string         `json:"role,omitempty"   redact:"-"` // in a comparison: expected, actual, difference, or side or stack for all three in one
 	Group  int            `json:"group,omitempty"`             // the comparison, from 1
 	Bytes  int64          `json:"bytes,omitempty"`
 	Width  int            `json:"width,omitempty"` // of an image, in pixels

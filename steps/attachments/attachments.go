@@ -39,6 +39,8 @@ const (
 	Difference Role = "difference"
 	// Side is a picture of all three side by side: expected, difference, actual.
 	Side Role = "side"
+	// Stack is a picture of the same three one above the other.
+	Stack Role = "stack"
 )
 
 // Options say where to look.

@@ -125,6 +125,8 @@ func TestFilesOfCypressAndImageSnapshots(t *testing.T) {
 		"src/__image_snapshots__/__diff_output__/page-test-ts-page-is-drawn-2-diff.png":       "picture 5 3",
 		"src/__image_snapshots__/page-test-ts-page-is-drawn-3-snap.png":                       "picture 4 3",
 		"src/__image_snapshots__/__diff_output__/page-test-ts-page-is-drawn-3-snap-diff.png":  "picture 12 3", // as 6 names it
+		"src/__image_snapshots__/page-test-ts-page-is-drawn-4-snap.png":                       "picture 4 3",
+		"src/__image_snapshots__/__diff_output__/page-test-ts-page-is-drawn-4-diff.png":       "picture 4 9", // diffDirection: vertical
 	})
 	old := filepath.Join(dir, "cypress", "videos", "old.cy.ts.mp4")
 	if err := os.WriteFile(old, []byte("x"), 0o644); err != nil {
@@ -140,7 +142,8 @@ func TestFilesOfCypressAndImageSnapshots(t *testing.T) {
 		"- | cypress/screenshots/other.cy.ts/other (failed).png", "login shows an error: “no” | cypress/videos/login.cy.ts.mp4",
 		"page is drawn | src/__image_snapshots__/__diff_output__/page-test-ts-page-is-drawn-1-diff.png | side",
 		"page is drawn | src/__image_snapshots__/__diff_output__/page-test-ts-page-is-drawn-2-diff.png | difference",
-		"page is drawn | src/__image_snapshots__/__diff_output__/page-test-ts-page-is-drawn-3-snap-diff.png | side")
+		"page is drawn | src/__image_snapshots__/__diff_output__/page-test-ts-page-is-drawn-3-snap-diff.png | side",
+		"page is drawn | src/__image_snapshots__/__diff_output__/page-test-ts-page-is-drawn-4-diff.png | stack")
 }
 
 func TestWhatIsFoundIsBounded(t *testing.T) {

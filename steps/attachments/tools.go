@@ -163,17 +163,24 @@ func (f *finder) imageSnapshots() {
 				return strings.TrimRight(whole, "0123456789") == text ||
 					strings.TrimRight(letters(path.Base(c.File)+c.Class+c.Name), "0123456789") == text
 			})
-			if len(f.found) > before && f.isSide(name, path.Join(path.Dir(path.Dir(name)), id+"-snap.png")) {
-				f.found[before].Role = Side
+			if role := f.threeIn(name, path.Join(path.Dir(path.Dir(name)), id+"-snap.png")); role != "" && len(f.found) > before {
+				f.found[before].Role = role
 			}
 		}
 	}
 }
 
-// isSide reports whether a picture is three of the size of another side by side.
-func (f *finder) isSide(name, snapshot string) bool {
+// threeIn returns how three pictures of the size of another lie in one; "" if they do not.
+func (f *finder) threeIn(name, snapshot string) Role {
 	three, one := f.size(name), f.size(snapshot)
-	return one.Width > 0 && three.Width == 3*one.Width && three.Height == one.Height
+	switch {
+	case one.Width <= 0:
+	case three.Width == 3*one.Width && three.Height == one.Height:
+		return Side
+	case three.Width == one.Width && three.Height == 3*one.Height:
+		return Stack
+	}
+	return ""
 }
 
 func (f *finder) size(name string) (c image.Config) {

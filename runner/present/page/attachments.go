@@ -83,9 +83,10 @@ func (w *writer) pairs(all []record.Attachment) map[string]bool {
 			}
 		}
 		_, isSide := pictures["side"]
+		_, isStack := pictures["stack"]
 		_, hasExpected := pictures["expected"]
 		_, hasActual := pictures["actual"]
-		if !isSide && !(hasExpected && hasActual) {
+		if !isSide && !isStack && !(hasExpected && hasActual) {
 			continue
 		}
 		for _, p := range pictures {
@@ -96,41 +97,60 @@ func (w *writer) pairs(all []record.Attachment) map[string]bool {
 	return shown
 }
 
-// views are the pictures of a comparison, in their order, and the part of one that has all three side by side.
+// views are the pictures of a comparison, in their order, and the part of one that has all three: side by side, and the
+// number of that from the top of one above the other.
 var views = []struct {
 	role string
 	part markup
-}{{"expected", "third"}, {"actual", "third right"}, {"difference", "third middle"}}
+	down int
+}{{"expected", "third", 0}, {"actual", "third right", 2}, {"difference", "third middle", 1}}
 
 // pair shows what was expected, what came out and their difference: side by side, and with the script one over the
 // other.
 func (w *writer) pair(pictures map[string]record.Attachment) {
-	side, isSide := pictures["side"]
+	three, isSide := pictures["side"]
+	stack, isStack := pictures["stack"]
+	if isStack {
+		three = stack
+	}
+	isThree := isSide || isStack
 	w.raw("<figure class=\"pair\">\n<div class=\"controls\" hidden role=\"group\" aria-label=\"comparison\">")
 	w.raw("<button type=\"button\" value=\"slider\">Slider</button>")
 	for _, v := range views {
-		if _, has := pictures[v.role]; has || isSide {
+		if _, has := pictures[v.role]; has || isThree {
 			w.put("<button type=\"button\" value=\"%s\">%s</button>", v.role, strings.ToUpper(v.role[:1])+v.role[1:])
 		}
 	}
 	w.raw("<input type=\"range\" min=\"0\" max=\"100\" value=\"50\" aria-label=\"expected on the left, actual on the right\"></div>\n<div class=\"views\">\n")
 	for _, v := range views {
 		picture, has := pictures[v.role]
-		class := markup("")
-		if isSide {
-			picture, class = side, v.part
-		} else if !has {
+		if !has && !isThree {
 			continue
 		}
 		w.put("<figure class=\"view\" data-view=\"%s\"><div>", v.role)
-		w.image(picture, class, v.role)
+		switch {
+		case isStack:
+			w.cutout(three, v.down, v.role)
+		case isSide:
+			w.image(three, v.part, v.role)
+		default:
+			w.image(picture, "", v.role)
+		}
 		w.put("</div><figcaption>%s</figcaption></figure>\n", v.role)
 	}
-	name := side.Source
-	if !isSide {
+	name := three.Source
+	if !isThree {
 		name = pictures["expected"].Source
 	}
 	w.put("</div>\n<figcaption>%s</figcaption></figure>\n", clip(path.Base(name), maxName))
+}
+
+// cutout shows a third of a picture of three, one above the other. The policy of the page refuses a style of its own, in
+// which the height of an image would be a part of it; a drawing has what it shows in an attribute.
+func (w *writer) cutout(a record.Attachment, down int, label string) {
+	height := a.Height / 3
+	w.put("<svg class=\"cutout\" viewBox=\"0 %d %d %d\" role=\"img\" aria-label=\"%s\"><image href=\"%s\" width=\"%d\" height=\"%d\"/></svg>",
+		down*height, a.Width, height, label, a.File, a.Width, a.Height)
 }
 
 // looseAttachments shows the files whose test is not known.

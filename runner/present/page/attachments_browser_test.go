@@ -99,6 +99,10 @@ func TestAttachmentsInABrowser(t *testing.T) {
 		if len(parts) != 3 || parts[0] != 0 || parts[1] != 2 || parts[2] != 1 {
 			t.Errorf("the views show the thirds %v", parts)
 		}
+		stacked := said[[]int](t, w, `[...document.querySelectorAll("#t3 .pair .view")].map((v) => { v.classList.remove("off"); const box = v.querySelector("svg").getBoundingClientRect(), i = v.querySelector("image").getBoundingClientRect(); return Math.round(3 * (box.top - i.top) / i.height); })`)
+		if len(stacked) != 3 || stacked[0] != 0 || stacked[1] != 2 || stacked[2] != 1 {
+			t.Errorf("the views show the thirds %v from the top", stacked)
+		}
 		if s := said[string](t, w, `[...document.querySelectorAll("video")].map((v) => v.preload + v.autoplay).join()`); s != "nonefalse" {
 			t.Errorf("the video: %s", s)
 		}

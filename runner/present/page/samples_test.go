@@ -392,7 +392,7 @@ func guarded() sample {
 func pictured(t *testing.T) sample {
 	t.Helper()
 	p := jest(t)
-	one, two := p.Tests.Failures[0].ID, p.Tests.Failures[1].ID
+	one, two, three := p.Tests.Failures[0].ID, p.Tests.Failures[1].ID, p.Tests.Failures[2].ID
 	shot := func(test, name, role string, group, width int) record.Attachment {
 		return record.Attachment{
 			Test: test, Name: name, Source: "test-results/shop/" + name, File: "attachments/" + name, Kind: record.ImageFile, Role: role, Group: group,
@@ -404,7 +404,7 @@ func pictured(t *testing.T) sample {
 		{Test: one, Name: "video", Source: "test-results/shop/video.webm", File: "attachments/004-video.webm", Kind: record.VideoFile, Bytes: 1 << 20},
 		{Test: one, Name: "trace", Source: "test-results/shop/trace.zip", File: "attachments/005-trace.zip", Kind: record.ArchiveFile, Bytes: 2 << 20},
 		{Test: one, Name: "state.json", Source: "test-results/shop/state.json", Refused: "it holds a secret: text"},
-		shot(two, "total-1-diff.png", "side", 2, 960),
+		shot(two, "total-1-diff.png", "side", 2, 960), shot(three, "total-2-diff.png", "stack", 3, 120),
 	}
 	return p
 }
