@@ -89,7 +89,18 @@ func (c clusterCommand) upgrade(ctx context.Context) error {
 			"there is no stack " + cmp.Or(c.settings.Stack, cluster.DefaultStack) + " to upgrade", "runner cluster deploy makes it",
 		}
 	}
-	if err := c.print("to the templates of runner %s\n", number); err != nil {
+	c.deployment.Settings.Stack = cmp.Or(c.settings.Stack, cluster.DefaultStack)
+	have, err := c.deployment.DeployedVersion(ctx)
+	if err != nil {
+		return err
+	}
+	if cluster.Newer(have, number) {
+		return &usageError{
+			fmt.Sprintf("what is deployed is of runner %s, which is newer than this one, %s", have, number),
+			"use runner " + have + "; to go back nevertheless, runner cluster deploy",
+		}
+	}
+	if err := c.print("from the templates of %s to those of runner %s\n", cluster.NameOfVersion(have), number); err != nil {
 		return err
 	}
 	return c.deploy(ctx)

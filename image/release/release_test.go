@@ -124,11 +124,15 @@ func TestTheVersionIsTheSameEverywhere(t *testing.T) {
 		return found[1]
 	}
 	want := first("../../cmd/runner/version.go", `(?m)^var number = "(.*)"$`)
-	for name, got := range map[string]string{
+	versions := map[string]string{
 		"the image's label": first("../Dockerfile", `(?m)^ARG VERSION=(.*)$`),
 		"the Debian image":  first("../Dockerfile", `(?s)AS debian\n.*?\nARG VERSION=(\S*)\n`),
 		"CHANGELOG.md":      first("../../CHANGELOG.md", `(?m)^## (\d\S*)`),
-	} {
+	}
+	for _, name := range []string{"base", "cicd", "environment", "target", "webhook"} {
+		versions[name+".yaml"] = first("../../infra/"+name+".yaml", `(?m)^  RunnerVersion: \{ Value: "(.*)" \}`)
+	}
+	for name, got := range versions {
 		if got != want {
 			t.Errorf("%s has the version %s, the runner %s: run image/release/version", name, got, want)
 		}

@@ -38,45 +38,6 @@ func (i *Inspection) checkStacks(context.Context) ([]artifacts.Finding, error) {
 	return found, nil
 }
 
-// checkTemplates compares the templates that are deployed with those of this program.
-func (i *Inspection) checkTemplates(context.Context) ([]artifacts.Finding, error) {
-	s := i.Settings
-	deployed := []struct {
-		stack, template string
-		stack.Snapshot
-	}{
-		{s.Base, baseTemplate, i.base},
-		{s.Stack, pipelineTemplate, i.pipeline},
-		{s.WebhookStack(), webhookTemplate, i.hook},
-	}
-	for _, name := range sortedKeys(i.environments) {
-		deployed = append(deployed, struct {
-			stack, template string
-			stack.Snapshot
-		}{s.EnvironmentStack(name), environmentTemplate, i.environments[name]})
-	}
-	var other []string
-	for _, d := range deployed {
-		if d.Missing() {
-			continue
-		}
-		t, err := LoadTemplate(d.template)
-		if err != nil {
-			return nil, err
-		}
-		if strings.TrimSpace(d.Template) != strings.TrimSpace(t.Text) {
-			other = append(other, fmt.Sprintf("%s (%s)", d.stack, d.template))
-		}
-	}
-	if len(other) > 0 {
-		return []artifacts.Finding{warning(
-			"templates of another version than this runner's are deployed: "+strings.Join(other, ", "),
-			"runner cluster upgrade --dry-run shows what differs",
-		)}, nil
-	}
-	return []artifacts.Finding{ok("the templates that are deployed are those of this runner")}, nil
-}
-
 var ecrService = awsjson.Service{
 	Name: "ecr", Host: "api.ecr", ID: "ECR", Target: "AmazonEC2ContainerRegistry_V20150921",
 }

@@ -55,6 +55,11 @@ func TestACheckFindsEachFault(t *testing.T) {
 	hook := func(change string) func(*fakeAWS) {
 		return func(f *fakeAWS) { f.hooks = []any{hookOf(f, change)} }
 	}
+	labelled := func(labels string) func(*fakeAWS) {
+		return func(f *fakeAWS) {
+			f.objects["/shop-artifacts/config"] = []byte(`{"config": {"Labels": {` + labels + `}}}`)
+		}
+	}
 	for _, c := range []struct {
 		fault       string
 		breakIt     func(*fakeAWS)
@@ -67,6 +72,11 @@ func TestACheckFindsEachFault(t *testing.T) {
 		{fault: "a base whose rollback is stuck", breakIt: stackNamed("ci-base", func(s *fakeStack) { s.status = "UPDATE_ROLLBACK_FAILED" }), subject: "stacks", says: "its last rollback is stuck"},
 		{fault: "a pipeline whose first creation failed", breakIt: stackNamed("ci", func(s *fakeStack) { s.status = "ROLLBACK_COMPLETE" }), subject: "stacks", says: "its first create failed", consequence: "environments"},
 		{fault: "templates of another version", breakIt: stackNamed("ci", func(s *fakeStack) { s.template += "# older\n" }), subject: "version", says: "ci (cicd.yaml)"},
+		{fault: "a stack of an older version", breakIt: stackNamed("ci-base", func(s *fakeStack) { s.outputs = with(s.outputs, versionOutput, "0.1.9") }), subject: "version", says: "ci-base (base.yaml) is of 0.1.9"},
+		{fault: "a stack from before versions", breakIt: stackNamed("ci-staging", func(s *fakeStack) { s.outputs = with(s.outputs, versionOutput, "") }), subject: "version", says: "ci-staging (environment.yaml) is of a version before 0.2"},
+		{fault: "a stack of a newer version", breakIt: stackNamed("ci-webhook", func(s *fakeStack) { s.outputs = with(s.outputs, versionOutput, "0.10.0") }), subject: "version", says: "ci-webhook (webhook.yaml) is of 0.10.0"},
+		{fault: "an image with an older runner", breakIt: labelled(`"org.opencontainers.image.title": "carlin-cicd runner", "org.opencontainers.image.version": "0.1.0"`), subject: "version", says: "ci/shop:0123abc has runner 0.1.0"},
+		{fault: "an image with a newer runner", breakIt: labelled(`"org.opencontainers.image.title": "carlin-cicd runner", "org.opencontainers.image.version": "0.10.0"`), subject: "version", says: "has runner 0.10.0, which is newer"},
 		{fault: "no image yet", breakIt: parameter("ImageTag", NoImage), subject: "image", says: "there is no image yet"},
 		{fault: "an image that was deleted", breakIt: answer("DescribeImages", refusal{"ImageNotFoundException", "no"}), subject: "image", says: "ci/shop has no image with the tag 0123abc"},
 		{fault: "no image repository", breakIt: answer("DescribeImages", refusal{"RepositoryNotFoundException", "no"}), subject: "image", says: "there is no image repository ci/shop"},

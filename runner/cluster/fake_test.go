@@ -92,8 +92,17 @@ func newFakeAWS(t *testing.T) *fakeAWS {
 			outputs:  map[string]string{"Url": f.URL + "/hook", "SecretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hook"},
 		},
 	}
+	for _, s := range f.stacks {
+		if strings.Contains(s.template, versionOutput) {
+			s.outputs = with(s.outputs, versionOutput, ownVersion(t))
+		}
+	}
+	f.objects["/shop-artifacts/config"] = []byte(`{"config": {"Labels": {"org.opencontainers.image.title": "carlin-cicd runner", "org.opencontainers.image.version": "` +
+		ownVersion(t) + `", "org.opencontainers.image.revision": "0123456789abcdef0123456789abcdef01234567"}}}`)
 	f.json = map[string]any{
-		"DescribeImages": map[string]any{"imageDetails": []any{map[string]any{"imageSizeInBytes": 1}}},
+		"BatchGetImage":          map[string]any{"images": []any{map[string]any{"imageManifest": `{"config": {"digest": "sha256:c"}}`}}},
+		"GetDownloadUrlForLayer": map[string]any{"downloadUrl": f.URL + "/shop-artifacts/config"},
+		"DescribeImages":         map[string]any{"imageDetails": []any{map[string]any{"imageSizeInBytes": 1}}},
 		"ListRules": map[string]any{"Rules": []any{
 			map[string]any{"Name": "ci-BranchRule", "State": "ENABLED", "EventPattern": `{"source":["ci.github"],"detail-type":["push"]}`},
 		}},
@@ -305,6 +314,15 @@ func (f *fakeAWS) inspect(t *testing.T) *Inspection {
 			{Name: "deploy", Secrets: map[string]string{"KEY": "ssm:/ci/deploy-${ENVIRONMENT}/key"}},
 		},
 	}
+}
+
+func ownVersion(t *testing.T) string {
+	t.Helper()
+	version, err := Version()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return version
 }
 
 // with returns a copy of a map with one value changed.

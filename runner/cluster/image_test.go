@@ -56,7 +56,7 @@ func imageFake(t *testing.T, ended map[string]any, log ...string) *fakeAWS {
 		"imageManifest": `{"config": {"digest": "sha256:c"}}`,
 	}}}
 	f.json["PutImage"] = map[string]any{}
-	f.json["GetDownloadUrlForLayer"] = map[string]any{"downloadUrl": f.URL + "/shop-artifacts/config"}
+	delete(f.objects, "/shop-artifacts/config")
 	return f
 }
 
@@ -274,5 +274,41 @@ func TestTheAddressOfAConfigurationIsNotShown(t *testing.T) {
 	_, err := readConfig(t.Context(), http.DefaultClient, "http://127.0.0.1:1/x?X-Amz-Signature=secret")
 	if err == nil || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
+	}
+}
+
+// An image with several platforms has an index: the labels are those of the first.
+func TestLabelsOfAnImageOfSeveralPlatforms(t *testing.T) {
+	f := newFakeAWS(t)
+	f.json["BatchGetImage"] = func(input map[string]any) any {
+		manifest := `{"manifests": [{"digest": "sha256:amd64"}, {"digest": "sha256:arm64"}]}`
+		if id := input["imageIds"].([]any)[0].(map[string]any); id["imageDigest"] == "sha256:amd64" {
+			manifest = `{"config": {"digest": "sha256:c"}}`
+		}
+		return map[string]any{"images": []any{map[string]any{"imageManifest": manifest}}}
+	}
+	if bad, _ := f.run(t, nil); len(bad) > 0 {
+		t.Errorf("%+v", bad)
+	}
+}
+
+func TestVersionsAreCompared(t *testing.T) {
+	for _, c := range []struct {
+		one, other string
+		newer      bool
+	}{
+		{"0.2.0", "0.2.0", false},
+		{"0.10.0", "0.9.1", true},
+		{"0.9.1", "0.10.0", false},
+		{"1.0.0", "0.99.99", true},
+		{"0.2.0", "", true},
+		{"", "0.2.0", false},
+		{"0.2.1", "0.2", true},
+		{"1.0.0-rc.1", "1.0.0", false},
+		{"x", "0.1.0", false},
+	} {
+		if Newer(c.one, c.other) != c.newer {
+			t.Errorf("%q after %q: %v", c.one, c.other, !c.newer)
+		}
 	}
 }

@@ -51,6 +51,7 @@ func checks() []check {
 	return []check{
 		{"stacks", "cloudformation:DescribeStacks", (*Inspection).checkStacks},
 		{"version", "cloudformation:GetTemplate", (*Inspection).checkTemplates},
+		{"version", "ecr:BatchGetImage", (*Inspection).checkImageVersion},
 		{"image", "ecr:DescribeImages", (*Inspection).checkImage},
 		{"environments", "cloudformation:DescribeStacks", (*Inspection).checkEnvironments},
 		{"triggers", "events:ListRules", (*Inspection).checkTriggers},
