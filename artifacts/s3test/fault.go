@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/carlin-cicd/runner/runner/awstest/recorded"
 )
 
 // Fault is what a Proxy does to a request that matches a Rule.
@@ -45,6 +47,12 @@ func (x *exchange) refuse(e Error) {
 	answer.write(x.w, x.r)
 }
 
+// recordedError is an error of S3 as it was recorded, or as it is documented.
+func recordedError(about string) Error {
+	r := recorded.Of("s3", about)
+	return Error{r.Status, r.Code, r.Message}
+}
+
 // Errors of S3 that a client must handle, in S3's wording.
 var (
 	SlowDown           = Error{503, "SlowDown", "Please reduce your request rate."}
@@ -62,7 +70,10 @@ var (
 		"RequestTimeTooSkewed",
 		"The difference between the request time and the current time is too large.",
 	}
-	AccessDenied = Error{403, "AccessDenied", "Access Denied"}
+	AccessDenied = recordedError("a policy that denies")
+	missing      = recordedError("no object")
+	unmet        = recordedError("an object that exists")
+	noUpload     = recordedError("no upload")
 	Conflict     = Error{
 		409,
 		"ConditionalRequestConflict",

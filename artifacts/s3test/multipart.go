@@ -40,7 +40,8 @@ func (c *call) upload() (*upload, string, error) {
 	id := c.r.URL.Query().Get("uploadId")
 	u := c.n.uploads[id]
 	if u == nil || u.bucket != c.bucket || u.key != c.key {
-		return nil, "", &Error{404, "NoSuchUpload", "The specified upload does not exist."}
+		e := noUpload
+		return nil, "", &e
 	}
 	return u, id, nil
 }

@@ -145,11 +145,13 @@ func (c *call) allowed() error {
 func sameETag(a, b string) bool { return strings.Trim(a, `"`) == strings.Trim(b, `"`) }
 
 func noSuchKey() error {
-	return &Error{404, "NoSuchKey", "The specified key does not exist."}
+	e := missing
+	return &e
 }
 
 func preconditionFailed() error {
-	return &Error{412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"}
+	e := unmet
+	return &e
 }
 
 func (c *call) put(b body) (response, error) {

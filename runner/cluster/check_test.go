@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/runner/awstest/recorded"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -78,8 +79,8 @@ func TestACheckFindsEachFault(t *testing.T) {
 		{fault: "an image with an older runner", breakIt: labelled(`"org.opencontainers.image.title": "carlin-cicd runner", "org.opencontainers.image.version": "0.1.0"`), subject: "version", says: "ci/shop:0123abc has runner 0.1.0"},
 		{fault: "an image with a newer runner", breakIt: labelled(`"org.opencontainers.image.title": "carlin-cicd runner", "org.opencontainers.image.version": "0.10.0"`), subject: "version", says: "has runner 0.10.0, which is newer"},
 		{fault: "no image yet", breakIt: parameter("ImageTag", NoImage), subject: "image", says: "there is no image yet"},
-		{fault: "an image that was deleted", breakIt: answer("DescribeImages", refusal{"ImageNotFoundException", "no"}), subject: "image", says: "ci/shop has no image with the tag 0123abc"},
-		{fault: "no image repository", breakIt: answer("DescribeImages", refusal{"RepositoryNotFoundException", "no"}), subject: "image", says: "there is no image repository ci/shop"},
+		{fault: "an image that was deleted", breakIt: answer("DescribeImages", refused("ecr", "no image")), subject: "image", says: "ci/shop has no image with the tag 0123abc"},
+		{fault: "no image repository", breakIt: answer("DescribeImages", refused("ecr", "no repository")), subject: "image", says: "there is no image repository ci/shop"},
 		{fault: "an environment with another image", breakIt: stackNamed("ci-staging", func(s *fakeStack) { s.parameters = with(s.parameters, "ImageTag", "older") }), subject: "image", says: "environment staging runs the image older"},
 		{fault: "an environment without its stack", breakIt: func(f *fakeAWS) { delete(f.stacks, "ci-staging") }, subject: "environments", says: "environment staging has no stack ci-staging"},
 		{fault: "no stack to deploy", breakIt: func(f *fakeAWS) { delete(f.stacks, "Shop-Staging") }, subject: "environments", says: "stack Shop-Staging of environment staging does not exist"},
@@ -89,14 +90,14 @@ func TestACheckFindsEachFault(t *testing.T) {
 			map[string]any{"Name": "ci-BranchRule", "State": "DISABLED", "EventPattern": `{"source":["ci.github"],"detail-type":["push"]}`},
 		}}), subject: "triggers", says: "rule ci-BranchRule is disabled"},
 		{fault: "no rule for pushes", breakIt: answer("ListRules", map[string]any{"Rules": []any{}}), subject: "triggers", says: "no rule takes pushes"},
-		{fault: "no bus", breakIt: answer("ListRules", refusal{"ResourceNotFoundException", "no"}), subject: "triggers", says: "there is no event bus"},
+		{fault: "no bus", breakIt: answer("ListRules", refused("events", "no bus")), subject: "triggers", says: "there is no event bus"},
 		{fault: "another default branch", breakIt: func(*fakeAWS) {}, inspect: func(i *Inspection) { i.DefaultBranch = "trunk" }, subject: "triggers", says: "the default branch of the repository is trunk"},
-		{fault: "no machine", breakIt: answer("DescribeStateMachine", refusal{"StateMachineDoesNotExist", "no"}), subject: "machine", says: "the state machine is gone"},
+		{fault: "no machine", breakIt: answer("DescribeStateMachine", refused("states", "no machine")), subject: "machine", says: "the state machine is gone"},
 		{fault: "a bucket without encryption", breakIt: func(f *fakeAWS) { f.bucket["encryption"] = "" }, subject: "bucket", says: "does not encrypt by default"},
 		{fault: "a bucket for requests without TLS", breakIt: func(f *fakeAWS) { f.bucket["policy"] = "" }, subject: "bucket", says: "takes requests without TLS"},
 		{fault: "a bucket without versions", breakIt: func(f *fakeAWS) { f.bucket["versioning"] = "<VersioningConfiguration/>" }, subject: "bucket", says: "is not versioned"},
 		{fault: "a bucket that keeps everything", breakIt: func(f *fakeAWS) { f.bucket["lifecycle"] = "" }, subject: "bucket", says: "for good, and each costs"},
-		{fault: "no subnet", breakIt: markup("DescribeSubnets", "!InvalidSubnetID.NotFound"), subject: "network", says: "a subnet of the pipeline is gone"},
+		{fault: "no subnet", breakIt: markup("DescribeSubnets", "!ec2: no subnet"), subject: "network", says: "a subnet of the pipeline is gone"},
 		{fault: "no addresses", breakIt: func(f *fakeAWS) {
 			f.xml["DescribeSubnets"] = strings.Replace(f.xml["DescribeSubnets"], "4000", "3", 1)
 		}, subject: "network", says: "subnet subnet-a has 3 addresses left"},
@@ -120,7 +121,7 @@ func TestACheckFindsEachFault(t *testing.T) {
 		{fault: "dead letters", breakIt: answer("GetQueueAttributes", map[string]any{"Attributes": map[string]string{"ApproximateNumberOfMessages": "2"}}), subject: "dead letters", says: "2 events or messages did not arrive"},
 		{fault: "a secret of a step that does not exist", breakIt: answer("DescribeSecret", func(in map[string]any) any {
 			if in["SecretId"] == "ci/build/npm" {
-				return refusal{"ResourceNotFoundException", "no"}
+				return refused("secretsmanager", "no secret")
 			}
 			return map[string]any{}
 		}), subject: "secrets", says: "NPM_TOKEN of step build is ci/build/npm, which does not exist"},
@@ -143,15 +144,15 @@ func TestACheckFindsEachFault(t *testing.T) {
 			parameter("UseSpot", "false")(f)
 			answer("GetServiceQuota", map[string]any{"Quota": map[string]any{"Value": 6}})(f)
 		}, subject: "quotas", says: "10 tasks at once have up to 40 vCPU"},
-		{fault: "no role for ECS", breakIt: markup("GetRole", "!NoSuchEntity"), subject: "ECS role", says: "no role AWSServiceRoleForECS"},
-		{fault: "no provider for GitHub's tokens", breakIt: markup("GetOpenIDConnectProvider", "!NoSuchEntity"), subject: "GitHub's tokens", says: "has no provider"},
+		{fault: "no role for ECS", breakIt: markup("GetRole", "!iam: no role"), subject: "ECS role", says: "no role AWSServiceRoleForECS"},
+		{fault: "no provider for GitHub's tokens", breakIt: markup("GetOpenIDConnectProvider", "!iam: no provider"), subject: "GitHub's tokens", says: "has no provider"},
 		{fault: "a provider with another audience", breakIt: markup("GetOpenIDConnectProvider", "<ClientIDList><member>other</member></ClientIDList>"), subject: "GitHub's tokens", says: "does not take the audience sts.amazonaws.com"},
 		{fault: "no door", breakIt: func(f *fakeAWS) { delete(f.stacks, "ci-webhook"); parameter("GitHubRoles", "false")(f) }, subject: "webhook", says: "neither a webhook nor a role"},
 		{fault: "a webhook that AWS denies", breakIt: func(f *fakeAWS) { f.hook = http.StatusForbidden }, subject: "webhook", says: "answers 403"},
 		{fault: "a function that fails", breakIt: func(f *fakeAWS) { f.hook = http.StatusBadGateway }, subject: "webhook", says: "it answers 502"},
 		{fault: "a webhook without its secret", breakIt: answer("DescribeSecret", func(in map[string]any) any {
 			if strings.HasSuffix(in["SecretId"].(string), ":hook") {
-				return refusal{"ResourceNotFoundException", "no"}
+				return refused("secretsmanager", "no secret")
 			}
 			return map[string]any{}
 		}), subject: "webhook", says: "the webhook's secret does not exist"},
@@ -166,7 +167,7 @@ func TestACheckFindsEachFault(t *testing.T) {
 				"<StackResourceDriftStatus>MODIFIED</StackResourceDriftStatus><PropertyDifferences><member><PropertyPath>/DefinitionString</PropertyPath></member></PropertyDifferences>" +
 				"<Timestamp>2026-11-30T10:00:00Z</Timestamp></member></StackResourceDrifts>"
 		}, subject: "drift", says: "Machine (AWS::StepFunctions::StateMachine) was modified by other means: /DefinitionString"},
-		{fault: "a right that is missing", breakIt: answer("GetServiceQuota", refusal{"AccessDeniedException", "no"}), subject: "quotas", says: "could not be checked"},
+		{fault: "a right that is missing", breakIt: answer("GetServiceQuota", recorded.Refusal{Status: 400, Code: "AccessDeniedException", Message: "no"}), subject: "quotas", says: "could not be checked"},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
+	"github.com/carlin-cicd/runner/runner/awstest/recorded"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -27,8 +28,8 @@ type fakeStack struct {
 	parameters, outputs    map[string]string
 }
 
-// refusal is an error as AWS documents it.
-type refusal struct{ code, message string }
+// refused is how AWS refuses a request about something, as it was recorded or is documented.
+func refused(service, about string) recorded.Refusal { return recorded.Of(service, about) }
 
 // fakeAWS is an account in which a cluster is deployed, and all is well. A test breaks one thing of it.
 type fakeAWS struct {
@@ -200,9 +201,9 @@ func (f *fakeAWS) serveJSON(w http.ResponseWriter, operation string, body []byte
 	if choose, is := answer.(func(map[string]any) any); is {
 		answer = choose(input)
 	}
-	if no, is := answer.(refusal); is {
-		w.WriteHeader(http.StatusBadRequest)
-		answer = map[string]string{"__type": no.code, "message": no.message}
+	if no, is := answer.(recorded.Refusal); is {
+		w.WriteHeader(no.Status)
+		answer = map[string]string{"__type": no.Code, "message": no.Message}
 	}
 	_ = json.NewEncoder(w).Encode(answer)
 }
@@ -240,7 +241,8 @@ func (f *fakeAWS) serveXML(w http.ResponseWriter, form url.Values) {
 	action, name := form.Get("Action"), strings.TrimPrefix(form.Get("StackName"), "arn:")
 	result, known := f.xml[action]
 	if no, is := strings.CutPrefix(result, "!"); is {
-		refuse(w, no, "no")
+		service, about, _ := strings.Cut(no, ": ")
+		refuse(w, refused(service, about))
 		return
 	}
 	if s := f.stacks[name]; !known && s != nil {
@@ -251,15 +253,17 @@ func (f *fakeAWS) serveXML(w http.ResponseWriter, form url.Values) {
 			result = element("TemplateBody", s.template)
 		}
 	} else if !known {
-		refuse(w, "ValidationError", "Stack with id "+name+" does not exist")
+		no := refused("cloudformation", "no stack")
+		no.Message = strings.ReplaceAll(no.Message, "conformance-none", name)
+		refuse(w, no)
 		return
 	}
 	fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult>%[2]s</%[1]sResult>%[2]s</%[1]sResponse>", action, result)
 }
 
-func refuse(w http.ResponseWriter, code, message string) {
-	w.WriteHeader(http.StatusBadRequest)
-	fmt.Fprintf(w, "<ErrorResponse><Error><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>", code, message)
+func refuse(w http.ResponseWriter, no recorded.Refusal) {
+	w.WriteHeader(no.Status)
+	fmt.Fprint(w, "<ErrorResponse><Error>"+element("Code", no.Code)+element("Message", no.Message)+"</Error></ErrorResponse>")
 }
 
 func (s *fakeStack) xml(name string) string {
