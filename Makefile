@@ -86,7 +86,7 @@ infra-test: $(INFRA) ## the templates: linted, deployed to moto, the machine run
 
 test-aws: build webhook ## the cluster in an account of yours: ACCOUNT=… REGION=… REPOSITORY=… CHECKOUT=…; infra/conformance/README.md
 	@test -n "$(ACCOUNT)" -a -n "$(REGION)" -a -n "$(REPOSITORY)" -a -n "$(CHECKOUT)" || { echo "say where: make test-aws ACCOUNT=… REGION=… REPOSITORY=owner/name CHECKOUT=folder"; exit 1; }
-	ACCOUNT=$(ACCOUNT) REGION=$(REGION) REPOSITORY=$(REPOSITORY) CHECKOUT=$(abspath $(CHECKOUT)) RUNNER=$(CURDIR)/bin/runner WEBHOOK_ZIP=$(CURDIR)/bin/webhook.zip \
+	ACCOUNT=$(ACCOUNT) REGION=$(REGION) REPOSITORY=$(REPOSITORY) SECOND=$(SECOND) CHECKOUT=$(abspath $(CHECKOUT)) RUNNER=$(CURDIR)/bin/runner WEBHOOK_ZIP=$(CURDIR)/bin/webhook.zip \
 	  go test -tags aws -count 1 -timeout 3h -v -run '^TestAWS$$' ./infra/conformance
 
 # Containers are a matter of the system's packages, too.

@@ -194,6 +194,9 @@ func (o *options) request(ctx context.Context, variables map[string]string) (rem
 	if r.Spot { // the task cannot find out by itself, and reports what it costs
 		r.Variables["RUNNER_CAPACITY_PROVIDER"] = config.SpotProvider
 	}
+	if limit := cmp.Or(settings.Timeout, ownTimeout(settings)); limit > 0 { // the task definition has one for all steps, which wins
+		r.Variables["RUNNER_TIMEOUT"] = limit.String()
+	}
 	if settings.Force {
 		r.Variables[forceFlag.variable] = "true"
 	}
@@ -205,6 +208,20 @@ func (o *options) request(ctx context.Context, variables map[string]string) (rem
 		r.Variables["REPOSITORY_URL"], err = source.PublicURL(settings.Repository)
 	}
 	return r, err
+}
+
+// ownTimeout is the time limit that the workspace's runner.yaml gives the step; 0 if it does not. The task reports what is
+// wrong with the file.
+func ownTimeout(settings config.Config) time.Duration {
+	all, err := config.LoadSteps(settings)
+	if err != nil {
+		return 0
+	}
+	step, err := all.Find(settings.Step)
+	if err != nil {
+		return 0
+	}
+	return step.Timeout
 }
 
 func newClusterClient(ctx context.Context, variables map[string]string) (*remote.Client, error) {

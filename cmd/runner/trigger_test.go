@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -34,6 +37,35 @@ func TestTriggerError(t *testing.T) {
 			err := triggerError(ctx, c.err)
 			if code := exitCode(err); code != c.code || err.Error() != c.message {
 				t.Errorf("exit code %d and %q, want %d and %q", code, err, c.code, c.message)
+			}
+		})
+	}
+}
+
+// The task definition has a time limit for all steps: that of the step, or of the caller, wins over it.
+func TestATaskGetsTheTimeLimitOfItsStep(t *testing.T) {
+	workspace := t.TempDir()
+	file := "version: 1\nsteps:\n  slow: { command: sleep 60, timeout: 90s }\n  other: { command: sleep 60 }\n"
+	if err := os.WriteFile(filepath.Join(workspace, "runner.yaml"), []byte(file), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		variables map[string]string
+		want      string
+	}{
+		"of the step":       {map[string]string{"PIPELINE_STEP": "slow"}, "1m30s"},
+		"of the caller":     {map[string]string{"PIPELINE_STEP": "slow", "RUNNER_TIMEOUT": "5m"}, "5m0s"},
+		"none of its own":   {map[string]string{"PIPELINE_STEP": "other"}, ""},
+		"not in this clone": {map[string]string{"PIPELINE_STEP": "unknown"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			variables := map[string]string{
+				"RUNNER_WORKSPACE": workspace, "BRANCH": "main", "GIT_SHA": "0123456789abcdef0123456789abcdef01234567",
+			}
+			maps.Copy(variables, c.variables)
+			r, err := (&options{stderr: os.Stderr}).request(t.Context(), variables)
+			if err != nil || r.Variables["RUNNER_TIMEOUT"] != c.want {
+				t.Errorf("%q %v, want %q", r.Variables["RUNNER_TIMEOUT"], err, c.want)
 			}
 		})
 	}

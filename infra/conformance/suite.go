@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -11,7 +12,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -23,12 +27,17 @@ import (
 // Ability is something of AWS that a simulation may lack.
 type Ability string
 
-// The abilities.
+// The abilities. Each completes "it needs an account in which …".
 const (
-	Stacks Ability = "CloudFormation makes stacks"
-	Tasks  Ability = "Fargate runs the tasks that Step Functions starts"
-	Images Ability = "ECR takes images"
-	Quotas Ability = "Service Quotas and drift are known"
+	Stacks   Ability = "CloudFormation makes stacks"
+	Runs     Ability = "ECS runs tasks"
+	Machine  Ability = "Step Functions runs the machine"
+	Memory   Ability = "a task that takes more memory than it has is ended"
+	Images   Ability = "ECR takes layers of images"
+	Quotas   Ability = "Service Quotas and drift are known"
+	Policies Ability = "S3 obeys the policy of a bucket"
+	Actions  Ability = "CloudWatch acts when an alarm changes"
+	Costs    Ability = "Cost Explorer knows the tags that costs are allocated by"
 )
 
 // Suite is a run against one account.
@@ -36,7 +45,8 @@ type Suite struct {
 	Account    string // the account must be this one
 	Runner     string // the program
 	Zip        string // the webhook's function
-	Repository string // owner/name, of the sample of image/sample
+	Repository string // owner/name, with sample/runner.yaml
+	Second     string // another repository; "" is the same one, with a pipeline of its own
 	Folder     string // a checkout of the repository, whose Dockerfile is built
 	Lacks      map[Ability]bool
 	Recordings string // a folder for the error names that AWS uses
@@ -44,7 +54,10 @@ type Suite struct {
 	Config     aws.Config
 	Environ    []string // of the program
 
+	Limit time.Duration // of a part; 0: an hour
+
 	suffix string
+	parts  []Part // nil: all of them
 }
 
 // Part is one promise.
@@ -56,40 +69,31 @@ type Part struct {
 
 // Parts are all promises, in the order in which they are tested.
 func Parts() []Part {
-	parts := []Part{
-		{"a dry run deploys nothing", Stacks, (*Suite).dryRun},
-		{"everything is deployed", Stacks, (*Suite).deploy},
-		{"the same again changes nothing", Stacks, (*Suite).deployAgain},
-		{"what is not said stays as it is", Stacks, (*Suite).deployUnsaid},
-		{"a second repository shares nothing but the base", Stacks, (*Suite).deploySecond},
-		{"a check finds that there is no image", Stacks, (*Suite).checkWithoutImage},
-		{"errors have the names that the runner knows", Stacks, (*Suite).recordErrors},
-		{"quotas are read, and nothing has drifted", Quotas, (*Suite).checkQuotas},
-		{"the image is pushed", Images, (*Suite).image},
-		{"an event comes out at the other end", Tasks, (*Suite).ping},
-	}
-	for _, step := range []struct {
-		name string
-		args []string
-		code int
-	}{
-		{"a push is delivered after an approval", []string{"pipeline", "start", "--branch", "main", "--follow"}, 0},
-		{"a failed step ends with its own code", []string{"trigger", "--step", "seven"}, 7},
-		{"a step without memory ends as oom", []string{"trigger", "--step", "hungry"}, 137},
-		{"a step beyond its time ends as timeout", []string{"trigger", "--step", "slow"}, 124},
-		{"a deployment that does not work is rolled back", []string{"trigger", "--step", "deploy", "--environment", "staging"}, 1},
-		{"a cache is restored", []string{"trigger", "--step", "cached"}, 0},
-		{"shards run side by side", []string{"trigger", "--step", "sharded"}, 0},
-	} {
-		parts = append(parts, Part{step.name, Tasks, func(s *Suite, ctx context.Context) error {
-			_, err := s.run(ctx, step.code, append(step.args, "--stack", s.stack())...)
-			return err
-		}})
-	}
-	return append(parts,
-		Part{"nothing is left but what destroy names", Stacks, (*Suite).destroy},
+	return slices.Concat(
+		[]Part{
+			{"a dry run deploys nothing", Stacks, (*Suite).dryRun},
+			{"everything is deployed", Stacks, (*Suite).deploy},
+			{"the same again changes nothing", Stacks, (*Suite).deployAgain},
+			{"what is not said stays as it is", Stacks, (*Suite).deployUnsaid},
+			{"a second repository shares nothing but the base", Stacks, (*Suite).deploySecond},
+			{"a check finds that there is no image", Stacks, (*Suite).checkWithoutImage},
+			{"errors have the names that the runner knows", Stacks, (*Suite).recordErrors},
+			{"the topic reaches a receiver", Stacks, (*Suite).topicDelivers},
+			{"quotas are read, and nothing has drifted", Quotas, (*Suite).checkQuotas},
+			{"the image is pushed", Images, (*Suite).image},
+		},
+		taskParts(), machineParts(),
+		[]Part{
+			{"an upload that a policy denies names the policy, and works without it", Policies, (*Suite).denied},
+			{"an alarm that fires reaches its receiver", Actions, (*Suite).alarmFires},
+			{"costs are read by the tag pipeline", Costs, (*Suite).costs},
+			{lastPart, Stacks, (*Suite).destroy},
+		},
 	)
 }
+
+// lastPart takes everything down.
+const lastPart = "nothing is left but what destroy names"
 
 // Skipped are the parts that need what is lacking.
 func (s *Suite) Skipped() []string {
@@ -102,37 +106,58 @@ func (s *Suite) Skipped() []string {
 	return names
 }
 
-// Run tests every part, and takes everything down again, also after a failure. It starts nothing in an account without a
-// budget. The error names all parts that failed; what depends on them is not tested.
+// Run tests every part, and takes everything down again, also after a failure, a panic or the end of the context. It
+// starts nothing in an account without a budget. What comes after a part that failed builds on it, and is not tested.
 func (s *Suite) Run(ctx context.Context) error {
 	if err := s.mayStart(ctx); err != nil {
 		return err
 	}
 	s.suffix = strings.ToLower(rand.Text()[:8])
-	fmt.Fprintf(s.Log, "account %s, %s, stacks …-%s\n", s.Account, s.Config.Region, s.suffix)
+	fmt.Fprintf(s.Log, "account %s, %s, stacks %s, %s and %s\n", s.Account, s.Config.Region, s.base(), s.stack(), s.second())
 	torn := false
 	defer func() {
 		if !torn {
 			s.tearDown(context.WithoutCancel(ctx))
 		}
 	}()
-	var failed []error
-	for _, p := range Parts() {
+	parts := s.parts
+	if parts == nil {
+		parts = Parts()
+	}
+	for _, p := range parts {
 		if s.Lacks[p.Needs] {
 			fmt.Fprintf(s.Log, "skip  %s: it needs an account in which %s\n", p.Name, p.Needs)
 			continue
 		}
 		begun := time.Now()
-		err := p.Run(s, ctx)
-		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", p.Name, err))
+		if err := s.runPart(ctx, p); err != nil {
 			fmt.Fprintf(s.Log, "FAIL  %s: %v\n", p.Name, err)
-			break // what follows builds on it
+			return fmt.Errorf("%s: %w", p.Name, err)
 		}
-		torn = strings.HasPrefix(p.Name, "nothing is left")
+		torn = p.Name == lastPart
 		fmt.Fprintf(s.Log, "ok    %s (%s)\n", p.Name, time.Since(begun).Round(time.Second/10))
 	}
-	return errors.Join(failed...)
+	return nil
+}
+
+// runPart tests one part, within its limit.
+func (s *Suite) runPart(ctx context.Context, p Part) error {
+	limit := cmp.Or(s.Limit, time.Hour)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("it does not end within %s", limit))
+	defer cancel()
+	err := p.Run(s, ctx)
+	if err != nil && ctx.Err() != nil {
+		err = errors.Join(context.Cause(ctx), err)
+	}
+	return err
+}
+
+// UntilInterrupted returns a context that ends with Ctrl-C or TERM, so that everything is taken down then, too. A second
+// one ends the process.
+func UntilInterrupted(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 var budgets = awsjson.Service{Name: "budgets", ID: "Budgets", Target: "AWSBudgetServiceGateway"}
@@ -164,16 +189,24 @@ func (s *Suite) mayStart(ctx context.Context) error {
 func (s *Suite) stack() string { return "conformance-" + s.suffix }
 func (s *Suite) base() string  { return "conformance-base-" + s.suffix }
 
-// run runs the program, and returns what it printed. Another exit code than the wanted one is an error.
-func (s *Suite) run(ctx context.Context, want int, args ...string) (string, error) {
+// command is the program with arguments. At the end of the context it gets an interrupt, and a minute: CloudFormation goes
+// on by itself.
+func (s *Suite) command(ctx context.Context, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, s.Runner, args...)
 	command.Dir, command.Env = s.Folder, append(os.Environ(), s.Environ...)
+	command.Cancel, command.WaitDelay = func() error { return command.Process.Signal(os.Interrupt) }, time.Minute
+	return command
+}
+
+// run runs the program, and returns what it printed. Another exit code than the wanted one is an error.
+func (s *Suite) run(ctx context.Context, want int, args ...string) (string, error) {
+	command := s.command(ctx, args...)
 	var said bytes.Buffer
 	command.Stdout, command.Stderr = &said, &said
 	err := command.Run()
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return "", err
+	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
+		return said.String(), fmt.Errorf("runner %s: %w:\n%s", strings.Join(args, " "), errors.Join(context.Cause(ctx), err), said.String())
 	}
 	if code := command.ProcessState.ExitCode(); code != want {
 		return said.String(), fmt.Errorf("runner %s exits with %d, want %d:\n%s", strings.Join(args, " "), code, want, said.String())
@@ -181,9 +214,12 @@ func (s *Suite) run(ctx context.Context, want int, args ...string) (string, erro
 	return said.String(), nil
 }
 
+// tearDownTimeout bounds how long it may take to remove everything.
+const tearDownTimeout = 30 * time.Minute
+
 // tearDown removes everything, as far as it can be.
 func (s *Suite) tearDown(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, tearDownTimeout)
 	defer cancel()
 	for _, args := range [][]string{
 		{"cluster", "destroy", "--stack", s.second(), "--base", s.base(), "--yes"},

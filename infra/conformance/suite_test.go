@@ -2,43 +2,89 @@ package conformance
 
 import (
 	"bytes"
-	"encoding/json"
+	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/carlin-cicd/runner/infra/ecs"
 	"github.com/carlin-cicd/runner/runner/awsjson"
 	"github.com/carlin-cicd/runner/runner/awstest"
+	"github.com/carlin-cicd/runner/runner/awstest/recorded"
 )
 
-// What moto cannot do, and so the parts that only an account tests.
-var motoLacks = map[Ability]bool{Tasks: true, Images: true, Quotas: true}
+// What moto cannot do, and so the parts that only an account tests. README.md has the reasons.
+var motoLacks = map[Ability]bool{
+	Machine: true, Memory: true, Images: true, Quotas: true, Policies: true, Actions: true, Costs: true,
+}
+
+// makeBudget makes what the suite asks for.
+func makeBudget(t *testing.T, config aws.Config, account string) {
+	t.Helper()
+	client, err := awsjson.New(t.Context(), config, budgets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = client.Call(t.Context(), "CreateBudget", map[string]any{"AccountId": account, "Budget": map[string]any{
+		"BudgetName": "conformance", "BudgetType": "COST", "TimeUnit": "MONTHLY", "BudgetLimit": map[string]string{"Amount": "20", "Unit": "USD"},
+	}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkout makes a clone of the sample, without a remote: a task on moto starts in a copy of the folder that stands for its image.
+func checkout(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	if err := os.CopyFS(folder, os.DirFS("sample")); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"init", "-q", "-b", "main"},
+		{"add", "."},
+		{"-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false", "commit", "-qm", "sample"},
+	} {
+		if out, err := exec.Command("git", append([]string{"-C", folder}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	return folder
+}
 
 func TestTheSuiteRunsAgainstMotoAsFarAsMotoGoes(t *testing.T) {
-	server, err := ecs.Start(ecs.Options{Driver: "process", Entrypoint: "/bin/true", Phase: 100 * time.Millisecond})
+	folder := t.TempDir()
+	program := filepath.Join(folder, "runner")
+	build := exec.Command("go", "build", "-o", program, "github.com/carlin-cicd/runner/cmd/runner")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	sample := checkout(t)
+	server, err := ecs.Start(ecs.Options{
+		Driver: "process", Entrypoint: program, Image: sample, Phase: 100 * time.Millisecond, LogDelay: 200 * time.Millisecond,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer server.Close()
-	folder := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(folder, "runner"), "github.com/carlin-cicd/runner/cmd/runner")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
 	zip := filepath.Join(folder, "webhook.zip")
 	if err := os.WriteFile(zip, []byte("not read before the function runs"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
 	suite := &Suite{
-		Account: "123456789012", Runner: filepath.Join(folder, "runner"), Zip: zip, Repository: "acme/shop", Folder: folder,
-		Lacks: motoLacks, Recordings: t.TempDir(), Log: &log, Config: server.Config(),
-		Environ: append(server.Environment(), "AWS_REGION="+awstest.Region, "RUNNER_STACK_POLL=20ms"),
+		Account: "123456789012", Runner: program, Zip: zip, Repository: "acme/shop", Second: "acme/second", Folder: sample,
+		Limit: 2 * time.Minute, Lacks: motoLacks, Recordings: t.TempDir(), Log: &log, Config: server.Config(),
+		Environ: append(server.Environment(), "AWS_REGION="+awstest.Region, "RUNNER_STACK_POLL=20ms", "RUNNER_TASK_POLL=100ms"),
 	}
 	if err := suite.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "has no budget") || log.Len() > 0 {
 		t.Fatalf("without a budget: %v\n%s", err, log.String())
@@ -48,55 +94,144 @@ func TestTheSuiteRunsAgainstMotoAsFarAsMotoGoes(t *testing.T) {
 	if err := other.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "not of 210987654321") {
 		t.Fatalf("in another account: %v", err)
 	}
-
-	client, err := awsjson.New(t.Context(), suite.Config, budgets)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = client.Call(t.Context(), "CreateBudget", map[string]any{"AccountId": suite.Account, "Budget": map[string]any{
-		"BudgetName": "conformance", "BudgetType": "COST", "TimeUnit": "MONTHLY", "BudgetLimit": map[string]string{"Amount": "20", "Unit": "USD"},
-	}}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	makeBudget(t, suite.Config, suite.Account)
 	if err := suite.Run(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
 	t.Log(log.String())
-	tested := strings.Count(log.String(), "\nok    ")
-	if skipped := suite.Skipped(); tested+len(skipped) != len(Parts()) || tested < 8 {
-		t.Errorf("%d parts were tested and %d skipped, of %d", tested, len(skipped), len(Parts()))
+	tested, skipped := strings.Count(log.String(), "\nok    "), strings.Count(log.String(), "\nskip  ")
+	if tested+skipped != len(Parts()) || skipped != len(suite.Skipped()) || tested < 14 {
+		t.Errorf("%d parts were tested and %d skipped, of %d", tested, skipped, len(Parts()))
 	}
-	recorded, _ := filepath.Glob(filepath.Join(suite.Recordings, "*.json"))
-	if len(recorded) != len(refusals) {
-		t.Errorf("%d of %d refusals are recorded", len(recorded), len(refusals))
+	for _, known := range recorded.Documented() {
+		if _, asked := requests[known.Service+": "+known.About]; !asked {
+			continue
+		}
+		got, err := recorded.In(suite.Recordings, known.Service, known.About)
+		if err != nil || got.Status == 0 {
+			t.Errorf("%s about %s: %+v %v", known.Service, known.About, got, err)
+		}
 	}
-
-	// After a failure everything is taken down as well.
-	log.Reset()
-	suite.Repository = "not a repository"
-	if err := suite.Run(t.Context()); err == nil {
-		t.Error("a repository without a name was deployed")
+	if files, _ := filepath.Glob(filepath.Join(suite.Recordings, "*.json")); len(files) != len(requests) {
+		t.Errorf("%d of %d refusals are recorded", len(files), len(requests))
 	}
 }
 
-// Recordings of an account are what the runner knows.
-func TestRecordingsAreWhatTheRunnerKnows(t *testing.T) {
-	files, err := filepath.Glob("testdata/aws/*.json")
+// Each refusal that the runner knows is asked for, by one request; what asks by a policy of its own is a part.
+func TestEachRefusalIsAskedFor(t *testing.T) {
+	var without []string
+	for _, known := range recorded.Documented() {
+		if _, asked := requests[known.Service+": "+known.About]; !asked {
+			without = append(without, known.About)
+		}
+	}
+	if !slices.Equal(without, []string{policyRefusal().About}) || len(requests)+1 != len(recorded.Documented()) {
+		t.Errorf("%d requests for %d refusals, none for %v", len(requests), len(recorded.Documented()), without)
+	}
+}
+
+// The page lists each part that moto does not test, with what it needs.
+func TestThePageListsWhatIsSkipped(t *testing.T) {
+	page, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		var r Recording
-		if err == nil {
-			err = json.Unmarshal(text, &r)
+	var want bytes.Buffer
+	for _, p := range Parts() {
+		against := "yes"
+		if motoLacks[p.Needs] {
+			against = "no: it needs an account in which " + string(p.Needs)
 		}
-		at := slices.IndexFunc(refusals, func(known refusal) bool {
-			return known.operation == r.Operation && known.about == r.About
-		})
-		if err != nil || at < 0 || !slices.Contains(refusals[at].codes, r.Code) {
-			t.Errorf("%s: %+v %v", file, r, err)
+		fmt.Fprintf(&want, "| %s | %s |\n", p.Name, against)
+	}
+	if !bytes.Contains(page, want.Bytes()) {
+		t.Errorf("the table of README.md should be\n%s", want.String())
+	}
+}
+
+// interruptedSuite is a suite of one part, with a program that writes down its arguments.
+func interruptedSuite(t *testing.T, part func(*Suite, context.Context) error) (suite *Suite, said func() string) {
+	t.Helper()
+	server, err := awstest.StartMoto()
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	script := "#!/bin/sh\necho \"$@\" >>" + filepath.Join(folder, "said") + "\n"
+	if err := os.WriteFile(filepath.Join(folder, "runner"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	config := (&ecs.Server{AWS: server}).Config()
+	makeBudgetOnce(t, config)
+	suite = &Suite{
+		Account: "123456789012", Runner: filepath.Join(folder, "runner"), Folder: folder, Log: &bytes.Buffer{}, Config: config,
+		parts: []Part{{"a part", Stacks, part}},
+	}
+	return suite, func() string {
+		text, _ := os.ReadFile(filepath.Join(folder, "said"))
+		return string(text)
+	}
+}
+
+var budgetMade bool
+
+func makeBudgetOnce(t *testing.T, config aws.Config) {
+	t.Helper()
+	if !budgetMade {
+		makeBudget(t, config, "123456789012")
+		budgetMade = true
+	}
+}
+
+func wantTornDown(t *testing.T, suite *Suite, said string) {
+	t.Helper()
+	for _, want := range []string{
+		"cluster destroy --stack " + suite.second() + " --base " + suite.base() + " --yes\n",
+		"cluster destroy --stack " + suite.stack() + " --base " + suite.base() + " --all --yes\n",
+	} {
+		if !strings.Contains(said, want) {
+			t.Errorf("%s was not run:\n%s", strings.TrimSpace(want), said)
 		}
 	}
+}
+
+func TestEverythingIsTakenDownAfterAFailure(t *testing.T) {
+	suite, said := interruptedSuite(t, func(*Suite, context.Context) error { return errors.New("no") })
+	if err := suite.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "a part: no") {
+		t.Error(err)
+	}
+	wantTornDown(t, suite, said())
+}
+
+func TestEverythingIsTakenDownAfterAPanic(t *testing.T) {
+	suite, said := interruptedSuite(t, func(*Suite, context.Context) error { panic("no") })
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic is lost")
+			}
+		}()
+		_ = suite.Run(t.Context())
+	}()
+	wantTornDown(t, suite, said())
+}
+
+func TestEverythingIsTakenDownAfterCtrlC(t *testing.T) {
+	suite, said := interruptedSuite(t, func(_ *Suite, ctx context.Context) error {
+		if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Minute):
+			return errors.New("the signal ends nothing")
+		}
+	})
+	ctx, stop := UntilInterrupted(t.Context())
+	defer stop()
+	if err := suite.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	wantTornDown(t, suite, said())
 }

@@ -42,7 +42,7 @@ var documented = []Refusal{
 	{"ec2", "DescribeSubnets", "no subnet", 400, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-0123456789abcdef0' does not exist", nil},
 	{"s3", "GetObject", "no object", 404, "NoSuchKey", "The specified key does not exist.", nil},
 	{"s3", "PutObject", "an object that exists", 412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", nil},
-	{"s3", "UploadPart", "no upload", 404, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.", nil},
+	{"s3", "AbortMultipartUpload", "no upload", 404, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.", nil},
 	{"s3", "PutObject", "a policy that denies", 403, "AccessDenied", "Access Denied", nil},
 }
 
