@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/carlin-cicd/runner/artifacts"
-	"github.com/carlin-cicd/runner/runner/awstest/recorded"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -167,7 +166,7 @@ func TestACheckFindsEachFault(t *testing.T) {
 				"<StackResourceDriftStatus>MODIFIED</StackResourceDriftStatus><PropertyDifferences><member><PropertyPath>/DefinitionString</PropertyPath></member></PropertyDifferences>" +
 				"<Timestamp>2026-11-30T10:00:00Z</Timestamp></member></StackResourceDrifts>"
 		}, subject: "drift", says: "Machine (AWS::StepFunctions::StateMachine) was modified by other means: /DefinitionString"},
-		{fault: "a right that is missing", breakIt: answer("GetServiceQuota", recorded.Refusal{Status: 400, Code: "AccessDeniedException", Message: "no"}), subject: "quotas", says: "could not be checked"},
+		{fault: "a right that is missing", breakIt: answer("GetServiceQuota", refusal{"AccessDeniedException", "no"}), subject: "quotas", says: "could not be checked"},
 	} {
 		t.Run(c.fault, func(t *testing.T) {
 			t.Parallel()

@@ -28,6 +28,9 @@ type fakeStack struct {
 	parameters, outputs    map[string]string
 }
 
+// refusal is an error as AWS documents it, which make test-aws does not provoke.
+type refusal struct{ code, message string }
+
 // refused is how AWS refuses a request about something, as it was recorded or is documented.
 func refused(service, about string) recorded.Refusal { return recorded.Of(service, about) }
 
@@ -200,6 +203,9 @@ func (f *fakeAWS) serveJSON(w http.ResponseWriter, operation string, body []byte
 	answer := f.json[operation]
 	if choose, is := answer.(func(map[string]any) any); is {
 		answer = choose(input)
+	}
+	if no, is := answer.(refusal); is {
+		answer = recorded.Refusal{Status: http.StatusBadRequest, Code: no.code, Message: no.message}
 	}
 	if no, is := answer.(recorded.Refusal); is {
 		w.WriteHeader(no.Status)

@@ -23,7 +23,7 @@ func imageFake(t *testing.T, ended map[string]any, log ...string) *fakeAWS {
 	pushed := false
 	f.json["DescribeImages"] = func(map[string]any) any {
 		if !pushed {
-			return refusal{"ImageNotFoundException", "The image with imageId {imageTag:'1'} does not exist"}
+			return refused("ecr", "no image")
 		}
 		return map[string]any{"imageDetails": []any{map[string]any{"imageSizeInBytes": 1}}}
 	}
