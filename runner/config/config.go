@@ -106,7 +106,7 @@ const SpotProvider = "FARGATE_SPOT"
 // DefaultTimeout ends a step that neither the environment nor runner.yaml gives one.
 const DefaultTimeout = time.Hour
 
-var environmentName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+var environmentName = compiled(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
 
 // Read reads the variables. An empty variable counts as one that is not set: task definitions and
 // EventBridge's input transformers write empty strings where a value is absent.
@@ -217,7 +217,7 @@ func (c *Config) check() error {
 	if err := errors.Join(c.checkS3(), c.checkProtection(), c.checkShards()); err != nil {
 		return err
 	}
-	if c.Environment != "" && !environmentName.MatchString(c.Environment) {
+	if c.Environment != "" && !environmentName().MatchString(c.Environment) {
 		return &outcome.ConfigError{
 			Message: fmt.Sprintf("ENVIRONMENT cannot be %q", c.Environment),
 			Advice:  "use letters, digits, dots, dashes and underscores, such as production",

@@ -6,16 +6,22 @@ import (
 	"path"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/carlin-cicd/runner/runner/outcome"
 )
 
+// compiled compiles an expression when it is needed: few runs set what these check.
+func compiled(expression string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })
+}
+
 // keyForm is what KMS takes for a key: an ARN of a key or an alias, a key's id, an alias.
-var keyForm = regexp.MustCompile(
+var keyForm = compiled(
 	`^(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]+|(mrk-)?[0-9a-f-]{32,36}|alias/[A-Za-z0-9/_-]+)$`,
 )
 
-var digestForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*=[0-9a-f]{64}$`)
+var digestForm = compiled(`^[a-z0-9][a-z0-9-]*=[0-9a-f]{64}$`)
 
 // IsProtected reports whether what was published for a commit of the branch is not replaced: in a store that is shared,
 // for the branches of RUNNER_PROTECTED_BRANCHES.
@@ -56,14 +62,14 @@ func (c Config) checkProtection() error {
 			}
 		}
 	}
-	if c.SigningKey != "" && !keyForm.MatchString(c.SigningKey) {
+	if c.SigningKey != "" && !keyForm().MatchString(c.SigningKey) {
 		return &outcome.ConfigError{
 			Message: fmt.Sprintf("RUNNER_SIGNING_KEY cannot be %q", c.SigningKey),
 			Advice:  "write the ARN of a key of KMS, its id, or alias/NAME",
 		}
 	}
 	for _, entry := range list(c.Digests) {
-		if c.Digests != NoDigests && !digestForm.MatchString(entry) {
+		if c.Digests != NoDigests && !digestForm().MatchString(entry) {
 			return &outcome.ConfigError{
 				Message: "RUNNER_ARTIFACT_DIGESTS cannot have the entry " + entry,
 				Advice:  "write KIND=SHA256, as the records of a build have it, separated by commas, or none",

@@ -2,7 +2,6 @@ package shards
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -33,10 +32,10 @@ func ParseIndex(text string) (i Index, ok bool) {
 	return i, found && first == nil && second == nil && i.String() == text && i.Shard >= 1 && i.Shard <= i.Of && i.Of <= steps.MaxParallel
 }
 
-var groupForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+var groupForm = compiled(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
 
 // IsGroup reports whether a text can name a group.
-func IsGroup(text string) bool { return groupForm.MatchString(text) }
+func IsGroup(text string) bool { return groupForm().MatchString(text) }
 
 // DefaultGroup is the group of shards that are started by hand.
 func DefaultGroup(of int) string { return "of-" + strconv.Itoa(of) }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -12,12 +14,12 @@ import (
 	"time"
 )
 
-// proxy holds back every answer, and remembers when each request began and ended.
+// proxy holds back every answer, and remembers when each request began and ended. It shares the cores with the client that
+// is measured, so each connection has one goroutine and one connection to the server.
 type proxy struct {
-	url    string
-	to     string
-	server *http.Server
-	client *http.Transport
+	url      string
+	to       string
+	listener net.Listener
 
 	mu      sync.Mutex
 	latency time.Duration
@@ -31,21 +33,24 @@ type span struct {
 }
 
 func newProxy(to string) (*proxy, error) {
-	p := &proxy{to: to, client: &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 256}}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	p.url = "http://" + listener.Addr().String()
-	p.server = &http.Server{Handler: p}
-	go p.server.Serve(listener)
+	p := &proxy{to: to, listener: listener, url: "http://" + listener.Addr().String()}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return // it was closed
+			}
+			go p.relay(client)
+		}
+	}()
 	return p, nil
 }
 
-func (p *proxy) close() {
-	p.server.Close()
-	p.client.CloseIdleConnections()
-}
+func (p *proxy) close() { p.listener.Close() }
 
 // set begins a measurement.
 func (p *proxy) set(latency time.Duration) {
@@ -54,30 +59,64 @@ func (p *proxy) set(latency time.Duration) {
 	p.latency, p.seen = latency, nil
 }
 
-func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
-	p.mu.Lock()
-	latency := p.latency
-	p.mu.Unlock()
-	if r.Method == http.MethodPost && r.URL.Path == "/" {
-		p.answerOtherService(w, r, began, latency)
-		return
-	}
-	out := r.Clone(r.Context())
-	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", p.to, ""
-	response, err := p.client.RoundTrip(out)
+// relay passes the requests of one connection on. An error ends it, as it does between a client and a server.
+func (p *proxy) relay(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", p.to)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
-	defer response.Body.Close()
-	time.Sleep(time.Until(began.Add(latency)))
-	for name, values := range response.Header {
-		w.Header()[name] = values
+	defer server.Close()
+	requests, responses := bufio.NewReader(client), bufio.NewReader(server)
+	for {
+		request, err := http.ReadRequest(requests)
+		if err != nil {
+			return
+		}
+		began := time.Now()
+		p.mu.Lock()
+		latency := p.latency
+		p.mu.Unlock()
+		if request.Header.Get("Expect") != "" {
+			request.Header.Del("Expect")
+			if _, err := io.WriteString(client, "HTTP/1.1 100 Continue\r\n\r\n"); err != nil {
+				return
+			}
+		}
+		name := request.Method + " " + request.URL.Path + strings.TrimSuffix("?"+request.URL.RawQuery, "?")
+		var response *http.Response
+		if request.Method == http.MethodPost && request.URL.Path == "/" {
+			_ = request.ParseForm()
+			name = "POST / " + request.Form.Get("Action")
+			response = answerOfOtherService(request)
+		} else {
+			if err := request.Write(server); err != nil {
+				return
+			}
+			if response, err = http.ReadResponse(responses, request); err != nil {
+				return
+			}
+			name += fmt.Sprintf(" %d", response.StatusCode)
+		}
+		time.Sleep(time.Until(began.Add(latency)))
+		answer := bufio.NewWriter(client)
+		err = response.Write(answer)
+		response.Body.Close()
+		p.note(name, began)
+		if err = errors.Join(err, answer.Flush()); err != nil || request.Close || response.Close {
+			return
+		}
 	}
-	w.WriteHeader(response.StatusCode)
-	_, _ = io.Copy(w, response.Body) // a client that went away has its own error
-	p.note(fmt.Sprintf("%s %s%s %d", r.Method, r.URL.Path, strings.TrimSuffix("?"+r.URL.RawQuery, "?"), response.StatusCode), began)
+}
+
+// answerOfOtherService is that of CloudFormation without any stack.
+func answerOfOtherService(request *http.Request) *http.Response {
+	text := `<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>` +
+		`<Message>Stack with id ` + request.Form.Get("StackName") + ` does not exist</Message></Error><RequestId>1</RequestId></ErrorResponse>`
+	return &http.Response{
+		StatusCode: http.StatusBadRequest, ProtoMajor: 1, ProtoMinor: 1, Request: request, ContentLength: int64(len(text)),
+		Header: http.Header{"Content-Type": {"text/xml"}}, Body: io.NopCloser(strings.NewReader(text)),
+	}
 }
 
 func (p *proxy) note(name string, began time.Time) {
@@ -86,27 +125,17 @@ func (p *proxy) note(name string, began time.Time) {
 	p.seen = append(p.seen, span{name, began, time.Now()})
 }
 
-// answerOtherService is CloudFormation without any stack.
-func (p *proxy) answerOtherService(w http.ResponseWriter, r *http.Request, began time.Time, latency time.Duration) {
-	_ = r.ParseForm()
-	time.Sleep(time.Until(began.Add(latency)))
-	w.Header().Set("Content-Type", "text/xml")
-	w.WriteHeader(http.StatusBadRequest)
-	fmt.Fprint(w, `<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code>`+
-		`<Message>Stack with id `+r.Form.Get("StackName")+` does not exist</Message></Error><RequestId>1</RequestId></ErrorResponse>`)
-	p.note("POST / "+r.Form.Get("Action"), began)
-}
-
 // counts returns the requests, and how many of them are in the longest chain of requests of which each began after the
 // one before it had ended: what latency is multiplied with. In turns, the files of one folder that are sent, or read, or
-// tagged, count as one request, as if there were connections enough.
+// tagged, count as one request, as if there were connections enough, and what was sent and answered beside them does not
+// count.
 func (p *proxy) counts() (requests, sequential, turns int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return len(p.seen), chain(p.seen), chain(joinFiles(p.seen))
 }
 
-// joinFiles makes one request of those for the files of one folder.
+// joinFiles makes one request of those for the files of one folder, and leaves out what was beside them.
 func joinFiles(all []span) (joined []span) {
 	files := map[string]int{}
 	for _, s := range all {
@@ -131,7 +160,22 @@ func joinFiles(all []span) (joined []span) {
 			j.end = s.end
 		}
 	}
-	return joined
+	phases := map[int]bool{}
+	for _, i := range files {
+		phases[i] = true
+	}
+	var kept []span
+	for i, s := range joined {
+		beside := false
+		for phase := range phases {
+			f := joined[phase]
+			beside = beside || !phases[i] && s.began.After(f.began) && s.end.Before(f.end)
+		}
+		if !beside {
+			kept = append(kept, s)
+		}
+	}
+	return kept
 }
 
 func chain(all []span) (sequential int) {
