@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -39,6 +38,8 @@ func main() {
 
 type options struct {
 	runner, gateway string
+	before          string // another binary that is measured in turns with the runner; "" for none
+	markdown        bool
 	latencies       []time.Duration
 	rounds, files   int
 	scripts         []string // works that are run; empty: all
@@ -51,6 +52,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	f := pflag.NewFlagSet("latency", pflag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&o.runner, "runner", "bin/runner", "the runner's binary")
+	f.StringVar(&o.before, "before", "", "another binary of the runner, measured in turns with it: a table of both")
+	f.BoolVar(&o.markdown, "markdown", false, "print the table in Markdown")
 	f.StringVar(&o.gateway, "gateway", "versitygw", "the S3 server's binary")
 	f.DurationSliceVar(&o.latencies, "latency", []time.Duration{15 * time.Millisecond, 30 * time.Millisecond, 60 * time.Millisecond},
 		"how long each answer is held back")
@@ -73,6 +76,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return fmt.Errorf("the runner's binary: %w; make build", err)
 	}
 	o.runner = runner
+	if o.before != "" {
+		if o.before, err = filepath.Abs(o.before); err == nil {
+			_, err = os.Stat(o.before)
+		}
+		if err != nil {
+			return fmt.Errorf("--before: %w", err)
+		}
+	}
 	bench, err := newBench(ctx, o)
 	if err != nil {
 		return err
@@ -136,49 +147,64 @@ type result struct {
 }
 
 func (b *bench) measure(ctx context.Context, stdout, stderr io.Writer) error {
-	fmt.Fprintf(stdout, "%d files, median of %d rounds, CPU of the client: %s, %s\n\n", b.files, b.rounds, b.cpu, machine())
+	rows := &table{to: stdout, markdown: b.markdown, both: b.before != ""}
+	rows.title(fmt.Sprintf("%d files, median of %d rounds, CPU of the client: %s, %s", b.files, b.rounds, b.cpu, machine()))
 	failed := 0
-	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "latency\trun\twall\tCPU\trequests\tin sequence\tturns\tload")
 	for _, latency := range b.latencies {
 		for _, w := range works() {
 			if len(b.scripts) > 0 && !slices.Contains(b.scripts, w.name) {
 				continue
 			}
 			if _, err := exec.LookPath("aws"); w.peer && err != nil {
-				fmt.Fprintf(table, "%v\t%s\tMISSING: aws is not in PATH\n", latency, w.name)
+				rows.problem(latency, w.name, "MISSING: aws is not in PATH")
 				failed++
 				continue
 			}
-			var results []result
-			var err error
-			for range b.rounds {
-				var r result
-				if r, err = b.once(ctx, w, latency); err != nil {
-					break
-				}
-				results = append(results, r)
-			}
+			before, after, err := b.rows(ctx, w, latency)
 			if err != nil {
-				fmt.Fprintf(table, "%v\t%s\tFAILED: %v\n", latency, w.name, err)
+				rows.problem(latency, w.name, fmt.Sprintf("FAILED: %v", err))
 				failed++
 				if ctx.Err() != nil || !w.peer {
-					return errors.Join(err, table.Flush())
+					return errors.Join(err, rows.flush())
 				}
 				continue
 			}
-			m := median(results)
-			fmt.Fprintf(table, "%v\t%s\t%.2f s\t%.2f s\t%d\t%d\t%d\t%s\n",
-				latency, w.name, m.wall.Seconds(), m.cpu.Seconds(), m.requests, m.sequential, m.turns, load())
+			rows.add(latency, w.name, before, after)
 			if b.trace {
 				fmt.Fprint(stderr, b.proxy.text())
 			}
 		}
 	}
-	if err := table.Flush(); err != nil || failed == 0 {
+	if err := rows.flush(); err != nil || failed == 0 {
 		return err
 	}
 	return fmt.Errorf("%d of the rows above are MISSING or FAILED, so this is no comparison", failed)
+}
+
+// rows measures a work with both binaries, in turns, since what else the machine does changes.
+func (b *bench) rows(ctx context.Context, w work, latency time.Duration) (before, after *result, err error) {
+	binaries := []string{b.runner}
+	if b.before != "" && !w.peer {
+		binaries = []string{b.before, b.runner}
+	}
+	results := make([][]result, len(binaries))
+	defer func(runner string) { b.runner = runner }(b.runner)
+	for range b.rounds {
+		for i, binary := range binaries {
+			b.runner = binary
+			r, err := b.once(ctx, w, latency)
+			if err != nil {
+				return nil, nil, err
+			}
+			results[i] = append(results[i], r)
+		}
+	}
+	last := median(results[len(results)-1])
+	if after = &last; len(results) > 1 {
+		first := median(results[0])
+		before = &first
+	}
+	return before, after, nil
 }
 
 // load is the number of processes that wanted to run in the last minute, the bench's own included.
