@@ -55,6 +55,14 @@ func TestACheckFindsEachFault(t *testing.T) {
 	hook := func(change string) func(*fakeAWS) {
 		return func(f *fakeAWS) { f.hooks = []any{hookOf(f, change)} }
 	}
+	rebuilt := func(item map[string]any) func(*fakeAWS) {
+		return func(f *fakeAWS) {
+			for _, name := range []string{"ci", "ci-staging"} {
+				f.stacks[name].parameters = with(f.stacks[name].parameters, "ImageTag", CurrentTag)
+			}
+			f.json["GetItem"] = item
+		}
+	}
 	labelled := func(labels string) func(*fakeAWS) {
 		return func(f *fakeAWS) {
 			f.objects["/shop-artifacts/config"] = []byte(`{"config": {"Labels": {` + labels + `}}}`)
@@ -81,6 +89,8 @@ func TestACheckFindsEachFault(t *testing.T) {
 		{fault: "an image that was deleted", breakIt: answer("DescribeImages", refused("ecr", "no image")), subject: "image", says: "ci/shop has no image with the tag 0123abc"},
 		{fault: "no image repository", breakIt: answer("DescribeImages", refused("ecr", "no repository")), subject: "image", says: "there is no image repository ci/shop"},
 		{fault: "an environment with another image", breakIt: stackNamed("ci-staging", func(s *fakeStack) { s.parameters = with(s.parameters, "ImageTag", "older") }), subject: "image", says: "environment staging runs the image older"},
+		{fault: "an image of which nothing is known", breakIt: rebuilt(map[string]any{}), subject: "image", says: "does not rebuild"},
+		{fault: "a tag that was moved by other means", breakIt: rebuilt(map[string]any{"Item": map[string]any{"inputs": map[string]any{"S": "{}"}, "digest": map[string]any{"S": "sha256:2"}}}), subject: "image", says: "was moved to sha256:1 by other means"},
 		{fault: "an environment without its stack", breakIt: func(f *fakeAWS) { delete(f.stacks, "ci-staging") }, subject: "environments", says: "environment staging has no stack ci-staging"},
 		{fault: "no stack to deploy", breakIt: func(f *fakeAWS) { delete(f.stacks, "Shop-Staging") }, subject: "environments", says: "stack Shop-Staging of environment staging does not exist"},
 		{fault: "a stack with another role", breakIt: stackNamed("Shop-Staging", func(s *fakeStack) { s.role = "" }), subject: "environments", says: "was not created with the role"},

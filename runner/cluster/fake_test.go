@@ -104,7 +104,8 @@ func newFakeAWS(t *testing.T) *fakeAWS {
 	f.objects["/shop-artifacts/config"] = []byte(`{"config": {"Labels": {"org.opencontainers.image.title": "carlin-cicd runner", "org.opencontainers.image.version": "` +
 		ownVersion(t) + `", "org.opencontainers.image.revision": "0123456789abcdef0123456789abcdef01234567"}}}`)
 	f.json = map[string]any{
-		"BatchGetImage":          map[string]any{"images": []any{map[string]any{"imageManifest": `{"config": {"digest": "sha256:c"}}`}}},
+		"GetItem":                map[string]any{"Item": map[string]any{"inputs": map[string]any{"S": "{}"}, "digest": map[string]any{"S": "sha256:1"}}},
+		"BatchGetImage":          map[string]any{"images": []any{map[string]any{"imageId": map[string]any{"imageDigest": "sha256:1"}, "imageManifest": `{"config": {"digest": "sha256:c"}}`}}},
 		"GetDownloadUrlForLayer": map[string]any{"downloadUrl": f.URL + "/shop-artifacts/config"},
 		"DescribeImages":         map[string]any{"imageDetails": []any{map[string]any{"imageSizeInBytes": 1}}},
 		"ListRules": map[string]any{"Rules": []any{

@@ -53,6 +53,7 @@ func checks() []check {
 		{"version", "cloudformation:GetTemplate", (*Inspection).checkTemplates},
 		{"version", "ecr:BatchGetImage", (*Inspection).checkImageVersion},
 		{"image", "ecr:DescribeImages", (*Inspection).checkImage},
+		{"image", "dynamodb:GetItem", (*Inspection).checkImageItem},
 		{"environments", "cloudformation:DescribeStacks", (*Inspection).checkEnvironments},
 		{"triggers", "events:ListRules", (*Inspection).checkTriggers},
 		{"machine", "states:DescribeStateMachine", (*Inspection).checkMachine},

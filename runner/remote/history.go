@@ -195,6 +195,10 @@ func (h *historyReader) read(e historyEvent) {
 		if e.Scheduled.ResourceType != "ecs" {
 			step.Status = "waiting"
 		}
+	case e.Type == "TaskScheduled" && e.Scheduled.ResourceType == "codebuild":
+		step = h.step(name, at)
+		step.Status, step.Reason, step.Ended = "running", "", time.Time{}
+		h.awaitImage()
 	case step != nil:
 		step.apply(e)
 	}
@@ -208,6 +212,16 @@ func (h *historyReader) read(e historyEvent) {
 			if s.Ended.IsZero() {
 				s.Status, s.Ended = "stopped", at
 			}
+		}
+	}
+}
+
+// awaitImage puts the first step back, which has asked for another image and is started again with it.
+func (h *historyReader) awaitImage() {
+	for _, s := range h.steps {
+		if s.Steps == "build" && s.Status == "failed" {
+			s.Status, s.Reason, s.Task, s.Ended = "queued", "its image is built anew", "", time.Time{}
+			delete(h.verdicts, s.Name)
 		}
 	}
 }
@@ -269,6 +283,8 @@ func readState(state, input string) stateOf {
 		return stateOf{name: in.Label, steps: in.Task.Step, environment: in.Task.Environment}
 	case in.Stage.Type == "approval":
 		return stateOf{name: "approval " + in.Stage.Environment}
+	case in.Stage.Type == "image":
+		return stateOf{name: "image"}
 	}
 	return stateOf{name: state}
 }
@@ -323,11 +339,48 @@ func taskOf(output string) string {
 	return Task{ARN: response.Tasks[0].TaskArn}.ID()
 }
 
+// buildReason says why a build of CodeBuild failed; "" if the cause is something else.
+func buildReason(cause string) string {
+	type build struct {
+		BuildStatus string
+		Phases      []struct {
+			PhaseType, PhaseStatus string
+			Contexts               []struct{ Message string }
+		}
+	}
+	var given struct {
+		build
+		Build build
+	}
+	if json.Unmarshal([]byte(cause), &given) != nil {
+		return ""
+	}
+	b := given.build
+	if b.BuildStatus == "" {
+		b = given.Build
+	}
+	text := b.BuildStatus
+	for _, phase := range b.Phases {
+		if phase.PhaseStatus == "" || phase.PhaseStatus == "SUCCEEDED" {
+			continue
+		}
+		text += " in " + phase.PhaseType
+		if len(phase.Contexts) > 0 && phase.Contexts[0].Message != "" {
+			text += ": " + phase.Contexts[0].Message
+		}
+		break
+	}
+	return text
+}
+
 // reasonOf says why a task failed. The cause is the task as ECS describes it, or a text.
 func reasonOf(name, cause string) string {
 	var task struct {
 		StopCode, StoppedReason string
 		Containers              []containerStatus
+	}
+	if reason := buildReason(cause); reason != "" {
+		return reason
 	}
 	if json.Unmarshal([]byte(cause), &task) != nil || len(task.Containers) == 0 {
 		return strings.TrimSuffix(strings.TrimPrefix(name, "States.")+": "+cause, ": ")

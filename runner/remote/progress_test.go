@@ -85,6 +85,46 @@ func TestProgressHasStagesAndShards(t *testing.T) {
 	}
 }
 
+// While its image is built anew, the first step waits: it has not failed.
+func TestProgressShowsThatAnImageIsBuilt(t *testing.T) {
+	h := &told{}
+	h.exit("Stage", fmt.Sprintf(threeStages, 1))
+	h.task("build", `{"step":"build","environment":""}`, "aaaa", "")
+	h.event("TaskFailed", `,"taskFailedEventDetails":{"error":"States.TaskFailed","cause":"{\"Containers\":[{\"Name\":\"runner\",\"ExitCode\":125}]}"}`)
+	h.exit("Verdict", `{"results":[{"label":"build","passed":false,"reason":"exit code 125"}]}`)
+	h.event("TaskStateEntered", `,"stateEnteredEventDetails":{"name":"BuildImage","input":"{\"stage\":{\"type\":\"image\"}}"}`)
+	h.event("TaskScheduled", `,"taskScheduledEventDetails":{"resourceType":"codebuild","resource":"startBuild.sync"}`)
+	look := func() (Progress, string) {
+		var history struct{ Events []historyEvent }
+		if err := json.Unmarshal([]byte(h.String()), &history); err != nil {
+			t.Fatal(err)
+		}
+		p := progressOf(history.Events)
+		var steps []string
+		for _, s := range p.Steps {
+			steps = append(steps, fmt.Sprintf("%d %s %s (%s)", s.Stage, s.Name, s.Status, s.Reason))
+		}
+		return p, strings.Join(steps, "; ")
+	}
+	p, steps := look()
+	if _, _, known := p.Verdict("build"); known || steps != "1 build queued (its image is built anew); 1 image running ()" {
+		t.Errorf("%s, a verdict: %t", steps, known)
+	}
+	whole := *h
+	h.event("TaskFailed", `,"taskFailedEventDetails":{"error":"States.TaskFailed","cause":"{\"BuildStatus\":\"FAILED\",\"Phases\":[{\"PhaseType\":\"BUILD\",\"PhaseStatus\":\"FAILED\",\"Contexts\":[{\"Message\":\"exit status 1\"}]}]}"}`)
+	h.event("ExecutionFailed", "")
+	if _, steps = look(); steps != "1 build stopped (its image is built anew); 1 image failed (FAILED in BUILD: exit status 1)" {
+		t.Error(steps)
+	}
+	*h = whole
+	h.event("TaskSucceeded", "")
+	h.exit("Stage", fmt.Sprintf(threeStages, 1))
+	h.task("build", `{"step":"build","environment":""}`, "bbbb", "TaskSucceeded")
+	if _, steps = look(); steps != "1 build passed (); 1 image passed ()" {
+		t.Error(steps)
+	}
+}
+
 func TestCancelStopsTheTasksThatStillRun(t *testing.T) {
 	for name, c := range map[string]struct {
 		described, stop string
