@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/spf13/cobra"
 
@@ -118,6 +119,7 @@ func (o *options) openCluster(ctx context.Context, variables map[string]string) 
 	}
 	c.deployment = &cluster.Deployment{
 		Settings: c.settings, Account: account, Note: func(line string) { o.note("%s", line) },
+		GitHub: &cluster.GitHub{Token: variables["GITHUB_TOKEN"], URL: variables["GITHUB_API_URL"], HTTP: &http.Client{}},
 	}
 	return c, nil
 }

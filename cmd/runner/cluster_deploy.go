@@ -151,7 +151,7 @@ func (c clusterCommand) deploy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.showNext(outputs)
+	return c.showNext(outputs, plan.Webhook != "")
 }
 
 // complete fills in what flags, what is deployed, and a person at the terminal say.
@@ -312,6 +312,9 @@ func (c clusterCommand) showPlan(p *cluster.Plan) error {
 		writeResources(&b, s.Resources)
 		writeChanges(&b, s.Changes)
 	}
+	if p.Webhook != "" {
+		fmt.Fprintf(&b, "\nregister       the webhook at GitHub, in %s, with GITHUB_TOKEN\n", p.Webhook)
+	}
 	fmt.Fprintf(&b, "\na month, whether anything runs or not: $%.2f", cluster.Monthly(p.Cost))
 	for i, price := range p.Cost {
 		fmt.Fprintf(&b, "%s%d %s %.2f", map[bool]string{true: " (", false: ", "}[i == 0], price.Number, price.What, price.Dollars)
@@ -351,13 +354,17 @@ func writeChanges(b *strings.Builder, changes []cluster.Change) {
 }
 
 // showNext prints what to do after a deployment.
-func (c clusterCommand) showNext(outputs map[string]map[string]string) error {
+func (c clusterCommand) showNext(outputs map[string]map[string]string, registered bool) error {
 	s := c.settings
 	pipeline := outputs[s.Stack]
 	var b strings.Builder
 	b.WriteString("deployed\n")
 	if hook := outputs[s.WebhookStack()]; hook["Url"] != "" {
 		fmt.Fprintf(&b, "webhook  %s, content type application/json; its secret is in Secrets Manager: %s\n", hook["Url"], hook["SecretArn"])
+		if !registered {
+			fmt.Fprintf(&b, "         a GITHUB_TOKEN that may write webhooks lets this command register it; by hand:\n%s\n",
+				cluster.HookCommand(s, hook))
+		}
 	}
 	stackFlag := c.stackWords()
 	if pipeline["ImageTag"] == cluster.NoImage {

@@ -28,7 +28,10 @@ func (d *Deployment) Apply(ctx context.Context, plan *Plan) (map[string]map[stri
 			return outputs, err
 		}
 	}
-	return outputs, nil
+	if plan.Webhook == "" {
+		return outputs, nil
+	}
+	return outputs, d.addHook(ctx, plan.Webhook, outputs[d.Settings.WebhookStack()])
 }
 
 // applyPart deploys one stack.

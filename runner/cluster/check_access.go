@@ -20,18 +20,39 @@ var (
 	networkService    = awsquery.Service{Name: "ec2", ID: "EC2", Version: "2016-11-15", EC2: true}
 )
 
-// checkECSRole looks for the role by which ECS makes network interfaces.
-func (i *Inspection) checkECSRole(ctx context.Context) ([]artifacts.Finding, error) {
-	const role = "AWSServiceRoleForECS"
-	err := i.query(ctx, iamService, "GetRole", &struct{ RoleName string }{role}, nil)
-	switch {
-	case awsjson.HasCode(err, "NoSuchEntity"):
-		return []artifacts.Finding{broken("the account has no role "+role+", so that no task starts",
-			"aws iam create-service-linked-role --aws-service-name ecs.amazonaws.com")}, nil
-	case err != nil:
+// linkedRole is a role that a service of AWS acts by, one in an account.
+type linkedRole struct{ name, service, without string }
+
+// checkLinkedRoles looks for the roles by which ECS makes network interfaces, and EventBridge calls GitHub.
+func (i *Inspection) checkLinkedRoles(ctx context.Context) ([]artifacts.Finding, error) {
+	roles := []linkedRole{{"AWSServiceRoleForECS", "ecs.amazonaws.com", "no task starts"}}
+	t, err := LoadTemplate(pipelineTemplate)
+	if err != nil {
 		return nil, err
 	}
-	return []artifacts.Finding{ok("%s is there", role)}, nil
+	// Whether there is a URL of Slack is hidden: CloudFormation shows no value of it.
+	for _, r := range t.resources(i.values, i.Account.Region) {
+		if r.Type == "AWS::Events::ApiDestination" {
+			roles = append(roles, linkedRole{
+				"AWSServiceRoleForAmazonEventBridgeApiDestinations", "apidestinations.events.amazonaws.com", "no message leaves AWS",
+			})
+			break
+		}
+	}
+	var found []artifacts.Finding
+	for _, r := range roles {
+		err := i.query(ctx, iamService, "GetRole", &struct{ RoleName string }{r.name}, nil)
+		switch {
+		case awsjson.HasCode(err, "NoSuchEntity"):
+			found = append(found, broken("the account has no role "+r.name+", so that "+r.without,
+				"aws iam create-service-linked-role --aws-service-name "+r.service))
+		case err != nil:
+			return found, err
+		default:
+			found = append(found, ok("%s is there", r.name))
+		}
+	}
+	return found, nil
 }
 
 // checkTokens looks whether workflows of GitHub can become the roles of the pipeline.

@@ -250,13 +250,7 @@ type quota struct{ name, code string }
 
 // checkQuotas compares what runs at once with what the account may run.
 func (i *Inspection) checkQuotas(ctx context.Context) ([]artifacts.Finding, error) {
-	largest := 0.0
-	for _, size := range []string{i.values["BuildSize"], i.values["TestSize"]} {
-		cpu, _, _ := strings.Cut(size, "-")
-		if n, err := strconv.ParseFloat(cpu, 64); err == nil {
-			largest = max(largest, n)
-		}
-	}
+	largest := i.largestTask()
 	quotas := []quota{{"on demand", "L-3032A538"}}
 	if i.values["UseSpot"] != "false" {
 		quotas = append(quotas, quota{"on Spot", "L-36FBB829"})
@@ -270,7 +264,49 @@ func (i *Inspection) checkQuotas(ctx context.Context) ([]artifacts.Finding, erro
 		}
 		found = append(found, judgeQuota(q, answer.Quota.Value, largest, i.values["MaxConcurrentTasks"]))
 	}
-	return found, nil
+	return append(found, judgeRate(i.values["MaxConcurrentTasks"])), nil
+}
+
+// largestTask is the number of vCPU of the largest task: of the pipeline, its environments and the workspace's steps.
+func (i *Inspection) largestTask() float64 {
+	sizes := []string{i.values["BuildSize"], i.values["TestSize"]}
+	for _, e := range i.environments {
+		have := valuesOf(e)
+		sizes = append(sizes, have["MigrateSize"], have["DeploySize"])
+	}
+	largest := 0.0
+	for _, size := range sizes {
+		cpu, _, _ := strings.Cut(size, "-")
+		if n, err := strconv.ParseFloat(cpu, 64); err == nil {
+			largest = max(largest, n)
+		}
+	}
+	for _, s := range i.Steps {
+		largest = max(largest, s.Size.CPU)
+	}
+	return largest
+}
+
+const (
+	// runTaskRate is how many calls of RunTask Fargate takes a second, in an account and region. Service Quotas does not
+	// know it: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html
+	runTaskRate = 20
+	// tasksOfStage is how many tasks the machine starts at once.
+	tasksOfStage = 40
+	// longStart is for how long tasks may start one after the other, in seconds; the machine tries again that long.
+	longStart = 60
+)
+
+// judgeRate compares what starts at once with what RunTask takes.
+func judgeRate(atOnce string) artifacts.Finding {
+	tasks, _ := strconv.Atoi(atOnce)
+	if tasks/runTaskRate > longStart {
+		return warning(
+			fmt.Sprintf("%d tasks at once take RunTask %d s to start: Fargate takes %d calls a second", tasks, tasks/runTaskRate, runTaskRate),
+			"ask AWS Support for a higher rate of RunTask on Fargate; or lower MaxConcurrentTasks",
+		)
+	}
+	return ok("RunTask takes %d calls a second: the %d tasks of a stage start within %d s", runTaskRate, tasksOfStage, tasksOfStage/runTaskRate)
 }
 
 func judgeQuota(q quota, have, largest float64, atOnce string) artifacts.Finding {

@@ -153,7 +153,20 @@ func TestACheckFindsEachFault(t *testing.T) {
 			parameter("UseSpot", "false")(f)
 			answer("GetServiceQuota", map[string]any{"Quota": map[string]any{"Value": 6}})(f)
 		}, subject: "quotas", says: "10 tasks at once have up to 40 vCPU"},
-		{fault: "no role for ECS", breakIt: markup("GetRole", "!iam: no role"), subject: "ECS role", says: "no role AWSServiceRoleForECS"},
+		{fault: "no role for ECS", breakIt: markup("GetRole", "!iam: no role"), subject: "service roles", says: "no role AWSServiceRoleForECS"},
+		{fault: "no role for what leaves AWS", breakIt: func(f *fakeAWS) {
+			parameter("GitHubTokenArn", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:github")(f)
+			markup("GetRole AWSServiceRoleForAmazonEventBridgeApiDestinations", "!iam: no role")(f)
+		}, subject: "service roles", says: "no message leaves AWS"},
+		{fault: "more tasks at once than RunTask starts", breakIt: func(f *fakeAWS) {
+			parameter("MaxConcurrentTasks", "3000")(f)
+			answer("GetServiceQuota", map[string]any{"Quota": map[string]any{"Value": 20000}})(f)
+		}, subject: "quotas", says: "3000 tasks at once take RunTask 150 s to start"},
+		{fault: "a quota below the size of a step", breakIt: answer("GetServiceQuota", func(in map[string]any) any {
+			return map[string]any{"Quota": map[string]any{"Value": map[bool]int{true: 100, false: 6}[in["QuotaCode"] == "L-36FBB829"]}}
+		}), inspect: func(i *Inspection) {
+			i.Steps = []steps.Step{{Name: "e2e", Size: steps.Size{CPU: 8, Memory: 16}}}
+		}, subject: "quotas", says: "may run 6 Fargate vCPU on demand, and one task has 8"},
 		{fault: "no provider for GitHub's tokens", breakIt: markup("GetOpenIDConnectProvider", "!iam: no provider"), subject: "GitHub's tokens", says: "has no provider"},
 		{fault: "a provider with another audience", breakIt: markup("GetOpenIDConnectProvider", "<ClientIDList><member>other</member></ClientIDList>"), subject: "GitHub's tokens", says: "does not take the audience sts.amazonaws.com"},
 		{fault: "no door", breakIt: func(f *fakeAWS) { delete(f.stacks, "ci-webhook"); parameter("GitHubRoles", "false")(f) }, subject: "webhook", says: "neither a webhook nor a role"},

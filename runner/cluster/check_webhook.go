@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -42,7 +41,7 @@ func (i *Inspection) checkWebhook(ctx context.Context) ([]artifacts.Finding, err
 	if address == "" {
 		return []artifacts.Finding{ok("this region has no function URLs; the function is behind an address of your own")}, nil
 	}
-	status, _, err := i.get(ctx, address, "")
+	status, _, err := i.get(ctx, address)
 	switch {
 	case err != nil:
 		return []artifacts.Finding{broken(fmt.Sprintf("the webhook %s cannot be reached: %v", address, err),
@@ -73,6 +72,11 @@ type gitHubHook struct {
 	} `json:"last_response"`
 }
 
+// isFor reports whether the webhook calls an address.
+func (h gitHubHook) isFor(address string) bool {
+	return strings.TrimSuffix(h.Config.URL, "/") == strings.TrimSuffix(address, "/")
+}
+
 // checkDeliveries asks GitHub for its webhook, and how the last delivery ended.
 func (i *Inspection) checkDeliveries(ctx context.Context) ([]artifacts.Finding, error) {
 	address := i.hook.Outputs["Url"]
@@ -82,8 +86,8 @@ func (i *Inspection) checkDeliveries(ctx context.Context) ([]artifacts.Finding, 
 	if i.GitHubToken == "" {
 		return []artifacts.Finding{warning("GitHub was not asked for its webhook", "set GITHUB_TOKEN to a token that may read the webhooks of the repository")}, nil
 	}
-	repository := i.out("GitHubRepository")
-	status, body, err := i.get(ctx, strings.TrimSuffix(cmp.Or(i.GitHubURL, "https://api.github.com"), "/")+"/repos/"+repository+"/hooks?per_page=100", i.GitHubToken)
+	repository := i.Settings.repositoryName()
+	status, hooks, err := (&GitHub{i.GitHubToken, i.GitHubURL, i.HTTP}).hooks(ctx, repository)
 	if err != nil {
 		return nil, err
 	}
@@ -91,16 +95,10 @@ func (i *Inspection) checkDeliveries(ctx context.Context) ([]artifacts.Finding, 
 		return []artifacts.Finding{warning(fmt.Sprintf("GitHub does not show the webhooks of %s: it answers %d", repository, status),
 			"give GITHUB_TOKEN the right to read webhooks; a webhook of the organization is not shown here")}, nil
 	}
-	var hooks []gitHubHook
-	if err := json.Unmarshal(body, &hooks); err != nil {
-		return nil, errors.New("GitHub's answer is not valid JSON")
-	}
-	at := slices.IndexFunc(hooks, func(h gitHubHook) bool {
-		return strings.TrimSuffix(h.Config.URL, "/") == strings.TrimSuffix(address, "/")
-	})
+	at := slices.IndexFunc(hooks, func(h gitHubHook) bool { return h.isFor(address) })
 	if at < 0 {
 		return []artifacts.Finding{broken(repository+" has no webhook for "+address,
-			"add it in the settings of the repository: content type application/json, the secret of "+i.hook.Outputs["SecretArn"])}, nil
+			"runner cluster deploy registers it, with a GITHUB_TOKEN that may write webhooks, or prints the command to do so")}, nil
 	}
 	return judgeHook(hooks[at]), nil
 }
@@ -114,7 +112,7 @@ func judgeHook(h gitHubHook) []artifacts.Finding {
 	if h.Config.ContentType != "json" {
 		found = append(found, broken("GitHub sends forms, not JSON", "set the webhook's content type to application/json"))
 	}
-	for _, event := range []string{"push", "pull_request", "merge_group"} {
+	for _, event := range hookEvents {
 		if slices.Contains(h.Events, event) || slices.Contains(h.Events, "*") {
 			continue
 		}
@@ -140,16 +138,12 @@ func judgeHook(h gitHubHook) []artifacts.Finding {
 }
 
 // get fetches an address. Errors are without it, as it may be long.
-func (i *Inspection) get(ctx context.Context, address, token string) (status int, body []byte, err error) {
+func (i *Inspection) get(ctx context.Context, address string) (status int, body []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, webhookTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return 0, nil, err
-	}
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-		request.Header.Set("Accept", "application/vnd.github+json")
 	}
 	response, err := i.HTTP.Do(request)
 	if failed := (*url.Error)(nil); errors.As(err, &failed) {

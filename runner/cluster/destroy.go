@@ -145,7 +145,7 @@ func (d *Deployment) Destroy(ctx context.Context, r *Removal) error {
 	}
 	for _, repository := range r.repositories {
 		d.note("deleting the images in " + repository)
-		err := d.callOnce(ctx, ecrService, "DeleteRepository", map[string]any{"repositoryName": repository, "force": true})
+		err := d.callOnce(ctx, ecrService, "DeleteRepository", map[string]any{"repositoryName": repository, "force": true}, nil)
 		if err != nil && !awsjson.HasCode(err, "RepositoryNotFoundException") {
 			return requestError(ctx, "ecr:DeleteRepository", repository, err)
 		}
@@ -153,7 +153,7 @@ func (d *Deployment) Destroy(ctx context.Context, r *Removal) error {
 	if r.secret == "" {
 		return nil
 	}
-	err := d.callOnce(ctx, secretsService, "DeleteSecret", map[string]any{"SecretId": r.secret})
+	err := d.callOnce(ctx, secretsService, "DeleteSecret", map[string]any{"SecretId": r.secret}, nil)
 	if err != nil && !awsjson.HasCode(err, "ResourceNotFoundException") {
 		return requestError(ctx, "secretsmanager:DeleteSecret", r.secret, err)
 	}
@@ -161,13 +161,13 @@ func (d *Deployment) Destroy(ctx context.Context, r *Removal) error {
 	return nil
 }
 
-// callOnce calls a service whose answer does not matter.
-func (d *Deployment) callOnce(ctx context.Context, s awsjson.Service, operation string, input any) error {
+// callOnce calls a service that is called by nothing else.
+func (d *Deployment) callOnce(ctx context.Context, s awsjson.Service, operation string, input, output any) error {
 	client, err := awsjson.New(ctx, d.Account.config, s)
 	if err != nil {
 		return err
 	}
-	return client.Call(ctx, operation, input, nil)
+	return client.Call(ctx, operation, input, output)
 }
 
 // String is the removal for people.

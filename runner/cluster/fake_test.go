@@ -188,13 +188,29 @@ func (f *fakeAWS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/hook":
 		w.WriteHeader(f.hook)
 	case r.URL.Path == "/repos/acme/shop/hooks":
-		_ = json.NewEncoder(w).Encode(f.hooks)
+		f.serveHooks(w, r, body)
 	case strings.HasPrefix(r.URL.Path, "/shop-artifacts"):
 		f.serveBucket(w, r, body)
 	default:
 		form, _ := url.ParseQuery(string(body))
 		f.serveXML(w, form)
 	}
+}
+
+// serveHooks is GitHub, which shows and takes webhooks.
+func (f *fakeAWS) serveHooks(w http.ResponseWriter, r *http.Request, body []byte) {
+	hooks, may := f.hooks.([]any)
+	if !may || r.Header.Get("Authorization") != "Bearer token" {
+		w.WriteHeader(http.StatusNotFound) // as GitHub says that a token may not
+		return
+	}
+	if r.Method == http.MethodPost {
+		var hook map[string]any
+		_ = json.Unmarshal(body, &hook)
+		f.hooks = append(hooks, hook)
+		w.WriteHeader(http.StatusCreated)
+	}
+	_ = json.NewEncoder(w).Encode(f.hooks)
 }
 
 func (f *fakeAWS) serveJSON(w http.ResponseWriter, operation string, body []byte) {
@@ -246,7 +262,10 @@ func (f *fakeAWS) serveBucket(w http.ResponseWriter, r *http.Request, body []byt
 
 func (f *fakeAWS) serveXML(w http.ResponseWriter, form url.Values) {
 	action, name := form.Get("Action"), strings.TrimPrefix(form.Get("StackName"), "arn:")
-	result, known := f.xml[action]
+	result, known := f.xml[action+" "+form.Get("RoleName")]
+	if !known {
+		result, known = f.xml[action]
+	}
 	if no, is := strings.CutPrefix(result, "!"); is {
 		service, about, _ := strings.Cut(no, ": ")
 		refuse(w, refused(service, about))

@@ -64,7 +64,7 @@ func checks() []check {
 		{"dead letters", "sqs:GetQueueAttributes", (*Inspection).checkDeadLetters},
 		{"secrets", "secretsmanager:DescribeSecret and ssm:DescribeParameters", (*Inspection).checkSecrets},
 		{"quotas", "servicequotas:GetServiceQuota", (*Inspection).checkQuotas},
-		{"ECS role", "iam:GetRole", (*Inspection).checkECSRole},
+		{"service roles", "iam:GetRole", (*Inspection).checkLinkedRoles},
 		{"GitHub's tokens", "iam:GetOpenIDConnectProvider", (*Inspection).checkTokens},
 		{"webhook", "cloudformation:DescribeStacks", (*Inspection).checkWebhook},
 		{"deliveries", "the right to read the webhooks of the repository", (*Inspection).checkDeliveries},

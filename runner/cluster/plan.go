@@ -16,6 +16,7 @@ type Deployment struct {
 	Settings Settings
 	Account  *Account
 	Targets  map[string]*Account // of the environments that are in another account or region, by their names
+	GitHub   *GitHub             // nil: no webhook is registered
 	Note     func(line string)   // called with what happens meanwhile
 }
 
@@ -37,6 +38,7 @@ type Plan struct {
 	Region  string     `json:"region"`
 	Stacks  []*Planned `json:"stacks"`
 	Cost    []Price    `json:"cost"`
+	Webhook string     `json:"webhook,omitempty"` // the repository at GitHub in which the webhook is registered
 }
 
 // Planned is what is done to one stack.
@@ -58,7 +60,7 @@ type Planned struct {
 
 // Changes reports whether anything would be done.
 func (p *Plan) Changes() bool {
-	return slices.ContainsFunc(p.Stacks, func(s *Planned) bool { return s.Action != Keep && s.Action != Later }) ||
+	return p.Webhook != "" || slices.ContainsFunc(p.Stacks, func(s *Planned) bool { return s.Action != Keep && s.Action != Later }) ||
 		slices.ContainsFunc(p.Stacks, func(s *Planned) bool { return s.Action == Later && s.Because != "" })
 }
 
@@ -91,6 +93,10 @@ func (d *Deployment) Plan(ctx context.Context) (*Plan, error) {
 		plan.Stacks = append(plan.Stacks, planned)
 	}
 	plan.Cost = sumPrices(plan.Cost)
+	if err := d.planHook(ctx, plan, outputs[d.Settings.WebhookStack()]); err != nil {
+		d.Discard(ctx, plan)
+		return nil, err
+	}
 	return plan, nil
 }
 

@@ -166,10 +166,15 @@ func (s *Settings) targetParameters(e steps.ClusterEnvironment) map[string]strin
 
 // webhookParameters are the parameters of webhook.yaml that the settings name.
 func (s *Settings) webhookParameters() map[string]string {
+	return override(map[string]string{"Repositories": s.repositoryName()}, s.Parameters.Webhook)
+}
+
+// repositoryName is owner/name, without GitHub's ids, which a webhook does not name.
+func (s *Settings) repositoryName() string {
 	owner, name, _ := strings.Cut(s.Repository, "/")
-	owner, _, _ = strings.Cut(owner, "@") // GitHub's ids, which a webhook does not name
+	owner, _, _ = strings.Cut(owner, "@")
 	name, _, _ = strings.Cut(name, "@")
-	return override(map[string]string{"Repositories": owner + "/" + name}, s.Parameters.Webhook)
+	return owner + "/" + name
 }
 
 func setUnlessEmpty(p map[string]string, name, value string) {
