@@ -33,7 +33,9 @@ func TestAnIndexInABrowser(t *testing.T) {
 	browser := startBrowser(t)
 	for _, branch := range []string{"", "main"} { // the page of a branch has the same parts, but for one
 		name := map[string]string{"": "repository", "main": "branch"}[branch]
-		file := storedIndex(t, indexed(browserRuns, branch))
+		x := indexed(browserRuns, branch)
+		x.Runs[0].Dirty = true
+		file := storedIndex(t, x)
 		for _, width := range []int64{320, 800, 1400} {
 			for _, scheme := range []string{"light", "dark"} {
 				if branch != "" && (scheme == "dark") != (width == 800) {
@@ -47,6 +49,12 @@ func TestAnIndexInABrowser(t *testing.T) {
 					t.Logf("loaded in %.0f ms", load)
 					if overflow := ask(t, w, chromedp.Evaluate[int](`document.documentElement.scrollWidth - window.innerWidth`)); overflow > 0 {
 						t.Errorf("the page is %d px wider than its window", overflow)
+					}
+					if cut := ask(t, w, chromedp.Evaluate[int](`(() => { const note = document.querySelector(".grid .note"); return Math.ceil(note.getBoundingClientRect().right - note.closest("th").getBoundingClientRect().right); })()`)); cut > 0 {
+						t.Errorf("%d px of a note are cut", cut)
+					}
+					if past := ask(t, w, chromedp.Evaluate[int](`Math.max(0, ...[...document.querySelectorAll(".runs")].map((e) => e.offsetWidth - e.parentNode.clientWidth))`)); past > 0 && width >= 800 {
+						t.Errorf("%d px of the runs are past the edge", past)
 					}
 					ask(t, w, chromedp.Evaluate[chromedp.Void](string(axe)))
 					violations := ask(t, w, chromedp.Evaluate[[]string](
