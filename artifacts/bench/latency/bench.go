@@ -63,7 +63,7 @@ func newBench(ctx context.Context, o options) (*bench, error) {
 		}
 	}
 	b.server = exec.CommandContext(ctx, o.gateway, "--port", address, "--access", accessKey, "--secret", secretKey,
-		"--quiet", "posix", filepath.Join(scratch, "s3"))
+		"--quiet", "--keep-alive", "posix", filepath.Join(scratch, "s3")) // S3 keeps connections, too
 	if err := b.server.Start(); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.gateway, err)
 	}
