@@ -78,27 +78,44 @@ func (i *Image) pointStack(ctx context.Context, name, tag string, current stack.
 	return i.Account.execute(ctx, name, change, func(e stack.Event) { i.note(eventLine(name, e)) })
 }
 
-// move moves the tag to the image and returns the image's digest.
-func (i *Image) move(ctx context.Context, registry *awsjson.Client, repository string) (digest string, err error) {
-	var found struct {
-		Images []struct {
-			ImageID                               struct{ ImageDigest string }
-			ImageManifest, ImageManifestMediaType string
-		}
-	}
-	err = registry.Call(ctx, "BatchGetImage", map[string]any{
-		"repositoryName": repository, "imageIds": []map[string]string{{"imageTag": i.Tag}}, "acceptedMediaTypes": manifestTypes,
+// manifest is an image in ECR.
+type manifest struct {
+	ImageID                               struct{ ImageDigest string }
+	ImageManifest, ImageManifestMediaType string
+}
+
+// manifestOf returns the image that a tag is of; nil if there is none.
+func manifestOf(ctx context.Context, registry *awsjson.Client, repository, tag string) (*manifest, error) {
+	var found struct{ Images []manifest }
+	err := registry.Call(ctx, "BatchGetImage", map[string]any{
+		"repositoryName": repository, "imageIds": []map[string]string{{"imageTag": tag}}, "acceptedMediaTypes": manifestTypes,
 	}, &found)
-	if err != nil {
-		return "", requestError(ctx, "ecr:BatchGetImage", repository, err)
+	if err != nil && !awsjson.HasCode(err, "ImageNotFoundException") {
+		return nil, requestError(ctx, "ecr:BatchGetImage", repository, err)
 	}
 	if len(found.Images) == 0 {
+		return nil, nil
+	}
+	return &found.Images[0], nil
+}
+
+// move moves the tag to the image, unless it is there, and returns the image's digest.
+func (i *Image) move(ctx context.Context, registry *awsjson.Client, repository string) (digest string, err error) {
+	image, err := manifestOf(ctx, registry, repository, i.Tag)
+	if err != nil {
+		return "", err
+	}
+	if image == nil {
 		return "", &Error{
 			Message: fmt.Sprintf("%s has no image with the tag %s, although it was pushed", repository, i.Tag),
 			Advice:  "look at it in the console of ECR, and run the command again",
 		}
 	}
-	image := found.Images[0]
+	if before, err := manifestOf(ctx, registry, repository, CurrentTag); err != nil {
+		return "", err
+	} else if before != nil && before.ImageID.ImageDigest == image.ImageID.ImageDigest {
+		return image.ImageID.ImageDigest, nil
+	}
 	err = registry.Call(ctx, "PutImage", map[string]any{
 		"repositoryName": repository, "imageTag": CurrentTag, "imageManifest": image.ImageManifest,
 		"imageManifestMediaType": image.ImageManifestMediaType, "imageDigest": image.ImageID.ImageDigest,
@@ -135,7 +152,15 @@ func (i *Image) keepInputs(ctx context.Context, table, digest string) error {
 	}
 	if i.inputs != nil {
 		item["inputs"] = map[string]string{"S": i.inputs.String()}
-	} else {
+	}
+	var before struct{ Item map[string]struct{ S string } }
+	err = client.Call(ctx, "GetItem", map[string]any{
+		"TableName": table, "ConsistentRead": true, "Key": map[string]any{"id": item["id"]},
+	}, &before)
+	if err == nil && before.Item["digest"].S == digest && before.Item["inputs"].S == item["inputs"]["S"] {
+		return nil
+	}
+	if i.inputs == nil {
 		i.note("what the image was built from is not known, so that the pipeline does not rebuild it until runner cluster image has built one")
 	}
 	if err := client.Call(ctx, "PutItem", map[string]any{"TableName": table, "Item": item}, nil); err != nil {

@@ -51,10 +51,17 @@ func imageFake(t *testing.T, ended map[string]any, log ...string) *fakeAWS {
 		}
 		return map[string]any{"events": events, "nextForwardToken": "t"}
 	}
-	f.json["BatchGetImage"] = map[string]any{"images": []any{map[string]any{
-		"imageId": map[string]any{"imageDigest": digest}, "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json",
-		"imageManifest": `{"config": {"digest": "sha256:c"}}`,
-	}}}
+	f.json["GetItem"] = map[string]any{}
+	f.json["BatchGetImage"] = func(input map[string]any) any {
+		image := map[string]any{
+			"imageId": map[string]any{"imageDigest": digest}, "imageManifestMediaType": "application/vnd.oci.image.manifest.v1+json",
+			"imageManifest": `{"config": {"digest": "sha256:c"}}`,
+		}
+		if id := input["imageIds"].([]any)[0].(map[string]any); id["imageTag"] == CurrentTag {
+			image["imageId"] = map[string]any{"imageDigest": "sha256:before"}
+		}
+		return map[string]any{"images": []any{image}}
+	}
 	f.json["PutImage"] = map[string]any{}
 	delete(f.objects, "/shop-artifacts/config")
 	return f
@@ -310,5 +317,23 @@ func TestVersionsAreCompared(t *testing.T) {
 		if Newer(c.one, c.other) != c.newer {
 			t.Errorf("%q after %q: %v", c.one, c.other, !c.newer)
 		}
+	}
+}
+
+// The same again changes nothing.
+func TestAnImageThatIsWhereItShouldBeIsLeftAlone(t *testing.T) {
+	f := imageFake(t, nil)
+	f.json["DescribeImages"] = map[string]any{"imageDetails": []any{map[string]any{}}}
+	f.stacks["ci"].parameters["ImageTag"], f.stacks["ci-staging"].parameters["ImageTag"] = CurrentTag, CurrentTag
+	f.json["BatchGetImage"] = map[string]any{"images": []any{map[string]any{
+		"imageId": map[string]any{"imageDigest": digest}, "imageManifest": `{"config": {"digest": "sha256:c"}}`,
+	}}}
+	f.objects["/shop-artifacts/config"] = []byte(`{"config": {"Labels": {"com.carlin-cicd.inputs": "{\"Dockerfile\":\"1\"}"}}}`)
+	f.json["GetItem"] = map[string]any{"Item": map[string]any{
+		"digest": map[string]any{"S": digest}, "inputs": map[string]any{"S": `{"Dockerfile":"1"}`},
+	}}
+	printed, err := f.publish(t, workspace, nil)
+	if err != nil || strings.Count(printed, "\n") != 1 || len(f.asked["PutImage"])+len(f.asked["PutItem"]) > 0 {
+		t.Errorf("%v\n%s", err, printed)
 	}
 }
