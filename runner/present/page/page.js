@@ -84,8 +84,17 @@ if (lines) {
   };
   requestAnimationFrame(() => { // before the first picture of the page
     if (lines.closest("section").getBoundingClientRect().top < innerHeight) showTail();
-    if (later.length) setTimeout(() => idle(makeSome));
   });
+  if (later.length) {
+    // Once that picture is shown: what draws it needs the processor, too.
+    const begin = () => idle(makeSome);
+    const shown = new PerformanceObserver(() => {
+      shown.disconnect();
+      begin();
+    });
+    shown.observe({ type: "paint", buffered: true });
+    setTimeout(begin, 1000); // should the browser have no such entries
+  }
   new IntersectionObserver((seen, observer) => {
     if (!seen.some((s) => s.isIntersecting)) return;
     observer.disconnect();
