@@ -114,6 +114,14 @@ func (c clusterCommand) writeTemplates(folder string) error {
 	if err := c.settings.Complete(); err != nil {
 		return err
 	}
+	for _, e := range c.settings.Environments {
+		if e.Profile != "" && e.Account == "" && e.Region == "" { // no account is asked whose the profile is
+			return &usageError{
+				fmt.Sprintf("environment %s is in the account of the profile %s, which --template does not look up", e.Name, e.Profile),
+				"name the account: account: of the environment, below cluster: in runner.yaml",
+			}
+		}
+	}
 	commands, err := (&cluster.Deployment{Settings: c.settings}).Write(folder)
 	if err != nil {
 		return err

@@ -153,7 +153,7 @@ func (s *Suite) denied(ctx context.Context) (err error) {
 	environ := s.Environ
 	s.Environ = append(environ[:len(environ):len(environ)], "ARTIFACT_BUCKET="+bucket)
 	defer func() { s.Environ = environ }()
-	text, err := denying(*before.Policy, bucket)
+	text, err := denying(*before.Policy, bucket, awsjson.Partition(s.Config.Region))
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func policyRefusal() recorded.Refusal {
 }
 
 // denying adds a statement to a policy that denies all uploads.
-func denying(policy, bucket string) (string, error) {
+func denying(policy, bucket, partition string) (string, error) {
 	var document map[string]any
 	if err := json.Unmarshal([]byte(policy), &document); err != nil {
 		return "", err
@@ -216,7 +216,7 @@ func denying(policy, bucket string) (string, error) {
 		statements = []any{document["Statement"]}
 	}
 	document["Statement"] = append(statements, map[string]any{
-		"Sid": "conformance", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::" + bucket + "/*",
+		"Sid": "conformance", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:" + partition + ":s3:::" + bucket + "/*",
 	})
 	text, err := json.Marshal(document)
 	return string(text), err

@@ -235,3 +235,21 @@ func TestEverythingIsTakenDownAfterCtrlC(t *testing.T) {
 	}
 	wantTornDown(t, suite, said())
 }
+
+// The policy that denies uploads keeps what it had, whatever form that has.
+func TestAPolicyDeniesUploadsOnTopOfWhatItHas(t *testing.T) {
+	for _, before := range []string{
+		`{"Version":"2012-10-17","Statement":[{"Sid":"tls","Effect":"Deny"}]}`,
+		`{"Version":"2012-10-17","Statement":{"Sid":"tls","Effect":"Deny"}}`,
+	} {
+		got, err := denying(before, "builds", "aws")
+		want := `{"Statement":[{"Effect":"Deny","Sid":"tls"},{"Action":"s3:PutObject","Effect":"Deny","Principal":"*","Resource":"arn:aws:s3:::builds/*",` +
+			`"Sid":"conformance"}],"Version":"2012-10-17"}`
+		if err != nil || got != want {
+			t.Errorf("%s %v\nwant %s", got, err, want)
+		}
+	}
+	if _, err := denying("{", "builds", "aws"); err == nil {
+		t.Error("a policy that is no JSON")
+	}
+}
