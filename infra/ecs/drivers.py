@@ -1,7 +1,10 @@
 """Drivers run a task: as a process of this machine, or in a container."""
 
+import base64
 import ctypes
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -78,12 +81,30 @@ class ProcessHandle:
 class Podman:
     """Runs a container. It sets both limits, since the defaults exceed those of some hosts."""
 
+    def __init__(self, mounts):
+        self.mounts, self.pulled = mounts, set()
+
+    def pull(self, image):
+        """Pulls an image of ECR, once, with the token that moto gives. Others are on this machine."""
+        account = re.match(r"(\d{12})\.dkr\.ecr\.", image)
+        if account is None or image in self.pulled:
+            return
+        token = base64.b64encode(f"AWS:{account[1]}-auth-token".encode()).decode()
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump({"auths": {image.split("/")[0]: {"auth": token}}}, file)
+            file.flush()
+            made = subprocess.run(["podman", "pull", "--quiet", "--authfile", file.name, image], capture_output=True, text=True)
+        if made.returncode != 0:
+            raise not_pulled(image, made.stderr.strip().splitlines()[-1] if made.stderr.strip() else "no reason given")
+        self.pulled.add(image)
+
     def start(self, name, image, command, environment, cpu, memory):
+        self.pull(image)
         container = "ecs-" + name
         # Values are passed by the environment: every user of the machine can read arguments.
         arguments = ["podman", "--runtime", "runc", "create", "--name", container, "--pull", "never", "--network", "host"]
         arguments += ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"]
-        arguments += [a for key in environment for a in ("--env", key)]
+        arguments += [a for key in environment for a in ("--env", key)] + [a for mount in self.mounts for a in ("--volume", mount + ":ro")]
         if cpu:
             arguments += ["--cpus", str(cpu / 1024)]
         if memory:

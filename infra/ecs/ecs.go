@@ -30,6 +30,9 @@ type Options struct {
 	Driver     string        // "process" or "podman"
 	Entrypoint string        // for process: the program that is started for every image, in a copy of the folder that the image names
 	Image      string        // replaces the image of every task definition
+	Layers     string        // the address of a registry with the images of ECR, without a login
+	Mounts     []string      // for podman: FILE:PATH of files that each container has
+	Variables  []string      // NAME=VALUE that each container has
 	Phase      time.Duration // how long a task is PROVISIONING, and how long PENDING
 	LogDelay   time.Duration // until CloudWatch Logs returns a line
 }
@@ -57,6 +60,15 @@ func Start(o Options) (*Server, error) {
 	}
 	if o.Image != "" {
 		args = append(args, "--image", o.Image)
+	}
+	if o.Layers != "" {
+		args = append(args, "--layers", o.Layers)
+	}
+	for _, mount := range o.Mounts {
+		args = append(args, "--mount", mount)
+	}
+	for _, variable := range o.Variables {
+		args = append(args, "--env", variable)
 	}
 	var said bytes.Buffer
 	server := exec.Command("python3", args...)

@@ -31,7 +31,7 @@ def statements(arn):
     documents = [p["PolicyDocument"] for p in properties.get("Policies") or []]
     documents += [managed[m] for m in properties.get("ManagedPolicyArns") or [] if m in managed]
     documents += [document for account, names, document in attached if account == arn.split(":")[4] and arn.split("/")[-1] in names]
-    return [s for document in documents for s in listed(document["Statement"])]
+    return [s for document in documents for s in listed(document["Statement"]) if s]  # CloudFormation omits AWS::NoValue, moto keeps null
 
 
 def listed(value):

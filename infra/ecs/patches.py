@@ -5,7 +5,9 @@ import functools
 import json
 import types
 
+import removal
 import resources
+import updates
 import yaml
 
 import moto.cloudformation.parsing as parsing
@@ -118,6 +120,8 @@ def apply(ecs):
     Parameter.create_from_cloudformation_json = classmethod(parameter)
 
     deploy_as_cloudformation_does()
+    removal.apply()
+    updates.apply()
     sign_as_kms_does()
 
 
@@ -126,7 +130,8 @@ def deploy_as_cloudformation_does():
     from moto.cloudformation.models import Change, ChangeSet, CloudFormationBackend, Stack
     from moto.cloudformation.parsing import OutputMap, ResourceMap
     from moto.cloudformation.utils import yaml_tag_constructor
-    from moto.ec2.models import EC2Backend
+    from moto.ec2.models import ec2_backends
+    from moto.ec2.models.subnets import SubnetRouteTableAssociation
     from moto.ecr.models import Repository
     from moto.s3.models import FakeBucket
 
@@ -182,23 +187,6 @@ def deploy_as_cloudformation_does():
     ChangeSet._parse_template = parse
 
     resources.register()
-    remove, remove_vpc = ResourceMap.delete, EC2Backend.delete_vpc
-
-    def delete(self):
-        """moto does not know RetainExceptOnCreate."""
-        for resource in self._resource_json_map.values():
-            if resource.get("DeletionPolicy") == "RetainExceptOnCreate":
-                resource["DeletionPolicy"] = "Retain"
-        remove(self)
-
-    def delete_vpc(self, vpc_id):
-        """moto leaves a route table behind that it made for the stack, and refuses the VPC for it."""
-        for table in self.describe_route_tables(filters={"vpc-id": vpc_id}):
-            if table.main_association_id is None:
-                self.route_tables.pop(table.id, None)
-        return remove_vpc(self, vpc_id)
-
-    ResourceMap.delete, EC2Backend.delete_vpc = delete, delete_vpc
     clean = parsing.clean_json
 
     def clean_json(value, known):
@@ -225,24 +213,6 @@ def deploy_as_cloudformation_does():
 
     FakeBucket.get_permission = get_permission
 
-    difference = ResourceMap.build_resource_diff
-
-    def text(value):
-        return ",".join(map(text, value)) if isinstance(value, list) else str(value)
-
-    def changed(self, template, parameters=None):
-        """A parameter that has its default, and is named, is no change; what is not made is not changed."""
-        resolved = {k: text(v) for k, v in self.resolved_parameters.items()}
-        known, self.input_parameters = self.input_parameters, {**{k: resolved[k] for k in parameters or {} if k in resolved}, **self.input_parameters}
-        try:
-            found = difference(self, template, parameters)
-        finally:
-            self.input_parameters = known
-        found["Modify"] = [n for n in found["Modify"] if self.lazy_condition_map.get(template["Resources"][n].get("Condition"), True)]
-        return found
-
-    ResourceMap.build_resource_diff = changed
-
     def diff(self):
         found = self.stack.resource_map.build_resource_diff(self.template_dict, self.parameters)
         both = {**self.stack.template_dict.get("Resources", {}), **self.template_dict["Resources"]}
@@ -262,6 +232,42 @@ def deploy_as_cloudformation_does():
         stack.output_map = stack._create_output_map()
 
     CloudFormationBackend.execute_change_set = execute_change_set
+
+    associate = SubnetRouteTableAssociation.create_from_cloudformation_json.__func__
+
+    def association(cls, resource_name, cloudformation_json, account_id, region_name, **more):
+        """moto keeps the association to itself."""
+        made = associate(cls, resource_name, cloudformation_json, account_id, region_name, **more)
+        ec2_backends[account_id][region_name].associate_route_table(made.route_table_id, subnet_id=made.subnet_id)
+        return made
+
+    SubnetRouteTableAssociation.create_from_cloudformation_json = classmethod(association)
+    make_bucket = FakeBucket.create_from_cloudformation_json.__func__
+
+    def bucket(cls, resource_name, cloudformation_json, account_id, region_name, **more):
+        """moto makes a bucket without versions and rules."""
+        made = make_bucket(cls, resource_name, cloudformation_json, account_id, region_name, **more)
+        properties = cloudformation_json.get("Properties") or {}
+        made.versioning_status = (properties.get("VersioningConfiguration") or {}).get("Status")
+        rules = (properties.get("LifecycleConfiguration") or {}).get("Rules") or []
+        if rules:
+            made.set_lifecycle([rule_of(rule) for rule in rules])
+        return made
+
+    def rule_of(p):
+        tags = p.get("TagFilters") or []
+        scope = {"And": {"Prefix": p.get("Prefix", ""), "Tag": tags if len(tags) > 1 else tags[0]}} if tags else {"Prefix": p.get("Prefix", "")}
+        rule = {"ID": p["Id"], "Status": p["Status"], "Filter": scope}
+        if "ExpirationInDays" in p:
+            rule["Expiration"] = {"Days": str(p["ExpirationInDays"])}
+        elif "ExpiredObjectDeleteMarker" in p:
+            rule["Expiration"] = {"ExpiredObjectDeleteMarker": "true"}
+        for name in ("NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"):
+            if p.get(name):
+                rule[name] = {k: str(v) for k, v in p[name].items()}
+        return rule
+
+    FakeBucket.create_from_cloudformation_json = classmethod(bucket)
 
     create = Repository.create_from_cloudformation_json.__func__
 

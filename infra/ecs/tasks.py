@@ -8,6 +8,7 @@ import time
 
 import awslogs
 import iam
+import registry
 from drivers import CannotStart
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
@@ -44,7 +45,8 @@ class Sidecar:
 
 
 class Tasks:
-    def __init__(self, driver, endpoint, image, phase, log_delay):
+    def __init__(self, driver, endpoint, image, phase, log_delay, more):
+        self.more = dict(entry.split("=", 1) for entry in more)
         self.driver, self.endpoint, self.image, self.phase, self.log_delay = driver, endpoint, image, phase, log_delay
         self.lock = threading.RLock()
         self.metadata = ""  # the address of the metadata server
@@ -88,7 +90,8 @@ class Tasks:
                 cpu = task.overrides.get("cpu") or task.definition.cpu
                 self.start_sidecars(task, cpu and int(cpu), memory and int(memory))
                 command = overrides.get("command") or definition.get("command") or []
-                task.handle = self.driver.start(task.id, image, command, environment, cpu and int(cpu), memory and int(memory))
+                registry.may_pull(task, image)
+                task.handle = self.driver.start(task.id, registry.resolve(image), command, environment, cpu and int(cpu), memory and int(memory))
                 task.pull_stopped_at = task.started_at = time.time()
                 container.last_status = task.last_status = "RUNNING"
                 container.runtime_id = task.handle.id
@@ -161,6 +164,7 @@ class Tasks:
             "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{self.metadata}/credentials/{task.id}",
             "ECS_CONTAINER_METADATA_URI_V4": f"{self.metadata}/v4/{task.id}",
+            **self.more,
         }
         for entry in [*definition.get("environment", []), *overrides.get("environment", [])]:
             environment[entry["name"]] = entry["value"]
