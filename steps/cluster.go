@@ -104,6 +104,9 @@ func IsRepositoryName(s string) bool { return clusterRepository.MatchString(s) }
 // IsEmailAddress reports whether a text can get the pipeline's messages.
 func IsEmailAddress(s string) bool { return clusterEmail.MatchString(s) }
 
+// IsPolicyARN reports whether a text is the ARN of a managed policy.
+func IsPolicyARN(s string) bool { return clusterPolicy.MatchString(s) }
+
 // clusterObject are the keys of cluster.
 func clusterObject() object[Cluster] {
 	stack := matching(clusterStack, "use letters, digits and dashes, and begin with a letter")

@@ -31,6 +31,10 @@ var (
 	sizeFlag = flagSpec{
 		"size", "RUNNER_CLUSTER_SIZE", "SIZE", "vCPU and GB of build and test (default 2-4)",
 	}
+	policyFlag = flagSpec{
+		"policy", "RUNNER_CLUSTER_POLICY", "ARN",
+		"what CloudFormation may do for the stacks of environments that name no policy of their own (default nothing)",
+	}
 	alarmEmailFlag = flagSpec{"alarm-email", "RUNNER_CLUSTER_ALARM_EMAIL", "ADDRESS", "gets the messages of the pipeline"}
 	webhookZipFlag = flagSpec{
 		"webhook-zip", "RUNNER_CLUSTER_WEBHOOK_ZIP", "FILE", "the webhook's function (default that of this release)",
@@ -46,14 +50,15 @@ func newClusterDeployCommand(o *options) *cobra.Command {
 		Use:   "deploy",
 		Short: "deploy the base, the pipeline, its environments and its webhook",
 		Long: "runner cluster deploy shows a plan and asks before it changes anything. It may be run again at any time: it\n" +
-			"updates what differs, and says so if nothing does. Parameters that are not set keep their values.",
+			"updates what differs, and says so if nothing does. Parameters that are not set keep their values.\n" +
+			"With GITHUB_TOKEN, a token that may write the webhooks of the repository, it also registers the webhook at GitHub.",
 		Example: "runner cluster deploy\nrunner cluster deploy --repository acme/shop --environments staging,production! --yes\n" +
 			"runner cluster deploy --dry-run",
 		Args: arguments(0),
 		RunE: o.withCluster(clusterCommand.deploy),
 	}
 	declare(
-		cmd, repositoryFlag, environmentsFlag, networkFlag, doorFlag, sizeFlag, alarmEmailFlag, imageTagFlag, webhookZipFlag, templateFlag,
+		cmd, repositoryFlag, environmentsFlag, networkFlag, doorFlag, sizeFlag, policyFlag, alarmEmailFlag, imageTagFlag, webhookZipFlag, templateFlag,
 		dryRunFlag.describe("print the plan and change nothing"), yesFlag, jsonFlag.describe("the plan as JSON"),
 	)
 	declare(cmd, clusterFlags...)
@@ -288,6 +293,14 @@ func (c *clusterCommand) applyDeployFlags() (err error) {
 			return err
 		}
 	}
+	if policy := c.variables[policyFlag.variable]; policy != "" {
+		if !steps.IsPolicyARN(policy) {
+			return &usageError{
+				fmt.Sprintf("%q is not the ARN of a policy", policy), "write one such as arn:aws:iam::123456789012:policy/shop",
+			}
+		}
+		s.Policy = policy
+	}
 	if size := c.variables[sizeFlag.variable]; size != "" {
 		s.Sizes.Build, s.Sizes.Test = size, size
 	}
@@ -322,6 +335,9 @@ func (c clusterCommand) showPlan(p *cluster.Plan) error {
 	}
 	if p.Webhook != "" {
 		fmt.Fprintf(&b, "\nregister       the webhook at GitHub, in %s, with GITHUB_TOKEN\n", p.Webhook)
+	}
+	for i, note := range p.Notes {
+		fmt.Fprintf(&b, "%s%s\n", map[bool]string{true: "\nnote:  ", false: "       "}[i == 0], note)
 	}
 	fmt.Fprintf(&b, "\na month, whether anything runs or not: $%.2f", cluster.Monthly(p.Cost))
 	for i, price := range p.Cost {

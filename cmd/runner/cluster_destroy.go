@@ -50,7 +50,7 @@ func (c clusterCommand) destroy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.showRemoval(removal); err != nil || dryRun || len(removal.Stacks) == 0 {
+	if err := c.showRemoval(removal); err != nil || dryRun || removal.Empty() {
 		return err
 	}
 	if err := c.confirmed(ctx, "delete this?", "nothing was deleted"); err != nil {
@@ -71,7 +71,7 @@ func (c clusterCommand) showRemoval(r *cluster.Removal) error {
 		}
 		return c.printJSON(append(text, '\n'))
 	}
-	if len(r.Stacks) == 0 {
+	if r.Empty() {
 		return c.print("there is nothing to delete: no stack %s in %s\n", c.deployment.Settings.Stack, c.deployment.Account.Region)
 	}
 	return c.print("%s", r)

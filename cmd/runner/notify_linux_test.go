@@ -99,6 +99,22 @@ func cmdComments(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("comment"), []byte(last), 0o644))
 }
 
+// hooks [N]: the repository has N webhooks, and they are in the file hooks. Without a number all are removed.
+func cmdHooks(ts *testscript.TestScript, _ bool, args []string) {
+	g := servicesOf(ts).github
+	if len(args) == 0 {
+		g.ForgetHooks()
+		return
+	}
+	all := g.Hooks()
+	if strconv.Itoa(len(all)) != args[0] {
+		ts.Fatalf("there are %d webhooks, want %s", len(all), args[0])
+	}
+	text, err := json.Marshal(all)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs("hooks"), text, 0o644))
+}
+
 // github [public] [reads] [app] [pull] [fork] [silent] [busy]: starts a GitHub with the commit of all transcripts. The repository is private unless
 // it is public. The token may set a status unless it only reads, and may create checks if it is that of an app. The commit
 // may have a pull request, maybe from a fork, with comments of people, and with none of the token.

@@ -110,6 +110,7 @@ func TestTranscripts(t *testing.T) {
 			"bot":      cmdBot,
 			"botfails": cmdBotFails,
 			"comments": cmdComments,
+			"hooks":    cmdHooks,
 			"forget":   cmdForget,
 			"posts":    cmdPosts,
 			"last":     cmdLast,

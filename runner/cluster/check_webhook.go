@@ -60,6 +60,7 @@ func (i *Inspection) checkWebhook(ctx context.Context) ([]artifacts.Finding, err
 
 // gitHubHook is a webhook as GitHub's API returns it.
 type gitHubHook struct {
+	ID     int64
 	Active bool
 	Events []string
 	Config struct {

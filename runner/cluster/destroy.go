@@ -15,9 +15,9 @@ type Removal struct {
 	Removed []string `json:"removed"` // what is removed besides the stacks
 	Kept    []string `json:"kept"`    // and how to remove it
 
-	parts                 []doomed
-	buckets, repositories []string
-	secret                string
+	parts                          []doomed
+	buckets, repositories, secrets []string
+	hook                           string // at GitHub, its path
 }
 
 // doomed is a stack that is removed.
@@ -61,13 +61,16 @@ func (d *Deployment) Removal(ctx context.Context, all bool) (*Removal, error) {
 	if err != nil {
 		return nil, err
 	}
+	d.findHook(ctx, r, hook.Outputs["Url"])
 	pipeline, err := add(d.Account, s.Stack)
 	if err != nil {
 		return nil, err
 	}
-	r.chooseWhatIsLeft(hook, pipeline, all)
+	used := r.chooseWhatIsLeft(hook, pipeline, all)
 	if !all {
-		r.Kept = append(r.Kept, "stack "+s.Base+", which the pipelines of the account share")
+		if len(r.parts) > 0 {
+			r.Kept = append(r.Kept, "stack "+s.Base+", which the pipelines of the account share")
+		}
 		return r, nil
 	}
 	base, err := add(d.Account, s.Base)
@@ -75,13 +78,12 @@ func (d *Deployment) Removal(ctx context.Context, all bool) (*Removal, error) {
 		return nil, err
 	}
 	if bucket := base.Outputs["TemplateBucket"]; bucket != "" {
-		r.buckets = append(r.buckets, bucket)
-		r.Removed = append(r.Removed, "the bucket "+bucket+" with the templates")
+		r.remove(leftover{bucketKind, bucket}, " with the templates")
 	}
 	if key := base.Outputs["KmsKeyArn"]; key != "" {
 		r.Kept = append(r.Kept, "the key "+key+": aws kms schedule-key-deletion --key-id "+lastPart(key))
 	}
-	return r, nil
+	return r, d.addLeftovers(ctx, r, used)
 }
 
 // keepTarget names the stack of an environment that is elsewhere, whose credentials were not named.
@@ -97,31 +99,33 @@ func (r *Removal) keepTarget(name, environment string, have map[string]string) {
 }
 
 // chooseWhatIsLeft decides on what stacks keep when they are deleted. A bucket or a repository of the user's own, which
-// is a parameter, is never removed.
-func (r *Removal) chooseWhatIsLeft(hook, pipeline stack.Snapshot, all bool) {
-	have := valuesOf(pipeline)
-	bucket, repository, secret := pipeline.Outputs["ArtifactBucket"], pipeline.Outputs["RepositoryName"], hook.Outputs["SecretArn"]
-	if bucket != "" && (have["ArtifactBucket"] != "" || !all) {
-		r.Kept = append(r.Kept, "the bucket "+bucket+" with builds and records")
-	} else if bucket != "" {
-		r.buckets = append(r.buckets, bucket)
-		r.Removed = append(r.Removed, "the bucket "+bucket+" with builds and records")
-	}
-	if repository != "" && (have["RepositoryName"] != "" || !all) {
-		r.Kept = append(r.Kept, "the images in "+repository)
-	} else if repository != "" {
-		r.repositories = append(r.repositories, repository)
-		r.Removed = append(r.Removed, "the images in "+repository)
-	}
-	if secret != "" && (valuesOf(hook)["SecretArn"] != "" || !all) {
-		r.Kept = append(r.Kept, "the webhook's secret "+secret)
-	} else if secret != "" {
-		r.secret = secret
-		r.Removed = append(r.Removed, "the webhook's secret "+secret)
+// is a parameter, is never removed: it returns these.
+func (r *Removal) chooseWhatIsLeft(hook, pipeline stack.Snapshot, all bool) (used []string) {
+	for _, c := range []struct {
+		kind, name string
+		own        string // the parameter that names one of the user's own
+		what       string // it is
+		later      string
+	}{
+		{bucketKind, pipeline.Outputs["ArtifactBucket"], valuesOf(pipeline)["ArtifactBucket"], "the bucket %s with builds and records", "it"},
+		{repositoryKind, pipeline.Outputs["RepositoryName"], valuesOf(pipeline)["RepositoryName"], "the images in %s", "them"},
+		{secretKind, hook.Outputs["SecretArn"], valuesOf(hook)["SecretArn"], "the webhook's secret %s", "it"},
+	} {
+		switch {
+		case c.name == "":
+		case c.own != "":
+			used = append(used, c.own)
+			r.Kept = append(r.Kept, fmt.Sprintf(c.what, c.name)+": it is a parameter of the pipeline, and yours")
+		case all:
+			r.remove(leftover{c.kind, c.name}, " with builds and records")
+		default:
+			r.Kept = append(r.Kept, fmt.Sprintf(c.what, c.name)+": runner cluster destroy --all deletes "+c.later)
+		}
 	}
 	if len(r.parts) > 0 {
 		r.Kept = append(r.Kept, "old revisions of task definitions, which cost nothing, and the role of ECS")
 	}
+	return used
 }
 
 // Destroy removes what Removal found.
@@ -145,29 +149,27 @@ func (d *Deployment) Destroy(ctx context.Context, r *Removal) error {
 	}
 	for _, repository := range r.repositories {
 		d.note("deleting the images in " + repository)
-		err := d.callOnce(ctx, ecrService, "DeleteRepository", map[string]any{"repositoryName": repository, "force": true}, nil)
+		err := d.Account.call(ctx, ecrService, "DeleteRepository", map[string]any{"repositoryName": repository, "force": true}, nil)
 		if err != nil && !awsjson.HasCode(err, "RepositoryNotFoundException") {
 			return requestError(ctx, "ecr:DeleteRepository", repository, err)
 		}
 	}
-	if r.secret == "" {
-		return nil
+	for _, secret := range r.secrets {
+		err := d.Account.call(ctx, secretsService, "DeleteSecret", map[string]any{"SecretId": secret}, nil)
+		if err != nil && !awsjson.HasCode(err, "ResourceNotFoundException") {
+			return requestError(ctx, "secretsmanager:DeleteSecret", secret, err)
+		}
+		d.note(fmt.Sprintf("the secret %s is deleted in 30 days; aws secretsmanager restore-secret restores it until then", secret))
 	}
-	err := d.callOnce(ctx, secretsService, "DeleteSecret", map[string]any{"SecretId": r.secret}, nil)
-	if err != nil && !awsjson.HasCode(err, "ResourceNotFoundException") {
-		return requestError(ctx, "secretsmanager:DeleteSecret", r.secret, err)
-	}
-	d.note(fmt.Sprintf("the secret %s is deleted in 30 days; aws secretsmanager restore-secret restores it until then", r.secret))
-	return nil
+	return d.removeHook(ctx, r.hook)
 }
+
+// Empty reports whether nothing would be removed.
+func (r *Removal) Empty() bool { return len(r.Stacks) == 0 && len(r.Removed) == 0 }
 
 // callOnce calls a service that is called by nothing else.
 func (d *Deployment) callOnce(ctx context.Context, s awsjson.Service, operation string, input, output any) error {
-	client, err := awsjson.New(ctx, d.Account.config, s)
-	if err != nil {
-		return err
-	}
-	return client.Call(ctx, operation, input, output)
+	return d.Account.call(ctx, s, operation, input, output)
 }
 
 // String is the removal for people.

@@ -112,6 +112,7 @@ func (g *GitHub) request(ctx context.Context, method, path string, body []byte) 
 	}
 	request.Header.Set("Authorization", "Bearer "+g.Token)
 	request.Header.Set("Accept", "application/vnd.github+json")
+	request.Header.Set("User-Agent", "carlin-cicd-runner") // GitHub refuses requests without
 	response, err := g.HTTP.Do(request)
 	if failed := (*url.Error)(nil); errors.As(err, &failed) {
 		err = failed.Err

@@ -20,6 +20,8 @@ type part struct {
 	once     map[string]func() string
 	again    bool // a second pass over a stack, which is made by the first one
 	empty    *emptyStack
+
+	environment string // whose stack this makes the role of
 }
 
 // emptyStack is the stack of a project before the first deployment: CloudFormation keeps the role that a stack was
@@ -86,7 +88,7 @@ func (d *Deployment) environmentParts(e steps.ClusterEnvironment, templates map[
 		account: d.Account, set: s.environmentParameters(e, elsewhere), from: []string{s.Stack},
 	}
 	if !elsewhere {
-		here.empty = &emptyStack{e.Stack}
+		here.empty, here.environment = &emptyStack{e.Stack}, e.Name
 		return []part{here}, nil
 	}
 	there, ok := d.Targets[e.Name]
@@ -101,7 +103,7 @@ func (d *Deployment) environmentParts(e steps.ClusterEnvironment, templates map[
 		account: there, set: s.targetParameters(e), from: []string{here.stack},
 		only:  map[string]bool{"DeployRoleArn": true, "MigrateRoleArn": true},
 		once:  map[string]func() string{"ExternalId": newExternalID},
-		empty: &emptyStack{e.Stack},
+		empty: &emptyStack{e.Stack}, environment: e.Name,
 	}
 	again := here
 	again.label, again.again = here.label+", with the roles there", true

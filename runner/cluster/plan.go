@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -39,6 +40,7 @@ type Plan struct {
 	Stacks  []*Planned `json:"stacks"`
 	Cost    []Price    `json:"cost"`
 	Webhook string     `json:"webhook,omitempty"` // the repository at GitHub in which the webhook is registered
+	Notes   []string   `json:"notes,omitempty"`   // what a pipeline will fail by
 }
 
 // Planned is what is done to one stack.
@@ -91,6 +93,7 @@ func (d *Deployment) Plan(ctx context.Context) (*Plan, error) {
 			plan.Cost = append(plan.Cost, pricesOf(p.template.resources(planned.set, p.account.Region))...)
 		}
 		plan.Stacks = append(plan.Stacks, planned)
+		plan.noteMissingPolicy(p, planned.set, current)
 	}
 	plan.Cost = sumPrices(plan.Cost)
 	if err := d.planHook(ctx, plan, outputs[d.Settings.WebhookStack()]); err != nil {
@@ -98,6 +101,17 @@ func (d *Deployment) Plan(ctx context.Context) (*Plan, error) {
 		return nil, err
 	}
 	return plan, nil
+}
+
+// noteMissingPolicy notes that the role of a project's stack may do nothing.
+func (p *Plan) noteMissingPolicy(part part, set map[string]string, current stack.Snapshot) {
+	if part.empty == nil || part.environment == "" || cmp.Or(set["StackPolicyArn"], valuesOf(current)["StackPolicyArn"]) != "" {
+		return
+	}
+	p.Notes = append(p.Notes, fmt.Sprintf(
+		"CloudFormation may do nothing for stack %s, so its deployments fail: --policy ARN, or policy: of environment %s below cluster: in runner.yaml",
+		part.empty.name, part.environment,
+	))
 }
 
 // planPart plans one stack. Outputs are those of the stacks before it; nil are those of a stack that is not made yet.

@@ -17,6 +17,7 @@ const DefaultStack = "carlin-cicd"
 // Settings say what is deployed: the cluster of runner.yaml, with what the command line adds.
 type Settings struct {
 	steps.Cluster
+	Policy   string // what CloudFormation may do for the stacks of environments that name no policy; "" keeps what they have
 	ImageTag string // a commit; "" keeps that of the stack
 	Zip      *Zip   // the webhook's function; nil: it is not known here, and the one that is deployed stays
 }
@@ -152,7 +153,7 @@ func (s *Settings) environmentParameters(e steps.ClusterEnvironment, elsewhere b
 	setUnlessEmpty(p, "MigrateSize", s.Sizes.Migrate)
 	setUnlessEmpty(p, "DeploySize", s.Sizes.Deploy)
 	if !elsewhere {
-		setUnlessEmpty(p, "StackPolicyArn", e.Policy)
+		setUnlessEmpty(p, "StackPolicyArn", cmp.Or(e.Policy, s.Policy))
 	}
 	return override(p, s.Parameters.Environment)
 }

@@ -22,6 +22,8 @@ type GitHub struct {
 	ReadsOnly  bool   // the token may not set statuses
 	App        bool   // the token is that of an app, and may create checks
 	Pull       Pull   // of the commit
+
+	hooks []Hook
 }
 
 // Start returns the URL of the API and a function that stops the server.
@@ -33,6 +35,7 @@ func (g *GitHub) Start() (address string, stop func()) {
 	mux.HandleFunc("POST /repos/{owner}/{name}/statuses/{sha}", g.known(g.status))
 	mux.HandleFunc("POST /repos/{owner}/{name}/check-runs", g.known(g.check))
 	g.servePulls(mux)
+	g.serveHooks(mux)
 	return g.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.UserAgent() == "" || strings.HasPrefix(r.UserAgent(), "Go-http-client"):
