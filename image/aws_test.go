@@ -4,13 +4,14 @@ package image
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"testing"
 	"time"
 
+	"github.com/carlin-cicd/runner/infra/ecs"
 	"github.com/carlin-cicd/runner/runner/awstest"
 )
 
@@ -49,34 +50,74 @@ func (c *chain) receive(t *testing.T, queue string) string {
 // call speaks AWS's JSON protocol.
 func (c *chain) call(t *testing.T, service, target string, input, output any) {
 	t.Helper()
-	body, err := json.Marshal(input)
-	if err != nil {
+	if err := c.ask(service, target, input, output); err != nil {
 		t.Fatal(err)
 	}
-	request, _ := http.NewRequestWithContext(
-		context.WithoutCancel(t.Context()),
-		http.MethodPost,
-		c.cloud.Endpoint,
-		bytes.NewReader(body),
-	)
+}
+
+// ask is call without a test.
+func (c *chain) ask(service, target string, input, output any) error {
+	body, err := json.Marshal(input)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequest(http.MethodPost, c.cloud.Endpoint, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
 	request.Header.Set("X-Amz-Target", target)
 	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	text, err := answerOf(request, service)
+	if err != nil {
+		return fmt.Errorf("%s: %w", target, err)
+	}
+	if output == nil {
+		return nil
+	}
+	return json.Unmarshal(text, output)
+}
+
+// answerOf sends a request with a signature that moto reads and does not verify.
+func answerOf(request *http.Request, service string) ([]byte, error) {
 	request.Header.Set(
 		"Authorization",
 		"AWS4-HMAC-SHA256 Credential=x/20260101/"+awstest.Region+"/"+service+"/aws4_request, SignedHeaders=host, Signature=x",
 	)
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", answer.Status, text)
+	}
+	return text, err
+}
+
+// refusal is something that a role was not allowed to do.
+type refusal struct {
+	Role, Action, Resource string
+	Context                map[string]any
+}
+
+func refusals(t *testing.T, cloud *ecs.Server) (all []refusal) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, cloud.Endpoint+"/ecs/denied", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	if err != nil || answer.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s %v %s", target, answer.Status, err, text)
+	if err == nil {
+		err = json.Unmarshal(text, &all)
 	}
-	if output != nil {
-		if err := json.Unmarshal(text, output); err != nil {
-			t.Fatal(err)
-		}
+	if err != nil {
+		t.Fatalf("%v: %s", err, text)
 	}
+	return all
 }

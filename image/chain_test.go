@@ -14,46 +14,56 @@ import (
 	"time"
 )
 
-// One chain, as nothing of it is played: what GitHub sends, signed, comes to the Lambda's own binary; its event passes
-// the rule of the deployed infra/cicd.yaml; the machine that was deployed with it runs; its tasks are containers of the
-// image, which check out the commit, test and build it, migrate, and deploy it with carlin. AWS is moto. Run by make
-// test-e2e.
+// One chain, as nothing of it is played: runner cluster deploys into an empty account, builds the project's image by podman
+// and pushes it to the account's registry. What GitHub sends, signed, comes to the function of the zip that was deployed, which
+// runs as its role; its event passes the deployed rule; the deployed machine runs; its tasks are containers of the image,
+// which check out the commit, test and build it, migrate, and deploy it with carlin. AWS is moto. Run by make test-e2e.
 
 const (
 	shop     = "acme/shop"
 	hookKey  = "It's a Secret to Everybody"
-	pipeline = "ci"
+	pipeline = "carlin-cicd" // the name of its stack, by default
 )
 
 func TestTheChain(t *testing.T) {
 	e := newEngine(t)
 	e.bases(t)
-	repository := newShop(t)
-	e.build(t, "runner", "localhost/runner-chain:base", "--build-arg", "CARLIN_VERSION="+carlinVersion)
+	e.build(t, "runner-base", projectBase, "--build-arg", "CARLIN_VERSION="+carlinVersion)
 	e.sidecar(t)
-	c := newChain(t, e, e.derive(t, "localhost/runner-chain:base", repository.url))
+	r := newShop(t)
+	green := r.commit(t, "a shop", nil)
+	c := newCluster(t, e, r)
+	c.makes(t)
 
 	// Each goes on from what the one before has left.
-	green := repository.commit(t, "a shop", nil)
-	replaced := repository.commit(t, "a shop whose build is replaced", map[string]string{"README.md": "# Shop\n"})
-	red := repository.commit(t, "a test that fails", map[string]string{
-		"packages/core/src/red.test.ts": "test('adds up', () => { expect(1 + 1).toBe(3); });\n",
-	})
-	unfit := repository.commit(t, "a deployment that does not work", map[string]string{
-		"packages/core/src/red.test.ts": "",
-		"src/cloudformation.yml":        template("Queue"),
-		"runner.yaml":                   steps("echo not well; exit 1"),
-	})
+	var red, unfit string
 	for _, part := range []struct {
 		name string
 		run  func(t *testing.T)
 	}{
 		{"a good commit goes all the way, and waits for approval before production", func(t *testing.T) { c.allTheWay(t, green) }},
-		{"a build that is replaced between approval and deployment is not deployed", func(t *testing.T) { c.replaced(t, replaced) }},
-		{"a commit whose test fails goes nowhere", func(t *testing.T) { c.nowhere(t, red) }},
-		{"a deployment that does not work is rolled back", func(t *testing.T) { c.takenBack(t, unfit) }},
-		{"tests are divided between two tasks, and what has not changed is left out", func(t *testing.T) { c.divided(t, repository, unfit) }},
+		{"the same commands again change nothing", c.changesNothing},
+		{"a build that is replaced between approval and deployment is not deployed", func(t *testing.T) {
+			c.replaced(t, r.commit(t, "a shop whose build is replaced", map[string]string{"README.md": "# Shop\n"}))
+		}},
+		{"a commit whose test fails goes nowhere", func(t *testing.T) {
+			red = r.commit(t, "a test that fails", map[string]string{
+				"packages/core/src/red.test.ts": "test('adds up', () => { expect(1 + 1).toBe(3); });\n",
+			})
+			c.nowhere(t, red)
+		}},
+		{"a deployment that does not work is rolled back", func(t *testing.T) {
+			unfit = r.commit(t, "a deployment that does not work", map[string]string{
+				"packages/core/src/red.test.ts": "",
+				"src/cloudformation.yml":        template("Queue"),
+				"runner.yaml":                   steps("echo not well; exit 1"),
+			})
+			c.takenBack(t, unfit)
+		}},
+		{"tests are divided between two tasks, and what has not changed is left out", func(t *testing.T) { c.divided(t, r, unfit) }},
 		{"steps are run by hand", func(t *testing.T) { c.triggers(t, green, red) }},
+		{"what is deployed is checked", c.checks},
+		{"destroy leaves only what it says", c.destroys},
 	} {
 		if !t.Run(part.name, part.run) {
 			return
@@ -64,7 +74,7 @@ func TestTheChain(t *testing.T) {
 func (c *chain) allTheWay(t *testing.T, green string) {
 	ran := c.push(t, green, approve)
 	if ran.Status != "SUCCEEDED" ||
-		ran.families() != "ci-Build ci-Test ci-Migrate-staging ci-Deploy-staging ci-Migrate-production ci-Deploy-production" {
+		ran.families() != "carlin-cicd-Build carlin-cicd-Test carlin-cicd-Migrate-staging carlin-cicd-Deploy-staging carlin-cicd-Migrate-production carlin-cicd-Deploy-production" {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
 	}
 	for _, task := range ran.Tasks {
@@ -85,7 +95,7 @@ func (c *chain) allTheWay(t *testing.T, green string) {
 			t.Errorf("there is no %s", key)
 		}
 	}
-	c.lines(t, ran, "ci-Test", `"msg":"step passed"`, `"_aws"`)
+	c.lines(t, ran, "carlin-cicd-Test", `"msg":"step passed"`, `"_aws"`)
 	c.hasBeside(t, ran, green, "miss", "saved")
 	c.tells(t, "approval needed", green)
 	c.unlocked(t)
@@ -110,7 +120,7 @@ func (c *chain) replaced(t *testing.T, sha string) {
 		}
 		approve(running, t, c, address, execution)
 	})
-	if ran.Status != "FAILED" || !strings.HasSuffix(ran.families(), "ci-Deploy-staging ci-Migrate-production ci-Deploy-production") {
+	if ran.Status != "FAILED" || !strings.HasSuffix(ran.families(), "carlin-cicd-Deploy-staging carlin-cicd-Migrate-production carlin-cicd-Deploy-production") {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
 	}
 	c.hasBeside(t, ran, sha, "exact", "unchanged")
@@ -120,7 +130,7 @@ func (c *chain) replaced(t *testing.T, sha string) {
 	if f := c.store.of(t, "main", sha, "deploy@production"); f.Passed || f.Reason != "guard" || f.ExitCode != 125 {
 		t.Errorf("%+v", f)
 	}
-	c.lines(t, ran, "ci-Deploy-production", "are not those that were approved")
+	c.lines(t, ran, "carlin-cicd-Deploy-production", "are not those that were approved")
 	c.tells(t, "approval needed", sha)
 	c.tells(t, "pipeline failed", sha)
 	if after := c.stack(t, "Shop-Production"); after != before {
@@ -132,7 +142,7 @@ func (c *chain) replaced(t *testing.T, sha string) {
 func (c *chain) nowhere(t *testing.T, red string) {
 	before := c.stack(t, "Shop-Staging")
 	ran := c.push(t, red, nil)
-	if ran.Status != "FAILED" || ran.families() != "ci-Build ci-Test" || *ran.Tasks[1].ExitCode != 1 {
+	if ran.Status != "FAILED" || ran.families() != "carlin-cicd-Build carlin-cicd-Test" || *ran.Tasks[1].ExitCode != 1 {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
 	}
 	if f := c.store.of(t, "main", red, "test"); f.Passed || f.Reason != "failure" || f.Tests.Failed != 1 {
@@ -152,7 +162,7 @@ func (c *chain) nowhere(t *testing.T, red string) {
 func (c *chain) takenBack(t *testing.T, unfit string) {
 	before := c.stack(t, "Shop-Staging")
 	ran := c.push(t, unfit, nil)
-	if ran.Status != "FAILED" || ran.families() != "ci-Build ci-Test ci-Migrate-staging ci-Deploy-staging" ||
+	if ran.Status != "FAILED" || ran.families() != "carlin-cicd-Build carlin-cicd-Test carlin-cicd-Migrate-staging carlin-cicd-Deploy-staging" ||
 		*ran.Tasks[3].ExitCode != 1 {
 		t.Fatalf("%s\n%s", ran.text, c.logs(t, ran))
 	}
@@ -160,7 +170,7 @@ func (c *chain) takenBack(t *testing.T, unfit string) {
 	if f.Passed || f.Delivery == nil || f.Delivery.Rollback == nil || f.Delivery.Problem != "" {
 		t.Errorf("%+v", f)
 	}
-	c.lines(t, ran, "ci-Deploy-staging", "not well")
+	c.lines(t, ran, "carlin-cicd-Deploy-staging", "not well")
 	c.tells(t, "pipeline failed", unfit)
 	if after := c.stack(t, "Shop-Staging"); after != before {
 		t.Errorf("the stack was %s and is %s\n%s", before, after, c.logs(t, ran))
@@ -184,7 +194,7 @@ func (c *chain) divided(t *testing.T, r shopRepository, before string) {
 `,
 	})
 	ran := c.push(t, sha, nil)
-	if ran.Status != "SUCCEEDED" || ran.families() != "ci-Build ci-Test ci-Test" {
+	if ran.Status != "SUCCEEDED" || ran.families() != "carlin-cicd-Build carlin-cicd-Test carlin-cicd-Test" {
 		t.Fatalf("%s\n%s\ndenied: %v", ran.text, c.logs(t, ran), refusals(t, c.cloud))
 	}
 	whole, merged := c.store.of(t, "main", before, "test"), c.store.of(t, "main", sha, "test")

@@ -5,8 +5,6 @@ package image
 import (
 	"context"
 	"encoding/json"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -36,18 +34,18 @@ const (
 func TestTheChainOfACompany(t *testing.T) {
 	e := newEngine(t)
 	e.bases(t)
-	e.build(t, "runner", "localhost/runner-chain:base", "--build-arg", "CARLIN_VERSION="+carlinVersion)
+	e.build(t, "runner-base", projectBase, "--build-arg", "CARLIN_VERSION="+carlinVersion)
 	root := t.TempDir()
 	shopCode, booksCode := newCode(t, root, shop), newCode(t, root, "acme/books")
-	cloud := newCloud(t, e, e.derive(t, "localhost/runner-chain:base", serveRepositories(t, root)))
+	cloud := newCloud(t, e, projectBase, serveRepositories(t, root))
 	base := newBase(t, cloud)
 
 	shops := newPipeline(t, cloud, base, project{"shop", shop, "shop-artifacts", map[string]map[string]string{
 		"staging": {"StackName": "Shop-Staging"},
-	}, "none", ""})
+	}, "none"})
 	target := deployTarget(t, cloud, "books")
 	target["StackName"] = "Books"
-	books := newPipeline(t, cloud, base, project{"books", "acme/books", "books-artifacts", map[string]map[string]string{"abroad": target}, "none", ""})
+	books := newPipeline(t, cloud, base, project{"books", "acme/books", "books-artifacts", map[string]map[string]string{"abroad": target}, "none"})
 	books.trust(t, target)
 	for _, name := range []string{"shop/test/npm", "books/test/npm"} {
 		if _, err := secretsmanager.NewFromConfig(settings(t)).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
@@ -378,31 +376,4 @@ func (c *chain) fork(t *testing.T, number, sha, step string) record {
 		t.Fatal(err)
 	}
 	return f
-}
-
-// refusal is something that a role was not allowed to do.
-type refusal struct {
-	Role, Action, Resource string
-	Context                map[string]any
-}
-
-func refusals(t *testing.T, cloud *ecs.Server) (all []refusal) {
-	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, cloud.Endpoint+"/ecs/denied", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err == nil {
-		err = json.Unmarshal(text, &all)
-	}
-	if err != nil {
-		t.Fatalf("%v: %s", err, text)
-	}
-	return all
 }

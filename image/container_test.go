@@ -519,17 +519,16 @@ type store struct {
 // newBucket makes one.
 func newBucket(t *testing.T, c aws.Config, name string) store {
 	t.Helper()
-	s := store{
-		s3.NewFromConfig(
-			c,
-			func(o *s3.Options) { o.UsePathStyle, o.DisableLogOutputChecksumValidationSkipped = true, true },
-		),
-		name,
-	}
+	s := storeOf(c, name)
 	if _, err := s.client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name, CreateBucketConfiguration: &types.CreateBucketConfiguration{LocationConstraint: awstest.Region}}); err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// storeOf is a bucket that is there.
+func storeOf(c aws.Config, name string) store {
+	return store{s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle, o.DisableLogOutputChecksumValidationSkipped = true, true }), name}
 }
 
 // newStore is the bucket of the containers, and the secrets beside it.

@@ -3,6 +3,7 @@
 package image
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"os/exec"
@@ -26,13 +27,21 @@ import (
 
 	"github.com/carlin-cicd/runner/infra/ecs"
 	"github.com/carlin-cicd/runner/runner/awstest"
+	"github.com/carlin-cicd/runner/runner/notify/notifytest"
 )
 
 // chain is the pipeline, deployed.
 type chain struct {
 	project
 	cloud    *ecs.Server
+	registry *registry
+	clone    shopRepository
+	github   *notifytest.GitHub
+	hub      string   // its address
+	before   []string // what the account had
+	zip      string   // of the webhook
 	hook     *function
+	hookKey  string // GitHub's copy of the webhook's secret
 	started  string // a queue: events that start the machine
 	told     string // a queue with the events of notifications
 	statuses string // a queue with the statuses of commits that the machine sets
@@ -51,26 +60,27 @@ type project struct {
 	// The parameters of each environment's stack, by its name, beside those that the pipeline's outputs are.
 	environments map[string]map[string]string
 	approvals    string // environments that wait for one
-	services     string // beside tests
 }
 
-func newChain(t *testing.T, e *engine, image string) *chain {
-	t.Helper()
-	cloud := newCloud(t, e, image)
-	return newPipeline(t, cloud, newBase(t, cloud), project{pipeline, shop, "shop-artifacts", map[string]map[string]string{
-		"staging": {"StackName": "Shop-Staging"}, "production": {"StackName": "Shop-Production"},
-	}, "production", "web=" + sidecarImage + ":" + sidecarPort})
-}
-
-// newCloud starts an AWS whose tasks run the image, for this test and what it starts.
-func newCloud(t *testing.T, e *engine, image string) *ecs.Server {
+// newCloud starts an AWS whose tasks are containers, for this test and what it starts. An image replaces that of every task.
+// To the containers github.com is a local server, and carlin's old SDK gets the endpoint.
+func newCloud(t *testing.T, e *engine, image, github string) *ecs.Server {
 	t.Helper()
 	for _, entry := range e.env {
 		if name, value, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "CONTAINERS_") {
 			t.Setenv(name, value)
 		}
 	}
-	cloud, err := ecs.Start(ecs.Options{Driver: "podman", Image: image})
+	options := ecs.Options{Driver: "podman", Image: image, Layers: "http://" + e.registry}
+	if github != "" {
+		configuration := filepath.Join(t.TempDir(), "gitconfig")
+		if err := os.WriteFile(configuration, fmt.Appendf(nil, "[url %q]\n\tinsteadOf = https://github.com/\n", github+"/"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		options.Mounts = []string{configuration + ":/etc/gitconfig", filepath.Join(top(t), "infra/test/carlin/endpoint.cjs") + ":/endpoint.cjs"}
+		options.Variables = []string{"NODE_OPTIONS=--require=/endpoint.cjs --no-warnings"}
+	}
+	cloud, err := ecs.Start(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +115,7 @@ func settings(t *testing.T) aws.Config {
 func newPipeline(t *testing.T, cloud *ecs.Server, base map[string]string, p project) *chain {
 	t.Helper()
 	settings := settings(t)
-	c := &chain{project: p, cloud: cloud, stacks: cloudformation.NewFromConfig(settings)}
+	c := &chain{project: p, cloud: cloud, stacks: cloudformation.NewFromConfig(settings), hookKey: hookKey}
 	c.store = newBucket(t, settings, p.bucket)
 	if _, err := c.store.client.PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
 		Bucket: &p.bucket, VersioningConfiguration: &s3types.VersioningConfiguration{Status: s3types.BucketVersioningStatusEnabled},
@@ -116,13 +126,10 @@ func newPipeline(t *testing.T, cloud *ecs.Server, base map[string]string, p proj
 	build(t, c.runner, "./cmd/runner")
 
 	names := strings.Join(slices.Sorted(maps.Keys(p.environments)), ",")
-	if len(p.environments) > 1 {
-		names = "staging,production"
-	}
 	outputs := c.deploy(t, p.name, "cicd.yaml", "", base, map[string]string{
 		"ArtifactBucket": p.bucket, "GitHubRepository": p.repository, "ImageTag": "0123abc",
 		// moto requires a name, does not split the defaults of lists, and resolves outputs whose condition is false.
-		"RepositoryName": "ci/" + p.name, "Environments": names, "ApprovalEnvironments": p.approvals, "TestServices": p.services,
+		"RepositoryName": "ci/" + p.name, "Environments": names, "ApprovalEnvironments": p.approvals,
 		"ReleaseEnvironments": "production", "OperatorApprovals": "staging,forks", "OwnSteps": "lint",
 		"GitHubRoles": "true", "GitHubOidcProviderArn": "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com",
 	})
@@ -133,11 +140,7 @@ func newPipeline(t *testing.T, cloud *ecs.Server, base map[string]string, p proj
 		}
 		c.deploy(t, p.name+"-"+environment, "environment.yaml", without, outputs, parameters, map[string]string{"EnvironmentName": environment})
 	}
-	c.machine, c.table = outputs["StateMachineArn"], outputs["TableName"]
-
-	bus := outputs["EventBusName"]
-	c.started, c.told, c.statuses = c.newQueue(t, p.name+"-started"), c.newQueue(t, p.name+"-told"), c.newQueue(t, p.name+"-statuses")
-	c.divert(t, eventbridge.NewFromConfig(settings), bus)
+	c.connect(t, outputs)
 
 	secret, err := secretsmanager.NewFromConfig(
 		settings,
@@ -148,14 +151,21 @@ func newPipeline(t *testing.T, cloud *ecs.Server, base map[string]string, p proj
 	if err != nil {
 		t.Fatal(err)
 	}
-	bootstrap := filepath.Join(t.TempDir(), "bootstrap")
-	build(t, bootstrap, "./cmd/webhook")
+	makeWebhook(t)
 	c.hook = startFunction(
 		t,
-		bootstrap,
-		append(cloud.Environment(), "EVENT_BUS_NAME="+bus, "WEBHOOK_SECRET_ARN="+*secret.ARN, "REPOSITORIES="+p.repository),
+		append(cloud.Environment(), "EVENT_BUS_NAME="+outputs["EventBusName"], "WEBHOOK_SECRET_ARN="+*secret.ARN, "REPOSITORIES="+p.repository),
+		"qemu-aarch64", filepath.Join(top(t), "bin/bootstrap"),
 	)
 	return c
+}
+
+// connect puts queues where the events of a pipeline come out, which has these outputs.
+func (c *chain) connect(t *testing.T, outputs map[string]string) {
+	t.Helper()
+	c.machine, c.table = outputs["StateMachineArn"], outputs["TableName"]
+	c.started, c.told, c.statuses = c.newQueue(t, c.name+"-started"), c.newQueue(t, c.name+"-told"), c.newQueue(t, c.name+"-statuses")
+	c.divert(t, eventbridge.NewFromConfig(settings(t)), outputs["EventBusName"])
 }
 
 // deploy creates a stack of a template in infra. Parameters that the template does not have are left out. It returns
@@ -191,6 +201,21 @@ func (c *chain) deploy(t *testing.T, stack, name, without string, parameters ...
 		t.Fatal(err)
 	}
 	return c.outputs(t, stack)
+}
+
+// disconnect removes what connect has made.
+func (c *chain) disconnect(t *testing.T) {
+	t.Helper()
+	bridge, bus, name := eventbridge.NewFromConfig(settings(t)), c.outputs(t, c.name)["EventBusName"], c.name+"-statuses"
+	if _, err := bridge.RemoveTargets(t.Context(), &eventbridge.RemoveTargetsInput{EventBusName: &bus, Rule: &name, Ids: []string{"queue"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bridge.DeleteRule(t.Context(), &eventbridge.DeleteRuleInput{EventBusName: &bus, Name: &name}); err != nil {
+		t.Fatal(err)
+	}
+	for _, queue := range []string{c.started, c.told, c.statuses} {
+		c.call(t, "sqs", "AmazonSQS.DeleteQueue", map[string]any{"QueueUrl": queue}, nil)
+	}
 }
 
 // divert puts queues into the places of what the rules' events go to: moto delivers to nothing else.

@@ -14,36 +14,55 @@ import (
 	"testing"
 )
 
-// shopRepository is the project behind the pipeline: the sample, with a stack.
-type shopRepository struct{ dir, url string }
+// projectBase is what projects write FROM, under the name that README.md gives it.
+const projectBase = "localhost/registry/team/runner-base:1"
 
+// shopRepository is the project behind the pipeline: a clone in dir, or the repository that is served itself.
+type shopRepository struct {
+	dir, url string
+	clone    bool
+}
+
+// newShop makes the shop: the sample, with a stack, and with README.md's Dockerfile. Its clone pushes to a server.
 func newShop(t *testing.T) shopRepository {
 	t.Helper()
-	r := shopRepository{dir: filepath.Join(t.TempDir(), shop+".git")}
+	root := t.TempDir()
+	r := shopRepository{dir: filepath.Join(t.TempDir(), "shop"), url: serveRepositories(t, root), clone: true}
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	tracked := exec.Command(
-		"sh",
-		"-c",
-		`git ls-files -z sample | tar --null -T - -cf - | tar -C "$0" --strip-components 1 -xf -`,
-		r.dir,
-	)
+	tracked := exec.Command("sh", "-c", `git ls-files -z sample | tar --null -T - -cf - | tar -C "$0" --strip-components 1 -xf -`, r.dir)
 	if out, err := tracked.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	r.git(t, "init", "-q", "--bare", "-b", "main", filepath.Join(root, shop+".git"))
 	r.git(t, "init", "-q", "-b", "main")
-	r.write(
-		t,
-		map[string]string{
-			"carlin.yml":             "{}\n",
-			"src/cloudformation.yml": template("Bucket"),
-			"runner.yaml":            steps("test -f .carlin/latest-deploy.json"),
-		},
-	)
-
-	r.url = serveRepositories(t, filepath.Dir(filepath.Dir(r.dir)))
+	r.git(t, "remote", "add", "origin", "https://github.com/"+shop+".git")
+	r.git(t, "config", "url."+root+"/.pushInsteadOf", "https://github.com/")
+	r.write(t, map[string]string{
+		"carlin.yml":             "{}\n",
+		"src/cloudformation.yml": template("Bucket"),
+		"runner.yaml":            steps("test -f .carlin/latest-deploy.json"),
+		"Dockerfile":             projectDockerfile(t),
+		".dockerignore":          "node_modules\n.git\n.env*\n",
+	})
 	return r
+}
+
+// projectDockerfile is the Dockerfile that README.md recommends.
+func projectDockerfile(t *testing.T) string {
+	t.Helper()
+	page, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for block := range strings.SplitSeq(string(page), "\n```dockerfile\n") {
+		if text, _, ended := strings.Cut(block, "\n```"); ended && strings.HasPrefix(text, "FROM ") && strings.Contains(text, "pnpm fetch") {
+			return text + "\n"
+		}
+	}
+	t.Fatal("README.md has no Dockerfile with pnpm fetch")
+	return ""
 }
 
 // serveRepositories serves the repositories below a folder, as github.com does, and returns the address.
@@ -76,7 +95,9 @@ steps:
   hungry: { command: [node, -e, "const all = []; for (;;) all.push(Buffer.alloc(64 << 20, 1))"] }
   wait: { command: "echo waiting for a signal; sleep 300" }
   lint: { command: "true" }
-`+besideSteps, verify)
+`+besideSteps+`cluster:
+  parameters: { pipeline: { OwnSteps: lint, TestServices: "web=`+sidecarImage+":"+sidecarPort+`" } }
+`, verify)
 }
 
 // template is a stack with one more resource than a topic.
@@ -132,28 +153,8 @@ func (r shopRepository) commit(t *testing.T, message string, files map[string]st
 	r.write(t, files)
 	r.git(t, "add", "--all")
 	r.git(t, "-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", message)
+	if r.clone {
+		r.git(t, "push", "-q", "origin", "main")
+	}
 	return r.git(t, "rev-parse", "HEAD")
-}
-
-// derive builds the image of a test from an unchanged one: github.com is a local server, and carlin's old SDK gets the
-// endpoint.
-func (e *engine) derive(t *testing.T, from, github string) string {
-	t.Helper()
-	dir := t.TempDir()
-	endpoint, err := os.ReadFile(filepath.Join(top(t), "infra/test/carlin/endpoint.cjs"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string]string{
-		"endpoint.cjs": string(endpoint),
-		"gitconfig":    fmt.Sprintf("[url %q]\n\tinsteadOf = https://github.com/\n", github+"/"),
-		"Dockerfile":   "FROM " + from + "\nCOPY endpoint.cjs /endpoint.cjs\nCOPY gitconfig /etc/gitconfig\nENV NODE_OPTIONS=\"--require=/endpoint.cjs --no-warnings\"\n",
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const tag = "localhost/runner-chain:test"
-	e.podman(t, "build", "--quiet", "--isolation", "chroot", "--tag", tag, dir)
-	return tag
 }

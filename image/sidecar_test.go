@@ -13,7 +13,7 @@ import (
 func TestTheChainHasSidecars(t *testing.T) {
 	e := newEngine(t)
 	e.busybox(t, sidecarImage, sidecarCommand, "WORKDIR /", "httpd", "wget")
-	cloud := newCloud(t, e, sidecarImage)
+	cloud := newCloud(t, e, sidecarImage, "")
 	c := &chain{cloud: cloud}
 	const api = "AmazonEC2ContainerServiceV20141113."
 	c.call(t, "ecs", api+"CreateCluster", map[string]any{"clusterName": "ci"}, nil)
