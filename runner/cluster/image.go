@@ -85,7 +85,9 @@ func (i *Image) readLabels(ctx context.Context, registry *awsjson.Client, reposi
 func (i *Image) build(ctx context.Context, registry *awsjson.Client, pipeline stack.Snapshot) (err error) {
 	i.commit, _ = git(ctx, i.Workspace, "rev-parse", "HEAD") // without it the image has no such label
 	if i.inputs, err = i.Settings.Image.Inputs(i.Workspace); err != nil {
-		return &Error{Message: "what the image is built from cannot be read", Err: err, Advice: "correct image: below cluster: in runner.yaml"}
+		return &Error{
+			Message: "what the image is built from cannot be read", Err: err, Advice: "correct image: below cluster: in runner.yaml",
+		}
 	}
 	if i.Remote {
 		return i.buildRemotely(ctx, pipeline)
@@ -175,7 +177,8 @@ func (i *Image) findEngine() (string, error) {
 	}
 	return "", &Error{
 		Message: "there is neither podman nor docker on PATH",
-		Advice:  "install one of them, build the image in the account: --remote, or push one from elsewhere and name it: --image-tag TAG",
+		Advice: "install one of them, build the image in the account: --remote, or push one from elsewhere and name it: " +
+			"--image-tag TAG",
 	}
 }
 

@@ -78,7 +78,9 @@ func readIgnored(workspace, dockerfile, folder string) (*patternmatcher.PatternM
 	}
 	ignored, err := patternmatcher.New(patterns)
 	if err != nil {
-		return nil, &Error{Message: ".dockerignore has a pattern that is not valid", Err: err, Advice: "correct it: " + strings.Join(patterns, ", ")}
+		return nil, &Error{
+			Message: ".dockerignore has a pattern that is not valid", Err: err, Advice: "correct it: " + strings.Join(patterns, ", "),
+		}
 	}
 	return ignored, nil
 }

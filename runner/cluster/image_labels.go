@@ -67,7 +67,9 @@ func imageLabels(
 		return nil, errors.New("the manifest names no configuration")
 	}
 	var layer struct{ DownloadURL string }
-	err := registry.Call(ctx, "GetDownloadUrlForLayer", map[string]any{"repositoryName": repository, "layerDigest": m.Config.Digest}, &layer)
+	err := registry.Call(ctx, "GetDownloadUrlForLayer", map[string]any{
+		"repositoryName": repository, "layerDigest": m.Config.Digest,
+	}, &layer)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +84,8 @@ func readConfig(ctx context.Context, client *http.Client, address string) (map[s
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("the configuration of the image cannot be read from %s", awsjson.Host(address)) // the address is signed
+		// The address is signed, and so is a secret.
+		return nil, fmt.Errorf("the configuration of the image cannot be read from %s", awsjson.Host(address))
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {

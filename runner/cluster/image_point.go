@@ -126,7 +126,8 @@ func (i *Image) move(ctx context.Context, registry *awsjson.Client, repository s
 	case awsjson.HasCode(err, "ImageTagAlreadyExistsException"):
 		return "", &Error{
 			Message: "the tag " + CurrentTag + " in " + repository + " cannot be moved, as its tags are immutable", Err: err,
-			Advice: "runner cluster upgrade excepts it; in a repository of your own use aws ecr put-image-tag-mutability, or set pinned: true below image:",
+			Advice: "runner cluster upgrade excepts it; in a repository of your own use aws ecr put-image-tag-mutability, " +
+				"or set pinned: true below image:",
 		}
 	case err != nil:
 		return "", requestError(ctx, "ecr:PutImage", repository, err)
@@ -161,7 +162,8 @@ func (i *Image) keepInputs(ctx context.Context, table, digest string) error {
 		return nil
 	}
 	if i.inputs == nil {
-		i.note("what the image was built from is not known, so that the pipeline does not rebuild it until runner cluster image has built one")
+		i.note("what the image was built from is not known, so that the pipeline does not rebuild it " +
+			"until runner cluster image has built one")
 	}
 	if err := client.Call(ctx, "PutItem", map[string]any{"TableName": table, "Item": item}, nil); err != nil {
 		return requestError(ctx, "dynamodb:PutItem", table, err)

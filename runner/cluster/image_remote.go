@@ -88,7 +88,9 @@ func (i *Image) uploadContext(ctx context.Context, bucket string) (string, error
 	defer os.Remove(file.Name())
 	defer file.Close()
 	if err := archiveContext(file, i.Workspace, i.Settings.Image); err != nil {
-		return "", &Error{Message: "the context of the image cannot be read", Err: err, Advice: "correct it, or leave it out by .dockerignore"}
+		return "", &Error{
+			Message: "the context of the image cannot be read", Err: err, Advice: "correct it, or leave it out by .dockerignore",
+		}
 	}
 	size, err := file.Seek(0, io.SeekCurrent)
 	if err != nil {
@@ -131,7 +133,8 @@ func (b *remoteBuild) start(ctx context.Context, project, source string) error {
 	case awsjson.HasCode(err, "AccountLimitExceededException"):
 		return &Error{
 			Message: "CodeBuild takes no more builds", Err: err,
-			Advice: "wait for others; a new account may have none: ask for more of \"Concurrently running builds\" in Service Quotas",
+			Advice: "wait for others; a new account may have none: ask for more of \"Concurrently running builds\" " +
+				"in Service Quotas",
 		}
 	case err != nil:
 		return requestError(ctx, "codebuild:StartBuild", project, err)
@@ -235,7 +238,10 @@ func (b *remoteBuild) conclude(now build) error {
 	if now.BuildStatus == "SUCCEEDED" {
 		return nil
 	}
-	e := &Error{Message: "the image could not be built: " + b.id + " is " + now.BuildStatus, Advice: "correct what the log says, and run the command again"}
+	e := &Error{
+		Message: "the image could not be built: " + b.id + " is " + now.BuildStatus,
+		Advice:  "correct what the log says, and run the command again",
+	}
 	for _, phase := range now.Phases {
 		if phase.PhaseStatus == "" || phase.PhaseStatus == "SUCCEEDED" {
 			continue
@@ -248,12 +254,11 @@ func (b *remoteBuild) conclude(now build) error {
 		}
 		break
 	}
-	if now.BuildStatus == "FAILED" {
+	if now.BuildStatus == "FAILED" && len(b.tail) > 0 {
 		output := b.watch.End([]byte(strings.Join(b.tail, "\n")), b.lines-len(b.tail)+1, 0, true)
-		if why := cause.Of(cause.Failure{Reason: record.Failure, ExitCode: 1, Output: &output}); why != nil && why.Summary != "" && len(b.tail) > 0 {
-			e.Message += ": " + why.Summary
-			e.Advice = cmp.Or(why.Hint, e.Advice)
-		}
+		why := cause.Of(cause.Failure{Reason: record.Failure, ExitCode: 1, Output: &output})
+		e.Message += ": " + why.Summary
+		e.Advice = cmp.Or(why.Hint, e.Advice)
 	}
 	if now.Logs.DeepLink != "" {
 		e.Advice += "; the log: " + now.Logs.DeepLink
