@@ -57,7 +57,7 @@ func (s Spool) createLocked(makeNew func() (*os.File, string, error)) (*os.File,
 		f, name, err := makeNew()
 		if errors.Is(err, fs.ErrNotExist) {
 			// This is the first file, or Sweep has just removed the empty folder.
-			if err := s.root.MkdirAll(keys.Partial, 0o755); err != nil {
+			if err := s.makeFolder(); err != nil {
 				return nil, "", err
 			}
 			continue
@@ -70,6 +70,17 @@ func (s Spool) createLocked(makeNew func() (*os.File, string, error)) (*os.File,
 		}
 		f.Close()
 	}
+}
+
+// makeFolder makes the folder. If Sweep removes it at the same moment, it may be neither there nor made.
+func (s Spool) makeFolder() (err error) {
+	for range 100 {
+		err = s.root.MkdirAll(keys.Partial, 0o755)
+		if !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	return err
 }
 
 // hasName reports whether f still has the name.
@@ -91,7 +102,7 @@ func (s Spool) Lock(ctx context.Context, name string) (release func(), err error
 	for {
 		f, err := s.root.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
 		if errors.Is(err, fs.ErrNotExist) {
-			if err := s.root.MkdirAll(keys.Partial, 0o755); err != nil {
+			if err := s.makeFolder(); err != nil {
 				return nil, err
 			}
 			continue
