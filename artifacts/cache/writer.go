@@ -1,14 +1,10 @@
 package cache
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -23,21 +19,6 @@ type writer struct {
 	left   []int32         // pieces to come, of files that have several
 	stats  []stat
 }
-
-// target is one path of a cache while it is restored.
-type target struct {
-	path   Path
-	parent *os.Root // the folder of the path
-	name   string   // of the path in it
-	temp   string   // the folder in it that everything is made in first
-	made   *os.File // that folder
-}
-
-// tempPrefix begins the names of folders in the making. Those of runs that were killed are removed by the next one.
-const tempPrefix = ".runner-cache-"
-
-// content is the name of a path in its temporary folder.
-const content = "content"
 
 // diskError is an error of this machine's disk.
 type diskError struct {
@@ -83,60 +64,6 @@ func newWriter(t *tree, paths []Path) (w *writer, err error) {
 		w.left[i] = int32(len(t.nodes[i].pieces))
 	}
 	return w, w.makeFolders()
-}
-
-// openTarget opens the folder of a path. Links on the way to it must not leave the base.
-func openTarget(p Path) (t *target, err error) {
-	if err := os.MkdirAll(p.Base, 0o755); err != nil {
-		return nil, err
-	}
-	base, err := os.OpenRoot(p.Base)
-	if err != nil {
-		return nil, err
-	}
-	defer base.Close()
-	dir := path.Dir(p.Rel)
-	if err := base.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	parent, err := base.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	t = &target{path: p, parent: parent, name: path.Base(p.Rel)}
-	t.sweep()
-	t.temp = tempPrefix + t.name + "-" + strings.ToLower(rand.Text()[:10])
-	if err = parent.Mkdir(t.temp, 0o700); err == nil {
-		t.made, err = parent.Open(t.temp)
-	}
-	if err != nil {
-		return nil, errors.Join(err, t.close())
-	}
-	return t, nil
-}
-
-// sweep removes what a killed run left.
-func (t *target) sweep() {
-	names, err := fs.Glob(t.parent.FS(), tempPrefix+"*")
-	if err != nil {
-		return
-	}
-	for _, name := range names {
-		if strings.HasPrefix(name, tempPrefix+t.name+"-") {
-			_ = removeAll(t.parent, name) // it is in the way of nothing
-		}
-	}
-}
-
-func (t *target) close() error {
-	var err error
-	if t.made != nil {
-		err = t.made.Close()
-	}
-	if t.temp != "" {
-		err = errors.Join(err, removeAll(t.parent, t.temp))
-	}
-	return errors.Join(err, t.parent.Close())
 }
 
 // close removes what was not finished.
@@ -190,7 +117,7 @@ const createFile = unix.O_WRONLY | unix.O_CREAT | unix.O_NOFOLLOW
 
 // create writes a file whole.
 func (w *writer) create(folder int, name string, i int, content []byte) error {
-	fd, err := openat(folder, name, createFile|unix.O_EXCL, w.tree.nodes[i].mode&0o777)
+	fd, err := makeFile(folder, name, createFile|unix.O_EXCL, w.tree.nodes[i].mode&0o777)
 	if err != nil {
 		return err
 	}
@@ -198,21 +125,21 @@ func (w *writer) create(folder int, name string, i int, content []byte) error {
 	if err == nil {
 		err = w.seal(folder, name, fd, i)
 	}
-	return errors.Join(err, unix.Close(fd))
+	return errors.Join(err, closeFile(fd))
 }
 
 // seal sets the time of a file that is complete, and its mode where the umask did not leave it as it is meant.
 func (w *writer) seal(folder int, name string, fd, i int) error {
 	n := &w.tree.nodes[i]
-	if err := setTime(folder, name, n.mtime); err != nil {
+	if err := setFileTime(fd, folder, name, n.mtime); err != nil {
 		return err
 	}
 	var s unix.Stat_t
-	if err := unix.Fstat(fd, &s); err != nil {
+	if err := statFile(fd, &s); err != nil {
 		return err
 	}
 	if uint32(s.Mode)&modeBits != n.mode { //nolint:unconvert // it differs by system
-		if err := errors.Join(unix.Fchmod(fd, n.mode), unix.Fstat(fd, &s)); err != nil {
+		if err := errors.Join(unix.Fchmod(fd, n.mode), statFile(fd, &s)); err != nil {
 			return err
 		}
 	}
@@ -222,7 +149,7 @@ func (w *writer) seal(folder int, name string, fd, i int) error {
 
 func writeAll(fd int, content []byte, at int64) error {
 	for len(content) > 0 {
-		n, err := unix.Pwrite(fd, content, at)
+		n, err := writeAt(fd, content, at)
 		if err == unix.EINTR {
 			continue
 		}
@@ -262,7 +189,7 @@ func (w *writer) write(block []byte, uses []blockUse) error {
 
 // writePart writes a part of a file that several blocks have parts of.
 func (w *writer) writePart(folder int, name string, i int, part []byte, at int64) error {
-	fd, err := openat(folder, name, createFile, 0o600)
+	fd, err := makeFile(folder, name, createFile, 0o600)
 	if err != nil {
 		return err
 	}
@@ -270,7 +197,7 @@ func (w *writer) writePart(folder int, name string, i int, part []byte, at int64
 	if err == nil && atomic.AddInt32(&w.left[i], -1) == 0 {
 		err = w.seal(folder, name, fd, i)
 	}
-	return errors.Join(err, unix.Close(fd))
+	return errors.Join(err, closeFile(fd))
 }
 
 // finish makes the links, sets the times of the folders, and puts everything in place.
@@ -366,54 +293,6 @@ func (w *writer) linkFile(d []*descent, n *node) error {
 		w.stats[n.same] = statOf(&s)
 		return nil
 	})
-}
-
-// install replaces what is at the path by what was made.
-func (t *target) install(root *node) error {
-	old := t.temp + "/old"
-	err := t.parent.Rename(t.name, old)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil: // such as a folder of a lower layer of the image
-		if err := removeAll(t.parent, t.name); err != nil {
-			return err
-		}
-	}
-	if err := t.parent.Rename(t.temp+"/"+content, t.name); err != nil {
-		if undo := t.parent.Rename(old, t.name); undo != nil && !errors.Is(undo, fs.ErrNotExist) {
-			err = errors.Join(err, undo)
-		}
-		return err
-	}
-	if root.kind != folderNode {
-		return nil
-	}
-	// A folder that is read-only cannot be moved.
-	folder, err := t.parent.Open(t.name)
-	if err != nil {
-		return err
-	}
-	defer folder.Close()
-	if err := unix.Fchmod(int(folder.Fd()), root.mode); err != nil {
-		return err
-	}
-	when := time.Unix(0, root.mtime)
-	return t.parent.Chtimes(t.name, when, when)
-}
-
-// removeAll removes a folder with read-only folders in it, as Go's module cache has them.
-func removeAll(root *os.Root, name string) error {
-	err := root.RemoveAll(name)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	_ = fs.WalkDir(root.FS(), name, func(at string, d fs.DirEntry, err error) error {
-		if err == nil && d.IsDir() {
-			_ = root.Chmod(at, 0o700) // RemoveAll reports what it could not remove
-		}
-		return nil
-	})
-	return root.RemoveAll(name)
 }
 
 // stat is what tells whether a file was touched.

@@ -39,6 +39,8 @@ func run(ctx context.Context, args []string) error {
 		switch args[0] {
 		case "limited":
 			return limit.Run(args[1:])
+		case "floor":
+			return runFloor(args[1:])
 		case "proxy":
 			return runProxy(args[1:])
 		case "save":
