@@ -3,6 +3,7 @@
 import re
 
 import moto.cloudformation.parsing as parsing
+from moto.cloudformation.models import Stack
 from moto.cloudformation.parsing import ResourceMap
 from moto.ecs.models import TaskDefinition, ecs_backends
 
@@ -57,4 +58,11 @@ def apply():
         ecs_backends[account_id][region_name].deregister_task_definition(original_resource.arn)
         return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
 
+    update = Stack.update
+
+    def update_stack(self, template, role_arn=None, parameters=None, tags=None):
+        """A stack keeps its role."""
+        return update(self, template, role_arn or self.role_arn, parameters, tags)
+
+    Stack.update = update_stack
     TaskDefinition.update_from_cloudformation_json = classmethod(update_definition)
