@@ -49,7 +49,7 @@ func TestTheChainHasSidecars(t *testing.T) {
 		}
 		for _, one := range task.Containers {
 			if one.LastStatus != "STOPPED" || one.Name == "runner" && (one.ExitCode == nil || *one.ExitCode != 3) {
-				t.Errorf("%+v", one)
+				t.Errorf("%+v %s", one, task.StoppedReason)
 			}
 		}
 		if len(task.Containers) != 2 || !healthy {
@@ -62,9 +62,10 @@ func TestTheChainHasSidecars(t *testing.T) {
 
 type tasks struct {
 	Tasks []struct {
-		TaskARN    string `json:"taskArn"`
-		LastStatus string
-		Containers []container
+		TaskARN       string `json:"taskArn"`
+		LastStatus    string
+		StoppedReason string
+		Containers    []container
 	}
 }
 

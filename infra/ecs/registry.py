@@ -25,7 +25,7 @@ def resolve(image):
 
 def may_pull(task, image):
     """The execution role needs rights to pull an image of ECR."""
-    found, arn = REFERENCE.fullmatch(image), task.definition.execution_role_arn
+    found, arn = REFERENCE.fullmatch(image), getattr(task.definition, "execution_role_arn", None)
     if found is None or arn not in iam.roles:
         return
     role, repository = iam.session(arn), f"arn:aws:ecr:{found['region']}:{found['account']}:repository/{found['name']}"
