@@ -41,6 +41,9 @@ const DefaultCacheMax = 5_000_000_000
 var (
 	cacheSize = pattern.New(`^[0-9]{1,6}(\.[0-9]{1,3})?(MB|GB|MiB|GiB)$`)
 	homePath  = pattern.New(`^~/`)
+	wildcard  = pattern.New(`[*?]`)
+	// unexpanded is what a shell would make another path of, and the runner does not.
+	unexpanded = pattern.New(`^\$|^~[^/]`)
 )
 
 // cacheKind is one cache or a list of them.
@@ -149,16 +152,20 @@ func oneOrMore(item kind[string], itemName string) kind[[]string] {
 // cachePath is a path in the workspace or below the home folder, cleaned.
 func cachePath() kind[string] {
 	const advice = `write a path inside the workspace or below the home folder, such as .next/cache or "~/.npm"`
-	s := schema{Type: "string", Pattern: `[^./~]`, Not: &schema{Pattern: outside.String()}}
+	refused := strings.Join([]string{outside.String(), wildcard.String(), unexpanded.String()}, "|")
+	s := schema{Type: "string", Pattern: `[^./~]`, Not: &schema{Pattern: refused}}
 	return kind[string]{schema: s, read: func(d *decoder, n ast.Node, what string, to *string) error {
 		var value string
 		if err := d.text(n, what, &value); err != nil {
 			return err
 		}
+		if wildcard.MatchString(value) {
+			return d.invalid(n, what, value, "name each folder: a path of a cache is no pattern")
+		}
 		rest := strings.TrimPrefix(value, "~/")
 		clean := path.Clean(rest)
-		if rest == "" || outside.MatchString(value) || strings.HasPrefix(rest, "/") || clean == "." || clean == "~" ||
-			!filepath.IsLocal(filepath.FromSlash(clean)) {
+		if rest == "" || outside.MatchString(value) || unexpanded.MatchString(value) ||
+			strings.HasPrefix(rest, "/") || clean == "." || clean == "~" || !filepath.IsLocal(filepath.FromSlash(clean)) {
 			return d.invalid(n, what, value, advice)
 		}
 		if *to = clean; homePath.MatchString(value) {

@@ -83,6 +83,15 @@ func TestAnInvalidFileIsRefusedWithItsPlace(t *testing.T) {
 		"an absolute path as a cache": {
 			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: /etc }\n", ``, ``,
 		},
+		"a cache of a pattern": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: \"packages/*/node_modules\" }\n", ``, `name each folder: a path of a cache is no pattern`,
+		},
+		"a cache of a variable": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: $HOME/.npm }\n", ``, `write a path inside the workspace or below the home folder, such as .next/cache or "~/.npm"`,
+		},
+		"a cache of another home folder": {
+			"version: 1\nsteps:\n  build:\n    cache: { name: a, path: \"~ana/.npm\" }\n", ``, `write a path inside the workspace or below the home folder, such as .next/cache or "~/.npm"`,
+		},
 		"two caches of one name": {
 			"version: 1\nsteps:\n  build:\n    cache: [{ name: a, path: b }, { name: a, path: c }]\n", `runner.yaml:4:35: two caches have the name "a": cache: [{ name: a, path: b }, { name: a, path: c }]`, `give each cache a name of its own`,
 		},

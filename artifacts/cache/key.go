@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+	"golang.org/x/sys/unix"
 )
 
 // hidden are folders that no wildcard of a key goes into: what is in them follows from files that are outside.
@@ -56,10 +57,20 @@ func HashFiles(dir string, globs []string) (digest string, files int, err error)
 	return hex.EncodeToString(all.Sum(nil)), len(names), nil
 }
 
-// hashFile hashes a file. Of a link that leaves the folder, or that dangles, it hashes the target's name.
+// openWithoutWaiting opens what may be a named pipe: an open that waits for its other end never returns.
+func openWithoutWaiting(root *os.Root, name string) (*os.File, error) {
+	return root.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+}
+
+// hashFile hashes a file. Of a link that leaves the folder, or that dangles, it hashes the target's name, and of a
+// socket, a named pipe or a device its type.
 func hashFile(root *os.Root, name string) ([]byte, error) {
 	sum := sha256.New()
-	f, err := root.Open(name)
+	if info, err := root.Stat(name); err == nil && !info.Mode().IsRegular() {
+		sum.Write([]byte("special " + info.Mode().Type().String()))
+		return sum.Sum(nil), nil
+	}
+	f, err := openWithoutWaiting(root, name)
 	if err != nil {
 		target, linkErr := root.Readlink(name)
 		if linkErr != nil {
@@ -88,7 +99,7 @@ func HasContent(p Path) bool {
 		return false
 	}
 	defer root.Close()
-	f, err := root.Open(p.Rel)
+	f, err := openWithoutWaiting(root, p.Rel)
 	if err != nil {
 		return false
 	}

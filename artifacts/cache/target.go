@@ -3,6 +3,7 @@ package cache
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -87,6 +88,8 @@ func (t *target) install(root *node) error {
 	err := t.parent.Rename(t.name, old)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, unix.EBUSY): // what is in it must not go, since it cannot be replaced
+		return fmt.Errorf("a mount point is left as it is; cache a folder in it: %w", err)
 	case err != nil: // such as a folder of a lower layer of the image
 		if err := removeAll(t.parent, t.name); err != nil {
 			return err

@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 )
@@ -321,7 +320,7 @@ func (p *parser) pieces(t *tree, n *node) {
 // admit refuses a node that is not below its root, in a folder that was there before it.
 func (t *tree) admit(n node, folders map[place]bool) error {
 	switch {
-	case n.path != "" && (!fs.ValidPath(n.path) || n.path == "." || strings.IndexByte(n.path, 0) >= 0):
+	case n.path != "" && !isClean(n.path):
 		return fmt.Errorf("the path %q is not clean", n.path)
 	case strings.IndexByte(n.target, 0) >= 0 || n.kind == linkNode && n.target == "":
 		return fmt.Errorf("the target of the link %q is invalid", n.path)
@@ -341,6 +340,19 @@ func (t *tree) admit(n node, folders map[place]bool) error {
 		folders[place{n.root, n.path}] = true
 	}
 	return nil
+}
+
+// isClean reports whether each component of a path is a name. Names are bytes: not all of them are UTF-8.
+func isClean(path string) bool {
+	if strings.IndexByte(path, 0) >= 0 {
+		return false
+	}
+	for name := range strings.SplitSeq(path, "/") {
+		if name == "" || name == "." || name == ".." {
+			return false
+		}
+	}
+	return true
 }
 
 // comesBefore reports whether a node comes before another one. So none is there twice.
