@@ -89,6 +89,7 @@ var (
 	clusterPolicy      = pattern.New(`^arn:[a-z-]+:iam::[0-9a-z]*:policy/.+$`)
 	clusterSize        = pattern.New(`^[0-9]+(\.[0-9]+)?-[0-9]+(\.[0-9]+)?$`)
 	clusterEmail       = pattern.New(`^[^@\s]+@[^@\s]+$`)
+	clusterImageTag    = pattern.New(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 	clusterProfile     = pattern.New(`^[^\s]+$`)
 )
 
@@ -103,6 +104,30 @@ func IsRepositoryName(s string) bool { return clusterRepository.MatchString(s) }
 
 // IsEmailAddress reports whether a text can get the pipeline's messages.
 func IsEmailAddress(s string) bool { return clusterEmail.MatchString(s) }
+
+// IsImageTag reports whether a text can be the tag of an image.
+func IsImageTag(s string) bool { return clusterImageTag.MatchString(s) }
+
+// Invalid returns an id that is none of a VPC, a subnet or a route table; false if there is no such id.
+func (n ClusterNetwork) Invalid() (id string, found bool) {
+	if n.VPC == "" {
+		return "", false // a new network
+	}
+	if !clusterVPC.MatchString(n.VPC) {
+		return n.VPC, true
+	}
+	for _, id := range n.Subnets {
+		if !clusterSubnet.MatchString(id) {
+			return id, true
+		}
+	}
+	for _, id := range n.RouteTables {
+		if !clusterRouteTable.MatchString(id) {
+			return id, true
+		}
+	}
+	return "", false
+}
 
 // IsPolicyARN reports whether a text is the ARN of a managed policy.
 func IsPolicyARN(s string) bool { return clusterPolicy.MatchString(s) }

@@ -119,6 +119,9 @@ func (c clusterCommand) writeTemplates(folder string) error {
 	if err := c.settings.Complete(); err != nil {
 		return err
 	}
+	if err := c.settings.Check(); err != nil {
+		return err
+	}
 	for _, e := range c.settings.Environments {
 		if e.Profile != "" && e.Account == "" && e.Region == "" { // no account is asked whose the profile is
 			return &usageError{
@@ -188,6 +191,9 @@ func (c *clusterCommand) complete(ctx context.Context) error {
 		}
 	}
 	if err := d.Settings.Complete(); err != nil {
+		return err
+	}
+	if err := d.Settings.Check(); err != nil {
 		return err
 	}
 	if err := c.openTargets(ctx); err != nil {
