@@ -3,7 +3,6 @@ package cluster
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -57,7 +56,7 @@ func (s *Settings) checkEnvironments() error {
 			}
 		}
 		own := []string{s.Stack, s.Base, s.WebhookStack(), s.EnvironmentStack(e.Name), s.TargetStack(e.Name)}
-		if slices.ContainsFunc(own, func(name string) bool { return strings.EqualFold(name, e.Stack) }) {
+		if slices.Contains(own, e.Stack) {
 			return &Error{
 				Message: fmt.Sprintf("environment %s deploys stack %s, which is one of the cluster's own", e.Name, e.Stack),
 				Advice:  "choose another name: stack: of the environment, below cluster: in runner.yaml",

@@ -15,8 +15,10 @@ func TestWhatAFlagSaysIsCheckedAsTheFileIs(t *testing.T) {
 		change func(*Settings)
 		want   string
 	}{
-		"all is well":                   {func(*Settings) {}, ""},
-		"existing subnets":              {func(s *Settings) { s.Network = steps.ClusterNetwork{VPC: "vpc-0a", Subnets: []string{"subnet-1", "subnet-2"}} }, ""},
+		"all is well": {func(*Settings) {}, ""},
+		"existing subnets": {func(s *Settings) {
+			s.Network = steps.ClusterNetwork{VPC: "vpc-0a", Subnets: []string{"subnet-1", "subnet-2"}}
+		}, ""},
 		"a stack of two words":          {func(s *Settings) { s.Stack = "bad stack" }, `--stack cannot be "bad stack"`},
 		"a base that begins with digit": {func(s *Settings) { s.Base = "1b" }, `--base cannot be "1b"`},
 		"a name that is too long":       {func(s *Settings) { s.Stack = strings.Repeat("a", 115) }, "has 133 characters"},
