@@ -51,7 +51,8 @@ func newClusterDeployCommand(o *options) *cobra.Command {
 		Short: "deploy the base, the pipeline, its environments and its webhook",
 		Long: "runner cluster deploy shows a plan and asks before it changes anything. It may be run again at any time: it\n" +
 			"updates what differs, and says so if nothing does. Parameters that are not set keep their values.\n" +
-			"With GITHUB_TOKEN, a token that may write the webhooks of the repository, it also registers the webhook at GitHub.",
+			"With GITHUB_TOKEN, a token that may write the webhooks of the repository, it also registers the webhook\n" +
+			"at GitHub.",
 		Example: "runner cluster deploy\nrunner cluster deploy --repository acme/shop --environments staging,production! --yes\n" +
 			"runner cluster deploy --dry-run",
 		Args: arguments(0),

@@ -24,10 +24,11 @@ func newClusterImageCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "image",
 		Short: "build the image of the steps, push it, and let every step run it",
-		Long: "runner cluster image builds the Dockerfile of the workspace by podman or docker, or in the account, and pushes\n" +
-			"it to the repository that the pipeline's stack made. A tag that is there already is not built again. The steps\n" +
-			"run the tag " + cluster.CurrentTag + ", which moves to it; when what the image is built from changes on the main branch, the\n" +
-			"pipeline rebuilds it. With pinned: true below cluster: image: in runner.yaml they run this very tag.",
+		Long: "runner cluster image builds the Dockerfile of the workspace by podman or docker, or in the account, and\n" +
+			"pushes it to the repository that the pipeline's stack made. A tag that is there already is not built again.\n" +
+			"The steps run the tag " + cluster.CurrentTag + ", which moves to it; when what the image is built from changes on\n" +
+			"the main branch, the pipeline rebuilds it.\n" +
+			"With pinned: true below cluster: image: in runner.yaml they run this very tag.",
 		Example: "runner cluster image\nrunner cluster image --remote\nrunner cluster image --image-tag 1.4.2",
 		Args:    arguments(0),
 		RunE:    o.withCluster(clusterCommand.image),

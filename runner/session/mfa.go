@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
@@ -81,6 +82,10 @@ func isRefusedCode(err error) bool {
 		api.ErrorMessage(), "tokenCode") || strings.Contains(api.ErrorMessage(), "MultiFactorAuthentication failed"))
 }
 
+// signalDelay is how long a signal takes, at most, to reach the program's own handler, which ends the request before the
+// missing code does.
+const signalDelay = 200 * time.Millisecond
+
 var errNoCode = errors.New("no MFA code was typed")
 
 // askForCode reads a code that the terminal does not show. A signal to stop ends it, since the terminal would keep
@@ -108,6 +113,7 @@ func askForCode(prompt string, in, out *os.File) (string, error) {
 	case a = <-typed:
 	case <-stop:
 		a.err = errors.Join(errNoCode, term.Restore(int(in.Fd()), shown))
+		time.Sleep(signalDelay)
 	}
 	fmt.Fprintln(out) // the Enter is not shown either
 	code := strings.TrimSpace(string(a.text))
