@@ -207,7 +207,7 @@ func (c *chain) parameters(t *testing.T, stack string) map[string]string {
 }
 
 // beyondMoto are the findings of runner cluster check that no account of moto is without: it has no addresses on the internet,
-// no quotas and no drift, and nobody gave an address for alarms or a token of GitHub.
+// no quotas and no drift, and the test gives neither an address for alarms nor a token of GitHub.
 var beyondMoto = []string{"deliveries", "drift", "quotas", "receivers", "webhook"}
 
 // checks asks runner cluster check what is wrong with what is deployed: nothing that could be right.

@@ -97,7 +97,7 @@ func TestWhoCausedARun(t *testing.T) {
 		variables map[string]string
 		actor     string
 		task      string
-		want      string // "?" for whoever runs the test
+		want      string // "?" for the user of the test
 	}{
 		{"the one who pushed", map[string]string{"USER": "ana"}, "ben", "", "ben"},
 		{"the user", map[string]string{"USER": "ana", "LOGNAME": "x"}, "", "", "ana"},

@@ -108,7 +108,7 @@ func IsEmailAddress(s string) bool { return clusterEmail.MatchString(s) }
 // IsImageTag reports whether a text can be the tag of an image.
 func IsImageTag(s string) bool { return clusterImageTag.MatchString(s) }
 
-// Invalid returns an id that is none of a VPC, a subnet or a route table; false if there is no such id.
+// Invalid returns an id that is none of a VPC, a subnet or a route table; false if all are valid.
 func (n ClusterNetwork) Invalid() (id string, found bool) {
 	if n.VPC == "" {
 		return "", false // a new network

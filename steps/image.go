@@ -79,7 +79,7 @@ func (i ImageInputs) readManifest(workspace, name string) error {
 	}
 	var manifest map[string]json.RawMessage
 	if json.Unmarshal(text, &manifest) != nil {
-		return nil // whoever needs it says so better
+		return nil // the image's build reports it better
 	}
 	for _, key := range []string{"packageManager", "devEngines", "engines"} {
 		if pinned, ok := manifest[key]; ok {

@@ -4,11 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -146,16 +143,7 @@ func (i *Inspection) get(ctx context.Context, address string) (status int, body 
 	if err != nil {
 		return 0, nil, err
 	}
-	response, err := i.HTTP.Do(request)
-	if failed := (*url.Error)(nil); errors.As(err, &failed) {
-		err = failed.Err
-	}
-	if err != nil {
-		return 0, nil, err
-	}
-	defer response.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(response.Body, 1<<20))
-	return response.StatusCode, body, err
+	return send(i.HTTP, request)
 }
 
 // noCommit is a commit that no repository has.

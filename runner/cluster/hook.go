@@ -113,7 +113,12 @@ func (g *GitHub) request(ctx context.Context, method, path string, body []byte) 
 	request.Header.Set("Authorization", "Bearer "+g.Token)
 	request.Header.Set("Accept", "application/vnd.github+json")
 	request.Header.Set("User-Agent", "carlin-cicd-runner") // GitHub refuses requests without
-	response, err := g.HTTP.Do(request)
+	return send(g.HTTP, request)
+}
+
+// send sends a request, and reads at most 1 MiB of the answer. Errors are without the address.
+func send(client *http.Client, request *http.Request) (status int, answer []byte, err error) {
+	response, err := client.Do(request)
 	if failed := (*url.Error)(nil); errors.As(err, &failed) {
 		err = failed.Err
 	}

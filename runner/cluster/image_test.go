@@ -206,7 +206,7 @@ func hintOf(err error) string {
 	return ""
 }
 
-// Whoever stops waiting stops the build.
+// A caller that stops waiting stops the build.
 func TestABuildInTheAccountIsStoppedWithTheCommand(t *testing.T) {
 	f := imageFake(t, map[string]any{"buildStatus": "IN_PROGRESS"})
 	i := f.inspect(t)
