@@ -12,6 +12,15 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// Counts lines without height. The first measurement lays out the section and its chunk, which are skipped out of view, and
+// may itself be 0: it is not counted.
+const measured = `(() => {
+	const lines = [...document.querySelectorAll("#lines .l")].filter((e) => !e.closest("details")).slice(0, 300);
+	const count = () => lines.filter((e) => e.getBoundingClientRect().height < 10).length;
+	count();
+	return count();
+})()`
+
 // A browser that runs no script shows the whole log.
 func TestTheLogWithoutScripts(t *testing.T) {
 	file := stored(t, big())
@@ -25,7 +34,7 @@ func TestTheLogWithoutScripts(t *testing.T) {
 	}
 	for what, script := range map[string]string{
 		"lines are missing":                    `(() => { const all = [...document.querySelectorAll("#lines .l")]; return Number(all.at(-1).id.slice(1)) - Number(all[0].id.slice(1)) + 1 - all.length; })()`,
-		"times a line has no box":              `[...document.querySelectorAll("#lines .l")].filter((e) => !e.closest("details")).slice(0, 300).filter((e) => e.getBoundingClientRect().height < 10).length`,
+		"times a line has no box":              measured,
 		"times the list of tests is not named": `document.getElementById("unlisted").checkVisibility() ? 0 : 1`,
 		"times a script is asked for":          `document.getElementById("unread").checkVisibility() ? 1 : 0`,
 		"lines are fewer than a thousand":      `Math.max(0, 1000 - document.querySelectorAll("#lines .l").length)`,
