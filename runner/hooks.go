@@ -24,7 +24,8 @@ import (
 //  1. before, within the run's deadline. If one fails, the run ends with its exit code and the command does not run.
 //  2. The command with its retries, verify, reports and reruns: what before started is still up.
 //  3. on_failure, if the run has failed so far, before after tears anything down. Not in a stopped run.
-//  4. after, always if before has begun. The first one that fails turns a passed run red; it hides no other failure.
+//  4. after, always if before has begun. The first one that fails turns a passed run red; it hides no other failure. So
+//     does the end of a service, which the commands of after outlive. Then the services are stopped.
 //  5. Coverage, stack, artifacts. If only these or an after fail, on_failure runs at the very end.
 //
 // on_failure and after have time of their own, since the run may have used up its deadline. In a stopped run, after
@@ -59,7 +60,7 @@ func (e *HookError) Hint() string {
 		return "a command of on_failure or after has " + units.Duration(hookTime) + "; check what it was waiting for"
 	}
 	var other interface{ Hint() string }
-	if errors.As(e.Err, &other) {
+	if errors.As(e.Err, &other) && other.Hint() != "" {
 		return other.Hint()
 	}
 	return "see its output above; it is " + e.Hook + ": in runner.yaml"
@@ -144,11 +145,12 @@ func (r *run) after(err error) {
 		}
 		r.Log.Error("a hook failed", "error", hookErr.Error(), "hint", outcome.Hint(hookErr))
 		if r.hooks.failed == nil {
-			r.hooks.failed = hookErr
+			r.hooks.failed = r.orServiceError(hookErr)
 		}
 	}
 	end(r.hooks.failed)
 	r.stopServices()
+	r.checkServices(err)
 	r.endKept()
 	if outErr := r.readOutputs(); outErr != nil {
 		r.Log.Error("the outputs for later steps are invalid", "error", outErr.Error(), "hint", outcome.Hint(outErr))

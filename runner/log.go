@@ -137,11 +137,13 @@ type redactHandler struct {
 	redactor *redact.Redactor
 }
 
-// Handle redacts the message and everything in the attributes that is text.
+// Handle redacts the message and everything in the attributes that is text. It leaves out a hint that says nothing.
 func (h redactHandler) Handle(ctx context.Context, record slog.Record) error {
 	clean := slog.NewRecord(record.Time, record.Level, h.redactor.String(record.Message), record.PC)
 	record.Attrs(func(a slog.Attr) bool {
-		clean.AddAttrs(h.attr(a))
+		if a.Key != "hint" || a.Value.String() != "" {
+			clean.AddAttrs(h.attr(a))
+		}
 		return true
 	})
 	return h.Handler.Handle(ctx, clean)

@@ -20,7 +20,8 @@ import (
 )
 
 // Services are ready before the first command of before, and stop after the last one of after. In between the end of one
-// that is not optional stops the command that runs, and no further phase begins.
+// that is not optional ends the step: it stops the command that runs, but for those of on_failure and after, and no
+// further phase begins. What ends once they are being stopped was told to.
 
 // startServices starts the services of the step. The error is a *service.Error, or that of a stopped run.
 func (r *run) startServices() error {
@@ -87,12 +88,25 @@ func (r *run) stopServices() {
 	process.EndKept(r.Marker(), 0) // of one whose supervisor was killed
 }
 
+// checkServices has a run that is not stopped end with a service that did, if it has no other error so far.
+func (r *run) checkServices(err error) {
+	beside := r.services.Err()
+	if sig, _ := r.Stop.Signal(); beside == nil || sig != 0 || errors.Is(err, beside) || r.hooks.failed == beside {
+		return
+	}
+	if err == nil && r.hooks.failed == nil {
+		r.hooks.failed = beside
+		return
+	}
+	r.Log.Error("a service ended", "error", beside.Error(), "hint", outcome.Hint(beside))
+}
+
 // settleTime is how long the end of a service takes to be noticed: a command that fails for want of it may end first.
 const settleTime = 100 * time.Millisecond
 
 // orServiceError returns the end of a service as the reason why a command ended, if one has ended.
 func (r *run) orServiceError(err error) error {
-	if r.services == nil {
+	if sig, _ := r.Stop.Signal(); r.services == nil || sig != 0 {
 		return err
 	}
 	if err != nil {

@@ -197,13 +197,21 @@ func Refused(err error) error {
 func Hint(err error) string {
 	var hinted interface{ Hint() string }
 	if errors.As(err, &hinted) {
-		return hinted.Hint()
+		if hint := hinted.Hint(); hint != "" {
+			return hint
+		}
 	}
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return "check its owner and mode, and the user that the runner runs as"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "free some room there, or give the task more ephemeral storage"
+	case errors.Is(err, syscall.EROFS):
+		return "its file system is read-only: write it elsewhere, or mount it writable"
+	case errors.Is(err, syscall.EIO):
+		return "the disk reports an error: see the log of the kernel, or start another task"
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return "raise the limit of open files (ulimit -n, ulimits of the task definition)"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "raise stopTimeout in the task definition and RUNNER_STOP_BUDGET with it"
 	default:

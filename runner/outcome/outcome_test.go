@@ -3,6 +3,7 @@ package outcome
 import (
 	"errors"
 	"fmt"
+	"os"
 	"syscall"
 	"testing"
 
@@ -65,5 +66,27 @@ func TestAHintIsFoundHoweverDeepTheErrorIs(t *testing.T) {
 	}
 	if hint := Hint(errors.New("x")); hint != "" {
 		t.Errorf("there is one for anything: %s", hint)
+	}
+}
+
+// TestHint: an error that has none of its own has that of its reason.
+func TestHint(t *testing.T) {
+	disk := &os.PathError{Op: "write", Path: "/x", Err: syscall.ENOSPC}
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"its own":            {&ConfigError{Err: disk, Advice: "write it elsewhere"}, "write it elsewhere"},
+		"a full disk":        {ArtifactsError{Err: disk}, "free some room there, or give the task more ephemeral storage"},
+		"below an empty one": {&ConfigError{Err: disk}, "free some room there, or give the task more ephemeral storage"},
+		"a quota":            {syscall.EDQUOT, "free some room there, or give the task more ephemeral storage"},
+		"read-only":          {syscall.EROFS, "its file system is read-only: write it elsewhere, or mount it writable"},
+		"a broken disk":      {syscall.EIO, "the disk reports an error: see the log of the kernel, or start another task"},
+		"too many files":     {syscall.EMFILE, "raise the limit of open files (ulimit -n, ulimits of the task definition)"},
+		"nothing known":      {errors.New("x"), ""},
+	} {
+		if got := Hint(c.err); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
 	}
 }

@@ -15,12 +15,14 @@ const maxRSSUnit = 1024
 
 // ended reports whether the leader has ended. Its status stays where it is.
 func (s *supervisor) ended() bool {
-	if s.reaped {
-		return true
-	}
+	return s.reaped || HasEnded(s.leader)
+}
+
+// HasEnded reports whether a child of this process has ended. Its status stays where it is.
+func HasEnded(pid int) bool {
 	for {
 		var info unix.Siginfo
-		err := unix.Waitid(unix.P_PID, s.leader, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 		if !errors.Is(err, unix.EINTR) {
 			// No such child: another part of this program has reaped it. Its status is lost, but it has ended.
 			return err != nil || info.Signo == int32(unix.SIGCHLD)

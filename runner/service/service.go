@@ -6,7 +6,7 @@
 //
 //  1. New gives every service a port and a folder.
 //  2. Start starts each once those that it is after are ready, and returns when all of them are.
-//  3. Failed is closed when one that is not optional ends by itself.
+//  3. Failed is closed when one that is not optional ends by itself. Err has it, until Stop has returned at the latest.
 //  4. Stop stops each once those that are after it have stopped.
 package service
 
@@ -53,7 +53,7 @@ type Set struct {
 	once   sync.Once     // of Stop
 	mu     sync.Mutex
 	cause  *Error
-	ending bool // they are being stopped: an end is not a failure
+	ending bool // they are being stopped: an end from then on is not a failure
 
 	watchers sync.WaitGroup // of the ends of the services
 }
@@ -73,6 +73,7 @@ type service struct {
 	supervisor *supervisor // nil before it is started, and for a sidecar
 	ready      chan struct{}
 	isReady    bool // valid once ready is closed
+	left       bool // it had ended by itself before they were stopped
 	stopped    chan struct{}
 
 	mu  sync.Mutex

@@ -103,7 +103,7 @@ func (s *Set) watch(one *service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one.note(func(r *record.Service) { r.ExitCode, r.Killed = end.ExitCode, end.Killed })
-	if s.ending || !one.isReady {
+	if !one.isReady || s.ending && !one.left {
 		return
 	}
 	err := one.endError()

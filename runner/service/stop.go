@@ -77,8 +77,17 @@ func (s *Set) Stop(ctx context.Context) {
 }
 
 func (s *Set) stop(ctx context.Context) {
+	left := make([]bool, len(s.all))
+	var asked sync.WaitGroup
+	for i, one := range s.all {
+		asked.Go(func() { left[i] = one.supervisor.hasLeft(ctx) })
+	}
+	asked.Wait()
 	s.mu.Lock()
 	s.ending = true
+	for i, one := range s.all {
+		one.left = left[i]
+	}
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, s.setting.Grace)
 	defer cancel()
@@ -95,7 +104,7 @@ func (s *Set) stop(ctx context.Context) {
 		})
 	}
 	all.Wait()
-	s.watchers.Wait() // the record says how each ended
+	s.watchers.Wait() // the record says how each ended, and Err which had before
 	s.removeData()
 }
 

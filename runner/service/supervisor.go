@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -35,6 +36,7 @@ type request struct {
 type report struct {
 	Started  bool // the command
 	Leaving  bool // it has ended; what it has left is about to
+	Alive    bool // the answer to wordAsk
 	Ended    bool
 	InSetup  bool // the setup has ended it
 	ExitCode int
@@ -45,6 +47,7 @@ type report struct {
 
 // The words of the runner to a supervisor.
 const (
+	wordAsk  = 'a' // whether the service is alive
 	wordStop = 's'
 	wordKill = 'k'
 )
@@ -53,6 +56,7 @@ const (
 type supervisor struct {
 	input   io.WriteCloser
 	started chan struct{} // closed when the command of the service was started
+	alive   chan struct{} // has an answer to wordAsk
 	leaving chan struct{} // closed when it has ended
 	ended   chan struct{} // closed when nothing of it is left; end is valid then
 	end     report
@@ -82,7 +86,10 @@ func start(program string, r request, output io.WriteCloser) (*supervisor, error
 		_, _ = out.Close(), reports.Close()
 		return nil, err
 	}
-	s := &supervisor{input: input, started: make(chan struct{}), leaving: make(chan struct{}), ended: make(chan struct{})}
+	s := &supervisor{
+		input: input, started: make(chan struct{}), alive: make(chan struct{}, 1),
+		leaving: make(chan struct{}), ended: make(chan struct{}),
+	}
 	copied := make(chan struct{})
 	go func() {
 		defer close(copied)
@@ -114,6 +121,12 @@ func (s *supervisor) listen(cmd *exec.Cmd, reports io.ReadCloser, copied <-chan 
 			left = true
 			close(s.leaving)
 		}
+		if r.Alive {
+			select {
+			case s.alive <- struct{}{}:
+			default:
+			}
+		}
 		if r.Ended {
 			s.end = r
 		}
@@ -123,6 +136,28 @@ func (s *supervisor) listen(cmd *exec.Cmd, reports io.ReadCloser, copied <-chan 
 	case <-copied:
 	case <-time.After(process.DefaultDrain):
 	}
+}
+
+// answerTime is how long a supervisor is waited for.
+const answerTime = time.Second
+
+// hasLeft reports whether the service has ended by itself. The supervisor knows that from the moment on when it has.
+func (s *supervisor) hasLeft(ctx context.Context) bool {
+	if s == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
+	_, _ = s.input.Write([]byte{wordAsk})
+	select {
+	case <-s.alive:
+	case <-s.leaving:
+		return true
+	case <-s.ended:
+		return true
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // stop stops the service, and kills it from the end of ctx on. It returns when nothing is left.
@@ -150,6 +185,7 @@ func Serve(in io.Reader, out, reports io.Writer) error {
 	}
 	signals := make(chan os.Signal, 3)
 	gone := make(chan struct{}) // the runner is
+	var leader atomic.Int64     // the process of the command
 	go func() {
 		defer close(gone)
 		words := io.MultiReader(input.Buffered(), in)
@@ -159,6 +195,10 @@ func Serve(in io.Reader, out, reports io.Writer) error {
 				return
 			}
 			switch word[0] {
+			case wordAsk:
+				if pid := leader.Load(); pid == 0 || !process.HasEnded(int(pid)) { // else it is leaving
+					_ = json.NewEncoder(reports).Encode(report{Alive: true})
+				}
 			case wordStop:
 				signals <- syscall.SIGTERM
 			case wordKill: // another signal, which is no duplicate
@@ -167,7 +207,7 @@ func Serve(in io.Reader, out, reports io.Writer) error {
 			}
 		}
 	}()
-	end := r.run(out, reports, signals)
+	end := r.run(out, reports, signals, &leader)
 	if len(r.Remove) > 0 {
 		removal := exec.Command(r.Remove[0], r.Remove[1:]...)
 		removal.Env = r.RemoveEnv
@@ -185,7 +225,7 @@ func Serve(in io.Reader, out, reports io.Writer) error {
 }
 
 // run runs the setup and the command of a service.
-func (r request) run(out, reports io.Writer, signals <-chan os.Signal) report {
+func (r request) run(out, reports io.Writer, signals <-chan os.Signal, leader *atomic.Int64) report {
 	command := process.Command{
 		Dir: r.Dir, Env: r.Env, Output: out, Marker: r.Marker, Grace: r.Grace, Drain: time.Second,
 	}
@@ -202,6 +242,7 @@ func (r request) run(out, reports io.Writer, signals <-chan os.Signal) report {
 		return reportOf(process.Result{ExitCode: -1}, err)
 	}
 	_ = json.NewEncoder(reports).Encode(report{Started: true})
+	command.OnStarted = func(pid int) { leader.Store(int64(pid)) }
 	command.OnEnded = func() { _ = json.NewEncoder(reports).Encode(report{Leaving: true}) }
 	return reportOf(process.Run(command, signals))
 }
