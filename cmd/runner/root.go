@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -109,11 +110,16 @@ func (o *options) checkWord(cmd *cobra.Command, word string) error {
 	if slices.Contains(names, word) || strings.Contains(word, ",") { // several steps, which are checked before they run
 		return nil
 	}
+	if err != nil { // then it is not known whether the word is a step
+		if near := nearest(word, commandNames(cmd.Root())); near != "" {
+			own := cmp.Or(outcome.Hint(err), "correct it")
+			return &outcome.ConfigError{Err: err, Advice: own + " (if a command was meant: runner " + near + ")"}
+		}
+		return outcome.Refused(err)
+	}
 	hint := "runner help lists the commands, runner steps the steps"
 	if near := nearest(word, append(names, commandNames(cmd.Root())...)); near != "" {
 		hint = "did you mean runner " + near + "?"
-	} else if err != nil { // then it is not known whether the word is a step
-		return outcome.Refused(err)
 	}
 	return &usageError{fmt.Sprintf("unknown command or step %q", word), hint}
 }
