@@ -15,7 +15,7 @@ import (
 )
 
 // openings is how often each page is opened.
-const openings = 9
+const openings = 7
 
 // How long the page of 5,000 tests and 100,000 lines takes, by the browser's own clocks: when it was loaded and painted,
 // and the time of the processor that the page's main thread needs until nothing is left to do. Beside it, in turns, are a
