@@ -55,13 +55,16 @@ command -v redis-server >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/
 endef
 
 # The race detector needs a C compiler. In CI there has to be one; elsewhere the tests are worth running without it.
+# What it makes slow, or measures memory, runs without it.
 # By default it lets every process sleep for a second before it exits. What go test would vet, lint has vetted.
+WITHOUT_RACE := FiveGibibytes|FiftyThousandFiles|DoesNotAllocate|BoundedMemory
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
 test: lint $(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.yaml $(TOOLS)/bin/gotestsum $(TOOLS)/bin/versitygw $(TOOLS)/bin/moto_server $(TOOLS)/bin/pytest $(MONOREPO) ## all tests that need no container
 	@$(HAVE_DATABASES)
 	@test -n "$(RACE)" || { echo "no C compiler: the tests run without the race detector"; test -z "$$CI"; }
 	GORACE=atexit_sleep_ms=0 CGO_ENABLED=$(if $(RACE),1,0) go test $(RACE) -vet off -timeout 20m ./...
+	test -z "$(RACE)" || go test -vet off -p 1 -run '$(WITHOUT_RACE)' ./artifacts/s3 ./artifacts/cache ./runner/logs ./steps/results
 	cd runner/awsjson/endpointtest && go test ./...
 
 # A browser is a matter of the system's packages: CI on Debian installs it, elsewhere a message names it.

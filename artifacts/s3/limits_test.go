@@ -47,27 +47,6 @@ func counted(t testing.TB) (*Store, *s3test.Null) {
 	return storeAt(t, null.Start(t), "bucket", time.Minute), null
 }
 
-func TestAFileOfFiveGibibytes(t *testing.T) {
-	s, null := counted(t)
-	dir := t.TempDir()
-	f, err := os.Create(filepath.Join(dir, "image"))
-	artifactstest.Must(t, err)
-	artifactstest.Must(t, f.Truncate(5<<30))
-	artifactstest.Must(t, f.Close())
-	p := artifactstest.Publish(
-		t,
-		s,
-		artifacts.Set{Kind: "builds", Ref: artifacts.Ref{Branch: "main", SHA: artifactstest.SHA1}, Dir: dir},
-	)
-	const want = "7f06c62352aebd8125b2a1841e2b9e1ffcbed602f381c3dcb3200200e383d1d5" // sha256sum of it
-	if f := p.Manifest.Files[0]; f.SHA256 != want || f.Size != 5<<30 {
-		t.Errorf("%+v", f)
-	}
-	if c := null.Counters(); c.Operations["UploadPart"] != 5<<30/partSize || c.Received < 5<<30 {
-		t.Errorf("%+v", c)
-	}
-}
-
 // What a bucket asks of its objects is on each of them, however it is sent.
 func TestObjectsHaveTheRequestedSettings(t *testing.T) {
 	s, proxy := behind(t)

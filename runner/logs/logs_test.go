@@ -318,20 +318,6 @@ func TestWholeLinesInterleave(t *testing.T) {
 	}
 }
 
-func TestTheFastPathDoesNotAllocate(t *testing.T) {
-	if raceEnabled {
-		t.Log("not measured: the race detector allocates")
-		return
-	}
-	p := []byte(strings.Repeat("plain text\n\x1b[32mcoloured\x1b[0m \"quoted\"\tand größer\r\n", 5000) + "unfinished")
-	for _, o := range []Options{{}, {File: io.Discard}, {Format: Text, Color: true}, {Format: Text, File: io.Discard}} {
-		c := New(io.Discard, o).Command()
-		if n := testing.AllocsPerRun(20, func() { _, _ = c.Write(p) }); n != 0 {
-			t.Errorf("%+v: %v allocations a Write", o, n)
-		}
-	}
-}
-
 func TestMemoryStaysBounded(t *testing.T) {
 	c := New(io.Discard, Options{Format: Text, File: io.Discard}).Command().(*command)
 	p := bytes.Repeat([]byte("no newline \" \x01 ü \x1b]0;title"), 10_000)

@@ -1,6 +1,0 @@
-//go:build race
-
-package cache
-
-// raceDetector needs memory of its own.
-const raceDetector = true
