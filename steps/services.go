@@ -45,6 +45,25 @@ type Ready struct {
 	Timeout time.Duration
 }
 
+// NamedPort returns the port that ready names, as port or in a URL of this machine; 0 if it names none. A command
+// listens there; of a container it is the port inside.
+func (r Ready) NamedPort() int {
+	text := r.Port
+	if m := localURL.FindStringSubmatch(r.HTTP); m != nil {
+		switch text = m[2]; {
+		case text == "" && m[1] == "s":
+			text = "443"
+		case text == "":
+			text = "80"
+		}
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil || port >= 1<<16 {
+		return 0
+	}
+	return port
+}
+
 // ServicePort stands for the free port that a service was given.
 const ServicePort = "$SERVICE_PORT"
 
@@ -55,6 +74,7 @@ var (
 	serviceName  = pattern.New(`^[a-z][a-z0-9-]{0,30}$`)
 	serviceImage = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$`)
 	readyURL     = pattern.New(`^https?://[^/ ]+`)
+	localURL     = pattern.New(`^http(s?)://(?:127\.0\.0\.1|localhost|0\.0\.0\.0|\[::1?\])(?::([0-9]{1,5}))?(?:[/?#]|$)`)
 )
 
 // servicesKind are services by their names.
@@ -85,6 +105,11 @@ func servicesKind() kind[[]Service] {
 				return err
 			}
 			service.Name = name
+			port := service.Ready.NamedPort()
+			if other := sharedPort(*to, service); other != "" {
+				return d.errorf(node, "have one of them listen on another port, or on "+ServicePort,
+					"services %q and %q have the same port, %d", other, name, port)
+			}
 			*to = append(slices.DeleteFunc(*to, func(s Service) bool { return s.Name == name }), service) // else of a merge key
 			return nil
 		})
@@ -93,6 +118,18 @@ func servicesKind() kind[[]Service] {
 		}
 		return checkServiceOrder(d, n, *to, places)
 	}}
+}
+
+// sharedPort returns the name of the service that has the port of another one, which is a command, too.
+func sharedPort(all []Service, s Service) string {
+	port := s.Ready.NamedPort()
+	i := slices.IndexFunc(all, func(other Service) bool {
+		return port != 0 && other.Ready.NamedPort() == port && other.Name != s.Name && !other.IsContainer() && !s.IsContainer()
+	})
+	if i < 0 {
+		return ""
+	}
+	return all[i].Name
 }
 
 func serviceObject() object[Service] {

@@ -92,6 +92,10 @@ func TestAServiceIsRefusedWithItsPlace(t *testing.T) {
 			"a: { command: x, after: [c] }\n      b: { command: x, after: [a] }\n      c: { command: x, after: [b] }",
 			`runner.yaml:5:31: services are after each other: a, c, b, a`, "break the circle",
 		},
+		"two of one port": {
+			"a: { command: x, ready: { port: 3000 } }\n      b: { command: y, ready: { http: \"http://localhost:3000/\" } }",
+			`runner.yaml:6:10: services "a" and "b" have the same port, 3000`, "have one of them listen on another port, or on $SERVICE_PORT",
+		},
 		"a key of compose": {
 			"db: { command: x, depends_on: [y] }", `runner.yaml:5:25: unknown key "depends_on" in service db`, "did you mean after?",
 		},
@@ -106,11 +110,27 @@ func TestAServiceIsRefusedWithItsPlace(t *testing.T) {
 			if refused, ok := err.(*FileError); !ok || c.hint != "" && refused.Advice != c.hint {
 				t.Errorf("hint %q, want %q", refused.Advice, c.hint)
 			}
-			known := []string{"a circle", "after itself", "after an unknown one", "an expression that is none"}
+			known := []string{"a circle", "after itself", "after an unknown one", "an expression that is none", "two of one port"}
 			if accepted, ok := validator(t)(source); !ok || accepted != slices.Contains(known, name) {
 				t.Errorf("the schema accepts it: %t", accepted)
 			}
 		})
+	}
+}
+
+func TestAReadyNamesAPort(t *testing.T) {
+	for url, want := range map[string]int{
+		"": 0, "http://127.0.0.1:3000/health": 3000, "https://localhost:8443": 8443, "http://[::1]:3000?x": 3000,
+		"http://localhost/health": 80, "https://127.0.0.1": 443,
+		"http://127.0.0.1:$SERVICE_PORT/": 0, "http://localhost:${PORT}": 0, "http://db:3000/": 0,
+		"http://localhost.example:3000/": 0, "http://127.0.0.1:99999/": 0, "http://127.0.0.1:30$X/": 0,
+	} {
+		if got := (Ready{HTTP: url}).NamedPort(); got != want {
+			t.Errorf("%s names port %d, want %d", url, got, want)
+		}
+	}
+	if (Ready{Port: "5432"}).NamedPort() != 5432 || (Ready{Port: ServicePort}).NamedPort() != 0 {
+		t.Error("port is not read")
 	}
 }
 

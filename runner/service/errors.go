@@ -22,7 +22,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // Hint says what to do about it.
 func (e *Error) Hint() string {
-	return cmp.Or(e.Advice, "see its lines in the log; optional: true lets the step go on without it")
+	return cmp.Or(e.Advice, "its last lines say why; runner logs latest --source service/"+e.Service+" has all of them")
 }
 
 func hint(err error) string {

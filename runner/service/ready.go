@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -99,19 +100,17 @@ func (s *Set) check(one *service) check {
 			return fmt.Errorf("no line of its output matches %q", r.Log)
 		}
 	case r.Port != "" || one.IsContainer() && one.port != 0:
-		port, _ := one.clientPort()
-		return func(ctx context.Context) error { return checkPort(ctx, port, one.kind == record.ServiceContainer) }
+		return func(ctx context.Context) error { return checkPort(ctx, one.port, one.kind == record.ServiceContainer) }
 	}
 	return nil
 }
 
-// clientPort returns the port by which a service is reached, and whether the step has chosen it.
-func (one *service) clientPort() (port int, chosen bool) {
-	if !one.IsContainer() && one.Ready.Port != "" && one.Ready.Port != steps.ServicePort {
-		port, _ = strconv.Atoi(one.Ready.Port)
-		return port, true
+// chosenPort returns the port on which the step says that a command listens; 0 for none.
+func (one *service) chosenPort() int {
+	if one.IsContainer() {
+		return 0
 	}
-	return one.port, false
+	return one.Ready.NamedPort()
 }
 
 // checkPort connects to a port. A proxy accepts connections before the service does, and closes them.
@@ -144,6 +143,10 @@ func (one *service) checkHTTP(r steps.Ready) check {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	address, err := r.ExpandURL(func(name string) string { return one.scope[name] })
+	if u, urlErr := url.Parse(address); one.kind == record.ServiceContainer && r.NamedPort() != 0 && urlErr == nil {
+		u.Host = net.JoinHostPort(Host, strconv.Itoa(one.port)) // where the port inside is published
+		address = u.String()
+	}
 	return func(ctx context.Context) error {
 		if err != nil {
 			return err
@@ -187,10 +190,10 @@ func (s *Set) checkCommand(one *service) check {
 
 // refuseTakenPort refuses a port that the step has chosen and that another program has.
 func (one *service) refuseTakenPort() error {
-	port, chosen := one.clientPort()
+	port := one.chosenPort()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	if !chosen || checkPort(ctx, port, false) != nil {
+	if port == 0 || checkPort(ctx, port, false) != nil {
 		return nil
 	}
 	return &Error{
@@ -204,7 +207,7 @@ func taken(port int) string {
 	if p, ok := process.Listener(port); ok {
 		return fmt.Sprintf("port %d is taken by process %d (%s)", port, p.PID, p.Command)
 	}
-	return fmt.Sprintf("port %d is taken by another process", port)
+	return fmt.Sprintf("port %d is taken by a process that cannot be seen from here, of another user or container", port)
 }
 
 // endError says how a service ended that should not have.
@@ -218,6 +221,12 @@ func (one *service) endError() *Error {
 		e.Message = "ended: it exited with 0"
 	default:
 		e.Message = "ended: it " + end.Error
+	}
+	if end.Error == "" {
+		if end.Left != "" {
+			e.Message += " and left " + end.Left
+		}
+		e.Advice = foregroundAdvice(one.Command.String(), end.Left)
 	}
 	text := strings.Join(e.Lines, "\n")
 	switch {

@@ -85,6 +85,11 @@ func New(s Setting) (*Set, error) {
 	set := &Set{setting: s, failed: make(chan struct{})}
 	ordered, _ := steps.OrderServices(s.Services) // the file has been checked
 	for _, declared := range ordered {
+		if port := declared.Ready.NamedPort(); port != 0 {
+			set.ports = append(set.ports, port) // no other service gets it
+		}
+	}
+	for _, declared := range ordered {
 		one := &service{
 			Service: declared, kind: record.ServiceCommand, lines: newLines(declared.Ready.Log),
 			ready: make(chan struct{}), stopped: make(chan struct{}),
@@ -105,7 +110,7 @@ func New(s Setting) (*Set, error) {
 // place decides where a service runs, and gives it a port and a folder.
 func (s *Set) place(one *service) (err error) {
 	if one.IsContainer() {
-		one.inside, _ = strconv.Atoi(one.Ready.Port)
+		one.inside = one.Ready.NamedPort()
 		if sidecar, ok := findSidecar(s.setting.Sidecars, one.Service); ok {
 			one.kind, one.port = record.ServiceSidecar, sidecar.Port
 			return nil
@@ -117,6 +122,9 @@ func (s *Set) place(one *service) (err error) {
 		one.container = containerName(s.setting.RunID, one.Name)
 	} else if one.data, err = makeData(one.Name); err != nil {
 		return &Error{Service: one.Name, Message: "has no folder: " + err.Error(), Err: err}
+	}
+	if one.port = one.chosenPort(); one.port != 0 {
+		return nil
 	}
 	if one.port, err = s.freePort(); err != nil {
 		return &Error{Service: one.Name, Message: "has no port: " + err.Error(), Err: err}

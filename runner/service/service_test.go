@@ -219,6 +219,24 @@ func TestAContainerIsRunByTheEngine(t *testing.T) {
 	}
 }
 
+// A URL of a container names its port inside, as port: does. It is asked for where that is published.
+func TestAURLOfAContainerNamesThePortInside(t *testing.T) {
+	fake, home := fakeEngine(t)
+	set, err := newSet(t, func(s *Setting) { s.Engine, s.Variables = fake.Engine, fake.Variables }, steps.Service{
+		Name: "web", Image: "redis:7", Ready: steps.Ready{HTTP: "http://localhost:8080/asked", Timeout: 20 * time.Second},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := set.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want := "--publish 127.0.0.1:" + set.Variables()["SERVICE_WEB_PORT"] + ":8080 "
+	if asked, _ := os.ReadFile(filepath.Join(home, "asked")); !strings.Contains(string(asked), want) {
+		t.Errorf("the engine was not asked: %s\n%s", want, asked)
+	}
+}
+
 func TestAnImageThatCannotBePulledIsNamed(t *testing.T) {
 	fake, _ := fakeEngine(t)
 	set, err := newSet(t, func(s *Setting) { s.Engine, s.Variables = fake.Engine, fake.Variables },

@@ -42,6 +42,7 @@ type report struct {
 	ExitCode int
 	Killed   bool
 	Error    string
+	Left     string // a process that it has left, and that was ended
 	Hint     string
 }
 
@@ -250,6 +251,9 @@ func (r request) run(out, reports io.Writer, signals <-chan os.Signal, leader *a
 // reportOf says how a command ended.
 func reportOf(result process.Result, err error) report {
 	end := report{ExitCode: result.ExitCode, Killed: result.Killed}
+	if len(result.Leftovers) > 0 {
+		end.Left = fmt.Sprintf("process %d (%s)", result.Leftovers[0].PID, result.Leftovers[0].Command)
+	}
 	var (
 		exit      *process.ExitError
 		signalled *process.SignalError
