@@ -31,7 +31,9 @@ func foregroundAdvice(command, left string) string {
 		}
 	}
 	if left != "" {
-		return "keep it in the foreground, where its end is noticed: begin its last command with exec, without & behind it"
+		return "keep it in the foreground, where its end is noticed: " +
+			"begin its last command with exec, without & behind it"
 	}
-	return "a service runs until it is stopped; what ends by itself belongs into setup: of the service, or before: of the step"
+	return "a service runs until it is stopped; " +
+		"what ends by itself belongs into setup: of the service, or before: of the step"
 }

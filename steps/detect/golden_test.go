@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -11,6 +12,9 @@ import (
 
 	"github.com/carlin-cicd/runner/steps"
 )
+
+// proposedLine is a line of services, as a comment.
+var proposedLine = regexp.MustCompile(`(?m)^    # (services:|  [a-z])`)
 
 var update = flag.Bool("update", false, "write the runner.yaml of testdata anew")
 
@@ -45,6 +49,10 @@ func TestTreesGetTheirRunnerYaml(t *testing.T) {
 			file, err := steps.Parse(goldenName, []byte(got))
 			if err != nil {
 				t.Fatalf("what is written cannot be read: %v\n%s", err, got)
+			}
+			proposed := proposedLine.ReplaceAllString(got, "    $1")
+			if _, err := steps.Parse(goldenName, []byte(proposed)); err != nil {
+				t.Errorf("the proposed services cannot be read: %v\n%s", err, proposed)
 			}
 			for _, s := range found.Steps {
 				step, err := steps.Collect(dir, file).Find(s.Name)

@@ -1,56 +1,97 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
+	"github.com/carlin-cicd/runner/steps/pattern"
 )
 
 // Proposed services are comments below the tests: what a file of another tool says is no proof that the tests need it.
 
-// composeFiles are where Docker Compose looks, the first one wins.
-var composeFiles = []string{"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"}
-
-// backends are images that tests commonly need, with the port that they listen on.
-var backends = map[string]int{
-	"postgres": 5432, "postgis": 5432, "timescaledb": 5432, "mysql": 3306, "mariadb": 3306, "mongo": 27017, "redis": 6379,
-	"valkey": 6379, "rabbitmq": 5672, "memcached": 11211, "elasticsearch": 9200, "opensearch": 9200, "localstack": 4566,
-	"minio": 9000, "dynamodb-local": 8000, "nats": 4222,
+// backend is a kind of service that tests commonly need.
+type backend struct {
+	name, id string
+	image    string
+	port     int
+	scheme   string // of its URL; "" for none
+	variable string // that commonly has its URL
+	user     string // that may do everything
+	open     string // lets an image start without a password that insists on one otherwise
+	users    string // the ending of variables that name its user; "" if they need a password
+	database string // the ending of variables that name its database
 }
 
-// backend is a service that a file may name.
-type backend struct{ name, id, image string }
-
 var (
-	postgres = backend{"PostgreSQL", "db", "postgres:17"}
-	mysql    = backend{"MySQL", "db", "mysql:8.4"}
-
-	// named are the backends by the words of other tools.
-	named = map[string]backend{
-		"postgresql": postgres, "postgres": postgres, "postgis": postgres, "mysql": mysql, "mysql2": mysql, "trilogy": mysql,
-		"mariadb": {"MariaDB", "db", "mariadb:11"}, "mongodb": {"MongoDB", "mongo", "mongo:8"}, "mongo": {"MongoDB", "mongo", "mongo:8"},
-		"redis": {"Redis", "redis", "redis:7"}, "rabbitmq": {"RabbitMQ", "rabbitmq", "rabbitmq:4"},
+	postgres = backend{
+		"PostgreSQL", "db", "postgres:17", 5432, "postgres", "DATABASE_URL", "postgres",
+		"POSTGRES_HOST_AUTH_METHOD: trust",
+		"POSTGRES_USER POSTGRESQL_USERNAME", "POSTGRES_DB POSTGRESQL_DATABASE",
+	}
+	mysql = backend{
+		"MySQL", "db", "mysql:8.4", 3306, "mysql", "DATABASE_URL", "root", `MYSQL_ALLOW_EMPTY_PASSWORD: "yes"`, "",
+		"MYSQL_DATABASE",
+	}
+	mariadb = backend{
+		"MariaDB", "db", "mariadb:11", 3306, "mysql", "DATABASE_URL", "root",
+		`MARIADB_ALLOW_EMPTY_ROOT_PASSWORD: "yes"`, "",
+		"MARIADB_DATABASE MYSQL_DATABASE",
+	}
+	mongo = backend{
+		"MongoDB", "mongo", "mongo:8", 27017, "mongodb", "MONGODB_URI", "", "", "", "MONGO_INITDB_DATABASE MONGODB_DATABASE",
+	}
+	redis    = backend{"Redis", "redis", "redis:7", 6379, "redis", "REDIS_URL", "", "", "", ""}
+	valkey   = backend{"Valkey", "valkey", "valkey/valkey:8", 6379, "redis", "REDIS_URL", "", "", "", ""}
+	rabbitmq = backend{
+		"RabbitMQ", "rabbitmq", "rabbitmq:4", 5672, "amqp", "AMQP_URL", "guest:guest", "", "", "RABBITMQ_DEFAULT_VHOST",
 	}
 
-	// namings are the files that name backends, and how; the first file that names one wins.
-	namings = []struct {
-		file, what string
-		pattern    string
-	}{
-		{"prisma/schema.prisma", "prisma/schema.prisma", `(?m)^\s*provider\s*=\s*"(\w+)"`},
-		{"config/database.yml", "config/database.yml", `(?m)^\s*adapter:\s*["']?(\w+)`},
-		{"package.json", "testcontainers in package.json", `"@testcontainers/(\w+)"`},
-		{"go.mod", "testcontainers in go.mod", `testcontainers-go/modules/(\w+)`},
-		{"pom.xml", "testcontainers in pom.xml", `<groupId>org\.testcontainers</groupId>\s*<artifactId>(\w+)<`},
-		{"build.gradle", "testcontainers in build.gradle", `org\.testcontainers:(\w+)`},
-		{"build.gradle.kts", "testcontainers in build.gradle.kts", `org\.testcontainers:(\w+)`},
-		{"pyproject.toml", "testcontainers in pyproject.toml", `testcontainers\[(\w+)\]`},
+	// backends are those of images, by the last part of the image's name. Some are words of other tools.
+	backends = map[string]backend{
+		"postgres": postgres, "postgresql": postgres, "postgis": postgres, "timescaledb": postgres, "pgvector": postgres,
+		"mysql": mysql, "mysql2": mysql, "trilogy": mysql, "mysql-server": mysql, "mariadb": mariadb,
+		"mongo": mongo, "mongodb": mongo,
+		"redis": redis, "redis-stack-server": redis, "valkey": valkey,
+		"rabbitmq":       rabbitmq,
+		"memcached":      {name: "Memcached", id: "memcached", image: "memcached:1.6", port: 11211},
+		"elasticsearch":  {name: "Elasticsearch", id: "elasticsearch", port: 9200},
+		"opensearch":     {name: "OpenSearch", id: "opensearch", port: 9200},
+		"localstack":     {name: "LocalStack", id: "localstack", image: "localstack/localstack:4", port: 4566},
+		"minio":          {name: "MinIO", id: "minio", port: 9000},
+		"dynamodb-local": {name: "DynamoDB", id: "dynamodb", port: 8000},
+		"nats":           {name: "NATS", id: "nats", image: "nats:2", port: 4222, scheme: "nats", variable: "NATS_URL"},
 	}
 )
+
+// naming is how a file names backends: by words in groups of a pattern, several in one separated by commas.
+type naming struct{ file, what, pattern string }
+
+const (
+	gradleModule = `org\.testcontainers:(?:testcontainers-)?(\w+)` +
+		`|org\.testcontainers["']\s*,\s*name\s*[:=]\s*["'](?:testcontainers-)?(\w+)` // version 2 has the prefix
+	pythonExtra = `testcontainers\[([\w, -]+)\]|testcontainers\s*=\s*\{[^}\n]*extras\s*=\s*\[([^\]\n]+)\]`
+)
+
+// namings are the files of a folder that name backends; the first that names one wins.
+var namings = []naming{
+	{"prisma/schema.prisma", "", `(?m)^\s*provider\s*=\s*"(\w+)"`},
+	{"schema.prisma", "", `(?m)^\s*provider\s*=\s*"(\w+)"`},
+	{"config/database.yml", "", `(?m)^\s*adapter:\s*["']?(\w+)`},
+	{"package.json", "testcontainers in ", `"@testcontainers/(\w+)"`},
+	{"go.mod", "testcontainers in ", `testcontainers-go/modules/(\w+)`},
+	{"pom.xml", "testcontainers in ", `<groupId>org\.testcontainers</groupId>\s*<artifactId>(?:testcontainers-)?(\w+)<`},
+	{"build.gradle", "testcontainers in ", gradleModule},
+	{"build.gradle.kts", "testcontainers in ", gradleModule},
+	{"gradle/libs.versions.toml", "testcontainers in ", gradleModule},
+	{"pyproject.toml", "testcontainers in ", pythonExtra},
+	{"requirements.txt", "testcontainers in ", pythonExtra},
+	{"requirements-dev.txt", "testcontainers in ", pythonExtra},
+	{"dev-requirements.txt", "testcontainers in ", pythonExtra},
+}
 
 // services returns lines that propose services for the tests of a workspace.
 func services(t *tree) []string {
@@ -58,48 +99,149 @@ func services(t *tree) []string {
 		return lines
 	}
 	for _, n := range namings {
-		text, ok := content(t, n.file)
-		if !ok {
-			continue
-		}
-		var lines, names []string
-		known := map[string]bool{}
-		for _, match := range regexp.MustCompile(n.pattern).FindAllStringSubmatch(text, -1) {
-			p, ok := named[match[1]]
-			if !ok || known[p.id] {
+		for _, folder := range t.folders {
+			file := path.Join(folder, n.file)
+			text, ok := content(t, file)
+			if !ok || folder != "." && aside(folder) {
 				continue
 			}
-			known[p.id] = true
-			names = append(names, p.name)
-			lines = append(lines, serviceLine(p.id, p.image, backends[imageName(p.image)]))
-		}
-		if len(lines) > 0 {
-			title := "services: # " + n.what + " names " + strings.Join(names, ", ") + "; see steps/services.md of the runner"
-			return append([]string{title}, lines...)
+			if all := n.proposals(text); len(all) > 0 {
+				var names []string
+				for _, p := range all {
+					names = append(names, p.name)
+				}
+				return proposed(all, n.what+file+" names "+strings.Join(names, ", "))
+			}
 		}
 	}
 	return nil
 }
 
-// passwordless lets images start that insist on a password otherwise.
-var passwordless = map[string]string{
-	"postgres": "POSTGRES_HOST_AUTH_METHOD: trust", "postgis": "POSTGRES_HOST_AUTH_METHOD: trust",
-	"timescaledb": "POSTGRES_HOST_AUTH_METHOD: trust", "mysql": `MYSQL_ALLOW_EMPTY_PASSWORD: "yes"`,
-	"mariadb": `MARIADB_ALLOW_EMPTY_ROOT_PASSWORD: "yes"`,
-}
+var (
+	prismaVariable = pattern.New(`(?m)^\s*url\s*=\s*env\("([A-Z][A-Z0-9_]{0,60})"\)`)
+	railsDatabase  = pattern.New(`(?s)\ntest:.*?\n\s+database:\s*["']?([A-Za-z0-9_.-]{1,63})["']?\s*\n`)
+)
 
-// serviceLine is one service of runner.yaml.
-func serviceLine(id, image string, port int) string {
-	environment := ""
-	if set, ok := passwordless[imageName(image)]; ok {
-		environment = ", environment: { " + set + " }"
+// proposals are those of a file.
+func (n naming) proposals(text string) []proposedService {
+	var all []proposedService
+	for _, match := range regexp.MustCompile(n.pattern).FindAllStringSubmatch(text, -1) {
+		for word := range strings.SplitSeq(strings.Join(match[1:], ""), ",") {
+			word = strings.Trim(word, " \"'")
+			p := proposedService{backend: backends[word]}
+			if p.image == "" || slices.ContainsFunc(all, func(o proposedService) bool { return o.id == p.id }) {
+				continue
+			}
+			switch m := prismaVariable.FindStringSubmatch(text); {
+			case strings.HasSuffix(n.file, ".prisma") && m != nil:
+				p.variable = m[1]
+			case n.file == "config/database.yml":
+				if p.scheme == "mysql" {
+					p.scheme = word // Rails finds the adapter by it
+				}
+				if m := railsDatabase.FindStringSubmatch("\n" + text + "\n"); m != nil {
+					p.set(databaseVariable(p.backend), m[1])
+				}
+			}
+			all = append(all, p)
+		}
 	}
-	return fmt.Sprintf("  %s: { image: %q, ready: { port: %d }%s } # at $SERVICE_%s_PORT of 127.0.0.1",
-		id, image, port, environment, strings.ToUpper(strings.ReplaceAll(id, "-", "_")))
+	return all
 }
 
-// imageName is the last part of an image's name, without its tag.
+// databaseVariable returns the variable by which an image is told its database.
+func databaseVariable(b backend) string {
+	first, _, _ := strings.Cut(b.database, " ")
+	return first
+}
+
+// proposedService is a service of a workspace.
+type proposedService struct {
+	backend
+	settings []string // NAME: value
+	named    string   // its database
+	asked    string   // the path by which its health is asked for, by HTTP
+	timeout  string
+	after    []string
+	foreign  bool // its image has other accounts than the usual one
+}
+
+// set gives the image a variable that names the database or the user.
+func (p *proposedService) set(variable, value string) {
+	if variable == "" || !accountName.MatchString(value) {
+		return
+	}
+	if slices.Contains(strings.Fields(p.users), variable) {
+		p.user = value
+	} else {
+		p.named = value
+	}
+	p.settings = append(p.settings, variable+": "+value)
+}
+
+// accountName is what needs no quotes in YAML, in a URL and in a shell.
+var accountName = pattern.New(`^[A-Za-z_][A-Za-z0-9_.-]{0,62}$`)
+
+// proposed are the lines of services, of whom one says why.
+func proposed(all []proposedService, why string) []string {
+	lines := []string{"services: # " + why + "; see steps/services.md of the runner"}
+	taken := map[string]bool{}
+	for _, p := range all {
+		if taken[p.variable] {
+			p.variable = strings.ToUpper(strings.ReplaceAll(p.id, "-", "_")) + "_URL"
+		}
+		taken[p.variable] = p.variable != ""
+		lines = append(lines, p.line())
+	}
+	return lines
+}
+
+// line is the service in runner.yaml, and how the command finds it.
+func (p proposedService) line() string {
+	ready := fmt.Sprintf("port: %d", p.port)
+	if p.asked != "" {
+		ready = fmt.Sprintf("http: %q", fmt.Sprintf("http://127.0.0.1:%d%s", p.port, p.asked))
+	}
+	if p.timeout != "" {
+		ready += ", timeout: " + p.timeout
+	}
+	text := fmt.Sprintf("  %s: { image: %q, ready: { %s }", p.id, p.image, ready)
+	var settings []string
+	if p.open != "" {
+		settings = append(settings, p.open)
+	}
+	if settings = append(settings, p.settings...); len(settings) > 0 {
+		text += ", environment: { " + strings.Join(settings, ", ") + " }"
+	}
+	if len(p.after) > 0 {
+		text += ", after: [" + strings.Join(p.after, ", ") + "]"
+	}
+	port := "$SERVICE_" + strings.ToUpper(strings.ReplaceAll(p.id, "-", "_")) + "_PORT"
+	if p.scheme == "" || p.foreign {
+		return text + " } # at " + port + " of 127.0.0.1"
+	}
+	return text + " } # export " + p.variable + "=" + p.url(port) + " in the command"
+}
+
+// url is where the command finds the service.
+func (p proposedService) url(port string) string {
+	url := p.scheme + "://"
+	if p.user != "" {
+		url += p.user + "@"
+	}
+	url += "127.0.0.1:" + port
+	if p.scheme == "postgres" {
+		p.named = cmp.Or(p.named, p.user)
+	}
+	if p.named != "" {
+		url += "/" + p.named
+	}
+	return url
+}
+
+// imageName is the last part of an image's name, without its tag and digest.
 func imageName(image string) string {
+	image, _, _ = strings.Cut(image, "@")
 	name, _, _ := strings.Cut(path.Base(image), ":")
 	return name
 }
@@ -111,34 +253,4 @@ func content(t *tree, name string) (string, bool) {
 	}
 	text, err := t.read(name)
 	return text, err == nil
-}
-
-// composed proposes the known services of Docker Compose.
-func composed(t *tree) []string {
-	for _, name := range composeFiles {
-		text, ok := content(t, name)
-		if !ok {
-			continue
-		}
-		var file struct {
-			Services map[string]struct{ Image string } `yaml:"services"`
-		}
-		if yaml.Unmarshal([]byte(text), &file) != nil {
-			return nil
-		}
-		var lines []string
-		for service, s := range file.Services {
-			port := backends[imageName(s.Image)]
-			id := slug(service)
-			if port == 0 || id == "" || id[0] < 'a' || id[0] > 'z' || len(id) > 31 || strings.ContainsAny(s.Image, "${}\"\\") {
-				continue
-			}
-			lines = append(lines, serviceLine(id, s.Image, port))
-		}
-		slices.Sort(lines)
-		if len(lines) > 0 {
-			return append([]string{"services: # of " + name + "; see steps/services.md of the runner"}, lines...)
-		}
-	}
-	return nil
 }
