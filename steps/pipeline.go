@@ -75,16 +75,27 @@ func stepNameKind() kind[string] {
 }
 
 // filterKeys are the keys of a filter in a mapping.
-func filterKeys[S any](at func(*S) *Filter) []key[S] {
+func filterKeys[S any](at func(*S) *Filter) (all []key[S]) {
+	for _, k := range keysOfFilter() {
+		all = append(all, key[S]{
+			name: k.name, schema: k.schema, synonyms: k.synonyms,
+			read: func(d *decoder, n ast.Node, to *S) error { return k.read(d, n, at(to)) },
+			copy: func(to, from *S) { k.copy(at(to), at(from)) },
+		})
+	}
+	return all
+}
+
+func keysOfFilter() []key[Filter] {
 	globs := func() kind[[]string] { return listOf(refGlob(), "glob") }
-	return []key[S]{
+	return []key[Filter]{
 		newKey("branches", "Only for these branches (globs); for tags only if tags is set, too.", globs(),
-			func(s *S) *[]string { return &at(s).Branches }).alias("branch"),
+			func(f *Filter) *[]string { return &f.Branches }).alias("branch"),
 		newKey("tags", "Only for these tags (globs); for branches only if branches is set, too.", globs(),
-			func(s *S) *[]string { return &at(s).Tags }).alias("tag"),
+			func(f *Filter) *[]string { return &f.Tags }).alias("tag"),
 		newKey("events", "Only when the pipeline was started by one of these.",
 			listOf(oneOf(events...), "event"),
-			func(s *S) *[]string { return &at(s).Events }).alias("on", "event"),
+			func(f *Filter) *[]string { return &f.Events }).alias("on", "event"),
 	}
 }
 

@@ -45,31 +45,39 @@ func composed(t *tree) []string {
 			continue
 		}
 		var file struct {
-			Services map[string]composeService `yaml:"services"`
+			Services map[string]*composeService `yaml:"services"`
 		}
 		if yaml.Unmarshal([]byte(text), &file) != nil {
 			return nil
 		}
 		c := compose{t, map[string]string{}}
 		c.readVariables(".env", c.variables)
-		ids := map[string]string{}
-		var all []proposedService
+		var services []string
 		for service, s := range file.Services {
-			if p, ok := c.proposal(slug(service), s); ok {
+			if s != nil {
+				services = append(services, service)
+			}
+		}
+		slices.Sort(services)
+		ids := map[string]string{}
+		var all []*proposedService
+		for _, service := range services {
+			if p := c.proposal(slug(service), file.Services[service]); p != nil {
 				ids[service] = p.id
+				p.after = names(file.Services[service].DependsOn)
 				all = append(all, p)
 			}
 		}
-		for service, s := range file.Services {
-			i := slices.IndexFunc(all, func(p proposedService) bool { return p.id == ids[service] })
-			for _, other := range names(s.DependsOn) {
-				if i >= 0 && ids[other] != "" {
-					all[i].after = append(all[i].after, ids[other])
+		for _, p := range all {
+			var after []string
+			for _, service := range p.after {
+				if id := ids[service]; id != "" {
+					after = append(after, id)
 				}
 			}
+			p.after = after
 		}
 		if len(all) > 0 {
-			slices.SortFunc(all, func(a, b proposedService) int { return strings.Compare(a.id, b.id) })
 			return proposed(all, "of "+name)
 		}
 	}
@@ -77,19 +85,18 @@ func composed(t *tree) []string {
 }
 
 var (
-	serviceID = pattern.New(`^[a-z][a-z0-9-]{0,30}$`)
 	imageText = pattern.New(`^[A-Za-z0-9][A-Za-z0-9._/:@-]*[A-Za-z0-9]$`)
 	healthURL = pattern.New(`http://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::([0-9]+))?(/[A-Za-z0-9_./-]*)?`)
 )
 
-// proposal returns what a service becomes; false if it is not known what, or if a person starts it by a profile.
-func (c compose) proposal(id string, s composeService) (proposedService, bool) {
+// proposal returns what a service becomes; nil if it is not known what, or if a person starts it by a profile.
+func (c compose) proposal(id string, s *composeService) *proposedService {
 	image, ok := c.expand(s.Image)
-	b, known := backends[imageName(image)]
-	if !ok || !known || !serviceID.MatchString(id) || !imageText.MatchString(image) || len(names(s.Profiles)) > 0 {
-		return proposedService{}, false
+	b := findBackend(imageName(image))
+	if !ok || b == nil || len(id) > 31 || id[0] < 'a' || !imageText.MatchString(image) || len(names(s.Profiles)) > 0 {
+		return nil
 	}
-	p := proposedService{backend: b}
+	p := &proposedService{backend: *b}
 	p.id, p.image = id, image
 	if strings.Contains(image, "bitnami") {
 		p.open, p.foreign = `ALLOW_EMPTY_PASSWORD: "yes"`, p.scheme == "amqp"
@@ -111,12 +118,12 @@ func (c compose) proposal(id string, s composeService) (proposedService, bool) {
 	for _, name := range strings.Fields(b.users + " " + b.database) {
 		p.set(name, set[name])
 	}
-	c.health(&p, s)
-	return p, true
+	c.health(p, s)
+	return p
 }
 
 // health takes over what can be checked from outside of the container: a URL, and how long it may take.
-func (c compose) health(p *proposedService, s composeService) {
+func (c compose) health(p *proposedService, s *composeService) {
 	test, _ := c.expand(strings.Join(names(s.Healthcheck.Test), " "))
 	if s.Healthcheck.Disable || test == "" {
 		return

@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -49,23 +48,38 @@ var (
 	rabbitmq = backend{
 		"RabbitMQ", "rabbitmq", "rabbitmq:4", 5672, "amqp", "AMQP_URL", "guest:guest", "", "", "RABBITMQ_DEFAULT_VHOST",
 	}
-
-	// backends are those of images, by the last part of the image's name. Some are words of other tools.
-	backends = map[string]backend{
-		"postgres": postgres, "postgresql": postgres, "postgis": postgres, "timescaledb": postgres, "pgvector": postgres,
-		"mysql": mysql, "mysql2": mysql, "trilogy": mysql, "mysql-server": mysql, "mariadb": mariadb,
-		"mongo": mongo, "mongodb": mongo,
-		"redis": redis, "redis-stack-server": redis, "valkey": valkey,
-		"rabbitmq":       rabbitmq,
-		"memcached":      {name: "Memcached", id: "memcached", image: "memcached:1.6", port: 11211},
-		"elasticsearch":  {name: "Elasticsearch", id: "elasticsearch", port: 9200},
-		"opensearch":     {name: "OpenSearch", id: "opensearch", port: 9200},
-		"localstack":     {name: "LocalStack", id: "localstack", image: "localstack/localstack:4", port: 4566},
-		"minio":          {name: "MinIO", id: "minio", port: 9000},
-		"dynamodb-local": {name: "DynamoDB", id: "dynamodb", port: 8000},
-		"nats":           {name: "NATS", id: "nats", image: "nats:2", port: 4222, scheme: "nats", variable: "NATS_URL"},
-	}
 )
+
+// backends are all kinds, each with the last parts of images' names, and the words of other tools, that mean it.
+var backends = [...]struct {
+	words string
+	*backend
+}{
+	{"postgres postgresql postgis timescaledb pgvector", &postgres},
+	{"mysql mysql2 trilogy mysql-server", &mysql},
+	{"mariadb", &mariadb},
+	{"mongo mongodb", &mongo},
+	{"redis redis-stack-server", &redis},
+	{"valkey", &valkey},
+	{"rabbitmq", &rabbitmq},
+	{"memcached", &backend{name: "Memcached", id: "memcached", image: "memcached:1.6", port: 11211}},
+	{"elasticsearch", &backend{name: "Elasticsearch", id: "elasticsearch", port: 9200}},
+	{"opensearch", &backend{name: "OpenSearch", id: "opensearch", port: 9200}},
+	{"localstack", &backend{name: "LocalStack", id: "localstack", image: "localstack/localstack:4", port: 4566}},
+	{"minio", &backend{name: "MinIO", id: "minio", port: 9000}},
+	{"dynamodb-local", &backend{name: "DynamoDB", id: "dynamodb", port: 8000}},
+	{"nats", &backend{name: "NATS", id: "nats", image: "nats:2", port: 4222, scheme: "nats", variable: "NATS_URL"}},
+}
+
+// findBackend returns the kind that a word means; nil for none.
+func findBackend(word string) *backend {
+	for _, b := range backends {
+		if slices.Contains(strings.Fields(b.words), word) {
+			return b.backend
+		}
+	}
+	return nil
+}
 
 // naming is how a file names backends: by words in groups of a pattern, several in one separated by commas.
 type naming struct{ file, what, pattern string }
@@ -123,15 +137,16 @@ var (
 )
 
 // proposals are those of a file.
-func (n naming) proposals(text string) []proposedService {
-	var all []proposedService
+func (n naming) proposals(text string) []*proposedService {
+	var all []*proposedService
 	for _, match := range regexp.MustCompile(n.pattern).FindAllStringSubmatch(text, -1) {
 		for word := range strings.SplitSeq(strings.Join(match[1:], ""), ",") {
 			word = strings.Trim(word, " \"'")
-			p := proposedService{backend: backends[word]}
-			if p.image == "" || slices.ContainsFunc(all, func(o proposedService) bool { return o.id == p.id }) {
+			b := findBackend(word)
+			if b == nil || b.image == "" || slices.ContainsFunc(all, func(o *proposedService) bool { return o.id == b.id }) {
 				continue
 			}
+			p := &proposedService{backend: *b}
 			switch m := prismaVariable.FindStringSubmatch(text); {
 			case strings.HasSuffix(n.file, ".prisma") && m != nil:
 				p.variable = m[1]
@@ -140,7 +155,7 @@ func (n naming) proposals(text string) []proposedService {
 					p.scheme = word // Rails finds the adapter by it
 				}
 				if m := railsDatabase.FindStringSubmatch("\n" + text + "\n"); m != nil {
-					p.set(databaseVariable(p.backend), m[1])
+					p.set(databaseVariable(&p.backend), m[1])
 				}
 			}
 			all = append(all, p)
@@ -150,7 +165,7 @@ func (n naming) proposals(text string) []proposedService {
 }
 
 // databaseVariable returns the variable by which an image is told its database.
-func databaseVariable(b backend) string {
+func databaseVariable(b *backend) string {
 	first, _, _ := strings.Cut(b.database, " ")
 	return first
 }
@@ -168,7 +183,7 @@ type proposedService struct {
 
 // set gives the image a variable that names the database or the user.
 func (p *proposedService) set(variable, value string) {
-	if variable == "" || !accountName.MatchString(value) {
+	if variable == "" || !isPlain(value) {
 		return
 	}
 	if slices.Contains(strings.Fields(p.users), variable) {
@@ -179,11 +194,15 @@ func (p *proposedService) set(variable, value string) {
 	p.settings = append(p.settings, variable+": "+value)
 }
 
-// accountName is what needs no quotes in YAML, in a URL and in a shell.
-var accountName = pattern.New(`^[A-Za-z_][A-Za-z0-9_.-]{0,62}$`)
+// isPlain reports whether a name needs no quotes in YAML, in a URL and in a shell.
+func isPlain(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+	return name != "" && len(name) < 64 && strings.Contains(letters, name[:1]) &&
+		strings.Trim(name, letters+"0123456789.-") == ""
+}
 
 // proposed are the lines of services, of whom one says why.
-func proposed(all []proposedService, why string) []string {
+func proposed(all []*proposedService, why string) []string {
 	lines := []string{"services: # " + why + "; see steps/services.md of the runner"}
 	taken := map[string]bool{}
 	for _, p := range all {
@@ -197,7 +216,7 @@ func proposed(all []proposedService, why string) []string {
 }
 
 // line is the service in runner.yaml, and how the command finds it.
-func (p proposedService) line() string {
+func (p *proposedService) line() string {
 	ready := fmt.Sprintf("port: %d", p.port)
 	if p.asked != "" {
 		ready = fmt.Sprintf("http: %q", fmt.Sprintf("http://127.0.0.1:%d%s", p.port, p.asked))
@@ -224,17 +243,16 @@ func (p proposedService) line() string {
 }
 
 // url is where the command finds the service.
-func (p proposedService) url(port string) string {
+func (p *proposedService) url(port string) string {
 	url := p.scheme + "://"
 	if p.user != "" {
 		url += p.user + "@"
 	}
 	url += "127.0.0.1:" + port
-	if p.scheme == "postgres" {
-		p.named = cmp.Or(p.named, p.user)
-	}
-	if p.named != "" {
-		url += "/" + p.named
+	if database := p.named; database != "" {
+		url += "/" + database
+	} else if p.scheme == "postgres" {
+		url += "/" + p.user
 	}
 	return url
 }
