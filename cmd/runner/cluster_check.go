@@ -12,6 +12,7 @@ import (
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/runner/cluster"
 	"github.com/carlin-cicd/runner/runner/config"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 var (
@@ -88,11 +89,19 @@ func (c clusterCommand) check(ctx context.Context) error {
 // inspection is a look at what is deployed, with what the workspace knows of it.
 func (c clusterCommand) inspection(ctx context.Context) (*cluster.Inspection, error) {
 	d, deployed, err := c.adopted(ctx)
+	unreachable := map[string]error{}
+	if err == nil && deployed {
+		err = c.openTargets(ctx, func(e steps.ClusterEnvironment, err error) bool {
+			unreachable[e.Name] = err
+			return true
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
 	i := &cluster.Inspection{
-		Deployment: d, GitHubToken: c.variables["GITHUB_TOKEN"], GitHubURL: c.variables["GITHUB_API_URL"], HTTP: &http.Client{},
+		Unreachable: unreachable,
+		Deployment:  d, GitHubToken: c.variables["GITHUB_TOKEN"], GitHubURL: c.variables["GITHUB_API_URL"], HTTP: &http.Client{},
 	}
 	if !deployed {
 		return i, nil

@@ -4,15 +4,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/spf13/cobra"
 
 	"github.com/carlin-cicd/runner/runner/cluster"
-	"github.com/carlin-cicd/runner/runner/session"
 	"github.com/carlin-cicd/runner/steps"
 )
 
@@ -197,7 +194,7 @@ func (c *clusterCommand) complete(ctx context.Context) error {
 	if err := d.Settings.Check(); err != nil {
 		return err
 	}
-	if err := c.openTargets(ctx); err != nil {
+	if err := c.openTargets(ctx, nil); err != nil {
 		return err
 	}
 	if d.Settings.Door.Webhook() {
@@ -227,59 +224,6 @@ func (c *clusterCommand) findZip(ctx context.Context) error {
 		return nil
 	}
 	return err
-}
-
-// openTargets opens the accounts and regions of the environments that are elsewhere.
-func (c *clusterCommand) openTargets(ctx context.Context) error {
-	d := c.deployment
-	d.Targets = map[string]*cluster.Account{}
-	for i := range d.Settings.Environments {
-		e := &d.Settings.Environments[i]
-		if e.Profile == "" && !d.Settings.Elsewhere(*e, d.Account.ID, d.Account.Region) {
-			continue
-		}
-		there, err := c.openTarget(ctx, *e)
-		if err != nil {
-			return err
-		}
-		e.Account = there.ID // of a profile that nothing else is known of
-		if d.Settings.Elsewhere(*e, d.Account.ID, d.Account.Region) {
-			d.Targets[e.Name] = there
-		}
-	}
-	return nil
-}
-
-// openTarget opens the account and region of an environment.
-func (c *clusterCommand) openTarget(ctx context.Context, e steps.ClusterEnvironment) (*cluster.Account, error) {
-	here := c.deployment.Account
-	var options []func(*awsconfig.LoadOptions) error
-	if e.Profile != "" {
-		options = append(options, awsconfig.WithSharedConfigProfile(e.Profile))
-	}
-	config, err := session.LoadAWS(ctx, nil, options...)
-	var unknown awsconfig.SharedConfigProfileNotExistError
-	if errors.As(err, &unknown) {
-		return nil, &usageError{
-			fmt.Sprintf("environment %s is in the account of the profile %s, which the AWS CLI does not have", e.Name, e.Profile),
-			"aws configure --profile " + e.Profile + ", or name another one",
-		}
-	}
-	if err != nil {
-		return nil, err
-	}
-	there, err := cluster.Open(ctx, config, cmp.Or(e.Region, here.Region))
-	if err != nil {
-		return nil, err
-	}
-	if e.Account != "" && there.ID != e.Account {
-		return nil, &usageError{
-			fmt.Sprintf("environment %s is in account %s, and the credentials for it are those of %s", e.Name, e.Account, there.ID),
-			"name its profile: profile: of the environment, below cluster: in runner.yaml",
-		}
-	}
-	there.Poll = here.Poll
-	return there, nil
 }
 
 // applyDeployFlags are the flags that only deploy has.
@@ -324,7 +268,10 @@ func (c clusterCommand) showPlan(p *cluster.Plan) error {
 		return c.printJSON(append(text, '\n'))
 	}
 	if !p.Changes() {
-		return c.print("no changes: the %d stacks in account %s, %s, are as they should be\n", len(p.Stacks), p.Account, p.Region)
+		var b strings.Builder
+		fmt.Fprintf(&b, "no changes: the %d stacks in account %s, %s, are as they should be\n", len(p.Stacks), p.Account, p.Region)
+		writeNotes(&b, p.Notes)
+		return c.print("%s", b.String())
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "account %s, %s\n", p.Account, p.Region)
@@ -343,9 +290,7 @@ func (c clusterCommand) showPlan(p *cluster.Plan) error {
 	if p.Webhook != "" {
 		fmt.Fprintf(&b, "\nregister       the webhook at GitHub, in %s, with GITHUB_TOKEN\n", p.Webhook)
 	}
-	for i, note := range p.Notes {
-		fmt.Fprintf(&b, "%s%s\n", map[bool]string{true: "\nnote:  ", false: "       "}[i == 0], note)
-	}
+	writeNotes(&b, p.Notes)
 	fmt.Fprintf(&b, "\na month, whether anything runs or not: $%.2f", cluster.Monthly(p.Cost))
 	for i, price := range p.Cost {
 		fmt.Fprintf(&b, "%s%d %s %.2f", map[bool]string{true: " (", false: ", "}[i == 0], price.Number, price.What, price.Dollars)
@@ -355,6 +300,13 @@ func (c clusterCommand) showPlan(p *cluster.Plan) error {
 	}
 	fmt.Fprintf(&b, "\nlist prices of %s, %s; runs cost on top: infra/scale.md\n", cluster.PricesAsOf, cluster.PricesFrom)
 	return c.print("%s", b.String())
+}
+
+// writeNotes writes what to know besides.
+func writeNotes(b *strings.Builder, notes []string) {
+	for i, note := range notes {
+		fmt.Fprintf(b, "%s%s\n", map[bool]string{true: "\nnote:  ", false: "       "}[i == 0], note)
+	}
 }
 
 // writeResources writes how many resources of each kind are made.

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/spf13/cobra"
 
 	"github.com/carlin-cicd/runner/runner/cluster"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 var allFlag = flagSpec{
@@ -43,7 +45,12 @@ func (c clusterCommand) destroy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.openTargets(ctx); err != nil {
+	// A stack in an account that no setting names is kept without its credentials, and said to be.
+	err = c.openTargets(ctx, func(e steps.ClusterEnvironment, err error) bool {
+		var other *usageError
+		return d.Adopted[e.Name] && errors.As(err, &other)
+	})
+	if err != nil {
 		return err
 	}
 	removal, err := d.Removal(ctx, all)

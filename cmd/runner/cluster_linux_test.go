@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/carlin-cicd/runner/infra/ecs"
+	"github.com/carlin-cicd/runner/runner/cluster/clustertest"
 )
 
 // sharedCluster is an AWS that runs tasks as processes, with the runner as the entry point of every image.
@@ -63,4 +65,16 @@ func cmdEmptyAccount(ts *testscript.TestScript, _ bool, _ []string) {
 	}
 	ts.Setenv("AWS_REGION", emptyRegions[int(usedRegions.Add(1)-1)%len(emptyRegions)])
 	ts.Setenv("RUNNER_STACK_POLL", "20ms")
+}
+
+// webhookzip FILE [PROGRAM [COMMENT]]: writes a zip that is like that of the webhook, but does not run.
+func cmdWebhookZip(ts *testscript.TestScript, _ bool, args []string) {
+	w := clustertest.Webhook{Program: "github.com/carlin-cicd/runner/cmd/webhook"}
+	if len(args) > 1 {
+		w.Program += " " + args[1]
+	}
+	if len(args) > 2 {
+		w.Comment = args[2]
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), w.Zip(), 0o600))
 }

@@ -99,6 +99,7 @@ func TestTranscripts(t *testing.T) {
 			"fake":         cmdFake,
 			"cluster":      cmdCluster,
 			"emptyaccount": cmdEmptyAccount,
+			"webhookzip":   cmdWebhookZip,
 			"kms":          cmdKMS,
 
 			"collector": cmdCollector,

@@ -124,6 +124,13 @@ func TestZipIsReproducible(t *testing.T) {
 	for _, name := range []string{"go.mod", "go.sum", "cmd/webhook", "runner/telemetry", "artifacts/keys", "artifacts/retry"} {
 		copyTree(t, filepath.Join("..", "..", name), filepath.Join(other, name))
 	}
+	templates, err := filepath.Glob("../../infra/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(templates, "../../infra/embed.go") { // the version is theirs
+		copyTree(t, name, filepath.Join(other, "infra", filepath.Base(name)))
+	}
 	there := packed(t, filepath.Join(other, "cmd", "webhook"), environment)
 	one, err := os.ReadFile(here)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/awsjson"
 	"github.com/carlin-cicd/runner/runner/awstest"
 	"github.com/carlin-cicd/runner/runner/awstest/recorded"
+	"github.com/carlin-cicd/runner/runner/cluster/clustertest"
 )
 
 // What moto cannot do, and so the parts that only an account tests. README.md has the reasons.
@@ -77,7 +78,7 @@ func TestTheSuiteRunsAgainstMotoAsFarAsMotoGoes(t *testing.T) {
 	}
 	defer server.Close()
 	zip := filepath.Join(folder, "webhook.zip")
-	if err := os.WriteFile(zip, []byte("not read before the function runs"), 0o644); err != nil {
+	if err := os.WriteFile(zip, clustertest.Webhook{}.Zip(), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer

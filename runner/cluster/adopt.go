@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -31,20 +32,39 @@ func (d *Deployment) Adopt(ctx context.Context) (deployed bool, err error) {
 			return true, err
 		}
 	}
-	if len(s.Environments) > 0 || have["Environments"] == "" {
-		return true, nil
+	if len(s.Environments) == 0 && have["Environments"] != "" {
+		approved := strings.Split(have["ApprovalEnvironments"], ",")
+		for environment := range strings.SplitSeq(have["Environments"], ",") {
+			e := steps.ClusterEnvironment{Name: environment, Approval: slices.Contains(approved, environment)}
+			s.Environments = append(s.Environments, e)
+		}
 	}
-	approved := strings.Split(have["ApprovalEnvironments"], ",")
-	for environment := range strings.SplitSeq(have["Environments"], ",") {
-		e := steps.ClusterEnvironment{Name: environment, Approval: slices.Contains(approved, environment)}
-		current, err := d.Account.stack(name + "-" + environment).Snapshot(ctx)
-		if err != nil {
+	for i := range s.Environments {
+		if err := d.adoptEnvironment(ctx, name, &s.Environments[i]); err != nil {
 			return true, err
 		}
-		e.Stack = valuesOf(current)["StackName"]
-		s.Environments = append(s.Environments, e)
 	}
 	return true, nil
+}
+
+// adoptEnvironment fills in which stack an environment deploys and where, unless the settings say it.
+func (d *Deployment) adoptEnvironment(ctx context.Context, pipeline string, e *steps.ClusterEnvironment) error {
+	current, err := d.Account.stack(pipeline + "-" + e.Name).Snapshot(ctx)
+	if err != nil || !isFrom(environmentTemplate, valuesOf(current)) {
+		return err
+	}
+	have := valuesOf(current)
+	e.Stack = cmp.Or(e.Stack, have["StackName"])
+	if e.Account != "" || e.Region != "" || e.Profile != "" {
+		return nil
+	}
+	if e.Account, e.Region = targetOf(have); e.Account != "" {
+		if d.Adopted == nil {
+			d.Adopted = map[string]bool{}
+		}
+		d.Adopted[e.Name] = true
+	}
+	return nil
 }
 
 // deployedDoor returns the door of a pipeline that is deployed.

@@ -124,7 +124,17 @@ func (i *Inspection) checkEnvironments(ctx context.Context) ([]artifacts.Finding
 			))
 		}
 	}
-	return found, nil
+	left, others, err := i.strays(ctx)
+	for _, s := range left {
+		found = append(found, warning(
+			fmt.Sprintf("%s is left of environment %s, which is not in the settings; its roles may deploy still", s.at(i.Account), s.environment),
+			s.command()+", or name the environment again",
+		))
+	}
+	if len(others) > 0 {
+		found = append(found, ok("not of this pipeline, although their names begin like its own: %s", strings.Join(others, ", ")))
+	}
+	return found, err
 }
 
 // driftTimeout bounds how long CloudFormation may compare.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/credentials"
 	"github.com/carlin-cicd/runner/runner/awsjson"
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 )
@@ -75,6 +76,9 @@ func (i *Inspection) checkTemplates(context.Context) ([]artifacts.Finding, error
 	for _, name := range sortedKeys(i.environments) {
 		all = append(all, deployed{s.EnvironmentStack(name), environmentTemplate, i.environments[name]})
 	}
+	for _, name := range sortedKeys(i.targets) {
+		all = append(all, deployed{s.TargetStack(name), targetTemplate, i.targets[name]})
+	}
 	var others, changed []string
 	own, newest := "", ""
 	for _, d := range all {
@@ -96,7 +100,7 @@ func (i *Inspection) checkTemplates(context.Context) ([]artifacts.Finding, error
 			changed = append(changed, fmt.Sprintf("%s (%s)", d.stack, d.template))
 		}
 	}
-	var found []artifacts.Finding
+	found := i.checkTargets()
 	if len(others) > 0 {
 		advice := "runner cluster upgrade --dry-run shows what differs"
 		if Newer(newest, own) {
@@ -110,10 +114,34 @@ func (i *Inspection) checkTemplates(context.Context) ([]artifacts.Finding, error
 			"runner cluster upgrade --dry-run shows what differs",
 		))
 	}
-	if found == nil {
+	if others == nil && changed == nil {
 		found = append(found, ok("the templates that are deployed are those of this runner, %s", own))
 	}
 	return found, nil
+}
+
+// checkTargets looks whether the stacks of environments elsewhere are there.
+func (i *Inspection) checkTargets() (found []artifacts.Finding) {
+	for _, name := range sortedKeys(i.Unreachable) {
+		found = append(found, warning(
+			fmt.Sprintf("stack %s could not be checked: %s", i.Settings.TargetStack(name), credentials.Message(i.Unreachable[name])),
+			"name a profile with credentials for its account: profile: of environment "+name+", below cluster: in runner.yaml",
+		))
+	}
+	for _, name := range sortedKeys(i.targets) {
+		target, there := i.Settings.TargetStack(name), i.Targets[name]
+		current := i.targets[name]
+		switch problem, advice := current.Blocked(target); {
+		case current.Missing():
+			found = append(found, broken(
+				fmt.Sprintf("there is no stack %s in account %s, %s, so that deployments to %s fail", target, there.ID, there.Region, name),
+				"runner cluster deploy makes it",
+			))
+		case problem != "":
+			found = append(found, broken(fmt.Sprintf("stack %s cannot be updated: %s", target, problem), advice))
+		}
+	}
+	return found
 }
 
 // NameOfVersion names a version of the templates for people.

@@ -29,51 +29,27 @@ type doomed struct {
 // Removal finds out what would be removed. All also removes what a stack keeps when it is deleted, and the base, which
 // other pipelines of the account may use.
 func (d *Deployment) Removal(ctx context.Context, all bool) (*Removal, error) {
-	s := d.Settings
 	r := &Removal{}
-	add := func(a *Account, name string) (stack.Snapshot, error) {
-		current, err := a.stack(name).Snapshot(ctx)
-		if err == nil && current.Status != stack.Absent {
-			r.parts = append(r.parts, doomed{a, name})
-			r.Stacks = append(r.Stacks, name)
-		}
-		return current, err
+	if err := d.removeEnvironments(ctx, r); err != nil {
+		return nil, err
 	}
-	for _, e := range s.Environments {
-		if there, ok := d.Targets[e.Name]; ok {
-			if _, err := add(there, s.TargetStack(e.Name)); err != nil {
-				return nil, err
-			}
-		}
-		// It attaches policies to the machine's role, so it goes before the pipeline.
-		environment, err := add(d.Account, s.EnvironmentStack(e.Name))
-		if err != nil {
-			return nil, err
-		}
-		if _, known := d.Targets[e.Name]; !known {
-			r.keepTarget(s.TargetStack(e.Name), e.Name, valuesOf(environment))
-		}
-		if name := valuesOf(environment)["StackName"]; name != "" {
-			r.Kept = append(r.Kept, "stack "+name+", which the pipeline deployed: aws cloudformation delete-stack --stack-name "+name)
-		}
-	}
-	hook, err := add(d.Account, s.WebhookStack())
+	hook, err := d.add(ctx, r, d.Account, d.Settings.WebhookStack(), webhookTemplate, "")
 	if err != nil {
 		return nil, err
 	}
 	d.findHook(ctx, r, hook.Outputs["Url"])
-	pipeline, err := add(d.Account, s.Stack)
+	pipeline, err := d.add(ctx, r, d.Account, d.Settings.Stack, pipelineTemplate, "")
 	if err != nil {
 		return nil, err
 	}
 	used := r.chooseWhatIsLeft(hook, pipeline, all)
 	if !all {
 		if len(r.parts) > 0 {
-			r.Kept = append(r.Kept, "stack "+s.Base+", which the pipelines of the account share")
+			r.Kept = append(r.Kept, "stack "+d.Settings.Base+", which the pipelines of the account share")
 		}
 		return r, nil
 	}
-	base, err := add(d.Account, s.Base)
+	base, err := d.add(ctx, r, d.Account, d.Settings.Base, baseTemplate, "")
 	if err != nil {
 		return nil, err
 	}
@@ -86,15 +62,82 @@ func (d *Deployment) Removal(ctx context.Context, all bool) (*Removal, error) {
 	return r, d.addLeftovers(ctx, r, used)
 }
 
+// add adds a stack to what is removed, if it is there and of this pipeline. Another one is kept, which is said.
+func (d *Deployment) add(ctx context.Context, r *Removal, a *Account, name, template, environment string) (stack.Snapshot, error) {
+	current, err := a.stack(name).Snapshot(ctx)
+	switch {
+	case err != nil || current.Status == stack.Absent:
+		return current, err
+	case current.Missing():
+		r.Kept = append(r.Kept, "stack "+name+", of which there is nothing but a change set that was never executed: aws cloudformation delete-stack --stack-name "+name)
+		return stack.Snapshot{Status: stack.Absent}, nil
+	case !d.Settings.isOwn(template, environment, valuesOf(current)):
+		r.keepOther(name)
+		return stack.Snapshot{Status: stack.Absent}, nil
+	}
+	r.parts = append(r.parts, doomed{a, name})
+	r.Stacks = append(r.Stacks, name)
+	return current, nil
+}
+
+// keepOther names a stack of another project.
+func (r *Removal) keepOther(name string) {
+	r.Kept = append(r.Kept, "stack "+name+", which is not of this pipeline: its name only looks like it")
+}
+
+// removeEnvironments adds the stacks of all environments: those of the settings, and those that earlier settings have
+// left in the account.
+func (d *Deployment) removeEnvironments(ctx context.Context, r *Removal) error {
+	s := &d.Settings
+	keepProject := func(values map[string]string) {
+		if name := values["StackName"]; name != "" {
+			r.Kept = append(r.Kept, "stack "+name+", which the pipeline deployed: aws cloudformation delete-stack --stack-name "+name)
+		}
+	}
+	for _, e := range s.Environments {
+		there, known := d.Targets[e.Name]
+		if known {
+			if _, err := d.add(ctx, r, there, s.TargetStack(e.Name), targetTemplate, e.Name); err != nil {
+				return err
+			}
+		}
+		// It attaches policies to the machine's role, so it goes before the pipeline.
+		environment, err := d.add(ctx, r, d.Account, s.EnvironmentStack(e.Name), environmentTemplate, e.Name)
+		if err != nil {
+			return err
+		}
+		if !known {
+			r.keepTarget(s.TargetStack(e.Name), e.Name, valuesOf(environment))
+		}
+		keepProject(valuesOf(environment))
+	}
+	ours, others, err := d.strays(ctx)
+	for _, left := range ours {
+		r.parts = append(r.parts, doomed{left.account, left.name})
+		r.Stacks = append(r.Stacks, left.name)
+		if left.template == targetTemplate {
+			continue
+		}
+		if account, _ := targetOf(left.values); account != d.Account.ID {
+			r.keepTarget(s.TargetStack(left.environment), left.environment, left.values)
+		}
+		keepProject(left.values)
+	}
+	for _, name := range others {
+		r.keepOther(name)
+	}
+	return err
+}
+
 // keepTarget names the stack of an environment that is elsewhere, whose credentials were not named.
 func (r *Removal) keepTarget(name, environment string, have map[string]string) {
-	arn := strings.Split(have["TargetRoleArn"], ":")
-	if len(arn) < 6 {
+	account, region := targetOf(have)
+	if account == "" {
 		return
 	}
 	r.Kept = append(r.Kept, fmt.Sprintf(
 		"stack %s in account %s, %s: name its profile below cluster: in runner.yaml, as that of environment %s",
-		name, arn[4], have["TargetRegion"], environment,
+		name, account, region, environment,
 	))
 }
 

@@ -271,6 +271,12 @@ func (f *fakeAWS) serveXML(w http.ResponseWriter, form url.Values) {
 		refuse(w, refused(service, about))
 		return
 	}
+	if action == "DescribeStacks" && name == "" && !known { // all of them
+		for _, each := range sortedKeys(f.stacks) {
+			result += strings.TrimSuffix(strings.TrimPrefix(f.stacks[each].xml(each), "<Stacks>"), "</Stacks>")
+		}
+		result, known = "<Stacks>"+result+"</Stacks>", true
+	}
 	if s := f.stacks[name]; !known && s != nil {
 		switch action {
 		case "DescribeStacks":

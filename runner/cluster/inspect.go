@@ -28,11 +28,13 @@ type Inspection struct {
 	GitHubToken   string       // a secret; "" leaves out what only GitHub knows
 	GitHubURL     string       // of the API
 	HTTP          *http.Client
-	Drift         bool // whether CloudFormation compares the stacks with what is there, which takes a minute or more
+	Unreachable   map[string]error // environments elsewhere without credentials
+	Drift         bool             // whether CloudFormation compares the stacks with what is there, which takes a minute or more
 
 	base, pipeline, hook stack.Snapshot
 	environments         map[string]stack.Snapshot
-	values               map[string]string // the parameters of the pipeline
+	targets              map[string]stack.Snapshot // of environments elsewhere
+	values               map[string]string         // the parameters of the pipeline
 
 	mu      sync.Mutex
 	clients map[string]*awsjson.Client
@@ -114,7 +116,7 @@ func (i *Inspection) Run(ctx context.Context, report func(artifacts.Finding)) er
 func (i *Inspection) read(ctx context.Context) (err error) {
 	s := i.Settings
 	i.clients, i.queries = map[string]*awsjson.Client{}, map[string]*awsquery.Client{}
-	i.environments = map[string]stack.Snapshot{}
+	i.environments, i.targets = map[string]stack.Snapshot{}, map[string]stack.Snapshot{}
 	for name, to := range map[string]*stack.Snapshot{s.Base: &i.base, s.Stack: &i.pipeline, s.WebhookStack(): &i.hook} {
 		if *to, err = i.Account.stack(name).Snapshot(ctx); err != nil {
 			return err
@@ -125,8 +127,25 @@ func (i *Inspection) read(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	for name, there := range i.Targets {
+		if i.targets[name], err = there.stack(s.TargetStack(name)).Snapshot(ctx); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			i.setUnreachable(name, err)
+		}
+	}
 	i.values = valuesOf(i.pipeline)
 	return nil
+}
+
+// setUnreachable notes that what is deployed elsewhere cannot be read.
+func (i *Inspection) setUnreachable(environment string, err error) {
+	if i.Unreachable == nil {
+		i.Unreachable = map[string]error{}
+	}
+	i.Unreachable[environment] = err
+	delete(i.targets, environment)
 }
 
 // call calls a service that speaks JSON.

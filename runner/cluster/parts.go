@@ -21,7 +21,8 @@ type part struct {
 	again    bool // a second pass over a stack, which is made by the first one
 	empty    *emptyStack
 
-	environment string // whose stack this makes the role of
+	environment    string // whose stack this makes the role of
+	forEnvironment string // that the stack is of; "" is none
 }
 
 // emptyStack is the stack of a project before the first deployment: CloudFormation keeps the role that a stack was
@@ -86,6 +87,7 @@ func (d *Deployment) environmentParts(e steps.ClusterEnvironment, templates map[
 	here := part{
 		label: "environment " + e.Name, stack: s.EnvironmentStack(e.Name), template: templates[environmentTemplate],
 		account: d.Account, set: s.environmentParameters(e, elsewhere), from: []string{s.Stack},
+		forEnvironment: e.Name,
 	}
 	if !elsewhere {
 		here.empty, here.environment = &emptyStack{e.Stack}, e.Name
@@ -103,7 +105,7 @@ func (d *Deployment) environmentParts(e steps.ClusterEnvironment, templates map[
 		account: there, set: s.targetParameters(e), from: []string{here.stack},
 		only:  map[string]bool{"DeployRoleArn": true, "MigrateRoleArn": true},
 		once:  map[string]func() string{"ExternalId": newExternalID},
-		empty: &emptyStack{e.Stack}, environment: e.Name,
+		empty: &emptyStack{e.Stack}, environment: e.Name, forEnvironment: e.Name,
 	}
 	again := here
 	again.label, again.again = here.label+", with the roles there", true

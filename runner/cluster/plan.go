@@ -17,6 +17,7 @@ type Deployment struct {
 	Settings Settings
 	Account  *Account
 	Targets  map[string]*Account // of the environments that are in another account or region, by their names
+	Adopted  map[string]bool     // environments of which only what is deployed says that they are elsewhere
 	GitHub   *GitHub             // nil: no webhook is registered
 	Note     func(line string)   // called with what happens meanwhile
 }
@@ -40,7 +41,7 @@ type Plan struct {
 	Stacks  []*Planned `json:"stacks"`
 	Cost    []Price    `json:"cost"`
 	Webhook string     `json:"webhook,omitempty"` // the repository at GitHub in which the webhook is registered
-	Notes   []string   `json:"notes,omitempty"`   // what a pipeline will fail by
+	Notes   []string   `json:"notes,omitempty"`   // what a pipeline will fail by, and what is left of earlier settings
 }
 
 // Planned is what is done to one stack.
@@ -96,7 +97,11 @@ func (d *Deployment) Plan(ctx context.Context) (*Plan, error) {
 		plan.noteMissingPolicy(p, planned.set, current)
 	}
 	plan.Cost = sumPrices(plan.Cost)
-	if err := d.planHook(ctx, plan, outputs[d.Settings.WebhookStack()]); err != nil {
+	err = d.planHook(ctx, plan, outputs[d.Settings.WebhookStack()])
+	if err == nil {
+		err = d.noteStrays(ctx, plan)
+	}
+	if err != nil {
 		d.Discard(ctx, plan)
 		return nil, err
 	}
@@ -123,6 +128,9 @@ func (d *Deployment) planPart(
 	}
 	current, err := d.current(ctx, p)
 	if err != nil {
+		return nil, current, err
+	}
+	if err := d.checkOwner(p, current); err != nil {
 		return nil, current, err
 	}
 	set, pending, err := d.parameters(p, current, outputs)

@@ -43,7 +43,7 @@ func (s ZipSource) Find(ctx context.Context) (*Zip, error) {
 				Message: "the webhook's zip cannot be read", Err: err, Advice: "make webhook makes it: --webhook-zip bin/webhook.zip",
 			}
 		}
-		return &Zip{Path: s.File, Source: s.File}, nil
+		return &Zip{Path: s.File, Source: s.File}, checkZip(s.File)
 	case s.SHA256 != "":
 		return s.download(ctx)
 	case isCheckout(s.Checkout):
@@ -69,7 +69,8 @@ func (s ZipSource) build(ctx context.Context) (*Zip, error) {
 			Message: "make webhook failed", Err: err, Advice: "mend it in this checkout, or name a zip: --webhook-zip FILE",
 		}
 	}
-	return &Zip{Path: filepath.Join(s.Checkout, "bin/webhook.zip"), Source: "make webhook in this checkout"}, nil
+	path := filepath.Join(s.Checkout, "bin/webhook.zip")
+	return &Zip{Path: path, Source: "make webhook in this checkout"}, checkZip(path)
 }
 
 // download fetches the zip of this release, and compares its SHA-256 with the one that was built into this program.
