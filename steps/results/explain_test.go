@@ -182,3 +182,21 @@ func TestWhatCtestCouldNotRunIsAnError(t *testing.T) {
 		}
 	}
 }
+
+// A line is weighed by its ends, however long it is.
+func TestLongLinesAreWeighedByTheirEnds(t *testing.T) {
+	middle := strings.Repeat("x", 100_000)
+	for line, want := range map[string]weight{
+		"TypeError: " + middle:              thrown,
+		"Expected: " + middle:               pair,
+		"at " + middle + " (src/a.ts:10:2)": frame,
+		middle:                              plain,
+	} {
+		if got := weigh(line, ""); got != want {
+			t.Errorf("%.20s… weighs %d, not %d", line, got, want)
+		}
+	}
+	if got := len(ends(middle)); got > 2*maxWeighed {
+		t.Errorf("%d bytes are weighed", got)
+	}
+}

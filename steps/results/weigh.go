@@ -67,7 +67,7 @@ var (
 
 // weigh says how much a line tells about the failure of a test of that name.
 func weigh(line, name string) weight {
-	text := strings.TrimSpace(line)
+	text := ends(strings.TrimSpace(line))
 	switch {
 	case separator.MatchString(withoutLabel(text)) || source.MatchString(text) || goroutine.MatchString(text) || isHeading(text, name) ||
 		foreign.MatchString(text) && !exception.MatchString(text):
@@ -86,6 +86,17 @@ func weigh(line, name string) weight {
 		return noise
 	}
 	return plain
+}
+
+// maxWeighed is the number of bytes of a line, at either end, by which it is weighed.
+const maxWeighed = 512
+
+// ends returns a line without the middle that no pattern needs: a dozen of them on lines of many kilobytes take seconds.
+func ends(line string) string {
+	if len(line) <= 2*maxWeighed {
+		return line
+	}
+	return line[:maxWeighed] + line[len(line)-maxWeighed:]
 }
 
 // isHeading reports whether a line is commonplace, or only repeats the name of its test.
