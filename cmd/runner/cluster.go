@@ -117,8 +117,9 @@ func (o *options) openCluster(ctx context.Context, variables map[string]string) 
 	if account.Poll, err = duration(variables, "RUNNER_STACK_POLL"); err != nil {
 		return c, err
 	}
+	account.Note = func(line string) { o.note("%s", line) }
 	c.deployment = &cluster.Deployment{
-		Settings: c.settings, Account: account, Note: func(line string) { o.note("%s", line) },
+		Settings: c.settings, Account: account, Note: account.Note,
 		GitHub: &cluster.GitHub{Token: variables["GITHUB_TOKEN"], URL: variables["GITHUB_API_URL"], HTTP: &http.Client{}},
 	}
 	return c, nil

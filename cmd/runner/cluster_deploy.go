@@ -39,7 +39,8 @@ var (
 	templateFlag = flagSpec{
 		"template", "RUNNER_CLUSTER_TEMPLATE", "FOLDER", "write the templates and parameters there, and deploy nothing",
 	}
-	imageTagFlag = flagSpec{"image-tag", "RUNNER_CLUSTER_IMAGE_TAG", "TAG", "the image of the steps (default as it is)"}
+	downgradeFlag = flagSpec{"downgrade", "RUNNER_CLUSTER_DOWNGRADE", "", "let templates of this runner replace those of a newer one"}
+	imageTagFlag  = flagSpec{"image-tag", "RUNNER_CLUSTER_IMAGE_TAG", "TAG", "the image of the steps (default as it is)"}
 )
 
 func newClusterDeployCommand(o *options) *cobra.Command {
@@ -56,7 +57,7 @@ func newClusterDeployCommand(o *options) *cobra.Command {
 		RunE: o.withCluster(clusterCommand.deploy),
 	}
 	declare(
-		cmd, repositoryFlag, environmentsFlag, networkFlag, doorFlag, sizeFlag, policyFlag, alarmEmailFlag, imageTagFlag, webhookZipFlag, templateFlag,
+		cmd, repositoryFlag, environmentsFlag, networkFlag, doorFlag, sizeFlag, policyFlag, alarmEmailFlag, imageTagFlag, webhookZipFlag, templateFlag, downgradeFlag,
 		dryRunFlag.describe("print the plan and change nothing"), yesFlag, jsonFlag.describe("the plan as JSON"),
 	)
 	declare(cmd, clusterFlags...)
@@ -100,7 +101,7 @@ func (c clusterCommand) upgrade(ctx context.Context) error {
 	if cluster.Newer(have, number) {
 		return &usageError{
 			fmt.Sprintf("what is deployed is of runner %s, which is newer than this one, %s", have, number),
-			"use runner " + have + "; to go back nevertheless, runner cluster deploy",
+			"use runner " + have + "; to go back nevertheless: runner cluster deploy --downgrade",
 		}
 	}
 	if err := c.print("from the templates of %s to those of runner %s\n", cluster.NameOfVersion(have), number); err != nil {
@@ -147,6 +148,9 @@ func (c clusterCommand) deploy(ctx context.Context) error {
 		return err
 	}
 	d := c.deployment
+	if d.Downgrade, err = boolean(c.variables, downgradeFlag.variable); err != nil {
+		return err
+	}
 	defer d.Settings.Zip.Remove()
 	plan, err := d.Plan(ctx)
 	if err != nil {

@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/carlin-cicd/runner/infra/ecs"
@@ -77,4 +81,26 @@ func cmdWebhookZip(ts *testscript.TestScript, _ bool, args []string) {
 		w.Comment = args[2]
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), w.Zip(), 0o600))
+}
+
+// stackversion STACK VERSION: a stack has the template of another version of the runner.
+func cmdStackVersion(ts *testscript.TestScript, _ bool, args []string) {
+	endpoint := ts.Getenv("AWS_ENDPOINT_URL")
+	client := cloudformation.New(cloudformation.Options{
+		Region: ts.Getenv("AWS_REGION"), BaseEndpoint: &endpoint,
+		Credentials: credentials.NewStaticCredentialsProvider(ts.Getenv("AWS_ACCESS_KEY_ID"), ts.Getenv("AWS_SECRET_ACCESS_KEY"), ""),
+	})
+	ctx := context.Background()
+	found, err := client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &args[0]})
+	ts.Check(err)
+	template, err := client.GetTemplate(ctx, &cloudformation.GetTemplateInput{StackName: &args[0]})
+	ts.Check(err)
+	body := regexp.MustCompile(`RunnerVersion: \{ Value: "[^"]*"`).ReplaceAllString(*template.TemplateBody, `RunnerVersion: { Value: "`+args[1]+`"`)
+	in := &cloudformation.UpdateStackInput{StackName: &args[0], TemplateBody: &body, Capabilities: []types.Capability{types.CapabilityCapabilityIam}}
+	for _, p := range found.Stacks[0].Parameters {
+		in.Parameters = append(in.Parameters, types.Parameter{ParameterKey: p.ParameterKey, ParameterValue: p.ParameterValue})
+	}
+	_, err = client.UpdateStack(ctx, in)
+	ts.Check(err)
+	ts.Check(cloudformation.NewStackUpdateCompleteWaiter(client).Wait(ctx, &cloudformation.DescribeStacksInput{StackName: &args[0]}, time.Minute))
 }

@@ -71,7 +71,7 @@ func (c *clusterCommand) openTarget(ctx context.Context, e steps.ClusterEnvironm
 			"name its profile: --environments " + e.Name + "@PROFILE, or profile: of the environment, below cluster: in runner.yaml",
 		}
 	}
-	there.Poll = here.Poll
+	there.Poll, there.Note = here.Poll, here.Note
 	return there, nil
 }
 

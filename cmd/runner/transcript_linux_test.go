@@ -100,6 +100,7 @@ func TestTranscripts(t *testing.T) {
 			"cluster":      cmdCluster,
 			"emptyaccount": cmdEmptyAccount,
 			"webhookzip":   cmdWebhookZip,
+			"stackversion": cmdStackVersion,
 			"kms":          cmdKMS,
 
 			"collector": cmdCollector,

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"io"
 	"net/url"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/carlin-cicd/runner/artifacts"
+	"github.com/carlin-cicd/runner/artifacts/credentials"
 	"github.com/carlin-cicd/runner/artifacts/location"
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 )
@@ -23,6 +26,9 @@ type Account struct {
 	ID     string
 	Region string
 	Poll   time.Duration // between two looks at a stack; 0: the default
+	// Patience is how long CloudFormation may answer no request for the state of a stack; 0: patience.
+	Patience time.Duration
+	Note     func(line string) // called with requests that are repeated; nil: they are not said
 
 	config aws.Config
 	stacks *cloudformation.Client
@@ -45,12 +51,45 @@ func Open(ctx context.Context, config aws.Config, region string) (*Account, erro
 }
 
 func (a *Account) stack(name string) *stack.Stack {
-	return &stack.Stack{Client: a.stacks, Name: name, Poll: a.Poll}
+	s := &stack.Stack{Client: a.stacks, Name: name, Poll: a.Poll, Patience: cmp.Or(a.Patience, patience)}
+	var said time.Time
+	s.OnRetry = func(err error) {
+		if a.Note != nil && time.Since(said) >= retryNotes {
+			said = time.Now()
+			a.Note(fmt.Sprintf("%s; trying again for up to %s", credentials.Message(err), s.Patience))
+		}
+	}
+	return s
+}
+
+// patience is how long CloudFormation may fail to answer before the command gives up; retryNotes is between two lines
+// that say so.
+const (
+	patience   = 10 * time.Minute
+	retryNotes = 30 * time.Second
+)
+
+// noAnswer explains that CloudFormation stopped answering, by what the stack was last seen as; other errors stay.
+func noAnswer(name, status string, err error) error {
+	var silent *stack.NoAnswerError
+	if !errors.As(err, &silent) {
+		return err
+	}
+	message := fmt.Sprintf("CloudFormation has not answered for %s, so the state of stack %s is not known", silent.After, name)
+	if status != "" {
+		message += "; it was " + status + " when last seen, and CloudFormation goes on with it"
+	}
+	return &Error{
+		Message: message, Err: errors.New(credentials.Message(silent.Err)),
+		Advice: "when CloudFormation answers again, aws cloudformation describe-stacks --stack-name " + name +
+			" shows its state; then run the same command again: it goes on from there",
+	}
 }
 
 // Status returns the state of a stack.
 func (a *Account) Status(ctx context.Context, name string) (stack.State, error) {
-	return a.stack(name).DescribeAgain(ctx)
+	state, err := a.stack(name).DescribeAgain(ctx)
+	return state, noAnswer(name, "", err)
 }
 
 // maxBody is the size in bytes of a template that a request may carry.

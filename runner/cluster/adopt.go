@@ -72,7 +72,7 @@ func (d *Deployment) deployedDoor(ctx context.Context, name string, have map[str
 	hook, err := d.Account.stack(name + "-webhook").DescribeAgain(ctx)
 	switch {
 	case err != nil:
-		return "", err
+		return "", noAnswer(name+"-webhook", "", err)
 	case have["GitHubRoles"] != "true":
 		return steps.WebhookDoor, nil
 	case hook.Missing():

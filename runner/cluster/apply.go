@@ -142,7 +142,7 @@ func (d *Deployment) makeEmptyStack(ctx context.Context, p part, outputs map[str
 	}
 	state, err := p.account.stack(p.empty.name).DescribeAgain(ctx)
 	if err != nil || !state.Missing() {
-		return err
+		return noAnswer(p.empty.name, "", err)
 	}
 	d.note(fmt.Sprintf("creating stack %s with nothing in it, for the first deployment", p.empty.name))
 	r := request{name: p.empty.name, body: emptyTemplate, role: outputs["StackRoleArn"]}

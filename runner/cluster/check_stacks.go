@@ -95,6 +95,12 @@ func (i *Inspection) checkEnvironments(ctx context.Context) ([]artifacts.Finding
 			found = append(found, broken(fmt.Sprintf("environment %s cannot be updated: %s", e.Name, problem), advice))
 			continue
 		}
+		if strings.HasSuffix(current.Status, "_IN_PROGRESS") {
+			found = append(found, warning(
+				fmt.Sprintf("stack %s is %s", i.Settings.EnvironmentStack(e.Name), current.Status), "wait, and check again",
+			))
+			continue
+		}
 		name, role := valuesOf(current)["StackName"], current.Outputs["StackRoleArn"]
 		if role == "" { // it is in another account, whose stacks these credentials may not see
 			found = append(found, ok("%s deploys stack %s elsewhere", e.Name, name))

@@ -40,15 +40,41 @@ func requestError(ctx context.Context, action, subject string, err error) error 
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return &Error{
-			Message: message, Advice: "check that the network lets this machine reach AWS", Err: errors.New(credentials.Message(err)),
+			Message: message, Advice: "check that the network lets this machine reach AWS" + unknownEffect(action, subject),
+			Err: errors.New(credentials.Message(err)),
 		}
 	}
 	e := &Error{Message: message, Err: errors.New(credentials.Message(err))}
-	e.Advice = "look at stack " + subject + " in the console of CloudFormation"
-	if isDenied(api.ErrorCode()) {
+	e.Advice = effect(action, subject) + "correct what AWS says, and run the command again"
+	switch code := api.ErrorCode(); {
+	case api.ErrorFault() == smithy.FaultServer || strings.Contains(code, "Throttl") || strings.Contains(code, "RequestLimit") || code == "ServiceUnavailable":
+		e.Advice = "run the command again in a minute: AWS did not do it now" + unknownEffect(action, subject)
+	case isDenied(code):
 		e.Advice = "use credentials that may " + action + "; who deploys the cluster makes roles and needs the rights of an administrator"
 	}
 	return e
+}
+
+// effect says what a request that AWS refused has left as it was.
+func effect(action, subject string) string {
+	switch action {
+	case "cloudformation:CreateStack":
+		return "stack " + subject + " was not made: "
+	case "cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet":
+		return "stack " + subject + " is as it was: "
+	case "cloudformation:DeleteStack":
+		return "stack " + subject + " was not deleted: "
+	}
+	return ""
+}
+
+// unknownEffect says how to find out whether a request was carried out whose answer is missing.
+func unknownEffect(action, subject string) string {
+	if effect(action, subject) == "" {
+		return ""
+	}
+	return "; whether it was carried out is not known: aws cloudformation describe-stacks --stack-name " + subject +
+		" shows it, and the same command goes on from there"
 }
 
 // isDenied reports whether an error code is about a missing permission.

@@ -25,6 +25,8 @@ import (
 // fakeStack is a stack of fakeAWS.
 type fakeStack struct {
 	status, template, role string
+	next                   string // what follows the status, once it was seen
+	stuck                  bool   // it cannot be deleted
 	parameters, outputs    map[string]string
 }
 
@@ -281,6 +283,13 @@ func (f *fakeAWS) serveXML(w http.ResponseWriter, form url.Values) {
 		switch action {
 		case "DescribeStacks":
 			result = s.xml(name)
+			if s.next != "" {
+				s.status, s.next = s.next, ""
+			}
+		case "DeleteStack":
+			if s.status = "DELETE_FAILED"; !s.stuck {
+				delete(f.stacks, name)
+			}
 		case "GetTemplate":
 			result = element("TemplateBody", s.template)
 		}

@@ -19,7 +19,9 @@ type Deployment struct {
 	Targets  map[string]*Account // of the environments that are in another account or region, by their names
 	Adopted  map[string]bool     // environments of which only what is deployed says that they are elsewhere
 	GitHub   *GitHub             // nil: no webhook is registered
-	Note     func(line string)   // called with what happens meanwhile
+	// Downgrade lets templates of this runner replace those of a newer one.
+	Downgrade bool
+	Note      func(line string) // called with what happens meanwhile
 }
 
 // Action is what is done to a stack.
@@ -133,6 +135,12 @@ func (d *Deployment) planPart(
 	if err := d.checkOwner(p, current); err != nil {
 		return nil, current, err
 	}
+	if have, own := current.Outputs[versionOutput], p.template.Version(); Newer(have, own) && !d.Downgrade {
+		return nil, current, &Error{
+			Message: fmt.Sprintf("stack %s is of runner %s, which is newer than this one, %s", p.stack, have, own),
+			Advice:  "use runner " + have + "; to go back nevertheless: runner cluster deploy --downgrade",
+		}
+	}
 	set, pending, err := d.parameters(p, current, outputs)
 	if err != nil {
 		return nil, current, err
@@ -144,6 +152,9 @@ func (d *Deployment) planPart(
 		return planned, current, nil
 	case current.Missing():
 		planned.Action, planned.Resources = Create, countByType(p.template.resources(set, p.account.Region))
+		if current.Status == "REVIEW_IN_PROGRESS" {
+			planned.Because = "there is only a change set of the name, which was never executed and is deleted"
+		}
 		return planned, current, nil
 	case needsRecreation(current):
 		planned.Action, planned.Resources = Recreate, countByType(p.template.resources(set, p.account.Region))
@@ -221,11 +232,11 @@ func needsRecreation(s stack.Snapshot) bool {
 // current reads a stack, after CloudFormation has finished its work on it.
 func (d *Deployment) current(ctx context.Context, p part) (stack.Snapshot, error) {
 	s := p.account.stack(p.stack)
-	_, err := s.WaitUntilIdle(ctx, func(state stack.State) {
+	last, err := s.WaitUntilIdle(ctx, func(state stack.State) {
 		d.note(fmt.Sprintf("waiting for stack %s, which is %s", p.stack, state.Status))
 	})
 	if err != nil {
-		return stack.Snapshot{}, err
+		return stack.Snapshot{}, noAnswer(p.stack, last.Status, err)
 	}
 	return s.Snapshot(ctx)
 }

@@ -226,9 +226,13 @@ func (a *Account) execute(ctx context.Context, name string, set *changeSet, emit
 // remove deletes a stack and waits until it is gone.
 func (a *Account) remove(ctx context.Context, name string, emit func(stack.Event)) error {
 	s := a.stack(name)
-	state, err := s.Describe(ctx)
+	state, err := s.WaitUntilIdle(ctx, func(busy stack.State) { // CloudFormation deletes no stack that it updates
+		if a.Note != nil {
+			a.Note(fmt.Sprintf("waiting for stack %s, which is %s", name, busy.Status))
+		}
+	})
 	if err != nil || state.Status == stack.Absent {
-		return err
+		return noAnswer(name, state.Status, err)
 	}
 	s.Name = state.ID // a deleted stack is found by its id only
 	before := stack.Snapshot{ID: state.ID}
@@ -262,9 +266,10 @@ func (a *Account) follow(
 	}
 	last := before.LastEvent
 	for {
+		seen := state.Status
 		state, err = s.DescribeAgain(ctx)
 		if err != nil {
-			return state, failed, err
+			return state, failed, noAnswer(name, seen, err)
 		}
 		last = s.EmitEvents(ctx, before, last, note)
 		if !state.Busy() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/aws/smithy-go"
 
@@ -54,6 +55,18 @@ func (e *ServiceError) Hint() string {
 		return "look at the events of stack " + e.Stack + " in the console"
 	}
 }
+
+// NoAnswerError says that requests for the state of a stack failed for too long.
+type NoAnswerError struct {
+	After time.Duration
+	Err   error // the last one, a *ServiceError
+}
+
+func (e *NoAnswerError) Error() string {
+	return fmt.Sprintf("no answer of CloudFormation for %s: %v", e.After, e.Err)
+}
+
+func (e *NoAnswerError) Unwrap() error { return e.Err }
 
 // RestoreError says that a stack was not restored, and why.
 type RestoreError struct {

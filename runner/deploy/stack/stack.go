@@ -53,6 +53,8 @@ type Stack struct {
 	Name   string
 	// Poll is the pause between two requests; 0 means 5s. CloudFormation limits the requests of a whole account.
 	Poll time.Duration
+	// Patience bounds how long requests for the state may fail one after the other; 0 is no bound but the context's.
+	Patience time.Duration
 	// OnRetry, if it is set, is called with the error of a request that is repeated.
 	OnRetry func(error)
 	// Upload stores a template that is too large for a request where CloudFormation can read it, and returns its URL.
@@ -114,12 +116,10 @@ func (s *Stack) Describe(ctx context.Context) (State, error) {
 func (s *Stack) WaitUntilIdle(ctx context.Context, onBusy func(State)) (State, error) {
 	var last State
 	for {
-		state, err := s.Describe(ctx)
+		state, err := s.DescribeAgain(ctx)
 		switch {
-		case err != nil && !isTransient(err):
-			return last, err
 		case err != nil:
-			s.noteRetry(err)
+			return last, err
 		case !state.Busy():
 			return state, nil
 		default:
@@ -134,12 +134,17 @@ func (s *Stack) WaitUntilIdle(ctx context.Context, onBusy func(State)) (State, e
 	}
 }
 
-// DescribeAgain is Describe for a loop: requests that fail transiently are repeated.
+// DescribeAgain is Describe for a loop: requests that fail transiently are repeated. After Patience the error is a
+// *NoAnswerError.
 func (s *Stack) DescribeAgain(ctx context.Context) (State, error) {
+	begun := time.Now()
 	for {
 		state, err := s.Describe(ctx)
 		if err == nil || !isTransient(err) {
 			return state, err
+		}
+		if s.Patience > 0 && time.Since(begun) >= s.Patience {
+			return state, &NoAnswerError{After: s.Patience, Err: err}
 		}
 		s.noteRetry(err)
 		if err := s.pause(ctx); err != nil {
