@@ -28,7 +28,7 @@ const (
 func TestTheChain(t *testing.T) {
 	e := newEngine(t)
 	e.bases(t)
-	e.build(t, "runner-base", projectBase, "--build-arg", "CARLIN_VERSION="+carlinVersion)
+	e.build(t, "runner-base", projectBase(t), "--build-arg", "CARLIN_VERSION="+carlinVersion)
 	e.sidecar(t)
 	r := newShop(t)
 	green := r.commit(t, "a shop", nil)

@@ -34,10 +34,10 @@ const (
 func TestTheChainOfACompany(t *testing.T) {
 	e := newEngine(t)
 	e.bases(t)
-	e.build(t, "runner-base", projectBase, "--build-arg", "CARLIN_VERSION="+carlinVersion)
+	e.build(t, "runner-base", projectBase(t), "--build-arg", "CARLIN_VERSION="+carlinVersion)
 	root := t.TempDir()
 	shopCode, booksCode := newCode(t, root, shop), newCode(t, root, "acme/books")
-	cloud := newCloud(t, e, projectBase, serveRepositories(t, root))
+	cloud := newCloud(t, e, projectBase(t), serveRepositories(t, root))
 	base := newBase(t, cloud)
 
 	shops := newPipeline(t, cloud, base, project{"shop", shop, "shop-artifacts", map[string]map[string]string{

@@ -124,7 +124,7 @@ func (c *chain) hasBeside(t *testing.T, ran execution, sha, hit, save string) {
 // is a stand-in, the files of its packages are this machine's.
 func (e *engine) projectImage(t *testing.T, heading string, packages []string) (tag string) {
 	t.Helper()
-	e.podman(t, "tag", baseTag, "localhost/registry/team/runner-base:1")
+	e.podman(t, "tag", baseTag, projectBase(t))
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"Dockerfile": snippet(t, heading, "dockerfile"), "package.json": `{ "name": "shop", "private": true }`,

@@ -15,7 +15,11 @@ import (
 )
 
 // projectBase is what projects write FROM, under the name that README.md gives it.
-const projectBase = "localhost/registry/team/runner-base:1"
+func projectBase(t *testing.T) string {
+	t.Helper()
+	first, _, _ := strings.Cut(snippet(t, "## An image for your project", "dockerfile"), "\n")
+	return strings.TrimPrefix(first, "FROM ")
+}
 
 // shopRepository is the project behind the pipeline: a clone in dir, or the repository that is served itself.
 type shopRepository struct {

@@ -132,6 +132,9 @@ func TestTheVersionIsTheSameEverywhere(t *testing.T) {
 	for _, name := range []string{"base", "cicd", "environment", "target", "webhook"} {
 		versions[name+".yaml"] = first("../../infra/"+name+".yaml", `(?m)^  RunnerVersion: \{ Value: "(.*)" \}`)
 	}
+	for _, tag := range regexp.MustCompile(`(?:carlin-cicd/runner-base:|\x60:)(\d[\w.]*(?:-[a-z]+\.[\d.]+)?)`).FindAllStringSubmatch(read(t, "../README.md"), -1) {
+		versions["image/README.md: "+tag[0]] = tag[1]
+	}
 	for name, got := range versions {
 		if got != want {
 			t.Errorf("%s has the version %s, the runner %s: run image/release/version", name, got, want)

@@ -125,10 +125,16 @@ func (i *Image) checkDockerfile() error {
 	if _, err := os.Stat(file); err != nil {
 		return &Error{
 			Message: "there is no Dockerfile for the image of the steps: " + file,
-			Advice:  "write one that begins with FROM and the runner's image, as image/README.md shows; or set image: below cluster:",
+			Advice:  "write one that begins with " + baseImage() + ", as image/README.md shows; or set image: below cluster:",
 		}
 	}
 	return nil
+}
+
+// baseImage is the first line of a Dockerfile: the image of a release, in this runner's version.
+func baseImage() string {
+	version, _ := Version()
+	return "FROM ghcr.io/carlin-cicd/runner-base:" + version
 }
 
 func (i *Image) buildAndPush(ctx context.Context, registry *awsjson.Client, engine string) error {
