@@ -29,6 +29,9 @@ func (c *clusterCommand) openTargets(ctx context.Context, skip func(steps.Cluste
 			e.Profile = c.profileOf(ctx, *e)
 		}
 		there, err := c.openTarget(ctx, *e)
+		if err == nil {
+			err = d.FindTarget(ctx, e.Name, there)
+		}
 		if err != nil && ctx.Err() == nil && skip != nil && skip(*e, err) {
 			continue
 		}

@@ -133,7 +133,7 @@ func (i *Inspection) checkEnvironments(ctx context.Context) ([]artifacts.Finding
 	left, others, err := i.strays(ctx)
 	for _, s := range left {
 		found = append(found, warning(
-			fmt.Sprintf("%s is left of environment %s, which is not in the settings; its roles may deploy still", s.at(i.Account), s.environment),
+			s.at(i.Account)+" "+s.why(&i.Settings)+"; its roles may deploy still",
 			s.command()+", or name the environment again",
 		))
 	}

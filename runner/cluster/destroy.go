@@ -71,7 +71,7 @@ func (d *Deployment) add(ctx context.Context, r *Removal, a *Account, name, temp
 	case current.Missing():
 		r.Kept = append(r.Kept, "stack "+name+", of which there is nothing but a change set that was never executed: aws cloudformation delete-stack --stack-name "+name)
 		return stack.Snapshot{Status: stack.Absent}, nil
-	case !d.Settings.isOwn(template, environment, valuesOf(current)):
+	case !d.isOwn(template, environment, valuesOf(current)):
 		r.keepOther(name)
 		return stack.Snapshot{Status: stack.Absent}, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 // marks are parameters that every version of a template has, and other people's templates do not have together.
@@ -32,10 +33,11 @@ func isFrom(template string, values map[string]string) bool {
 }
 
 // isOwn reports whether a stack that was made from a template is of this pipeline, and of an environment if the template
-// is of one.
-func (s *Settings) isOwn(template, environment string, values map[string]string) bool {
+// is of one. A target trusts the roles of one account: another account may have a pipeline of the same name.
+func (d *Deployment) isOwn(template, environment string, values map[string]string) bool {
 	if template == environmentTemplate || template == targetTemplate {
-		return isFrom(template, values) && values["Pipeline"] == s.Stack && values["EnvironmentName"] == environment
+		return isFrom(template, values) && values["Pipeline"] == d.Settings.Stack && values["EnvironmentName"] == environment &&
+			(template == environmentTemplate || strings.Contains(values["DeployRoleArn"], "::"+d.Account.ID+":"))
 	}
 	return isFrom(template, values)
 }
@@ -56,6 +58,32 @@ func (s stray) at(here *Account) string {
 	return fmt.Sprintf("stack %s in account %s, %s", s.name, s.account.ID, s.account.Region)
 }
 
+// why says what the stack is left of.
+func (s stray) why(settings *Settings) string {
+	if slices.ContainsFunc(settings.Environments, func(e steps.ClusterEnvironment) bool { return e.Name == s.environment }) {
+		return "is a second one of environment " + s.environment
+	}
+	return "is left of environment " + s.environment + ", which is not in the settings"
+}
+
+// FindTarget finds the stack of an environment in its own account or region, which may have been made by hand under
+// another name than ours.
+func (d *Deployment) FindTarget(ctx context.Context, environment string, there *Account) error {
+	s, found := &d.Settings, ""
+	err := there.eachStack(ctx, func(name string, values, _ map[string]string) {
+		if d.isOwn(targetTemplate, environment, values) && (found == "" || name == s.TargetStack(environment)) {
+			found = name
+		}
+	})
+	if found != "" {
+		if s.targets == nil {
+			s.targets = map[string]string{}
+		}
+		s.targets[environment] = found
+	}
+	return err
+}
+
 // command deletes the stack.
 func (s stray) command() string {
 	return "aws cloudformation delete-stack --stack-name " + s.name + " --region " + s.account.Region
@@ -69,28 +97,32 @@ func (d *Deployment) strays(ctx context.Context) (ours []stray, others []string,
 	for _, e := range s.Environments {
 		known[e.Stack], known[s.EnvironmentStack(e.Name)], known[s.TargetStack(e.Name)] = true, true, true
 	}
+	roles := map[string]bool{} // of the environments here, which a target of theirs trusts
 	accounts := []*Account{d.Account}
 	for _, name := range sortedKeys(d.Targets) {
 		accounts = appendAccount(accounts, d.Targets[name])
 	}
 	for n := 0; n < len(accounts); n++ { // a stray may name another region of the account
 		a := accounts[n]
-		err := a.eachStack(ctx, func(name string, values map[string]string) {
-			if !strings.HasPrefix(name, s.Stack+"-") || known[name] {
+		err := a.eachStack(ctx, func(name string, values, outputs map[string]string) {
+			if n == 0 && outputs["DeployRoleArn"] != "" {
+				roles[outputs["DeployRoleArn"]] = true
+			}
+			if known[name] {
 				return
 			}
 			found := stray{account: a, name: name, environment: values["EnvironmentName"], values: values}
 			switch {
-			case name == s.TargetStack(found.environment) && s.isOwn(targetTemplate, found.environment, values):
+			case d.isOwn(targetTemplate, found.environment, values) && (n == 0 || roles[values["DeployRoleArn"]]):
 				found.template = targetTemplate
 				ours = slices.Insert(ours, 0, found)
-			case name == s.EnvironmentStack(found.environment) && s.isOwn(environmentTemplate, found.environment, values):
+			case n == 0 && d.isOwn(environmentTemplate, found.environment, values):
 				found.template = environmentTemplate
 				ours = append(ours, found)
 				if account, region := targetOf(values); account == a.ID && region != "" {
 					accounts = appendAccount(accounts, a.in(region))
 				}
-			default:
+			case strings.HasPrefix(name, s.Stack+"-"):
 				others = append(others, name)
 			}
 		})
@@ -128,7 +160,7 @@ func targetOf(values map[string]string) (account, region string) {
 }
 
 // eachStack calls f with every stack of the account and region.
-func (a *Account) eachStack(ctx context.Context, f func(name string, values map[string]string)) error {
+func (a *Account) eachStack(ctx context.Context, f func(name string, parameters, outputs map[string]string)) error {
 	in := &cloudformation.DescribeStacksInput{}
 	for {
 		page, err := a.stacks.DescribeStacks(ctx, in)
@@ -143,7 +175,11 @@ func (a *Account) eachStack(ctx context.Context, f func(name string, values map[
 			for _, p := range s.Parameters {
 				values[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
 			}
-			f(aws.ToString(s.StackName), values)
+			outputs := map[string]string{}
+			for _, o := range s.Outputs {
+				outputs[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
+			}
+			f(aws.ToString(s.StackName), values, outputs)
 		}
 		if in.NextToken = page.NextToken; in.NextToken == nil {
 			return nil
@@ -158,8 +194,7 @@ func (d *Deployment) noteStrays(ctx context.Context, p *Plan) error {
 		return err
 	}
 	for _, s := range ours {
-		p.Notes = append(p.Notes, fmt.Sprintf("%s is left of environment %s, which is not in the settings: %s",
-			s.at(d.Account), s.environment, s.command()))
+		p.Notes = append(p.Notes, s.at(d.Account)+" "+s.why(&d.Settings)+": "+s.command())
 	}
 	if d.Settings.Door.Webhook() {
 		return nil
@@ -174,7 +209,7 @@ func (d *Deployment) noteStrays(ctx context.Context, p *Plan) error {
 
 // checkOwner refuses to change a stack that was made from something else.
 func (d *Deployment) checkOwner(p part, current stack.Snapshot) error {
-	if current.Missing() || d.Settings.isOwn(p.template.Name, p.forEnvironment, valuesOf(current)) {
+	if current.Missing() || d.isOwn(p.template.Name, p.forEnvironment, valuesOf(current)) {
 		return nil
 	}
 	return &Error{

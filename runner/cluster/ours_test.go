@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -133,5 +134,28 @@ func TestCheckLooksAtTargets(t *testing.T) {
 			t.Errorf("%s: %+v", name, bad)
 		}
 		f.stacks["ci-staging-target"] = &fakeStack{template: "{}", outputs: map[string]string{versionOutput: "0.1.9"}}
+	}
+}
+
+// A target that was made by hand has another name than ours. It is found by its parameters, and no second one is made.
+func TestATargetOfAnotherNameIsFound(t *testing.T) {
+	f := ownedAWS(t)
+	f.stacks["ci-target"] = &fakeStack{template: "{}", parameters: map[string]string{
+		"Pipeline": "ci", "EnvironmentName": "staging", "StackName": "Shop-Staging", "ExternalId": "x",
+		"DeployRoleArn": "arn:aws:iam::123456789012:role/deploy",
+	}}
+	other := maps.Clone(f.stacks["ci-target"].parameters) // of a pipeline of the same name in another account
+	other["EnvironmentName"], other["DeployRoleArn"] = "qa", "arn:aws:iam::999999999999:role/deploy"
+	f.stacks["ci-qa-target"] = &fakeStack{template: "{}", parameters: other}
+	f.stacks["other-target"] = &fakeStack{template: "{}", parameters: other}
+	d := f.inspect(t).Deployment
+	if err := d.FindTarget(t.Context(), "staging", d.Account); err != nil || d.Settings.TargetStack("staging") != "ci-target" {
+		t.Errorf("%s %v", d.Settings.TargetStack("staging"), err)
+	}
+	if err := d.FindTarget(t.Context(), "qa", d.Account); err != nil || d.Settings.TargetStack("qa") != "ci-qa-target" || d.Settings.targets["qa"] != "" {
+		t.Errorf("%s %v", d.Settings.TargetStack("qa"), err)
+	}
+	if ours, others, err := d.strays(t.Context()); err != nil || len(ours) != 1 || ours[0].name != "ci-qa" || !slices.Equal(others, []string{"ci-qa-target", "ci-shop-staging", "ci-site"}) {
+		t.Errorf("%+v %v %v", ours, others, err)
 	}
 }

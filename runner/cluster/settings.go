@@ -20,6 +20,8 @@ type Settings struct {
 	Policy   string // what CloudFormation may do for the stacks of environments that name no policy; "" keeps what they have
 	ImageTag string // a commit; "" keeps that of the stack
 	Zip      *Zip   // the webhook's function; nil: it is not known here, and the one that is deployed stays
+
+	targets map[string]string // stacks of environments elsewhere that were found under these names
 }
 
 // Complete fills in the defaults. The error is an *Error.
@@ -100,7 +102,7 @@ func (s *Settings) EnvironmentStack(environment string) string { return s.Stack 
 
 // TargetStack is the name of the stack with the roles of an environment in its own account or region.
 func (s *Settings) TargetStack(environment string) string {
-	return s.Stack + "-" + environment + "-target"
+	return cmp.Or(s.targets[environment], s.Stack+"-"+environment+"-target")
 }
 
 // WebhookStack is the name of the stack with the webhook.
