@@ -17,7 +17,7 @@ import (
 // projectBase is what projects write FROM, under the name that README.md gives it.
 func projectBase(t *testing.T) string {
 	t.Helper()
-	first, _, _ := strings.Cut(snippet(t, "## An image for your project", "dockerfile"), "\n")
+	first, _, _ := strings.Cut(snippet(t, "An image for your project", "dockerfile"), "\n")
 	return strings.TrimPrefix(first, "FROM ")
 }
 
