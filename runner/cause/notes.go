@@ -94,6 +94,29 @@ func (n *notes) all(base int) []record.Annotation {
 	return all
 }
 
+// telling is the first error that a workflow command names (::error::), which is the command's own word for what failed.
+func (n *notes) telling() telling {
+	var first telling
+	for _, a := range n.errors {
+		switch {
+		case a.Tool != "": // what a tool says is compared by its own weight
+			continue
+		case first.weight == nothing:
+			first = telling{
+				weight: generic, kind: record.CauseOutput, lines: strings.Split(a.Message, "\n"), at: a.LogLine,
+				path: a.Path, line: a.Line, column: a.Column,
+			}
+			if first.summary = oneLine(first.lines[0]); a.Title != "" {
+				first.summary = a.Title + ": " + first.summary
+			}
+		default:
+			first.more++
+		}
+		first.to = a.LogLine
+	}
+	return first
+}
+
 // The bounds of a note, in bytes.
 const (
 	maxNoteTitle   = 250

@@ -66,7 +66,7 @@ func (w *Watch) End(tail []byte, first, base int, failed bool) Output {
 	if !failed {
 		return out
 	}
-	best := mostTelling(tallied(problems), lines, first)
+	best := mostTelling(tallied(problems), lines, first).or(w.notes.telling())
 	best.context(lines, first)
 	if p := failedPart(lines); p != nil {
 		if t := p.tell(first); t.weight >= generic {

@@ -104,6 +104,26 @@ func TestNotesOfWorkflowCommands(t *testing.T) {
 	}
 }
 
+// An error that the command names itself is why it failed, unless a tool says more of it.
+func TestTheErrorThatACommandNames(t *testing.T) {
+	named := "::group::check\n::error file=src/a.ts,line=3,title=Policy::no licence%0Aadd one\n::error::and more\n::endgroup::\n"
+	for _, c := range []struct {
+		text, want, path string
+		more             int
+	}{
+		{named + "last words\n", "Policy: no licence (src/a.ts:3)", "src/a.ts", 1},
+		{named + strings.Repeat("fine\n", 1000), "Policy: no licence (src/a.ts:3)", "src/a.ts", 1},
+		{"npm error code ELIFECYCLE\n" + named, "Policy: no licence (src/a.ts:3)", "src/a.ts", 1},
+		{named + "src/b.ts(1,1): error TS2322: x\n", "src/b.ts(1,1): error TS2322: x", "src/b.ts", 0},
+		{"::warning::old\nlast words\n", "the command exited with 2; its output ends with: last words", "", 0},
+	} {
+		got := causeOf(end(c.text, 7, tail), 2)
+		if got.Summary != c.want || got.Path != c.path || got.More != c.more {
+			t.Errorf("%.60q…: %q at %q and %d more, want %q at %q and %d", c.text, got.Summary, got.Path, got.More, c.want, c.path, c.more)
+		}
+	}
+}
+
 // Past the beginning of a long output, commands of its end still count.
 func TestNotesAtTheEndOfALongOutput(t *testing.T) {
 	text := strings.Repeat("a line of the output\n", maxScanned/20) + "::error file=a.js,line=1::late\n"
