@@ -65,6 +65,10 @@ func TestALinkToALine(t *testing.T) {
 	}
 	// A click on the number of a line is a link to it; so is one on that of a fold's title, which stays shut.
 	said[bool](t, w, `document.querySelector("#L99121 > a").click(), true`)
+	said[bool](t, w, `document.querySelector("#L99121 > a").click(), true`) // again: the browser itself scrolls to it
+	if top := said[float64](t, w, `document.getElementById("L99121").getBoundingClientRect().top`); top < 100 {
+		t.Errorf("a line that is clicked twice is at %v, with nothing before it", top)
+	}
 	if hash := said[string](t, w, `location.hash`); hash != "#L99121" {
 		t.Errorf("the address is %q after a click on a number", hash)
 	}
