@@ -60,7 +60,7 @@ func (s *Suite) deployTwo(ctx context.Context) error {
 }
 
 func (s *Suite) destroyTwo(ctx context.Context) error {
-	return s.expect(ctx, 0, "deleted\n", "cluster", "destroy", "--stack", s.second(), "--base", s.base(), "--yes")
+	return s.expect(ctx, 0, "deleted\n", "cluster", "destroy", "--stack", s.second(), "--base", s.base(), "--all", "--yes")
 }
 
 func (s *Suite) checkWithoutImage(ctx context.Context) error {

@@ -114,6 +114,9 @@ func (s *Suite) Run(ctx context.Context) error {
 	}
 	s.suffix = strings.ToLower(rand.Text()[:8])
 	fmt.Fprintf(s.Log, "account %s, %s, stacks %s, %s and %s\n", s.Account, s.Config.Region, s.base(), s.stack(), s.second())
+	for _, args := range s.removals() {
+		fmt.Fprintf(s.Log, "if this is killed: runner %s\n", strings.Join(args, " "))
+	}
 	torn := false
 	defer func() {
 		if !torn {
@@ -217,16 +220,27 @@ func (s *Suite) run(ctx context.Context, want int, args ...string) (string, erro
 // tearDownTimeout bounds how long it may take to remove everything.
 const tearDownTimeout = 30 * time.Minute
 
-// tearDown removes everything, as far as it can be.
+// tearDown removes everything, as far as it can be. What fails is tried once more, and then named with its command.
 func (s *Suite) tearDown(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, tearDownTimeout)
 	defer cancel()
-	for _, args := range [][]string{
-		{"cluster", "destroy", "--stack", s.second(), "--base", s.base(), "--yes"},
-		{"cluster", "destroy", "--stack", s.stack(), "--base", s.base(), "--all", "--yes"},
-	} {
-		if _, err := s.run(ctx, 0, args...); err != nil {
-			fmt.Fprintf(s.Log, "FAIL  taking everything down: %v\n", err)
+	for _, args := range s.removals() {
+		_, err := s.run(ctx, 0, args...)
+		if err != nil && ctx.Err() == nil {
+			fmt.Fprintf(s.Log, "taking everything down, once more: %v\n", err)
+			_, err = s.run(ctx, 0, args...)
+		}
+		if err != nil {
+			fmt.Fprintf(s.Log, "FAIL  taking everything down: %v\nleft behind: run runner %s\n", err, strings.Join(args, " "))
 		}
 	}
+}
+
+// removals are the commands that remove everything, in this order: the base goes with the last pipeline that uses it.
+func (s *Suite) removals() [][]string {
+	var all [][]string
+	for _, stack := range []string{s.second(), s.stack()} {
+		all = append(all, []string{"cluster", "destroy", "--stack", stack, "--base", s.base(), "--all", "--yes"})
+	}
+	return all
 }

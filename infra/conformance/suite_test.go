@@ -187,7 +187,7 @@ func makeBudgetOnce(t *testing.T, config aws.Config) {
 func wantTornDown(t *testing.T, suite *Suite, said string) {
 	t.Helper()
 	for _, want := range []string{
-		"cluster destroy --stack " + suite.second() + " --base " + suite.base() + " --yes\n",
+		"cluster destroy --stack " + suite.second() + " --base " + suite.base() + " --all --yes\n",
 		"cluster destroy --stack " + suite.stack() + " --base " + suite.base() + " --all --yes\n",
 	} {
 		if !strings.Contains(said, want) {
@@ -202,6 +202,36 @@ func TestEverythingIsTakenDownAfterAFailure(t *testing.T) {
 		t.Error(err)
 	}
 	wantTornDown(t, suite, said())
+}
+
+// What cannot be removed at first is removed at the second try, and named with its command if that fails, too.
+func TestWhatIsLeftBehindIsNamed(t *testing.T) {
+	suite, said := interruptedSuite(t, func(*Suite, context.Context) error { return errors.New("no") })
+	script := "#!/bin/sh\necho \"$@\" >>said\ntest $(grep -cxF \"$*\" said) -ge 2\n"
+	if err := os.WriteFile(suite.Runner, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	_ = suite.Run(t.Context())
+	log := suite.Log.(*bytes.Buffer).String()
+	first, second := strings.Join(suite.removals()[0], " "), strings.Join(suite.removals()[1], " ")
+	if strings.Count(said(), first+"\n") != 2 {
+		t.Errorf("no second try:\n%s", said())
+	}
+	for _, removal := range []string{first, second} {
+		if !strings.Contains(log, "if this is killed: runner "+removal+"\n") {
+			t.Errorf("the log does not say how to remove everything:\n%s", log)
+		}
+	}
+	if strings.Contains(log, "left behind") {
+		t.Errorf("something is left behind:\n%s", log)
+	}
+	if err := os.WriteFile(suite.Runner, []byte("#!/bin/sh\nexit 1\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	suite.tearDown(t.Context())
+	if log = suite.Log.(*bytes.Buffer).String(); !strings.Contains(log, "left behind: run runner "+second+"\n") {
+		t.Errorf("what is left is not named:\n%s", log)
+	}
 }
 
 func TestEverythingIsTakenDownAfterAPanic(t *testing.T) {

@@ -26,8 +26,8 @@ type doomed struct {
 	name    string
 }
 
-// Removal finds out what would be removed. All also removes what a stack keeps when it is deleted, and the base, which
-// other pipelines of the account may use.
+// Removal finds out what would be removed. All also removes what a stack keeps when it is deleted, and the base, unless
+// other pipelines of the account use it.
 func (d *Deployment) Removal(ctx context.Context, all bool) (*Removal, error) {
 	r := &Removal{}
 	if err := d.removeEnvironments(ctx, r); err != nil {
@@ -49,6 +49,13 @@ func (d *Deployment) Removal(ctx context.Context, all bool) (*Removal, error) {
 		}
 		return r, nil
 	}
+	if users, err := d.otherUsers(ctx); err != nil {
+		return nil, err
+	} else if len(users) > 0 {
+		r.Kept = append(r.Kept, fmt.Sprintf("stack %s, which %s uses, too: runner cluster destroy --stack %s --all deletes it with the last of them",
+			d.Settings.Base, strings.Join(users, ", "), users[0]))
+		return r, d.addLeftovers(ctx, r, used, d.Settings.Stack, d.Settings.WebhookStack())
+	}
 	base, err := d.add(ctx, r, d.Account, d.Settings.Base, baseTemplate, "")
 	if err != nil {
 		return nil, err
@@ -59,7 +66,7 @@ func (d *Deployment) Removal(ctx context.Context, all bool) (*Removal, error) {
 	if key := base.Outputs["KmsKeyArn"]; key != "" {
 		r.Kept = append(r.Kept, "the key "+key+": aws kms schedule-key-deletion --key-id "+lastPart(key))
 	}
-	return r, d.addLeftovers(ctx, r, used)
+	return r, d.addLeftovers(ctx, r, used, d.Settings.Stack, d.Settings.WebhookStack(), d.Settings.Base)
 }
 
 // add adds a stack to what is removed, if it is there and of this pipeline. Another one is kept, which is said.

@@ -134,11 +134,9 @@ func (a *Account) call(ctx context.Context, s awsjson.Service, operation string,
 	return client.Call(ctx, operation, input, output)
 }
 
-// addLeftovers adds what deleted stacks of the pipeline, the webhook and the base have kept, unless the pipeline goes on
-// with it.
-func (d *Deployment) addLeftovers(ctx context.Context, r *Removal, used []string) error {
-	s := &d.Settings
-	for _, name := range []string{s.Stack, s.WebhookStack(), s.Base} {
+// addLeftovers adds what deleted stacks of these names have kept, unless the pipeline goes on with it.
+func (d *Deployment) addLeftovers(ctx context.Context, r *Removal, used []string, stacks ...string) error {
+	for _, name := range stacks {
 		all, err := d.Account.leftovers(ctx, name)
 		if err != nil {
 			return err
@@ -147,7 +145,7 @@ func (d *Deployment) addLeftovers(ctx context.Context, r *Removal, used []string
 			if slices.Contains(used, l.name) {
 				continue
 			}
-			what := map[bool]string{true: " with the templates", false: " with builds and records"}[name == s.Base]
+			what := map[bool]string{true: " with the templates", false: " with builds and records"}[name == d.Settings.Base]
 			r.remove(l, what)
 		}
 	}

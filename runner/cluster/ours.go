@@ -133,6 +133,21 @@ func (d *Deployment) strays(ctx context.Context) (ours []stray, others []string,
 	return ours, others, nil
 }
 
+// otherUsers returns the other pipelines whose tasks are in the base's network.
+func (d *Deployment) otherUsers(ctx context.Context) (pipelines []string, err error) {
+	base, err := d.Account.stack(d.Settings.Base).Snapshot(ctx)
+	group := base.Outputs["SecurityGroupId"]
+	if err != nil || group == "" {
+		return nil, err
+	}
+	err = d.Account.eachStack(ctx, func(name string, values, _ map[string]string) {
+		if name != d.Settings.Stack && values["SecurityGroupId"] == group && isFrom(pipelineTemplate, values) {
+			pipelines = append(pipelines, name)
+		}
+	})
+	return pipelines, err
+}
+
 // appendAccount appends an account and region, once.
 func appendAccount(all []*Account, a *Account) []*Account {
 	if slices.ContainsFunc(all, func(b *Account) bool { return a.ID == b.ID && a.Region == b.Region }) {

@@ -55,6 +55,35 @@ func TestDestroyDeletesWhatIsOfThisPipelineOnly(t *testing.T) {
 	}
 }
 
+// The base of other pipelines stays, whatever is asked for: their tasks would have no network.
+func TestDestroyKeepsTheBaseThatOtherPipelinesUse(t *testing.T) {
+	f := ownedAWS(t)
+	base := f.stacks["ci-base"]
+	base.outputs = map[string]string{"SecurityGroupId": "sg-1", "TemplateBucket": "templates"}
+	pipeline := func(group string) *fakeStack {
+		return &fakeStack{template: "{}", parameters: map[string]string{
+			"GitHubRepository": "acme/books", "Environments": "", "ApprovalEnvironments": "", "ImageTag": "1", "SecurityGroupId": group,
+		}}
+	}
+	f.xml["ListStacks"] = "<StackSummaries/>"
+	f.stacks["books"], f.stacks["elsewhere"] = pipeline("sg-1"), pipeline("sg-2")
+	r, err := f.inspect(t).Removal(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"ci-staging", "ci-qa", "ci-webhook", "ci"}; !slices.Equal(r.Stacks, want) {
+		t.Errorf("it deletes %v, want %v", r.Stacks, want)
+	}
+	if text := r.String(); !strings.Contains(text, "stack ci-base, which books uses, too: runner cluster destroy --stack books --all deletes it with the last of them") ||
+		strings.Contains(text, "templates") {
+		t.Error(text)
+	}
+	delete(f.stacks, "books")
+	if r, err = f.inspect(t).Removal(t.Context(), true); err != nil || !slices.Contains(r.Stacks, "ci-base") || !strings.Contains(r.String(), "templates") {
+		t.Errorf("%v %v", r, err)
+	}
+}
+
 func TestAPlanAndACheckNameWhatEarlierSettingsLeft(t *testing.T) {
 	f := ownedAWS(t)
 	d := f.inspect(t).Deployment
