@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -116,9 +117,12 @@ func Collect(workspace string, file *File) Catalogue {
 	return c
 }
 
+// stepKeys are the names of the keys of a step. They are not changed.
+var stepKeys = sync.OnceValue(func() []string { return stepObject().declared().names().known })
+
 func collect(workspace string, overrides []override, origin func(ast.Node) string) Catalogue {
 	var all []Step
-	known := stepObject().declared().names().known
+	known := stepKeys()
 	for _, s := range builtins(PackageManager(workspace)) {
 		s.Origin = map[string]string{}
 		for _, name := range known {

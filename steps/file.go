@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -85,7 +86,7 @@ func Parse(name string, source []byte) (*File, error) {
 			doc.order = value
 		}
 	}
-	if err := documentObject().read(d, root, "the top level", &doc, note); err != nil {
+	if err := theDocument().read(d, root, "the top level", &doc, note); err != nil {
 		return nil, err
 	}
 	if doc.version == "" {
@@ -102,6 +103,9 @@ func Parse(name string, source []byte) (*File, error) {
 		Steps: doc.steps,
 	}, nil
 }
+
+// theDocument is made once, as a run reads its file more than once. It is not changed.
+var theDocument = sync.OnceValue(documentObject)
 
 // documentObject are the keys of the top level.
 func documentObject() object[document] {

@@ -44,10 +44,14 @@ type Index struct {
 
 	Report func(record.Entry) string  // leads to the report of a run
 	Page   func(branch string) string // leads to the page of a branch; "" is the repository's
+
+	grid *grid // made once for a page, as several of its parts need it; nil: see gridOf
 }
 
 // WriteIndex writes the page of an index. The error is w's.
 func WriteIndex(w io.Writer, x Index) error {
+	rows, columns := gridOf(x)
+	x.grid = &grid{rows, columns}
 	out := newWriter(w)
 	style := css + indexCSS
 	verdict := x.verdict()

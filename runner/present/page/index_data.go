@@ -209,8 +209,17 @@ func pipelineCount(x Index) int {
 	return len(seen)
 }
 
+// grid is what gridOf returns.
+type grid struct {
+	rows    []pipeline
+	columns []string
+}
+
 // gridOf returns the newest pipelines, and the columns that they have: in the order in which steps follow each other.
 func gridOf(x Index) ([]pipeline, []string) {
+	if x.grid != nil {
+		return x.grid.rows, x.grid.columns
+	}
 	var rows []pipeline
 	at := map[pipelineKey]int{}
 	for _, e := range x.Runs {
