@@ -140,7 +140,7 @@ const tools = {
     *get-object*) while [ $# -gt 1 ]; do shift; done; cp "$DIR/context.tar.gz" "$1" ;;
     *get-login-password*) echo password ;;
     *describe-images*query*) echo sha256:d ;;
-    *describe-images*) [ -e "$DIR/there" ] || exit 254 ;;
+    *describe-images*) [ -e "$DIR/there" ] || { { cat "$DIR/unknown" 2>/dev/null || echo 'An error occurred (ImageNotFoundException)'; } >&2; exit 254; } ;;
     *imageManifestMediaType*) echo application/vnd.oci.image.manifest.v1+json ;;
     *batch-get-image*) echo '{"config": {}}' ;;
     *put-image*) [ ! -e "$DIR/problem" ] || { cat "$DIR/problem" >&2; exit 254; } ;;
@@ -209,6 +209,7 @@ for (const [what, variables, files, want, built] of [
   ['no commit', {}, {}, /COMMIT is not the id/, ''],
   ['a commit that does not exist', { COMMIT: 'b'.repeat(40) }, {}, /is not on main/, ''],
   ['a Dockerfile that cannot be built', { COMMIT: 'two' }, { broken: '' }, /^/, 'two'],
+  ['a registry that does not say whether the tag is there', { COMMIT: 'two' }, { unknown: 'An error occurred (ThrottlingException) when calling the DescribeImages operation' }, /whether r\.example\/ci\/shop:t is there is not known: .*Throttling/, ''],
   ['a tag that may not be moved', { COMMIT: 'two' }, { problem: 'An error occurred (ImageTagAlreadyExistsException) when calling the PutImage operation' }, /the tag current could not be moved: .*ImageTagAlreadyExists/, 'two'],
 ]) {
   test(`the build of an image fails, and moves no tag: ${what}`, (t) => {
