@@ -4,6 +4,7 @@ package page
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -62,4 +63,19 @@ func TestNothingOfALongLogIsRun(t *testing.T) {
 		}
 	}
 	w.quiet(t)
+}
+
+// A link leads to its line where lines before it are much higher than the browser assumes of those that it has not laid out.
+func TestALinkToALineOnANarrowScreen(t *testing.T) {
+	browser := startBrowser(t)
+	p := build()
+	p.Log.Text = []byte(strings.Repeat(strings.Repeat("a long line ", 10)+"\n", 700))
+	file := stored(t, p)
+	for _, n := range []int{1, 200, 201, 202, 401, 640, 700} {
+		w := browse(t, browser, fmt.Sprintf("%s#L%d", file, n), 320, "light")
+		if !said[bool](t, w, fmt.Sprintf(`%s("L%d")`, inView, n)) {
+			t.Errorf("line %d is not in view when the page is opened there: %s", n,
+				said[string](t, w, fmt.Sprintf(`JSON.stringify([document.getElementById("L%d").getBoundingClientRect(), document.getElementById("lines").getBoundingClientRect()])`, n)))
+		}
+	}
 }

@@ -34,6 +34,18 @@ addEventListener("afterprint", () => {
 const unfold = (node) => {
   for (let fold = node?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
 };
+// Coming into view, what is around it is laid out, and may be higher than was assumed: then it has moved by the next picture.
+let shown;
+const reveal = (node, block) => {
+  shown = node;
+  let times = 3;
+  const scroll = () => {
+    if (shown !== node) return; // another one has been asked for
+    node.scrollIntoView({ block });
+    if (--times) requestAnimationFrame(scroll);
+  };
+  scroll();
+};
 const showLinked = (event) => {
   const id = location.hash.slice(1);
   const isLine = /^L\d+$/.test(id);
@@ -55,7 +67,7 @@ const showLinked = (event) => {
   }
   if (!node || !/^([tfq]|L)\d+$/.test(id)) return;
   unfold(node);
-  node.scrollIntoView({ block: id.startsWith("L") ? "center" : "start" });
+  reveal(node, id.startsWith("L") ? "center" : "start");
 };
 addEventListener("hashchange", showLinked);
 const lines = byId("lines");
@@ -128,7 +140,7 @@ if (byId("search")) (() => {
     hits[at].classList.add("here");
     placed = true;
     unfold(hits[at]);
-    hits[at].scrollIntoView({ block: "center" });
+    reveal(hits[at], "center");
     found.textContent = `${at + 1} of ${hits.length}`;
   };
   const search = () => {
@@ -297,7 +309,7 @@ for (const pair of all(".pair")) {
     const node = failures[here];
     unfold(node);
     (node.querySelector("summary") ?? node.querySelector("a") ?? node).focus({ preventScroll: true });
-    node.scrollIntoView({ block: node.matches(".l") ? "center" : "start" });
+    reveal(node, node.matches(".l") ? "center" : "start");
     at.hidden = false;
     at.textContent = `failure ${here + 1} of ${failures.length}`;
     clearTimeout(fading);
