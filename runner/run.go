@@ -403,7 +403,7 @@ func (r *run) resolveStep() error {
 
 // chooseStep reads runner.yaml and finds the step. Settings of the environment override those of the file.
 func (r *run) chooseStep() error {
-	catalogue, err := config.LoadSteps(r.Config)
+	catalogue, err := r.LoadSteps()
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/carlin-cicd/runner/runner/record"
 	"github.com/carlin-cicd/runner/runner/redact"
 	"github.com/carlin-cicd/runner/runner/source"
+	"github.com/carlin-cicd/runner/steps"
 )
 
 // NoCommit and Detached stand where there is no commit, and no branch.
@@ -52,6 +53,8 @@ type Session struct {
 	Place    string // the store's location, for messages
 
 	Deadline time.Time // of the step; zero before it is known
+
+	identified *steps.Catalogue // as Identify read it; nil after the first LoadSteps
 }
 
 // New returns a session that logs nothing and stops with ctx. A run sets its own log, stopper and deadline.
@@ -75,7 +78,9 @@ func (s *Session) Identify() error {
 	s.Ref = artifacts.Ref{Branch: cmp.Or(c.Branch, c.GitHubBranch), SHA: cmp.Or(c.SHA, c.GitHubSHA)}
 	var leaves []string
 	if source.HasRepository(c.Workspace) {
-		leaves = generated(c)
+		if all, err := config.LoadSteps(c); err == nil { // an error is reported with the step
+			s.identified, leaves = &all, generatedBy(all)
+		}
 	}
 	commit, err := source.Describe(s.Stop.Work, s.Git, c.Workspace, leaves...)
 	if err == nil {
@@ -192,6 +197,16 @@ func (s *Session) Uncommitted(ctx context.Context) ([]string, error) {
 	return source.Uncommitted(ctx, s.Git, s.Config.Workspace, generated(s.Config)...)
 }
 
+// LoadSteps returns the steps of the workspace. The first call after Identify returns what that has read, as nothing has
+// run in the workspace since; later ones read runner.yaml anew, which a checkout may have changed.
+func (s *Session) LoadSteps() (steps.Catalogue, error) {
+	if read := s.identified; read != nil {
+		s.identified = nil
+		return *read, nil
+	}
+	return config.LoadSteps(s.Config)
+}
+
 // generated returns patterns of what the steps of the workspace leave there, which is not a change of it: reports,
 // coverage and artifacts.
 func generated(c config.Config) []string {
@@ -199,6 +214,10 @@ func generated(c config.Config) []string {
 	if err != nil {
 		return nil // the error is reported with the step
 	}
+	return generatedBy(catalogue)
+}
+
+func generatedBy(catalogue steps.Catalogue) []string {
 	var patterns []string
 	for _, step := range catalogue.All() {
 		add := func(name string) {
