@@ -319,7 +319,7 @@ export const table = {
     ['yes', 'ImageRole', 's3:GetObject', key('image-sources/1.tar.gz')], ...deny('ImageRole', 's3:GetObject', `builds/main/${S}/a.js`, `runs/main/${S}/build/image.json`), ...put('no', 'ImageRole', 'image-sources/1.tar.gz', `builds/main/${S}/a.js`),
     ['yes', 'ImageRole', 'secretsmanager:GetSecretValue', secretArn('github-x1')], ['no', 'ImageRole', 'secretsmanager:GetSecretValue', secretArn('cicd/build/npm-x1')],
     ...['CreateLogStream', 'PutLogEvents'].flatMap((a) => [['yes', 'ImageRole', `logs:${a}`, arn('logs', 'log-group:ImageLogs:log-stream:x')], ['no', 'ImageRole', `logs:${a}`, arn('logs', 'log-group:BuildLogs:log-stream:x')]]),
-    ...everyTask.flatMap((role) => [['no', role, 'codebuild:StartBuild', arn('codebuild', 'project/cicd-image')], ['no', role, 'ecr:PutImage', images], ['no', role, 'dynamodb:PutItem', tableArn, leading('image')], ...put('no', role, 'image-sources/1.tar.gz')]),
+    ...everyTask.flatMap((role) => [['no', role, 'codebuild:StartBuild', arn('codebuild', 'project/cicd-image')], ['no', role, 'ecr:PutImage', images], ['no', role, 'dynamodb:PutItem', tableArn, leading('image')], ...put('no', role, 'image-sources/1.tar.gz'), ...deny(role, 's3:GetObject', 'image-sources/1.tar.gz')]),
     ...['BranchBuildRole', 'BranchTestRole', 'BranchShardRole', 'TestRole', 'ShardRole', 'ForkStoreRole', 'staging-DeployRole'].flatMap((role) => put('no', role, `runs/main/${S}/build/image.json`)), ...put('yes', 'BuildRole', `runs/main/${S}/build/image.json`),
   ],
   'rules and the schedule start the machine, and leave in the queue what they cannot deliver': [

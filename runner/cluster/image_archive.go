@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/moby/patternmatcher"
@@ -21,17 +22,19 @@ import (
 // archiveContext writes what docker build would read of a workspace, as a compressed archive with paths that are relative
 // to the workspace: the context without what .dockerignore leaves out, and the Dockerfile. Times are left out, so that the
 // same files are the same archive.
-func archiveContext(w io.Writer, workspace string, image steps.ClusterImage) error {
+//
+// It returns the files that usually hold secrets.
+func archiveContext(w io.Writer, workspace string, image steps.ClusterImage) (private []string, err error) {
 	dockerfile, folder := image.Files()
 	ignored, err := readIgnored(workspace, dockerfile, folder)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	zipped := gzip.NewWriter(w)
 	a := archive{zipped, workspace, map[string]bool{}}
 	for _, name := range []string{dockerfile, dockerfile + ".dockerignore", path.Join(folder, ".dockerignore")} {
 		if err := a.add(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return nil, err
 		}
 	}
 	top := filepath.Join(workspace, filepath.FromSlash(folder))
@@ -55,7 +58,25 @@ func archiveContext(w io.Writer, workspace string, image steps.ClusterImage) err
 		}
 		return a.add(path.Join(folder, inside))
 	})
-	return errors.Join(err, a.end(), zipped.Close())
+	for name := range a.has {
+		if isPrivate(name) {
+			private = append(private, name)
+		}
+	}
+	slices.Sort(private)
+	return private, errors.Join(err, a.end(), zipped.Close())
+}
+
+// isPrivate reports whether a file is one that usually holds tokens or passwords.
+func isPrivate(name string) bool {
+	switch base := path.Base(name); base {
+	case ".env", ".npmrc", ".netrc", ".pypirc", ".git-credentials":
+		return true
+	case "config":
+		return path.Base(path.Dir(name)) == ".git"
+	default:
+		return strings.HasPrefix(base, ".env.") && base != ".env.example" && base != ".env.sample"
+	}
 }
 
 // readIgnored reads the patterns of what the context leaves out. Those beside the Dockerfile win.

@@ -57,7 +57,7 @@ func unpack(t *testing.T, packed []byte) (names []string, contents map[string]st
 func packed(t *testing.T, folder string, image steps.ClusterImage) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := archiveContext(&b, folder, image); err != nil {
+	if _, err := archiveContext(&b, folder, image); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -99,7 +99,7 @@ func TestTheContextIsWhatDockerignoreLeaves(t *testing.T) {
 	}
 	folder := t.TempDir()
 	fill(t, folder, map[string]string{"Dockerfile": "", ".dockerignore": "[a"})
-	if err := archiveContext(io.Discard, folder, steps.ClusterImage{}); err == nil || !strings.Contains(err.Error(), ".dockerignore") {
+	if _, err := archiveContext(io.Discard, folder, steps.ClusterImage{}); err == nil || !strings.Contains(err.Error(), ".dockerignore") {
 		t.Errorf("a pattern that is not valid: %v", err)
 	}
 }
@@ -135,5 +135,18 @@ func TestTheArchiveIsReadByTar(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(to, "run.sh")); err != nil || info.Mode().Perm() != 0o755 {
 		t.Errorf("%v: %v", info.Mode(), err)
+	}
+}
+
+// Files that usually hold secrets are named before they are uploaded.
+func TestPrivateFilesOfAContextAreNamed(t *testing.T) {
+	folder := t.TempDir()
+	fill(t, folder, map[string]string{
+		"Dockerfile": "FROM a", ".env": "A=1", ".env.example": "A=", "app/.env.local": "A=1", ".git/config": "[core]", "config": "1", ".npmrc": "token", "left/.npmrc": "token",
+		".dockerignore": "left",
+	})
+	got, err := archiveContext(io.Discard, folder, steps.ClusterImage{})
+	if want := []string{".env", ".git/config", ".npmrc", "app/.env.local"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v %v, want %v", got, err, want)
 	}
 }

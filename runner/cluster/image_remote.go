@@ -87,7 +87,8 @@ func (i *Image) uploadContext(ctx context.Context, bucket string) (string, error
 	}
 	defer os.Remove(file.Name())
 	defer file.Close()
-	if err := archiveContext(file, i.Workspace, i.Settings.Image); err != nil {
+	private, err := archiveContext(file, i.Workspace, i.Settings.Image)
+	if err != nil {
 		return "", &Error{
 			Message: "the context of the image cannot be read", Err: err, Advice: "correct it, or leave it out by .dockerignore",
 		}
@@ -95,6 +96,10 @@ func (i *Image) uploadContext(ctx context.Context, bucket string) (string, error
 	size, err := file.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return "", err
+	}
+	if len(private) > 0 {
+		const shown = 5
+		i.note("the context has files that may hold secrets: " + strings.Join(private[:min(len(private), shown)], ", ") + "; leave them out by .dockerignore")
 	}
 	i.note(fmt.Sprintf("uploading the context, %s, to %s/%s", units.Size(size), bucket, imageSources))
 	if _, err := file.Seek(0, io.SeekStart); err != nil {

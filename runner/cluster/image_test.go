@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -93,12 +94,14 @@ var workspace = map[string]string{"Dockerfile": "FROM a", "pnpm-lock.yaml": "1",
 func TestAnImageIsBuiltInTheAccountWithoutAnEngine(t *testing.T) {
 	f := imageFake(t, map[string]any{"buildStatus": "SUCCEEDED", "currentPhase": "COMPLETED"}, "#1 [1/2] FROM a\n", "#2 DONE 0.1s\n")
 	f.stacks["ci"].parameters["ImageTag"], f.stacks["ci-staging"].parameters["ImageTag"] = CurrentTag, CurrentTag
-	printed, err := f.publish(t, workspace, nil)
+	files := maps.Clone(workspace)
+	files[".env"] = "TOKEN=1"
+	printed, err := f.publish(t, files, nil)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, printed)
 	}
 	for _, want := range []string{
-		"neither podman nor docker", "uploading the context", "in the account: build ci-image:1", "build completed", "#1 [1/2] FROM a", "#2 DONE", ":current is v1 now",
+		"neither podman nor docker", "the context has files that may hold secrets: .env; leave them out by .dockerignore", "uploading the context", "in the account: build ci-image:1", "build completed", "#1 [1/2] FROM a", "#2 DONE", ":current is v1 now",
 	} {
 		if !strings.Contains(printed, want) {
 			t.Errorf("%q is not in\n%s", want, printed)
@@ -113,7 +116,7 @@ func TestAnImageIsBuiltInTheAccountWithoutAnEngine(t *testing.T) {
 		t.Errorf("the build gets %v", variables)
 	}
 	names, _ := unpack(t, f.objects["/shop-artifacts/"+variables["SOURCE"]])
-	if !slices.Equal(names, []string{".dockerignore", "Dockerfile", "pnpm-lock.yaml"}) {
+	if !slices.Equal(names, []string{".dockerignore", ".env", "Dockerfile", "pnpm-lock.yaml"}) {
 		t.Errorf("the context has %q", names)
 	}
 	item := f.asked["PutItem"][0]["Item"].(map[string]any)
