@@ -30,8 +30,9 @@ help: ## this list
 # HTTP/2 is left out, as S3 and Secrets Manager speak HTTP/1.1 only and no other host that it calls needs it: 350 KB less.
 # Nothing of the SDK is inlined, which does not show beside a request, nor of the reader of YAML: 640 KB and 120 KB less; nor
 # of what is run once, flags and runner cluster: 270 KB less.
+OUT ?= bin/runner
 build: ## the static, reproducible binary: bin/runner
-	go build -trimpath -buildvcs=false -tags nethttpomithttp2 -gcflags=$(SDK)=-l -gcflags=$(YAML)=-l -gcflags=github.com/aws/smithy-go/...=-l -gcflags=github.com/spf13/...=-l -gcflags=github.com/carlin-cicd/runner/runner/cluster=-l -gcflags=github.com/carlin-cicd/runner/cmd/runner=-l -ldflags '-s -w -X main.commit=$(COMMIT)' -o bin/runner ./cmd/runner
+	go build -trimpath -buildvcs=false -tags nethttpomithttp2 -gcflags=$(SDK)=-l -gcflags=$(YAML)=-l -gcflags=github.com/aws/smithy-go/...=-l -gcflags=github.com/spf13/...=-l -gcflags=github.com/carlin-cicd/runner/runner/cluster=-l -gcflags=github.com/carlin-cicd/runner/cmd/runner=-l -ldflags '-s -w -X main.commit=$(COMMIT)' -o $(OUT) ./cmd/runner
 
 # The command that writes them is in a build of its own, so that the binary does not link the generator.
 man: ## the manual pages: bin/man
@@ -58,7 +59,7 @@ endef
 # The race detector needs a C compiler. In CI there has to be one; elsewhere the tests are worth running without it.
 # What it makes slow, or measures memory, runs without it.
 # By default it lets every process sleep for a second before it exits. What go test would vet, lint has vetted.
-WITHOUT_RACE := FiveGibibytes|FiftyThousandFiles|DoesNotAllocate|BoundedMemory
+WITHOUT_RACE := FiveGibibytes|TwentyThousandFiles|FiftyThousandFiles|DoesNotAllocate|BoundedMemory
 RACE := $(shell command -v $${CC:-cc} >/dev/null 2>&1 && echo -race)
 
 test: lint $(SAMPLE)/node_modules/.modules.yaml $(FLAKY)/node_modules/.modules.yaml $(TOOLS)/bin/gotestsum $(TOOLS)/bin/versitygw $(TOOLS)/bin/moto_server $(TOOLS)/bin/pytest $(MONOREPO) ## all tests that need no container

@@ -94,8 +94,7 @@ steps:
     command: "echo it waits; sleep 60"
     services: { web: { image: "`+l.tag+`" } }
 `)
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", l.runner, "../cmd/runner")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.Command("make", "-s", "-C", "..", "build", "OUT="+l.runner)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -33,6 +33,9 @@ func (s sample) shell(want int, line string) string {
 		"RUNNER_LOG_FORMAT=text", "HOME="+s.store, "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com",
 		"GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com",
 	)
+	if cache, err := os.UserCacheDir(); err == nil && os.Getenv("GOCACHE") == "" { // else Go compiles its library in each home
+		cmd.Env = append(cmd.Env, "GOCACHE="+filepath.Join(cache, "go-build"))
+	}
 	out, err := cmd.CombinedOutput()
 	if got := cmd.ProcessState.ExitCode(); got != want {
 		s.Fatalf("%s exits with %d (%v), want %d\n%s", line, got, err, want, out)

@@ -31,8 +31,7 @@ func newSample(t *testing.T) sample {
 		t.Fatal("the sample's dependencies are not installed: run make test")
 	}
 	s := sample{T: t, dir: t.TempDir(), store: t.TempDir(), runner: filepath.Join(t.TempDir(), "runner")}
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", s.runner, "../cmd/runner")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.Command("make", "-s", "-C", "..", "build", "OUT="+s.runner)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

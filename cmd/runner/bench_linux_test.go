@@ -18,20 +18,7 @@ import (
 func binary(tb testing.TB) string {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "runner")
-	build := exec.Command(
-		"go",
-		"build",
-		"-trimpath",
-		"-buildvcs=false",
-		"-tags",
-		"nethttpomithttp2",
-		"-ldflags",
-		"-s -w",
-		"-o",
-		path,
-		".",
-	)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build := exec.Command("make", "-s", "-C", "../..", "build", "OUT="+path)
 	if out, err := build.CombinedOutput(); err != nil {
 		tb.Fatalf("%v\n%s", err, out)
 	}

@@ -65,7 +65,7 @@ func checkout(t *testing.T) string {
 func TestTheSuiteRunsAgainstMotoAsFarAsMotoGoes(t *testing.T) {
 	folder := t.TempDir()
 	program := filepath.Join(folder, "runner")
-	build := exec.Command("go", "build", "-o", program, "github.com/carlin-cicd/runner/cmd/runner")
+	build := exec.Command("make", "-s", "-C", "../..", "build", "OUT="+program)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

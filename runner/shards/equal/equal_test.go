@@ -16,7 +16,7 @@ func TestTheSampleIsTheSame(t *testing.T) {
 		t.Skip("the sample's dependencies are not installed: make test")
 	}
 	program := filepath.Join(t.TempDir(), "runner")
-	if out, err := exec.Command("go", "build", "-o", program, "../../../cmd/runner").CombinedOutput(); err != nil {
+	if out, err := exec.Command("make", "-s", "-C", "../../..", "build", "OUT="+program).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	var stdout, stderr bytes.Buffer
