@@ -17,10 +17,7 @@ func newFlaky(t *testing.T) sample {
 		t.Fatal("the dependencies of the flaky suites are not installed: run make test")
 	}
 	s := sample{T: t, dir: t.TempDir(), store: t.TempDir(), runner: filepath.Join(t.TempDir(), "runner")}
-	build := exec.Command("make", "-s", "-C", "..", "build", "OUT="+s.runner)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	buildRunner(t, s.runner)
 	installed, err := filepath.Abs("flaky/node_modules")
 	if err != nil {
 		t.Fatal(err)

@@ -94,10 +94,7 @@ steps:
     command: "echo it waits; sleep 60"
     services: { web: { image: "`+l.tag+`" } }
 `)
-	build := exec.Command("make", "-s", "-C", "..", "build", "OUT="+l.runner)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	buildRunner(t, l.runner)
 	return l
 }
 

@@ -25,16 +25,21 @@ type sample struct {
 	dir, store, runner string
 }
 
+// buildRunner builds the binary as it is released.
+func buildRunner(t *testing.T, path string) {
+	t.Helper()
+	if out, err := exec.Command("make", "-s", "-C", "..", "build", "OUT="+path).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
 func newSample(t *testing.T) sample {
 	t.Helper()
 	if _, err := os.Stat("sample/node_modules/.modules.yaml"); err != nil {
 		t.Fatal("the sample's dependencies are not installed: run make test")
 	}
 	s := sample{T: t, dir: t.TempDir(), store: t.TempDir(), runner: filepath.Join(t.TempDir(), "runner")}
-	build := exec.Command("make", "-s", "-C", "..", "build", "OUT="+s.runner)
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	buildRunner(t, s.runner)
 	files, err := exec.Command("git", "ls-files", "-z", "sample").Output()
 	if err != nil {
 		t.Fatal(err)

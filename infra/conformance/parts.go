@@ -60,7 +60,7 @@ func (s *Suite) deployTwo(ctx context.Context) error {
 }
 
 func (s *Suite) destroyTwo(ctx context.Context) error {
-	return s.expect(ctx, 0, "deleted\n", "cluster", "destroy", "--stack", s.second(), "--base", s.base(), "--all", "--yes")
+	return s.expect(ctx, 0, "deleted\n", s.removal(s.second())...)
 }
 
 func (s *Suite) checkWithoutImage(ctx context.Context) error {
@@ -76,7 +76,7 @@ func (s *Suite) image(ctx context.Context) error {
 }
 
 func (s *Suite) destroy(ctx context.Context) error {
-	err := s.expect(ctx, 0, "deleted\n", "cluster", "destroy", "--stack", s.stack(), "--base", s.base(), "--all", "--yes")
+	err := s.expect(ctx, 0, "deleted\n", s.removal(s.stack())...)
 	if err != nil {
 		return err
 	}

@@ -240,7 +240,12 @@ func (s *Suite) tearDown(ctx context.Context) {
 func (s *Suite) removals() [][]string {
 	var all [][]string
 	for _, stack := range []string{s.second(), s.stack()} {
-		all = append(all, []string{"cluster", "destroy", "--stack", stack, "--base", s.base(), "--all", "--yes"})
+		all = append(all, s.removal(stack))
 	}
 	return all
+}
+
+// removal is the command that removes a pipeline.
+func (s *Suite) removal(stack string) []string {
+	return []string{"cluster", "destroy", "--stack", stack, "--base", s.base(), "--all", "--yes"}
 }
