@@ -21,7 +21,7 @@ import (
 
 // Services are ready before the first command of before, and stop after the last one of after. In between the end of one
 // that is not optional ends the step: it stops the command that runs, but for those of on_failure and after, and no
-// further phase begins. What ends once they are being stopped was told to.
+// further phase begins. A service that ends while they are being stopped is no failure.
 
 // startServices starts the services of the step. The error is a *service.Error, or that of a stopped run.
 func (r *run) startServices() error {

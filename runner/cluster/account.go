@@ -28,7 +28,7 @@ type Account struct {
 	Poll   time.Duration // between two looks at a stack; 0: the default
 	// Patience is how long CloudFormation may answer no request for the state of a stack; 0: patience.
 	Patience time.Duration
-	Note     func(line string) // called with requests that are repeated; nil: they are not said
+	Note     func(line string) // called with requests that are repeated; nil: not reported
 
 	config aws.Config
 	stacks *cloudformation.Client

@@ -164,7 +164,7 @@ func (n naming) proposals(text string) []*proposedService {
 	return all
 }
 
-// databaseVariable returns the variable by which an image is told its database.
+// databaseVariable returns the variable that sets the database of an image.
 func databaseVariable(b *backend) string {
 	first, _, _ := strings.Cut(b.database, " ")
 	return first
