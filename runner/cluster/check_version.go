@@ -8,6 +8,7 @@ import (
 
 	"github.com/carlin-cicd/runner/artifacts"
 	"github.com/carlin-cicd/runner/artifacts/credentials"
+	"github.com/carlin-cicd/runner/infra"
 	"github.com/carlin-cicd/runner/runner/awsjson"
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 )
@@ -19,15 +20,6 @@ const versionOutput = "RunnerVersion"
 func (t *Template) Version() string {
 	output, _ := t.Outputs[versionOutput].(map[string]any)
 	return fmt.Sprint(output["Value"])
-}
-
-// Version is the version of the runner whose templates these are: that of this program.
-func Version() (string, error) {
-	t, err := LoadTemplate(baseTemplate)
-	if err != nil {
-		return "", err
-	}
-	return t.Version(), nil
 }
 
 // Newer reports whether one version comes after another: 0.10.0 after 0.9.1. What is not known comes before all others;
@@ -169,10 +161,7 @@ func (i *Inspection) checkImageVersion(ctx context.Context) ([]artifacts.Finding
 	case err != nil:
 		return nil, err
 	}
-	own, err := Version()
-	if err != nil {
-		return nil, err
-	}
+	own := infra.Version()
 	of := ""
 	if revision := labels[revisionLabel]; revision != "" {
 		of = ", of commit " + revision[:min(12, len(revision))]

@@ -49,16 +49,21 @@ func (d *Deployment) Removal(ctx context.Context, all bool) (*Removal, error) {
 		}
 		return r, nil
 	}
-	if users, err := d.otherUsers(ctx); err != nil {
+	base, err := d.owned(ctx, r, d.Account, d.Settings.Base, baseTemplate, "")
+	if err != nil {
 		return nil, err
-	} else if len(users) > 0 {
+	}
+	users, err := d.otherUsers(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	if len(users) > 0 {
 		r.Kept = append(r.Kept, fmt.Sprintf("stack %s, which %s uses, too: runner cluster destroy --stack %s --all deletes it with the last of them",
 			d.Settings.Base, strings.Join(users, ", "), users[0]))
 		return r, d.addLeftovers(ctx, r, used, d.Settings.Stack, d.Settings.WebhookStack())
 	}
-	base, err := d.add(ctx, r, d.Account, d.Settings.Base, baseTemplate, "")
-	if err != nil {
-		return nil, err
+	if base.Status != stack.Absent {
+		r.removeStack(d.Account, d.Settings.Base)
 	}
 	if bucket := base.Outputs["TemplateBucket"]; bucket != "" {
 		r.remove(leftover{bucketKind, bucket}, " with the templates")
@@ -69,8 +74,23 @@ func (d *Deployment) Removal(ctx context.Context, all bool) (*Removal, error) {
 	return r, d.addLeftovers(ctx, r, used, d.Settings.Stack, d.Settings.WebhookStack(), d.Settings.Base)
 }
 
-// add adds a stack to what is removed, if it is there and of this pipeline. Another one is kept, which is said.
+// add adds a stack to what is removed, if it is there and of this pipeline.
 func (d *Deployment) add(ctx context.Context, r *Removal, a *Account, name, template, environment string) (stack.Snapshot, error) {
+	current, err := d.owned(ctx, r, a, name, template, environment)
+	if err == nil && current.Status != stack.Absent {
+		r.removeStack(a, name)
+	}
+	return current, err
+}
+
+// removeStack adds a stack to what is removed.
+func (r *Removal) removeStack(a *Account, name string) {
+	r.parts = append(r.parts, doomed{a, name})
+	r.Stacks = append(r.Stacks, name)
+}
+
+// owned reads a stack of this pipeline. One of another project is absent, and noted as kept.
+func (d *Deployment) owned(ctx context.Context, r *Removal, a *Account, name, template, environment string) (stack.Snapshot, error) {
 	current, err := a.stack(name).Snapshot(ctx)
 	switch {
 	case err != nil || current.Status == stack.Absent:
@@ -82,8 +102,6 @@ func (d *Deployment) add(ctx context.Context, r *Removal, a *Account, name, temp
 		r.keepOther(name)
 		return stack.Snapshot{Status: stack.Absent}, nil
 	}
-	r.parts = append(r.parts, doomed{a, name})
-	r.Stacks = append(r.Stacks, name)
 	return current, nil
 }
 
@@ -120,8 +138,7 @@ func (d *Deployment) removeEnvironments(ctx context.Context, r *Removal) error {
 	}
 	ours, others, err := d.strays(ctx)
 	for _, left := range ours {
-		r.parts = append(r.parts, doomed{left.account, left.name})
-		r.Stacks = append(r.Stacks, left.name)
+		r.removeStack(left.account, left.name)
 		if left.template == targetTemplate {
 			continue
 		}

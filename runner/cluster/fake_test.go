@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
+	"github.com/carlin-cicd/runner/infra"
 	"github.com/carlin-cicd/runner/runner/awstest/recorded"
 	"github.com/carlin-cicd/runner/steps"
 )
@@ -100,11 +101,11 @@ func newFakeAWS(t *testing.T) *fakeAWS {
 	}
 	for _, s := range f.stacks {
 		if strings.Contains(s.template, versionOutput) {
-			s.outputs = with(s.outputs, versionOutput, ownVersion(t))
+			s.outputs = with(s.outputs, versionOutput, infra.Version())
 		}
 	}
 	f.objects["/shop-artifacts/config"] = []byte(`{"config": {"Labels": {"org.opencontainers.image.title": "carlin-cicd runner", "org.opencontainers.image.version": "` +
-		ownVersion(t) + `", "org.opencontainers.image.revision": "0123456789abcdef0123456789abcdef01234567"}}}`)
+		infra.Version() + `", "org.opencontainers.image.revision": "0123456789abcdef0123456789abcdef01234567"}}}`)
 	f.json = map[string]any{
 		"GetItem":                map[string]any{"Item": map[string]any{"inputs": map[string]any{"S": "{}"}, "digest": map[string]any{"S": "sha256:1"}}},
 		"BatchGetImage":          map[string]any{"images": []any{map[string]any{"imageId": map[string]any{"imageDigest": "sha256:1"}, "imageManifest": `{"config": {"digest": "sha256:c"}}`}}},
@@ -359,15 +360,6 @@ func (f *fakeAWS) inspect(t *testing.T) *Inspection {
 			{Name: "deploy", Secrets: map[string]string{"KEY": "ssm:/ci/deploy-${ENVIRONMENT}/key"}},
 		},
 	}
-}
-
-func ownVersion(t *testing.T) string {
-	t.Helper()
-	version, err := Version()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return version
 }
 
 // with returns a copy of a map with one value changed.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/carlin-cicd/runner/infra"
 	"github.com/carlin-cicd/runner/runner/awsjson"
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 	"github.com/carlin-cicd/runner/steps"
@@ -125,17 +126,14 @@ func (i *Image) checkDockerfile() error {
 	if _, err := os.Stat(file); err != nil {
 		return &Error{
 			Message: "there is no Dockerfile for the image of the steps: " + file,
-			Advice:  "write one that begins with " + baseImage() + ", as image/README.md shows; or set image: below cluster:",
+			Advice:  "write one that begins with " + baseImage + infra.Version() + ", as image/README.md shows; or set image: below cluster:",
 		}
 	}
 	return nil
 }
 
-// baseImage is the first line of a Dockerfile: the image of a release, in this runner's version.
-func baseImage() string {
-	version, _ := Version()
-	return "FROM ghcr.io/carlin-cicd/runner-base:" + version
-}
+// baseImage begins the first line of a Dockerfile, which ends with the version of a release.
+const baseImage = "FROM ghcr.io/carlin-cicd/runner-base:"
 
 func (i *Image) buildAndPush(ctx context.Context, registry *awsjson.Client, engine string) error {
 	if err := i.checkDockerfile(); err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/carlin-cicd/runner/steps"
 )
 
-// marks are parameters that every version of a template has, and other people's templates do not have together.
+// marks are parameters that every version of a template has, and templates of other projects do not have together.
 var marks = map[string][]string{
 	baseTemplate:        {"VpcId", "SubnetIds", "VpcCidr", "CreateKey"},
 	pipelineTemplate:    {"GitHubRepository", "Environments", "ApprovalEnvironments", "ImageTag"},
@@ -134,11 +134,10 @@ func (d *Deployment) strays(ctx context.Context) (ours []stray, others []string,
 }
 
 // otherUsers returns the other pipelines whose tasks are in the base's network.
-func (d *Deployment) otherUsers(ctx context.Context) (pipelines []string, err error) {
-	base, err := d.Account.stack(d.Settings.Base).Snapshot(ctx)
+func (d *Deployment) otherUsers(ctx context.Context, base stack.Snapshot) (pipelines []string, err error) {
 	group := base.Outputs["SecurityGroupId"]
-	if err != nil || group == "" {
-		return nil, err
+	if group == "" {
+		return nil, nil
 	}
 	err = d.Account.eachStack(ctx, func(name string, values, _ map[string]string) {
 		if name != d.Settings.Stack && values["SecurityGroupId"] == group && isFrom(pipelineTemplate, values) {

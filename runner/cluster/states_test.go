@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/smithy-go"
 
+	"github.com/carlin-cicd/runner/infra"
 	"github.com/carlin-cicd/runner/runner/deploy/stack"
 )
 
@@ -127,7 +128,7 @@ func TestAStackThatCannotBeDeletedIsSaid(t *testing.T) {
 	}
 }
 
-// An older runner does not put its templates over those of a newer one, unless it is told to.
+// An older runner does not put its templates over those of a newer one, unless --downgrade is set.
 func TestADeploymentDoesNotGoBackByItself(t *testing.T) {
 	f := ownedAWS(t)
 	d := f.inspect(t).Deployment
@@ -140,7 +141,7 @@ func TestADeploymentDoesNotGoBackByItself(t *testing.T) {
 	}
 	_, _, err = d.planPart(t.Context(), parts[0], nil)
 	var refused *Error
-	if !errors.As(err, &refused) || refused.Message != "stack ci-base is of runner 0.10.0, which is newer than this one, "+ownVersion(t) ||
+	if !errors.As(err, &refused) || refused.Message != "stack ci-base is of runner 0.10.0, which is newer than this one, "+infra.Version() ||
 		refused.Advice != "use runner 0.10.0; to go back nevertheless: runner cluster deploy --downgrade" {
 		t.Errorf("%v", err)
 	}

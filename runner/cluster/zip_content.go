@@ -7,10 +7,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-)
 
-// zipComment begins the comment of the webhook's zip, which the version of the runner follows. cmd/webhook/pack writes it.
-const zipComment = "carlin-cicd runner webhook "
+	"github.com/carlin-cicd/runner/infra"
+)
 
 // webhookProgram is what Go writes into the webhook's program: the package that it was built from.
 const webhookProgram = "github.com/carlin-cicd/runner/cmd/webhook"
@@ -20,10 +19,7 @@ var machines = map[uint16]string{0xb7: "arm64", 0x3e: "x86_64", 0x28: "arm", 0x0
 
 // checkZip refuses a zip that is not the webhook's function of this version: Lambda finds out at the first delivery only.
 func checkZip(path string) error {
-	own, err := Version()
-	if err != nil {
-		return err
-	}
+	own := infra.Version()
 	problem := zipProblem(path, own)
 	if problem == "" {
 		return nil
@@ -67,7 +63,7 @@ func zipProblem(path, version string) string {
 	if problem := programProblem(text); problem != "" {
 		return problem
 	}
-	have, ours := strings.CutPrefix(archive.Comment, zipComment)
+	have, ours := strings.CutPrefix(archive.Comment, infra.WebhookComment)
 	switch {
 	case !ours:
 		return "it does not say of which version it is, and this runner is " + version

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/carlin-cicd/runner/infra"
 	"github.com/carlin-cicd/runner/runner/cluster/clustertest"
 )
 
@@ -22,8 +23,8 @@ func TestAZipThatIsNotTheWebhookIsRefused(t *testing.T) {
 		"another processor":  {clustertest.Webhook{Machine: 0x3e}.Zip(), "its program is for x86_64, and the function runs on arm64"},
 		"an odd processor":   {clustertest.Webhook{Machine: 0xf3}.Zip(), "its program is for another processor"},
 		"another program":    {clustertest.Webhook{Program: "example.com/hello"}.Zip(), "its program is another one"},
-		"no version":         {clustertest.Webhook{Comment: "-"}.Zip(), "it does not say of which version it is, and this runner is " + ownVersion(t)},
-		"another version":    {clustertest.Webhook{Comment: zipComment + "0.1.0"}.Zip(), "it is of runner 0.1.0, and this one is " + ownVersion(t)},
+		"no version":         {clustertest.Webhook{Comment: "-"}.Zip(), "it does not say of which version it is, and this runner is " + infra.Version()},
+		"another version":    {clustertest.Webhook{Comment: infra.WebhookComment + "0.1.0"}.Zip(), "it is of runner 0.1.0, and this one is " + infra.Version()},
 		"only half of a zip": {clustertest.Webhook{}.Zip()[:60], "it cannot be read as a zip"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -40,7 +41,7 @@ func TestAZipThatIsNotTheWebhookIsRefused(t *testing.T) {
 			case err == nil || err.Error() != path+" is not the webhook of this runner: "+c.says && !strings.HasPrefix(err.Error(), path+" is not the webhook of this runner: "+c.says+","):
 				t.Errorf("%v, want %s", err, c.says)
 			default:
-				if hint := err.(*Error).Advice; !strings.Contains(hint, "/v"+ownVersion(t)+", or make webhook in a checkout") {
+				if hint := err.(*Error).Advice; !strings.Contains(hint, "/v"+infra.Version()+", or make webhook in a checkout") {
 					t.Errorf("the advice is %s", hint)
 				}
 			}

@@ -4,11 +4,9 @@ package main
 
 import (
 	"archive/zip"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/carlin-cicd/runner/infra"
@@ -55,23 +53,8 @@ func pack(binary, archive string) (err error) {
 	if _, err := io.Copy(w, in); err != nil {
 		return err
 	}
-	version, err := runnerVersion()
-	if err != nil {
-		return err
-	}
-	if err := z.SetComment("carlin-cicd runner webhook " + version); err != nil {
+	if err := z.SetComment(infra.WebhookComment + infra.Version()); err != nil {
 		return err
 	}
 	return z.Close()
-}
-
-// runnerVersion is the version of the runner that the webhook's template belongs to, by which runner cluster deploy knows
-// the zip.
-func runnerVersion() (string, error) {
-	_, after, ok := strings.Cut(infra.Template("webhook.yaml"), `RunnerVersion: { Value: "`)
-	version, _, closed := strings.Cut(after, `"`)
-	if !ok || !closed {
-		return "", errors.New("webhook.yaml has no RunnerVersion")
-	}
-	return version, nil
 }

@@ -4,6 +4,7 @@ package clustertest
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"io/fs"
 	"strings"
 
@@ -21,40 +22,19 @@ type Webhook struct {
 
 // Zip returns the bytes of the zip.
 func (w Webhook) Zip() []byte {
-	name, mode, machine, program, comment := "bootstrap", fs.FileMode(0o755), byte(0xb7), "github.com/carlin-cicd/runner/cmd/webhook", w.Comment
-	if w.Name != "" {
-		name = w.Name
-	}
-	if w.Mode != 0 {
-		mode = w.Mode
-	}
-	if w.Machine != 0 {
-		machine = w.Machine
-	}
-	if w.Program != "" {
-		program = w.Program
-	}
-	switch comment {
-	case "":
-		comment = "carlin-cicd runner webhook " + version()
-	case "-":
+	comment := cmp.Or(w.Comment, infra.WebhookComment+infra.Version())
+	if comment == "-" {
 		comment = ""
 	}
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	header := &zip.FileHeader{Name: name, Method: zip.Deflate}
-	header.SetMode(mode)
+	header := &zip.FileHeader{Name: cmp.Or(w.Name, "bootstrap"), Method: zip.Deflate}
+	header.SetMode(cmp.Or(w.Mode, 0o755))
 	// A buffer takes all that is written.
 	out, _ := z.CreateHeader(header)
-	_, _ = out.Write([]byte("\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 11) + string([]byte{machine, 0}) + program))
+	program := cmp.Or(w.Program, "github.com/carlin-cicd/runner/cmd/webhook")
+	_, _ = out.Write([]byte("\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 11) + string([]byte{cmp.Or(w.Machine, 0xb7), 0}) + program))
 	_ = z.SetComment(comment)
 	_ = z.Close()
 	return b.Bytes()
-}
-
-// version is the version of the runner that the templates belong to.
-func version() string {
-	_, after, _ := strings.Cut(infra.Template("webhook.yaml"), `RunnerVersion: { Value: "`)
-	before, _, _ := strings.Cut(after, `"`)
-	return before
 }
